@@ -1,0 +1,129 @@
+"""Every error a caller can meet, as one tree of exceptions.
+
+    Problem
+    ├── InvalidRequest        400  the request itself is malformed
+    ├── NotFound              404  no such route
+    │   └── UnknownModel      404  no such model or version
+    ├── MethodNotAllowed      405  the route exists, the method does not
+    ├── TooLarge              413  more bytes than the stated bound
+    ├── UnsupportedMediaType  415  not an image format that is read here
+    ├── UndecodableMedia      422  a known format whose content is broken
+    ├── TooManyPixels         422  would decode to more pixels than the stated bound
+    ├── Overloaded            429  the queue is full; come back after `retry_after_s`
+    ├── Internal              500  a defect of ours, never of the caller
+    ├── NotReady              503  starting, draining, or no worker is up
+    ├── UpstreamUnavailable   503  TorchServe did not answer, also when asked again
+    └── DeadlineExceeded      504  the caller's time ran out
+
+Each class is one RFC 9457 problem type on HTTP and one status code with the same detail on gRPC
+(the integer values of https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+TYPE_PREFIX = "urn:problem:deepfake-serving:"
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(Exception):
+    """An error with a public meaning; `detail` is shown to the caller as it is."""
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    grpc_code: ClassVar[int] = 13
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    @property
+    def type(self) -> str:
+        """The problem type URI (RFC 9457, section 3.1.1)."""
+        return TYPE_PREFIX + self.slug
+
+    def to_dict(self, request_id: str | None = None) -> dict[str, Any]:
+        """The members of an `application/problem+json` document."""
+        document: dict[str, Any] = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if request_id is not None:
+            document["id"] = request_id
+        if self.retry_after_s is not None:
+            document["retry_after_s"] = self.retry_after_s
+        return document
+
+
+class InvalidRequest(Problem):
+    slug, title, status, grpc_code = "invalid-request", "Invalid request", 400, 3
+
+
+class NotFound(Problem):
+    slug, title, status, grpc_code = "not-found", "Not found", 404, 5
+
+
+class UnknownModel(NotFound):
+    slug, title = "unknown-model", "Unknown model"
+
+
+class MethodNotAllowed(Problem):
+    slug, title, status, grpc_code = "method-not-allowed", "Method not allowed", 405, 12
+
+
+class TooLarge(Problem):
+    slug, title, status, grpc_code = "too-large", "Too large", 413, 3
+
+
+class UnsupportedMediaType(Problem):
+    slug, title, status, grpc_code = "unsupported-media-type", "Unsupported media type", 415, 3
+
+
+class UndecodableMedia(Problem):
+    slug, title, status, grpc_code = "undecodable-media", "Undecodable media", 422, 3
+
+
+class TooManyPixels(Problem):
+    slug, title, status, grpc_code = "too-many-pixels", "Too many pixels", 422, 3
+
+
+class Overloaded(Problem):
+    slug, title, status, grpc_code = "overloaded", "Overloaded", 429, 8
+
+
+class Internal(Problem):
+    pass
+
+
+class NotReady(Problem):
+    slug, title, status, grpc_code = "not-ready", "Not ready", 503, 14
+
+
+class UpstreamUnavailable(Problem):
+    slug, title, status, grpc_code = "upstream-unavailable", "Upstream unavailable", 503, 14
+
+
+class DeadlineExceeded(Problem):
+    slug, title, status, grpc_code = "deadline-exceeded", "Deadline exceeded", 504, 4
+
+
+def _subclasses(cls: type[Problem]) -> list[type[Problem]]:
+    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]
+
+
+BY_TYPE: dict[str, type[Problem]] = {TYPE_PREFIX + c.slug: c for c in _subclasses(Problem)}
+
+
+def from_dict(document: dict[str, Any]) -> Problem:
+    """The exception that a problem document stands for; `Internal` where its type is unknown."""
+    cls = BY_TYPE.get(str(document.get("type")), Internal)
+    retry = document.get("retry_after_s")
+    return cls(
+        str(document.get("detail", cls.title)),
+        retry_after_s=retry if isinstance(retry, int) else None,
+    )

@@ -1,0 +1,85 @@
+"""What a model answers about one item: dataclasses that are written as JSON field by field.
+
+Boxes and landmarks are in pixels of the picture as it is shown, that is after EXIF orientation;
+x grows to the right, y downwards. Probabilities are calibrated and lie in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Word = Literal["real", "suspicious", "fake", "no_face"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which model spoke. `trained` is false as long as it carries no trained weights."""
+
+    name: str
+    version: str
+    digest: str | None
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVerdict:
+    """One face: `box` is [x1, y1, x2, y2], `landmarks` five [x, y] (eyes, nose, mouth corners)."""
+
+    box: list[float]
+    landmarks: list[list[float]]
+    detection_confidence: float
+    fake_probability: float
+    verdict: Word
+    models: dict[str, float]
+    heatmap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVerdict:
+    """One photograph; its probability is that of its most suspicious face."""
+
+    verdict: Word
+    fake_probability: float | None
+    faces: list[FaceVerdict]
+    width: int
+    height: int
+    model: ModelRef
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face that was found but not judged; `crop` is a PNG data URI where it was asked for."""
+
+    box: list[float]
+    landmarks: list[list[float]]
+    detection_confidence: float
+    crop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFaces:
+    """The faces of one photograph."""
+
+    faces: list[FoundFace]
+    width: int
+    height: int
+    model: ModelRef
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CropVerdict:
+    """One face crop, judged as it is: nobody looked for a face in it."""
+
+    verdict: Word
+    fake_probability: float
+    model: ModelRef
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    id: str | None = None
+
+
+Result = ImageVerdict | ImageFaces | CropVerdict

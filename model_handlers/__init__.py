@@ -1,0 +1,1 @@
+"""Everything that runs inside a TorchServe worker. Importing this package does not import torch."""

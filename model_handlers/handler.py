@@ -1,0 +1,146 @@
+"""The entry point of every archive: TorchServe's calling convention around a task.
+
+TorchServe imports this module once a worker and calls `handle(None, context)` to load, then
+`handle(rows, context)` with up to a batch of requests from different callers. What the archive is
+(detector, faces or classifier) stands in its `model.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from contracts.problems import MEDIA_TYPE, DeadlineExceeded, Internal, InvalidRequest, Problem
+from model_handlers import wire
+from model_handlers.loading import Runtime, load_task
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import Item, Options, Outcome, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Call:
+    """One request of a batch: its items, or the problem that it already is."""
+
+    id: str | None
+    items: list[Item]
+    options: Options
+    many: bool
+    problem: Problem | None = None
+
+
+class Handler:
+    """Turns TorchServe's rows into items and outcomes into its responses."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def handle(self, rows: list[dict[str, Any]], context: Any) -> list[bytes]:
+        """One answer per request, in order, whatever the others were."""
+        watch = Stopwatch()
+        calls = [_read(row, _headers(context, index)) for index, row in enumerate(rows)]
+        items = [item for call in calls for item in call.items]
+        options = [call.options for call in calls for _ in call.items]
+        outcomes = iter(run_isolated(self.task, items, options, watch))
+        batch = {"items": len(items), "requests": len(rows), "stages": watch.seconds}
+        context.set_response_header(0, wire.BATCH_HEADER, json.dumps(batch))
+        timings = watch.milliseconds()
+        return [
+            _answer(call, [next(outcomes) for _ in call.items], timings, context, index)
+            for index, call in enumerate(calls)
+        ]
+
+
+def run_isolated(
+    task: Task, items: list[Item], options: list[Options], watch: Stopwatch
+) -> list[Outcome]:
+    """Runs the batch; if it fails as a whole, each item alone, so that one can't hurt another."""
+    try:
+        return task.run(items, options, watch) if items else []
+    except Exception:
+        logger.exception("a batch of %d items failed", len(items))
+        if len(items) == 1:
+            return [Internal("the picture could not be analysed; the log says why")]
+        pairs = zip(items, options, strict=True)
+        return [run_isolated(task, [item], [option], watch)[0] for item, option in pairs]
+
+
+def _headers(context: Any, index: int) -> dict[str, str]:
+    given = context.get_all_request_header(index)
+    return {key.lower(): value for key, value in given.items() if isinstance(value, str)}
+
+
+def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
+    request_id = headers.get(wire.REQUEST_ID_HEADER)
+    try:
+        deadline = headers.get(wire.DEADLINE_HEADER)
+        if deadline is not None and time.time() > float(deadline):
+            raise DeadlineExceeded("the caller's deadline passed before a worker was free")
+        options = wire.parse_options(headers.get(wire.OPTIONS_HEADER))
+        body = _body(row)
+        length = headers.get(wire.LENGTH_HEADER)
+        if length is not None:
+            return _Call(request_id, wire.unpack_items(body, int(length)), options, many=True)
+        return _Call(request_id, [body], options, many=False)
+    except Problem as problem:
+        return _Call(request_id, [], Options(), many=False, problem=problem)
+    except ValueError as error:
+        problem = InvalidRequest(f"a header is malformed: {error}")
+        return _Call(request_id, [], Options(), many=False, problem=problem)
+
+
+def _body(row: dict[str, Any]) -> bytes:
+    """The one part that was sent, whatever its name: `body` when raw, the field's in a form."""
+    value = next(iter(row.values()), b"")
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes | bytearray):
+        raise InvalidRequest("an encoded picture was expected, not JSON")
+    return bytes(value)
+
+
+def _answer(
+    call: _Call, outcomes: list[Outcome], timings: dict[str, float], context: Any, index: int
+) -> bytes:
+    problem = call.problem
+    if call.many and problem is None:
+        context.set_response_content_type(index, "application/json")
+        results = [_document(o, timings, f"{call.id}.{n}") for n, o in enumerate(outcomes)]
+        return orjson.dumps({"id": call.id, "results": results})
+    if problem is None and isinstance(outcomes[0], Problem):
+        problem = outcomes[0]
+    if problem is not None:
+        context.set_response_status(problem.status, problem.title, index)
+        context.set_response_content_type(index, MEDIA_TYPE)
+        return orjson.dumps(problem.to_dict(call.id))
+    context.set_response_content_type(index, "application/json")
+    return orjson.dumps(_document(outcomes[0], timings, call.id))
+
+
+def _document(outcome: Outcome, timings: dict[str, float], item_id: str | None) -> Any:
+    if isinstance(outcome, Problem):
+        return outcome.to_dict(item_id)
+    return dataclasses.replace(outcome, timings_ms=timings, id=item_id)
+
+
+_handler: Handler | None = None
+
+
+def handle(rows: list[dict[str, Any]] | None, context: Any) -> list[bytes] | None:
+    """TorchServe's entry point: loads on the first call, answers on the others."""
+    global _handler
+    if _handler is None:
+        properties = context.system_properties
+        _handler = Handler(
+            load_task(
+                Path(properties["model_dir"]), Runtime.from_environment(), properties.get("gpu_id")
+            )
+        )
+    return None if rows is None else _handler.handle(rows, context)

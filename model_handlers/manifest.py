@@ -1,0 +1,163 @@
+"""The typed manifest of a model: `config/models/<name>.yaml`, and `model.json` inside its archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Task = Literal["detector", "faces", "classifier"]
+Kernel = Literal["second_order", "square", "line"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Triple = tuple[float, float, float]
+
+
+class ManifestError(ValueError):
+    """A manifest that can't be used; the message names the file, the field and the reason."""
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DecodeSpec(_Spec):
+    """Bounds on one encoded picture, checked before it is decoded."""
+
+    max_bytes: int = Field(default=32 * 2**20, gt=0)
+    max_pixels: int = Field(default=50_000_000, gt=0)
+
+
+class FacesSpec(_Spec):
+    """How faces are looked for (MTCNN; Zhang et al. 2016, arXiv:1604.02878)."""
+
+    min_face_px: float = Field(default=40.0, ge=12, description="shortest side, source pixels")
+    thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
+    pyramid_factor: float = Field(default=0.709, gt=0.1, lt=0.95)
+    working_long_side: int = Field(default=1280, ge=64, description="searched at this size, px")
+    max_faces: int = Field(default=64, ge=1, description="the largest are kept")
+
+
+class CropSpec(_Spec):
+    """How a face is cut out: a square of `margin` times its longer side, resized to `size` px."""
+
+    size: int = Field(default=224, ge=32, le=1024)
+    margin: float = Field(default=1.3, ge=1.0, le=3.0)
+
+
+class NoiseSpec(_Spec):
+    """SRM residuals (Fridrich & Kodovsky 2012; three kernels as in Zhou et al. 2018)."""
+
+    kernels: tuple[Kernel, ...] = Field(default=("second_order", "square", "line"), min_length=1)
+    truncation: float = Field(default=3.0, gt=0, description="in grey levels of 0..255")
+    learnable: bool = False
+    input: Literal["rgb", "noise", "rgb+noise"] = "rgb+noise"
+
+
+class EncoderSpec(_Spec):
+    """Any EfficientNet that timm knows, with its channels' normalisation."""
+
+    architecture: str = "efficientnet_b0"
+    mean: Triple = (0.485, 0.456, 0.406)
+    std: Triple = (0.229, 0.224, 0.225)
+
+
+class HeadSpec(_Spec):
+    """The CNN head over the encoder's feature map."""
+
+    channels: int = Field(default=128, ge=8)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+class WeightsSpec(_Spec):
+    """Trained weights: a safetensors file under `model_store/`, pinned by its sha256."""
+
+    file: str = Field(pattern=r"\.safetensors$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    licence: str
+
+
+class CalibrationSpec(_Spec):
+    """From logit to probability (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002)."""
+
+    method: Literal["identity", "temperature", "platt", "isotonic"] = "identity"
+    temperature: float = Field(default=1.0, gt=0)
+    slope: float = Field(default=1.0, gt=0)
+    intercept: float = 0.0
+    knots: tuple[tuple[float, Probability], ...] = ()
+
+    @model_validator(mode="after")
+    def _knots_rise(self) -> CalibrationSpec:
+        xs, ys = [k[0] for k in self.knots], [k[1] for k in self.knots]
+        if self.method == "isotonic" and len(self.knots) < 2:
+            raise ValueError("isotonic calibration needs at least two knots")
+        if xs != sorted(set(xs)) or ys != sorted(ys):
+            raise ValueError("knots must rise: logits strictly, probabilities weakly")
+        return self
+
+
+class ThresholdsSpec(_Spec):
+    """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake."""
+
+    suspicious_from: Probability = 0.40
+    fake_above: Probability = 0.60
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ThresholdsSpec:
+        if self.suspicious_from > self.fake_above:
+            raise ValueError("suspicious_from must not exceed fake_above")
+        return self
+
+
+class BatchingSpec(_Spec):
+    """How many requests TorchServe gathers, and how long it waits for them."""
+
+    max_batch_size: int = Field(default=4, ge=1, le=1024)
+    max_delay_ms: int = Field(default=1, ge=0, le=1000)
+
+
+class Manifest(_Spec):
+    """One model: what it does, of what it is made, and how it is run. One manifest, one .mar."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")
+    task: Task
+    decode: DecodeSpec = DecodeSpec()
+    faces: FacesSpec = FacesSpec()
+    crop: CropSpec = CropSpec()
+    noise: NoiseSpec = NoiseSpec()
+    encoder: EncoderSpec = EncoderSpec()
+    head: HeadSpec = HeadSpec()
+    weights: WeightsSpec | None = None
+    calibration: CalibrationSpec = CalibrationSpec()
+    thresholds: ThresholdsSpec = ThresholdsSpec()
+    backend: Literal["torch"] = "torch"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batching: BatchingSpec = BatchingSpec()
+
+    @property
+    def trained(self) -> bool:
+        """Whether its answers rest on trained weights (a face finder's always do)."""
+        return self.weights is not None or self.task == "faces"
+
+
+def parse_manifest(data: Any, source: str) -> Manifest:
+    """Validates a manifest's content; raises `ManifestError` naming `source`, field and reason."""
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in error.errors()
+        )
+        raise ManifestError(f"{source}: {reasons}") from error
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads a manifest from YAML or JSON (which is YAML)."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: {error}") from error
+    return parse_manifest(data, str(path))

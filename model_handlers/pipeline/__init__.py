@@ -1,0 +1,5 @@
+"""The stages from bytes to a verdict, one idea a file, with no knowledge of TorchServe.
+
+decode → faces (mtcnn, boxes) → crop → network (srm → encoder → head) → calibration → verdict;
+`tasks` chains them over a batch.
+"""

@@ -1,0 +1,54 @@
+"""The arithmetic of MTCNN's boxes, on NumPy arrays of rows x1, y1, x2, y2.
+
+MTCNN counts pixels inclusively, as its original MATLAB code did: a box's width is x2 - x1 + 1
+wherever it is regressed or compared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+
+def regress(boxes: Floats, offsets: Floats) -> Floats:
+    """Moves each side by its offset, given in box sizes. (n, 4), (n, 4) → (n, 4)."""
+    size = boxes[:, 2:4] - boxes[:, 0:2] + 1
+    return (boxes[:, :4] + offsets * np.tile(size, 2)).astype(np.float32)
+
+
+def square(boxes: Floats) -> Floats:
+    """Grows each box to a square about its centre. (n, 4) → (n, 4)."""
+    size = boxes[:, 2:4] - boxes[:, 0:2]
+    side = size.max(axis=1, keepdims=True)
+    corner = boxes[:, 0:2] + size / 2 - side / 2
+    return np.hstack([corner, corner + side]).astype(np.float32)
+
+
+def suppress(boxes: Floats, scores: Floats, threshold: float, *, by_smaller: bool = False) -> Indices:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (n, 4). scores: (n,).
+        threshold: a box that overlaps a better one by more than this is dropped.
+        by_smaller: overlap as a share of the smaller box instead of the union (MTCNN's last stage).
+
+    Returns:
+        Indices of the boxes that stay, best first.
+    """
+    size = boxes[:, 2:4] - boxes[:, 0:2] + (1 if by_smaller else 0)
+    area = size[:, 0] * size[:, 1]
+    extra = 1 if by_smaller else 0
+    order = np.argsort(-scores, kind="stable")
+    keep: list[int] = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        keep.append(int(best))
+        corner = np.maximum(boxes[best, 0:2], boxes[rest, 0:2])
+        far = np.minimum(boxes[best, 2:4], boxes[rest, 2:4])
+        shared = np.prod(np.maximum(far - corner + extra, 0), axis=1)
+        whole = np.minimum(area[best], area[rest]) if by_smaller else area[best] + area[rest] - shared
+        order = rest[shared <= threshold * np.maximum(whole, 1e-9)]
+    return np.asarray(keep, dtype=np.intp)

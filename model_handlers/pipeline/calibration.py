@@ -1,0 +1,33 @@
+"""A logit to a probability that means what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from model_handlers.manifest import CalibrationSpec
+
+Floats = npt.NDArray[np.float64]
+
+
+def calibrate(logits: npt.ArrayLike, spec: CalibrationSpec) -> Floats:
+    """Maps logits (n,) to probabilities (n,) in [0, 1].
+
+    identity: the sigmoid; temperature: sigmoid(x / t) (Guo et al. 2017, arXiv:1706.04599);
+    platt: sigmoid(slope * x + intercept) (Platt 1999); isotonic: a rising line through `knots`
+    (Zadrozny & Elkan 2002), flat beyond its ends.
+    """
+    x = np.asarray(logits, dtype=np.float64)
+    if spec.method == "isotonic":
+        knots = np.asarray(spec.knots, dtype=np.float64)
+        return np.interp(x, knots[:, 0], knots[:, 1])
+    if spec.method == "temperature":
+        x = x / spec.temperature
+    elif spec.method == "platt":
+        x = spec.slope * x + spec.intercept
+    return _sigmoid(x)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    """The logistic function by the tangent, which can't overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))

@@ -1,0 +1,58 @@
+"""Crops to probabilities: the network on its device, in its precision, one forward for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_handlers.manifest import Manifest
+from model_handlers.pipeline.calibration import Floats, calibrate
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.network import build_network
+from model_handlers.pipeline.stopwatch import Stopwatch
+
+_FORWARD_AT_MOST = 256
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Classifier:
+    """Judges face crops. Without weights the network is untrained, and the manifest says so."""
+
+    def __init__(
+        self, manifest: Manifest, weights: Mapping[str, Tensor] | None, device: torch.device
+    ) -> None:
+        network = build_network(manifest)
+        if weights is not None:
+            network.load_state_dict(weights)
+        self.manifest, self.device = manifest, device
+        self.dtype = _DTYPES[manifest.precision]
+        self.network = network.to(device=device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def classify(self, crops: Sequence[Pixels], watch: Stopwatch) -> Floats:
+        """(size, size, 3) crops → calibrated probabilities (n,) that each face was tampered with."""
+        if not crops:
+            return np.zeros(0)
+        batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        logits = [self._logits(chunk, watch) for chunk in batch.split(_FORWARD_AT_MOST)]
+        return calibrate(np.concatenate(logits), self.manifest.calibration)
+
+    def _logits(self, crops: Tensor, watch: Stopwatch) -> Floats:
+        """The residual is taken in fp32, which bf16's 8 bits would drown; the rest may be bf16."""
+        with watch("noise"):
+            planes = self.network.planes(crops.to(self.device).float())
+            planes = planes.contiguous(memory_format=torch.channels_last)
+            self._settle()
+        with (
+            watch("classify"),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            return self.network.judge(planes).double().cpu().numpy()
+
+    def _settle(self) -> None:
+        """Waits for the GPU, so that a stage's time is its own."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,64 @@
+"""A face box to a square crop of fixed size, cut from the full-resolution picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from model_handlers.manifest import CropSpec
+from model_handlers.pipeline.decode import Pixels
+
+
+def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
+    """Cuts a square around `box` and resizes it once.
+
+    The square's side is `spec.margin` times the box's longer side, about the box's centre. What
+    lies beyond the picture is filled by reflecting the picture at its border.
+
+    Args:
+        image: uint8 (height, width, 3).
+        box: x1, y1, x2, y2 in pixels; may reach beyond the picture.
+        spec: margin and output size.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    x1, y1, x2, y2 = box
+    side = max(2, round(max(x2 - x1, y2 - y1) * spec.margin))
+    left = round((x1 + x2 - side) / 2)
+    top = round((y1 + y2 - side) / 2)
+    patch = _reflected_patch(image, left, top, side)
+    if side == spec.size:
+        return patch
+    method = cv2.INTER_AREA if side > spec.size else cv2.INTER_CUBIC
+    return cv2.resize(patch, (spec.size, spec.size), interpolation=method).astype(np.uint8)
+
+
+def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
+    """Brings a ready-made crop of any size to the network's: a square about its centre."""
+    height, width = crop.shape[:2]
+    side = max(height, width)
+    tight = CropSpec(size=spec.size, margin=1.0)
+    x, y = (width - side) / 2, (height - side) / 2
+    return crop_face(crop, (x, y, x + side, y + side), tight)
+
+
+def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
+    height, width = image.shape[:2]
+    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
+    if inside:
+        return np.ascontiguousarray(image[top : top + side, left : left + side])
+    rows = _reflect(np.arange(top, top + side), height)
+    columns = _reflect(np.arange(left, left + side), width)
+    return image[rows[:, None], columns[None, :]]
+
+
+def _reflect(index: np.ndarray, size: int) -> np.ndarray:
+    """Folds indices into [0, size) by reflection without repeating the edge (dcb|abcd|cba)."""
+    if size == 1:
+        return np.zeros_like(index)
+    period = 2 * (size - 1)
+    folded = np.mod(index, period)
+    return np.where(folded >= size, period - folded, folded)

@@ -1,0 +1,37 @@
+"""The custom CNN head: from the encoder's feature map to one logit per face."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model_handlers.manifest import HeadSpec
+
+
+class CNNHead(nn.Module):
+    """A 1x1 convolution narrows, a 3x3 one looks around, mean and maximum pool, a line decides.
+
+    The maximum lets one small patch speak (a blending border), the mean keeps it honest.
+
+    Shapes:
+        input: (n, features, h, w); output: (n,) logits, above zero for fake.
+    """
+
+    def __init__(self, spec: HeadSpec, features: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(features, spec.channels, kernel_size=1, bias=False),
+            nn.BatchNorm2d(spec.channels),
+            nn.SiLU(),
+            nn.Conv2d(spec.channels, spec.channels, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(spec.channels),
+            nn.SiLU(),
+        )
+        self.dropout = nn.Dropout(spec.dropout)
+        self.linear = nn.Linear(2 * spec.channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        maps = self.convolutions(features)
+        pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+        logits: Tensor = self.linear(self.dropout(pooled)).squeeze(1)
+        return logits

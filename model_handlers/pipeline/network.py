@@ -1,0 +1,56 @@
+"""The network: RGB and noise planes → EfficientNet → CNN head → one logit per crop."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model_handlers.manifest import Manifest
+from model_handlers.pipeline.encoder import build_encoder
+from model_handlers.pipeline.head import CNNHead
+from model_handlers.pipeline.srm import SRM
+
+
+class Network(nn.Module):
+    """All that is learnt, as one module whose state dict is the weights file.
+
+    `forward` is `judge(planes(crops))`; the two halves are public so that each can be timed.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, manifest: Manifest) -> None:
+        super().__init__()
+        noise = manifest.noise
+        self.rgb = noise.input != "noise"
+        self.srm = SRM(noise) if noise.input != "rgb" else None
+        channels = 3 * self.rgb + (3 * len(noise.kernels) if self.srm is not None else 0)
+        self.encoder, features = build_encoder(manifest.encoder, channels)
+        self.head = CNNHead(manifest.head, features)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(manifest.encoder, name)).view(1, 3, 1, 1) * 255
+            self.register_buffer(name, values, persistent=False)
+
+    def planes(self, crops: Tensor) -> Tensor:
+        """(n, 3, s, s) RGB in 0..255 → (n, channels, s, s): normalised RGB, then residuals."""
+        parts = [(crops - self.mean) / self.std] if self.rgb else []
+        if self.srm is not None:
+            parts.append(self.srm(crops))
+        return torch.cat(parts, dim=1)
+
+    def judge(self, planes: Tensor) -> Tensor:
+        """(n, channels, s, s) → (n,) logits."""
+        logits: Tensor = self.head(self.encoder(planes))
+        return logits
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return self.judge(self.planes(crops))
+
+
+def build_network(manifest: Manifest, seed: int = 0) -> Network:
+    """An untrained network, the same one for the same seed; evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(manifest)
+    return network.eval()

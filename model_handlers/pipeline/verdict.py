@@ -1,0 +1,25 @@
+"""Probabilities to words: the verdict of a face, and that of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.verdict import FaceVerdict, Word
+from model_handlers.manifest import ThresholdsSpec
+
+
+def word(probability: float, spec: ThresholdsSpec) -> Word:
+    """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake."""
+    if probability < spec.suspicious_from:
+        return "real"
+    return "fake" if probability > spec.fake_above else "suspicious"
+
+
+def image_verdict(
+    faces: Sequence[FaceVerdict], spec: ThresholdsSpec
+) -> tuple[Word, float | None]:
+    """A picture is as suspicious as its worst face; without a face there is no guess."""
+    if not faces:
+        return "no_face", None
+    worst = max(face.fake_probability for face in faces)
+    return word(worst, spec), worst

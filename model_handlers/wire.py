@@ -1,0 +1,108 @@
+"""How a request reaches a worker: one encoded picture, or an Open Inference Protocol tensor.
+
+A plain body is one encoded picture. A body with the header `Inference-Header-Content-Length: n` is
+an Open Inference Protocol request in the binary tensor form
+(https://github.com/kserve/open-inference-protocol): n bytes of JSON, then the raw tensor. It holds
+one input of many items: BYTES (each element an encoded picture) or UINT8 (n, h, w, 3).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from contracts.problems import InvalidRequest
+from model_handlers.pipeline.tasks import Item, Options
+
+LENGTH_HEADER = "inference-header-content-length"
+REQUEST_ID_HEADER = "x-request-id"
+DEADLINE_HEADER = "x-deepfake-deadline"
+OPTIONS_HEADER = "x-deepfake-options"
+BATCH_HEADER = "x-deepfake-batch"
+
+
+def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes, int]:
+    """One binary OIP request around `raw`: its bytes, and the length of its JSON part."""
+    tensor = {
+        "name": "input",
+        "datatype": datatype,
+        "shape": list(shape),
+        "parameters": {"binary_data_size": len(raw)},
+    }
+    head = json.dumps({"inputs": [tensor]}).encode()
+    return head + raw, len(head)
+
+
+def unpack_items(body: bytes, length: int) -> list[Item]:
+    """The items of a binary OIP request.
+
+    Raises:
+        InvalidRequest: anything about its form is wrong; the message says what.
+    """
+    try:
+        tensor = json.loads(body[:length])["inputs"][0]
+        datatype, shape = str(tensor["datatype"]), [int(n) for n in tensor["shape"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise InvalidRequest(f"not an Open Inference Protocol request: {error!r}") from error
+    raw = memoryview(body)[length:]
+    if datatype == "BYTES":
+        return list(_split(raw, prod(shape)))
+    return list(_pixels(raw, datatype, shape))
+
+
+def split_bytes(raw: bytes | memoryview) -> list[bytes]:
+    """The elements of a BYTES tensor: each a little-endian uint32 length and that many bytes.
+
+    Raises:
+        InvalidRequest: a length reaches beyond the tensor.
+    """
+    view, elements, at = memoryview(raw), [], 0
+    while at < len(view):
+        if at + 4 > len(view):
+            raise InvalidRequest("a BYTES tensor ends within an element's length")
+        (size,) = struct.unpack_from("<I", view, at)
+        if at + 4 + size > len(view):
+            raise InvalidRequest("a BYTES tensor's element reaches beyond the tensor")
+        elements.append(bytes(view[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return elements
+
+
+def join_bytes(elements: Sequence[bytes]) -> bytes:
+    """The raw form of a BYTES tensor; `split_bytes` is its inverse."""
+    return b"".join(struct.pack("<I", len(e)) + e for e in elements)
+
+
+def parse_options(header: str | None) -> Options:
+    """The options header: a JSON object of `Options`' fields."""
+    if not header:
+        return Options()
+    try:
+        given: Mapping[str, Any] = json.loads(header)
+        return Options(crops=bool(given.get("crops", False)))
+    except (ValueError, AttributeError) as error:
+        raise InvalidRequest(f"{OPTIONS_HEADER} is not a JSON object") from error
+
+
+def _split(raw: memoryview, count: int) -> list[bytes]:
+    elements = split_bytes(raw)
+    if len(elements) != count:
+        raise InvalidRequest(f"a BYTES tensor of {len(elements)} elements was shaped for {count}")
+    return elements
+
+
+def _pixels(raw: memoryview, datatype: str, shape: list[int]) -> list[np.ndarray]:
+    if datatype != "UINT8":
+        raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype}")
+    if len(shape) == 3:
+        shape = [1, *shape]
+    if len(shape) != 4 or shape[3] != 3 or min(shape) < 1:
+        raise InvalidRequest(f"a UINT8 input of shape (n, height, width, 3) was expected: {shape}")
+    if prod(shape) != len(raw):
+        raise InvalidRequest(f"{len(raw)} bytes can't fill a UINT8 tensor of shape {shape}")
+    return list(np.frombuffer(raw, dtype=np.uint8).reshape(shape))

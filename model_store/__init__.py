@@ -1,0 +1,1 @@
+"""Where models come from: manifests become archives, archives and weights are fetched and verified."""

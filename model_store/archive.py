@@ -1,0 +1,161 @@
+"""A manifest to a .mar: a TorchServe archive whose bytes depend on nothing but its inputs.
+
+The form is that of torch-model-archiver (a zip with `MAR-INF/MANIFEST.json`), which itself writes
+the time of day into every archive and so can't be used where a digest has to mean something.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from model_handlers.loading import MANIFEST_FILE, MTCNN_FILE, NETWORK_FILE
+from model_handlers.manifest import Manifest, ManifestError, read_manifest
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_CODE = ("contracts/*.py", "model_handlers/*.py", "model_handlers/pipeline/*.py")
+_ROOT = Path(__file__).resolve().parent.parent
+_NETS = ("pnet", "rnet", "onet")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A built archive: where it is, its manifest and its digest (`sha256:` and 64 hex digits)."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+
+def build_archive(manifest_path: Path, out: Path, weights_root: Path = _ROOT / "model_store") -> Archive:
+    """Packs the model that `manifest_path` describes into `out/<name>.mar`, atomically.
+
+    Raises:
+        ManifestError: the manifest is wrong, or its weights are missing or of another digest.
+    """
+    manifest = read_manifest(manifest_path)
+    entries = _entries(manifest, weights_root)
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / f"{manifest.name}.mar"
+    descriptor, partial = tempfile.mkstemp(dir=out, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            _write_zip(stream, entries)
+        os.chmod(partial, 0o644)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    return Archive(target, manifest, digest_of(target))
+
+
+def open_archive(path: Path) -> Archive:
+    """Reads an archive's manifest and digest.
+
+    Raises:
+        ManifestError: it is no archive of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(MANIFEST_FILE)
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise ManifestError(f"{path}: not a model archive: {error}") from error
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / MANIFEST_FILE
+        copy.write_bytes(data)
+        return Archive(path, read_manifest(copy), digest_of(path))
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:` and the file's sha256, as `sha256sum` prints it."""
+    with path.open("rb") as stream:
+        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
+    """Every file of the archive by its path."""
+    entries = {
+        "MAR-INF/MANIFEST.json": _json(_torchserve_manifest(manifest)),
+        MANIFEST_FILE: _json(manifest.model_dump(mode="json")),
+        "model-config.yaml": yaml.safe_dump(_torchserve_config(manifest)).encode(),
+    }
+    for pattern in _CODE:
+        for path in _ROOT.glob(pattern):
+            entries[path.relative_to(_ROOT).as_posix()] = path.read_bytes()
+    if manifest.task != "classifier":
+        entries[MTCNN_FILE] = _mtcnn_weights()
+    if manifest.weights is not None:
+        entries[NETWORK_FILE] = _weights(manifest, weights_root)
+    return entries
+
+
+def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "archiverVersion": "0.12.0",
+        "createdOn": "01/01/1980 00:00:00",
+        "model": {
+            "configFile": "model-config.yaml",
+            "handler": "model_handlers.handler",
+            "modelName": manifest.name,
+            "modelVersion": manifest.version,
+        },
+        "runtime": "python",
+    }
+
+
+def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
+    """What a stock TorchServe needs to run it; the model server's settings override these."""
+    return {
+        "batchSize": manifest.batching.max_batch_size,
+        "maxBatchDelay": manifest.batching.max_delay_ms,
+        "minWorkers": 1,
+        "maxWorkers": 1,
+    }
+
+
+def _mtcnn_weights() -> bytes:
+    """facenet-pytorch's three networks (MIT licence) as one safetensors file."""
+    import torch
+    from safetensors.torch import save
+
+    tensors = {}
+    for net in _NETS:
+        source = files("facenet_pytorch").joinpath(f"data/{net}.pt")
+        with source.open("rb") as stream:
+            state = torch.load(stream, weights_only=True, map_location="cpu")
+        tensors |= {f"{net}.{key}": value.contiguous() for key, value in state.items()}
+    return save(tensors)
+
+
+def _weights(manifest: Manifest, root: Path) -> bytes:
+    assert manifest.weights is not None
+    path = root / manifest.weights.file
+    if not path.is_file():
+        raise ManifestError(f"{manifest.name}: weights.file: {path} does not exist")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != manifest.weights.sha256:
+        raise ManifestError(f"{manifest.name}: weights.sha256: {path.name} has {found}")
+    return data
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _write_zip(stream: Any, entries: dict[str, bytes]) -> None:
+    """Sorted, uncompressed (weights don't compress, and zlib versions differ), undated."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            archive.writestr(info, entries[name])
