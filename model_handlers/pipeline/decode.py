@@ -106,5 +106,6 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(background, layer).convert("RGB")
 
 
+Image.init()  # registers every plugin; without it Pillow knows no MPO
 # The bound above is ours, stated and checked on the header; Pillow's own would only warn.
 Image.MAX_IMAGE_PIXELS = None
