@@ -92,8 +92,8 @@ def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
     except Problem as problem:
         return _Call(request_id, [], Options(), many=False, problem=problem)
     except ValueError as error:
-        problem = InvalidRequest(f"a header is malformed: {error}")
-        return _Call(request_id, [], Options(), many=False, problem=problem)
+        malformed = InvalidRequest(f"a header is malformed: {error}")
+        return _Call(request_id, [], Options(), many=False, problem=malformed)
 
 
 def _body(row: dict[str, Any]) -> bytes:

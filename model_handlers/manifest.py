@@ -1,4 +1,4 @@
-"""The typed manifest of a model: `config/models/<name>.yaml`, and `model.json` inside its archive."""
+"""The typed manifest of a model: `config/models/<name>.yaml`, `model.json` in its archive."""
 
 from __future__ import annotations
 

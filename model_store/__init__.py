@@ -1,1 +1,1 @@
-"""Where models come from: manifests become archives, archives and weights are fetched and verified."""
+"""Where models come from: manifests become archives; what is fetched is verified."""

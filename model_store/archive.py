@@ -36,7 +36,9 @@ class Archive:
     digest: str
 
 
-def build_archive(manifest_path: Path, out: Path, weights_root: Path = _ROOT / "model_store") -> Archive:
+def build_archive(
+    manifest_path: Path, out: Path, weights_root: Path = _ROOT / "model_store"
+) -> Archive:
     """Packs the model that `manifest_path` describes into `out/<name>.mar`, atomically.
 
     Raises:
@@ -127,7 +129,7 @@ def _mtcnn_weights() -> bytes:
     import torch
     from safetensors.torch import save
 
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for net in _NETS:
         source = files("facenet_pytorch").joinpath(f"data/{net}.pt")
         with source.open("rb") as stream:

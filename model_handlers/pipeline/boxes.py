@@ -27,7 +27,9 @@ def square(boxes: Floats) -> Floats:
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def suppress(boxes: Floats, scores: Floats, threshold: float, *, by_smaller: bool = False) -> Indices:
+def suppress(
+    boxes: Floats, scores: Floats, threshold: float, *, by_smaller: bool = False
+) -> Indices:
     """Greedy non-maximum suppression.
 
     Args:
@@ -49,6 +51,8 @@ def suppress(boxes: Floats, scores: Floats, threshold: float, *, by_smaller: boo
         corner = np.maximum(boxes[best, 0:2], boxes[rest, 0:2])
         far = np.minimum(boxes[best, 2:4], boxes[rest, 2:4])
         shared = np.prod(np.maximum(far - corner + extra, 0), axis=1)
-        whole = np.minimum(area[best], area[rest]) if by_smaller else area[best] + area[rest] - shared
+        whole = (
+            np.minimum(area[best], area[rest]) if by_smaller else area[best] + area[rest] - shared
+        )
         order = rest[shared <= threshold * np.maximum(whole, 1e-9)]
     return np.asarray(keep, dtype=np.intp)

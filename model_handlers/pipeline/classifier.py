@@ -29,15 +29,15 @@ class Classifier:
             network.load_state_dict(weights)
         self.manifest, self.device = manifest, device
         self.dtype = _DTYPES[manifest.precision]
-        self.network = network.to(device=device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def classify(self, crops: Sequence[Pixels], watch: Stopwatch) -> Floats:
-        """(size, size, 3) crops → calibrated probabilities (n,) that each face was tampered with."""
+        """(size, size, 3) crops → calibrated probabilities (n,) that each face is fake."""
         if not crops:
             return np.zeros(0)
         batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        logits = [self._logits(chunk, watch) for chunk in batch.split(_FORWARD_AT_MOST)]
+        logits = [self._logits(chunk, watch) for chunk in torch.split(batch, _FORWARD_AT_MOST)]
         return calibrate(np.concatenate(logits), self.manifest.calibration)
 
     def _logits(self, crops: Tensor, watch: Stopwatch) -> Floats:
@@ -50,7 +50,8 @@ class Classifier:
             watch("classify"),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            return self.network.judge(planes).double().cpu().numpy()
+            logits: Floats = self.network.judge(planes).double().cpu().numpy()
+            return logits
 
     def _settle(self) -> None:
         """Waits for the GPU, so that a stage's time is its own."""

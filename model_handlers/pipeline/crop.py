@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.decode import Pixels
+
+Indices = npt.NDArray[np.intp]
 
 
 def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
@@ -52,13 +55,14 @@ def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
         return np.ascontiguousarray(image[top : top + side, left : left + side])
     rows = _reflect(np.arange(top, top + side), height)
     columns = _reflect(np.arange(left, left + side), width)
-    return image[rows[:, None], columns[None, :]]
+    patch: Pixels = image[rows[:, None], columns[None, :]]
+    return patch
 
 
-def _reflect(index: np.ndarray, size: int) -> np.ndarray:
+def _reflect(index: Indices, size: int) -> Indices:
     """Folds indices into [0, size) by reflection without repeating the edge (dcb|abcd|cba)."""
     if size == 1:
         return np.zeros_like(index)
     period = 2 * (size - 1)
-    folded = np.mod(index, period)
+    folded: Indices = np.mod(index, period)
     return np.where(folded >= size, period - folded, folded)

@@ -35,7 +35,9 @@ class Face:
 class FaceFinder:
     """Finds the faces of a batch of pictures, the largest of each first."""
 
-    def __init__(self, spec: FacesSpec, weights: Mapping[str, Tensor], device: torch.device) -> None:
+    def __init__(
+        self, spec: FacesSpec, weights: Mapping[str, Tensor], device: torch.device
+    ) -> None:
         self.spec = spec
         self.mtcnn = MTCNN(weights, spec.thresholds, spec.pyramid_factor, device)
 

@@ -1,8 +1,8 @@
-"""MTCNN: three small networks that find faces, each asked only about what the one before let through.
+"""MTCNN: three small networks find faces, each asked only about what the one before let pass.
 
-Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks",
-2016 (arXiv:1604.02878). Networks and weights are facenet-pytorch's; the cascade around them is ours,
-because theirs raises on small, grey and unequal pictures.
+Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
+Networks", 2016 (arXiv:1604.02878). Networks and weights are facenet-pytorch's; the cascade around
+them is ours, because theirs raises on small, grey and unequal pictures.
 """
 
 from __future__ import annotations
@@ -128,7 +128,11 @@ def _load(
 ) -> nn.Module:
     module = net(pretrained=False)
     module.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        {
+            key.removeprefix(prefix): value
+            for key, value in weights.items()
+            if key.startswith(prefix)
+        }
     )
     return module.eval().to(device)
 
@@ -166,9 +170,7 @@ def _cells(
     )
 
 
-def _pick(
-    cells: tuple[Floats, Floats, Floats], threshold: float
-) -> tuple[Floats, Floats, Floats]:
+def _pick(cells: tuple[Floats, Floats, Floats], threshold: float) -> tuple[Floats, Floats, Floats]:
     boxes, scores, offsets = cells
     picked = suppress(boxes, scores, threshold)
     return boxes[picked], scores[picked], offsets[picked]
@@ -212,7 +214,7 @@ def _cut(
 
 def _forward(net: nn.Module, crops: Tensor) -> tuple[Floats, ...]:
     """Runs `net` over all crops, a bounded number at a time."""
-    parts = [net(chunk) for chunk in crops.split(_FORWARD_AT_MOST)]
+    parts = [net(chunk) for chunk in torch.split(crops, _FORWARD_AT_MOST)]
     return tuple(torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
 
 
@@ -221,7 +223,11 @@ def _suppress_each(
 ) -> npt.NDArray[np.intp]:
     """Non-maximum suppression within each picture; indices into `candidates`."""
     picked = [
-        mine[suppress(candidates.boxes[mine], candidates.scores[mine], threshold, by_smaller=by_smaller)]
+        mine[
+            suppress(
+                candidates.boxes[mine], candidates.scores[mine], threshold, by_smaller=by_smaller
+            )
+        ]
         for owner in np.unique(candidates.owners)
         for mine in (np.flatnonzero(candidates.owners == owner),)
     ]

@@ -15,9 +15,7 @@ def word(probability: float, spec: ThresholdsSpec) -> Word:
     return "fake" if probability > spec.fake_above else "suspicious"
 
 
-def image_verdict(
-    faces: Sequence[FaceVerdict], spec: ThresholdsSpec
-) -> tuple[Word, float | None]:
+def image_verdict(faces: Sequence[FaceVerdict], spec: ThresholdsSpec) -> tuple[Word, float | None]:
     """A picture is as suspicious as its worst face; without a face there is no guess."""
     if not faces:
         return "no_face", None
