@@ -27,7 +27,7 @@ TYPE_PREFIX = "urn:problem:deepfake-serving:"
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818 - not every problem is an error of the program
+class Problem(Exception):
     """An error with a public meaning; `detail` is shown to the caller as it is."""
 
     slug: ClassVar[str] = "internal"

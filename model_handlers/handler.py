@@ -18,9 +18,10 @@ import orjson
 
 from contracts.problems import MEDIA_TYPE, DeadlineExceeded, Internal, InvalidRequest, Problem
 from model_handlers import wire
+from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
 from model_handlers.pipeline.stopwatch import Stopwatch
-from model_handlers.pipeline.tasks import Item, Options, Outcome, Task
+from model_handlers.pipeline.tasks import Outcome, Task
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,9 @@ class Handler:
         items = [item for call in calls for item in call.items]
         options = [call.options for call in calls for _ in call.items]
         outcomes = iter(run_isolated(self.task, items, options, watch))
-        batch = {"items": len(items), "requests": len(rows), "stages": watch.seconds}
-        context.set_response_header(0, wire.BATCH_HEADER, json.dumps(batch))
+        if rows:
+            batch = {"items": len(items), "requests": len(rows), "stages": watch.seconds}
+            context.set_response_header(0, wire.BATCH_HEADER, json.dumps(batch))
         timings = watch.milliseconds()
         return [
             _answer(call, [next(outcomes) for _ in call.items], timings, context, index)
@@ -100,7 +102,7 @@ def _body(row: dict[str, Any]) -> bytes:
     """The one part that was sent, whatever its name: `body` when raw, the field's in a form."""
     value = next(iter(row.values()), b"")
     if isinstance(value, str):
-        return value.encode()
+        return value.encode(errors="replace")
     if not isinstance(value, bytes | bytearray):
         raise InvalidRequest("an encoded picture was expected, not JSON")
     return bytes(value)
@@ -112,7 +114,8 @@ def _answer(
     problem = call.problem
     if call.many and problem is None:
         context.set_response_content_type(index, "application/json")
-        results = [_document(o, timings, f"{call.id}.{n}") for n, o in enumerate(outcomes)]
+        ids = [call.id and f"{call.id}.{place}" for place in range(len(outcomes))]
+        results = [_document(o, timings, i) for o, i in zip(outcomes, ids, strict=True)]
         return orjson.dumps({"id": call.id, "results": results})
     if problem is None and isinstance(outcomes[0], Problem):
         problem = outcomes[0]
@@ -137,6 +140,7 @@ def handle(rows: list[dict[str, Any]] | None, context: Any) -> list[bytes] | Non
     """TorchServe's entry point: loads on the first call, answers on the others."""
     global _handler
     if _handler is None:
+        logging.getLogger().setLevel(logging.WARNING)  # TorchServe logs a line for every request
         properties = context.system_properties
         _handler = Handler(
             load_task(

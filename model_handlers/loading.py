@@ -11,14 +11,18 @@ import torch
 from safetensors.torch import load_file
 
 from contracts.verdict import ModelRef
-from model_handlers.manifest import Manifest, ManifestError, read_manifest
+from model_handlers.manifest import (
+    MANIFEST_FILE,
+    MTCNN_FILE,
+    NETWORK_FILE,
+    Manifest,
+    ManifestError,
+    parse_manifest,
+    read_manifest,
+)
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.faces import FaceFinder
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
-
-MANIFEST_FILE = "model.json"
-MTCNN_FILE = "mtcnn.safetensors"
-NETWORK_FILE = "network.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ def load_task(directory: Path, runtime: Runtime, gpu: int | None = None) -> Task
     """
     manifest = read_manifest(directory / MANIFEST_FILE)
     overrides = {"device": runtime.device, "precision": runtime.precision}
-    manifest = manifest.model_copy(update={k: v for k, v in overrides.items() if v})
+    given = {field: value for field, value in overrides.items() if value}
+    manifest = parse_manifest(manifest.model_dump() | given, f"{manifest.name}: {given}")
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     device = choose_device(manifest, gpu)

@@ -8,10 +8,15 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+MANIFEST_FILE = "model.json"
+MTCNN_FILE = "mtcnn.safetensors"
+NETWORK_FILE = "network.safetensors"
+"""Where an archive keeps its manifest and weights."""
+
 Task = Literal["detector", "faces", "classifier"]
 Kernel = Literal["second_order", "square", "line"]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class ManifestError(ValueError):
@@ -19,7 +24,7 @@ class ManifestError(ValueError):
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DecodeSpec(_Spec):
@@ -59,8 +64,8 @@ class EncoderSpec(_Spec):
     """Any EfficientNet that timm knows, with its channels' normalisation."""
 
     architecture: str = "efficientnet_b0"
-    mean: Triple = (0.485, 0.456, 0.406)
-    std: Triple = (0.229, 0.224, 0.225)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
 
 
 class HeadSpec(_Spec):
@@ -157,7 +162,16 @@ def parse_manifest(data: Any, source: str) -> Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Reads a manifest from YAML or JSON (which is YAML)."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise ManifestError(f"{path}: {error}") from error
-    return parse_manifest(data, str(path))
+    return load_manifest(content, str(path))
+
+
+def load_manifest(content: bytes, source: str) -> Manifest:
+    """A manifest from the bytes of a YAML or JSON file; `source` is what errors call it."""
+    try:
+        data = yaml.safe_load(content.decode("utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # a date of no calendar is a ValueError
+        raise ManifestError(f"{source}: {error}") from error
+    return parse_manifest(data, source)

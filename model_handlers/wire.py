@@ -9,6 +9,7 @@ one input of many items: BYTES (each element an encoded picture) or UINT8 (n, h,
 from __future__ import annotations
 
 import json
+import operator
 import struct
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from contracts.problems import InvalidRequest
-from model_handlers.pipeline.tasks import Item, Options
+from model_handlers.items import Item, Options
 
 LENGTH_HEADER = "inference-header-content-length"
 REQUEST_ID_HEADER = "x-request-id"
@@ -44,14 +45,17 @@ def unpack_items(body: bytes, length: int) -> list[Item]:
     Raises:
         InvalidRequest: anything about its form is wrong; the message says what.
     """
+    if not 0 <= length <= len(body):
+        raise InvalidRequest(f"{LENGTH_HEADER} is {length}, but the body has {len(body)} bytes")
     try:
         tensor = json.loads(body[:length])["inputs"][0]
-        datatype, shape = str(tensor["datatype"]), [int(n) for n in tensor["shape"]]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise InvalidRequest(f"not an Open Inference Protocol request: {error!r}") from error
+        datatype, shape = str(tensor["datatype"]), [operator.index(n) for n in tensor["shape"]]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidRequest(f"not an Open Inference Protocol request: {reason}") from error
     raw = memoryview(body)[length:]
     if datatype == "BYTES":
-        return list(_split(raw, prod(shape)))
+        return list(_split(raw, shape))
     return list(_pixels(raw, datatype, shape))
 
 
@@ -84,25 +88,32 @@ def parse_options(header: str | None) -> Options:
         return Options()
     try:
         given: Mapping[str, Any] = json.loads(header)
-        return Options(crops=bool(given.get("crops", False)))
-    except (ValueError, AttributeError) as error:
+        crops = given.get("crops", False)
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{OPTIONS_HEADER} is not a JSON object") from error
+    if not isinstance(crops, bool):
+        raise InvalidRequest(f"{OPTIONS_HEADER}: crops is true or false")
+    return Options(crops=crops)
 
 
-def _split(raw: memoryview, count: int) -> list[bytes]:
+def _split(raw: memoryview, shape: list[int]) -> list[bytes]:
     elements = split_bytes(raw)
-    if len(elements) != count:
-        raise InvalidRequest(f"a BYTES tensor of {len(elements)} elements was shaped for {count}")
+    if prod(shape) != len(elements) or min(shape, default=1) < 0:
+        raise InvalidRequest(
+            f"a BYTES tensor has {len(elements)} elements, but its shape is {shape!s:.80}"
+        )
     return elements
 
 
 def _pixels(raw: memoryview, datatype: str, shape: list[int]) -> list[np.ndarray]:
     if datatype != "UINT8":
-        raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype}")
+        raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype!r:.40}")
     if len(shape) == 3:
         shape = [1, *shape]
     if len(shape) != 4 or shape[3] != 3 or min(shape) < 1:
-        raise InvalidRequest(f"a UINT8 input of shape (n, height, width, 3) was expected: {shape}")
+        raise InvalidRequest(
+            f"a UINT8 input of shape (n, height, width, 3) was expected, not {shape!s:.80}"
+        )
     if prod(shape) != len(raw):
         raise InvalidRequest(f"{len(raw)} bytes can't fill a UINT8 tensor of shape {shape}")
     return list(np.frombuffer(raw, dtype=np.uint8).reshape(shape))

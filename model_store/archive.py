@@ -18,8 +18,15 @@ from typing import Any
 
 import yaml
 
-from model_handlers.loading import MANIFEST_FILE, MTCNN_FILE, NETWORK_FILE
-from model_handlers.manifest import Manifest, ManifestError, read_manifest
+from model_handlers.manifest import (
+    MANIFEST_FILE,
+    MTCNN_FILE,
+    NETWORK_FILE,
+    Manifest,
+    ManifestError,
+    load_manifest,
+    read_manifest,
+)
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CODE = ("contracts/*.py", "model_handlers/*.py", "model_handlers/pipeline/*.py")
@@ -68,13 +75,10 @@ def open_archive(path: Path) -> Archive:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            data = archive.read(MANIFEST_FILE)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+            content = archive.read(MANIFEST_FILE)
+    except Exception as error:  # zipfile raises many kinds on broken archives
         raise ManifestError(f"{path}: not a model archive: {error}") from error
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / MANIFEST_FILE
-        copy.write_bytes(data)
-        return Archive(path, read_manifest(copy), digest_of(path))
+    return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
 
 
 def digest_of(path: Path) -> str:
@@ -115,12 +119,10 @@ def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
-    """What a stock TorchServe needs to run it; the model server's settings override these."""
+    """What a stock TorchServe needs to run it. No numbers of workers: they would override ours."""
     return {
         "batchSize": manifest.batching.max_batch_size,
         "maxBatchDelay": manifest.batching.max_delay_ms,
-        "minWorkers": 1,
-        "maxWorkers": 1,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_handlers.manifest import Manifest
+from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.network import build_network
@@ -26,7 +26,10 @@ class Classifier:
     ) -> None:
         network = build_network(manifest)
         if weights is not None:
-            network.load_state_dict(weights)
+            try:
+                network.load_state_dict(weights)
+            except RuntimeError as error:  # missing, unexpected or misshapen tensors
+                raise ManifestError(f"{manifest.name}: weights.file: {error}") from error
         self.manifest, self.device = manifest, device
         self.dtype = _DTYPES[manifest.precision]
         self.network = network.to(device).to(memory_format=torch.channels_last)

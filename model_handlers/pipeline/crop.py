@@ -13,12 +13,17 @@ from model_handlers.pipeline.decode import Pixels
 
 Indices = npt.NDArray[np.intp]
 
+_REFLECTED_SIDE = 8
+"""Output sides; a reflected square is never cut larger than this."""
+
 
 def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     """Cuts a square around `box` and resizes it once.
 
     The square's side is `spec.margin` times the box's longer side, about the box's centre. What
-    lies beyond the picture is filled by reflecting the picture at its border.
+    lies beyond the picture is filled by reflecting the picture at its border. A very large square
+    of that kind is cut from a picture shrunk before, lest a long and thin one fill the memory with
+    its reflections.
 
     Args:
         image: uint8 (height, width, 3).
@@ -32,7 +37,15 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     side = max(2, round(max(x2 - x1, y2 - y1) * spec.margin))
     left = round((x1 + x2 - side) / 2)
     top = round((y1 + y2 - side) / 2)
-    patch = _reflected_patch(image, left, top, side)
+    height, width = image.shape[:2]
+    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
+    if inside:
+        patch = np.ascontiguousarray(image[top : top + side, left : left + side])
+    elif side > _REFLECTED_SIDE * spec.size:
+        scale = _REFLECTED_SIDE * spec.size / side
+        return crop_face(shrink(image, scale), [edge * scale for edge in box], spec)
+    else:
+        patch = _reflected_patch(image, left, top, side)
     if side == spec.size:
         return patch
     method = cv2.INTER_AREA if side > spec.size else cv2.INTER_CUBIC
@@ -48,11 +61,16 @@ def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
     return crop_face(crop, (x, y, x + side, y + side), tight)
 
 
+def shrink(image: Pixels, scale: float) -> Pixels:
+    """The whole picture at `scale`; as it is where that would not make it smaller."""
+    if scale >= 1:
+        return image
+    width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
 def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
     height, width = image.shape[:2]
-    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
-    if inside:
-        return np.ascontiguousarray(image[top : top + side, left : left + side])
     rows = _reflect(np.arange(top, top + side), height)
     columns = _reflect(np.arange(left, left + side), width)
     patch: Pixels = image[rows[:, None], columns[None, :]]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from contracts.problems import (
     InvalidRequest,
@@ -20,10 +21,20 @@ from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF")
-"""What is read; MPO is the JPEG that phones with several lenses write."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+"""What is read. MPO, the JPEG that phones with several lenses write, is read as JPEG."""
 
 _BACKGROUND = (255, 255, 255)
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(data: bytes, spec: DecodeSpec) -> Pixels:
@@ -49,16 +60,25 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
         raise InvalidRequest("the body is empty; an encoded picture was expected")
     if len(data) > spec.max_bytes:
         raise TooLarge(f"the picture has {len(data)} bytes; the bound is {spec.max_bytes}")
+    # Some plugins allocate the canvas while they open a file, so Pillow must know the bound. It
+    # raises at twice its own.
+    Image.MAX_IMAGE_PIXELS = (spec.max_pixels + 1) // 2
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_pixels(image.width, image.height, spec)
-            return _to_rgb(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata, which we don't read
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_pixels(image.width, image.height, spec)
+                return _to_rgb(image)
     except UnidentifiedImageError as error:
+        if _is_recognised(data):
+            raise UndecodableMedia("the picture is broken: its header can't be read") from error
         raise UnsupportedMediaType(
             "not a picture that is read here; send JPEG, PNG, WebP, BMP or GIF"
         ) from error
     except Image.DecompressionBombError as error:
-        raise TooManyPixels(f"the picture exceeds the bound of {spec.max_pixels} pixels") from error
+        raise TooManyPixels(
+            f"the picture has more pixels than the bound of {spec.max_pixels}"
+        ) from error
     except (TooManyPixels, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise many kinds on broken content
@@ -83,19 +103,35 @@ def _check_pixels(width: int, height: int, spec: DecodeSpec) -> None:
         )
 
 
+def _is_recognised(data: bytes) -> bool:
+    """Whether the first bytes are those of a format that is read."""
+    return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+
+
 def _to_rgb(image: Image.Image) -> Pixels:
-    image.seek(0)
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    return np.array(_flatten(_to_8_bit(upright)), dtype=np.uint8)
+    return np.array(_flatten(_to_8_bit(_upright(image))), dtype=np.uint8)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Applies the EXIF orientation; EXIF that can't be read says nothing about the pixels."""
+    try:
+        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Pillow's EXIF reader, too, raises many kinds
+        method = None
+    return image if method is None else image.transpose(method)
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scales 16-bit and wider grey to 8 bits; Pillow's own conversion would clip it to white."""
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        wide = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((np.clip(wide, 0, 65535) // 257).astype(np.uint8))
-    return image
+    """Scales 16-bit grey to 8 bits; Pillow's own conversion would clip it to white."""
+    if not image.mode.startswith("I"):
+        return image
+    wide = np.asarray(image, dtype=np.int64)
+    grey = Image.fromarray((np.clip(wide, 0, 65535) // 257).astype(np.uint8))
+    if "transparency" in image.info:
+        alpha = (wide != image.info["transparency"]).astype(np.uint8) * 255
+        grey.putalpha(Image.fromarray(alpha))
+    return grey
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -106,6 +142,4 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(background, layer).convert("RGB")
 
 
-Image.init()  # registers every plugin; without it Pillow knows no MPO
-# The bound above is ours, stated and checked on the header; Pillow's own would only warn.
-Image.MAX_IMAGE_PIXELS = None
+Image.init()  # loads the plugins now instead of within the first request

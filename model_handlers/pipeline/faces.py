@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from model_handlers.manifest import FacesSpec
+from model_handlers.pipeline.crop import shrink
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.mtcnn import MTCNN, Detections
 
@@ -48,7 +48,7 @@ class FaceFinder:
         resolution where that is more.
         """
         scales = [min(1.0, self.spec.working_long_side / max(i.shape[:2])) for i in images]
-        working = [_shrink(i, scale) for i, scale in zip(images, scales, strict=True)]
+        working = [shrink(i, scale) for i, scale in zip(images, scales, strict=True)]
         least = [max(self.spec.min_face_px * s, _LEAST_WORKING_FACE) for s in scales]
         found = self.mtcnn.detect(working, least)
         return [
@@ -72,10 +72,3 @@ class FaceFinder:
             if box[2] > box[0] and box[3] > box[1]
         ]
         return sorted(faces, key=lambda face: -face.area)[: self.spec.max_faces]
-
-
-def _shrink(image: Pixels, scale: float) -> Pixels:
-    if scale >= 1:
-        return image
-    width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)

@@ -66,6 +66,8 @@ class MTCNN:
     @torch.inference_mode()
     def detect(self, images: Sequence[Pixels], min_faces: Sequence[float]) -> list[Detections]:
         """Finds all faces; `min_faces` is each picture's smallest face in its own pixels."""
+        if not images:
+            return []
         proposed = self._propose(images, min_faces)
         refined = self._refine(images, proposed)
         return self._conclude(images, refined)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from contracts.problems import Problem
 from contracts.verdict import (
@@ -25,7 +23,9 @@ from contracts.verdict import (
     ModelRef,
     Result,
 )
+from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
+from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face, fit_crop
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
@@ -33,15 +33,7 @@ from model_handlers.pipeline.faces import Face, FaceFinder
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import image_verdict, word
 
-Item = bytes | npt.NDArray[Any]
 Outcome = Result | Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What one request may ask for beyond the item itself."""
-
-    crops: bool = False
 
 
 class Task(Protocol):
@@ -75,9 +67,9 @@ class DetectorTask:
                     for image, found in zip(images, faces, strict=True)
                     for face in found
                 ]
-            probabilities = iter(self.classifier.classify(crops, watch))
+            probabilities = iter(_published(self.classifier.classify(crops, watch)))
             return [
-                self._verdict(image, [(f, float(next(probabilities))) for f in found])
+                self._verdict(image, [(face, next(probabilities)) for face in found])
                 for image, found in zip(images, faces, strict=True)
             ]
 
@@ -90,9 +82,9 @@ class DetectorTask:
                 box=_rounded(face.box),
                 landmarks=[_rounded(point) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
-                fake_probability=round(p, 6),
+                fake_probability=p,
                 verdict=word(p, thresholds),
-                models={self.model.name: round(p, 6)},
+                models={self.model.name: p},
             )
             for face, p in judged
         ]
@@ -148,8 +140,8 @@ class ClassifierTask:
                 crops = [fit_crop(image, self.manifest.crop) for image in images]
             thresholds = self.manifest.thresholds
             return [
-                CropVerdict(word(p, thresholds), round(p, 6), self.model)
-                for p in map(float, self.classifier.classify(crops, watch))
+                CropVerdict(word(p, thresholds), p, self.model)
+                for p in _published(self.classifier.classify(crops, watch))
             ]
 
         return _run(items, self.manifest, watch, judge)
@@ -181,6 +173,11 @@ def _pixels(item: Item, manifest: Manifest) -> Pixels:
     if isinstance(item, np.ndarray):
         return check_tensor(item, manifest.decode)
     return decode(item, manifest.decode)
+
+
+def _published(probabilities: Floats) -> list[float]:
+    """As they are shown; verdicts are taken from these, so that no answer contradicts itself."""
+    return [round(float(p), 6) for p in probabilities]
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -1,0 +1,33 @@
+"""`python -m model_server`: the process that a serving container runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvloop
+
+from model_handlers.manifest import ManifestError
+from model_server.logs import configure_logs
+from model_server.server import Server
+from model_server.settings import SettingsError, load_settings
+
+
+def main() -> int:
+    """Exit codes: 0 after a signal, 1 when TorchServe can't serve, 2 for a wrong setting."""
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # Java is exec'd at once; no handlers
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        return uvloop.run(_run(Server(settings)))
+    except (SettingsError, ManifestError) as error:
+        print(f"deepfake-serving: {error}", file=sys.stderr)
+        return 2
+
+
+async def _run(server: Server) -> int:
+    return await server.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""One request as both protocols see it: its id, its trace, its time, its line in the log."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import Any
+
+import structlog
+
+from contracts.problems import Internal, Problem
+from model_server.metrics import Metrics
+
+log = structlog.get_logger("request")
+
+_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Exchange:
+    """A request from its arrival to its end."""
+
+    def __init__(self, route: str, given_id: str | None, traceparent: str | None) -> None:
+        """Takes the caller's id where it is harmless, else makes one; likewise the trace's parent
+        (https://www.w3.org/TR/trace-context/)."""
+        self.route = route
+        self.id = given_id if given_id and _ID.fullmatch(given_id) else uuid.uuid4().hex
+        well_formed = traceparent and _TRACEPARENT.fullmatch(traceparent)
+        self.traceparent = traceparent if well_formed else None
+        self.fields: dict[str, Any] = {}
+        self._begun = time.perf_counter()
+
+    def note(self, **fields: Any) -> None:
+        """Adds to the request's line in the log."""
+        self.fields |= fields
+
+    def end(self, status: int, metrics: Metrics, problem: Problem | None = None) -> None:
+        """Counts and logs, once."""
+        seconds = time.perf_counter() - self._begun
+        metrics.requests.labels(self.route, str(status)).inc()
+        metrics.duration.labels(self.route).observe(seconds)
+        if problem is not None:
+            metrics.problems.labels(problem.slug).inc()
+            self.note(problem=problem.slug, detail=problem.detail)
+        log.info(
+            "request",
+            route=self.route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            id=self.id,
+            **({"traceparent": self.traceparent} if self.traceparent else {}),
+            **self.fields,
+        )
+
+
+def as_problem(error: Exception, exchange: Exchange) -> Problem:
+    """What a caller is told of an exception; one that is no `Problem` is a defect, and logged."""
+    if isinstance(error, Problem):
+        return error
+    log.exception("defect", id=exchange.id, route=exchange.route)
+    return Internal("an unexpected error; the log has it under this request's id")

