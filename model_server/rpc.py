@@ -34,7 +34,7 @@ _SERVICES = (
 )
 
 
-def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
     """A server with all services, not yet bound or started, and its health service."""
     limit = predictor.settings.max_body_bytes + 64 * 1024
     server = grpc.aio.server(
@@ -51,14 +51,14 @@ def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, health.aio.Heal
     open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
         wrap(InferenceService(predictor), _SERVICES[1]), server
     )
-    checker = health.aio.HealthServicer()
+    checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs lack aio
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
     names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     return server, checker
 
 
-async def follow_health(checker: health.aio.HealthServicer, state: ServerState) -> None:
+async def follow_health(checker: Any, state: ServerState) -> None:
     """Keeps grpc.health.v1 saying what /readyz says."""
     while True:
         status = (

@@ -93,5 +93,5 @@ def _face(face: dict[str, Any]) -> pb.Face:
     )
 
 
-def _word(verdict: str) -> pb.Verdict:
+def _word(verdict: str) -> pb.Verdict.ValueType:
     return pb.Verdict.Value(f"VERDICT_{verdict.upper()}")

@@ -27,7 +27,7 @@ class RegistrationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A handler's answer: its JSON, as bytes and parsed, what it rode in, and if it is a problem."""
+    """A handler's answer: its JSON, raw and parsed, its batch, and whether it is a problem."""
 
     raw: bytes
     document: dict[str, Any]

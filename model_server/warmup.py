@@ -39,4 +39,4 @@ def _overlap(a: Any, b: Any) -> float:
     width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return width * height / max(area - width * height, 1e-9)
+    return float(width * height / max(area - width * height, 1e-9))
