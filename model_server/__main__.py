@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 import uvloop
 
@@ -13,20 +14,20 @@ from model_server.server import Server
 from model_server.settings import SettingsError, load_settings
 
 
-def main() -> int:
+def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     """Exit codes: 0 after a signal, 1 when TorchServe can't serve, 2 for a wrong setting."""
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # Java is exec'd at once; no handlers
     try:
         settings = load_settings()
         configure_logs(settings)
-        return uvloop.run(_run(Server(settings)))
+        return uvloop.run(_run(Server(settings), on_ready))
     except (SettingsError, ManifestError) as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2
 
 
-async def _run(server: Server) -> int:
-    return await server.run()
+async def _run(server: Server, on_ready: Callable[[dict[str, int]], None] | None) -> int:
+    return await server.run(on_ready)
 
 
 if __name__ == "__main__":

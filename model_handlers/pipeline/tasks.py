@@ -40,6 +40,7 @@ class Task(Protocol):
     """A kind of model. `run` answers every item, in order, and notes stage times on `watch`."""
 
     manifest: Manifest
+    model: ModelRef
 
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch

@@ -1,0 +1,83 @@
+"""Pictures from files to verdicts in this process, in batches, in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.problems import InvalidRequest, Problem, TooLarge
+from deepfake_serving.annotate import Annotator
+from model_handlers.items import Options
+from model_handlers.loading import Runtime, load_task
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import Outcome
+from model_store.archive import open_archive
+
+
+class LocalDetector:
+    """A detector out of its archive, as a context manager around its unpacked files."""
+
+    def __init__(self, archive: Path) -> None:
+        """Raises `ManifestError` where the archive can't be used."""
+        opened = open_archive(archive)
+        self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(self._scratch.name)
+        digests = {opened.manifest.name: opened.digest}
+        self._task = load_task(Path(self._scratch.name), Runtime(digests=digests))
+        self.model = self._task.model
+
+    def __enter__(self) -> LocalDetector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.cleanup()
+
+    def answers(
+        self, pictures: Sequence[Path], batch: int, annotate: Path | None
+    ) -> Iterator[dict[str, Any]]:
+        """One document a picture, in the order given: its verdict or its problem, and `file`."""
+        annotator = Annotator(annotate) if annotate is not None else None
+        for start in range(0, len(pictures), batch):
+            paths = pictures[start : start + batch]
+            read = [self._read(path) for path in paths]
+            for path, data, outcome in zip(paths, read, self._judge(read), strict=True):
+                if annotator is not None and isinstance(data, bytes):
+                    annotator.draw(path, data, outcome, self._task.manifest.decode)
+                yield {"file": str(path)} | _document(outcome)
+
+    def _judge(self, read: Sequence[bytes | Problem]) -> list[Outcome]:
+        watch = Stopwatch()
+        items = [data for data in read if isinstance(data, bytes)]
+        judged = iter(self._task.run(items, [Options()] * len(items), watch) if items else [])
+        timings = watch.milliseconds()
+        return [
+            data if isinstance(data, Problem) else _timed(next(judged), timings) for data in read
+        ]
+
+    def _read(self, path: Path) -> bytes | Problem:
+        """The file's bytes; a file that is too large is not read at all."""
+        bound = self._task.manifest.decode.max_bytes
+        try:
+            size = path.stat().st_size
+            if size > bound:
+                return TooLarge(f"the picture has {size} bytes; the bound is {bound}")
+            return path.read_bytes()
+        except OSError as error:
+            return InvalidRequest(f"the file can't be read: {error.strerror}")
+
+
+def _timed(outcome: Outcome, timings: dict[str, float]) -> Outcome:
+    if isinstance(outcome, Problem):
+        return outcome
+    return dataclasses.replace(outcome, timings_ms=timings)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Problem):
+        return outcome.to_dict()
+    return dataclasses.asdict(outcome)
