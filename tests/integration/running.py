@@ -1,0 +1,248 @@
+"""The model server as a process of its own, with TorchServe below it, for tests to talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MODELS = ("detector", "faces", "classifier")
+
+
+class RunningServer:
+    """`python -m model_server`, its ports, its processes and what it logs.
+
+    with RunningServer.start(archives, models="detector", workers=2) as server:
+        httpx.get(server.url + "/readyz")
+    """
+
+    def __init__(self, archives: Path, settings: dict[str, Any]) -> None:
+        """Starts the process and waits only until it listens."""
+        chosen: dict[str, Any] = {
+            "models": ",".join(MODELS),
+            "archives": archives,
+            "http_port": 0,
+            "grpc_port": 0,
+            "metrics_port": 0,
+            "workers": 1,
+            "log_format": "json",
+        } | settings
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("DEEPFAKE_")}
+        self.lines: list[str] = []
+        self._arrived = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "model_server"],
+            cwd=ROOT,
+            env=inherited | {f"DEEPFAKE_{k.upper()}": str(v) for k, v in chosen.items()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self._seen: dict[int, psutil.Process] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @classmethod
+    def start(
+        cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = 120, **settings: Any
+    ) -> RunningServer:
+        """Starts a server; settings are those of `model_server.settings`, by their names there.
+
+        Returns once it listens and, unless told otherwise, once /readyz answers 200. A server that
+        does not come up is killed, and `AssertionError` holds what it logged.
+        """
+        server = cls(archives, settings)
+        try:
+            listening = server.wait_for_event("listening", timeout_s)
+            server.ports = {name: listening[name] for name in ("http", "grpc", "metrics")}
+            if wait_ready:
+                server.wait_ready(timeout_s)
+        except BaseException:
+            server.kill()
+            raise
+        return server
+
+    ports: dict[str, int]
+    """`http`, `grpc` and `metrics`."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['http']}"
+
+    @property
+    def grpc_target(self) -> str:
+        return f"127.0.0.1:{self.ports['grpc']}"
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['metrics']}/metrics"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    # what it says
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The JSON lines logged so far, all or those of one event."""
+        found = []
+        for line in tuple(self.lines):
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [e for e in found if isinstance(e, dict) and name in (None, e.get("event"))]
+
+    def wait_for_event(
+        self,
+        name: str,
+        timeout_s: float = 60,
+        where: Callable[[dict[str, Any]], bool] = lambda _: True,
+        after: int = 0,
+    ) -> dict[str, Any]:
+        """The first event of that name that `where` accepts, which may have come already.
+
+        Args:
+            after: how many lines (`len(server.lines)` of some time) to pass over.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            with self._arrived:
+                while len(self.lines) == after:
+                    left = end - time.monotonic()
+                    over = not self._reader.is_alive() and len(self.lines) == after
+                    if left <= 0 or over:
+                        raise AssertionError(f"no event {name!r}; the log:\n{self.tail()}")
+                    self._arrived.wait(min(left, 0.2))
+                line = self.lines[after]
+            after += 1
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and event.get("event") == name and where(event):
+                    return event
+
+    def tail(self, count: int = 40) -> str:
+        """The last lines, for messages."""
+        return "\n".join(self.lines[-count:])
+
+    # whether it can serve
+
+    def readyz(self) -> httpx.Response:
+        return httpx.get(self.url + "/readyz", timeout=10)
+
+    def wait_ready(self, timeout_s: float = 120) -> None:
+        """Returns as soon as /readyz answers 200."""
+        self.wait_until(lambda: self.readyz().status_code == 200, timeout_s, "ready")
+
+    def wait_until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Asks `true` again and again; a server that ends meanwhile ends the wait."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            assert self.process.poll() is None, (
+                f"ended with {self.process.returncode} before it was {what}:\n{self.tail()}"
+            )
+            with contextlib.suppress(httpx.TransportError):
+                if true():
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"not {what} after {timeout_s} s; the log:\n{self.tail()}")
+
+    # its processes
+
+    def tree(self) -> list[psutil.Process]:
+        """Every process below the model server that is alive now."""
+        try:
+            found = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        self._seen |= {each.pid: each for each in found}
+        return [each for each in found if _alive(each)]
+
+    def java(self) -> int:
+        """TorchServe's pid."""
+        (pid,) = (p.pid for p in self.tree() if _command(p)[:1] and "java" in _command(p)[0])
+        return pid
+
+    def workers(self) -> set[int]:
+        """The pids of TorchServe's Python workers, of all models."""
+        return {
+            p.pid
+            for p in self.tree()
+            if any(part.endswith("model_service_worker.py") for part in _command(p))
+        }
+
+    def leftovers(self, patience_s: float = 5) -> list[psutil.Process]:
+        """What is alive, after a while, of all processes that were ever seen by `tree`."""
+        _, alive = psutil.wait_procs(
+            [each for each in self._seen.values() if _alive(each)], timeout=patience_s
+        )
+        return [each for each in alive if _alive(each)]
+
+    # its end
+
+    def signal(self, number: signal.Signals) -> None:
+        """Remembers what is below it, then sends the signal to the model server alone."""
+        self.tree()
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = 60) -> int:
+        """Its exit code; the log is complete then."""
+        code = self.process.wait(timeout_s)
+        self._reader.join(10)
+        return code
+
+    def stop(self, timeout_s: float = 60) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait(timeout_s)
+
+    def kill(self) -> None:
+        """Leaves nothing behind, whatever state it is in."""
+        with contextlib.suppress(psutil.Error):
+            self.tree()
+        self.process.kill()
+        self.process.wait()
+        for each in self._seen.values():
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+        self._reader.join(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    def __enter__(self) -> RunningServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._arrived:
+                self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._arrived.notify_all()
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
