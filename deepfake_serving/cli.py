@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import track
 from rich.table import Table
 
 from model_handlers.manifest import ManifestError
-from model_store.archive import build_archive
+from model_store.archive import build_archive, digest_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -74,21 +74,15 @@ def fetch(
     sha256: Annotated[str, typer.Option(help="Digest that it must have.")],
 ) -> None:
     """Brings a model archive or weights here, verified; nothing half-written ever stays."""
-    from model_store.fetch import FetchError
+    from model_store.fetch import FetchError, shown_progress
     from model_store.fetch import fetch as bring
 
     try:
-        with Progress(console=_errors) as progress:
-            task = progress.add_task(target.name, total=None)
-            bring(
-                source,
-                target,
-                sha256,
-                progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
+        with shown_progress(target.name) as progress:
+            bring(source, target, sha256, progress=progress)
     except FetchError as error:
         _fail(error)
-    print(f"sha256:{sha256.removeprefix('sha256:')}  {target}")
+    print(f"{digest_of(target)}  {target}")
 
 
 @app.command()

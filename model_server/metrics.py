@@ -94,7 +94,8 @@ class Metrics:
         for model in models:
             self.retries.labels(model)
         ProcessCollector(registry=r)
-        r.register(_Gauges(models, gates, state))
+        self.gauges = Gauges(models, gates, state)
+        r.register(self.gauges)
 
     def observe_batch(self, model: str, batch: dict[str, Any]) -> None:
         """Notes one batch, once, from the header that the first of its answers carries."""
@@ -119,7 +120,7 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Gauges(Collector):
+class Gauges(Collector):
     """Values that others own: queues, workers, readiness, and who the models are."""
 
     def __init__(

@@ -1,0 +1,74 @@
+# Every command of this project; the workflows of CI call the same ones.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+SOURCES := $(shell find contracts model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
+
+.DEFAULT_GOAL := help
+.PHONY: help run archives test lint unit integration clients e2e bench generate lock actionlint clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build/.run archives  ## start the model server with embedded defaults; Ctrl-C stops it
+	@echo "[3/3] model server: TorchServe, workers and a proving prediction (seconds)"
+	@exec $(BIN)/deepfake-serving serve
+
+archives: build/archives/.packed  ## pack the models of config/models into build/archives
+
+test: build/.dev clients lint unit integration  ## everything that needs no cluster
+
+lint: build/.dev  ## style, types, and that everything generated is up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m scripts.generate --check
+
+unit: build/.dev  ## unit and property tests
+	$(BIN)/pytest tests/unit
+
+integration: build/.dev clients archives  ## tests against a real TorchServe
+	$(BIN)/pytest tests/integration
+
+clients: build/.clients  ## the foreign clients that the integration tests call
+
+e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signals
+	$(BIN)/pytest tests/e2e
+
+bench: build/.dev archives  ## side-by-side speed; writes build/bench
+	$(BIN)/python -m tests.bench.serving
+
+generate: build/.dev  ## write what is made from code: pages of docs, compiled .proto files
+	$(BIN)/python -m scripts.generate
+
+lock: $(UV)  ## resolve requirements/*.in anew
+	cd requirements && for set in uv run dev clients; do ../$(COMPILE) $$set.in -o $$set.txt; done
+
+actionlint:  ## check the workflows (needs Go)
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+clean:  ## remove what was installed and built
+	rm -rf .venv .venv-clients build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(UV): requirements/uv.txt
+	@echo "[1/3] environment: .venv (minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 run" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@mkdir -p build && touch $@
+
+build/.run: $(UV) requirements/run.txt pyproject.toml scripts/install.sh
+	@scripts/install.sh requirements/run.txt && touch $@
+
+build/.dev: $(UV) requirements/dev.txt pyproject.toml scripts/install.sh
+	@scripts/install.sh requirements/dev.txt && touch $@ build/.run
+
+build/.clients: build/.dev requirements/clients.txt
+	@$(UV) venv --quiet --clear .venv-clients
+	@$(UV) pip sync --quiet --require-hashes --python .venv-clients/bin/python requirements/clients.txt
+	@touch $@
+
+build/archives/.packed: build/.run $(SOURCES)
+	@echo "[2/3] archives"
+	@$(BIN)/deepfake-serving package && touch $@

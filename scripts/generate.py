@@ -1,0 +1,172 @@
+"""Writes what is made from code: pages of docs/, and the compiled .proto files.
+
+`--check` writes nothing and fails where one of them is not up to date.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+
+from contracts.problems import BY_TYPE
+from model_server.admission import Gate
+from model_server.metrics import Metrics
+from model_server.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings
+from model_server.state import ServerState
+
+_ROOT = Path(__file__).resolve().parent.parent
+_NOTE = "<!-- Made by `make generate` from {source}; do not edit. -->\n"
+
+
+def settings_page() -> str:
+    """Every setting of the model server."""
+    rows = [
+        f"| `{ENV_PREFIX}{name.upper()}` | {_type(f)} | {_default(f)} | {f.description} |"
+        for name, f in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            _NOTE.format(source="model_server/settings.py"),
+            "# Settings of the model server\n",
+            "Each is an environment variable. They can also stand in a YAML file under the same "
+            f"name in lower case without the prefix; `{CONFIG_VARIABLE}` names that file, and the "
+            "environment wins. A wrong or unknown one stops the start with exit code 2 and a line "
+            "that says which, where and why.\n",
+            "| variable | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def problems_page() -> str:
+    """Every error that a caller can meet."""
+    rows = [
+        f"| `{uri}` | {cls.status} | {cls.grpc_code} | {cls.title} |"
+        for uri, cls in sorted(BY_TYPE.items(), key=lambda pair: (pair[1].status, pair[0]))
+    ]
+    return "\n".join(
+        [
+            _NOTE.format(source="contracts/problems.py"),
+            "# Problems\n",
+            "REST answers every error with `application/problem+json` "
+            "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); gRPC with the status code "
+            "below, and the same problem in the details of its `google.rpc.Status`. `detail` says "
+            "what was wrong and, where a bound was met, the bound. `retry_after_s` (and the header "
+            "`Retry-After`) says when to come back.\n",
+            "| type | HTTP | gRPC code | title |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def metrics_page() -> str:
+    """Every metric, read from a registry like that of a running server."""
+    metrics = Metrics({}, {"": Gate(1, 1)}, ServerState({}))
+    rows = []
+    for collector in (*vars(metrics).values(),):
+        names = getattr(collector, "_labelnames", None)
+        if names is not None:
+            (described,) = collector.describe()
+            rows.append((described.name, described.type, names, described.documentation))
+    rows += [
+        (family.name, family.type, getattr(family, "_labelnames"), family.documentation)  # noqa: B009
+        for family in metrics.gauges.collect()
+    ]
+    lines = [
+        f"| `{name}{'_total' if kind == 'counter' else ''}` | {kind} | "
+        f"{', '.join(f'`{label}`' for label in labels)} | {text} |"
+        for name, kind, labels, text in sorted(rows)
+    ]
+    return "\n".join(
+        [
+            _NOTE.format(source="model_server/metrics.py"),
+            "# Metrics\n",
+            "Prometheus text format at `:8082/metrics`, in base units, the same for REST and gRPC: "
+            "`code` is the HTTP status of the answer, on gRPC that of the same problem. Stages and "
+            "batches are counted once a batch, in the worker. `process_*` are the model server's "
+            "own.\n",
+            "| metric | type | labels | meaning |",
+            "| --- | --- | --- | --- |",
+            *lines,
+            "",
+        ]
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/settings.md": settings_page,
+    "docs/problems.md": problems_page,
+    "docs/metrics.md": metrics_page,
+}
+
+
+def stale() -> list[str]:
+    """Files that differ from what would be generated now."""
+    pages = [name for name, page in PAGES.items() if _read(_ROOT / name) != page()]
+    return pages + _stale_protos()
+
+
+def compile_protos(out: Path) -> None:
+    """Compiles every .proto of contracts/ to messages, services and their types."""
+    protos = sorted(p.relative_to(_ROOT) for p in (_ROOT / "contracts").rglob("*.proto"))
+    outputs = [f"--{p}_out={out}" for p in ("python", "grpc_python")]
+    outputs += [f"--{p}_out=quiet:{out}" for p in ("mypy", "mypy_grpc")]
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, *map(str, protos)],
+        cwd=_ROOT,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        check=True,
+    )
+
+
+def _stale_protos() -> list[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        compile_protos(Path(scratch))
+        made = [p.relative_to(scratch) for p in Path(scratch).rglob("*_pb2*")]
+        return [str(p) for p in made if _read(_ROOT / p) != _read(Path(scratch) / p)]
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _type(field: FieldInfo) -> str:
+    annotation = str(field.annotation).replace("typing.", "").replace("pathlib.", "")
+    name = annotation.removeprefix("<class '").removesuffix("'>").rsplit(".", 1)[-1]
+    text = annotation if "[" in annotation or "|" in annotation else name
+    return "`" + text.replace("|", "\\|").replace("_local.", "") + "`"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, Path):
+        value = value.relative_to(_ROOT)
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return f"`{value}`" if value not in (None, {}) else "unset"
+
+
+def main() -> int:
+    if "--check" in sys.argv:
+        old = stale()
+        for name in old:
+            print(f"{name} is not up to date: make generate", file=sys.stderr)
+        return 1 if old else 0
+    for name, page in PAGES.items():
+        (_ROOT / name).write_text(page())
+    compile_protos(_ROOT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

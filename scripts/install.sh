@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs a locked set of packages into .venv: install.sh LOCKFILE
+# Where there is no NVIDIA GPU, torch's small CPU build is taken from the PyTorch project's own index
+# if that answers; its digests are the index's, not the lock's. Else everything is as locked.
+set -eu
+lock=$1
+uv=.venv/bin/uv
+version() { sed -n "s/^$1==\([^ ]*\).*/\1/p" "$lock"; }
+
+# The lock without torch and the CUDA packages that only its GPU build needs.
+without_torch() {
+  awk '/^[A-Za-z]/ { keep = ($0 !~ /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z-]+)==/) } keep' "$lock"
+}
+
+cpu_build() {
+  [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 || return 1
+  echo "  no NVIDIA GPU: asking for torch's CPU build"
+  UV_HTTP_TIMEOUT=10 "$uv" pip install --quiet --torch-backend cpu --no-deps \
+    "torch==$(version torch)" "torchvision==$(version torchvision)" 2>/dev/null || {
+    echo "  not reachable: taking PyPI's build, which is larger and runs on the CPU as well"
+    return 1
+  }
+}
+
+export VIRTUAL_ENV="$PWD/.venv"
+has_torch() { "$uv" pip show --quiet torch >/dev/null 2>&1; }
+if has_torch || cpu_build; then
+  if "$uv" pip freeze | grep -q '^torch==.*+cpu'; then
+    without_torch >build/lock.txt
+    "$uv" pip install --quiet --no-deps --require-hashes -r build/lock.txt
+  else
+    "$uv" pip install --quiet --require-hashes -r "$lock"
+  fi
+else
+  "$uv" pip install --require-hashes -r "$lock"
+fi
+"$uv" pip install --quiet --no-deps --no-build-isolation -e .
