@@ -1,0 +1,115 @@
+"""MTCNN's box arithmetic, against definitions written out box by box."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, rerec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torchvision.ops import nms
+
+from model_handlers.pipeline.boxes import Floats, regress, square, suppress
+
+
+@st.composite
+def boxes(draw: st.DrawFn, most: int = 30) -> Floats:
+    count = draw(st.integers(0, most))
+    sides = st.integers(0, 400).map(lambda quarter: quarter / 4)
+    corners = draw(arrays(np.float32, (count, 2), elements=sides))
+    sizes = draw(arrays(np.float32, (count, 2), elements=st.integers(4, 240).map(lambda q: q / 4)))
+    return np.hstack([corners, corners + sizes]).astype(np.float32)
+
+
+def distinct_scores(count: int) -> Floats:
+    return np.random.default_rng(count).permutation(count).astype(np.float32) / max(count, 1)
+
+
+def test_regress_moves_each_side_by_its_share_of_the_inclusive_size() -> None:
+    moved = regress(
+        np.array([[10, 20, 19, 39]], np.float32), np.array([[0.1, -0.1, 0.5, 0]], np.float32)
+    )
+    np.testing.assert_allclose(moved, [[11, 18, 24, 39]], rtol=1e-6)
+
+
+@given(rows=boxes())
+def test_regress_by_nothing_changes_nothing(rows: Floats) -> None:
+    np.testing.assert_array_equal(regress(rows, np.zeros_like(rows)), rows)
+
+
+@given(rows=boxes(), seed=st.integers(0, 100))
+def test_regress_is_facenets(rows: Floats, seed: int) -> None:
+    offsets = np.random.default_rng(seed).normal(0, 0.3, rows.shape).astype(np.float32)
+    theirs = bbreg(torch.tensor(rows), torch.tensor(offsets)).numpy()
+    np.testing.assert_allclose(regress(rows, offsets), theirs, rtol=1e-5, atol=1e-3)
+
+
+def test_square_grows_the_shorter_side_about_the_centre() -> None:
+    grown = square(np.array([[0, 0, 10, 4], [5, 5, 6, 9]], np.float32))
+    np.testing.assert_array_equal(grown, [[0, -3, 10, 7], [3.5, 5, 7.5, 9]])
+
+
+@given(rows=boxes())
+def test_square_is_facenets(rows: Floats) -> None:
+    theirs = rerec(torch.tensor(rows)).numpy()
+    np.testing.assert_allclose(square(rows), theirs, rtol=1e-5, atol=1e-3)
+
+
+@given(rows=boxes())
+def test_square_keeps_centre_and_longer_side(rows: Floats) -> None:
+    grown = square(rows)
+    size = rows[:, 2:] - rows[:, :2]
+    np.testing.assert_allclose(grown[:, 2] - grown[:, 0], size.max(axis=1, initial=0), atol=1e-3)
+    np.testing.assert_allclose(grown[:, 3] - grown[:, 1], size.max(axis=1, initial=0), atol=1e-3)
+    np.testing.assert_allclose(
+        grown[:, :2] + grown[:, 2:], rows[:, :2] + rows[:, 2:], rtol=1e-5, atol=1e-3
+    )
+
+
+@settings(deadline=None)
+@given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
+def test_suppress_is_torchvisions(rows: Floats, threshold: float) -> None:
+    scores = distinct_scores(len(rows))
+    theirs = nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
+    np.testing.assert_array_equal(suppress(rows, scores, threshold), theirs)
+
+
+@settings(deadline=None)
+@given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
+def test_suppress_by_smaller_is_facenets(rows: Floats, threshold: float) -> None:
+    scores = distinct_scores(len(rows))
+    theirs = nms_numpy(rows, scores, threshold, "Min").astype(int) if len(rows) else []
+    np.testing.assert_array_equal(suppress(rows, scores, threshold, by_smaller=True), theirs)
+
+
+@given(rows=boxes(), threshold=st.floats(0, 1), by_smaller=st.booleans())
+def test_suppress_keeps_the_best_and_orders_by_score(
+    rows: Floats, threshold: float, by_smaller: bool
+) -> None:
+    scores = distinct_scores(len(rows))
+    kept = suppress(rows, scores, threshold, by_smaller=by_smaller)
+    assert kept.dtype == np.intp
+    assert len(kept) == 0 or kept[0] == scores.argmax()
+    assert (np.diff(scores[kept]) < 0).all()
+
+
+@pytest.mark.parametrize(("by_smaller", "kept"), [(False, [0, 1]), (True, [0])])
+def test_a_box_inside_another_falls_only_by_the_smaller_ones_share(
+    by_smaller: bool, kept: list[int]
+) -> None:
+    rows = np.array([[0, 0, 100, 100], [40, 40, 60, 60]], np.float32)
+    scores = np.array([0.9, 0.8], np.float32)
+    np.testing.assert_array_equal(suppress(rows, scores, 0.7, by_smaller=by_smaller), kept)
+
+
+def test_among_equal_scores_the_first_stays() -> None:
+    rows = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
+    np.testing.assert_array_equal(suppress(rows, np.full(3, 0.5, np.float32), 0.5), [0, 2])
+
+
+def test_boxes_without_area_suppress_nothing_and_divide_by_nothing() -> None:
+    rows = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 10, 10]], np.float32)
+    kept = suppress(rows, np.array([0.9, 0.8, 0.7], np.float32), 0.5)
+    np.testing.assert_array_equal(kept, [0, 1, 2])
