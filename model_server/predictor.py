@@ -25,7 +25,7 @@ from model_server.metrics import Metrics
 from model_server.models import ServedModel
 from model_server.settings import Settings
 from model_server.state import ServerState
-from model_server.upstream import Reply, Upstream, WorkerLost
+from model_server.upstream import Reply, TorchServeLost, Upstream, WorkerLost
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +68,7 @@ class Predictor:
         self.settings, self.models, self.state = settings, models, state
         self.metrics, self.gates = metrics, gates
         self.upstream: Upstream | None = None
+        """Set by the supervisor while TorchServe can take predictions."""
 
     def model(self, name: str, version: str = "") -> ServedModel:
         """The served model of that name and, where given, that version.
@@ -137,6 +138,8 @@ class Predictor:
                 try:
                     return await self._attempt(call, body, headers)
                 except WorkerLost as lost:
+                    if isinstance(lost, TorchServeLost):
+                        self._suspend()
                     log.warning(
                         "worker lost", id=call.request_id, attempt=attempt, reason=str(lost)
                     )
@@ -162,8 +165,13 @@ class Predictor:
             raise reply.problem
         return reply
 
+    def _suspend(self) -> None:
+        """Stops predictions until the supervisor, woken by this, has looked after TorchServe."""
+        self.upstream = None
+        self.state.notify()
+
     async def _connected(self, deadline: float) -> Upstream:
-        """TorchServe's client, waiting for it while TorchServe is being restarted."""
+        """TorchServe's client, waiting for it while TorchServe is being looked after."""
         async with asyncio.timeout_at(deadline):
             while self.upstream is None:
                 self.state.require_serving()

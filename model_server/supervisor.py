@@ -8,6 +8,7 @@ Java that died is started again; what has not come back within `recovery_timeout
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class Supervisor:
         self.settings, self.placement, self.models = settings, placement, models
         self.predictor, self.state, self.metrics = predictor, state, metrics
         self.process: TorchServeProcess | None = None
+        self.upstream: Upstream | None = None
         self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
 
     async def run(self) -> None:
@@ -71,8 +73,7 @@ class Supervisor:
                 log.warning("not ready", **self.state.describe())
             elif loop.time() - lost_since > patience:
                 self._give_up(patience)
-            starting = self.state.phase is Phase.STARTING
-            await asyncio.sleep(_LOOK_EVERY_AT_START_S if starting else _LOOK_EVERY_S)
+            await self._pause()
 
     async def stop(self) -> None:
         """Ends TorchServe and everything that it started."""
@@ -87,18 +88,26 @@ class Supervisor:
         """From now on not ready; what is in flight goes on."""
         self._set_phase(Phase.DRAINING)
 
+    async def _pause(self) -> None:
+        """Until the next look; a change that somebody else noticed ends it early."""
+        starting = self.state.phase is Phase.STARTING
+        with contextlib.suppress(TimeoutError):
+            interval = _LOOK_EVERY_AT_START_S if starting else _LOOK_EVERY_S
+            await asyncio.wait_for(self.state.changed(), interval)
+
     async def _look(self) -> None:
         """One look at the world, and what can be done about it at once."""
         if self.process is None or not self.process.alive:
             await self._start()
         assert self.process is not None
         reap(self.process.pid)
-        upstream = self.predictor.upstream
-        if upstream is None:
-            await self._connect()
-            return
-        for name, model in self.models.items():
-            await self._look_at(name, model, upstream)
+        if self.upstream is None:
+            await self._register()
+        if self.upstream is not None:
+            for name, model in self.models.items():
+                await self._look_at(name, model, self.upstream)
+            if all(model.workers_ready for model in self.state.models.values()):
+                self._open(self.upstream)
 
     async def _look_at(self, name: str, model: ServedModel, upstream: Upstream) -> None:
         state = self.state.models[name]
@@ -121,8 +130,8 @@ class Supervisor:
         self.process = await TorchServeProcess.start(self.launch)
         log.info("TorchServe started", pid=self.process.pid)
 
-    async def _connect(self) -> None:
-        """Registers the models as soon as management answers; then predictions may flow."""
+    async def _register(self) -> None:
+        """Registers the models as soon as management answers."""
         upstream = Upstream(self.launch.inference_socket, self.launch.management_socket)
         if not self.launch.management_socket.exists() or not await upstream.alive():
             await upstream.close()
@@ -133,11 +142,16 @@ class Supervisor:
         except RegistrationFailed as error:
             await upstream.close()
             raise GaveUp(f"TorchServe refused an archive: {error}") from error
-        self.predictor.upstream = upstream
-        self.state.notify()
+        self.upstream = upstream
+
+    def _open(self, upstream: Upstream) -> None:
+        """Lets predictions flow, from the first time on that every model has a worker."""
+        if self.predictor.upstream is None:
+            self.predictor.upstream = upstream
+            self.state.notify()
 
     async def _disconnect(self) -> None:
-        upstream, self.predictor.upstream = self.predictor.upstream, None
+        upstream, self.upstream, self.predictor.upstream = self.upstream, None, None
         if upstream is not None:
             await upstream.close()
 

@@ -18,7 +18,11 @@ _HOST = "http://torchserve"
 
 
 class WorkerLost(Exception):
-    """TorchServe or a worker of it went away with the request: it may be asked again."""
+    """A worker went away with the request: it may be asked again."""
+
+
+class TorchServeLost(WorkerLost):
+    """TorchServe itself did not answer; whether it is still there must be found out."""
 
 
 class RegistrationFailed(Exception):
@@ -52,7 +56,7 @@ class Upstream:
         """One prediction.
 
         Raises:
-            WorkerLost: nobody answered, or TorchServe answered in the handler's place.
+            WorkerLost: TorchServe answered in the handler's place, or (TorchServeLost) nobody.
             TimeoutError: not within `timeout_s`.
         """
         url = f"{_HOST}/predictions/{model.name}/{model.version}"
@@ -66,7 +70,7 @@ class Upstream:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise WorkerLost(f"TorchServe does not answer: {error!r}") from error
+            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
 
     async def alive(self) -> bool:
         """Whether management answers at all."""

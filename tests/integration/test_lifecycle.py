@@ -1,0 +1,196 @@
+"""Life and death: what holds when workers, Java or the server itself are killed under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from model_store.archive import build_archive
+from tests.integration.callers import Callers
+from tests.integration.running import ROOT, RunningServer
+
+pytestmark = pytest.mark.integration
+
+
+def _url(server: RunningServer) -> str:
+    return f"{server.url}/predictions/detector"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killing_a_worker_under_load_fails_no_request(
+    archive_folder: Path, astronaut_jpeg: bytes, workers: int
+) -> None:
+    with RunningServer.start(archive_folder, models="detector", workers=workers) as server:
+        with Callers(_url(server), astronaut_jpeg) as callers:
+            callers.until(20)
+            os.kill(min(server.workers()), signal.SIGKILL)
+            callers.until(40)
+            tally = callers.stop()
+        assert tally.failed == []
+        assert tally.refused == 0
+        retries = httpx.get(server.metrics_url).text
+        assert 'deepfake_upstream_retries_total{model="detector"} 0.0' not in retries
+        server.wait_ready()
+        assert len(server.workers()) == workers
+        assert server.stop() == 0
+        assert server.leftovers() == []
+
+
+def test_sigterm_under_load_loses_nothing_that_was_accepted(
+    archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    with RunningServer.start(archive_folder, models="detector", workers=2) as server:
+        with Callers(_url(server), astronaut_jpeg) as callers:
+            callers.until(20)
+            server.signal(signal.SIGTERM)
+            code = server.wait()
+            tally = callers.stop()
+        assert code == 0
+        assert tally.failed == []
+        assert tally.statuses[200] >= 20
+        assert server.leftovers() == []
+
+
+def test_not_ready_while_draining_but_still_serving(
+    archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    with RunningServer.start(archive_folder, models="detector", drain_delay_s=3) as server:
+        server.signal(signal.SIGTERM)
+        server.wait_until(lambda: server.readyz().status_code == 503, 2, "not ready")
+        response = httpx.post(_url(server), content=astronaut_jpeg, timeout=30)
+        assert response.status_code == 200
+        assert response.headers["connection"] == "close"
+        assert server.wait() == 0
+
+
+def test_a_second_signal_does_not_wait(archive_folder: Path) -> None:
+    with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
+        server.signal(signal.SIGTERM)
+        server.wait_until(lambda: server.readyz().status_code == 503, 2, "not ready")
+        begun = time.monotonic()
+        server.signal(signal.SIGINT)
+        assert server.wait() == 0
+        assert time.monotonic() - begun < 30
+        assert server.leftovers() == []
+
+
+def test_killing_java_under_load_fails_no_request_and_it_comes_back(
+    archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    with RunningServer.start(archive_folder, models="detector", workers=2) as server:
+        old = server.java()
+        with Callers(_url(server), astronaut_jpeg) as callers:
+            callers.until(20)
+            os.kill(old, signal.SIGKILL)
+            callers.until(20)
+            tally = callers.stop()
+        assert tally.failed == []
+        server.wait_ready()
+        assert server.java() != old
+        assert "deepfake_torchserve_restarts_total 1.0" in httpx.get(server.metrics_url).text
+        assert server.stop() == 0
+        assert server.leftovers() == []
+
+
+def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
+    with RunningServer.start(archive_folder, models="detector", workers=1) as server:
+        os.kill(server.workers().pop(), signal.SIGKILL)
+        server.wait_until(lambda: server.readyz().status_code == 503, 10, "not ready")
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        server.wait_ready()
+
+
+def test_gives_up_with_the_workers_last_words_when_they_never_come_back(
+    archive_folder: Path,
+) -> None:
+    with RunningServer.start(
+        archive_folder, models="detector", workers=1, recovery_timeout_s=8
+    ) as server:
+        (worker,) = server.workers()
+        unpacked = Path(psutil.Process(worker).cwd())
+        (unpacked / "model.json").write_text("{}")
+        os.kill(worker, signal.SIGKILL)
+        assert server.wait(90) == 1
+        (last,) = server.events("giving up")
+        assert any("ManifestError" in line for line in last["last_words"])
+        assert server.leftovers() == []
+
+
+def test_gives_up_when_the_models_never_load(tmp_path: Path) -> None:
+    """A detector that asks for a GPU on a machine that has none."""
+    manifest = yaml.safe_load((ROOT / "config/models/detector.yaml").read_text())
+    broken = tmp_path / "detector.yaml"
+    broken.write_text(yaml.safe_dump(manifest | {"device": "cuda"}))
+    build_archive(broken, tmp_path)
+    with RunningServer.start(
+        tmp_path, models="detector", wait_ready=False, start_timeout_s=15, gpus=0
+    ) as server:
+        response = httpx.post(_url(server), content=b"x")
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "5"
+        assert server.wait(90) == 1
+        assert any("sees no GPU" in line for line in server.events("giving up")[0]["last_words"])
+        assert server.leftovers() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+def test_nothing_outlives_a_killed_server(archive_folder: Path) -> None:
+    with RunningServer.start(archive_folder, models="detector") as server:
+        server.signal(signal.SIGKILL)
+        server.wait()
+        assert server.leftovers(patience_s=15) == []
+
+
+def test_too_many_are_told_to_come_back_and_the_others_served(
+    archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    with (
+        RunningServer.start(
+            archive_folder, models="detector", workers=1, batch_size=1, max_queue=1
+        ) as server,
+        Callers(_url(server), astronaut_jpeg) as callers,
+    ):
+        callers.until(60)
+        tally = callers.stop()
+        assert set(tally.statuses) == {200, 429}
+        assert tally.lost == []
+        text = httpx.get(server.metrics_url).text
+        refused = f'deepfake_problems_total{{type="overloaded"}} {float(tally.statuses[429])}'
+        assert refused in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"DEEPFAKE_HTTP_PORT": "99999"}, ("http_port", "DEEPFAKE_HTTP_PORT", "65535")),
+        ({"DEEPFAKE_WORKRES": "2"}, ("DEEPFAKE_WORKRES", "no such setting")),
+        ({"DEEPFAKE_MODELS": "nobody"}, ("models", "nobody.mar", "does not exist")),
+        ({"DEEPFAKE_DIGESTS": '{"detector": "sha256:00"}'}, ("digests", "not sha256:00")),
+        ({"DEEPFAKE_CONFIG": "/nowhere.yaml"}, ("DEEPFAKE_CONFIG", "/nowhere.yaml")),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_says_which(
+    archive_folder: Path, settings: dict[str, str], words: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "model_server"],
+        cwd=ROOT,
+        env=os.environ | {"DEEPFAKE_ARCHIVES": str(archive_folder)} | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
