@@ -3,7 +3,7 @@
 What answers is real for files, https (TLS with a private CA) and S3 (moto). Google Cloud Storage is
 played by the same https server, which knows no more of it than GET /bucket/key. The OCI registry is
 a stand-in too (`_StandIn`); where the `docker-registry` of Debian is on PATH, the same tests also
-run against that, and with DEEPFAKE_REQUIRE_REGISTRY=1 they fail where it isn't.
+run against that, and with REQUIRE_DOCKER_REGISTRY=1 they fail where it isn't.
 """
 
 from __future__ import annotations
@@ -446,7 +446,7 @@ def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequest
 def docker_registry(folder: Path, password: bool) -> Iterator[str]:
     """The registry of Debian's package docker-registry (CNCF distribution), storing in `folder`."""
     program = shutil.which("docker-registry")
-    assert program, "DEEPFAKE_REQUIRE_REGISTRY is set, but docker-registry is not on PATH"
+    assert program, "REQUIRE_DOCKER_REGISTRY is set, but docker-registry is not on PATH"
     (folder / "htpasswd").write_text(HTPASSWD)
     host = f"localhost:{free_port()}"
     config = {
@@ -480,7 +480,7 @@ def wait_for(ready: Callable[[], bool], limit_s: float = 15) -> None:
 
 def registries() -> list[tuple[str, bool]]:
     """What to test against: the kind of registry, and whether it asks for a password."""
-    required = os.environ.get("DEEPFAKE_REQUIRE_REGISTRY") == "1"
+    required = os.environ.get("REQUIRE_DOCKER_REGISTRY") == "1"
     real = ["docker-registry"] if required or shutil.which("docker-registry") else []
     return [(kind, password) for kind in ["stand-in", *real] for password in (False, True)]
 

@@ -1,0 +1,226 @@
+"""A clean clone as a new user meets it: `make run`, the printed curl line, pictures, Ctrl-C.
+
+Everything is installed anew, so this takes minutes and is not part of `make test`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import skimage.data
+from PIL import Image
+
+from tests.integration.callers import Callers
+
+pytestmark = pytest.mark.timeout(1800)
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last commit, in a folder of its own, with nothing installed."""
+    folder = tmp_path_factory.mktemp("clone") / "deepfake-serving"
+    subprocess.run(["git", "clone", "-q", str(_ROOT), str(folder)], check=True)
+    return folder
+
+
+class MakeRun:
+    """`make run` in a clone, in a terminal's process group of its own."""
+
+    def __init__(self, clone: Path) -> None:
+        self.ports = {name: _free_port() for name in ("HTTP", "GRPC", "METRICS")}
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "VIRTUAL_"))
+        }
+        self.begun = time.monotonic()
+        self.process = subprocess.Popen(
+            ["make", f"PYTHON={sys.base_prefix}/bin/python3", "run"],
+            cwd=clone,
+            env=inherited | {f"DEEPFAKE_{n}_PORT": str(p) for n, p in self.ports.items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['HTTP']}"
+
+    def curl_line(self, timeout_s: float) -> str:
+        """The line that it prints when it is ready."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and self.process.poll() is None:
+            for line in tuple(self.output):
+                if re.match(r"\s+curl ", line):
+                    return line.strip()
+            time.sleep(0.1)
+        raise AssertionError("no curl line:\n" + "".join(self.output[-60:]))
+
+    def tree(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def interrupt(self) -> list[psutil.Process]:
+        """Ctrl-C: SIGINT to the whole process group; returns what was running."""
+        running = self.tree()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(60)
+        self._reader.join(10)
+        return running
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+
+
+@pytest.fixture(scope="module")
+def run(clone: Path) -> Iterator[MakeRun]:
+    running = MakeRun(clone)
+    running.curl_line(timeout_s=1200)
+    print(f"\nmake run, the first time: {time.monotonic() - running.begun:.0f} s")
+    yield running
+    if running.process.poll() is None:
+        os.killpg(running.process.pid, signal.SIGKILL)
+
+
+def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
+    line = run.curl_line(1)
+    done = subprocess.run(line, shell=True, cwd=clone, capture_output=True, check=True)  # noqa: S602
+    verdict = json.loads(done.stdout)
+    assert len(verdict["faces"]) == 1
+    assert verdict["model"]["trained"] is False
+    assert verdict["model"]["digest"].startswith("sha256:")
+
+
+def test_it_shows_progress_and_warns_that_the_model_is_untrained(run: MakeRun) -> None:
+    text = "".join(run.output)
+    for step in ("[1/3]", "[2/3]", "[3/3]", "Ready."):
+        assert step in text
+    assert "untrained model: its verdicts mean nothing" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "expected"),
+    [
+        ("one face", 200, 1),
+        ("two faces", 200, 2),
+        ("no face", 200, 0),
+        ("bomb", 422, "too-many-pixels"),
+        ("text", 415, "unsupported-media-type"),
+        ("truncated", 422, "undecodable-media"),
+        ("empty", 400, "invalid-request"),
+    ],
+)
+def test_each_kind_of_body_has_its_own_right_answer(
+    run: MakeRun, name: str, status: int, expected: int | str
+) -> None:
+    response = httpx.post(f"{run.url}/predictions/detector", content=_bodies()[name], timeout=60)
+    assert response.status_code == status
+    answer = response.json()
+    if isinstance(expected, str):
+        assert answer["type"].endswith(f":{expected}")
+        return
+    assert len(answer["faces"]) == expected
+    assert (answer["verdict"] == "no_face") == (expected == 0)
+
+
+def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
+    workers = [
+        p for p in run.tree() if any(c.endswith("model_service_worker.py") for c in p.cmdline())
+    ]
+    with Callers(f"{run.url}/predictions/detector", _bodies()["one face"]) as callers:
+        callers.until(20)
+        workers[0].kill()
+        callers.until(60)
+        tally = callers.stop()
+    print(
+        f"\nkill -9 of a worker, 8 callers: {tally.statuses[200]} answered, {tally.failed} failed"
+    )
+    assert tally.failed == []
+
+
+def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> None:
+    with Callers(f"{run.url}/predictions/detector", _bodies()["one face"]) as callers:
+        callers.until(20)
+        running = run.interrupt()
+        tally = callers.stop()
+    print(f"\nCtrl-C, 8 callers: {tally.statuses[200]} answered, {tally.failed} failed")
+    assert tally.failed == []
+    _, alive = psutil.wait_procs(running, timeout=10)
+    assert alive == []
+
+
+def test_the_second_start_takes_seconds(run: MakeRun, clone: Path) -> None:
+    again = MakeRun(clone)
+    again.curl_line(timeout_s=120)
+    print(f"\nmake run, the second time: {time.monotonic() - again.begun:.0f} s")
+    assert "Installed" not in "".join(again.output)
+    _, alive = psutil.wait_procs(again.interrupt(), timeout=10)
+    assert alive == []
+
+
+def test_the_command_line_judges_hundreds_of_pictures(run: MakeRun, clone: Path) -> None:
+    folder = clone / "pictures"
+    folder.mkdir()
+    for number in range(200):
+        shutil.copy(clone / "model_server/assets/warmup.jpg", folder / f"{number:03}.jpg")
+    (folder / "100.jpg").write_text("not a picture")
+    files = sorted(folder.iterdir())
+    done = subprocess.run(
+        [clone / ".venv/bin/deepfake-serving", "detect", "--json", *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1
+    assert [a["file"] for a in answers] == [str(f) for f in files]
+    assert ["type" in a for a in answers] == [n == 100 for n in range(200)]
+
+
+def _bodies() -> dict[str, bytes]:
+    astronaut = skimage.data.astronaut()
+    one = _encoded(astronaut, "JPEG")
+    bomb = bytearray(_encoded(np.zeros((1, 1, 3), np.uint8), "BMP"))
+    bomb[18:26] = (60_000).to_bytes(4, "little") * 2
+    return {
+        "one face": one,
+        "two faces": _encoded(np.hstack([astronaut, astronaut[:, ::-1]]), "PNG"),
+        "no face": _encoded(skimage.data.coffee(), "WEBP"),
+        "bomb": bytes(bomb),
+        "text": b"this is no picture\n",
+        "truncated": one[: len(one) // 2],
+        "empty": b"",
+    }
+
+
+def _encoded(pixels: np.ndarray, kind: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
