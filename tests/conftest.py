@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable
@@ -12,11 +13,16 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+import yaml
 from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 
 from model_handlers.loading import Runtime, load_task
+from model_handlers.manifest import parse_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.network import build_network
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
 from model_store.archive import Archive, build_archive
 
@@ -101,6 +107,57 @@ def faces_task(unpacked: Callable[[str], Path]) -> FacesTask:
 def classifier_task(unpacked: Callable[[str], Path]) -> ClassifierTask:
     task = load_task(unpacked("classifier"), Runtime(device="cpu"))
     assert isinstance(task, ClassifierTask)
+    return task
+
+
+@pytest.fixture(scope="session")
+def trained_manifest(
+    astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A detector whose weights nobody trained, but which, unlike fresh ones, tell pictures apart.
+
+    Its weights file lies beside it.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+    data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
+    network = build_network(parse_manifest(data, "detector.yaml"), seed=7)
+    places = [(y, x) for y in (0, 100, 160) for x in (0, 150, 280)]
+    crops = [
+        picture[y : y + 224, x : x + 224] for y, x in places for picture in (astronaut, no_face)
+    ]
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # statistics of this very batch
+        network.train()(batch)
+        logits = network.eval()(batch)
+        network.head.linear.weight *= 2 / logits.std()
+        network.head.linear.bias -= (logits * 2 / logits.std()).mean()
+    weights = folder / "network.safetensors"
+    save_file(network.state_dict(), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    data["name"] = "trained"
+    data["weights"] = {"file": weights.name, "sha256": digest, "licence": "CC0-1.0"}
+    manifest = folder / "trained.yaml"
+    manifest.write_text(yaml.safe_dump(data))
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def trained(trained_manifest: Path) -> Path:
+    """The folder that the trained detector's archive was unpacked into."""
+    archive = build_archive(trained_manifest, trained_manifest.parent, trained_manifest.parent)
+    folder = trained_manifest.parent / "unpacked"
+    with zipfile.ZipFile(archive.path) as packed:
+        packed.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_detector(trained: Path) -> DetectorTask:
+    task = load_task(trained, Runtime(device="cpu"))
+    assert isinstance(task, DetectorTask)
     return task
 
 

@@ -1,0 +1,75 @@
+"""Calibration: each method is its formula, rises, and stays within [0, 1]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from model_handlers.manifest import CalibrationSpec
+from model_handlers.pipeline.calibration import calibrate
+
+LOGITS = np.linspace(-30, 30, 241)
+KNOTS = ((-2.0, 0.1), (0.0, 0.3), (0.5, 0.3), (3.0, 0.9))
+METHODS: list[dict[str, Any]] = [
+    {"method": "identity"},
+    {"method": "temperature", "temperature": 2.5},
+    {"method": "platt", "slope": 1.7, "intercept": -0.4},
+    {"method": "isotonic", "knots": KNOTS},
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (METHODS[0], expit(LOGITS)),
+        (METHODS[1], expit(LOGITS / 2.5)),
+        (METHODS[2], expit(1.7 * LOGITS - 0.4)),
+    ],
+)
+def test_a_sigmoid_of_the_moved_logit(spec: dict[str, Any], expected: np.ndarray) -> None:
+    found = calibrate(LOGITS, CalibrationSpec.model_validate(spec))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("logit", "probability"),
+    [(-2, 0.1), (0, 0.3), (3, 0.9), (-1, 0.2), (0.2, 0.3), (1.75, 0.6), (-9, 0.1), (9, 0.9)],
+)
+def test_isotonic_is_a_line_through_its_knots_and_flat_beyond(
+    logit: float, probability: float
+) -> None:
+    (found,) = calibrate([logit], CalibrationSpec(method="isotonic", knots=KNOTS))
+    assert found == pytest.approx(probability)
+
+
+def test_parameters_of_other_methods_do_not_count() -> None:
+    spec = CalibrationSpec(temperature=9, slope=9, intercept=9, knots=KNOTS)
+    np.testing.assert_allclose(calibrate(LOGITS, spec), expit(LOGITS), atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", METHODS)
+@given(logits=st.lists(st.floats(-1e300, 1e300), max_size=20))
+def test_probabilities_rise_with_logits_and_lie_in_the_unit_interval(
+    spec: dict[str, Any], logits: list[float]
+) -> None:
+    found = calibrate(sorted(logits), CalibrationSpec.model_validate(spec))
+    assert found.shape == (len(logits),)
+    assert found.dtype == np.float64
+    assert ((found >= 0) & (found <= 1)).all()
+    assert (np.diff(found) >= 0).all()
+
+
+@pytest.mark.parametrize("spec", METHODS[:2])
+def test_a_logit_of_nothing_is_even_chances(spec: dict[str, Any]) -> None:
+    assert calibrate([0.0], CalibrationSpec.model_validate(spec)).tolist() == [0.5]
+
+
+@given(logit=st.floats(-700, 700))
+def test_the_sigmoid_is_symmetric(logit: float) -> None:
+    up, down = calibrate([logit, -logit], CalibrationSpec())
+    assert up + down == pytest.approx(1, abs=1e-15)

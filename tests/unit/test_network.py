@@ -1,0 +1,265 @@
+"""Encoder, head and network, and the classifier that runs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model_handlers.manifest import HeadSpec, Manifest, ManifestError, parse_manifest
+from model_handlers.pipeline import classifier as classifier_module
+from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.encoder import build_encoder
+from model_handlers.pipeline.head import CNNHead
+from model_handlers.pipeline.network import Network, build_network
+from model_handlers.pipeline.srm import SRM
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import DetectorTask
+
+CPU = torch.device("cpu")
+
+
+def manifest(**values: Any) -> Manifest:
+    given = {"name": "test", "version": "1.0", "task": "classifier", **values}
+    return parse_manifest(given, "test.yaml")
+
+
+def stem_channels(network: Network) -> int:
+    first = next(m for m in network.encoder.modules() if isinstance(m, nn.Conv2d))
+    return first.in_channels
+
+
+def crops(count: int = 2, size: int = 64, seed: int = 0) -> Tensor:
+    values = np.random.default_rng(seed).integers(0, 256, (count, 3, size, size))
+    return torch.tensor(values, dtype=torch.float32)
+
+
+# Encoder -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("architecture", "features"),
+    [
+        ("efficientnet_b0", 1280),
+        ("efficientnet_b1", 1280),
+        ("efficientnet_b2", 1408),
+        ("efficientnet_b3", 1536),
+        ("efficientnet_b4", 1792),
+        ("efficientnet_b5", 2048),
+        ("efficientnet_b6", 2304),
+        ("efficientnet_b7", 2560),
+        ("tf_efficientnetv2_b0", 1280),
+        ("tf_efficientnetv2_s", 1280),
+        ("efficientnetv2_rw_t", 1024),
+    ],
+)
+def test_every_efficientnet_can_be_built(architecture: str, features: int) -> None:
+    spec = manifest(encoder={"architecture": architecture})
+    with torch.device("meta"):  # shapes without numbers
+        network = build_network(spec)
+        maps = network.encoder(torch.zeros(2, 12, 96, 96))
+        logits = network(torch.zeros(2, 3, 96, 96))
+    assert maps.shape == (2, features, 3, 3)
+    assert logits.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "architecture", ["resnet50", "efficientnet_b99", "", "hf_hub:somebody/efficientnet_b0"]
+)
+def test_what_is_no_efficientnet_is_refused_by_name(architecture: str) -> None:
+    with pytest.raises(ManifestError, match=r"encoder\.architecture: .*" + architecture):
+        build_encoder(manifest(encoder={"architecture": architecture}).encoder, 3)
+
+
+# Head --------------------------------------------------------------------------------------------
+
+
+def test_the_head_reads_means_and_maxima() -> None:
+    head = CNNHead(HeadSpec(channels=8), 8).eval()
+    head.convolutions = nn.Sequential()
+    maps = torch.rand(3, 8, 4, 5)
+    with torch.no_grad():
+        head.linear.weight.zero_()
+        head.linear.bias.zero_()
+        head.linear.weight[0, 2] = 1
+        np.testing.assert_allclose(head(maps), maps[:, 2].mean(dim=(1, 2)), rtol=1e-6)
+        head.linear.weight[0, 2] = 0
+        head.linear.weight[0, 8 + 5] = 1
+        np.testing.assert_allclose(head(maps), maps[:, 5].amax(dim=(1, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 7), (7, 7)])
+def test_the_head_takes_maps_of_any_size(size: tuple[int, int]) -> None:
+    head = CNNHead(HeadSpec(channels=16), 24).eval()
+    assert head(torch.rand(5, 24, *size)).shape == (5,)
+
+
+def test_dropout_is_the_manifests_and_off_in_evaluation() -> None:
+    head = CNNHead(HeadSpec(dropout=0.5), 24)
+    assert head.dropout.p == 0.5
+    maps = torch.rand(4, 24, 3, 3)
+    assert not torch.equal(head.train()(maps), head(maps))
+    assert torch.equal(head.eval()(maps), head(maps))
+
+
+# Network -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("noise", "channels"),
+    [
+        ({"input": "rgb"}, 3),
+        ({"input": "noise"}, 9),
+        ({"input": "rgb+noise"}, 12),
+        ({"input": "noise", "kernels": ["line"]}, 3),
+        ({"input": "rgb+noise", "kernels": ["square", "line"]}, 9),
+    ],
+)
+def test_the_input_sets_the_planes(noise: dict[str, Any], channels: int) -> None:
+    network = build_network(manifest(noise=noise))
+    with torch.no_grad():
+        assert network.planes(crops()).shape == (2, channels, 64, 64)
+        assert stem_channels(network) == channels
+        assert network(crops()).shape == (2,)
+
+
+@pytest.mark.parametrize("architecture", ["efficientnet_b0", "tf_efficientnetv2_b0"])
+def test_logits_are_finite_and_each_crops_own(architecture: str) -> None:
+    network = build_network(manifest(encoder={"architecture": architecture}))
+    with torch.no_grad():
+        together = network(crops(4))
+        alone = torch.cat([network(crop[None]) for crop in crops(4)])
+    assert torch.isfinite(together).all()
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_planes_are_normalised_rgb_and_then_residuals() -> None:
+    spec = manifest(encoder={"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.25, 2.0]})
+    planes = build_network(spec).planes(crops())
+    for channel, (mean, std) in enumerate([(0.1, 0.5), (0.2, 0.25), (0.3, 2.0)]):
+        expected = (crops()[:, channel] / 255 - mean) / std
+        torch.testing.assert_close(planes[:, channel], expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(planes[:, 3:], SRM(spec.noise)(crops()))
+
+
+def test_forward_is_the_judgement_of_the_planes() -> None:
+    network = build_network(manifest())
+    with torch.no_grad():
+        assert torch.equal(network(crops()), network.judge(network.planes(crops())))
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first, second = build_network(manifest()), build_network(manifest())
+    assert first.state_dict().keys() == second.state_dict().keys()
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key]), key
+
+
+def test_another_seed_gives_other_weights() -> None:
+    first, second = build_network(manifest()), build_network(manifest(), seed=1)
+    assert not torch.equal(first.head.linear.weight, second.head.linear.weight)
+    assert not torch.equal(next(first.encoder.parameters()), next(second.encoder.parameters()))
+
+
+def test_building_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    build_network(manifest())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_is_built_for_evaluation() -> None:
+    assert not any(module.training for module in build_network(manifest()).modules())
+
+
+def test_normalisation_is_no_part_of_the_weights_file() -> None:
+    keys = build_network(manifest()).state_dict().keys()
+    assert not {"mean", "std"} & set(keys)
+    assert {key.split(".")[0] for key in keys} == {"srm", "encoder", "head"}
+
+
+@pytest.mark.parametrize("learnable", [False, True])
+def test_gradient_reaches_the_kernels_only_where_they_learn(learnable: bool) -> None:
+    network = build_network(manifest(noise={"learnable": learnable, "truncation": 300}))
+    network.train()(crops()).sum().backward()
+    assert network.srm is not None
+    gradient = network.srm.weight.grad
+    assert (gradient is not None and bool(gradient.abs().sum() > 0)) == learnable
+    assert next(network.encoder.parameters()).grad is not None
+
+
+# Classifier --------------------------------------------------------------------------------------
+
+
+def faces(count: int) -> list[Pixels]:
+    return [np.ascontiguousarray(crop.permute(1, 2, 0).byte().numpy()) for crop in crops(count)]
+
+
+def test_no_crops_have_no_probabilities() -> None:
+    assert Classifier(manifest(), None, CPU).classify([], Stopwatch()).shape == (0,)
+
+
+def test_probabilities_are_the_calibrated_logits_of_the_network() -> None:
+    spec = manifest(calibration={"method": "platt", "slope": 2.0, "intercept": 0.7})
+    with torch.no_grad():
+        logits = build_network(spec)(crops(3)).double().numpy()
+    found = Classifier(spec, None, CPU).classify(faces(3), Stopwatch())
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-2 * logits - 0.7)), atol=1e-6)
+
+
+def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = Classifier(manifest(), None, CPU)
+    sizes: list[int] = []
+    judge = Network.judge
+    monkeypatch.setattr(
+        Network, "judge", lambda self, planes: (sizes.append(len(planes)), judge(self, planes))[1]
+    )
+    whole = classifier.classify(faces(5), Stopwatch())
+    monkeypatch.setattr(classifier_module, "_FORWARD_AT_MOST", 2)
+    parts = classifier.classify(faces(5), Stopwatch())
+    assert sizes == [5, 2, 2, 1]
+    np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_bf16_is_close_to_fp32_but_not_the_same(
+    trained_detector: DetectorTask, astronaut: Pixels
+) -> None:
+    exact = trained_detector.classifier
+    spec = exact.manifest.model_copy(update={"precision": "bf16"})
+    rough = Classifier(spec, exact.network.state_dict(), CPU)
+    patches = [np.ascontiguousarray(astronaut[y : y + 224, 90:314]) for y in (0, 120, 240)]
+    a, b = exact.classify(patches, Stopwatch()), rough.classify(patches, Stopwatch())
+    np.testing.assert_allclose(a, b, atol=0.1)
+    assert not np.array_equal(a, b)
+
+
+def test_the_stages_are_timed_apart() -> None:
+    watch = Stopwatch()
+    Classifier(manifest(), None, CPU).classify(faces(1), watch)
+    assert set(watch.seconds) == {"noise", "classify"}
+    assert all(seconds > 0 for seconds in watch.seconds.values())
+
+
+def test_given_weights_are_used() -> None:
+    weights = build_network(manifest(), seed=3).state_dict()
+    loaded = Classifier(manifest(), weights, CPU).network.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in weights.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda w: w.pop("head.linear.weight"), "head.linear.weight"),
+        (lambda w: w.update(extra=torch.zeros(1)), "extra"),
+        (lambda w: w.update({"head.linear.bias": torch.zeros(7)}), "size mismatch"),
+    ],
+    ids=["missing", "unexpected", "misshapen"],
+)
+def test_weights_that_do_not_fit_are_a_manifest_error(change: Any, reason: str) -> None:
+    weights = build_network(manifest()).state_dict()
+    change(weights)
+    with pytest.raises(ManifestError, match=rf"(?s)test: weights\.file: .*{reason}"):
+        Classifier(manifest(), weights, CPU)
