@@ -33,11 +33,12 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The last commit, in a folder of its own, with nothing installed."""
     folder = tmp_path_factory.mktemp("clone") / "deepfake-serving"
     subprocess.run(["git", "clone", "-q", str(_ROOT), str(folder)], check=True)
-    return folder
+    yield folder
+    shutil.rmtree(folder)  # its .venv takes gigabytes
 
 
 class MakeRun:
@@ -83,14 +84,17 @@ class MakeRun:
         """Ctrl-C: SIGINT to the whole process group; returns what was running."""
         running = self.tree()
         os.killpg(self.process.pid, signal.SIGINT)
+        self.end()
+        return running
+
+    def end(self) -> None:
         self.process.wait(60)
         self._reader.join(10)
-        return running
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output.append(line)
+        with self.process.stdout as lines:
+            self.output.extend(lines)
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +105,12 @@ def run(clone: Path) -> Iterator[MakeRun]:
     yield running
     if running.process.poll() is None:
         os.killpg(running.process.pid, signal.SIGKILL)
+        running.end()
 
 
 def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
     line = run.curl_line(1)
-    done = subprocess.run(line, shell=True, cwd=clone, capture_output=True, check=True)  # noqa: S602
+    done = subprocess.run(line, shell=True, cwd=clone, capture_output=True, check=True)
     verdict = json.loads(done.stdout)
     assert len(verdict["faces"]) == 1
     assert verdict["model"]["trained"] is False
