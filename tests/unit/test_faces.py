@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from model_handlers.loading import MTCNN_FILE
-from model_handlers.manifest import FacesSpec
+from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import Face, FaceFinder
 from model_handlers.pipeline.mtcnn import MTCNN, Detections

@@ -17,6 +17,7 @@ from PIL import Image
 
 from contracts.problems import InvalidRequest, Problem, TooManyPixels, UnsupportedMediaType
 from contracts.verdict import CropVerdict, ImageFaces, ImageVerdict
+from model_handlers.items import Item, Options
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline import tasks
 from model_handlers.pipeline.crop import crop_face
@@ -27,8 +28,6 @@ from model_handlers.pipeline.tasks import (
     ClassifierTask,
     DetectorTask,
     FacesTask,
-    Item,
-    Options,
     Outcome,
     Task,
 )
