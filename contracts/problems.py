@@ -26,9 +26,12 @@ from typing import Any, ClassVar
 TYPE_PREFIX = "urn:problem:deepfake-serving:"
 MEDIA_TYPE = "application/problem+json"
 
+_LONGEST_DETAIL = 500
+"""In bytes of UTF-8: gRPC sends a detail thrice in a trailer that may have 8 KiB in all."""
+
 
 class Problem(Exception):
-    """An error with a public meaning; `detail` is shown to the caller as it is."""
+    """An error with a public meaning; `detail` is shown to the caller, cut where it is long."""
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
@@ -37,7 +40,7 @@ class Problem(Exception):
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
-        self.detail = detail
+        self.detail = _bounded(detail)
         self.retry_after_s = retry_after_s
 
     @property
@@ -110,6 +113,14 @@ class UpstreamUnavailable(Problem):
 
 class DeadlineExceeded(Problem):
     slug, title, status, grpc_code = "deadline-exceeded", "Deadline exceeded", 504, 4
+
+
+def _bounded(detail: str) -> str:
+    """Parts of a detail are the caller's own words: of any length, and not always Unicode."""
+    data = detail.encode(errors="backslashreplace")
+    if len(data) > _LONGEST_DETAIL:
+        return data[:_LONGEST_DETAIL].decode(errors="ignore") + "…"
+    return data.decode()
 
 
 def _subclasses(cls: type[Problem]) -> list[type[Problem]]:
