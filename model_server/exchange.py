@@ -14,6 +14,9 @@ from model_server.metrics import Metrics
 
 log = structlog.get_logger("request")
 
+CANCELLED = 499
+"""In place of a status where the caller left before the answer."""
+
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 

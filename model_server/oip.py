@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import nan, prod
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import orjson
 
 from contracts.problems import InvalidRequest, Problem
-from model_handlers.wire import join_bytes, split_bytes
+from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
 from model_server.models import ServedModel
 from model_server.predictor import Tensor
 from model_server.version import NAME, VERSION
@@ -27,6 +28,8 @@ EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "torchserve_mar"
 
 _NUMPY = {"FP32": np.float32, "INT32": np.int32}
+_MOST_DIMENSIONS = 8
+_MOST_OUTPUTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +76,33 @@ def model_metadata(model: ServedModel) -> dict[str, Any]:
     }
 
 
+def check_counts(inputs: int, outputs: int) -> None:
+    """Refuses a request by its numbers alone, before anything looks at what it holds.
+
+    Raises:
+        InvalidRequest: not one input, or more outputs than any model has.
+    """
+    if inputs != 1:
+        raise InvalidRequest(f"one input was expected, not {inputs}")
+    if outputs > _MOST_OUTPUTS:
+        raise InvalidRequest(f"{outputs} outputs are requested; no model has as many")
+
+
 def input_name(model: ServedModel) -> str:
     return "crops" if model.task == "classifier" else "images"
 
 
-def tensor_of(model: ServedModel, inputs: Sequence[Input]) -> Tensor:
-    """The one tensor that a model takes.
+def tensor_of(model: ServedModel, given: Input) -> Tensor:
+    """The tensor that a model takes.
 
     Raises:
-        InvalidRequest: another number, name, type or shape of inputs, or data that don't fill it.
+        InvalidRequest: an input of another name, type or shape, or data that don't fill it.
     """
     wanted = input_name(model)
-    if len(inputs) != 1 or inputs[0].name != wanted:
-        raise InvalidRequest(
-            f"one input named {wanted!r} was expected, not {[i.name for i in inputs]}"
-        )
-    given = inputs[0]
+    if given.name != wanted:
+        raise InvalidRequest(f"an input named {wanted!r} was expected, not {given.name!r}")
+    if len(given.shape) > _MOST_DIMENSIONS:
+        raise InvalidRequest(f"a shape has at most {_MOST_DIMENSIONS} dimensions")
     if any(side < 1 for side in given.shape) or not given.shape:
         raise InvalidRequest(f"the shape {list(given.shape)} has no elements")
     if given.datatype == "BYTES":
@@ -114,7 +128,8 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
     """
     try:
         if datatype == "BYTES":
-            return join_bytes([base64.b64decode(text, validate=True) for text in _flat(data)])
+            texts = islice(_flat(data), MOST_ITEMS + 1)
+            return join_bytes([base64.b64decode(text, validate=True) for text in texts])
         if datatype == "UINT8":
             numbers = np.asarray(data)
             if numbers.size and (
@@ -125,13 +140,6 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
     except (binascii.Error, TypeError, ValueError) as error:
         raise InvalidRequest(f"the {datatype} data can't be read: {error}") from error
     raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype}")
-
-
-def results_or_problem(results: Sequence[dict[str, Any] | Problem]) -> Sequence[Any]:
-    """A request's only picture being bad is the request's problem; one of many is not."""
-    if len(results) == 1 and isinstance(results[0], Problem):
-        raise results[0]
-    return results
 
 
 def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> list[Output]:
@@ -157,11 +165,17 @@ def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> 
 
 
 def choose(available: Sequence[Output], requested: Sequence[str]) -> list[Output]:
-    """The requested outputs in the order requested; all where none is named."""
+    """The requested outputs in the order requested; all where none is named.
+
+    Raises:
+        InvalidRequest: one that there isn't, or one twice, with which an answer could grow at will.
+    """
     by_name = {output.name: output for output in available}
     unknown = [name for name in requested if name not in by_name]
     if unknown:
         raise InvalidRequest(f"there is no output {unknown[0]!r}; there are: {', '.join(by_name)}")
+    if len(set(requested)) != len(requested):
+        raise InvalidRequest("an output is requested twice")
     return [by_name[name] for name in requested] if requested else list(available)
 
 
@@ -190,7 +204,17 @@ def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:
     ]
 
 
-def _flat(data: Any) -> list[Any]:
-    if isinstance(data, list):
-        return [leaf for part in data for leaf in _flat(part)]
-    return [data]
+def _flat(data: Any) -> Iterator[Any]:
+    """The leaves of nested lists, in order, however deep they are."""
+    levels, lists = [iter([data])], 0
+    while levels:
+        for part in levels[-1]:
+            if isinstance(part, list):
+                lists += 1
+                if lists > MOST_ITEMS:
+                    raise InvalidRequest("the data are lists of too many lists")
+                levels.append(iter(part))
+                break
+            yield part
+        else:
+            levels.pop()

@@ -113,14 +113,19 @@ class Predictor:
         self.metrics.observe_result(call.model.name, reply.document)
         return reply
 
-    async def many(self, call: Call) -> list[dict[str, Any] | Problem]:
+    async def many(self, call: Call, *, raise_lone: bool = False) -> list[dict[str, Any] | Problem]:
         """A tensor of pictures: one result or problem each, in order.
+
+        Args:
+            raise_lone: whether the problem of a call's only picture is the problem of the call.
 
         Raises:
             Problem: the call as a whole can't be served.
         """
-        reply = await self._ask(call)
-        return [self._noted(call.model.name, item) for item in reply.document["results"]]
+        items = (await self._ask(call)).document["results"]
+        if raise_lone and len(items) == 1 and "type" in items[0]:
+            raise from_dict(items[0])
+        return [self._noted(call.model.name, item) for item in items]
 
     def _noted(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
         if "type" in item:
@@ -190,11 +195,19 @@ class Predictor:
         if isinstance(call.content, bytes):
             if not call.content:
                 raise InvalidRequest("the body is empty; an encoded picture was expected")
+            self._check_size(call.content)
             return call.content, headers
         tensor = call.content
+        self._check_size(tensor.raw)
         self._check_count(tensor.shape)
         body, length = wire.pack_tensor(tensor.datatype, tensor.shape, tensor.raw)
         return body, headers | {wire.LENGTH_HEADER: str(length)}
+
+    def _check_size(self, content: bytes) -> None:
+        """gRPC lets a little more through; TorchServe would answer it in nobody's words."""
+        limit = self.settings.max_body_bytes
+        if len(content) > limit:
+            raise TooLarge(f"the body is larger than the bound of {limit} bytes")
 
     def _check_count(self, shape: Sequence[int]) -> None:
         count = shape[0] if shape else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ from contracts.problems import (
 )
 from model_server import oip
 from model_server.bodies import read_body, read_picture
-from model_server.exchange import Exchange, as_problem
+from model_server.exchange import CANCELLED, Exchange, as_problem
 from model_server.models import ServedModel
 from model_server.predictor import Call, Predictor
 from model_server.rest_oip import read_request, write_response
@@ -40,19 +41,20 @@ def build_app(predictor: Predictor) -> web.Application:
     app[_PREDICTOR] = predictor
     one = "/v2/models/{model}"
     versioned = one + "/versions/{version}"
+    post = partial(web.post, expect_handler=_expected)
     app.add_routes(
         [
             web.get("/", _index),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
-            web.post("/predictions/{model}", _predict),
-            web.post("/predictions/{model}/{version}", _predict),
+            post("/predictions/{model}", _predict),
+            post("/predictions/{model}/{version}", _predict),
             web.get("/v2", _server_metadata),
             web.get("/v2/health/live", _healthz),
             web.get("/v2/health/ready", _readyz),
             *(web.get(path, _model_metadata) for path in (one, versioned)),
             *(web.get(path + "/ready", _model_ready) for path in (one, versioned)),
-            *(web.post(path + "/infer", _infer) for path in (one, versioned)),
+            *(post(path + "/infer", _infer) for path in (one, versioned)),
         ]
     )
     return app
@@ -73,9 +75,14 @@ async def _exchange(request: web.Request, handler: Handler) -> web.StreamRespons
     problem: Problem | None = None
     try:
         response = await handler(request)
+    except asyncio.CancelledError:
+        exchange.end(CANCELLED, predictor.metrics)
+        raise
     except Exception as error:
         problem = as_problem(_from_aiohttp(error, request), exchange)
         response = _problem_response(problem, exchange.id, request.path)
+        if request.content.exception() is not None:
+            response.force_close()  # nobody knows where the next request would begin
     response.headers["X-Request-ID"] = exchange.id
     if exchange.traceparent:
         response.headers["traceparent"] = exchange.traceparent
@@ -97,8 +104,8 @@ def _from_aiohttp(error: Exception, request: web.Request) -> Exception:
         return InvalidRequest(f"the request can't be served: {error.reason}")
     if isinstance(error, TimeoutError):
         return DeadlineExceeded("the body did not arrive within the deadline")
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.http_exceptions.HttpProcessingError):
-        return InvalidRequest(f"the body is broken: {error}")
+    if isinstance(error, web.RequestPayloadError | aiohttp.http_exceptions.HttpProcessingError):
+        return InvalidRequest(f"the body is broken: {' '.join(str(error).split())}")
     return error
 
 
@@ -116,6 +123,15 @@ def _problem_response(problem: Problem, request_id: str, path: str) -> web.Respo
 
 def _json(document: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
+
+
+async def _expected(request: web.Request) -> None:
+    """Asks for the body of who waits to be asked, unless it will be refused by its length."""
+    limit = request.app[_PREDICTOR].settings.max_body_bytes
+    waits = request.headers["Expect"].lower() == "100-continue"
+    if waits and (request.content_length or 0) <= limit:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 async def _index(request: web.Request) -> web.Response:
@@ -168,12 +184,14 @@ async def _infer(request: web.Request) -> web.Response:
     async with asyncio.timeout_at(deadline):
         body = await read_body(request, predictor.settings.max_body_bytes)
     asked = read_request(body, request.headers.get("Inference-Header-Content-Length"))
-    tensor = oip.tensor_of(model, asked.inputs)
+    tensor = oip.tensor_of(model, asked.input)
+    names = [name for name, _ in asked.outputs]
+    oip.choose(oip.outputs(model, []), names)  # so that a wrong one is not found out at the end
     exchange.note(model=model.name, bytes=len(body), items=tensor.shape[0])
     options = oip.options_header(asked.parameters)
     call = Call(model, tensor, exchange.id, deadline, exchange.traceparent, options)
-    results = oip.results_or_problem(await predictor.many(call))
-    chosen = oip.choose(oip.outputs(model, results), [name for name, _ in asked.outputs])
+    results = await predictor.many(call, raise_lone=True)
+    chosen = oip.choose(oip.outputs(model, results), names)
     return write_response(model, asked, chosen, exchange.id)
 
 

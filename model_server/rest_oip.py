@@ -12,7 +12,7 @@ from aiohttp import web
 
 from contracts.problems import InvalidRequest
 from model_server.models import ServedModel
-from model_server.oip import Input, Output, raw_from_json
+from model_server.oip import Input, Output, check_counts, raw_from_json
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
@@ -23,7 +23,7 @@ class InferRequest:
 
     id: str | None
     parameters: dict[str, Any]
-    inputs: list[Input]
+    input: Input
     outputs: list[tuple[str, bool]]
     binary_by_default: bool
 
@@ -43,11 +43,14 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
     parameters = _object(document.get("parameters", {}), "parameters")
     by_default = parameters.get("binary_data_output", False) is True
     request_id = document.get("id")
+    inputs = _list(document.get("inputs"), "inputs")
+    outputs = _list(document.get("outputs", []), "outputs")
+    check_counts(len(inputs), len(outputs))
     return InferRequest(
         request_id if isinstance(request_id, str) else None,
         parameters,
-        _inputs(_list(document.get("inputs"), "inputs"), body[length:]),
-        [_requested(o, by_default) for o in _list(document.get("outputs", []), "outputs")],
+        _input(inputs[0], body[length:]),
+        [_requested(output, by_default) for output in outputs],
         by_default,
     )
 
@@ -91,29 +94,26 @@ def write_response(
 def _length(header: str | None, size: int) -> int:
     if header is None:
         return size
-    if not header.isascii() or not header.isdigit() or int(header) > size:
+    digits = header.isascii() and header.isdigit() and len(header) < 20
+    if not digits or int(header) > size:
         raise InvalidRequest(f"{LENGTH_HEADER} is not a length within the body")
     return int(header)
 
 
-def _inputs(documents: list[Any], raw: bytes) -> list[Input]:
-    inputs, at = [], 0
-    for each in documents:
-        tensor = _object(each, "an input")
-        name, datatype = tensor.get("name"), tensor.get("datatype")
-        if not isinstance(name, str) or not isinstance(datatype, str):
-            raise InvalidRequest("an input needs a name and a datatype")
-        size = _object(tensor.get("parameters", {}), "parameters").get("binary_data_size")
-        if size is None:
-            data = raw_from_json(datatype, tensor.get("data"))
-        elif type(size) is int and 0 <= size <= len(raw) - at:
-            data, at = raw[at : at + size], at + size
-        else:
-            raise InvalidRequest(f"binary_data_size of {name!r} reaches beyond the body")
-        inputs.append(Input(name, datatype, _shape(tensor.get("shape")), data))
-    if at != len(raw):
-        raise InvalidRequest(f"{len(raw) - at} bytes behind the last input belong to none")
-    return inputs
+def _input(document: Any, raw: bytes) -> Input:
+    tensor = _object(document, "an input")
+    name, datatype = tensor.get("name"), tensor.get("datatype")
+    if not isinstance(name, str) or not isinstance(datatype, str):
+        raise InvalidRequest("an input needs a name and a datatype")
+    shape = _shape(tensor.get("shape"))
+    size = _object(tensor.get("parameters", {}), "parameters").get("binary_data_size")
+    if size is None and not raw:
+        return Input(name, datatype, shape, raw_from_json(datatype, tensor.get("data")))
+    if type(size) is not int or size != len(raw):
+        raise InvalidRequest(
+            f"binary_data_size is {size!r}, but {len(raw)} bytes follow the JSON part"
+        )
+    return Input(name, datatype, shape, raw)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

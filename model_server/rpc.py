@@ -9,14 +9,17 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from contracts.problems import Problem
-from contracts.protos.deepfake.v1 import detector_pb2, detector_pb2_grpc
-from contracts.protos.inference import open_inference_pb2, open_inference_pb2_grpc
-from model_server.exchange import Exchange, as_problem
+from contracts.problems import InvalidRequest, Problem
+from contracts.protos.deepfake.v1 import detector_pb2
+from contracts.protos.inference import open_inference_pb2
+from model_server.exchange import CANCELLED, Exchange, as_problem
 from model_server.predictor import Predictor
 from model_server.rpc_detector import DetectorService, problem_message
 from model_server.rpc_oip import InferenceService
@@ -28,10 +31,11 @@ Context = Any
 Method = Callable[[Request, Exchange, float], Awaitable[Response]]
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_SERVICES = (
-    detector_pb2.DESCRIPTOR.services_by_name["Detector"].full_name,
-    open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name,
-)
+_DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
+_INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+_SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
+_QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/ServerReady")
+"""Probes: neither counted nor logged, as on REST."""
 
 
 def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
@@ -40,16 +44,16 @@ def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", limit),
+            ("grpc.max_send_message_length", -1),  # workers bound their answers
             ("grpc.so_reuseport", 0),
         ]
     )
     wrap = _Wrapper(predictor)
-    detector_pb2_grpc.add_DetectorServicer_to_server(
-        wrap(DetectorService(predictor), _SERVICES[0]), server
-    )
-    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(
-        wrap(InferenceService(predictor), _SERVICES[1]), server
+    server.add_generic_rpc_handlers(
+        (
+            wrap(DetectorService(predictor), _DETECTOR),
+            wrap(InferenceService(predictor), _INFERENCE),
+        )
     )
     checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs lack aio
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
@@ -80,33 +84,59 @@ class _Wrapper:
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
-    def __call__(self, service: Any, name: str) -> Any:
-        """A servicer whose methods take `(request, context)`, around ones that take
-        `(request, exchange, deadline)`."""
-        methods = [m for m in dir(service) if m[0].isupper()]
-        wrapped = {
-            m: staticmethod(self._method(getattr(service, m), f"/{name}/{m}")) for m in methods
-        }
-        return type(type(service).__name__, (), wrapped)()
+    def __call__(
+        self, service: Any, descriptor: ServiceDescriptor
+    ) -> grpc.GenericRpcHandler[Any, Any]:
+        """The methods of a service, which take `(request, exchange, deadline)`, for gRPC."""
+        handlers = {}
+        for method in descriptor.methods:
+            answer = self._method(
+                getattr(service, method.name),
+                GetMessageClass(method.input_type),
+                f"/{descriptor.full_name}/{method.name}",
+            )
+            serialize = GetMessageClass(method.output_type).SerializeToString
+            handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                answer, response_serializer=serialize
+            )
+        return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
-    def _method(self, method: Method[Any, Any], route: str) -> Callable[[Any, Context], Any]:
-        async def call(request: Any, context: Context) -> Any:
+    def _method(
+        self, method: Method[Any, Any], kind: type[Any], route: str
+    ) -> Callable[[bytes, Context], Any]:
+        """Takes the message unparsed: gRPC answers UNKNOWN to one that is broken."""
+
+        async def call(data: bytes, context: Context) -> Any:
+            request, broken = _parse(kind, data)
             metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
             given = metadata.get("x-request-id") or getattr(request, "id", None)
             exchange = Exchange(route, given, metadata.get("traceparent"))
             problem: Problem | None = None
+            status = CANCELLED
             try:
                 context.set_trailing_metadata((("x-request-id", exchange.id),))
+                if broken is not None:
+                    raise broken
                 deadline = self.predictor.deadline(context.time_remaining())
-                return await method(request, exchange, deadline)
+                response = await method(request, exchange, deadline)
+                status = 200
+                return response
             except Exception as error:
                 problem = as_problem(error, exchange)
+                status = problem.status
                 await _abort(context, problem, exchange.id)
             finally:
-                status = problem.status if problem else 200
-                exchange.end(status, self.predictor.metrics, problem)
+                if route not in _QUIET:
+                    exchange.end(status, self.predictor.metrics, problem)
 
         return call
+
+
+def _parse(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
+    try:
+        return kind.FromString(data), None
+    except DecodeError as error:
+        return kind(), InvalidRequest(f"the message can't be read: {error}")
 
 
 async def _abort(context: Context, problem: Problem, request_id: str) -> NoReturn:

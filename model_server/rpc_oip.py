@@ -53,13 +53,15 @@ class InferenceService:
         self, request: pb.ModelInferRequest, exchange: Exchange, deadline: float
     ) -> pb.ModelInferResponse:
         model = self.predictor.model(request.model_name, request.model_version)
-        tensor = oip.tensor_of(model, _inputs(request))
+        oip.check_counts(len(request.inputs), len(request.outputs))
+        tensor = oip.tensor_of(model, _input(request))
+        names = [output.name for output in request.outputs]
+        oip.choose(oip.outputs(model, []), names)  # so that a wrong one is not found out at the end
         exchange.note(model=model.name, items=tensor.shape[0])
-        parameters = {key: _value(p) for key, p in request.parameters.items()}
-        options = oip.options_header(parameters)
+        options = oip.options_header(_parameters(request))
         call = Call(model, tensor, exchange.id, deadline, exchange.traceparent, options)
-        results = oip.results_or_problem(await self.predictor.many(call))
-        chosen = oip.choose(oip.outputs(model, results), [o.name for o in request.outputs])
+        results = await self.predictor.many(call, raise_lone=True)
+        chosen = oip.choose(oip.outputs(model, results), names)
         described = pb.ModelInferResponse.InferOutputTensor
         return pb.ModelInferResponse(
             model_name=model.name,
@@ -70,22 +72,24 @@ class InferenceService:
         )
 
 
-def _inputs(request: pb.ModelInferRequest) -> list[oip.Input]:
-    raws = list(request.raw_input_contents)
-    if raws and len(raws) != len(request.inputs):
-        raise InvalidRequest(f"{len(raws)} raw contents were sent for {len(request.inputs)} inputs")
-    if not raws:
-        raws = [_raw(tensor) for tensor in request.inputs]
-    return [
-        oip.Input(tensor.name, tensor.datatype, tuple(tensor.shape), raw)
-        for tensor, raw in zip(request.inputs, raws, strict=True)
-    ]
+def _input(request: pb.ModelInferRequest) -> oip.Input:
+    raws, tensor = request.raw_input_contents, request.inputs[0]
+    if len(raws) > 1:
+        raise InvalidRequest(f"{len(raws)} raw contents were sent for one input")
+    raw = raws[0] if raws else _raw(tensor)
+    return oip.Input(tensor.name, tensor.datatype, tuple(tensor.shape), raw)
+
+
+def _parameters(request: pb.ModelInferRequest) -> dict[str, Any]:
+    """The parameters that mean something here; the others may be very many."""
+    given = request.parameters
+    return {"crops": _value(given["crops"])} if "crops" in given else {}
 
 
 def _raw(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
     """Typed contents in raw form: BYTES in bytes_contents, UINT8 in uint_contents."""
     if tensor.datatype == "BYTES":
-        return join_bytes(list(tensor.contents.bytes_contents))
+        return join_bytes(tensor.contents.bytes_contents)
     return oip.raw_from_json(tensor.datatype, list(tensor.contents.uint_contents))
 
 
