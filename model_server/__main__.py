@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 
+# Java is exec'd at once, so no fork handlers are needed; gRPC reads this when it is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import uvloop
 
 from model_handlers.manifest import ManifestError
@@ -16,7 +19,6 @@ from model_server.settings import SettingsError, load_settings
 
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     """Exit codes: 0 after a signal, 1 when TorchServe can't serve, 2 for a wrong setting."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # Java is exec'd at once; no handlers
     try:
         settings = load_settings()
         configure_logs(settings)

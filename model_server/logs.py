@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from model_server.settings import Settings
 
@@ -18,21 +20,37 @@ def configure_logs(settings: Settings) -> None:
         settings.log_format == "auto" and sys.stderr.isatty()
     )
     level = getattr(logging, settings.log_level.upper())
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
+    noted: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        structlog.processors.format_exc_info,
+    ]
+    written: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(pad_event_to=20)
+        if console
+        else structlog.processors.JSONRenderer(serializer=_json)
+    )
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=noted,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
+        )
+    )
+    others.addFilter(_is_no_callers_fault)
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            stamp,
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(pad_event_to=20)
-            if console
-            else structlog.processors.JSONRenderer(serializer=_json),
-        ],
+        processors=[*noted, written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_no_callers_fault(record: logging.LogRecord) -> bool:
+    """aiohttp logs malformed HTTP, which anybody can send, as errors with their traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
 
 
 def _json(event: Any, **_: Any) -> str:
