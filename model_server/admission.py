@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,6 +19,7 @@ class Gate:
         self.waiting = 0
         self._free = asyncio.Semaphore(max_in_flight)
         self._service_s = 0.0
+        self._learned = 0
 
     @asynccontextmanager
     async def admit(self, deadline: float) -> AsyncIterator[None]:
@@ -32,23 +32,30 @@ class Gate:
             Overloaded: the queue is full, or too long for the deadline: better said at once.
             DeadlineExceeded: the place did not come in time after all.
         """
-        await self._enter(deadline)
-        begun = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        await self._enter(deadline, deadline - loop.time())
+        begun = loop.time()
         self.in_flight += 1
+        served = True
         try:
             yield
+        except asyncio.CancelledError:  # who hangs up says nothing of how long service takes
+            served = False
+            raise
         finally:
             self.in_flight -= 1
             self._free.release()
-            self._learn(time.perf_counter() - begun)
+            if served:
+                self._learn(loop.time() - begun)
 
-    async def _enter(self, deadline: float) -> None:
-        left = deadline - asyncio.get_running_loop().time()
+    async def _enter(self, deadline: float, left_s: float) -> None:
+        if left_s <= 0:
+            raise DeadlineExceeded("the deadline passed before the request could be admitted")
         if self._free.locked():
-            self._refuse_if_hopeless(left)
+            self._refuse_if_hopeless(left_s)
         self.waiting += 1
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout_at(deadline):
                 await self._free.acquire()
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed while waiting for a place") from None
@@ -71,9 +78,18 @@ class Gate:
 
     def expected_wait_s(self) -> float:
         """How long one who comes now would wait, by what recent requests took."""
+        if not self._free.locked():
+            return 0.0
         return (self.waiting + 1) * self._service_s / self.max_in_flight
 
     def _learn(self, seconds: float) -> None:
-        """An exponential average; a worker's restart, which is no service, is damped by it."""
-        weight = 0.1 if self._service_s else 1.0
+        """An average over about ten rounds of all places.
+
+        A worker's restart, which is no service, makes a whole round late at once; so what is late
+        counts as ten times the average at most, and a restart can't even treble it.
+        """
+        self._learned += 1
+        weight = max(1 / self._learned, 0.1 / self.max_in_flight)
+        if self._service_s:
+            seconds = min(seconds, 10 * self._service_s)
         self._service_s += weight * (seconds - self._service_s)
