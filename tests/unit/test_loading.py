@@ -1,0 +1,119 @@
+"""From an unpacked archive to a task: what the place decides, and what it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_handlers.loading import Runtime, choose_device, load_task
+from model_handlers.manifest import ManifestError, parse_manifest
+from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
+
+Unpacked = Callable[[str], Path]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("detector", DetectorTask), ("faces", FacesTask), ("classifier", ClassifierTask)],
+)
+def test_the_manifest_says_which_task_it_is(name: str, kind: type, unpacked: Unpacked) -> None:
+    task = load_task(unpacked(name), Runtime(device="cpu"))
+    assert type(task) is kind
+    assert task.manifest.name == name
+
+
+def test_the_model_is_named_with_the_digest_that_the_place_knows(unpacked: Unpacked) -> None:
+    runtime = Runtime(device="cpu", digests={"faces": "sha256:abc", "detector": "sha256:def"})
+    task = load_task(unpacked("faces"), runtime)
+    assert isinstance(task, FacesTask)
+    assert (task.model.name, task.model.version) == ("faces", "1.0")
+    assert (task.model.digest, task.model.trained) == ("sha256:abc", True)
+
+
+def test_without_digests_the_model_has_none(classifier_task: ClassifierTask) -> None:
+    assert (classifier_task.model.digest, classifier_task.model.trained) == (None, False)
+
+
+def test_weights_make_it_trained(trained_detector: DetectorTask) -> None:
+    assert trained_detector.model.trained
+
+
+def test_the_place_overrides_device_and_precision(unpacked: Unpacked) -> None:
+    task = load_task(unpacked("classifier"), Runtime(device="cpu", precision="bf16"))
+    assert isinstance(task, ClassifierTask)
+    assert (task.manifest.device, task.manifest.precision) == ("cpu", "bf16")
+    assert task.classifier.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("runtime", "field"),
+    [(Runtime(precision="fp16"), "precision"), (Runtime(device="gpu"), "device")],
+)
+def test_a_wrong_override_is_named(runtime: Runtime, field: str, unpacked: Unpacked) -> None:
+    with pytest.raises(ManifestError, match=rf"^classifier: .*{field}: Input should be"):
+        load_task(unpacked("classifier"), runtime)
+
+
+@pytest.mark.parametrize(("threads", "calls"), [(0, []), (3, [3])])
+def test_threads_are_set_only_where_they_were_given(
+    threads: int, calls: list[int], unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    load_task(unpacked("faces"), Runtime(device="cpu", threads=threads))
+    assert seen == calls
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_WORKER_DEVICE", "cuda")
+    monkeypatch.setenv("DEEPFAKE_WORKER_PRECISION", "bf16")
+    monkeypatch.setenv("DEEPFAKE_WORKER_THREADS", "2")
+    monkeypatch.setenv("DEEPFAKE_WORKER_DIGESTS", '{"a": "sha256:b"}')
+    assert Runtime.from_environment() == Runtime("cuda", "bf16", 2, {"a": "sha256:b"})
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_environment_overrides_nothing(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEVICE", "PRECISION", "THREADS", "DIGESTS"):
+        monkeypatch.delenv(f"DEEPFAKE_WORKER_{name}", raising=False)
+    if value is not None:
+        monkeypatch.setenv("DEEPFAKE_WORKER_DEVICE", value)
+        monkeypatch.setenv("DEEPFAKE_WORKER_PRECISION", value)
+    assert Runtime.from_environment() == Runtime(digests={})
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "gpu", "expected"),
+    [
+        ("auto", False, None, "cpu"),
+        ("auto", True, None, "cuda:0"),
+        ("auto", True, 2, "cuda:2"),
+        ("cpu", True, 2, "cpu"),
+        ("cpu", False, None, "cpu"),
+        ("cuda", True, 1, "cuda:1"),
+    ],
+)
+def test_the_device_is_the_best_that_is_allowed(
+    asked: str, available: bool, gpu: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    data = {"name": "a", "version": "1.0", "task": "faces", "device": asked}
+    assert choose_device(parse_manifest(data, "a.yaml"), gpu) == torch.device(expected)
+
+
+def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(
+    unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ManifestError, match=r"^faces: device cuda was asked for"):
+        load_task(unpacked("faces"), Runtime(device="cuda"))
+
+
+def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=rf"{tmp_path}/model\.json"):
+        load_task(tmp_path, Runtime(device="cpu"))
