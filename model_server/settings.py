@@ -6,18 +6,20 @@ Read from the environment (`DEEPFAKE_` and the upper-case name), else from the Y
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 ENV_PREFIX = "DEEPFAKE_"
@@ -34,9 +36,13 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """Settings of the model server."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
-    host: str = Field("127.0.0.1", description="Address that REST, gRPC and metrics listen on.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address that REST, gRPC and metrics listen on."
+    )
     http_port: Port = Field(8080, description="Port of REST; 0 takes a free one.")
     grpc_port: Port = Field(8081, description="Port of gRPC; 0 takes a free one.")
     metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0 takes a free one.")
@@ -47,7 +53,7 @@ class Settings(BaseSettings):
     archives: Path = Field(
         _ROOT / "build" / "archives", description="Folder that holds `<model>.mar`."
     )
-    digests: dict[str, str] = Field(
+    digests: Annotated[dict[str, str], NoDecode] = Field(
         {}, description="Model name to `sha256:…` that its archive must have; else no start."
     )
 
@@ -86,16 +92,19 @@ class Settings(BaseSettings):
     )
 
     start_timeout_s: float = Field(
-        180.0, gt=0, description="Give up when the models are not ready after this long."
+        180.0, gt=0, le=86_400, description="Give up when the models are not ready after this long."
     )
     recovery_timeout_s: float = Field(
-        120.0, gt=0, description="Give up when workers have been gone for this long."
+        120.0, gt=0, le=86_400, description="Give up when workers have been gone for this long."
     )
     drain_delay_s: float = Field(
-        0.0, ge=0, description="After SIGTERM, serve this long while already not ready."
+        0.0, ge=0, le=86_400, description="After SIGTERM, serve this long while already not ready."
     )
     drain_timeout_s: float = Field(
-        60.0, ge=0, description="After SIGTERM, wait at most this long for what is in flight."
+        60.0,
+        ge=0,
+        le=86_400,
+        description="After SIGTERM, wait at most this long for what is in flight.",
     )
 
     jvm_options: str = Field(
@@ -115,6 +124,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("digests", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
     @field_validator("models")
     @classmethod
     def _some_and_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,7 +146,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = os.environ.get(CONFIG_VARIABLE)
-        files = [YamlConfigSettingsSource(settings_cls, yaml_file=path)] if path else []
+        files = [InitSettingsSource(settings_cls, _read_file(Path(path)))] if path else []
         return (init_settings, env_settings, *files)
 
 
@@ -142,36 +156,51 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         SettingsError: naming each wrong setting, its environment variable and the reason.
     """
-    path = os.environ.get(CONFIG_VARIABLE)
-    if path and not Path(path).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE}: there is no file {path}")
     _refuse_unknown_variables()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise SettingsError(
-            "; ".join(_explain(e["loc"], e["msg"]) for e in error.errors())
+            "; ".join(_explain(e["loc"], e["msg"], overrides) for e in error.errors())
         ) from error
-    except ValueError as error:
-        raise SettingsError(f"a setting can't be read: {error}") from error
 
 
-def _explain(location: tuple[int | str, ...], reason: str) -> str:
+def _read_file(path: Path) -> dict[str, Any]:
+    """The settings file's content, whose values are checked with all others."""
+    try:
+        content = yaml.safe_load(path.read_bytes().decode())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path} can't be read: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingsError(f"{CONFIG_VARIABLE}: {path} does not hold settings by their names")
+    return content
+
+
+def _explain(location: tuple[int | str, ...], reason: str, overrides: dict[str, object]) -> str:
     name = ".".join(map(str, location))
-    variable = ENV_PREFIX + str(location[0]).upper() if location else ""
-    origin = f"environment variable {variable}" if variable in os.environ else "settings file"
-    return f"{name} ({origin}): {reason}"
+    variable = ENV_PREFIX + str(location[0]).upper()
+    origin = f"settings file {os.environ.get(CONFIG_VARIABLE)}"
+    if variable in os.environ:
+        origin = f"environment variable {variable}"
+    if location[0] in overrides:
+        origin = "argument"
+    return f"{name} ({origin}): {reason.removeprefix('Value error, ')}"
 
 
-_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP)|$)")
+_SERVICE_LINK = re.compile(
+    r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|\w+_PORT=(tcp|udp|sctp)://.*"
+)
 """What Kubernetes adds to every container's environment for a Service of the same name."""
 
 
 def _refuse_unknown_variables() -> None:
     """A mistyped variable would otherwise be ignored without a word."""
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for variable in os.environ:
-        if not variable.startswith(ENV_PREFIX) or variable in known:
+    for variable, value in os.environ.items():
+        if not variable.upper().startswith(ENV_PREFIX) or variable in known:
             continue
-        if not _SERVICE_LINK.search(variable):
+        if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
             raise SettingsError(f"{variable}: there is no such setting")
