@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from contracts.verdict import ModelRef
 from model_server.resources import available_cpus
 from model_server.settings import Settings, SettingsError
 from model_store.archive import Archive, open_archive
+
+_PATIENCE_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,17 @@ class Placement:
 
 
 def place(settings: Settings) -> Placement:
-    """Chooses workers and threads so that together they fill the CPUs and never exceed them."""
+    """Chooses workers and threads so that together they fill the CPUs and don't exceed them.
+
+    One worker a model, and one for each GPU, there is in any case.
+    """
     gpus = (
         0 if settings.device == "cpu" else settings.gpus if settings.gpus is not None else _gpus()
     )
     cpus = available_cpus()
-    workers = settings.workers or (gpus or min(cpus, 4))
-    threads = settings.threads or max(1, cpus // (workers * len(settings.models)))
+    models = len(settings.models)
+    workers = settings.workers or gpus or min(max(1, cpus // models), 4)
+    threads = settings.threads or max(1, cpus // (workers * models))
     return Placement(gpus, workers, threads)
 
 
@@ -99,11 +106,24 @@ def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
 
 
 def _gpus() -> int:
-    """GPUs that the driver shows; asked of `nvidia-smi`, because importing torch takes seconds."""
+    """GPUs that the driver shows and CUDA_VISIBLE_DEVICES leaves.
+
+    `nvidia-smi` is asked, because importing torch takes seconds.
+
+    Raises:
+        SettingsError: it does not answer.
+    """
     program = shutil.which("nvidia-smi")
     if program is None:
         return 0
-    listed = subprocess.run(
-        [program, "-L"], capture_output=True, text=True, timeout=30, check=False
-    )
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    try:
+        listed = subprocess.run(
+            [program, "-L"], capture_output=True, timeout=_PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"gpus: unset, and not to be found out: {error}") from error
+    shown = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
+    left = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if left is None:
+        return shown
+    return min(shown, sum(name.strip() not in ("", "-1") for name in left.split(",")))

@@ -67,7 +67,10 @@ class Settings(BaseSettings):
         None, ge=0, description="GPUs to use; unset: all that the driver shows."
     )
     workers: int = Field(
-        0, ge=0, le=64, description="Workers a model; 0: one a GPU, else one a CPU, at most 4."
+        0,
+        ge=0,
+        le=64,
+        description="Workers a model; 0: one a GPU, else its share of the CPUs, at most 4.",
     )
     threads: int = Field(
         0, ge=0, description="Threads a worker; 0: the CPU quota divided by all workers."

@@ -1,0 +1,26 @@
+"""Served models out of nothing, for tests that never open their archives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from model_handlers.manifest import parse_manifest
+from model_server.models import ServedModel
+from model_store.archive import Archive
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def served_model(
+    task: str = "detector",
+    *,
+    workers: int = 1,
+    batch_size: int = 4,
+    batch_delay_ms: int = 1,
+    **manifest: Any,
+) -> ServedModel:
+    """A model that is named like its task unless `manifest` says otherwise."""
+    given = {"name": task, "version": "1.0", "task": task} | manifest
+    archive = Archive(Path(f"/nowhere/{given['name']}.mar"), parse_manifest(given, "test"), DIGEST)
+    return ServedModel(archive, workers, batch_size, batch_delay_ms)
