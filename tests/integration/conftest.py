@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
+import httpx
 import pytest
 
+from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from model_handlers.pipeline.decode import Pixels
 from model_store.archive import Archive
+from tests.conftest import jpeg
+from tests.integration.asking import MAX_BODY, MAX_ITEMS
 from tests.integration.running import RunningServer
 
 
@@ -20,9 +27,58 @@ def archive_folder(archives: dict[str, Archive]) -> Path:
 @pytest.fixture(scope="session")
 def server(archive_folder: Path) -> Iterator[RunningServer]:
     """All three models with one worker each; ends with exit code 0 and nothing left behind."""
-    with RunningServer.start(archive_folder, max_body_bytes=4 * 2**20, max_items=8) as running:
+    with RunningServer.start(
+        archive_folder, max_body_bytes=MAX_BODY, max_items=MAX_ITEMS
+    ) as running:
         yield running
         assert running.process.poll() is None, running.tail()
         assert len(running.workers()) == 3
         assert running.stop() == 0, running.tail()
         assert running.leftovers() == []
+
+
+@pytest.fixture(scope="module")
+def unhurt(server: RunningServer) -> Iterator[None]:
+    """Around a module of requests, however bad: no process dies and no defect is logged."""
+    java, workers, lines = server.java(), server.workers(), len(server.lines)
+    assert len(workers) == 3
+    yield
+    assert server.java() == java
+    assert server.workers() == workers
+    assert server.readyz().status_code == 200
+    assert [line for line in server.lines if not line.startswith("{")] == []
+    severe = [e for e in server.events()[lines:] if e.get("level") in ("error", "critical")]
+    assert severe == []
+
+
+@pytest.fixture(scope="session")
+def http(server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def channel(server: RunningServer) -> Iterator[grpc.Channel]:
+    unbounded = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(server.grpc_target, options=unbounded) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="session")
+def detector_stub(channel: grpc.Channel) -> DetectorStub:
+    return DetectorStub(channel)
+
+
+@pytest.fixture(scope="session")
+def oip_stub(channel: grpc.Channel) -> GRPCInferenceServiceStub:
+    return GRPCInferenceServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def three_faces_jpeg(three_faces: Pixels) -> bytes:
+    return jpeg(three_faces)
+
+
+@pytest.fixture(scope="session")
+def no_face_jpeg(no_face: Pixels) -> bytes:
+    return jpeg(no_face)

@@ -1,0 +1,583 @@
+"""Predictions by REST: every answer and every refusal, on one server that none of them hurts."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import http.client
+import io
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.integration.asking import BAD_PICTURES, MAX_BODY, problem_of, same
+from tests.integration.running import MODELS, RunningServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
+
+DETECTOR = "/predictions/detector"
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def exchange(server: RunningServer, data: bytes, *, shut: bool = False) -> bytes:
+    """Sends bytes as they are and reads until the server closes or has nothing more to say."""
+    with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=10) as connection:
+        connection.sendall(data)
+        if shut:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        connection.settimeout(1)
+        try:
+            while received := connection.recv(65536):
+                answer += received
+        except TimeoutError:
+            pass
+        return answer
+
+
+def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
+    """A request whose headers no client library would send."""
+    lines = [b"POST %s HTTP/1.1" % path.encode(), b"Host: test", *headers]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
+
+
+# what is answered
+
+
+@pytest.mark.parametrize("path", [DETECTOR, DETECTOR + "/1.0"])
+@pytest.mark.parametrize(
+    "sending",
+    [
+        lambda picture: {"content": picture},
+        lambda picture: {"content": picture, "headers": {"Content-Type": "image/jpeg"}},
+        lambda picture: {"content": iter([picture[:1000], picture[1000:]])},
+        lambda picture: {"files": {"file": ("a.jpg", picture, "image/jpeg")}},
+        lambda picture: {"files": {"whatever it is called": picture}},
+        lambda picture: {
+            "content": gzip.compress(picture),
+            "headers": {"Content-Encoding": "gzip"},
+        },
+    ],
+    ids=["raw", "with its type", "chunked", "form", "form without a name", "gzip"],
+)
+def test_a_picture_is_judged_however_it_is_sent(
+    http: httpx.Client, astronaut_jpeg: bytes, path: str, sending: Callable[[bytes], dict[str, Any]]
+) -> None:
+    response = http.post(path, **sending(astronaut_jpeg))
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    plain = http.post(DETECTOR, content=astronaut_jpeg).json()
+    assert same(response.json()) == same(plain)
+
+
+def test_a_verdict_says_everything(
+    http: httpx.Client, archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    answer = http.post(DETECTOR, content=astronaut_jpeg).json()
+    digest = hashlib.sha256((archive_folder / "detector.mar").read_bytes()).hexdigest()
+    assert answer["model"] == {
+        "name": "detector",
+        "version": "1.0",
+        "digest": f"sha256:{digest}",
+        "trained": False,
+    }
+    assert (answer["width"], answer["height"]) == (512, 512)
+    (face,) = answer["faces"]
+    x1, y1, x2, y2 = face["box"]
+    assert 150 < x1 < x2 < 300
+    assert 40 < y1 < y2 < 200
+    assert len(face["landmarks"]) == 5
+    assert face["detection_confidence"] > 0.9
+    assert 0 <= face["fake_probability"] <= 1
+    assert answer["fake_probability"] == face["fake_probability"]
+    assert answer["verdict"] == face["verdict"]
+    assert face["verdict"] in ("real", "suspicious", "fake")
+    assert set(answer["timings_ms"]) == {"decode", "detect", "crop", "noise", "classify"}
+
+
+def test_the_index_names_every_model_and_its_archive(
+    http: httpx.Client, archive_folder: Path
+) -> None:
+    listed = {model["name"]: model for model in http.get("/").json()["models"]}
+    assert set(listed) == set(MODELS)
+    for name, model in listed.items():
+        content = (archive_folder / f"{name}.mar").read_bytes()
+        assert model["digest"] == "sha256:" + hashlib.sha256(content).hexdigest()
+        assert model["trained"] is (name == "faces")
+
+
+def test_a_picture_without_faces_has_no_probability(
+    http: httpx.Client, no_face_jpeg: bytes
+) -> None:
+    answer = http.post(DETECTOR, content=no_face_jpeg).json()
+    assert answer["verdict"] == "no_face"
+    assert answer["fake_probability"] is None
+    assert answer["faces"] == []
+
+
+def test_every_face_is_judged_and_the_worst_decides(
+    http: httpx.Client, three_faces_jpeg: bytes
+) -> None:
+    answer = http.post(DETECTOR, content=three_faces_jpeg).json()
+    assert len(answer["faces"]) == 3
+    worst = max(answer["faces"], key=lambda face: float(face["fake_probability"]))
+    assert answer["fake_probability"] == worst["fake_probability"]
+    assert answer["verdict"] == worst["verdict"]
+
+
+def test_faces_and_classifier_together_say_what_the_detector_says(
+    http: httpx.Client, astronaut_jpeg: bytes
+) -> None:
+    judged = http.post(DETECTOR, content=astronaut_jpeg).json()
+    found = http.post("/predictions/faces?crops=true", content=astronaut_jpeg).json()
+    (face,) = found["faces"]
+    assert face["box"] == judged["faces"][0]["box"]
+    kind, _, data = face["crop"].partition(",")
+    assert kind == "data:image/png;base64"
+    crop = base64.b64decode(data)
+    assert Image.open(io.BytesIO(crop)).size == (224, 224)
+    verdict = http.post("/predictions/classifier", content=crop).json()
+    assert verdict["fake_probability"] == pytest.approx(judged["fake_probability"], abs=1e-3)
+    assert verdict["model"]["name"] == "classifier"
+
+
+@pytest.mark.parametrize("query", ["", "?crops=false"])
+def test_crops_come_only_when_asked_for(
+    http: httpx.Client, astronaut_jpeg: bytes, query: str
+) -> None:
+    found = http.post("/predictions/faces" + query, content=astronaut_jpeg).json()
+    assert [face["crop"] for face in found["faces"]] == [None]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"])
+def test_probes_answer(http: httpx.Client, path: str) -> None:
+    assert http.get(path).status_code == 200
+    assert http.head(path).status_code == 200
+
+
+def test_readiness_says_why(http: httpx.Client) -> None:
+    answer = http.get("/readyz").json()
+    assert answer["phase"] == "serving"
+    up = {"ready": True, "workers_ready": 1, "workers_wanted": 1, "warm": True}
+    assert answer["models"] == dict.fromkeys(MODELS, up)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize("as_form", [False, True], ids=["raw", "form"])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_a_bad_picture_is_refused_by_its_kind(
+    http: httpx.Client, model: str, name: str, as_form: bool
+) -> None:
+    content, status, slug = BAD_PICTURES[name]
+    sending: dict[str, Any] = {"files": {"f": content}} if as_form else {"content": content}
+    problem_of(http.post(f"/predictions/{model}", **sending), status, slug)
+
+
+@pytest.mark.parametrize(
+    "sending",
+    [
+        {"content": bytes(MAX_BODY + 1)},
+        {"content": (bytes(65536) for _ in range(MAX_BODY // 65536 + 1))},
+        {"files": {"file": bytes(MAX_BODY + 1)}},
+        {
+            "content": gzip.compress(bytes(20 * MAX_BODY)),
+            "headers": {"Content-Encoding": "gzip"},
+        },
+    ],
+    ids=["with its length", "chunked", "form", "a gzip of 80 MiB"],
+)
+def test_a_body_over_the_bound_is_refused(http: httpx.Client, sending: dict[str, Any]) -> None:
+    problem = problem_of(http.post(DETECTOR, **sending), 413, "too-large")
+    assert str(MAX_BODY) in problem["detail"]
+
+
+def test_a_body_of_exactly_the_bound_reaches_the_model(http: httpx.Client) -> None:
+    problem_of(http.post(DETECTOR, content=bytes(MAX_BODY)), 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predictions/nobody",
+        "/predictions/detector/2.0",
+        "/predictions/detector/1",
+        "/predictions/DETECTOR",
+        "/predictions/%00",
+        "/predictions/%ff",
+        "/predictions/" + "n" * 4000,
+        "/predictions/" + "%F0%9F%98%80" * 300,
+    ],
+)
+def test_an_unknown_model_is_not_found(
+    http: httpx.Client, path: str, astronaut_jpeg: bytes
+) -> None:
+    problem = problem_of(http.post(path, content=astronaut_jpeg), 404, "unknown-model")
+    assert len(problem["detail"].encode()) <= 503
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/predictions",
+        "/predictions/",
+        "/predictions/a/b/c",
+        "/models",
+        "/metrics",
+        "/%ff%fe",
+        "/a" * 2000,
+        "//predictions/detector",
+    ],
+)
+def test_what_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
+    problem_of(http.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", DETECTOR, "POST"),
+        ("PUT", DETECTOR, "POST"),
+        ("DELETE", DETECTOR + "/1.0", "POST"),
+        ("OPTIONS", DETECTOR, "POST"),
+        ("PATCH", "/", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/v2/models/detector", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    http: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    problem = problem_of(http.request(method, path), 405, "method-not-allowed")
+    assert problem["detail"].endswith(allowed)
+
+
+NESTED = b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n\r\na\r\n--y--\r\n--x--"
+PART = b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (b"", FORM),
+        (b"not a form", FORM),
+        (b"--x--\r\n", FORM),
+        (b"--x--\r\n", {"Content-Type": "multipart/form-data"}),
+        (b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary="}),
+        (b"--x\r\n\r\n", {"Content-Type": "multipart/form-data; boundary=" + "x" * 100}),
+        (b"--x\r\n\r\n", {"Content-Type": b"multipart/form-data; boundary=\xff\xfe"}),
+        (b"--x\r\nno header\r\n\r\nbody\r\n--x--\r\n", FORM),
+        (PART + b"\r\nbody without an end", FORM),
+        (PART, FORM),
+        (b"--x\r\n" + b"A" * 100_000 + b"\r\n\r\nbody\r\n--x--\r\n", FORM),
+        (b"--x\r\n" + b"A: b\r\n" * 5000 + b"\r\nbody\r\n--x--\r\n", FORM),
+        (NESTED, FORM),
+    ],
+    ids=[
+        "empty",
+        "no form",
+        "no part",
+        "no boundary",
+        "empty boundary",
+        "long boundary",
+        "boundary that is no text",
+        "broken header",
+        "no end",
+        "end within the headers",
+        "long header",
+        "many headers",
+        "form within a form",
+    ],
+)
+def test_a_broken_form_is_refused(
+    http: httpx.Client, content: bytes, headers: dict[str, str]
+) -> None:
+    problem_of(http.post(DETECTOR, content=content, headers=headers), 400, "invalid-request")
+
+
+def test_one_picture_a_form(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+    files = {"a": astronaut_jpeg, "b": astronaut_jpeg}
+    problem_of(http.post(DETECTOR, files=files), 400, "invalid-request")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_body_that_is_not_as_encoded_as_it_says_is_refused(
+    http: httpx.Client, astronaut_jpeg: bytes, coding: str
+) -> None:
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers={"Content-Encoding": coding})
+    problem_of(response, 400, "invalid-request")
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("crops", ["1", "True", "", "%ff"])
+def test_crops_are_true_or_false(http: httpx.Client, astronaut_jpeg: bytes, crops: str) -> None:
+    response = http.post(f"/predictions/faces?crops={crops}", content=astronaut_jpeg)
+    problem_of(response, 400, "invalid-request")
+
+
+# deadlines
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    ["soon", "-1", "0", "nan", "inf", "-inf", "1e400", "", "1,5", b"\xff", "9" * 4000 + "x"],
+)
+def test_a_deadline_is_a_positive_number(
+    http: httpx.Client, astronaut_jpeg: bytes, seconds: str | bytes
+) -> None:
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-Timeout": seconds})
+    problem_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize("seconds", ["0.001", "1e-300"])
+def test_what_can_not_be_done_in_time_is_said_in_time(
+    http: httpx.Client, astronaut_jpeg: bytes, seconds: str
+) -> None:
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-Timeout": seconds})
+    problem_of(response, 504, "deadline-exceeded")
+    assert response.elapsed.total_seconds() < 1
+
+
+@pytest.mark.parametrize("seconds", ["30", "1e300", "  5  "])
+def test_a_long_deadline_changes_nothing(
+    server: RunningServer, astronaut_jpeg: bytes, seconds: str
+) -> None:
+    header = b"X-Request-Timeout: " + seconds.encode()
+    answer = exchange(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_stops_half_way_is_waited_for_no_longer_than_the_deadline(
+    server: RunningServer,
+) -> None:
+    head = post(DETECTOR, b"X-Request-Timeout: 0.2", body=bytes(1000))
+    answer = exchange(server, head[:-500])
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert b"deadline-exceeded" in answer
+
+
+# headers
+
+
+def test_an_id_is_given_back_and_else_made(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+    given = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-ID": "mine/1.2:3"})
+    assert given.headers["x-request-id"] == given.json()["id"] == "mine/1.2:3"
+    made = http.post(DETECTOR, content=astronaut_jpeg)
+    assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
+    assert made.json()["id"] == made.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xff\xfe", b"a" * 5000, b"", b" ", b"a b", b'"', b"{}", "é".encode(), b"a\tb"]
+)
+def test_a_hostile_id_is_replaced(
+    server: RunningServer, astronaut_jpeg: bytes, value: bytes
+) -> None:
+    header = b"X-Request-ID: " + value
+    answer = exchange(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert re.fullmatch("[0-9a-f]{32}", json.loads(body)["id"])
+
+
+def test_a_trace_goes_on(server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes) -> None:
+    headers = {"traceparent": TRACE, "X-Request-ID": "traced"}
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers=headers)
+    assert response.headers["traceparent"] == TRACE
+    logged = server.wait_for_event("request", 5, where=lambda event: event["id"] == "traced")
+    assert logged["traceparent"] == TRACE
+
+
+@pytest.mark.parametrize("value", [b"", b"00-zz", b"\xff", b"0" * 5000, TRACE.upper().encode()])
+def test_a_trace_that_is_none_is_dropped(
+    http: httpx.Client, astronaut_jpeg: bytes, value: bytes
+) -> None:
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers={"traceparent": value})
+    assert response.status_code == 200
+    assert "traceparent" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Type",
+        "Accept",
+        "Accept-Encoding",
+        "Content-Disposition",
+        "Cookie",
+        "Range",
+        "If-None-Match",
+        "User-Agent",
+        "X-Deepfake-Options",
+        "X-Deepfake-Deadline",
+        "X-Deepfake-Batch",
+        "X-Anything",
+    ],
+)
+@pytest.mark.parametrize(
+    "value", [b"\xff\xfe\x80", b"x" * 7000, b';;=="', b'{"crops": 1}'], ids=repr
+)
+def test_other_headers_change_nothing(
+    http: httpx.Client, no_face_jpeg: bytes, name: str, value: bytes
+) -> None:
+    response = http.post(DETECTOR, content=no_face_jpeg, headers={name: value})
+    assert response.status_code == 200, response.text
+    assert response.json()["verdict"] == "no_face"
+
+
+def test_headers_of_the_inner_protocol_do_not_get_through(
+    http: httpx.Client, astronaut_jpeg: bytes
+) -> None:
+    headers = {
+        "X-Deepfake-Options": '{"crops": true}',
+        "X-Deepfake-Deadline": "1",
+        "Inference-Header-Content-Length": "10",
+    }
+    response = http.post("/predictions/faces", content=astronaut_jpeg, headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.json()["faces"][0]["crop"] is None
+
+
+HEAD = b"POST /predictions/detector HTTP/1.1\r\nHost: test\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: test\r\n\r\n",
+        post(DETECTOR, b"X-Request-ID: a\x01b"),
+        post(DETECTOR, b"X-Request-ID: a\x00b"),
+        post(DETECTOR, b"X-Request-ID: " + b"a" * 50_000),
+        post(DETECTOR, b"Content-Length: 7"),
+        post(DETECTOR, b"Transfer-Encoding: chunked"),
+        HEAD + b"Content-Length: -5\r\n\r\n",
+        HEAD + b"Content-Length: %d\r\n\r\n" % 10**30,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nZ\r\n",
+        b"GET http://[::1 HTTP/1.1\r\nHost: test\r\n\r\n",
+    ],
+    ids=lambda data: repr(data[:60]),
+)
+def test_what_is_no_http_ends_its_connection(server: RunningServer, request_bytes: bytes) -> None:
+    """The parser answers for itself, in plain text: such a request has no id and no route."""
+    answer = exchange(server, request_bytes)
+    assert re.match(rb"HTTP/1\.[01] 400 ", answer), answer
+
+
+# connections
+
+
+@pytest.fixture
+def connection(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
+    made = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=30)
+    yield made
+    made.close()
+
+
+def test_one_connection_outlives_every_refusal(
+    connection: http.client.HTTPConnection, astronaut_jpeg: bytes
+) -> None:
+    sockets = set()
+    refusals = [
+        ("POST", DETECTOR, b"a text", {}),
+        ("POST", DETECTOR, b"", {}),
+        ("POST", "/predictions/nobody", astronaut_jpeg, {}),
+        ("GET", DETECTOR, None, {}),
+        ("POST", "/nothing", astronaut_jpeg, {}),
+        ("POST", DETECTOR, b"not a form", FORM),
+        ("POST", DETECTOR, bytes(MAX_BODY + 1), {}),
+        ("POST", DETECTOR, astronaut_jpeg, {"X-Request-Timeout": "0.001"}),
+        ("POST", "/v2/models/detector/infer", b"{", {}),
+    ]
+    for method, path, body, headers in refusals:
+        connection.request(method, path, body, headers)
+        sockets.add(connection.sock)
+        response = connection.getresponse()
+        assert response.status >= 400
+        assert json.loads(response.read())["type"]
+    connection.request("POST", DETECTOR, astronaut_jpeg)
+    sockets.add(connection.sock)
+    response = connection.getresponse()
+    assert response.status == 200
+    response.read()
+    assert len(sockets) == 1
+
+
+@pytest.mark.parametrize("length", [MAX_BODY + 1, 10**12])
+def test_who_waits_to_be_asked_for_a_body_too_large_is_not_asked(
+    server: RunningServer, length: int
+) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n"
+    answer = exchange(server, head % (DETECTOR.encode(), length))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_waits_to_be_asked_is_asked(server: RunningServer, astronaut_jpeg: bytes) -> None:
+    request = post(DETECTOR, b"Expect: 100-continue", b"Connection: close", body=astronaut_jpeg)
+    answer = exchange(server, request)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("sent", [0, 10, 50_000])
+def test_who_hangs_up_within_the_body_hurts_nobody(
+    server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes, sent: int
+) -> None:
+    assert len(astronaut_jpeg) > sent
+    head = post(DETECTOR, body=astronaut_jpeg)
+    exchange(server, head[: len(head) - len(astronaut_jpeg) + sent], shut=True)
+    assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
+
+
+def test_who_hangs_up_before_the_answer_hurts_nobody(
+    server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes
+) -> None:
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
+            connection.sendall(post(DETECTOR, body=astronaut_jpeg))
+    assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
+
+
+def test_requests_in_a_row_without_waiting_are_answered_in_order(
+    server: RunningServer, no_face_jpeg: bytes
+) -> None:
+    ids = [b"row-%d" % n for n in range(4)]
+    requests = [post(DETECTOR, b"X-Request-ID: " + i, body=no_face_jpeg) for i in ids]
+    answer = exchange(server, b"".join(requests))
+    assert re.findall(rb"X-Request-ID: (row-\d)", answer) == ids
+
+
+def test_an_answer_too_large_is_a_problem_and_no_death(
+    http: httpx.Client, three_faces_jpeg: bytes
+) -> None:
+    """So many crops once killed the worker, and on the retry the next one."""
+    with Image.open(io.BytesIO(three_faces_jpeg)) as picture:
+        head = picture.crop((20, 20, 276, 276)).resize((140, 140))
+    crowd = Image.new("RGB", (8 * 140, 8 * 140))
+    for n in range(64):
+        crowd.paste(head, (n % 8 * 140, n // 8 * 140))
+    stream = io.BytesIO()
+    crowd.save(stream, "JPEG", quality=90)
+    one = http.post("/predictions/faces?crops=true", content=stream.getvalue())
+    assert len(one.json()["faces"]) > 50
+    assert len(one.content) > MAX_BODY  # the bound on requests is none on answers
+    data = [base64.b64encode(stream.getvalue()).decode()] * 3
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [3], "data": data}
+    many = http.post(
+        "/v2/models/faces/infer", json={"inputs": [tensor], "parameters": {"crops": True}}
+    )
+    problem_of(many, 413, "too-large")
