@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         description="After SIGTERM, wait at most this long for what is in flight.",
     )
 
+    torchserve_sockets: Literal["auto", "unix", "tcp"] = Field(
+        "auto",
+        description="How TorchServe listens: `unix` sockets in a private folder, or `tcp` on "
+        "loopback; `auto` takes `unix` where its Java libraries can (not on Apple's ARM).",
+    )
     jvm_options: str = Field(
         "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
     )

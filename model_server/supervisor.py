@@ -132,8 +132,8 @@ class Supervisor:
 
     async def _register(self) -> None:
         """Registers the models as soon as management answers."""
-        upstream = Upstream(self.launch.inference_socket, self.launch.management_socket)
-        if not self.launch.management_socket.exists() or not await upstream.alive():
+        upstream = Upstream(self.launch.inference, self.launch.management)
+        if not await upstream.alive():
             await upstream.close()
             return
         try:

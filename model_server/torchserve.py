@@ -1,14 +1,16 @@
 """How TorchServe is started: its command line, its configuration and its environment.
 
 The Python launcher of TorchServe is left out: it forwards no signals and orphans Java (as seen in
-0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; only gRPC, which
-can't be switched off nor use such a socket, takes two free ports on loopback, and nobody is told.
+0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; gRPC, which can't
+be switched off nor use such a socket, takes two free ports on loopback, and nobody is told. Where
+TorchServe's Java libraries have no Unix sockets, everything takes such ports.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import sys
 from dataclasses import dataclass
@@ -32,48 +34,63 @@ class Launch:
     command: list[str]
     environment: dict[str, str]
     directory: Path
-    inference_socket: Path
-    management_socket: Path
+    inference: str
+    management: str
+    """Addresses: `unix:/path` or `http://127.0.0.1:port`."""
 
 
 def prepare(
     settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
 ) -> Launch:
     """Writes TorchServe's configuration into `directory` (mode 0700) and says how to start it."""
-    inference, management = directory / "inference.sock", directory / "management.sock"
     for stale in directory.glob("*.sock*"):
         stale.unlink()
+    addresses = _addresses(settings, directory)
     config = directory / "config.properties"
-    lines = _properties(settings, placement, models, inference, management)
+    lines = _properties(settings, placement, models, addresses)
     config.write_text((_CONFIG / "config.properties").read_text() + "\n".join(lines) + "\n")
     return Launch(
         _command(settings, config, directory),
         _environment(settings, placement, models),
         directory,
-        inference,
-        management,
+        addresses["inference"],
+        addresses["management"],
     )
+
+
+def _addresses(settings: Settings, directory: Path) -> dict[str, str]:
+    """Where inference, management and metrics listen."""
+    names = ("inference", "management", "metrics")
+    if settings.torchserve_sockets == "unix" or (
+        settings.torchserve_sockets == "auto" and _has_unix_sockets()
+    ):
+        return {name: f"unix:{directory / name}.sock" for name in names}
+    ports = _free_ports(len(names))
+    return {name: f"http://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
+
+
+def _has_unix_sockets() -> bool:
+    """netty 4.1.53 inside TorchServe has native code for Linux, and for macOS on Intel only."""
+    return sys.platform == "linux" or platform.machine() == "x86_64"
 
 
 def _properties(
     settings: Settings,
     placement: Placement,
     models: dict[str, ServedModel],
-    inference: Path,
-    management: Path,
+    addresses: dict[str, str],
 ) -> list[str]:
-    ports = _free_ports(2)
+    ports = _free_ports(3)
     queue = sum(model.max_in_flight for model in models.values()) + len(models)
     largest_batch = max(model.batch_size for model in models.values())
     timeout = int(settings.request_timeout_s) + 60
     return [
-        f"inference_address=unix:{inference}",
-        f"management_address=unix:{management}",
-        f"metrics_address=unix:{management.with_name('metrics.sock')}",
+        *(f"{name}_address={address}" for name, address in addresses.items()),
         "grpc_inference_address=127.0.0.1",
         "grpc_management_address=127.0.0.1",
         f"grpc_inference_port={ports[0]}",
         f"grpc_management_port={ports[1]}",
+        f"initial_worker_port={ports[2]}",
         f"model_store={settings.archives.resolve()}",
         f"number_of_gpu={placement.gpus}",
         f"job_queue_size={max(100, 2 * queue)}",

@@ -1,10 +1,9 @@
-"""TorchServe's REST interfaces over its Unix sockets, and what its answers really mean."""
+"""TorchServe's REST interfaces, and what its answers really mean."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +13,7 @@ from contracts.problems import MEDIA_TYPE, Problem, from_dict
 from model_handlers.wire import BATCH_HEADER
 from model_server.models import ServedModel
 
-_HOST = "http://torchserve"
+_UNIX = "unix:"
 
 
 class WorkerLost(Exception):
@@ -42,9 +41,9 @@ class Reply:
 class Upstream:
     """A client of one TorchServe. Connections are kept; there is no bound but admission's."""
 
-    def __init__(self, inference: Path, management: Path) -> None:
-        self._inference = _session(inference)
-        self._management = _session(management)
+    def __init__(self, inference: str, management: str) -> None:
+        """Takes addresses as TorchServe writes them: `unix:/path` or `http://host:port`."""
+        self._inference, self._management = _session(inference), _session(management)
 
     async def close(self) -> None:
         await self._inference.close()
@@ -59,7 +58,7 @@ class Upstream:
             WorkerLost: TorchServe answered in the handler's place, or (TorchServeLost) nobody.
             TimeoutError: not within `timeout_s`.
         """
-        url = f"{_HOST}/predictions/{model.name}/{model.version}"
+        url = f"/predictions/{model.name}/{model.version}"
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -75,7 +74,7 @@ class Upstream:
     async def alive(self) -> bool:
         """Whether management answers at all."""
         try:
-            async with self._management.get(f"{_HOST}/models") as response:
+            async with self._management.get("/models") as response:
                 return response.status == 200
         except (aiohttp.ClientError, OSError):
             return False
@@ -95,14 +94,14 @@ class Upstream:
             "initial_workers": str(model.workers),
             "synchronous": "false",
         }
-        async with self._management.post(f"{_HOST}/models", params=parameters) as response:
+        async with self._management.post("/models", params=parameters) as response:
             if response.status not in (200, 202):
                 raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
 
     async def workers_ready(self, model: ServedModel) -> int:
         """Workers of a model that have loaded it; 0 also where TorchServe does not answer."""
         try:
-            url = f"{_HOST}/models/{model.name}/{model.version}"
+            url = f"/models/{model.name}/{model.version}"
             async with self._management.get(url) as response:
                 if response.status != 200:
                     return 0
@@ -112,10 +111,13 @@ class Upstream:
         return sum(worker["status"] == "READY" for worker in described["workers"])
 
 
-def _session(path: Path) -> aiohttp.ClientSession:
-    connector = aiohttp.UnixConnector(path=str(path), limit=0)
+def _session(address: str) -> aiohttp.ClientSession:
+    unix = address.startswith(_UNIX)
     return aiohttp.ClientSession(
-        connector=connector,
+        "http://torchserve" if unix else address,
+        connector=aiohttp.UnixConnector(address.removeprefix(_UNIX), limit=0)
+        if unix
+        else aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         auto_decompress=False,

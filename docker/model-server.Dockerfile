@@ -1,0 +1,36 @@
+# The model server for CPU nodes: Python, Java from PyPI, TorchServe, the code and its archives.
+#   docker build -t deepfake-model-server -f docker/model-server.Dockerfile .
+# torch's small CPU build is taken where the PyTorch project's index answers, else PyPI's.
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY requirements/uv.txt requirements/run.txt requirements/
+RUN python3 -m venv .venv && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes -r requirements/uv.txt
+COPY . .
+RUN mkdir -p build && UV_NO_CACHE=1 UV_LINK_MODE=copy scripts/install.sh requirements/run.txt \
+ && .venv/bin/deepfake-serving package \
+ && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' . \
+ && .venv/bin/python -m pip uninstall --quiet --yes uv pip
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="deepfake-serving model server" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /app /app
+WORKDIR /app
+ENV DEEPFAKE_HOST=0.0.0.0 \
+    DEEPFAKE_LOG_FORMAT=json \
+    PYTHONDONTWRITEBYTECODE=1
+# Numeric, so that runAsNonRoot can be checked. Only /tmp is written to.
+USER 65532:65532
+EXPOSE 8080 8081 8082
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s \
+  CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "model_server"]
