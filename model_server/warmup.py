@@ -22,6 +22,13 @@ class InsaneAnswer(Exception):
 
 def check_answer(model: ServedModel, answer: dict[str, Any]) -> None:
     """Raises `InsaneAnswer` unless the answer about `PHOTOGRAPH` is one that makes sense."""
+    try:
+        _check(model, answer)
+    except (KeyError, IndexError, TypeError) as error:
+        raise InsaneAnswer(f"{model.name}: not an answer of a {model.task}: {error!r}") from error
+
+
+def _check(model: ServedModel, answer: dict[str, Any]) -> None:
     if model.task in ("detector", "faces"):
         boxes = [face["box"] for face in answer["faces"]]
         if not any(_overlap(box, _FACE) > 0.5 for box in boxes):
