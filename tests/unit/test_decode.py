@@ -519,7 +519,7 @@ def test_random_bytes_are_answered(start: bytes, rest: bytes) -> None:
     is_answered(start + rest)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(data=st.data())
 def test_mutated_and_truncated_pictures_are_answered(data: st.DataObject) -> None:
     valid = CORPUS[data.draw(st.sampled_from(sorted(CORPUS)))]

@@ -105,6 +105,21 @@ def test_a_problem_is_raised_with_its_detail() -> None:
     assert caught.value.type == TYPE_PREFIX + "not-found"
 
 
+@given(detail=st.text(st.characters(exclude_categories=[]), max_size=400))
+def test_any_detail_can_be_sent_and_is_short(detail: str) -> None:
+    sent = problems.InvalidRequest(detail).detail
+    assert len(sent.encode()) <= 500 + len("…".encode())
+    assert (
+        len(detail.encode(errors="backslashreplace")) > 500
+        or sent == detail.encode(errors="backslashreplace").decode()
+    )
+
+
+def test_a_long_detail_is_cut_between_characters() -> None:
+    assert problems.InvalidRequest("ü" * 251).detail == "ü" * 250 + "…"
+    assert problems.InvalidRequest("x" + "ü" * 250).detail == "x" + "ü" * 249 + "…"
+
+
 @pytest.mark.parametrize(
     "document", [{}, {"type": None}, {"type": "about:blank"}, {"type": TYPE_PREFIX + "new"}]
 )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from contracts.problems import InvalidRequest
+from contracts.problems import InvalidRequest, TooLarge
 from model_handlers import wire
 from model_handlers.items import Item, Options
 
@@ -79,6 +79,15 @@ def test_a_shape_of_another_count_is_refused(shape: list[int]) -> None:
 def test_a_shape_of_the_right_count_is_taken(shape: list[int]) -> None:
     raw = wire.join_bytes([b"a", b"b"])
     assert wire.unpack_items(*wire.pack_tensor("BYTES", shape, raw)) == [b"a", b"b"]
+
+
+def test_more_items_than_any_request_has_are_too_large() -> None:
+    raw = wire.join_bytes([b""] * wire.MOST_ITEMS)
+    assert len(wire.split_bytes(raw)) == wire.MOST_ITEMS
+    with pytest.raises(TooLarge, match="at most 4096"):
+        wire.split_bytes(raw + b"\0\0\0\0")
+    with pytest.raises(TooLarge, match="at most 4096"):
+        wire.join_bytes([b""] * (wire.MOST_ITEMS + 1))
 
 
 # UINT8 -------------------------------------------------------------------------------------------
