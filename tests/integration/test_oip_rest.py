@@ -1,0 +1,535 @@
+"""The Open Inference Protocol by REST: JSON, its binary extension, and everything malformed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from model_handlers.pipeline.decode import Pixels
+from tests.integration.asking import (
+    BAD_PICTURES,
+    MAX_BODY,
+    MAX_ITEMS,
+    binary,
+    encoded,
+    problem_of,
+    same,
+    split,
+    tensors,
+)
+from tests.integration.running import MODELS
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
+
+INFER = "/v2/models/detector/infer"
+TEXT = b"a text"
+
+
+def results(answer: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each picture's whole result, parsed."""
+    return [json.loads(text) for text in answer["result"]["data"]]
+
+
+# who is there
+
+
+def test_the_server_describes_itself(http: httpx.Client) -> None:
+    answer = http.get("/v2").json()
+    assert answer["name"] == "deepfake-serving"
+    assert answer["extensions"] == ["binary_tensor_data"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("version", ["", "/versions/1.0"])
+def test_a_model_describes_exactly_what_it_answers(
+    http: httpx.Client, astronaut_jpeg: bytes, model: str, version: str
+) -> None:
+    path = f"/v2/models/{model}{version}"
+    described = http.get(path).json()
+    assert described["name"] == model
+    assert described["versions"] == ["1.0"]
+    name = "crops" if model == "classifier" else "images"
+    assert described["inputs"] == [{"name": name, "datatype": "BYTES", "shape": [-1]}]
+    answer = tensors(http.post(path + "/infer", json=encoded(astronaut_jpeg, name=name)))
+    assert list(answer) == [output["name"] for output in described["outputs"]]
+    for output in described["outputs"]:
+        given = answer[output["name"]]
+        assert given["datatype"] == output["datatype"]
+        assert len(given["shape"]) == len(output["shape"])
+        assert given["shape"][1:] == output["shape"][1:]
+        assert math.prod(given["shape"]) == len(given["data"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("version", ["", "/versions/1.0"])
+def test_a_model_is_ready(http: httpx.Client, model: str, version: str) -> None:
+    response = http.get(f"/v2/models/{model}{version}/ready")
+    assert response.status_code == 200
+    assert response.json() == {"name": model, "ready": True}
+
+
+@pytest.mark.parametrize("path", ["nobody", "detector/versions/2.0", "DETECTOR", "%00", "%ff"])
+@pytest.mark.parametrize("what", ["", "/ready", "/infer"])
+def test_an_unknown_model_is_not_found(http: httpx.Client, path: str, what: str) -> None:
+    method = "POST" if what == "/infer" else "GET"
+    problem_of(http.request(method, f"/v2/models/{path}{what}"), 404, "unknown-model")
+
+
+# what is answered
+
+
+def test_encoded_pictures_are_judged_as_by_rest(
+    http: httpx.Client, astronaut_jpeg: bytes, three_faces_jpeg: bytes, no_face_jpeg: bytes
+) -> None:
+    pictures = [astronaut_jpeg, three_faces_jpeg, no_face_jpeg]
+    response = http.post(INFER, json=encoded(*pictures, id="mine"))
+    answer = tensors(response)
+    assert response.json()["id"] == "mine"
+    assert response.json()["model_name"] == "detector"
+    assert response.json()["model_version"] == "1.0"
+    alone = [http.post("/predictions/detector", content=p).json() for p in pictures]
+    for judged, plain in zip(results(answer), alone, strict=True):
+        assert len(judged["faces"]) == len(plain["faces"])
+        assert judged["verdict"] == plain["verdict"]
+        if plain["fake_probability"] is not None:
+            assert judged["fake_probability"] == pytest.approx(plain["fake_probability"], abs=1e-3)
+    assert answer["verdict"]["data"] == [judged["verdict"] for judged in results(answer)]
+    given = answer["fake_probability"]["data"]
+    assert given == [judged["fake_probability"] for judged in results(answer)]
+    assert given[2] is None
+
+
+def test_json_and_binary_inputs_mean_the_same(
+    http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
+) -> None:
+    pictures = [astronaut_jpeg, no_face_jpeg]
+    as_json = tensors(http.post(INFER, json=encoded(*pictures)))
+    body, headers = binary(*pictures)
+    as_binary = tensors(http.post(INFER, content=body, headers=headers))
+    assert [same(r) for r in results(as_binary)] == [same(r) for r in results(as_json)]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("shape", [[1], [1, 1]])
+def test_one_picture_may_be_nested(
+    http: httpx.Client, no_face_jpeg: bytes, shape: list[int], nested: bool
+) -> None:
+    request = encoded(no_face_jpeg)
+    tensor = request["inputs"][0] | {"shape": shape}
+    if nested:
+        tensor["data"] = [tensor["data"]]
+    answer = tensors(http.post(INFER, json={"inputs": [tensor]}))
+    assert answer["verdict"] == {
+        "name": "verdict",
+        "datatype": "BYTES",
+        "shape": [1],
+        "data": ["no_face"],
+    }
+
+
+def test_pixels_are_judged_with_and_without_a_batch_axis(
+    http: httpx.Client, astronaut: Pixels
+) -> None:
+    one = results(tensors(post_binary(http, astronaut)))
+    batch = results(tensors(post_binary(http, astronaut[None])))
+    assert len(one) == len(batch) == 1
+    assert same(one[0]) == same(batch[0])
+    assert len(one[0]["faces"]) == 1
+    two = results(tensors(post_binary(http, np.stack([astronaut, astronaut]))))
+    assert [len(r["faces"]) for r in two] == [1, 1]
+
+
+def test_pixels_may_be_json(http: httpx.Client, astronaut: Pixels) -> None:
+    small = astronaut[::4, ::4]
+    flat = {"name": "images", "datatype": "UINT8", "shape": [1, *small.shape]}
+    for data in (small.tolist(), small.ravel().tolist()):
+        answer = tensors(http.post(INFER, json={"inputs": [flat | {"data": data}]}))
+        assert results(answer)[0]["width"] == small.shape[1]
+
+
+def post_binary(http: httpx.Client, *pictures: bytes | np.ndarray) -> httpx.Response:
+    body, headers = binary(*pictures)
+    return http.post(INFER, content=body, headers=headers)
+
+
+def read_binary(response: httpx.Response) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The JSON part and the raw outputs by name."""
+    assert response.status_code == 200, response.text
+    length = int(response.headers["inference-header-content-length"])
+    head, rest = json.loads(response.content[:length]), response.content[length:]
+    raws = {}
+    for output in head["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size")
+        if size is not None:
+            raws[output["name"]], rest = rest[:size], rest[size:]
+    assert rest == b""
+    return head, raws
+
+
+def test_outputs_may_be_binary(
+    http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
+) -> None:
+    body = encoded(astronaut_jpeg, no_face_jpeg, parameters={"binary_data_output": True})
+    head, raws = read_binary(http.post(INFER, json=body))
+    assert [output["name"] for output in head["outputs"]] == list(raws)
+    assert all("data" not in output for output in head["outputs"])
+    judged = [json.loads(element) for element in split(raws["result"])]
+    probabilities = np.frombuffer(raws["fake_probability"], "<f4")
+    assert probabilities[0] == np.float32(judged[0]["fake_probability"])
+    assert np.isnan(probabilities[1])
+    assert split(raws["verdict"]) == [judged[0]["verdict"].encode(), b"no_face"]
+
+
+def test_each_output_may_be_binary_or_not(http: httpx.Client, no_face_jpeg: bytes) -> None:
+    outputs = [
+        {"name": "result", "parameters": {"binary_data": False}},
+        {"name": "verdict", "parameters": {"binary_data": True}},
+    ]
+    head, raws = read_binary(http.post(INFER, json=encoded(no_face_jpeg, outputs=outputs)))
+    assert [output["name"] for output in head["outputs"]] == ["result", "verdict"]
+    assert json.loads(head["outputs"][0]["data"][0])["verdict"] == "no_face"
+    assert raws == {"verdict": b"\x07\x00\x00\x00no_face"}
+
+
+def test_only_what_is_requested_is_given_in_that_order(
+    http: httpx.Client, no_face_jpeg: bytes
+) -> None:
+    body = encoded(no_face_jpeg, outputs=[{"name": "verdict"}, {"name": "fake_probability"}])
+    assert list(tensors(http.post(INFER, json=body))) == ["verdict", "fake_probability"]
+
+
+@pytest.mark.parametrize("bad", [name for name in BAD_PICTURES if name != "empty"])
+def test_one_bad_picture_is_a_problem_in_its_place(
+    http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes, bad: str
+) -> None:
+    content, status, slug = BAD_PICTURES[bad]
+    answer = tensors(http.post(INFER, json=encoded(astronaut_jpeg, content, no_face_jpeg)))
+    assert answer["verdict"]["data"][1:] == ["problem", "no_face"]
+    assert answer["fake_probability"]["data"][1] is None
+    good, problem, empty = results(answer)
+    assert len(good["faces"]) == 1
+    assert problem["status"] == status
+    assert problem["type"].endswith(slug)
+    assert empty["faces"] == []
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_only_picture_being_bad_is_the_problem_of_the_request(
+    http: httpx.Client, model: str, name: str
+) -> None:
+    content, status, slug = BAD_PICTURES[name]
+    tensor = "crops" if model == "classifier" else "images"
+    body = encoded(content, name=tensor)
+    problem_of(http.post(f"/v2/models/{model}/infer", json=body), status, slug)
+
+
+def test_all_pictures_may_be_bad(http: httpx.Client) -> None:
+    answer = tensors(http.post(INFER, json=encoded(TEXT, b"", TEXT)))
+    assert answer["verdict"]["data"] == ["problem"] * 3
+    assert [r["status"] for r in results(answer)] == [415, 400, 415]
+
+
+# the other models
+
+
+def test_faces_of_many_pictures_are_counted(
+    http: httpx.Client, three_faces_jpeg: bytes, no_face_jpeg: bytes, astronaut_jpeg: bytes
+) -> None:
+    pictures = [three_faces_jpeg, no_face_jpeg, TEXT, astronaut_jpeg]
+    answer = tensors(http.post("/v2/models/faces/infer", json=encoded(*pictures)))
+    assert answer["face_count"]["data"] == [3, 0, -1, 1]
+    assert answer["boxes"]["shape"] == [4, 4]
+    assert answer["landmarks"]["shape"] == [4, 5, 2]
+    assert answer["detection_confidence"]["shape"] == [4]
+    found = [face for r in results(answer) for face in r.get("faces", [])]
+    assert np.reshape(answer["boxes"]["data"], (4, 4)).tolist() == [f["box"] for f in found]
+    assert all(face["crop"] is None for face in found)
+
+
+def test_no_face_at_all_is_an_empty_tensor(http: httpx.Client, no_face_jpeg: bytes) -> None:
+    body = encoded(no_face_jpeg, parameters={"binary_data_output": True})
+    head, raws = read_binary(http.post("/v2/models/faces/infer", json=body))
+    shapes = {output["name"]: output["shape"] for output in head["outputs"]}
+    assert shapes["boxes"] == [0, 4]
+    assert shapes["landmarks"] == [0, 5, 2]
+    assert raws["boxes"] == raws["landmarks"] == b""
+    assert np.frombuffer(raws["face_count"], "<i4").tolist() == [0]
+
+
+def test_crops_of_faces_are_what_the_classifier_takes(
+    http: httpx.Client, three_faces_jpeg: bytes
+) -> None:
+    body = encoded(three_faces_jpeg, parameters={"crops": True})
+    found = results(tensors(http.post("/v2/models/faces/infer", json=body)))[0]["faces"]
+    crops = [base64.b64decode(face["crop"].partition(",")[2]) for face in found]
+    assert len(crops) == 3
+    body = encoded(*crops, name="crops")
+    answer = tensors(http.post("/v2/models/classifier/infer", json=body))
+    judged = http.post("/predictions/detector", content=three_faces_jpeg).json()
+    expected = [face["fake_probability"] for face in judged["faces"]]
+    assert answer["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"1",
+        b'"inputs"',
+        b"{",
+        b"{}",
+        b"\xff\xfe",
+        b"NaN",
+        b'{"inputs": null}',
+        b'{"inputs": {}}',
+        b'{"inputs": []}',
+        b'{"inputs": [null]}',
+        b'{"inputs": [[]]}',
+        b'{"inputs": [{}]}',
+        b'{"inputs": [{"name": 1, "datatype": "BYTES", "shape": [1], "data": [""]}]}',
+        b'{"inputs": [{"name": "images", "datatype": null, "shape": [1], "data": [""]}]}',
+        b'{"inputs": [{"name": "images", "datatype": "BYTES", "data": [""]}]}',
+        b'{"inputs": [{"name": "images", "datatype": "BYTES", "shape": [1]}]}',
+        b'{"inputs": [{"name": "\\ud800", "datatype": "BYTES", "shape": [1], "data": [""]}]}',
+        b'{"inputs": ' + b"[" * 100_000,
+        b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"id": ' + b'{"a":' * 100_000,
+        b'{"inputs": [' + b"{}," * 100_000 + b"{}]}",
+    ],
+    ids=lambda body: repr(body[:70]),
+)
+def test_what_is_no_request_is_refused(http: httpx.Client, body: bytes) -> None:
+    problem_of(http.post(INFER, content=body), 400, "invalid-request")
+
+
+DEEP: Any = "?"
+for _ in range(900):
+    DEEP = [DEEP]
+LOT = [[]] * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "pictures"},
+        {"name": "n" * 100_000},
+        {"datatype": "FP32"},
+        {"datatype": "bytes"},
+        {"datatype": "B" * 100_000},
+        {"shape": []},
+        {"shape": [0]},
+        {"shape": [2]},
+        {"shape": [-1]},
+        {"shape": [1.0]},
+        {"shape": [True]},
+        {"shape": ["1"]},
+        {"shape": [[1]]},
+        {"shape": 1},
+        {"shape": "1"},
+        {"shape": {"0": 1}},
+        {"shape": [2**31]},
+        {"shape": [2**70]},
+        {"shape": [2**31 - 1, 2**31 - 1]},
+        {"shape": [1] * 9},
+        {"shape": [2**31 - 1] * 100_000},
+        {"data": None},
+        {"data": {}},
+        {"data": [None]},
+        {"data": [1]},
+        {"data": [{}]},
+        {"data": [True]},
+        {"data": ["not base64!"]},
+        {"data": ["YQ"]},
+        {"data": ["Ã©"]},
+        {"data": []},
+        {"data": ["", ""]},
+        {"data": DEEP},
+        {"data": LOT},
+        {"parameters": []},
+        {"parameters": {"binary_data_size": 0}},
+        {"parameters": {"binary_data_size": 1}},
+        {"parameters": {"binary_data_size": -1}},
+        {"parameters": {"binary_data_size": True}},
+        {"parameters": {"binary_data_size": "4"}},
+        {"parameters": {"binary_data_size": 2**70}},
+    ],
+    ids=lambda change: repr(change)[:60],
+)
+def test_a_malformed_encoded_input_is_refused(
+    http: httpx.Client, no_face_jpeg: bytes, change: dict[str, Any]
+) -> None:
+    body = encoded(no_face_jpeg)
+    body["inputs"][0] |= change
+    problem = problem_of(http.post(INFER, json=body), 400, "invalid-request")
+    assert len(problem["detail"].encode()) <= 503
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [1, 1]},
+        {"shape": [3]},
+        {"shape": [1, 3, 1]},
+        {"shape": [1, 1, 1, 1, 3]},
+        {"shape": [1, 2, 3]},
+        {"shape": [0, 1, 1, 3]},
+        {"shape": [2**31 - 1, 2**31 - 1, 3]},
+        {"data": [1, 2]},
+        {"data": [1, 2, 256]},
+        {"data": [1, 2, -1]},
+        {"data": [1, 2, 3.0]},
+        {"data": [1, 2, "3"]},
+        {"data": [1, 2, None]},
+        {"data": [True, False, True]},
+        {"data": [1, 2, 2**63]},
+        {"data": [1, 2, 2**64]},
+        {"data": [-1, 2, 2**64 - 1]},
+        {"data": [[1, 2], [3]]},
+        {"data": [[1, 2], 3]},
+        {"data": [{}, {}, {}]},
+        {"data": "abc"},
+        {"data": {"0": 1}},
+        {"data": None},
+        {"data": 1},
+        {"data": []},
+        {"data": [[], [], []]},
+        {"data": DEEP},
+    ],
+    ids=lambda change: repr(change)[:60],
+)
+def test_malformed_pixels_are_refused(http: httpx.Client, change: dict[str, Any]) -> None:
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 1, 3], "data": [1, 2, 3]}
+    assert http.post(INFER, json={"inputs": [tensor]}).status_code == 200
+    response = http.post(INFER, json={"inputs": [tensor | change]})
+    problem_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parameters": []},
+        {"parameters": {"crops": 1}},
+        {"parameters": {"crops": "true"}},
+        {"outputs": {}},
+        {"outputs": [1]},
+        {"outputs": [{}]},
+        {"outputs": [{"name": None}]},
+        {"outputs": [{"name": "nothing"}]},
+        {"outputs": [{"name": "n" * 100_000}]},
+        {"outputs": [{"name": "boxes"}]},
+        {"outputs": [{"name": "verdict"}, {"name": "verdict"}]},
+        {"outputs": [{"name": "result"}] * 50_000},
+        {"outputs": [{"name": "verdict", "parameters": 1}]},
+    ],
+    ids=lambda change: repr(change)[:60],
+)
+def test_malformed_wishes_are_refused(
+    http: httpx.Client, no_face_jpeg: bytes, change: dict[str, Any]
+) -> None:
+    response = http.post(INFER, json=encoded(no_face_jpeg) | change)
+    problem_of(response, 400, "invalid-request")
+
+
+def test_an_unknown_output_is_told_the_known_ones(http: httpx.Client, no_face_jpeg: bytes) -> None:
+    response = http.post(INFER, json=encoded(no_face_jpeg, outputs=[{"name": "boxes"}]))
+    problem = problem_of(response, 400, "invalid-request")
+    assert "fake_probability, verdict, result" in problem["detail"]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"sequence_id": 7, "priority": "high"}])
+def test_parameters_that_mean_nothing_here_change_nothing(
+    http: httpx.Client, no_face_jpeg: bytes, parameters: dict[str, Any]
+) -> None:
+    body = encoded(no_face_jpeg, parameters=parameters)
+    body["inputs"][0]["parameters"] = {"content_type": "image/jpeg"}
+    assert tensors(http.post(INFER, json=body))["verdict"]["data"] == ["no_face"]
+
+
+@pytest.mark.parametrize("count", [MAX_ITEMS + 1, 4096, 100_000])
+def test_too_many_pictures_are_refused(http: httpx.Client, count: int) -> None:
+    response = http.post(INFER, json=encoded(*[b""] * count))
+    problem_of(response, 413, "too-large")
+
+
+@pytest.mark.parametrize("declared", [1, MAX_BODY // 4])
+def test_millions_of_empty_pictures_are_refused_at_once(http: httpx.Client, declared: int) -> None:
+    raw = bytes(MAX_BODY - 1000)
+    tensor = {
+        "name": "images",
+        "datatype": "BYTES",
+        "shape": [declared],
+        "parameters": {"binary_data_size": len(raw)},
+    }
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = http.post(INFER, content=head + raw, headers=headers)
+    problem_of(response, 413, "too-large")
+    assert response.elapsed.total_seconds() < 2
+
+
+def test_too_many_pixels_in_a_tensor_are_too_many_pictures(http: httpx.Client) -> None:
+    response = post_binary(http, np.zeros((MAX_ITEMS + 1, 4, 4, 3), np.uint8))
+    problem_of(response, 413, "too-large")
+
+
+def test_a_body_over_the_bound_is_refused(http: httpx.Client) -> None:
+    problem_of(http.post(INFER, content=bytes(MAX_BODY + 1)), 413, "too-large")
+
+
+@pytest.mark.parametrize(
+    "length", ["x", "-1", "1.0", "", "0x1", "99999999", "1" * 5000, b"\xb2", "٣".encode()]
+)
+def test_a_header_length_is_one_within_the_body(
+    http: httpx.Client, no_face_jpeg: bytes, length: str | bytes
+) -> None:
+    headers: Any = {"Inference-Header-Content-Length": length}
+    response = http.post(INFER, json=encoded(no_face_jpeg), headers=headers)
+    problem_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x00",
+        b"\x00\x00\x00",
+        b"\x01\x00\x00\x00",
+        b"\xff\xff\xff\xffa",
+        b"\x00\x00\x00\x00\x00\x00\x00\x00",
+        b"\x01\x00\x00\x00ab",
+    ],
+    ids=repr,
+)
+def test_raw_pictures_that_do_not_add_up_are_refused(http: httpx.Client, raw: bytes) -> None:
+    tensor = {
+        "name": "images",
+        "datatype": "BYTES",
+        "shape": [1],
+        "parameters": {"binary_data_size": len(raw)},
+    }
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = http.post(INFER, content=head + raw, headers=headers)
+    problem_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize("off", [-1, 1, 1000])
+def test_a_binary_size_that_is_not_that_of_the_rest_is_refused(
+    http: httpx.Client, no_face_jpeg: bytes, off: int
+) -> None:
+    body, headers = binary(no_face_jpeg)
+    body = body + bytes(off) if off > 0 else body[:off]
+    response = http.post(INFER, content=body, headers=headers)
+    problem_of(response, 400, "invalid-request")
