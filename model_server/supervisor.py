@@ -22,7 +22,7 @@ from model_server.process import TorchServeProcess, reap
 from model_server.settings import Settings
 from model_server.state import Phase, ServerState
 from model_server.torchserve import prepare
-from model_server.upstream import RegistrationFailed, Upstream, WorkerLost
+from model_server.upstream import RegistrationFailed, TorchServeLost, Upstream, WorkerLost
 from model_server.warmup import PHOTOGRAPH, InsaneAnswer, check_answer
 
 log = structlog.get_logger(__name__)
@@ -133,16 +133,21 @@ class Supervisor:
     async def _register(self) -> None:
         """Registers the models as soon as management answers."""
         upstream = Upstream(self.launch.inference, self.launch.management)
-        if not await upstream.alive():
-            await upstream.close()
-            return
         try:
-            for model in self.models.values():
-                await upstream.register(model, int(self.settings.request_timeout_s) + 60)
+            if await upstream.alive():
+                async with asyncio.timeout(self.settings.start_timeout_s):
+                    for model in self.models.values():
+                        await upstream.register(model, int(self.settings.request_timeout_s) + 60)
+                self.upstream = upstream
+        except TorchServeLost as lost:
+            log.warning("TorchServe was lost while it took the models", reason=str(lost))
         except RegistrationFailed as error:
-            await upstream.close()
             raise GaveUp(f"TorchServe refused an archive: {error}") from error
-        self.upstream = upstream
+        except TimeoutError as error:
+            raise GaveUp("TorchServe lives, but does not take the models") from error
+        finally:
+            if self.upstream is not upstream:
+                await upstream.close()
 
     def _open(self, upstream: Upstream) -> None:
         """Lets predictions flow, from the first time on that every model has a worker."""

@@ -14,6 +14,8 @@ from model_handlers.wire import BATCH_HEADER
 from model_server.models import ServedModel
 
 _UNIX = "unix:"
+_MANAGEMENT_S = aiohttp.ClientTimeout(total=10)
+"""Who says nothing about itself for so long is not there: Java may live and hang."""
 
 
 class WorkerLost(Exception):
@@ -74,7 +76,7 @@ class Upstream:
     async def alive(self) -> bool:
         """Whether management answers at all."""
         try:
-            async with self._management.get("/models") as response:
+            async with self._management.get("/models", timeout=_MANAGEMENT_S) as response:
                 return response.status == 200
         except (aiohttp.ClientError, OSError):
             return False
@@ -84,6 +86,7 @@ class Upstream:
 
         Raises:
             RegistrationFailed: with TorchServe's reason.
+            TorchServeLost: nobody answered.
         """
         parameters = {
             "url": model.archive.path.name,
@@ -94,15 +97,18 @@ class Upstream:
             "initial_workers": str(model.workers),
             "synchronous": "false",
         }
-        async with self._management.post("/models", params=parameters) as response:
-            if response.status not in (200, 202):
-                raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
+        try:
+            async with self._management.post("/models", params=parameters) as response:
+                if response.status not in (200, 202):
+                    raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
+        except (aiohttp.ClientError, OSError) as error:
+            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
 
     async def workers_ready(self, model: ServedModel) -> int:
         """Workers of a model that have loaded it; 0 also where TorchServe does not answer."""
         try:
             url = f"/models/{model.name}/{model.version}"
-            async with self._management.get(url) as response:
+            async with self._management.get(url, timeout=_MANAGEMENT_S) as response:
                 if response.status != 200:
                     return 0
                 (described,) = orjson.loads(await response.read())

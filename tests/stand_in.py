@@ -1,0 +1,134 @@
+"""Stands in for TorchServe: a small aiohttp server on a Unix socket that answers as it is told.
+
+It knows of TorchServe only the routes that `model_server.upstream` calls and the form of answers as
+TorchServe 0.12.0 gave them; what TorchServe itself does is for the integration tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from contracts.problems import MEDIA_TYPE, Problem
+from model_handlers.wire import BATCH_HEADER
+from model_server.upstream import Upstream
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that came."""
+
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+def good(document: Any, batch: Any = None) -> Answer:
+    """What a handler answers."""
+
+    async def answer(_: web.Request) -> web.Response:
+        headers = {BATCH_HEADER: orjson.dumps(batch).decode()} if batch is not None else {}
+        body = orjson.dumps(document)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    return answer
+
+
+def bad(problem: Problem) -> Answer:
+    """A problem that a handler found."""
+
+    async def answer(_: web.Request) -> web.Response:
+        body = orjson.dumps(problem.to_dict("some-id"))
+        return web.Response(body=body, status=problem.status, content_type=MEDIA_TYPE)
+
+    return answer
+
+
+def own(status: int, message: str) -> Answer:
+    """What TorchServe answers in a handler's place."""
+
+    async def answer(_: web.Request) -> web.Response:
+        document = {"code": status, "type": "InternalServerException", "message": message}
+        return web.json_response(document, status=status)
+
+    return answer
+
+
+def raw(status: int, body: bytes, content_type: str) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+
+    return answer
+
+
+def later(seconds: float, answer: Answer) -> Answer:
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await answer(request)
+
+    return wait
+
+
+async def hang_up(request: web.Request) -> web.Response:
+    """The connection breaks before anything is answered."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def break_off(request: web.Request) -> web.StreamResponse:
+    """The connection breaks within the answer."""
+    response = web.StreamResponse(headers={"Content-Length": "100"})
+    response.content_type = "application/json"
+    await response.prepare(request)
+    await response.write(b'{"verdict": "re')
+    assert request.transport is not None
+    request.transport.abort()
+    return response
+
+
+class StandIn:
+    """Answers the next of `answers`, and `otherwise` when there is none left."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.answers: deque[Answer] = deque()
+        self.otherwise: Answer = own(500, "nobody said what to answer")
+        self.asked: list[Asked] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        asked = Asked(request.path, dict(request.query), dict(request.headers), body)
+        self.asked.append(asked)
+        return await (self.answers.popleft() if self.answers else self.otherwise)(request)
+
+
+@asynccontextmanager
+async def torchserve() -> AsyncIterator[tuple[StandIn, Upstream]]:
+    """A stand-in and a client of it; inference and management are the same socket."""
+    with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:  # short, as sockets ask for
+        path = Path(folder) / "ts.sock"
+        stand_in = StandIn(f"unix:{path}")
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", stand_in.answer)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.UnixSite(runner, str(path), backlog=1024).start()
+        upstream = Upstream(stand_in.address, stand_in.address)
+        try:
+            yield stand_in, upstream
+        finally:
+            await upstream.close()
+            await runner.cleanup()
