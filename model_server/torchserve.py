@@ -131,6 +131,8 @@ def _environment(
     """Ours and what the workers need; threads wait passively, as spinning starves the others."""
     threads = str(placement.threads)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
+    if not placement.gpus:
+        inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
     return inherited | {
         "OMP_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
