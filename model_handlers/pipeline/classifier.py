@@ -41,7 +41,7 @@ class Classifier:
             return np.zeros(0)
         batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         logits = [self._logits(chunk, watch) for chunk in torch.split(batch, _FORWARD_AT_MOST)]
-        return calibrate(np.concatenate(logits), self.manifest.calibration)
+        return calibrate(_finite(np.concatenate(logits)), self.manifest.calibration)
 
     def _logits(self, crops: Tensor, watch: Stopwatch) -> Floats:
         """The residual is taken in fp32, which bf16's 8 bits would drown; the rest may be bf16."""
@@ -60,3 +60,10 @@ class Classifier:
         """Waits for the GPU, so that a stage's time is its own."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _finite(logits: Floats) -> Floats:
+    """NaN would compare as neither real nor fake and so pass for "suspicious"."""
+    if not np.isfinite(logits).all():
+        raise ArithmeticError("the network gave a logit that is no number: are its weights broken?")
+    return logits

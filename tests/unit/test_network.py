@@ -263,3 +263,12 @@ def test_weights_that_do_not_fit_are_a_manifest_error(change: Any, reason: str) 
     change(weights)
     with pytest.raises(ManifestError, match=rf"(?s)test: weights\.file: .*{reason}"):
         Classifier(manifest(), weights, CPU)
+
+
+def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
+    classifier = Classifier(manifest(), None, CPU)
+    with torch.no_grad():
+        classifier.network.head.linear.bias.fill_(float("nan"))
+    crop = np.full((224, 224, 3), 128, np.uint8)
+    with pytest.raises(ArithmeticError, match="weights"):
+        classifier.classify([crop], Stopwatch())
