@@ -36,22 +36,20 @@ class Asked:
 
 
 def good(document: Any, batch: Any = None) -> Answer:
-    """What a handler answers."""
+    """What a handler answers; `batch` is what the first answer of a batch tells of it."""
+    return _handlers(200, "application/json", document, batch)
 
+
+def bad(problem: Problem, batch: Any = None) -> Answer:
+    """A problem that a handler found."""
+    return _handlers(problem.status, MEDIA_TYPE, problem.to_dict("some-id"), batch)
+
+
+def _handlers(status: int, content_type: str, document: Any, batch: Any) -> Answer:
     async def answer(_: web.Request) -> web.Response:
         headers = {BATCH_HEADER: orjson.dumps(batch).decode()} if batch is not None else {}
         body = orjson.dumps(document)
-        return web.Response(body=body, content_type="application/json", headers=headers)
-
-    return answer
-
-
-def bad(problem: Problem) -> Answer:
-    """A problem that a handler found."""
-
-    async def answer(_: web.Request) -> web.Response:
-        body = orjson.dumps(problem.to_dict("some-id"))
-        return web.Response(body=body, status=problem.status, content_type=MEDIA_TYPE)
+        return web.Response(status=status, body=body, content_type=content_type, headers=headers)
 
     return answer
 

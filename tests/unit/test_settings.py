@@ -92,6 +92,7 @@ def test_every_setting_can_come_from_the_environment(place: Place) -> None:
         "threads": 6,
         "batch_size": 7,
         "batch_delay_ms": 0,
+        "torchserve_sockets": "tcp",
         "max_body_bytes": 1024,
         "max_items": 8,
         "max_queue": 0,
@@ -183,6 +184,7 @@ WRONG = {
     "recovery_timeout_s": ("nan", "finite"),
     "drain_delay_s": ("-0.1", "greater than or equal to 0"),
     "drain_timeout_s": ("86401", "less than or equal to 86400"),
+    "torchserve_sockets": ("none", "'auto', 'unix' or 'tcp'"),
     "log_format": ("text", "'auto', 'json' or 'console'"),
     "log_level": ("INFO", "'debug', 'info', 'warning' or 'error'"),
 }
