@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any
@@ -39,6 +40,7 @@ def configure_logs(settings: Settings) -> None:
     )
     others.addFilter(_is_no_callers_fault)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*noted, written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -54,4 +56,7 @@ def _is_no_callers_fault(record: logging.LogRecord) -> bool:
 
 
 def _json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a caller's words that are no Unicode
+        return json.dumps(event, default=str)
