@@ -41,19 +41,20 @@ def build_app(predictor: Predictor) -> web.Application:
     app[_PREDICTOR] = predictor
     one = "/v2/models/{model}"
     versioned = one + "/versions/{version}"
+    get = partial(web.get, expect_handler=_expected)
     post = partial(web.post, expect_handler=_expected)
     app.add_routes(
         [
-            web.get("/", _index),
-            web.get("/healthz", _healthz),
-            web.get("/readyz", _readyz),
+            get("/", _index),
+            get("/healthz", _healthz),
+            get("/readyz", _readyz),
             post("/predictions/{model}", _predict),
             post("/predictions/{model}/{version}", _predict),
-            web.get("/v2", _server_metadata),
-            web.get("/v2/health/live", _healthz),
-            web.get("/v2/health/ready", _readyz),
-            *(web.get(path, _model_metadata) for path in (one, versioned)),
-            *(web.get(path + "/ready", _model_ready) for path in (one, versioned)),
+            get("/v2", _server_metadata),
+            get("/v2/health/live", _healthz),
+            get("/v2/health/ready", _readyz),
+            *(get(path, _model_metadata) for path in (one, versioned)),
+            *(get(path + "/ready", _model_ready) for path in (one, versioned)),
             *(post(path + "/infer", _infer) for path in (one, versioned)),
         ]
     )
