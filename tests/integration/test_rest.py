@@ -307,6 +307,12 @@ def test_a_broken_form_is_refused(
     problem_of(http.post(DETECTOR, content=content, headers=headers), 400, "invalid-request")
 
 
+def test_a_part_whose_name_is_no_text_is_still_a_picture(http: httpx.Client) -> None:
+    content = b"--x\r\nContent-Disposition: form-data; name=\xff\r\n\r\na text\r\n--x--\r\n"
+    response = http.post(DETECTOR, content=content, headers=FORM)
+    problem_of(response, 415, "unsupported-media-type")
+
+
 def test_one_picture_a_form(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     files = {"a": astronaut_jpeg, "b": astronaut_jpeg}
     problem_of(http.post(DETECTOR, files=files), 400, "invalid-request")
@@ -417,6 +423,7 @@ def test_a_trace_that_is_none_is_dropped(
         "Accept-Encoding",
         "Content-Disposition",
         "Cookie",
+        "Expect",
         "Range",
         "If-None-Match",
         "User-Agent",
