@@ -1,0 +1,80 @@
+"""NVIDIA's tritonclient against the server, by HTTP and gRPC: prints what it was told as JSON.
+
+triton_client.py HTTP_PORT GRPC_PORT PICTURE
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc
+import tritonclient.http
+from PIL import Image
+
+
+def main(http_port: str, grpc_port: str, picture: str) -> None:
+    http = tritonclient.http.InferenceServerClient(f"127.0.0.1:{http_port}")
+    grpc = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}")
+    answers = {
+        "http": ask(tritonclient.http, http, Path(picture)),
+        "grpc": ask(tritonclient.grpc, grpc, Path(picture), as_json=True),
+    }
+    http.close()
+    grpc.close()
+    print(json.dumps(answers))
+
+
+def ask(library: ModuleType, client: Any, picture: Path, **as_json: bool) -> dict[str, Any]:
+    """Both modules have one interface, but for `as_json`."""
+    encoded = np.array([picture.read_bytes()], dtype=np.object_)
+    pixels = np.asarray(Image.open(picture))
+    return {
+        "live": client.is_server_live(),
+        "ready": client.is_server_ready(),
+        "model_ready": client.is_model_ready("detector", "1.0"),
+        "server": client.get_server_metadata(**as_json),
+        "model": client.get_model_metadata("detector", **as_json),
+        "encoded": infer(library, client, "BYTES", encoded),
+        "pixels": infer(library, client, "UINT8", pixels),
+        "two": infer(library, client, "UINT8", np.stack([pixels, pixels])),
+        "chosen": infer(library, client, "BYTES", encoded, ["verdict"]),
+        "refused": refusal(library, client),
+    }
+
+
+def infer(
+    library: ModuleType,
+    client: Any,
+    datatype: str,
+    data: np.ndarray,
+    outputs: list[str] | None = None,
+) -> dict[str, Any]:
+    """Every output's values by name."""
+    tensor = library.InferInput("images", list(data.shape), datatype)
+    tensor.set_data_from_numpy(data)
+    wanted = outputs and [library.InferRequestedOutput(name) for name in outputs]
+    result = client.infer("detector", [tensor], outputs=wanted, request_id="mine")
+    names = outputs or ["fake_probability", "verdict", "result"]
+    values = {name: result.as_numpy(name).tolist() for name in names}
+    return {
+        name: [v.decode() if isinstance(v, bytes) else v for v in each]
+        for name, each in values.items()
+    }
+
+
+def refusal(library: ModuleType, client: Any) -> str:
+    """The message of the exception that a text file raises."""
+    try:
+        infer(library, client, "BYTES", np.array([b"a text"], dtype=np.object_))
+    except tritonclient.utils.InferenceServerException as error:
+        return str(error.message())
+    return ""
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,120 @@
+"""Other people's clients, unmodified, get from the Open Inference Protocol what REST answers.
+
+They run in a virtual environment of their own, as their protobuf modules collide with ours.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.integration.asking import BAD_PICTURES, same
+from tests.integration.running import ROOT, RunningServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
+
+PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+CLIENTS = ("triton", "kserve")
+
+
+@pytest.fixture(scope="module")
+def answers(
+    server: RunningServer, tmp_path_factory: pytest.TempPathFactory, astronaut_jpeg: bytes
+) -> dict[str, dict[str, Any]]:
+    """What each client was told, by protocol."""
+    if not PYTHON.exists():
+        pytest.fail("there is no .venv-clients; `make clients` makes it")
+    picture = tmp_path_factory.mktemp("clients") / "astronaut.jpg"
+    picture.write_bytes(astronaut_jpeg)
+    return {client: _run(client, server, picture) for client in CLIENTS}
+
+
+def _run(client: str, server: RunningServer, picture: Path) -> dict[str, Any]:
+    script = Path(__file__).parent / "clients" / f"{client}_client.py"
+    ports = [str(server.ports[name]) for name in ("http", "grpc")]
+    done = subprocess.run(
+        [PYTHON, script, *ports, picture], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert isinstance(told, dict)
+    return told
+
+
+@pytest.fixture(scope="module")
+def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
+    """What REST says of the picture."""
+    answer = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
+    assert len(answer["faces"]) == 1
+    return answer
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_sees_the_server_ready(
+    answers: dict[str, dict[str, Any]], client: str, protocol: str
+) -> None:
+    told = answers[client][protocol]
+    assert told["live"] is told["ready"] is told["model_ready"] is True
+
+
+FORMS = [
+    *(
+        (client, protocol, asked)
+        for client in CLIENTS
+        for protocol in ("http", "grpc")
+        for asked in ("encoded", "pixels", "two")
+    ),
+    ("kserve", "http", "base64"),
+    ("kserve", "http", "binary"),
+    ("kserve", "grpc", "binary"),
+]
+
+
+@pytest.mark.parametrize(("client", "protocol", "asked"), FORMS)
+def test_a_client_gets_the_answer_of_rest(
+    answers: dict[str, dict[str, Any]],
+    plain: dict[str, Any],
+    client: str,
+    protocol: str,
+    asked: str,
+) -> None:
+    told, count = answers[client][protocol][asked], 2 if asked == "two" else 1
+    assert told["verdict"] == [plain["verdict"]] * count
+    assert told["fake_probability"] == pytest.approx([plain["fake_probability"]] * count, abs=1e-3)
+    for result in map(json.loads, told["result"]):
+        assert result["verdict"] == plain["verdict"]
+        np.testing.assert_allclose(result["faces"][0]["box"], plain["faces"][0]["box"], atol=0.5)
+        assert result["model"] == plain["model"]
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_triton_reads_the_metadata_and_chooses_outputs(
+    answers: dict[str, dict[str, Any]], plain: dict[str, Any], protocol: str
+) -> None:
+    told = answers["triton"][protocol]
+    assert told["server"]["name"] == "deepfake-serving"
+    assert told["model"]["name"] == "detector"
+    names = [output["name"] for output in told["model"]["outputs"]]
+    assert names == ["fake_probability", "verdict", "result"]
+    assert told["chosen"] == {"verdict": [plain["verdict"]]}
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_raises_the_problem(
+    answers: dict[str, dict[str, Any]], http: httpx.Client, client: str, protocol: str
+) -> None:
+    content, status, _ = BAD_PICTURES["text"]
+    detail = http.post("/predictions/detector", content=content).json()["detail"]
+    refused = answers[client][protocol]["refused"]
+    if (client, protocol) == ("kserve", "http"):
+        assert str(status) in refused  # it reads details of application/json alone
+    else:
+        assert detail in refused
