@@ -30,7 +30,7 @@ from model_server.state import Phase
 from model_server.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
-_EXCHANGE = "exchange"
+_EXCHANGE = web.RequestKey("exchange", Exchange)
 _QUIET = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 """Probes: neither counted nor logged, as they would drown what callers do."""
 

@@ -98,7 +98,8 @@ class Server:
             await web.TCPSite(runner, settings.host, port).start()
             ports[name] = int(runner.addresses[0][1])
         self._grpc, checker = build_server(self.predictor)
-        ports["grpc"] = self._grpc.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        ports["grpc"] = self._grpc.add_insecure_port(f"{host}:{settings.grpc_port}")
         await self._grpc.start()
         stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
         following = asyncio.create_task(follow_health(checker, self.state))

@@ -42,7 +42,9 @@ class Launch:
 def prepare(
     settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
 ) -> Launch:
-    """Writes TorchServe's configuration into `directory` (mode 0700) and says how to start it."""
+    """Writes TorchServe's configuration into `directory`, closed to others, and says how to start
+    it."""
+    directory.chmod(0o700)
     for stale in directory.glob("*.sock*"):
         stale.unlink()
     addresses = _addresses(settings, directory)
@@ -111,7 +113,7 @@ def _command(settings: Settings, config: Path, directory: Path) -> list[str]:
         *settings.jvm_options.split(),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={directory}",
-        f"-Dlog4j.configurationFile=file://{_CONFIG / 'log4j2.xml'}",
+        f"-Dlog4j.configurationFile={(_CONFIG / 'log4j2.xml').as_uri()}",
         "-cp",
         str(package / "frontend" / "*"),
         "org.pytorch.serve.ModelServer",
