@@ -131,12 +131,11 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
             texts = islice(_flat(data), MOST_ITEMS + 1)
             return join_bytes([base64.b64decode(text, validate=True) for text in texts])
         if datatype == "UINT8":
-            numbers = np.asarray(data)
-            if numbers.size and (
-                numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() > 255
-            ):
+            # as objects, since one long text would make room for as long a one in every place
+            numbers = np.asarray(data, dtype=object).ravel().tolist()
+            if not set(map(type, numbers)) <= {int}:
                 raise InvalidRequest("UINT8 data are whole numbers from 0 to 255")
-            return numbers.astype(np.uint8).tobytes()
+            return bytes(numbers)
     except (binascii.Error, TypeError, ValueError) as error:
         raise InvalidRequest(f"the {datatype} data can't be read: {error}") from error
     raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype}")
