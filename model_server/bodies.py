@@ -31,10 +31,12 @@ async def read_picture(request: web.Request, limit: int) -> bytes:
 
     Raises:
         TooLarge
-        InvalidRequest: a form that is broken, or holds no file, or several.
+        InvalidRequest: a form that is broken, or holds no file, or several, or is of another type.
     """
     if not request.content_type.startswith("multipart/"):
         return await read_body(request, limit)
+    if request.content_type != "multipart/form-data":
+        raise InvalidRequest(f"a form is multipart/form-data, not {request.content_type}")
     if request.content_length is not None and request.content_length > limit + _CHUNK:
         raise _too_large(limit)
     picture: bytes | None = None

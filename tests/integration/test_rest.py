@@ -274,6 +274,10 @@ PART = b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n"
         (b"", FORM),
         (b"not a form", FORM),
         (b"--x--\r\n", FORM),
+        (
+            b"--x\r\nContent-Encoding: gzip\r\n\r\n\r\n",
+            {"Content-Type": "multipart/mixed; boundary=x"},
+        ),
         (b"--x--\r\n", {"Content-Type": "multipart/form-data"}),
         (b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary="}),
         (b"--x\r\n\r\n", {"Content-Type": "multipart/form-data; boundary=" + "x" * 100}),
@@ -289,6 +293,7 @@ PART = b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n"
         "empty",
         "no form",
         "no part",
+        "another type",
         "no boundary",
         "empty boundary",
         "long boundary",
