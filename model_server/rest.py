@@ -75,7 +75,8 @@ async def _exchange(request: web.Request, handler: Handler) -> web.StreamRespons
     request[_EXCHANGE] = exchange
     problem: Problem | None = None
     try:
-        response = await handler(request)
+        with predictor.state.exchange():
+            response = await handler(request)
     except asyncio.CancelledError:
         exchange.end(CANCELLED, predictor.metrics)
         raise

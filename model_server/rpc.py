@@ -118,7 +118,8 @@ class _Wrapper:
                 if broken is not None:
                     raise broken
                 deadline = self.predictor.deadline(context.time_remaining())
-                response = await method(request, exchange, deadline)
+                with self.predictor.state.exchange():
+                    response = await method(request, exchange, deadline)
                 status = 200
                 return response
             except Exception as error:

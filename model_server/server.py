@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 from aiohttp import web
@@ -17,7 +17,7 @@ from model_server.predictor import Predictor
 from model_server.process import adopt_orphans
 from model_server.rest import build_app
 from model_server.rpc import build_server, follow_health
-from model_server.settings import Settings
+from model_server.settings import Settings, SettingsError
 from model_server.state import ServerState
 from model_server.supervisor import GaveUp, Supervisor
 
@@ -95,11 +95,13 @@ class Server:
         ):
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, settings.host, port).start()
+            with _naming(f"{name}_port", settings.host, port):
+                await web.TCPSite(runner, settings.host, port).start()
             ports[name] = int(runner.addresses[0][1])
         self._grpc, checker = build_server(self.predictor)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        ports["grpc"] = self._grpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+        with _naming("grpc_port", host, settings.grpc_port):
+            ports["grpc"] = self._grpc.add_insecure_port(f"{host}:{settings.grpc_port}")
         await self._grpc.start()
         stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
         following = asyncio.create_task(follow_health(checker, self.state))
@@ -133,7 +135,9 @@ class Server:
         for task in pending:
             task.cancel()
         if again in done:
-            log.warning("second signal: what is in flight is dropped", in_flight=self._in_flight())
+            log.warning(
+                "second signal: what is in flight is dropped", requests=self.state.exchanges
+            )
 
     async def _let_go(self) -> None:
         await asyncio.sleep(self.settings.drain_delay_s)
@@ -143,13 +147,20 @@ class Server:
         end = loop.time() + self.settings.drain_timeout_s
         quiet_since = loop.time()
         while loop.time() < end and loop.time() - quiet_since < _QUIET_S:
-            if self._in_flight():
+            if self.state.exchanges:
                 quiet_since = loop.time()
             await asyncio.sleep(0.02)
         await self._grpc.stop(max(0.0, end - loop.time()))
 
-    def _in_flight(self) -> int:
-        return sum(gate.in_flight + gate.waiting for gate in self.gates.values())
+
+@contextlib.contextmanager
+def _naming(setting: str, host: str, port: int) -> Iterator[None]:
+    """Turns a port that can't be had into a setting that is wrong."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
+        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
 
 
 def _on_signals() -> asyncio.Queue[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,7 +39,18 @@ class ServerState:
     def __init__(self, workers_wanted: dict[str, int]) -> None:
         self.phase = Phase.STARTING
         self.models = {name: ModelState(n) for name, n in workers_wanted.items()}
+        self.exchanges = 0
+        """Requests of callers that are not answered yet, their bodies perhaps still on the way."""
         self._changed = asyncio.Event()
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Around every request, so that a drain knows what it waits for."""
+        self.exchanges += 1
+        try:
+            yield
+        finally:
+            self.exchanges -= 1
 
     @property
     def ready(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -168,6 +170,33 @@ def test_too_many_are_told_to_come_back_and_the_others_served(
         assert refused in text
 
 
+def test_sigterm_waits_for_an_upload_that_has_begun(
+    archive_folder: Path, astronaut_jpeg: bytes
+) -> None:
+    with RunningServer.start(archive_folder, models="detector") as server:
+        half = len(astronaut_jpeg) // 2
+
+        def slowly() -> Iterator[bytes]:
+            yield astronaut_jpeg[:half]
+            server.signal(signal.SIGTERM)
+            time.sleep(2)
+            yield astronaut_jpeg[half:]
+
+        assert httpx.post(_url(server), content=slowly(), timeout=30).status_code == 200
+        assert server.wait() == 0
+
+
+@pytest.mark.parametrize("setting", ["DEEPFAKE_HTTP_PORT", "DEEPFAKE_GRPC_PORT"])
+def test_a_port_that_is_taken_is_named(archive_folder: Path, setting: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = _refused(archive_folder, {setting: port})
+    assert done.returncode == 2
+    assert f"{setting.removeprefix('DEEPFAKE_').lower()}: 127.0.0.1:{port}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -181,16 +210,22 @@ def test_too_many_are_told_to_come_back_and_the_others_served(
 def test_a_wrong_setting_stops_the_start_and_says_which(
     archive_folder: Path, settings: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    done = subprocess.run(
+    done = _refused(archive_folder, settings)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A start that must fail by itself."""
+    ports = {f"DEEPFAKE_{name}_PORT": "0" for name in ("HTTP", "GRPC", "METRICS")}
+    return subprocess.run(
         [sys.executable, "-m", "model_server"],
         cwd=ROOT,
-        env=os.environ | {"DEEPFAKE_ARCHIVES": str(archive_folder)} | settings,
+        env=os.environ | ports | {"DEEPFAKE_ARCHIVES": str(archives)} | settings,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    for word in words:
-        assert word in done.stderr
