@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,29 +18,32 @@ _INK = (255, 255, 255)
 
 
 class Annotator:
-    """Writes one PNG a picture into a folder; pictures of the same name get a number."""
+    """Writes one PNG a picture into a folder; pictures of the same name get a number.
 
-    def __init__(self, folder: Path) -> None:
+    No picture itself is ever overwritten, not even if it is in that folder.
+    """
+
+    def __init__(self, folder: Path, pictures: Sequence[Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._used: set[str] = set()
+        self._used = {path.resolve() for path in pictures}
 
     def draw(self, path: Path, data: bytes, outcome: Outcome, spec: DecodeSpec) -> Path | None:
         """Draws a verdict; a picture that was a problem has none and is left out."""
         if not isinstance(outcome, ImageVerdict):
             return None
-        target = self._folder / self._name(path.stem)
+        target = self._target(path.stem)
         image = annotated(decode(data, spec), outcome)
         encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         target.write_bytes(encoded.tobytes())
         return target
 
-    def _name(self, stem: str) -> str:
-        name, number = f"{stem}.png", 2
-        while name in self._used:
-            name, number = f"{stem}-{number}.png", number + 1
-        self._used.add(name)
-        return name
+    def _target(self, stem: str) -> Path:
+        target, number = self._folder / f"{stem}.png", 2
+        while target.resolve() in self._used:
+            target, number = self._folder / f"{stem}-{number}.png", number + 1
+        self._used.add(target.resolve())
+        return target
 
 
 def annotated(image: Pixels, verdict: ImageVerdict) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from model_handlers.manifest import ManifestError
 from model_store.archive import build_archive, digest_of
@@ -22,6 +24,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _MANIFESTS = _ROOT / "config" / "models"
 _ARCHIVES = _ROOT / "build" / "archives"
 _COLOURS = {"real": "green", "suspicious": "yellow", "fake": "red", "no_face": "dim"}
+_ENDLESS = 100_000
 _errors = Console(stderr=True)
 
 
@@ -104,11 +107,12 @@ def main() -> None:
 def _invite(ports: dict[str, int]) -> None:
     picture = os.path.relpath(_ROOT / "model_server" / "assets" / "warmup.jpg")
     url = f"http://127.0.0.1:{ports['http']}/predictions/detector"
-    print(f"\nReady. Try:\n\n  curl -s --data-binary @{picture} {url}\n", flush=True)
+    command = shlex.join(["curl", "-s", "--data-binary", f"@{picture}", url])
+    print(f"\nReady. Try:\n\n  {command}\n", flush=True)
 
 
 def _fail(error: Exception) -> None:
-    _errors.print(f"deepfake-serving: {error}", style="red", highlight=False, soft_wrap=True)
+    _errors.print(Text(f"deepfake-serving: {error}", "red"), soft_wrap=True)
     sys.exit(2)
 
 
@@ -127,20 +131,29 @@ def _print_json(answers: Iterator[dict[str, Any]]) -> int:
 
 
 def _print_table(answers: Iterator[dict[str, Any]]) -> int:
-    table = Table("picture", "verdict", "fake", "faces", "remark", box=None, pad_edge=False)
+    """One line a picture; folded only where a terminal is too narrow for it."""
+    picture, remark = Column("picture", overflow="fold"), Column("remark", overflow="fold")
+    table = Table(picture, "verdict", "fake", "faces", remark, box=None, pad_edge=False)
     failed = 0
     for answer in answers:
         if "type" in answer:
             failed += 1
-            table.add_row(answer["file"], "[red]problem[/]", "", "", answer["detail"])
+            detail = _literally(answer["detail"])
+            table.add_row(_literally(answer["file"]), "[red]problem[/]", "", "", detail)
             continue
         verdict, probability = answer["verdict"], answer["fake_probability"]
         table.add_row(
-            answer["file"],
+            _literally(answer["file"]),
             f"[{_COLOURS[verdict]}]{verdict}[/]",
             "" if probability is None else f"{probability:.3f}",
             str(len(answer["faces"])),
             "" if answer["model"]["trained"] else "untrained",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _ENDLESS).print(table)
     return failed
+
+
+def _literally(text: str) -> Text:
+    """Names are no markup and don't get to move the cursor."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return Text("".join(shown))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 
 from contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.annotate import Annotator
-from model_handlers.items import Options
+from model_handlers.handler import run_isolated
+from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
+from model_handlers.manifest import ManifestError
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import Outcome
 from model_store.archive import open_archive
@@ -24,11 +27,17 @@ class LocalDetector:
     def __init__(self, archive: Path) -> None:
         """Raises `ManifestError` where the archive can't be used."""
         opened = open_archive(archive)
+        if opened.manifest.task != "detector":
+            raise ManifestError(f"{archive}: holds a {opened.manifest.task}, not a detector")
         self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
-        with zipfile.ZipFile(archive) as files:
-            files.extractall(self._scratch.name)
-        digests = {opened.manifest.name: opened.digest}
-        self._task = load_task(Path(self._scratch.name), Runtime(digests=digests))
+        try:
+            with zipfile.ZipFile(archive) as files:
+                files.extractall(self._scratch.name)
+            digests = {opened.manifest.name: opened.digest}
+            self._task = load_task(Path(self._scratch.name), Runtime(digests=digests))
+        except BaseException:
+            self._scratch.cleanup()
+            raise
         self.model = self._task.model
 
     def __enter__(self) -> LocalDetector:
@@ -41,34 +50,40 @@ class LocalDetector:
         self, pictures: Sequence[Path], batch: int, annotate: Path | None
     ) -> Iterator[dict[str, Any]]:
         """One document a picture, in the order given: its verdict or its problem, and `file`."""
-        annotator = Annotator(annotate) if annotate is not None else None
+        annotator = Annotator(annotate, pictures) if annotate is not None else None
         for start in range(0, len(pictures), batch):
             paths = pictures[start : start + batch]
             read = [self._read(path) for path in paths]
             for path, data, outcome in zip(paths, read, self._judge(read), strict=True):
                 if annotator is not None and isinstance(data, bytes):
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
-                yield {"file": str(path)} | _document(outcome)
+                yield {"file": _name(path)} | _document(outcome)
 
     def _judge(self, read: Sequence[bytes | Problem]) -> list[Outcome]:
         watch = Stopwatch()
-        items = [data for data in read if isinstance(data, bytes)]
-        judged = iter(self._task.run(items, [Options()] * len(items), watch) if items else [])
+        items: list[Item] = [data for data in read if isinstance(data, bytes)]
+        judged = iter(run_isolated(self._task, items, [Options()] * len(items), watch))
         timings = watch.milliseconds()
         return [
             data if isinstance(data, Problem) else _timed(next(judged), timings) for data in read
         ]
 
     def _read(self, path: Path) -> bytes | Problem:
-        """The file's bytes; a file that is too large is not read at all."""
+        """The file's bytes, of which no more than the bound are read."""
         bound = self._task.manifest.decode.max_bytes
         try:
-            size = path.stat().st_size
-            if size > bound:
-                return TooLarge(f"the picture has {size} bytes; the bound is {bound}")
-            return path.read_bytes()
+            with path.open("rb") as stream:
+                data = stream.read(bound + 1)
         except OSError as error:
             return InvalidRequest(f"the file can't be read: {error.strerror}")
+        if len(data) > bound:
+            return TooLarge(f"the picture has more than the bound of {bound} bytes")
+        return data
+
+
+def _name(path: Path) -> str:
+    """As it can be printed: a byte of a name that is no UTF-8 as `\\xff`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _timed(outcome: Outcome, timings: dict[str, float]) -> Outcome:
