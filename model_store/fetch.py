@@ -19,13 +19,8 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from model_store.archive import digest_of
-from model_store.sources import (
-    Content,
-    FetchError,
-    SourceUnreachable,
-    UnsupportedSource,
-    open_source,
-)
+from model_store.content import Content, FetchError, SourceUnreachable, UnsupportedSource
+from model_store.sources import open_source
 
 __all__ = [
     "MAX_BYTES",

@@ -41,7 +41,8 @@ from oras.provider import Registry
 from rich.console import Console
 
 from model_store import fetch as fetch_module
-from model_store import sources
+from model_store import objects, oci
+from model_store.content import Content
 from model_store.fetch import (
     DigestMismatch,
     FetchError,
@@ -50,7 +51,6 @@ from model_store.fetch import (
     fetch,
     shown_progress,
 )
-from model_store.sources import Content
 
 BODY = bytes(range(256)) * 10_000  # 2.4 MiB: several chunks
 OTHER = b"another file"
@@ -281,7 +281,7 @@ def test_https_follows_redirects_and_keeps_queries(files: str, target: Path, pat
 def test_https_failures(
     files: str, target: Path, monkeypatch: pytest.MonkeyPatch, path: str, reason: str
 ) -> None:
-    monkeypatch.setitem(sources._RETRY, "max_retries", 1)  # only to save the pauses in between
+    monkeypatch.setitem(objects._RETRY, "max_retries", 1)  # only to save the pauses in between
     with unchanged(target.parent), pytest.raises(SourceUnreachable) as caught:
         fetch(f"{files}/{path}", target, DIGEST)
     assert reason in str(caught.value)
@@ -324,7 +324,7 @@ def test_unknown_certificate_is_refused(
     files: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    monkeypatch.setitem(sources._RETRY, "max_retries", 0)
+    monkeypatch.setitem(objects._RETRY, "max_retries", 0)
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="SSL_CERT_FILE"):
         fetch(f"{files}/models/a.mar", target, DIGEST)
 
@@ -574,7 +574,7 @@ def test_oci_over_tls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Loopback is made to count as remote, since only there registries have to speak TLS."""
-    monkeypatch.setattr(sources, "is_loopback", lambda host: False)
+    monkeypatch.setattr(oci, "is_loopback", lambda host: False)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with serving(stand_in(), authority[0]) as host:
         push(host, tmp_path, trust=str(authority[1]))
