@@ -73,7 +73,8 @@ async def follow_health(checker: Any, state: ServerState) -> None:
         for service in ("", *_SERVICES):
             await checker.set(service, status)
         try:
-            await asyncio.wait_for(state.changed(), 0.5)
+            async with asyncio.timeout(0.5):
+                await state.changed()
         except TimeoutError:
             continue
 

@@ -91,9 +91,11 @@ class Supervisor:
     async def _pause(self) -> None:
         """Until the next look; a change that somebody else noticed ends it early."""
         starting = self.state.phase is Phase.STARTING
+        interval = _LOOK_EVERY_AT_START_S if starting else _LOOK_EVERY_S
         with contextlib.suppress(TimeoutError):
-            interval = _LOOK_EVERY_AT_START_S if starting else _LOOK_EVERY_S
-            await asyncio.wait_for(self.state.changed(), interval)
+            # asyncio.wait_for of Python 3.11 would lose a cancellation that comes with a change
+            async with asyncio.timeout(interval):
+                await self.state.changed()
 
     async def _look(self) -> None:
         """One look at the world, and what can be done about it at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -11,8 +12,10 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from model_server.rpc import follow_health
 from model_server.server import Server
 from model_server.settings import Settings
+from model_server.state import ServerState
 from model_store.archive import Archive
 
 
@@ -41,6 +44,21 @@ async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[di
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(server.supervisor.stop)
         yield await server._listen(stack)
+
+
+class _Checker:
+    async def set(self, service: str, status: int) -> None:
+        pass
+
+
+async def test_following_health_ends_when_told_so_even_as_something_changes() -> None:
+    state = ServerState({})
+    following = asyncio.create_task(follow_health(_Checker(), state))
+    await asyncio.sleep(0.01)
+    state.notify()
+    following.cancel()
+    await asyncio.wait({following}, timeout=2)
+    assert following.cancelled()
 
 
 @pytest.mark.parametrize(
