@@ -154,20 +154,35 @@ def _run(
     watch: Stopwatch,
     work: Callable[[list[Pixels], list[int]], list[Result]],
 ) -> list[Outcome]:
-    """Decodes every item, works on those that could be, and puts the answers in their places."""
-    outcomes: list[Outcome | None] = [None] * len(items)
-    images: list[Pixels] = []
-    places: list[int] = []
-    with watch("decode"):
-        for place, item in enumerate(items):
-            try:
-                images.append(_pixels(item, manifest))
-                places.append(place)
-            except Problem as problem:
-                outcomes[place] = problem
-    for place, result in zip(places, work(images, places) if images else [], strict=True):
-        outcomes[place] = result
-    return [outcome for outcome in outcomes if outcome is not None]
+    """Decodes every item, works on those that could be, and puts the answers in their places.
+
+    The pictures go through together, as many as have `max_pixels` between them: what one picture
+    may take is what a batch may take, or a small request could fill the memory.
+    """
+    outcomes: dict[int, Outcome] = {}
+    images: dict[int, Pixels] = {}
+
+    def work_off() -> None:
+        if images:
+            results = work(list(images.values()), list(images))
+            outcomes.update(zip(list(images), results, strict=True))
+            images.clear()
+
+    pixels = 0
+    for place, item in enumerate(items):
+        try:
+            with watch("decode"):
+                image = _pixels(item, manifest)
+        except Problem as problem:
+            outcomes[place] = problem
+            continue
+        pixels += image.shape[0] * image.shape[1]
+        if pixels > manifest.decode.max_pixels:
+            work_off()
+            pixels = image.shape[0] * image.shape[1]
+        images[place] = image
+    work_off()
+    return [outcomes[place] for place in range(len(items))]
 
 
 def _pixels(item: Item, manifest: Manifest) -> Pixels:

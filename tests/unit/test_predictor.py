@@ -445,7 +445,7 @@ async def test_the_detector_is_the_named_or_the_first() -> None:
     predictor = predictor_of(models)
     assert predictor.detector().name == "b"
     assert predictor.detector("a").name == "a"
-    with pytest.raises(InvalidRequest, match="faces is a faces, not a detector"):
+    with pytest.raises(InvalidRequest, match="does not detect"):
         predictor.detector("faces")
     with pytest.raises(UnknownModel):
         predictor.detector("c")

@@ -22,7 +22,7 @@ from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline import tasks
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import Face, FaceFinder
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import (
     ClassifierTask,
@@ -362,3 +362,27 @@ def test_a_result_too_few_is_an_error_and_not_a_shift(
     monkeypatch.setattr(faces_task.finder, "find", lose_one(faces_task.finder.find))
     with pytest.raises(ValueError, match="zip"):
         run(faces_task, [astronaut_jpeg, astronaut_jpeg])
+
+
+def test_a_batch_holds_no_more_pixels_than_one_picture_may_have(
+    detector: DetectorTask, no_face: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = int(2.5 * no_face.shape[0] * no_face.shape[1])
+    decode = detector.manifest.decode.model_copy(update={"max_pixels": bound})
+    task = DetectorTask(
+        detector.manifest.model_copy(update={"decode": decode}),
+        detector.model,
+        detector.finder,
+        detector.classifier,
+    )
+    together: list[int] = []
+    find = task.finder.find
+
+    def noted(images: Sequence[Pixels]) -> list[list[Face]]:
+        together.append(len(images))
+        return find(images)
+
+    monkeypatch.setattr(task.finder, "find", noted)
+    outcomes = run(task, [no_face, b"no picture", no_face, no_face, no_face, no_face])
+    assert together == [2, 2, 1]
+    assert [type(o) for o in outcomes] == [ImageVerdict, UnsupportedMediaType, *[ImageVerdict] * 4]
