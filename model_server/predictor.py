@@ -89,7 +89,7 @@ class Predictor:
         if name:
             model = self.model(name)
             if model.task != "detector":
-                raise InvalidRequest(f"the model {name} does not detect: its task is {model.task!r}")
+                raise InvalidRequest(f"{name} does not detect: its task is {model.task!r}")
             return model
         for model in self.models.values():
             if model.task == "detector":

@@ -92,10 +92,9 @@ def metrics_page() -> str:
             _NOTE.format(source="model_server/metrics.py"),
             "# Metrics\n",
             "Prometheus text format at `:8082/metrics`, in base units, the same for REST and gRPC: "
-            "`code` is the HTTP status of the answer, on gRPC that of the same problem, and 499 where "
-            "the caller hung up first. Stages and "
-            "batches are counted once a batch, in the worker. `process_*` are the model server's "
-            "own.\n",
+            "`code` is the HTTP status of the answer, on gRPC that of the same problem, and 499 "
+            "where the caller hung up first. Stages and batches are counted once a batch, in the "
+            "worker. `process_*` are the model server's own.\n",
             "| metric | type | labels | meaning |",
             "| --- | --- | --- | --- |",
             *lines,
