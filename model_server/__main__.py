@@ -13,12 +13,14 @@ import uvloop
 
 from model_handlers.manifest import ManifestError
 from model_server.logs import configure_logs
+from model_server.memory import keep_freed_memory
 from model_server.server import Server
 from model_server.settings import SettingsError, load_settings
 
 
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     """Exit codes: 0 after a signal, 1 when TorchServe can't serve, 2 for a wrong setting."""
+    keep_freed_memory()
     try:
         settings = load_settings()
         configure_logs(settings)

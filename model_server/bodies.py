@@ -18,7 +18,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
     chunks, size = [], 0
-    async for chunk in request.content.iter_chunked(_CHUNK):
+    async for chunk in request.content.iter_any():
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)

@@ -23,6 +23,8 @@ from model_server.supervisor import GaveUp, Supervisor
 
 log = structlog.get_logger(__name__)
 
+_READ_AHEAD = 2**20
+"""Bytes of a body that may wait to be read; at aiohttp's 64 KiB large bodies come in fits."""
 _QUIET_S = 0.25
 """After a signal, no request for this long means that none is on its way."""
 
@@ -85,6 +87,7 @@ class Server:
             build_app(self.predictor),
             handler_cancellation=True,
             access_log=None,
+            read_bufsize=_READ_AHEAD,
             shutdown_timeout=settings.drain_timeout_s,
         )
         self._metrics = web.AppRunner(self._metrics_app(), access_log=None)

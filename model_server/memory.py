@@ -1,0 +1,29 @@
+"""Keeps glibc from giving freed memory back between requests, only to ask for it again.
+
+By default blocks from 128 KiB on are mapped and unmapped each time, which costs a page fault for
+every 4 KiB of every picture: about 2500 for a body of 4 MB (mallopt(3)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+_MMAP_THRESHOLD = 32 * 2**20
+"""Bytes; the largest that glibc takes."""
+_TRIM_THRESHOLD = 128 * 2**20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+WORKER_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
+    "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
+}
+"""The same for a process that is yet to start; without effect where there is no glibc."""
+
+
+def keep_freed_memory() -> None:
+    """For this process; does nothing where there is no glibc."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
