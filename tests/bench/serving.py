@@ -34,7 +34,7 @@ from tests.bench.quiet import Patience
 from tests.bench.report import write_report
 from tests.bench.results import Comparison, Results, Row
 from tests.bench.stock import start_torchserve
-from tests.bench.systems import System, direct_targets, start_seeds_way, start_server
+from tests.bench.systems import System, direct_targets, start_server, start_usual_way
 
 _ROOT = Path(__file__).resolve().parents[2]
 _CALLERS = (1, 4, 8)
@@ -103,7 +103,7 @@ class Bench:
         where, settings = self.folder, self.settings
         yield start_torchserve(where / "torchserve", settings, self.placement, self.model)
         yield start_server(where / "model-server", settings)
-        yield start_seeds_way(where / "seeds-way")
+        yield start_usual_way(where / "usual-way")
 
     def _running(self, system: System) -> System:
         self.stack.enter_context(system.program)

@@ -24,7 +24,7 @@ PAST = "TorchServe past the server"
 """The one that the model server keeps, on its Unix socket: what the server adds is the rest."""
 SERVER = "model server, REST"
 SERVER_RPC = "model server, gRPC"
-SEEDS_WAY = "the seeds' way"
+USUAL_WAY = "the usual way"
 ALL = (
     DIRECT_ONE,
     DIRECT,
@@ -33,7 +33,7 @@ ALL = (
     PAST,
     SERVER,
     SERVER_RPC,
-    SEEDS_WAY,
+    USUAL_WAY,
 )
 
 HOST = "127.0.0.1"
@@ -70,14 +70,14 @@ def start_server(folder: Path, settings: Settings) -> System:
     return System(program, ready, targets)
 
 
-def start_seeds_way(folder: Path) -> System:
+def start_usual_way(folder: Path) -> System:
     """FastAPI and uvicorn around facenet-pytorch and timm."""
     (port,) = free_ports(1)
-    program = Program([sys.executable, "-m", "tests.bench.seeds_way", str(port)], folder, {})
+    program = Program([sys.executable, "-m", "tests.bench.usual_way", str(port)], folder, {})
     return System(
         program,
         lambda: bool(get(f"http://{HOST}:{port}/ready")),
-        lambda: {SEEDS_WAY: Target("form", f"http://{HOST}:{port}/predict")},
+        lambda: {USUAL_WAY: Target("form", f"http://{HOST}:{port}/predict")},
     )
 
 
