@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import torch
 from safetensors.torch import load_file
 
@@ -29,8 +30,8 @@ from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTas
 class Runtime:
     """What the place decides rather than the model: device, precision, threads, digests.
 
-    `threads` of 0 leaves torch's choice. `digests` maps model names to the sha256 of their
-    archives, which an unpacked archive can't know of itself.
+    `threads` of 0 leaves the choice to torch and OpenCV. `digests` maps model names to the sha256
+    of their archives, which an unpacked archive can't know of itself.
     """
 
     device: str | None = None
@@ -66,6 +67,7 @@ def load_task(directory: Path, runtime: Runtime, gpu: int | None = None) -> Task
     manifest = parse_manifest(manifest.model_dump() | given, f"{manifest.name}: {given}")
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
+        cv2.setNumThreads(runtime.threads)  # it has threads of its own, one a core
     device = choose_device(manifest, gpu)
     digest = (runtime.digests or {}).get(manifest.name)
     model = ModelRef(manifest.name, manifest.version, digest, manifest.trained)

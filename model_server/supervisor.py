@@ -165,7 +165,7 @@ class Supervisor:
     async def _warm_up(self, model: ServedModel, upstream: Upstream) -> bool:
         headers = {"Content-Type": "application/octet-stream", "X-Request-ID": "warm-up"}
         try:
-            # one for each worker, so that none meets its first picture in a caller's request
+            # as many as workers, at once: most meet their first picture here and not in a request
             replies = await asyncio.gather(
                 *(
                     upstream.predict(model, PHOTOGRAPH, headers, self.settings.request_timeout_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -62,9 +63,12 @@ def test_threads_are_set_only_where_they_were_given(
     threads: int, calls: list[int], unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
+    seen_by_opencv: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    monkeypatch.setattr(cv2, "setNumThreads", seen_by_opencv.append)
     load_task(unpacked("faces"), Runtime(device="cpu", threads=threads))
     assert seen == calls
+    assert seen_by_opencv == calls
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
