@@ -75,6 +75,17 @@ class HeadSpec(_Spec):
     dropout: float = Field(default=0.3, ge=0, lt=1)
 
 
+class ReferenceSpec(_Spec):
+    """A second look, at the same face with fewer pixels, whose logit is subtracted.
+
+    What sets one camera or codec apart from another is in both looks and cancels; what blending
+    left is mostly in the first.
+    """
+
+    face_px: float = Field(default=96, ge=16, description="side of the face in the second look")
+    weight: float = Field(default=1.0, ge=0)
+
+
 class WeightsSpec(_Spec):
     """Trained weights: a safetensors file under `model_store/`, pinned by its sha256."""
 
@@ -84,13 +95,18 @@ class WeightsSpec(_Spec):
 
 
 class CalibrationSpec(_Spec):
-    """From logit to probability (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002)."""
+    """From logit to probability (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002).
+
+    Faces smaller than `certain_from_px` hold too little to tell by: their probability is drawn
+    towards one half, the smaller the more.
+    """
 
     method: Literal["identity", "temperature", "platt", "isotonic"] = "identity"
     temperature: float = Field(default=1.0, gt=0)
     slope: float = Field(default=1.0, gt=0)
     intercept: float = 0.0
     knots: tuple[tuple[float, Probability], ...] = ()
+    certain_from_px: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _knots_rise(self) -> CalibrationSpec:
@@ -134,6 +150,7 @@ class Manifest(_Spec):
     noise: NoiseSpec = NoiseSpec()
     encoder: EncoderSpec = EncoderSpec()
     head: HeadSpec = HeadSpec()
+    reference: ReferenceSpec | None = None
     weights: WeightsSpec | None = None
     calibration: CalibrationSpec = CalibrationSpec()
     thresholds: ThresholdsSpec = ThresholdsSpec()

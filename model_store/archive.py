@@ -98,7 +98,7 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
         for path in _ROOT.glob(pattern):
             entries[path.relative_to(_ROOT).as_posix()] = path.read_bytes()
     if manifest.task != "classifier":
-        entries[MTCNN_FILE] = _mtcnn_weights()
+        entries[MTCNN_FILE] = mtcnn_weights()
     if manifest.weights is not None:
         entries[NETWORK_FILE] = _weights(manifest, weights_root)
     return entries
@@ -126,7 +126,7 @@ def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _mtcnn_weights() -> bytes:
+def mtcnn_weights() -> bytes:
     """facenet-pytorch's three networks (MIT licence) as one safetensors file."""
     import torch
     from safetensors.torch import save

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from model_handlers.manifest import Manifest, ManifestError
+from model_handlers.manifest import CropSpec, Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.network import build_network
@@ -34,19 +35,42 @@ class Classifier:
         self.dtype = _DTYPES[manifest.precision]
         self.network = network.to(device).to(memory_format=torch.channels_last)
 
+    def classify(
+        self, crops: Sequence[Pixels], face_px: Sequence[float], watch: Stopwatch
+    ) -> Floats:
+        """(size, size, 3) crops → calibrated probabilities (n,) that each face is fake.
+
+        Args:
+            face_px: longer sides (n,) of the faces, in pixels of the pictures they were cut from.
+        """
+        return self.probabilities(self.logits(crops, watch), face_px)
+
+    def probabilities(self, logits: Floats, face_px: Sequence[float]) -> Floats:
+        """Logits (n,) as `logits` gives them → calibrated probabilities (n,)."""
+        return calibrate(logits, self.manifest.calibration, np.asarray(face_px))
+
     @torch.inference_mode()
-    def classify(self, crops: Sequence[Pixels], watch: Stopwatch) -> Floats:
-        """(size, size, 3) crops → calibrated probabilities (n,) that each face is fake."""
+    def logits(self, crops: Sequence[Pixels], watch: Stopwatch) -> Floats:
+        """(size, size, 3) crops → logits (n,), the second look subtracted where there is one."""
         if not crops:
             return np.zeros(0)
         batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        logits = [self._logits(chunk, watch) for chunk in torch.split(batch, _FORWARD_AT_MOST)]
-        return calibrate(_finite(np.concatenate(logits)), self.manifest.calibration)
+        chunks = torch.split(batch, _FORWARD_AT_MOST)
+        return _finite(np.concatenate([self._looks(c.to(self.device), watch) for c in chunks]))
+
+    def _looks(self, crops: Tensor, watch: Stopwatch) -> Floats:
+        logits = self._logits(crops.float(), watch)
+        reference = self.manifest.reference
+        if reference is None:
+            return logits
+        with watch("noise"):
+            fewer = reduced(crops.float(), self.manifest.crop, reference.face_px)
+        return logits - reference.weight * self._logits(fewer, watch)
 
     def _logits(self, crops: Tensor, watch: Stopwatch) -> Floats:
         """The residual is taken in fp32, which bf16's 8 bits would drown; the rest may be bf16."""
         with watch("noise"):
-            planes = self.network.planes(crops.to(self.device).float())
+            planes = self.network.planes(crops)
             planes = planes.contiguous(memory_format=torch.channels_last)
             self._settle()
         with (
@@ -60,6 +84,14 @@ class Classifier:
         """Waits for the GPU, so that a stage's time is its own."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def reduced(crops: Tensor, spec: CropSpec, face_px: float) -> Tensor:
+    """(n, 3, s, s) crops through a size at which the face's side is `face_px`, and back."""
+    side = min(spec.size, max(8, round(face_px * spec.margin)))
+    small = functional.interpolate(crops, (side, side), mode="bilinear", antialias=True)
+    back = functional.interpolate(small, (spec.size, spec.size), mode="bicubic")
+    return back.round().clamp(0, 255)
 
 
 def _finite(logits: Floats) -> Floats:

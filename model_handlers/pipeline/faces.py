@@ -31,6 +31,11 @@ class Face:
         x1, y1, x2, y2 = self.box
         return (x2 - x1) * (y2 - y1)
 
+    @property
+    def longer_side(self) -> float:
+        x1, y1, x2, y2 = self.box
+        return max(x2 - x1, y2 - y1)
+
 
 class FaceFinder:
     """Finds the faces of a batch of pictures, the largest of each first."""

@@ -31,7 +31,10 @@ class CNNHead(nn.Module):
         self.linear = nn.Linear(2 * spec.channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        maps = self.convolutions(features)
+        return self.decide(self.convolutions(features))
+
+    def decide(self, maps: Tensor) -> Tensor:
+        """(n, channels, h, w), what the convolutions make of the features → (n,) logits."""
         pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
         logits: Tensor = self.linear(self.dropout(pooled)).squeeze(1)
         return logits

@@ -68,7 +68,8 @@ class DetectorTask:
                     for image, found in zip(images, faces, strict=True)
                     for face in found
                 ]
-            probabilities = iter(_published(self.classifier.classify(crops, watch)))
+            sides = [face.longer_side for found in faces for face in found]
+            probabilities = iter(_published(self.classifier.classify(crops, sides, watch)))
             return [
                 self._verdict(image, [(face, next(probabilities)) for face in found])
                 for image, found in zip(images, faces, strict=True)
@@ -139,10 +140,11 @@ class ClassifierTask:
         def judge(images: list[Pixels], _: list[int]) -> list[Result]:
             with watch("crop"):
                 crops = [fit_crop(image, self.manifest.crop) for image in images]
+            sides = [max(image.shape[:2]) / self.manifest.crop.margin for image in images]
             thresholds = self.manifest.thresholds
             return [
                 CropVerdict(word(p, thresholds), p, self.model)
-                for p in _published(self.classifier.classify(crops, watch))
+                for p in _published(self.classifier.classify(crops, sides, watch))
             ]
 
         return _run(items, self.manifest, watch, judge)

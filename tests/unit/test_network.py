@@ -199,14 +199,14 @@ def faces(count: int) -> list[Pixels]:
 
 
 def test_no_crops_have_no_probabilities() -> None:
-    assert Classifier(manifest(), None, CPU).classify([], Stopwatch()).shape == (0,)
+    assert Classifier(manifest(), None, CPU).classify([], [], Stopwatch()).shape == (0,)
 
 
 def test_probabilities_are_the_calibrated_logits_of_the_network() -> None:
     spec = manifest(calibration={"method": "platt", "slope": 2.0, "intercept": 0.7})
     with torch.no_grad():
         logits = build_network(spec)(crops(3)).double().numpy()
-    found = Classifier(spec, None, CPU).classify(faces(3), Stopwatch())
+    found = Classifier(spec, None, CPU).classify(faces(3), [200.0] * 3, Stopwatch())
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-2 * logits - 0.7)), atol=1e-6)
 
 
@@ -217,9 +217,9 @@ def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         Network, "judge", lambda self, planes: (sizes.append(len(planes)), judge(self, planes))[1]
     )
-    whole = classifier.classify(faces(5), Stopwatch())
+    whole = classifier.classify(faces(5), [200.0] * 5, Stopwatch())
     monkeypatch.setattr(classifier_module, "_FORWARD_AT_MOST", 2)
-    parts = classifier.classify(faces(5), Stopwatch())
+    parts = classifier.classify(faces(5), [200.0] * 5, Stopwatch())
     assert sizes == [5, 2, 2, 1]
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 
@@ -231,14 +231,14 @@ def test_bf16_is_close_to_fp32_but_not_the_same(
     spec = exact.manifest.model_copy(update={"precision": "bf16"})
     rough = Classifier(spec, exact.network.state_dict(), CPU)
     patches = [np.ascontiguousarray(astronaut[y : y + 224, 90:314]) for y in (0, 120, 240)]
-    a, b = exact.classify(patches, Stopwatch()), rough.classify(patches, Stopwatch())
+    a, b = (c.classify(patches, [200.0] * len(patches), Stopwatch()) for c in (exact, rough))
     np.testing.assert_allclose(a, b, atol=0.1)
     assert not np.array_equal(a, b)
 
 
 def test_the_stages_are_timed_apart() -> None:
     watch = Stopwatch()
-    Classifier(manifest(), None, CPU).classify(faces(1), watch)
+    Classifier(manifest(), None, CPU).classify(faces(1), [200.0] * 1, watch)
     assert set(watch.seconds) == {"noise", "classify"}
     assert all(seconds > 0 for seconds in watch.seconds.values())
 
@@ -271,4 +271,4 @@ def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
         classifier.network.head.linear.bias.fill_(float("nan"))
     crop = np.full((224, 224, 3), 128, np.uint8)
     with pytest.raises(ArithmeticError, match="weights"):
-        classifier.classify([crop], Stopwatch())
+        classifier.classify([crop], [200.0], Stopwatch())

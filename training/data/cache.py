@@ -1,0 +1,34 @@
+"""Arrays kept on disk under a key: one .npz a record, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+def cached(root: Path, key: Sequence[Any], kind: type[T], make: Callable[[], T]) -> T:
+    """The record of `kind` (a dataclass of arrays) under `key`, made and stored if it is absent."""
+    digest = hashlib.sha256(repr([str(part) for part in key]).encode()).hexdigest()
+    path = root / digest[:2] / f"{digest}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return kind(**{name: archive[name] for name in archive.files})
+    except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError):
+        pass  # absent, or cut off by a full disk: made again
+    record = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(descriptor, "wb") as stream:
+        np.savez(stream, **asdict(record))  # type: ignore[call-overload]
+    os.replace(partial, path)
+    return record

@@ -1,0 +1,72 @@
+"""Where the figures of a run go besides its log: nowhere, TensorBoard or MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+Kind = Literal["none", "tensorboard", "mlflow"]
+
+
+class Tracker(Protocol):
+    def log(self, figures: Mapping[str, float], step: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def tracker(kind: Kind, out: Path, settings: Mapping[str, object]) -> Tracker:
+    """A tracker that stores below `out`; MLflow obeys `MLFLOW_TRACKING_URI` if that is set."""
+    if kind == "tensorboard":
+        return _TensorBoard(out / "tensorboard", settings)
+    if kind == "mlflow":
+        return _MLflow(out / "mlflow", settings)
+    return _Nowhere()
+
+
+class _Nowhere:
+    def log(self, figures: Mapping[str, float], step: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+        text = "\n".join(f"    {name}: {value}" for name, value in settings.items())
+        self._writer.add_text("settings", text)
+
+    def log(self, figures: Mapping[str, float], step: int) -> None:
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _MLflow:
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        import os
+
+        import mlflow
+
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            folder.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(f"sqlite:///{folder / 'runs.db'}")
+        mlflow.set_experiment("deepfake-serving")
+        self._run = mlflow.start_run()
+        mlflow.log_params({name: str(value)[:250] for name, value in settings.items()})
+
+    def log(self, figures: Mapping[str, float], step: int) -> None:
+        import mlflow
+
+        mlflow.log_metrics(dict(figures), step=step)
+
+    def close(self) -> None:
+        import mlflow
+
+        mlflow.end_run()
