@@ -8,6 +8,7 @@ fitted on all. Each medium weighs the same, however many faces it shows.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,6 @@ def _operating_points(sample: Sample, probabilities: Floats) -> dict[str, float]
     """The probability above which a real face lies in 1 %, 5 % and 10 % of cases."""
     real = probabilities[~sample.fake]
     return {
-        f"{rate:.2f}": round(float(np.quantile(real, 1 - rate, method="higher")), 4)
+        f"{rate:.2f}": math.ceil(float(np.quantile(real, 1 - rate, method="higher")) * 1e4) / 1e4
         for rate in FALSE_POSITIVE_RATES
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
@@ -50,13 +51,13 @@ class _TensorBoard:
 
 class _MLflow:
     def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
-        import os
-
         import mlflow
 
         if "MLFLOW_TRACKING_URI" not in os.environ:
+            # The slim package keeps runs in files only, which MLflow wants to be asked for.
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
             folder.mkdir(parents=True, exist_ok=True)
-            mlflow.set_tracking_uri(f"sqlite:///{folder / 'runs.db'}")
+            mlflow.set_tracking_uri(folder.resolve().as_uri())
         mlflow.set_experiment("deepfake-serving")
         self._run = mlflow.start_run()
         mlflow.log_params({name: str(value)[:250] for name, value in settings.items()})

@@ -21,14 +21,14 @@ def cached(root: Path, key: Sequence[Any], kind: type[T], make: Callable[[], T])
     digest = hashlib.sha256(repr([str(part) for part in key]).encode()).hexdigest()
     path = root / digest[:2] / f"{digest}.npz"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return kind(**{name: archive[name] for name in archive.files})
     except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError):
         pass  # absent, or cut off by a full disk: made again
     record = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(descriptor, "wb") as stream:
-        np.savez(stream, **asdict(record))  # type: ignore[call-overload]
+    with os.fdopen(descriptor, "wb") as target:
+        np.savez(target, **asdict(record))  # type: ignore[call-overload]
     os.replace(partial, path)
     return record
