@@ -6,7 +6,16 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 SOURCES := $(shell find contracts model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
 
 .DEFAULT_GOAL := help
-.PHONY: help run archives test lint unit integration clients e2e bench generate lock actionlint clean
+# Where the training targets read and write; see docs/training.md.
+RUN ?= build/training/run
+SPEC ?= config/training/default.yaml
+VERSION ?= 1.0
+# glibc gives freed memory back and takes it anew at every step, which halves the speed on CPUs.
+TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184 \
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training
+
+.PHONY: help run archives test lint unit integration clients e2e bench generate lock actionlint clean \
+	train evaluate calibrate export attack card
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +47,24 @@ e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signal
 
 bench: build/.dev archives  ## side-by-side speed; writes build/bench
 	$(BIN)/python -m tests.bench.serving
+
+train: build/.dev  ## make train FACES=folder [MEDIA=folder]: train, or go on with, build/training/run
+	$(TRAINING) train $(FACES) --spec $(SPEC) --out $(RUN) $(if $(MEDIA),--media $(MEDIA))
+
+evaluate: build/.dev  ## make evaluate MEDIA=folder: figures, plots and a page of the model in the store
+	$(TRAINING) evaluate $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+calibrate: build/.dev  ## from an evaluation's scores to build/training/calibration.json
+	$(TRAINING) calibrate build/training/evaluation/scores.csv
+
+export: build/.dev  ## the run's network, checked, into the store; ONNX and OpenVINO beside it
+	$(TRAINING) export $(RUN) --version $(VERSION)
+
+attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the model in the store
+	$(TRAINING) attack $(MEDIA)
+
+card: build/.dev  ## the model card, from the figures that the others left
+	$(TRAINING) card
 
 generate: build/.dev  ## write what is made from code: pages of docs, compiled .proto files
 	$(BIN)/python -m scripts.generate

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -65,9 +64,3 @@ def trained_manifest(spec: TrainingSpec) -> Manifest:
         return manifest
     head = HeadSpec(channels=manifest.head.channels, dropout=spec.dropout)
     return manifest.model_copy(update={"head": head})
-
-
-def keep_memory() -> dict[str, str]:
-    """An environment in which glibc keeps freed memory: page faults halve the speed on CPUs."""
-    tunables = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184"
-    return os.environ | {"GLIBC_TUNABLES": tunables, "OMP_WAIT_POLICY": "PASSIVE"}

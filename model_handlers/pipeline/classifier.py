@@ -12,7 +12,7 @@ from torch.nn import functional
 from model_handlers.manifest import CropSpec, Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.network import build_network
+from model_handlers.pipeline.network import Network, build_network
 from model_handlers.pipeline.stopwatch import Stopwatch
 
 _FORWARD_AT_MOST = 256
@@ -23,14 +23,12 @@ class Classifier:
     """Judges face crops. Without weights the network is untrained, and the manifest says so."""
 
     def __init__(
-        self, manifest: Manifest, weights: Mapping[str, Tensor] | None, device: torch.device
+        self,
+        manifest: Manifest,
+        weights: Network | Mapping[str, Tensor] | None,
+        device: torch.device,
     ) -> None:
-        network = build_network(manifest)
-        if weights is not None:
-            try:
-                network.load_state_dict(weights)
-            except RuntimeError as error:  # missing, unexpected or misshapen tensors
-                raise ManifestError(f"{manifest.name}: weights.file: {error}") from error
+        network = weights if isinstance(weights, Network) else _loaded(manifest, weights)
         self.manifest, self.device = manifest, device
         self.dtype = _DTYPES[manifest.precision]
         self.network = network.to(device).to(memory_format=torch.channels_last)
@@ -84,6 +82,16 @@ class Classifier:
         """Waits for the GPU, so that a stage's time is its own."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def _loaded(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network:
+    network = build_network(manifest)
+    if weights is not None:
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:  # missing, unexpected or misshapen tensors
+            raise ManifestError(f"{manifest.name}: weights.file: {error}") from error
+    return network
 
 
 def reduced(crops: Tensor, spec: CropSpec, face_px: float) -> Tensor:

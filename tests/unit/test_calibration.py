@@ -73,3 +73,21 @@ def test_a_logit_of_nothing_is_even_chances(spec: dict[str, Any]) -> None:
 def test_the_sigmoid_is_symmetric(logit: float) -> None:
     up, down = calibrate([logit, -logit], CalibrationSpec())
     assert up + down == pytest.approx(1, abs=1e-15)
+
+
+def test_small_faces_are_drawn_to_one_half() -> None:
+    spec = CalibrationSpec(method="platt", slope=2.0, intercept=0.5, certain_from_px=100)
+    sides = [20.0, 50.0, 80.0, 100.0, 400.0]
+    found = calibrate([3.0] * 5, spec, sides)
+    odds = np.log(found / (1 - found))
+    np.testing.assert_allclose(odds, np.array([0.04, 0.25, 0.64, 1, 1]) * 6.5, rtol=1e-6)
+    assert (calibrate([-9.0], spec, [20.0]) > 0.3).all()
+
+
+def test_size_does_not_matter_unless_asked_for() -> None:
+    spec = CalibrationSpec(method="isotonic", knots=((-1, 0.0), (1, 1.0)))
+    assert calibrate([-1.0, 1.0], spec, [5.0, 5.0]).tolist() == [0.0, 1.0]
+    certain = spec.model_copy(update={"certain_from_px": 100.0})
+    drawn = calibrate([-1.0, 0.0, 1.0], certain, [50.0] * 3)
+    assert np.isfinite(drawn).all()
+    assert drawn[0] < drawn[1] == 0.5 < drawn[2]

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model_handlers.manifest import HeadSpec, Manifest, ManifestError, parse_manifest
+from model_handlers.manifest import CropSpec, HeadSpec, Manifest, ManifestError, parse_manifest
 from model_handlers.pipeline import classifier as classifier_module
-from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.classifier import Classifier, reduced
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.encoder import build_encoder
 from model_handlers.pipeline.head import CNNHead
@@ -272,3 +272,29 @@ def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
     crop = np.full((224, 224, 3), 128, np.uint8)
     with pytest.raises(ArithmeticError, match="weights"):
         classifier.classify([crop], [200.0], Stopwatch())
+
+
+def test_the_second_look_is_subtracted() -> None:
+    spec = manifest(crop={"size": 64}, reference={"face_px": 20, "weight": 0.5})
+    alone = Classifier(spec.model_copy(update={"reference": None}), None, CPU)
+    both = Classifier(spec, alone.network, CPU)
+    patches = [p[:64, :64].copy() for p in faces(3)]
+    batch = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float()
+    fewer = reduced(batch, spec.crop, 20).permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    first, second = (
+        alone.logits(looks, Stopwatch()) for looks in (patches, [f.copy() for f in fewer])
+    )
+    np.testing.assert_allclose(both.logits(patches, Stopwatch()), first - 0.5 * second, atol=1e-5)
+
+
+def test_a_reduced_face_has_the_pixels_it_was_given() -> None:
+    """Nothing is left above the frequency that a face of 20 px can hold; its size stays."""
+    noise = crops(1, size=128)
+    spec = CropSpec(size=128, margin=1.25)
+    blurred = reduced(noise, spec, 20)
+    assert blurred.shape == noise.shape
+    spectrum = torch.fft.fft2(blurred - blurred.mean()).abs().square()[0].mean(0)
+    low = spectrum[:16, :16].sum() + spectrum[-16:, :16].sum()
+    low = low + spectrum[:16, -16:].sum() + spectrum[-16:, -16:].sum()
+    assert low / spectrum.sum() > 0.95
+    assert (reduced(noise, spec, 500) - noise).abs().max() < 1, "a smaller face is left as it is"
