@@ -59,5 +59,92 @@ def calibrate(
     typer.echo(out.read_text(encoding="utf-8"))
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of the training run.")],
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
+        "config/models/detector.yaml"
+    ),
+    also: Annotated[
+        list[Path] | None, typer.Option(help="Another manifest with the same network.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Names the weights: NAME-VERSION.")] = "1.0",
+    licence: Annotated[str, typer.Option(help="Of the weights, as SPDX says it.")] = "Apache-2.0",
+    calibration: Annotated[Path | None, typer.Option(help="What `calibrate` wrote.")] = None,
+    formats: Annotated[str, typer.Option(help="With commas.")] = "safetensors,onnx,openvino",
+    crops: Annotated[Path | None, typer.Option(help="Face crops to check on, too.")] = None,
+    bound: Annotated[float, typer.Option(help="Largest difference of a probability.")] = 1e-3,
+    out: Annotated[Path, typer.Option(help="Folder of the weights.")] = Path("model_store"),
+    graphs: Annotated[Path, typer.Option(help="Of the other formats.")] = _BUILD / "export",
+) -> None:
+    """Halves the weights, proves every format equal, and enters the weights into the manifests."""
+    from training.export.check import ExportError
+    from training.export.run import export as bring
+
+    try:
+        done = bring(
+            *(run, model, also or [], version, licence, out, graphs),
+            *(calibration, formats.split(","), crops, bound),
+        )
+    except ExportError as error:
+        typer.echo(f"export: {error}", err=True)
+        raise typer.Exit(2) from error
+    for name, found in done.checks:
+        differences = f"logit {found.logit:.2g}, probability {found.probability:.2g}"
+        typer.echo(f"{name}: at most {differences} over {found.crops} crops")
+    typer.echo(f"{done.sha256}  {done.weights}")
+
+
+@app.command()
+def attack(
+    media: Annotated[Path, typer.Argument(help="Folder with real/ and fake/.")],
+    weights: Annotated[Path, typer.Option(help="Safetensors of the network.")],
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
+        "config/models/detector.yaml"
+    ),
+    count: Annotated[int, typer.Option(min=2, help="Crops, half of them real.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Of each attack.")] = 10,
+    seed: Annotated[int, typer.Option(help="Draws the crops.")] = 0,
+    poison: Annotated[
+        Path | None, typer.Option(help="Portraits: also train a copy on poisoned pairs.")
+    ] = None,
+    poison_steps: Annotated[int, typer.Option(min=1, help="Of that training.")] = 60,
+    out: Annotated[Path, typer.Option(help="Folder of attacks.json.")] = _BUILD / "attacks",
+    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+) -> None:
+    """Attacks the network with its weights in hand (PGD, a patch) and through its training data."""
+    from training.attack.run import attack as run
+
+    index = cache / "index"
+    run(media, model, weights, out, count, steps, seed, index, poison, poison_steps, typer.echo)
+    typer.echo(out / "attacks.json")
+
+
+@app.command()
+def card(
+    evaluation: Annotated[
+        list[Path] | None, typer.Option(help="Folder of an evaluation; may be given again.")
+    ] = None,
+    attacks: Annotated[Path, typer.Option(help="Folder of the attacks.")] = _BUILD / "attacks",
+    calibration: Annotated[Path, typer.Option(help="What `calibrate` wrote.")] = (
+        _BUILD / "calibration.json"
+    ),
+    exported: Annotated[
+        Path | None, typer.Option("--export", help="The file beside the weights.")
+    ] = None,
+    facts: Annotated[Path, typer.Option(help="What no program can measure.")] = Path(
+        "config/training/data-card.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="The card.")] = Path("docs/models/detector.md"),
+) -> None:
+    """Writes the model card from the figures of the other commands."""
+    from training.card.inputs import read_inputs
+    from training.card.write import write_card
+
+    evaluations = evaluation or [_BUILD / "evaluation"]
+    write_card(read_inputs(facts, evaluations, attacks, calibration, exported), out)
+    typer.echo(out)
+
+
 def main() -> None:
     app()

@@ -1,0 +1,188 @@
+"""Exported forms: each judges as the one before, and one that doesn't is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_handlers.manifest import CalibrationSpec, Manifest, ReferenceSpec, parse_manifest
+from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.network import Network, build_network
+from model_handlers.pipeline.stopwatch import Stopwatch
+from training.export.check import PROBABILITY_BOUND, ExportError, compare
+from training.export.graph import Judging, batches, onnx_logits, torch_logits, write_onnx
+from training.export.half import LARGE, filled, halved, read_network, serialise
+from training.export.openvino_ir import openvino_logits, write_openvino
+from training.export.samples import sample_crops
+
+IDENTITY = CalibrationSpec()
+MANIFEST = parse_manifest(
+    {
+        "name": "tiny",
+        "version": "1.0",
+        "task": "classifier",
+        "crop": {"size": 64},
+        "encoder": {"architecture": "tf_efficientnet_lite0"},
+    },
+    "tiny",
+)
+
+
+def telling(manifest: Manifest) -> Network:
+    """A network that, unlike a fresh one, tells crops apart: its last layer is thirtyfold."""
+    network = build_network(manifest)
+    with torch.no_grad():
+        network.head.linear.weight.mul_(30)
+    return network
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return telling(MANIFEST)
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[Pixels]:
+    return sample_crops(MANIFEST.crop, 8)
+
+
+@pytest.fixture(scope="module")
+def graph(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graphs") / "tiny.onnx"
+    write_onnx(Judging(network, MANIFEST), path)
+    return path
+
+
+def logits(network: Network, crops: list[Pixels]) -> np.ndarray:
+    return torch_logits(Judging(network, MANIFEST).eval(), crops)
+
+
+# Crops ------------------------------------------------------------------------------------------
+
+
+def test_sample_crops_are_the_seeds_and_differ(crops: list[Pixels], tmp_path: Path) -> None:
+    again, others = (sample_crops(MANIFEST.crop, 8, seed) for seed in (0, 1))
+    assert all(c.shape == (64, 64, 3) and c.dtype == np.uint8 for c in crops)
+    np.testing.assert_array_equal(crops, again)
+    assert not np.array_equal(crops, others)
+    with pytest.raises(ValueError, match="no picture"):
+        sample_crops(MANIFEST.crop, 1, folder=tmp_path)
+
+
+def test_a_folders_pictures_are_fitted_and_come_last(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(astronaut_jpeg)
+    crops = sample_crops(MANIFEST.crop, 2, folder=tmp_path)
+    assert len(crops) == 3
+    assert crops[-1].shape == (64, 64, 3)
+
+
+# Half precision ----------------------------------------------------------------------------------
+
+
+def test_halved_weights_judge_as_the_trained_ones(network: Network, crops: list[Pixels]) -> None:
+    state = halved(network.state_dict())
+    before, after = logits(network, crops), logits(filled(MANIFEST, state), crops)
+    assert before.std() > 0.1, "a network that can't tell crops apart proves nothing"
+    found = compare("half", before, after, IDENTITY)
+    assert 0 < found.probability <= PROBABILITY_BOUND
+    assert found.crops == 8
+
+
+def test_only_large_floats_are_halved(network: Network) -> None:
+    state = network.state_dict()
+    for name, tensor in halved(state).items():
+        large = state[name].is_floating_point() and state[name].numel() > LARGE
+        assert tensor.dtype == (torch.float16 if large else state[name].dtype), name
+    content = serialise(halved(state))
+    assert len(content) < 0.65 * len(serialise(state))
+    assert content == serialise(dict(reversed(halved(state).items())))
+
+
+@pytest.mark.parametrize(("value", "reason"), [(1e6, "too large"), (float("nan"), "no number")])
+def test_what_half_precision_cannot_hold_is_refused(
+    network: Network, value: float, reason: str
+) -> None:
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state["encoder.conv_head.weight"][0, 0] = value
+    with pytest.raises(ExportError, match=f"conv_head.*{reason}"):
+        halved(state)
+
+
+def test_broken_missing_and_foreign_weights_are_refused(network: Network, tmp_path: Path) -> None:
+    path = tmp_path / "network.safetensors"
+    with pytest.raises(ExportError):
+        read_network(path, MANIFEST)
+    content = serialise(network.state_dict())
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ExportError):
+        read_network(path, MANIFEST)
+    foreign = MANIFEST.model_copy(update={"head": MANIFEST.head.model_copy(update={"channels": 8})})
+    path.write_bytes(content)
+    with pytest.raises(ExportError, match="not its weights"):
+        read_network(path, foreign)
+
+
+# Bounds ------------------------------------------------------------------------------------------
+
+
+def test_a_corrupted_weight_is_refused(network: Network, crops: list[Pixels]) -> None:
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state["head.linear.bias"] += 0.01
+    with pytest.raises(ExportError, match=r"half: .*0\.01"):
+        compare("half", logits(network, crops), logits(filled(MANIFEST, state), crops), IDENTITY)
+
+
+def test_probabilities_are_compared_as_calibrated() -> None:
+    flat = CalibrationSpec(method="temperature", temperature=100)
+    one, other = np.array([0.0, 1.0]), np.array([0.01, 1.0])
+    assert compare("x", one, other, flat).logit == pytest.approx(0.01)
+    with pytest.raises(ExportError):
+        compare("x", one, other, IDENTITY)
+    with pytest.raises(ExportError, match="differ"):
+        compare("x", one, one + 1, CalibrationSpec(method="temperature", temperature=1e9))
+
+
+@pytest.mark.parametrize("found", [[0.0, np.nan], [np.inf, 0.0], [0.0]])
+def test_what_is_no_logit_is_refused(found: list[float]) -> None:
+    with pytest.raises(ExportError):
+        compare("x", np.zeros(2), np.array(found), IDENTITY)
+
+
+# Graphs ------------------------------------------------------------------------------------------
+
+
+def test_onnx_and_openvino_judge_as_torch_for_any_number_of_crops(
+    network: Network, graph: Path, crops: list[Pixels], tmp_path: Path
+) -> None:
+    expected = logits(network, crops)
+    compare("onnx", expected, onnx_logits(graph, crops), IDENTITY, 1e-4)
+    assert onnx_logits(graph, crops[:1])[0] == pytest.approx(expected[0], abs=1e-3)
+    xml = tmp_path / "tiny.xml"
+    write_openvino(graph, xml)
+    compare("openvino", expected, openvino_logits(xml, crops), IDENTITY)
+    assert xml.with_suffix(".bin").stat().st_size < 0.65 * graph.stat().st_size
+
+
+def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
+    content = graph.read_bytes()
+    assert str(Path(__file__).resolve().parents[3]).encode() not in content
+    assert b"site-packages" not in content
+
+
+def test_a_second_look_is_part_of_what_is_exported(crops: list[Pixels]) -> None:
+    second = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
+    network = telling(second)
+    expected = Classifier(second, network.state_dict(), torch.device("cpu"))
+    found = torch_logits(Judging(network, second).eval(), crops)
+    np.testing.assert_allclose(found, expected.logits(crops, Stopwatch()), atol=1e-3)
+    assert np.abs(found - logits(network, crops)).max() > 0.01
+
+
+def test_batches_hold_pixels_as_they_are(crops: list[Pixels]) -> None:
+    (batch,) = batches(crops)
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(batch[3, 1], crops[3][:, :, 1])

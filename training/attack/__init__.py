@@ -1,0 +1,1 @@
+"""Adversaries by their published definitions: who changes pixels, and who changes training data."""

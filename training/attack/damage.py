@@ -1,0 +1,41 @@
+"""What an attack does to the figures: AUC, and how many fakes are still called fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from model_handlers.manifest import Manifest
+from model_handlers.pipeline.calibration import Floats, calibrate
+from training.attack.material import Pictures, Targets
+from training.attack.victim import Victim
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`auc` of the fakes against untouched reals; the share of fakes above `fake_above`."""
+
+    auc: float
+    fakes_called_fake: float
+
+
+@torch.inference_mode()
+def logits(victim: Victim, pictures: Pictures) -> Floats:
+    """(n, 3, s, s) in 0..1 → (n,) logits."""
+    device = next(victim.parameters()).device
+    parts = [torch.from_numpy(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)]
+    return np.concatenate([victim(p.to(device))[:, 1].double().cpu().numpy() for p in parts])
+
+
+def standing(real: Floats, fake: Floats, fakes: Targets, manifest: Manifest) -> Standing:
+    """From logits of the reals (n,) and of the (changed) `fakes` (m,), by the calibration."""
+    scores = np.concatenate([real, fake])
+    labels = np.repeat([False, True], [len(real), len(fake)])
+    probabilities = calibrate(fake, manifest.calibration, fakes.face_px)
+    called = float((probabilities > manifest.thresholds.fake_above).mean())
+    return Standing(float(roc_auc_score(labels, scores)), called)

@@ -1,0 +1,88 @@
+"""The whole network as one ONNX graph, from crops to logits, and what ONNX Runtime makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from model_handlers.manifest import Manifest
+from model_handlers.pipeline.calibration import Floats
+from model_handlers.pipeline.classifier import reduced
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.network import Network
+
+INPUT, OUTPUT = "crops", "logits"
+_BATCH = 16
+
+
+class Judging(nn.Module):
+    """All between crops and logits: the network and, where the manifest has one, the second look.
+
+    Shapes:
+        input: float (n, 3, s, s), RGB in 0..255; output: (n,) logits before calibration.
+    """
+
+    def __init__(self, network: Network, manifest: Manifest) -> None:
+        super().__init__()
+        self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
+
+    def forward(self, crops: Tensor) -> Tensor:
+        logits: Tensor = self.network(crops)
+        if self.reference is None:
+            return logits
+        fewer: Tensor = self.network(reduced(crops, self.crop, self.reference.face_px))
+        return logits - self.reference.weight * fewer
+
+
+def batches(crops: Sequence[Pixels]) -> list[npt.NDArray[np.float32]]:
+    """uint8 (s, s, 3) crops → float32 (n, 3, s, s) arrays of 0..255."""
+    parts = [np.stack(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
+    return [np.ascontiguousarray(p.transpose(0, 3, 1, 2), np.float32) for p in parts]
+
+
+@torch.inference_mode()
+def torch_logits(judging: Judging, crops: Sequence[Pixels]) -> Floats:
+    """uint8 (s, s, 3) crops → logits (n,), by torch."""
+    return joined([judging(torch.from_numpy(b)).numpy() for b in batches(crops)])
+
+
+def write_onnx(judging: Judging, path: Path) -> None:
+    """One file, any number of crops (n, 3, s, s). The exporter's notes of source lines go."""
+    import onnx
+
+    size = judging.crop.size
+    path.parent.mkdir(parents=True, exist_ok=True)
+    program = torch.onnx.export(
+        judging.eval(),
+        (torch.zeros(2, 3, size, size),),
+        dynamo=True,
+        input_names=[INPUT],
+        output_names=[OUTPUT],
+        dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    parts: list[Any] = [*model.graph.node, *model.graph.value_info, *model.graph.initializer]
+    for part in (*parts, model.graph):
+        del part.metadata_props[:]
+    onnx.save(model, str(path))
+
+
+def onnx_logits(path: Path, crops: Sequence[Pixels]) -> Floats:
+    """uint8 (s, s, 3) crops → logits (n,), by ONNX Runtime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return joined([session.run([OUTPUT], {INPUT: b})[0] for b in batches(crops)])
+
+
+def joined(parts: Sequence[npt.NDArray[np.float32]]) -> Floats:
+    """Batches' logits as one array (n,)."""
+    return np.concatenate([np.asarray(p, np.float64) for p in parts])
