@@ -39,7 +39,7 @@ def self_blend(real: Pixels, portrait: Portrait, rng: np.random.Generator) -> Bl
     """The face over itself, moved, recoloured and degraded."""
     source = _nudge(real, portrait, rng)
     source = degrade(_recolour(source, rng), _side(portrait), rng)
-    return _paste(real, source, portrait, rng, square=True)
+    return _paste(real, source, portrait, rng)
 
 
 def cross_blend(
@@ -47,12 +47,12 @@ def cross_blend(
 ) -> Blend:
     """Another person's face, warped onto the landmarks and matched in colour."""
     warped, mesh = _onto(donor, other.points, portrait.points, real.shape)
-    region = draw_mask(portrait.points, real.shape[:2], rng, square=False)
+    region = draw_mask(portrait.points, real.shape[:2], rng)
     source = _match_colours(warped, real, region, float(rng.uniform(0.6, 1.0)))
     if mesh and rng.random() < _POISSON:
         source = _poisson(source, real, region)
     source = degrade(source, _side(portrait), rng)
-    return _paste(real, source, portrait, rng, square=False)
+    return _paste(real, source, portrait, rng)
 
 
 def _side(portrait: Portrait) -> float:
@@ -60,11 +60,9 @@ def _side(portrait: Portrait) -> float:
     return max(x2 - x1, y2 - y1)
 
 
-def _paste(
-    real: Pixels, source: Pixels, portrait: Portrait, rng: np.random.Generator, square: bool
-) -> Blend:
+def _paste(real: Pixels, source: Pixels, portrait: Portrait, rng: np.random.Generator) -> Blend:
     ratio = float(rng.choice(RATIOS, p=_RATIO_WEIGHTS))
-    mask = draw_mask(portrait.points, real.shape[:2], rng, square) * ratio
+    mask = draw_mask(portrait.points, real.shape[:2], rng) * ratio
     mask[mask < 1 / 255] = 0
     share = mask[:, :, None]
     fake = np.rint(real * (1 - share) + source * share).astype(np.uint8)

@@ -18,7 +18,6 @@ from training.data.degrade import h264, jpeg, noise
 class Channel:
     """One way to the viewer. 0 switches a step off."""
 
-    upscaled_from: float = 0.0
     scale: float = 1.0
     gamma: float = 1.0
     contrast: float = 1.0
@@ -35,8 +34,6 @@ class Channel:
     def apply(self, picture: Pixels) -> Pixels:
         """uint8 (h, w, 3) → uint8 of `scale` times its size."""
         out = _resized(_lit(picture, self), self.scale)
-        if self.upscaled_from:
-            out = _upscaled(out, self.upscaled_from)
         if self.blur_sigma:
             out = cv2.GaussianBlur(out, (0, 0), self.blur_sigma).astype(np.uint8)
         if self.sharpen:
@@ -57,7 +54,7 @@ def draw_channel(face_px: float, rng: np.random.Generator) -> Channel:
     """A random way for a picture whose face has a side of `face_px` pixels.
 
     Faces come out at 70 to 320 px; half go through H.264 as video frames, a third through JPEG, the
-    rest stay as they are. A fifth was enlarged on the way.
+    rest stay as they are.
     """
 
     def maybe(chance: float, low: float, high: float, off: float) -> float:
@@ -67,7 +64,6 @@ def draw_channel(face_px: float, rng: np.random.Generator) -> Channel:
     way = rng.random()
     video, photo = way < 0.5, 0.5 <= way < 0.83
     return Channel(
-        upscaled_from=maybe(0.2, 0.35, 0.8, 0.0),
         scale=min(target / face_px, 1.25),
         gamma=maybe(0.3, 0.75, 1.3, 1.0),
         contrast=maybe(0.3, 0.8, 1.2, 1.0),
@@ -93,20 +89,6 @@ def _resized(picture: Pixels, scale: float) -> Pixels:
     width, height = (max(16, round(side * scale)) for side in picture.shape[1::-1])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return cv2.resize(picture, (width, height), interpolation=method).astype(np.uint8)
-
-
-def _upscaled(picture: Pixels, scale: float) -> Pixels:
-    """As if filmed at `scale` times the size and enlarged by somebody on the way."""
-    height, width = picture.shape[:2]
-    small = cv2.resize(
-        picture,
-        (max(8, round(width * scale)), max(8, round(height * scale))),
-        None,
-        0,
-        0,
-        cv2.INTER_AREA,
-    )
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
 def _lit(picture: Pixels, channel: Channel) -> Pixels:

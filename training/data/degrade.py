@@ -10,7 +10,6 @@ import numpy as np
 
 from model_handlers.pipeline.decode import Pixels
 
-_SWAPPERS_PX = (48, 200)
 _INTERPOLATIONS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
 
 
@@ -19,11 +18,11 @@ def degrade(picture: Pixels, face_px: float, rng: np.random.Generator) -> Pixels
 
     Args:
         picture: uint8 (h, w, 3).
-        face_px: side of the face in it; swappers work at 48 to 200 px, whatever the picture's size.
+        face_px: side of the face in it; swappers work at 48 to 180 px, whatever the picture's size.
     """
     out = picture
-    if rng.random() < 0.65:
-        out = _resample(out, float(rng.uniform(*_SWAPPERS_PX)) / face_px, rng)
+    if rng.random() < 0.75:
+        out = _resample(out, float(rng.uniform(48, 180)) / face_px, rng)
     if rng.random() < 0.35:
         out = _restore(out, rng)
     if rng.random() < 0.15:

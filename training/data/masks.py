@@ -44,18 +44,10 @@ def five_points(points: Points) -> Points:
     return np.stack([left, right, points[1], points[61], points[291]]).astype(np.float32)
 
 
-def draw_mask(
-    points: Points, size: tuple[int, int], rng: np.random.Generator, square: bool = True
-) -> Mask:
-    """A random soft mask over a face.
-
-    Args:
-        size: (height, width).
-        square: whether it may be the square, which reaches beyond the face: right where the pasted
-            surroundings are those that were there, as swappers paste them.
-    """
+def draw_mask(points: Points, size: tuple[int, int], rng: np.random.Generator) -> Mask:
+    """A random soft mask over a face; `size` is (height, width)."""
     shapes = SHAPES if len(points) == 468 else SHAPES[-2:]
-    weights = _WEIGHTS[-len(shapes) :] * [square or shape != "square" for shape in shapes]
+    weights = _WEIGHTS[-len(shapes) :]
     shape = str(rng.choice(shapes, p=weights / weights.sum()))
     return _soften(_bend(hard_mask(points, size, shape), points, rng), points, rng)
 

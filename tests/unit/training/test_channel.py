@@ -57,7 +57,6 @@ def test_an_empty_channel_changes_nothing(astronaut: Pixels) -> None:
     "step",
     [
         {"scale": 0.5},
-        {"upscaled_from": 0.5},
         {"gamma": 1.3},
         {"contrast": 0.8},
         {"saturation": 0.0},
