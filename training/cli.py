@@ -60,6 +60,32 @@ def calibrate(
 
 
 @app.command()
+def evaluate(
+    media: Annotated[Path, typer.Argument(help="Folder with real/ and fake/.")],
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
+        "config/models/detector.yaml"
+    ),
+    weights: Annotated[
+        Path | None, typer.Option(help="Else the manifest's own, under model_store/.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(help="URL of a running model server, which judges instead.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 8,
+    robustness: Annotated[
+        bool, typer.Option(help="Also after compression, scaling, blur and noise.")
+    ] = True,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = _BUILD / "evaluation",
+    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+) -> None:
+    """Judges labelled media and writes figures with intervals, plots and a page."""
+    from training.evaluate.run import evaluate as run
+
+    run(media, model, out, weights, server, frames, robustness, cache / "index")
+    typer.echo(out / "index.html")
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of the training run.")],
     model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
