@@ -58,13 +58,15 @@ calibrate: build/.dev  ## from an evaluation's scores to build/training/calibrat
 	$(TRAINING) calibrate build/training/evaluation/scores.csv
 
 export: build/.dev  ## the run's network, checked, into the store; ONNX and OpenVINO beside it
-	$(TRAINING) export $(RUN) --version $(VERSION)
+	$(TRAINING) export $(RUN) --version $(VERSION) --also config/models/classifier.yaml \
+		$(if $(CALIBRATION),--calibration $(CALIBRATION))
 
 attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the model in the store
 	$(TRAINING) attack $(MEDIA)
 
 card: build/.dev  ## the model card, from the figures that the others left
-	$(TRAINING) card
+	$(TRAINING) card --evaluation build/training/evaluation --attacks build/training/attacks \
+		--calibration build/training/calibration.json --export model_store/detector-$(VERSION).json
 
 generate: build/.dev  ## write what is made from code: pages of docs, compiled .proto files
 	$(BIN)/python -m scripts.generate

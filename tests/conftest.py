@@ -73,6 +73,12 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Archive]:
 
 
 @pytest.fixture(scope="session")
+def untrained_archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """A detector without weights."""
+    return build_archive(MANIFESTS / "variants" / "b0.yaml", tmp_path_factory.mktemp("untrained"))
+
+
+@pytest.fixture(scope="session")
 def unpacked(
     archives: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:

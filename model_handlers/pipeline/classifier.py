@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from model_handlers.manifest import CropSpec, Manifest, ManifestError
+from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.network import Network, build_network
+from model_handlers.pipeline.reduction import reduction_of
 from model_handlers.pipeline.stopwatch import Stopwatch
 
 _FORWARD_AT_MOST = 256
@@ -32,6 +32,7 @@ class Classifier:
         self.manifest, self.device = manifest, device
         self.dtype = _DTYPES[manifest.precision]
         self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.reduction = reduction_of(manifest, device)
 
     def classify(
         self, crops: Sequence[Pixels], face_px: Sequence[float], watch: Stopwatch
@@ -59,10 +60,10 @@ class Classifier:
     def _looks(self, crops: Tensor, watch: Stopwatch) -> Floats:
         logits = self._logits(crops.float(), watch)
         reference = self.manifest.reference
-        if reference is None:
+        if reference is None or self.reduction is None:
             return logits
         with watch("noise"):
-            fewer = reduced(crops.float(), self.manifest.crop, reference.face_px)
+            fewer = self.reduction(crops.float())
         return logits - reference.weight * self._logits(fewer, watch)
 
     def _logits(self, crops: Tensor, watch: Stopwatch) -> Floats:
@@ -92,14 +93,6 @@ def _loaded(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network
         except RuntimeError as error:  # missing, unexpected or misshapen tensors
             raise ManifestError(f"{manifest.name}: weights.file: {error}") from error
     return network
-
-
-def reduced(crops: Tensor, spec: CropSpec, face_px: float) -> Tensor:
-    """(n, 3, s, s) crops through a size at which the face's side is `face_px`, and back."""
-    side = min(spec.size, max(8, round(face_px * spec.margin)))
-    small = functional.interpolate(crops, (side, side), mode="bilinear", antialias=True)
-    back = functional.interpolate(small, (spec.size, spec.size), mode="bicubic")
-    return back.round().clamp(0, 255)
 
 
 def _finite(logits: Floats) -> Floats:

@@ -200,9 +200,9 @@ def test_gauges_say_what_is_so(server: RunningServer) -> None:
     assert samples["deepfake_torchserve_restarts_total", ()] == 0
     infos = [dict(labels) for name, labels in samples if name == "deepfake_model_info"]
     assert {info["model"]: info["trained"] for info in infos} == {
-        "detector": "false",
+        "detector": "true",
         "faces": "true",
-        "classifier": "false",
+        "classifier": "true",
     }
 
 

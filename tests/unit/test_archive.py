@@ -105,7 +105,11 @@ DESCRIPTIONS = {"MAR-INF/MANIFEST.json", "model-config.yaml", "model.json"}
 
 @pytest.mark.parametrize(
     ("name", "weights"),
-    [("detector", {"mtcnn.safetensors"}), ("faces", {"mtcnn.safetensors"}), ("classifier", set())],
+    [
+        ("detector", {"mtcnn.safetensors", "network.safetensors"}),
+        ("faces", {"mtcnn.safetensors"}),
+        ("classifier", {"network.safetensors"}),
+    ],
 )
 def test_an_archive_holds_code_descriptions_and_weights_and_nothing_else(
     name: str, weights: set[str], archives: dict[str, Archive]
@@ -358,6 +362,7 @@ def test_the_answer_is_that_of_the_packed_weights(
     assert all(torch.equal(value, loaded[key]) for key, value in packed.items())
     crop = np.ascontiguousarray(astronaut[20:244, 100:324])
     with_weights, without = (
-        task.classifier.classify([crop], [200.0], Stopwatch())[0] for task in (trained_detector, detector)
+        task.classifier.classify([crop], [200.0], Stopwatch())[0]
+        for task in (trained_detector, detector)
     )
     assert abs(with_weights - without) > 0.01

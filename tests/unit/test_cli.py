@@ -100,7 +100,7 @@ def test_one_verdict_a_line_in_the_order_given(
         "name": "detector",
         "version": "1.0",
         "digest": archives["detector"].digest,
-        "trained": False,
+        "trained": True,
     }
     assert set(first["timings_ms"]) >= {"decode", "detect"}
     assert second["verdict"] == "no_face"
@@ -240,8 +240,8 @@ def test_the_table_has_a_line_for_each_picture(
     assert face[0] == str(pictures[0])
     assert face[1] in ("real", "suspicious", "fake")
     assert 0 <= float(face[2]) <= 1
-    assert face[3:] == ["1", "untrained"]
-    assert none == [str(pictures[1]), "no_face", "0", "untrained"]
+    assert face[3:] == ["1"]
+    assert none == [str(pictures[1]), "no_face", "0"]
     assert broken[:3] == [str(pictures[2]), "problem", "not"]
 
 
@@ -251,19 +251,20 @@ def test_all_is_well_without_a_problem(run: Callable[..., Result], tmp_path: Pat
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
 def test_an_untrained_model_is_told_on_stderr_only(
-    run: Callable[..., Result], tmp_path: Path, arguments: list[str]
+    untrained_archive: Archive, tmp_path: Path, head: bytes, arguments: list[str]
 ) -> None:
-    result = run(*arguments, put(tmp_path / "a.jpg"))
+    given = ["detect", "--archive", str(untrained_archive.path), *arguments]
+    result = CliRunner().invoke(cli.app, [*given, str(put(tmp_path / "a.jpg", head))])
+    told = '"trained":false' if arguments else " untrained"
+    assert told in result.stdout
     assert "untrained model: these verdicts mean nothing" in result.stderr
     assert "mean nothing" not in result.stdout
 
 
 def test_a_trained_model_is_not_called_untrained(
-    trained_manifest: Path, trained: Path, tmp_path: Path, head: bytes
+    run: Callable[..., Result], tmp_path: Path, head: bytes
 ) -> None:
-    archive = trained_manifest.parent / "trained.mar"
-    picture = put(tmp_path / "a.jpg", head)
-    result = CliRunner().invoke(cli.app, ["detect", "--archive", str(archive), str(picture)])
+    result = run(put(tmp_path / "a.jpg", head))
     assert result.exit_code == 0
     assert "untrained" not in result.output
 
@@ -406,7 +407,13 @@ def test_packing_prints_digests_as_sha256sum_does(tmp_path: Path) -> None:
     assert [Path(line[1]).name for line in lines] == sorted(f"{name}.mar" for name in MODELS)
     for digest, path, *remark in lines:
         assert digest == "sha256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        assert remark == ([] if path.endswith("faces.mar") else ["(untrained)"])
+        assert remark == []
+
+
+def test_packing_an_untrained_model_says_so(tmp_path: Path) -> None:
+    manifest = MANIFESTS / "variants" / "b0.yaml"
+    result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
+    assert "(untrained)" in result.stdout
 
 
 def test_only_the_named_manifests_are_packed(tmp_path: Path) -> None:

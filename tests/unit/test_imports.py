@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = {"torch", "torchvision", "timm", "cv2", "PIL", "facenet_pytorch", "safetensors", "skimage"}
+TRAINING = {"training", "sklearn", "scipy", "av", "matplotlib", "art", "mlflow", "onnx", "openvino"}
 NETWORK = {"grpc", "google", "aiohttp", "httpx", "uvloop"}
 
 
@@ -34,6 +35,8 @@ def imported_with(*modules: str) -> set[str]:
         (["model_handlers", "model_handlers.wire", "model_handlers.manifest"], HEAVY | NETWORK),
         (["deepfake_serving.cli"], HEAVY | NETWORK),
         (["model_store.archive"], HEAVY | NETWORK),
+        (["model_handlers.handler", "model_store.archive", "deepfake_serving.detect"], TRAINING),
+        (["training.cli"], HEAVY | NETWORK | TRAINING - {"training"}),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, list) else "",
 )

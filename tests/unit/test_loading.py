@@ -35,7 +35,7 @@ def test_the_model_is_named_with_the_digest_that_the_place_knows(unpacked: Unpac
 
 
 def test_without_digests_the_model_has_none(classifier_task: ClassifierTask) -> None:
-    assert (classifier_task.model.digest, classifier_task.model.trained) == (None, False)
+    assert (classifier_task.model.digest, classifier_task.model.trained) == (None, True)
 
 
 def test_weights_make_it_trained(trained_detector: DetectorTask) -> None:

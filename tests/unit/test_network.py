@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from model_handlers.manifest import CropSpec, HeadSpec, Manifest, ManifestError, parse_manifest
 from model_handlers.pipeline import classifier as classifier_module
-from model_handlers.pipeline.classifier import Classifier, reduced
+from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.encoder import build_encoder
 from model_handlers.pipeline.head import CNNHead
 from model_handlers.pipeline.network import Network, build_network
+from model_handlers.pipeline.reduction import Reduction
 from model_handlers.pipeline.srm import SRM
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
@@ -224,10 +225,8 @@ def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
-def test_bf16_is_close_to_fp32_but_not_the_same(
-    trained_detector: DetectorTask, astronaut: Pixels
-) -> None:
-    exact = trained_detector.classifier
+def test_bf16_is_close_to_fp32_but_not_the_same(detector: DetectorTask, astronaut: Pixels) -> None:
+    exact = detector.classifier
     spec = exact.manifest.model_copy(update={"precision": "bf16"})
     rough = Classifier(spec, exact.network.state_dict(), CPU)
     patches = [np.ascontiguousarray(astronaut[y : y + 224, 90:314]) for y in (0, 120, 240)]
@@ -280,21 +279,21 @@ def test_the_second_look_is_subtracted() -> None:
     both = Classifier(spec, alone.network, CPU)
     patches = [p[:64, :64].copy() for p in faces(3)]
     batch = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float()
-    fewer = reduced(batch, spec.crop, 20).permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    fewer = Reduction(spec.crop, 20)(batch).permute(0, 2, 3, 1).round().byte().numpy()
     first, second = (
         alone.logits(looks, Stopwatch()) for looks in (patches, [f.copy() for f in fewer])
     )
-    np.testing.assert_allclose(both.logits(patches, Stopwatch()), first - 0.5 * second, atol=1e-5)
+    np.testing.assert_allclose(both.logits(patches, Stopwatch()), first - 0.5 * second, atol=1e-4)
 
 
 def test_a_reduced_face_has_the_pixels_it_was_given() -> None:
     """Nothing is left above the frequency that a face of 20 px can hold; its size stays."""
     noise = crops(1, size=128)
     spec = CropSpec(size=128, margin=1.25)
-    blurred = reduced(noise, spec, 20)
+    blurred = Reduction(spec, 20)(noise)
     assert blurred.shape == noise.shape
     spectrum = torch.fft.fft2(blurred - blurred.mean()).abs().square()[0].mean(0)
     low = spectrum[:16, :16].sum() + spectrum[-16:, :16].sum()
     low = low + spectrum[:16, -16:].sum() + spectrum[-16:, -16:].sum()
     assert low / spectrum.sum() > 0.95
-    assert (reduced(noise, spec, 500) - noise).abs().max() < 1, "a smaller face is left as it is"
+    assert (Reduction(spec, 500)(noise) - noise).abs().max() < 1, "a smaller face is left as it is"

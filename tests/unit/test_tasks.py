@@ -196,19 +196,23 @@ def test_a_face_is_judged_by_its_crop(
     trained_detector: DetectorTask, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Pixels] = []
+    sides: list[float] = []
     classify = trained_detector.classifier.classify
     monkeypatch.setattr(
         trained_detector.classifier,
         "classify",
-        lambda crops, watch: (seen.extend(crops), classify(crops, watch))[1],
+        lambda crops, px, watch: (seen.extend(crops), sides.extend(px), classify(crops, px, watch))[
+            2
+        ],
     )
     (outcome,) = run(trained_detector, [astronaut])
     ((face,),) = trained_detector.finder.find([astronaut])
     expected = crop_face(astronaut, face.box, trained_detector.manifest.crop)
     np.testing.assert_array_equal(seen[0], expected)
+    assert sides == [face.longer_side]
     assert isinstance(outcome, ImageVerdict)
     assert outcome.faces[0].fake_probability == pytest.approx(
-        classify([expected], Stopwatch())[0], abs=1e-6
+        classify([expected], sides, Stopwatch())[0], abs=1e-6
     )
 
 
@@ -241,7 +245,7 @@ def test_no_answer_contradicts_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for task in (detector, classifier_task):
-        monkeypatch.setattr(task.classifier, "classify", lambda crops, _: np.full(len(crops), raw))
+        monkeypatch.setattr(task.classifier, "classify", lambda crops, *_: np.full(len(crops), raw))
     (whole,), (crop,) = run(detector, [astronaut]), run(classifier_task, [astronaut])
     assert isinstance(whole, ImageVerdict)
     assert isinstance(crop, CropVerdict)
@@ -302,9 +306,9 @@ def test_faces_and_detector_find_the_same(
     assert [f.landmarks for f in found.faces] == [f.landmarks for f in judged.faces]
 
 
-def test_faces_are_trained_and_say_so(faces_task: FacesTask, detector: DetectorTask) -> None:
+def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: DetectorTask) -> None:
     assert faces_task.model.trained
-    assert not detector.model.trained
+    assert detector.model.trained
 
 
 # Classifier --------------------------------------------------------------------------------------
@@ -386,3 +390,17 @@ def test_a_batch_holds_no_more_pixels_than_one_picture_may_have(
     outcomes = run(task, [no_face, b"no picture", no_face, no_face, no_face, no_face])
     assert together == [2, 2, 1]
     assert [type(o) for o in outcomes] == [ImageVerdict, UnsupportedMediaType, *[ImageVerdict] * 4]
+
+
+def test_a_crop_of_few_pixels_counts_as_a_small_face(
+    classifier_task: ClassifierTask, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[float] = []
+    classify = classifier_task.classifier.classify
+    monkeypatch.setattr(
+        classifier_task.classifier,
+        "classify",
+        lambda crops, px, watch: (sides.extend(px), classify(crops, px, watch))[1],
+    )
+    run(classifier_task, [astronaut[:130, :130].copy(), astronaut])
+    assert sides == [100, pytest.approx(512 / 1.3)]

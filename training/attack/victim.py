@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
-from torch.nn import functional
 
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.network import Network
+from model_handlers.pipeline.reduction import reduction_of
 
 
 class Victim(nn.Module):
@@ -26,23 +26,14 @@ class Victim(nn.Module):
     def __init__(self, network: Network, manifest: Manifest) -> None:
         super().__init__()
         self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
+        self.reduction = reduction_of(manifest)
 
     def forward(self, pictures: Tensor) -> Tensor:
         crops = pictures * 255
         logits = self.network(crops)
-        if self.reference is not None:
-            fewer = self._reduced(crops, self.reference.face_px)
-            logits = logits - self.reference.weight * self.network(fewer)
+        if self.reference is not None and self.reduction is not None:
+            logits = logits - self.reference.weight * self.network(self.reduction(crops))
         return torch.stack([torch.zeros_like(logits), logits], dim=1)
-
-    def _reduced(self, crops: Tensor, face_px: float) -> Tensor:
-        """`classifier.reduced` with a gradient: rounding, which has none, passes it through (Bengio
-        et al. 2013, arXiv:1308.3432)."""
-        size = self.crop.size
-        side = min(size, max(8, round(face_px * self.crop.margin)))
-        small = functional.interpolate(crops, (side, side), mode="bilinear", antialias=True)
-        back = functional.interpolate(small, (size, size), mode="bicubic")
-        return back + (back.round().clamp(0, 255) - back).detach()
 
 
 def classifier(victim: Victim) -> Any:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
-from model_handlers.pipeline.classifier import reduced
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.network import Network
+from model_handlers.pipeline.reduction import reduction_of
 
 INPUT, OUTPUT = "crops", "logits"
 _BATCH = 16
@@ -31,12 +31,13 @@ class Judging(nn.Module):
     def __init__(self, network: Network, manifest: Manifest) -> None:
         super().__init__()
         self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
+        self.reduction = reduction_of(manifest)
 
     def forward(self, crops: Tensor) -> Tensor:
         logits: Tensor = self.network(crops)
-        if self.reference is None:
+        if self.reference is None or self.reduction is None:
             return logits
-        fewer: Tensor = self.network(reduced(crops, self.crop, self.reference.face_px))
+        fewer: Tensor = self.network(self.reduction(crops))
         return logits - self.reference.weight * fewer
 
 

@@ -49,7 +49,13 @@ def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
     assert calibrated.calibration.certain_from_px >= 80
     small = sample.face_px < 100
     doubt = np.abs(calibrated.out_of_fold - 0.5)
-    assert doubt[small].mean() < 0.5 * doubt[~small].mean()
+    assert doubt[small].mean() < 0.6 * doubt[~small].mean()
+
+
+def test_few_people_get_no_staircase() -> None:
+    few = fit(Sample.of(scores(people=30)))
+    assert not any("isotonic" in name for name in few.log_losses)
+    assert any("isotonic" in name for name in fit(Sample.of(scores(people=120))).log_losses)
 
 
 def test_false_positive_rates_are_kept() -> None:

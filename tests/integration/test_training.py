@@ -1,0 +1,104 @@
+"""From portraits to a verdict: trained, exported, packed and served, each by its own command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+import yaml
+
+from model_handlers.manifest import read_manifest
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.faces import FaceFinder
+from model_store.archive import build_archive
+from tests.conftest import MANIFESTS
+from tests.integration.running import ROOT, RunningServer
+from training.data.blend import self_blend
+from training.data.channel import Channel
+from training.data.faces import Portrait
+
+pytestmark = pytest.mark.integration
+DETECTOR = "/predictions/detector"
+
+
+def training(*arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "training", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight pictures of one head in different light: enough to learn by heart."""
+    folder = tmp_path_factory.mktemp("portraits")
+    for number in range(8):
+        picture = cv2.convertScaleAbs(astronaut[:320, 60:400], alpha=0.6 + 0.08 * number)
+        picture = picture[:, ::-1] if number % 2 else picture
+        cv2.imwrite(str(folder / f"{number}.png"), np.ascontiguousarray(picture[:, :, ::-1]))
+    return folder
+
+
+def test_train_export_pack_serve(portraits: Path, tmp_path: Path, astronaut_jpeg: bytes) -> None:
+    manifest = tmp_path / "tiny.yaml"
+    data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
+    data |= {"name": "tiny", "crop": {"size": 64}, "reference": None, "weights": None}
+    manifest.write_text(yaml.safe_dump(data))
+    spec = tmp_path / "spec.yaml"
+    settings = {"model": str(manifest), "epochs": 4, "batch_size": 8, "precision": "fp32"}
+    settings["data"] = {"held_out": 0, "reuse": 4, "self_share": 1.0}
+    spec.write_text(yaml.safe_dump(settings))
+    run, store = tmp_path / "run", tmp_path / "store"
+    cache = tmp_path / "cache"
+    training("train", portraits, "--spec", spec, "--out", run, "--cache", cache, "--workers", 1)
+    assert len((run / "log.jsonl").read_text().splitlines()) == 4
+    training(
+        *("export", run, "--model", manifest, "--version", "0.1", "--out", store),
+        *("--graphs", tmp_path / "graphs"),
+    )
+    assert read_manifest(manifest).trained
+    archives = tmp_path / "archives"
+    digest = build_archive(manifest, archives, store).digest
+    with RunningServer.start(archives, models="tiny") as server:
+        answer = httpx.post(f"{server.url}/predictions/tiny", content=astronaut_jpeg, timeout=60)
+        assert answer.status_code == 200
+        assert answer.json()["model"]["trained"] is True
+        assert answer.json()["model"]["digest"] == digest
+        assert server.stop() == 0
+
+
+def test_a_blended_face_comes_out_higher_than_its_original(
+    http: httpx.Client, astronaut: Pixels, finder: FaceFinder
+) -> None:
+    """The weights that ship, through REST, on blends of a face that they never saw."""
+    (face,) = finder.find([astronaut])[0]
+    points = np.array(face.landmarks, np.float32)
+    portrait = Portrait(Path("astronaut.png"), "", "astronaut", face.box, points)
+    channel = Channel(scale=1.6)
+    original = _probability(http, channel.apply(astronaut))
+    fakes = [
+        _probability(http, channel.apply(self_blend(astronaut, portrait, rng).fake))
+        for rng in map(np.random.default_rng, range(12))
+    ]
+    assert original < 0.5
+    assert np.mean([fake > original for fake in fakes]) >= 0.75
+    assert np.mean(fakes) > original + 0.1
+
+
+def _probability(http: httpx.Client, picture: Pixels) -> float:
+    _, png = cv2.imencode(".png", picture[:, :, ::-1])
+    answer = http.post(DETECTOR, content=png.tobytes())
+    assert answer.status_code == 200, json.dumps(answer.json())
+    return float(answer.json()["fake_probability"])
