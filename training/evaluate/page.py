@@ -17,11 +17,12 @@ from training.evaluate.wording import interval_text, number
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto;
   padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-size: 14px }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: left }
-td + td, th + th { font-variant-numeric: tabular-nums; white-space: nowrap }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-size: 13px }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: left }
+td { font-variant-numeric: tabular-nums; white-space: nowrap } th { vertical-align: bottom }
 .about td + td { white-space: normal; overflow-wrap: anywhere }
-.plots img { max-width: 32rem; width: 49%; min-width: 20rem } .wide { max-width: 100% }
+.plots img { max-width: 32rem; width: 49%; min-width: 20rem }
+.plots .wide { width: 100%; max-width: 100% }
 .strip { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; width: 8rem }
 figure img { width: 8rem; height: 8rem } figcaption { font-size: 12px; overflow-wrap: anywhere }
 p { color: #555 }
@@ -30,7 +31,8 @@ _SHOWN = ("auc", "balanced_accuracy", "real_called_fake", "fake_called_fake", "b
 _READING = (
     "Intervals hold 95 % and come from resampling identities: what shows the same person is drawn "
     "together. A frame has the probability of its most suspicious face, a video the mean of its "
-    "faces'. A dash: undefined for this material."
+    "faces'. A dash: undefined for this material. The calibration error of few units, and more so "
+    "of their resamples, is too high: its interval may lie above the value."
 )
 
 
@@ -114,7 +116,7 @@ def _mistake(mistake: Mistake) -> str:
 
 
 def _plot(path: Path) -> str:
-    kind = ' class="wide" style="width:100%"' if path.stem == "robustness" else ""
+    kind = ' class="wide"' if path.stem == "robustness" else ""
     source = b64encode(path.read_bytes()).decode()
     return f'<img alt="{escape(path.stem)}"{kind} src="data:image/png;base64,{source}">'
 

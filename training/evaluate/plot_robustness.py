@@ -20,8 +20,8 @@ _TITLES = {
     "jpeg": "JPEG quality",
     "h264": "H.264 crf",
     "downscale": "scale of the picture",
-    "blur": "Gaussian blur, sigma in px",
-    "noise": "Gaussian noise, sigma in grey levels",
+    "blur": "blur, sigma in px",
+    "noise": "noise, sigma in grey levels",
 }
 
 
@@ -34,7 +34,8 @@ def plot_robustness(untouched: Figure, points: Sequence[Point], path: Path) -> N
     for axis, kind in zip(axes[0], kinds, strict=True):
         mine = [point for point in points if point.kind == kind]
         _panel(axis, kind, untouched, mine)
-    axes[0, 0].set_ylabel("AUC, videos")
+    # after all panels: a limit that is set once stops the shared axis from making room
+    axes[0, 0].set(ylabel="AUC, videos", ylim=(None, 1.02))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -51,7 +52,6 @@ def _panel(axis: Any, kind: str, untouched: Figure, points: Sequence[Point]) -> 
     axis.axhline(0.5, color="#aaaaaa", linestyle=":", linewidth=1)
     axis.set_xticks(places, ticks)
     axis.set_title(_TITLES[kind], fontsize=10)
-    axis.set_ylim(top=1.02)
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -13,15 +13,19 @@ import cv2
 import numpy as np
 import pytest
 import requests
+from matplotlib.figure import Figure
+from matplotlib.pyplot import close
 
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from tests.conftest import MANIFESTS
 from tests.unit.training.conftest import write_clip
+from training.evaluate.bootstrap import Figure as Interval
 from training.evaluate.disturb import disturbances
 from training.evaluate.figures import NAMES
 from training.evaluate.judging import judge_media
-from training.evaluate.robustness import robustness
+from training.evaluate.plot_robustness import plot_robustness
+from training.evaluate.robustness import Point, robustness
 from training.evaluate.run import evaluate
 from training.evaluate.server_judge import ServerJudge
 from training.judge import Judgement
@@ -72,6 +76,22 @@ def test_a_disturbance_disturbs_and_repeats(disturbance: object, astronaut: Pixe
     assert (once.pixels == again.pixels).all()
     assert once.frame == 3
     assert once.pixels.shape != region.pixels.shape or (once.pixels != region.pixels).any()
+
+
+def test_the_plot_of_robustness_shows_even_the_lowest_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr("training.evaluate.plot_robustness.plt.close", drawn.append)
+    low, high = Interval(0.3, 0.2, 0.4), Interval(0.9, 0.8, 1.0)
+    points = [Point("jpeg", 50, high, high, 9), Point("blur", 1, low, low, 9)]
+    plot_robustness(high, points, tmp_path / "robustness.png")
+    assert (tmp_path / "robustness.png").stat().st_size > 0
+    for axis in drawn[0].axes:
+        bottom, top = axis.get_ylim()
+        assert bottom <= 0.2
+        assert top >= 1
+    close(drawn[0])
 
 
 def test_a_report_holds_every_figure_and_no_path_of_the_machine(
