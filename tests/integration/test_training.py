@@ -22,6 +22,10 @@ from tests.integration.running import ROOT, RunningServer
 from training.data.blend import self_blend
 from training.data.channel import Channel
 from training.data.faces import Portrait
+from training.evaluate.run import pinned_weights
+from training.evaluate.server_judge import ServerJudge
+from training.judge import LocalJudge
+from training.material import FaceRegion
 
 pytestmark = pytest.mark.integration
 DETECTOR = "/predictions/detector"
@@ -95,6 +99,23 @@ def test_a_blended_face_comes_out_higher_than_its_original(
     assert original < 0.5
     assert np.mean([fake > original for fake in fakes]) >= 0.75
     assert np.mean(fakes) > original + 0.1
+
+
+def test_the_server_judges_as_the_model_in_this_process(
+    server: RunningServer, astronaut: Pixels, finder: FaceFinder
+) -> None:
+    (face,) = finder.find([astronaut])[0]
+    x1, y1, x2, y2 = face.box
+    cut = np.ascontiguousarray(astronaut[:300, 50:400])
+    region = FaceRegion(cut, (x1 - 50, y1, x2 - 50, y2), 0)
+    manifest = read_manifest(MANIFESTS / "detector.yaml")
+    local = LocalJudge(manifest, pinned_weights(manifest))([region])
+    judge = ServerJudge(server.url)
+    remote = judge([region])
+    judge.session.close()
+    assert remote.probabilities[0] == pytest.approx(local.probabilities[0], abs=0.1)
+    assert judge.described is not None
+    assert judge.described["trained"] is True
 
 
 def _probability(http: httpx.Client, picture: Pixels) -> float:
