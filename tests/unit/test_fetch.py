@@ -301,6 +301,15 @@ def test_interrupted_download_leaves_the_directory_as_it_was(
         fetch(f"{files}/cut/{cut}", target, DIGEST)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("scheme", ["https", "oci"])
 def test_ctrl_c_need_not_wait_for_a_stalled_server(
     files: str, tmp_path: Path, target: Path, scheme: str

@@ -65,8 +65,9 @@ def calibration_text(calibration: Content) -> str:
     if losses:
         best = min(losses, key=lambda name: losses[name])
         lines.append(
-            f"Chosen of {len(losses)} by log loss on folds it was not fitted to: {best}, "
-            f"{number(float(losses[best]))}"
+            f"Log loss on folds that it was not fitted to: {number(float(losses[best]))} for the "
+            f"best of {len(losses)} ({best}); the simplest within 0.02 of it ships, with the "
+            "largest face size"
         )
     for rate, threshold in (calibration.get("threshold_at_false_positive_rate") or {}).items():
         lines.append(
