@@ -62,7 +62,7 @@ export: build/.dev  ## the run's network, checked, into the store; ONNX and Open
 		$(if $(CALIBRATION),--calibration $(CALIBRATION))
 
 attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the model in the store
-	$(TRAINING) attack $(MEDIA) --weights $(or $(WEIGHTS),model_store/detector-$(VERSION).safetensors)
+	$(TRAINING) attack $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 card: build/.dev  ## the model card, from the figures that the others left
 	$(TRAINING) card --evaluation build/training/evaluation --attacks build/training/attacks \

@@ -124,10 +124,12 @@ def export(
 @app.command()
 def attack(
     media: Annotated[Path, typer.Argument(help="Folder with real/ and fake/.")],
-    weights: Annotated[Path, typer.Option(help="Safetensors of the network.")],
     model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
         "config/models/detector.yaml"
     ),
+    weights: Annotated[
+        Path | None, typer.Option(help="Else the manifest's own, under model_store/.")
+    ] = None,
     count: Annotated[int, typer.Option(min=2, help="Crops, half of them real.")] = 32,
     steps: Annotated[int, typer.Option(min=1, help="Of each attack.")] = 10,
     seed: Annotated[int, typer.Option(help="Draws the crops.")] = 0,
@@ -139,9 +141,14 @@ def attack(
     cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
 ) -> None:
     """Attacks the network with its weights in hand (PGD, a patch) and through its training data."""
+    from model_handlers.manifest import read_manifest
     from training.attack.run import attack as run
+    from training.evaluate.run import pinned_weights
 
     index = cache / "index"
+    weights = weights or pinned_weights(read_manifest(model))
+    if weights is None:
+        raise typer.BadParameter(f"{model} has no weights to attack", param_hint="--weights")
     run(media, model, weights, out, count, steps, seed, index, poison, poison_steps, typer.echo)
     typer.echo(out / "attacks.json")
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.unit.training.conftest import FIVE
-from training.data.blend import Blend, cross_blend, self_blend
+from training.data.blend import Blend, _onto, cross_blend, self_blend
 from training.data.faces import Portrait
+from training.data.masks import five_points
 
 Make = Callable[[Portrait, Portrait, int], Blend]
 
@@ -45,8 +46,20 @@ def test_the_seed_decides(make: Make, portraits: list[Portrait]) -> None:
     assert (first.fake != other.fake).any()
 
 
-def test_another_face_comes_to_lie_where_the_first_was(portraits: list[Portrait]) -> None:
-    """Mirrored and of another size, the donor's eyes are still put on the target's."""
+def test_a_donors_features_come_to_lie_on_the_targets(portraits: list[Portrait]) -> None:
+    """The donor is larger; a dot on each of its five points moves to the target's."""
+    target, donor = portraits[0], portraits[6]
+    goal = five_points(target.points)
+    for place, point in enumerate(five_points(donor.points)):
+        dotted = np.zeros_like(donor.pixels())
+        x, y = (round(float(v)) for v in point)
+        dotted[y - 2 : y + 3, x - 2 : x + 3] = 255
+        warped, _ = _onto(dotted, five_points(donor.points), goal, target.pixels().shape)
+        ys, xs = np.nonzero(warped[:, :, 0] > 100)
+        np.testing.assert_allclose([xs.mean(), ys.mean()], goal[place], atol=8)
+
+
+def test_a_donors_colours_are_matched(portraits: list[Portrait]) -> None:
     target, donor = portraits[0], portraits[7]
     blends = [of_another(target, donor, seed) for seed in range(8)]
     whole = [b for b in blends if b.mask.max() == 1 and (b.mask > 0.5).mean() > 0.02]

@@ -87,7 +87,8 @@ def test_it_learns_eight_pairs_by_heart(portraits: list[Portrait], tmp_path: Pat
     with torch.inference_mode():
         scores = network(crops.float())
         fresh = build(manifest(), "imagenet", 0)(crops.float())
-    assert roc_auc_score(labels, scores) > 0.95 > roc_auc_score(labels, fresh) - 0.2
+    assert roc_auc_score(labels, scores) > 0.95
+    assert roc_auc_score(labels, fresh) < 0.85, "they could be told apart without learning"
     losses = [json.loads(line)["loss"] for line in (tmp_path / LOG).read_text().splitlines()]
     assert len(losses) == 40
     assert np.mean(losses[-5:]) < 0.6 * losses[0]
