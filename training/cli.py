@@ -29,6 +29,12 @@ def train(
     media: Annotated[
         Path | None, typer.Option(help="Development media (real/, fake/): choose the best epoch.")
     ] = None,
+    swaps: Annotated[
+        Path | None, typer.Option(help="Media (real/, fake/) whose swaps are trained on, too.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=0, help="With --swaps: also a network without each fold's people.")
+    ] = 5,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make pairs.")] = 2,
     track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
     cache: Annotated[Path, typer.Option(help="Folder for pairs and found faces.")] = (
@@ -36,9 +42,15 @@ def train(
     ),
 ) -> None:
     """Trains a network, or goes on where an interrupted run stopped."""
+    from training.folds import train_with_swaps
     from training.train import run
 
-    run(faces, spec, out, media, workers, track, cache)  # type: ignore[arg-type]
+    if swaps is None:
+        run(faces, spec, out, media, (), workers, track, cache)  # type: ignore[arg-type]
+    elif media is not None:
+        raise typer.BadParameter("what is trained on can't choose the epoch", param_hint="--media")
+    else:
+        train_with_swaps(faces, swaps, spec, out, folds, workers, cache)
 
 
 @app.command()
@@ -71,6 +83,10 @@ def evaluate(
     server: Annotated[
         str | None, typer.Option(help="URL of a running model server, which judges instead.")
     ] = None,
+    folds: Annotated[
+        Path | None,
+        typer.Option(help="A run with --swaps: who wasn't trained on a person judges it."),
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 8,
     robustness: Annotated[
         bool, typer.Option(help="Also after compression, scaling, blur and noise.")
@@ -81,7 +97,7 @@ def evaluate(
     """Judges labelled media and writes figures with intervals, plots and a page."""
     from training.evaluate.run import evaluate as run
 
-    run(media, model, out, weights, server, frames, robustness, cache / "index")
+    run(media, model, out, weights, server, folds, frames, robustness, cache / "index")
     typer.echo(out / "index.html")
 
 

@@ -7,7 +7,7 @@ root/fake/**            fake; a folder below names the manipulation
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +86,20 @@ def frames(medium: Medium, count: int) -> Iterator[tuple[int, Pixels]]:
         yield 0, decode(medium.path.read_bytes(), DecodeSpec())
         return
     with av.open(str(medium.path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        total = stream.frames or sum(1 for _ in container.decode(stream))
-        container.seek(0)
-        wanted = set(np.linspace(0, total - 1, min(count, total) + 2).round().astype(int)[1:-1])
-        for number, frame in enumerate(container.decode(stream)):
-            if number in wanted:
+        total = container.streams.video[0].frames or sum(1 for _ in container.decode(video=0))
+    spread = np.linspace(0, total - 1, min(count, total) + 2).round().astype(int)
+    yield from frames_at(medium, set(spread[1:-1].tolist()))
+
+
+def frames_at(medium: Medium, numbers: Container[int]) -> Iterator[tuple[int, Pixels]]:
+    """The frames of a video with these numbers, as far as it has them; a picture is frame 0."""
+    if not medium.video:
+        yield from frames(medium, 1)
+        return
+    with av.open(str(medium.path)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for number, frame in enumerate(container.decode(video=0)):
+            if number in numbers:
                 yield number, frame.to_ndarray(format="rgb24").astype(np.uint8)
 
 

@@ -42,6 +42,8 @@ class LossSpec(_Spec):
 class DataSpec(_Spec):
     """How pairs are made; see `training.data.pairs`."""
 
+    swap_share: float = Field(default=0, ge=0, le=1, description="pairs that are real swaps")
+    swap_frames: int = Field(default=16, ge=1, description="taken of each video of a swap")
     self_share: float = Field(default=0.55, ge=0, le=1)
     margins: tuple[float, float] = (1.1, 1.5)
     reuse: int = Field(default=2, ge=1, description="epochs that see a stored pair")

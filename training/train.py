@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from training.data.faces import read_portraits, split_by_identity
 from training.data.loader import PairLoader
 from training.data.locate import best_locator
 from training.data.pairs import PairMaker, PairSpec
+from training.data.swaps import Swap
 from training.initial import build
 from training.processes import Processes
 from training.spec import TrainingSpec, read_spec
@@ -26,11 +28,17 @@ def run(
     spec_path: Path,
     out: Path,
     media: Path | None = None,
+    swaps: Sequence[Swap] = (),
     workers: int = 2,
     track: Kind = "none",
     cache: Path | None = None,
 ) -> None:
-    """Trains as `spec_path` says on the portraits below `faces`; see `Trainer` for `out`."""
+    """Trains as `spec_path` says on the portraits below `faces`; see `Trainer` for `out`.
+
+    Args:
+        media: development media that choose the best epoch.
+        swaps: real swaps to train on besides; their real frames join the portraits.
+    """
     spec = read_spec(spec_path)
     processes = Processes.from_environment()
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -38,9 +46,12 @@ def run(
     index = (cache or out) / "index"
     portraits = read_portraits(faces, best_locator(), index, spec.data.identity)
     learnt, _ = split_by_identity(portraits, spec.data.held_out, spec.seed)
-    pairs = PairSpec(spec.seed, spec.data.self_share, spec.data.margins, spec.data.reuse)
+    data = spec.data
+    pairs = PairSpec(spec.seed, data.swap_share, data.self_share, data.margins, data.reuse)
+    kept = None if swaps else cache and cache / "pairs"
+    learnt += [swap.portrait for swap in swaps]
     loader = PairLoader(
-        PairMaker(learnt, pairs, cache and cache / "pairs"),
+        PairMaker(learnt, pairs, kept, swaps),
         manifest.crop,
         spec.batch_size // 2 // processes.world,
         workers,

@@ -32,8 +32,10 @@ def published(inputs: Inputs) -> str:
 def commands(inputs: Inputs) -> str:
     """From portraits to this card, as an indented block. Capitals are the reader's folders."""
     evaluated = [e.get("about", {}).get("command") for e in inputs.evaluations]
+    in_stages = inputs.exported is not None and inputs.exported.get("before") is not None
     lines = [
         "python -m training train FACES --media MEDIA --out RUN",
+        *(["python -m training train FACES --swaps MEDIA --spec SPEC --out RUN"] * in_stages),
         *(command for command in evaluated if command),
         "python -m training calibrate EVALUATION/scores.csv --out calibration.json",
         "python -m training export RUN --also config/models/classifier.yaml "

@@ -72,10 +72,21 @@ def _made(inputs: Inputs) -> Iterator[str]:
     development = facts.development
     yield f"Development: {development.what} ({development.licence}). {development.use.strip()}"
     if exported:
-        yield made.training_table(exported) or _missing("training settings", "export")
-        yield made.epochs_text(exported) or _missing("training log", "export")
+        yield from _stages(exported)
         yield "Exported forms and how far each is at most from the one before:"
         yield made.checks_table(exported)
+
+
+def _stages(exported: Content) -> Iterator[str]:
+    """The runs that led to the weights, each started from the one before."""
+    stages = [exported]
+    while before := stages[0].get("before"):
+        stages.insert(0, before)
+    for number, stage in enumerate(stages, 1):
+        if len(stages) > 1:
+            yield f"### Stage {number}"
+        yield made.training_table(stage) or _missing("training settings", "export")
+        yield made.epochs_text(stage) or _missing("training log", "export")
 
 
 def _evaluations(inputs: Inputs) -> Iterator[str]:
@@ -97,6 +108,11 @@ def _evaluation(evaluation: Content, inputs: Inputs) -> Iterator[str]:
     yield bullets(f"{name}: {value}" for name, value in about.items() if value is not None)
     if remark := _of_other_weights(inputs, about.get("weights digest")):
         yield remark
+    if about.get("folds"):
+        yield (
+            "Since that network was trained on all of these people, others judged in its place: "
+            "trained alike, each without the people it judges."
+        )
     if about.get("media") == inputs.facts.development.media:
         yield f"**{inputs.facts.development.caution.strip()}**"
     yield measured.whole_table(evaluation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,9 +17,10 @@ from training.data.blend import Blend, cross_blend, self_blend
 from training.data.cache import cached
 from training.data.channel import draw_channel
 from training.data.faces import Portrait, moved
-from training.data.masks import Mask, five_points
+from training.data.masks import Mask, five_points, hard_mask
+from training.data.swaps import Swap
 
-VERSION = 1
+VERSION = 2
 """Raise it when pairs come out differently, so that no cache of older ones is read."""
 
 _REGION = 2.0
@@ -28,12 +29,14 @@ _NEIGHBOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class PairSpec:
-    """How pairs are made: `self_share` self-blends, the others across identities.
+    """How pairs are made: `swap_share` real swaps; of the others `self_share` self-blends, the rest
+    across identities.
 
     A stored pair is seen in `reuse` epochs, each time cropped and flipped anew.
     """
 
     seed: int = 0
+    swap_share: float = 0.0
     self_share: float = 0.55
     margins: tuple[float, float] = (1.1, 1.5)
     reuse: int = 2
@@ -50,10 +53,18 @@ class Pair:
 
 
 class PairMaker:
-    """Makes pair number `index` of a generation from the portraits."""
+    """Makes pair number `index` of a generation from the portraits, or from a swap in its stead."""
 
-    def __init__(self, portraits: Sequence[Portrait], spec: PairSpec, cache: Path | None) -> None:
-        self.portraits, self.spec, self.cache = portraits, spec, cache
+    def __init__(
+        self,
+        portraits: Sequence[Portrait],
+        spec: PairSpec,
+        cache: Path | None,
+        swaps: Sequence[Swap] = (),
+    ) -> None:
+        if spec.swap_share and not swaps:
+            raise ValueError("swap_share needs swaps")
+        self.portraits, self.spec, self.cache, self.swaps = portraits, spec, cache, swaps
         self._shapes = np.stack([_normalised(p) for p in portraits])
 
     def __len__(self) -> int:
@@ -64,7 +75,8 @@ class PairMaker:
         if self.cache is None:
             return self._make(generation, index)
         portrait = self.portraits[index]
-        key = [VERSION, self.spec.seed, self.spec.self_share, generation, index, portrait.path]
+        shares = (self.spec.swap_share, self.spec.self_share)
+        key = [VERSION, self.spec.seed, *shares, generation, index, portrait.path]
         return cached(self.cache, key, Pair, lambda: self._make(generation, index))
 
     def crops(
@@ -91,14 +103,17 @@ class PairMaker:
         return cross_blend(real, portrait, donor, other, rng), portrait
 
     def _make(self, generation: int, index: int) -> Pair:
-        blend, portrait = self.blend(generation, index)
         rng = np.random.default_rng([self.spec.seed, 2, generation, index])
+        if rng.random() < self.spec.swap_share:
+            made, portrait = _swapped(self.swaps[int(rng.integers(len(self.swaps)))])
+        else:
+            made, portrait = self.blend(generation, index)
         x1, y1, x2, y2 = portrait.box
         channel = draw_channel(max(x2 - x1, y2 - y1), rng)
-        real, fake = channel.apply(blend.real), channel.apply(blend.fake)
+        real, fake = channel.apply(made.real), channel.apply(made.fake)
         height, width = real.shape[:2]
-        mask = cv2.resize(blend.mask, (width, height), interpolation=cv2.INTER_AREA)
-        box = np.array(portrait.box, np.float32) * (width / blend.real.shape[1])
+        mask = cv2.resize(made.mask, (width, height), interpolation=cv2.INTER_AREA)
+        box = np.array(portrait.box, np.float32) * (width / made.real.shape[1])
         return Pair(real, fake, mask.astype(np.float32), box.astype(np.float32))
 
     def _neighbour(self, index: int, rng: np.random.Generator) -> int:
@@ -109,6 +124,13 @@ class PairMaker:
         if not order:
             raise ValueError("pairs across identities need portraits of two people")
         return order[int(rng.integers(min(_NEIGHBOURS, len(order))))]
+
+
+def _swapped(swap: Swap) -> tuple[Blend, Portrait]:
+    """A real swap as if it were a blend; its mask is the face, where it was replaced."""
+    real, fake = swap.portrait.pixels(), replace(swap.portrait, path=swap.fake).pixels()
+    mask = hard_mask(swap.portrait.points, (real.shape[0], real.shape[1]), "ellipse")
+    return Blend(real, fake, mask), swap.portrait
 
 
 def _region(portrait: Portrait) -> tuple[Pixels, Portrait]:

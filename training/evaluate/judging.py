@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Answers:
 def judge_media(
     media: Iterable[Medium],
     root: Path,
-    judge: Judge,
+    judge_of: Callable[[Medium], Judge],
     finder: FaceFinder,
     count: int = 8,
     variants: Sequence[Disturbance] = (),
@@ -35,6 +35,7 @@ def judge_media(
 
     Args:
         root: the folder of media; scores name paths relative to it.
+        judge_of: who judges a medium: always the same, or whoever wasn't trained on its person.
         variants: what else to judge besides `as is`.
         cache: where found faces are kept.
     """
@@ -45,6 +46,7 @@ def judge_media(
         if not regions:
             faceless.append(medium.path.relative_to(root).as_posix())
             continue
+        judge = judge_of(medium)
         scores += judge_regions(medium, root, regions, judge, AS_IS)
         for disturbance in variants:
             disturbed = [disturbance(region) for region in regions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from training.evaluate.record import Evaluation
 from training.evaluate.report import write_report
 from training.evaluate.robustness import robustness
 from training.evaluate.server_judge import ServerJudge
+from training.folds import FoldJudges
 from training.judge import Judge, LocalJudge
 from training.material import Medium, read_media
+from training.trainer import NETWORK
 
 _STORE = Path(__file__).resolve().parent.parent.parent / "model_store"
 
@@ -31,6 +33,7 @@ def evaluate(
     out: Path,
     weights: Path | None = None,
     server: str | None = None,
+    folds: Path | None = None,
     frames: int = 8,
     disturbed: bool = True,
     cache: Path | None = None,
@@ -41,6 +44,8 @@ def evaluate(
         model: a manifest; with `server` only its thresholds, face finder and crop are used.
         weights: else the manifest's own, and an untrained network where it names none.
         server: URL of a running model server that judges instead of this process.
+        folds: folder of a run with swaps: each medium is judged by the network that was trained
+            without its person.
         disturbed: also judge after compression, scaling, blur and noise.
 
     Raises:
@@ -48,18 +53,22 @@ def evaluate(
         ValueError: there are no media, or none shows a face.
     """
     manifest, media = read_manifest(model), read_media(root)
-    file = None if server else weights or pinned_weights(manifest)
-    judge: Judge = ServerJudge(server) if server else LocalJudge(manifest, file)
+    file = _weights(manifest, weights, server, folds)
+    served = ServerJudge(server) if server else None
+    judge_of = (
+        FoldJudges(manifest, folds) if folds else _always(served or LocalJudge(manifest, file))
+    )
     faces = finder(manifest.faces)
     variants = disturbances() if disturbed else []
-    answers = judge_media(media, root, judge, faces, frames, variants, cache)
+    answers = judge_media(media, root, judge_of, faces, frames, variants, cache)
     about = {
         "model": f"{manifest.name} {manifest.version}",
         "manifest digest": digest_of(model),
         "weights": file and file.name,
         "weights digest": file and digest_of(file),
-        "server's model": judge.described if isinstance(judge, ServerJudge) else None,
-        "command": _command(root, model, weights, server, frames, disturbed),
+        "server's model": served and served.described,
+        "folds": folds and folds.name,
+        "command": _command(root, model, weights, server, folds, frames, disturbed),
     }
     reals, fakes = _mistakes(answers, media, root, faces, manifest, frames, cache)
     evaluation = Evaluation(
@@ -86,6 +95,19 @@ def pinned_weights(manifest: Manifest) -> Path | None:
     if not path.is_file() or digest_of(path) != f"sha256:{manifest.weights.sha256}":
         raise ManifestError(f"{manifest.name}: {manifest.weights.file}: missing or of other sha256")
     return path
+
+
+def _weights(
+    manifest: Manifest, weights: Path | None, server: str | None, folds: Path | None
+) -> Path | None:
+    """Of the network that is judged; for folds the one that they stand for, trained on all."""
+    if server:
+        return None
+    return folds / NETWORK if folds else weights or pinned_weights(manifest)
+
+
+def _always(judge: Judge) -> Callable[[Medium], Judge]:
+    return lambda _: judge
 
 
 def _mistakes(
@@ -116,6 +138,7 @@ def _command(
     model: Path,
     weights: Path | None,
     server: str | None,
+    folds: Path | None,
     frames: int,
     disturbed: bool,
 ) -> str:
@@ -123,5 +146,6 @@ def _command(
     words = ["python", "-m", "training", "evaluate", root.resolve().name, "--model", model.name]
     words += ["--weights", weights.name] if weights else []
     words += ["--server", "URL"] if server else []
+    words += ["--folds", folds.name] if folds else []
     words += ["--frames", str(frames), "--robustness" if disturbed else "--no-robustness"]
     return shlex.join(words)

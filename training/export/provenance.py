@@ -31,7 +31,8 @@ def provenance(
     Args:
         parameters: how many numbers are learnt.
         run: the training run's folder; `trained` is the digest of its own weights. Without its
-            checkpoint or log their parts are null.
+            checkpoint or log their parts are null. `before` is the same of the run whose weights it
+            started from, if it did.
         checks: (format, `Difference`) of every format that was written.
     """
     network = ("crop", "noise", "encoder", "head", "reference")
@@ -40,23 +41,30 @@ def provenance(
         "trained": digest_of(run / NETWORK),
         "parameters": parameters,
         "network": manifest.model_dump(mode="json", include=set(network)),
-        "training": _training(run / CHECKPOINT),
-        "epochs": _epochs(run / LOG),
+        **_stage(run),
         "checks": {name: _rounded(difference) for name, difference in checks},
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
 
 
-def _training(checkpoint: Path) -> dict[str, Any] | None:
-    """The run's settings. Of a file that it started from only the name is told, not the place."""
+def _stage(run: Path) -> dict[str, Any]:
+    """A run's settings and epochs. Of a file that it started from only the name is told."""
+    settings, epochs = _settings(run / CHECKPOINT), _epochs(run / LOG)
+    initial = Path(settings["initial"]) if settings else Path()
+    before = _stage(initial.parent) if initial.is_file() else None
+    if settings:
+        for name in ("initial", "model"):
+            if PurePath(settings[name]).is_absolute():
+                settings[name] = PurePath(settings[name]).name
+    return {"training": settings, "epochs": epochs, "before": before}
+
+
+def _settings(checkpoint: Path) -> dict[str, Any] | None:
     if not checkpoint.is_file():
         return None
     state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    spec: dict[str, Any] = json.loads(state["spec"])
-    for name in ("initial", "model"):
-        if PurePath(spec[name]).is_absolute():
-            spec[name] = PurePath(spec[name]).name
-    return spec
+    settings: dict[str, Any] = json.loads(state["spec"])
+    return settings
 
 
 def _epochs(log: Path) -> list[Mapping[str, float]] | None:

@@ -210,6 +210,23 @@ def test_figures_of_other_weights_are_called_so(whole: Inputs) -> None:
         assert said in text_of(without(whole, evaluations=(content,)))
 
 
+def test_stages_stand_in_the_order_in_which_they_were_trained(whole: Inputs) -> None:
+    assert "### Stage" not in text_of(whole)
+    first = {"training": {"initial": "imagenet"}, "epochs": [{"epoch": 1}], "before": None}
+    second = EXPORTED | {"training": {"initial": "run.safetensors"}, "before": first}
+    text = text_of(without(whole, exported=second))
+    places = [text.index(part) for part in ("Stage 1", "imagenet", "Stage 2", "run.safetensors")]
+    assert places == sorted(places)
+    assert "--swaps MEDIA" in text
+
+
+def test_figures_out_of_fold_are_called_so(whole: Inputs) -> None:
+    assert "each without the people it judges" not in text_of(whole)
+    about = whole.evaluations[0]["about"] | {"folds": "run"}
+    content = whole.evaluations[0] | {"about": about}
+    assert "each without the people it judges" in text_of(without(whole, evaluations=(content,)))
+
+
 def test_development_media_come_with_a_caution(whole: Inputs) -> None:
     development = whole.facts.development
     assert development.caution.strip() not in text_of(whole)

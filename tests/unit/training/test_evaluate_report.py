@@ -55,7 +55,7 @@ def darkness(regions: Sequence[FaceRegion]) -> Judgement:
 def test_every_disturbance_changes_pixels_and_keeps_the_face_in_its_box(
     media: Path, finder: FaceFinder
 ) -> None:
-    answers = judge_media(read_media(media), media, darkness, finder, 2, disturbances())
+    answers = judge_media(read_media(media), media, lambda _: darkness, finder, 2, disturbances())
     assert answers.faceless == ["real/v3.mp4"]
     wanted = {"as is", *(d.variant for d in disturbances())}
     assert {s.variant for s in answers.scores} == wanted

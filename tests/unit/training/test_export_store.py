@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from training.export.check import ExportError
 from training.export.entry import edited, enter
 from training.export.half import serialise
 from training.export.run import export
+from training.trainer import CHECKPOINT, LOG, NETWORK
 
 MANIFEST = """\
 # A tiny one.
@@ -164,6 +166,26 @@ def test_provenance_says_how_and_not_where(trained: Path, manifest: Path, tmp_pa
     assert known["trained"].startswith("sha256:")
     assert str(tmp_path) not in text
     assert "/some/place" not in text
+
+
+def test_provenance_goes_back_to_the_first_run(
+    trained: Path, manifest: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(trained, second)
+    state = torch.load(second / CHECKPOINT, weights_only=True)
+    settings = json.loads(state["spec"]) | {"initial": str(trained / NETWORK)}
+    torch.save(state | {"spec": json.dumps(settings)}, second / CHECKPOINT)
+    (second / LOG).write_text('{"epoch": 1, "loss": 0.4}\n')
+    bring(second, manifest, tmp_path)
+    text = (tmp_path / "store" / "tiny-1.0.json").read_text()
+    known = json.loads(text)
+    assert known["training"]["initial"] == NETWORK
+    assert known["epochs"] == [{"epoch": 1, "loss": 0.4}]
+    assert known["before"]["training"]["initial"] == "start.safetensors"
+    assert known["before"]["epochs"] == [{"epoch": 1, "loss": 0.7}]
+    assert known["before"]["before"] is None
+    assert str(tmp_path) not in text
 
 
 def test_manifests_of_one_network_get_the_same_weights(

@@ -1,0 +1,88 @@
+"""Training on real swaps and judging them fairly: in turns, by people.
+
+Media of one identity are in one fold. Each fold's network is trained without the people of that
+fold, and only it judges them; the network that ships is trained on all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from model_handlers.manifest import Manifest
+from training.data.locate import finder
+from training.data.swaps import read_swaps
+from training.judge import Judge, LocalJudge
+from training.material import Medium, read_media
+from training.spec import read_spec
+from training.train import run, trained_manifest
+from training.trainer import NETWORK
+
+_RECORD = "folds.json"
+
+
+def draw_folds(media: Sequence[Medium], count: int, seed: int) -> dict[str, int]:
+    """The fold of each identity; folds differ by one person at most.
+
+    Raises:
+        ValueError: fewer people than folds.
+    """
+    people = sorted({medium.identity for medium in media})
+    if len(people) < count:
+        raise ValueError(f"{count} folds need as many people; there are {len(people)}")
+    shuffled = sorted(people, key=lambda p: hashlib.sha256(f"{seed}:{p}".encode()).digest())
+    return {person: place % count for place, person in enumerate(shuffled)}
+
+
+def train_with_swaps(
+    faces: Path, swaps_of: Path, spec_path: Path, out: Path, folds: int, workers: int, cache: Path
+) -> None:
+    """Trains `out` on all swaps below `swaps_of` and, before, `out/fold-K` without fold K's people.
+
+    A run that is finished is not repeated, one that was interrupted goes on.
+    """
+    spec = read_spec(spec_path)
+    media = read_media(swaps_of)
+    manifest = trained_manifest(spec)
+    swaps = read_swaps(media, finder(manifest.faces), spec.data.swap_frames, cache / "swaps")
+    if folds:
+        drawn = draw_folds(media, folds, spec.seed)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / _RECORD).write_text(json.dumps(drawn, indent=2, sort_keys=True) + "\n")
+        for fold in range(folds):
+            kept = [s for s in swaps if drawn[s.portrait.identity] != fold]
+            run(faces, spec_path, _folder(out, fold), swaps=kept, workers=workers, cache=cache)
+    run(faces, spec_path, out, swaps=swaps, workers=workers, cache=cache)
+
+
+class FoldJudges:
+    """The judge of each medium: the network that wasn't trained on its person.
+
+    Args:
+        out: the folder of `train_with_swaps`.
+
+    Raises:
+        ValueError: asked for somebody who was in no fold.
+    """
+
+    def __init__(self, manifest: Manifest, out: Path) -> None:
+        self._out = out
+        self._folds: dict[str, int] = json.loads((out / _RECORD).read_text(encoding="utf-8"))
+        self._judge = lru_cache(lambda weights: LocalJudge(manifest, weights))
+
+    def __call__(self, medium: Medium) -> Judge:
+        judge: Judge = self._judge(self.weights(medium))
+        return judge
+
+    def weights(self, medium: Medium) -> Path:
+        """Of the network that wasn't trained on the medium's person."""
+        if medium.identity not in self._folds:
+            raise ValueError(f"{medium.path.name}: no fold left out {medium.identity!r}")
+        return _folder(self._out, self._folds[medium.identity]) / NETWORK
+
+
+def _folder(out: Path, fold: int) -> Path:
+    return out / f"fold-{fold}"
