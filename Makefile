@@ -48,11 +48,12 @@ e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signal
 bench: build/.dev archives  ## side-by-side speed; writes build/bench
 	$(BIN)/python -m tests.bench.serving
 
-train: build/.dev  ## make train FACES=folder [MEDIA=folder]: train, or go on with, build/training/run
-	$(TRAINING) train $(FACES) --spec $(SPEC) --out $(RUN) $(if $(MEDIA),--media $(MEDIA))
+train: build/.dev  ## make train FACES=folder [MEDIA= or SWAPS=folder]: train, or go on where it stopped
+	$(TRAINING) train $(FACES) --spec $(SPEC) --out $(RUN) $(if $(MEDIA),--media $(MEDIA)) \
+		$(if $(SWAPS),--swaps $(SWAPS))
 
-evaluate: build/.dev  ## make evaluate MEDIA=folder: figures, plots and a page of the model in the store
-	$(TRAINING) evaluate $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+evaluate: build/.dev  ## make evaluate MEDIA=folder [FOLDS=run]: figures, plots and a page of the model
+	$(TRAINING) evaluate $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FOLDS),--folds $(FOLDS))
 
 calibrate: build/.dev  ## from an evaluation's scores to build/training/calibration.json
 	$(TRAINING) calibrate build/training/evaluation/scores.csv

@@ -97,8 +97,9 @@ class WeightsSpec(_Spec):
 class CalibrationSpec(_Spec):
     """From logit to probability (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002).
 
-    Faces smaller than `certain_from_px` hold too little to tell by: their probability is drawn
-    towards one half, the smaller the more.
+    Faces smaller than `certain_from_px`, and blurred or hazy ones with less than
+    `certain_from_detail` (see `pipeline.detail`), hold too little to tell by: their probability is
+    drawn towards one half, the less they hold the more.
     """
 
     method: Literal["identity", "temperature", "platt", "isotonic"] = "identity"
@@ -107,6 +108,7 @@ class CalibrationSpec(_Spec):
     intercept: float = 0.0
     knots: tuple[tuple[float, Probability], ...] = ()
     certain_from_px: float = Field(default=0.0, ge=0)
+    certain_from_detail: float = Field(default=0.0, ge=0)
 
     @model_validator(mode="after")
     def _knots_rise(self) -> CalibrationSpec:

@@ -11,7 +11,9 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +25,13 @@ from sklearn.model_selection import GroupKFold
 
 from model_handlers.manifest import CalibrationSpec, ThresholdsSpec
 from model_handlers.pipeline.calibration import calibrate
+from training.evaluate.metrics import ece
 from training.scores import Score
 
 Floats = npt.NDArray[np.float64]
 FALSE_POSITIVE_RATES = (0.01, 0.05, 0.10)
 _SIZES = (0.0, 80.0, 100.0)
+_DETAILS = (0.0, 2.0, 3.0)
 _MOST_CERTAIN = 0.99
 _WORTH = 0.02
 _ENOUGH_FOR_ISOTONIC = 100
@@ -40,6 +44,7 @@ class Sample:
     logits: Floats
     fake: npt.NDArray[np.bool_]
     face_px: Floats
+    detail: Floats
     weights: Floats
     groups: npt.NDArray[np.str_]
 
@@ -61,6 +66,7 @@ class Sample:
             np.array([s.logit for s in kept]),
             fake,
             np.array([s.face_px for s in kept]),
+            np.array([s.detail for s in kept]),
             np.array([1 / faces[s.path] for s in kept]),
             np.array([s.identity for s in kept]),
         )
@@ -71,6 +77,7 @@ class Sample:
             self.logits[places],
             self.fake[places],
             self.face_px[places],
+            self.detail[places],
             self.weights[places],
             self.groups[places],
         )
@@ -84,6 +91,7 @@ class Calibrated:
     thresholds: ThresholdsSpec
     log_losses: dict[str, float]
     out_of_fold: Floats
+    out_of_fold_ece: float
     at_false_positive_rate: dict[str, float]
 
     def write(self, path: Path) -> None:
@@ -92,6 +100,7 @@ class Calibrated:
             "calibration": self.calibration.model_dump(mode="json"),
             "thresholds": self.thresholds.model_dump(mode="json"),
             "out_of_fold_log_loss": self.log_losses,
+            "out_of_fold_ece": round(self.out_of_fold_ece, 4),
             "threshold_at_false_positive_rate": self.at_false_positive_rate,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,48 +108,64 @@ class Calibrated:
 
 
 def fit(sample: Sample, folds: int = 5) -> Calibrated:
-    """Chooses method and face size by out-of-fold log loss, then fits the winner on all faces.
+    """Chooses method and limits by out-of-fold log loss, then fits the winner on all faces.
 
-    Among candidates within 0.02 nats of the best the simplest method wins, with the largest face
-    size. Isotonic regression takes part from 100 people on: with fewer it learns them by heart, and
-    its staircase gives different faces one probability (Niculescu-Mizil & Caruana 2005).
+    The limits are those of face size and detail below which nothing is certain. Among candidates
+    within 0.02 nats of the best the simplest method wins, with the highest limits. Isotonic
+    regression takes part from 100 people on: with fewer it learns them by heart, and its staircase
+    gives different faces one probability (Niculescu-Mizil & Caruana 2005).
 
     The words' thresholds stay where they are (0.40, 0.60): it is the probabilities that are brought
     to mean what they say.
     """
     people = len(set(sample.groups.tolist()))
     methods = [m for m in _FITS if m != "isotonic" or people >= _ENOUGH_FOR_ISOTONIC]
-    candidates = [(m, px) for m in methods for px in _SIZES]
-    probabilities = {c: _out_of_fold(sample, *c, folds) for c in candidates}
+    candidates = [_Candidate(*c) for c in product(methods, _SIZES, _DETAILS)]
+    probabilities = {c: _out_of_fold(sample, c, folds) for c in candidates}
     losses = {c: _loss(sample, p) for c, p in probabilities.items()}
     enough = min(losses.values()) + _WORTH
     best = min(
         (c for c in candidates if losses[c] <= enough),
-        key=lambda c: (list(_FITS).index(c[0]), -c[1]),
+        key=lambda c: (list(_FITS).index(c.method), -c.px, -c.detail),
     )
     return Calibrated(
-        _fit(sample, *best),
+        _fit(sample, best),
         ThresholdsSpec(),
-        {f"{method}, certain from {px:g} px": losses[method, px] for method, px in candidates},
+        {str(c): losses[c] for c in candidates},
         probabilities[best],
+        float(ece(sample.fake, probabilities[best], sample.weights[None])[0]),
         _operating_points(sample, probabilities[best]),
     )
 
 
-def _out_of_fold(sample: Sample, method: str, px: float, folds: int) -> Floats:
+class _Candidate(NamedTuple):
+    """A method, and the face size and detail below which faces are drawn to one half."""
+
+    method: str
+    px: float
+    detail: float
+
+    def __str__(self) -> str:
+        return f"{self.method}, certain from {self.px:g} px and detail {self.detail:g}"
+
+
+def _out_of_fold(sample: Sample, candidate: _Candidate, folds: int) -> Floats:
     out = np.zeros(len(sample.logits))
     splitter = GroupKFold(min(folds, len(set(sample.groups.tolist()))))
     for learnt, judged in splitter.split(sample.logits, sample.fake, sample.groups):
-        spec = _fit(sample.at(learnt), method, px)
-        out[judged] = calibrate(sample.logits[judged], spec, sample.face_px[judged])
+        spec = _fit(sample.at(learnt), candidate)
+        theirs = sample.at(judged)
+        out[judged] = calibrate(theirs.logits, spec, theirs.face_px, theirs.detail)
     return out
 
 
-def _fit(sample: Sample, method: str, px: float) -> CalibrationSpec:
-    """Fits on faces that are large enough to be certain of; the smaller ones follow from them."""
-    large = np.flatnonzero(sample.face_px >= px)
-    fitted = sample.at(large) if len(set(sample.fake[large].tolist())) == 2 else sample
-    return _FITS[method](fitted).model_copy(update={"certain_from_px": px})
+def _fit(sample: Sample, candidate: _Candidate) -> CalibrationSpec:
+    """Fits on faces that hold enough to be certain of; the others follow from them."""
+    method, px, detail = candidate
+    enough = np.flatnonzero((sample.face_px >= px) & (sample.detail >= detail))
+    fitted = sample.at(enough) if len(set(sample.fake[enough].tolist())) == 2 else sample
+    limits = {"certain_from_px": px, "certain_from_detail": detail}
+    return _FITS[method](fitted).model_copy(update=limits)
 
 
 def _temperature(sample: Sample) -> CalibrationSpec:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.detail import detail
 from model_handlers.pipeline.stopwatch import Stopwatch
 from training.material import FaceRegion
 
@@ -22,10 +23,12 @@ _BATCH = 16
 
 
 class Judgement(NamedTuple):
-    """Of n faces: `logits` (n,) before calibration, NaN where unknown; `probabilities` (n,)."""
+    """Of n faces: `logits` (n,) before calibration, `probabilities` (n,), and the `details` (n,) of
+    their crops; NaN where unknown."""
 
     logits: Floats
     probabilities: Floats
+    details: Floats
 
 
 class Judge(Protocol):
@@ -49,12 +52,13 @@ class LocalJudge:
     def __call__(self, regions: Sequence[FaceRegion]) -> Judgement:
         parts = [self._judge(regions[i : i + _BATCH]) for i in range(0, len(regions), _BATCH)]
         if not parts:
-            return Judgement(np.zeros(0), np.zeros(0))
-        logits, probabilities = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return Judgement(logits, probabilities)
+            return Judgement(np.zeros(0), np.zeros(0), np.zeros(0))
+        return Judgement(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
     def _judge(self, regions: Sequence[FaceRegion]) -> Judgement:
         crops = [crop_face(r.pixels, r.box, self.manifest.crop) for r in regions]
         sides = [r.face_px for r in regions]
         logits = self.classifier.logits(crops, Stopwatch())
-        return Judgement(logits, self.classifier.probabilities(logits, sides))
+        details = [detail(crop) for crop in crops]
+        probabilities = self.classifier.probabilities(logits, sides, details)
+        return Judgement(logits, probabilities, np.array(details))

@@ -14,8 +14,8 @@ class Score:
 
     `path` names the medium, relative to the folder of media; `identity` is shared by a fake and its
     original; `variant` is what was done to the pixels before judging (`as is`, `jpeg 50`, ...);
-    `logit` is the network's answer before calibration, NaN where a server gave only the
-    probability.
+    `logit` is the network's answer before calibration, `detail` what the crop holds of it; both NaN
+    where a server gave only the probability.
     """
 
     path: str
@@ -27,6 +27,7 @@ class Score:
     variant: str
     logit: float
     probability: float
+    detail: float
 
 
 def write_scores(scores: Iterable[Score], path: Path) -> None:
@@ -58,6 +59,7 @@ def read_scores(path: Path) -> list[Score]:
                 row["variant"],
                 float(row["logit"]),
                 float(row["probability"]),
+                float(row["detail"]),
             )
             for row in rows
         ]

@@ -11,24 +11,35 @@ Floats = npt.NDArray[np.float64]
 
 
 def calibrate(
-    logits: npt.ArrayLike, spec: CalibrationSpec, face_px: npt.ArrayLike = np.inf
+    logits: npt.ArrayLike,
+    spec: CalibrationSpec,
+    face_px: npt.ArrayLike = np.inf,
+    detail: npt.ArrayLike = np.inf,
 ) -> Floats:
     """Maps logits (n,) to probabilities (n,) in [0, 1].
 
     Args:
         face_px: longer sides (n,) of the faces, source pixels. The log odds of a face smaller than
             `certain_from_px` are scaled by the share of the pixels that it has.
+        detail: what `detail` says of the crops (n,); likewise below `certain_from_detail`.
 
     identity: the sigmoid; temperature: sigmoid(x / t) (Guo et al. 2017, arXiv:1706.04599);
     platt: sigmoid(slope * x + intercept) (Platt 1999); isotonic: a rising line through `knots`
     (Zadrozny & Elkan 2002), flat beyond its ends.
     """
     p = _probabilities(np.asarray(logits, dtype=np.float64), spec)
-    share = np.minimum(1.0, np.asarray(face_px, dtype=np.float64) / (spec.certain_from_px or 1e-9))
+    share = _share(face_px, spec.certain_from_px) * _share(detail, spec.certain_from_detail)
     if np.all(share == 1):
         return p
     odds = np.log(np.clip(p, 1e-9, 1) / np.clip(1 - p, 1e-9, 1))
     return np.where(share < 1, _sigmoid(share**2 * odds), p)
+
+
+def _share(measured: npt.ArrayLike, enough: float) -> Floats:
+    """How much of what is enough there is, at most 1; all of it where nothing is asked for."""
+    if not enough:
+        return np.ones(1)
+    return np.minimum(1.0, np.asarray(measured, dtype=np.float64) / enough)
 
 
 def _probabilities(x: Floats, spec: CalibrationSpec) -> Floats:

@@ -11,6 +11,7 @@ from torch import Tensor
 from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detail import detail
 from model_handlers.pipeline.network import Network, build_network
 from model_handlers.pipeline.reduction import reduction_of
 from model_handlers.pipeline.stopwatch import Stopwatch
@@ -42,11 +43,14 @@ class Classifier:
         Args:
             face_px: longer sides (n,) of the faces, in pixels of the pictures they were cut from.
         """
-        return self.probabilities(self.logits(crops, watch), face_px)
+        details = [detail(crop) for crop in crops]
+        return self.probabilities(self.logits(crops, watch), face_px, details)
 
-    def probabilities(self, logits: Floats, face_px: Sequence[float]) -> Floats:
+    def probabilities(
+        self, logits: Floats, face_px: Sequence[float], details: Sequence[float]
+    ) -> Floats:
         """Logits (n,) as `logits` gives them → calibrated probabilities (n,)."""
-        return calibrate(logits, self.manifest.calibration, np.asarray(face_px))
+        return calibrate(logits, self.manifest.calibration, face_px, details)
 
     @torch.inference_mode()
     def logits(self, crops: Sequence[Pixels], watch: Stopwatch) -> Floats:

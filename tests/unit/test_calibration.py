@@ -84,6 +84,14 @@ def test_small_faces_are_drawn_to_one_half() -> None:
     assert (calibrate([-9.0], spec, [20.0]) > 0.3).all()
 
 
+def test_faces_without_detail_are_drawn_to_one_half() -> None:
+    spec = CalibrationSpec(certain_from_px=100, certain_from_detail=2.0)
+    found = calibrate([4.0] * 4, spec, [200, 200, 50, 50], [5.0, 1.0, 5.0, 1.0])
+    odds = np.log(found / (1 - found))
+    np.testing.assert_allclose(odds, np.array([1, 0.25, 0.25, 0.0625]) * 4, rtol=1e-6)
+    assert calibrate([9.0], spec, [200], [0.0]).tolist() == [0.5]
+
+
 def test_size_does_not_matter_unless_asked_for() -> None:
     spec = CalibrationSpec(method="isotonic", knots=((-1, 0.0), (1, 1.0)))
     assert calibrate([-1.0, 1.0], spec, [5.0, 5.0]).tolist() == [0.0, 1.0]

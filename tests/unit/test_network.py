@@ -211,6 +211,18 @@ def test_probabilities_are_the_calibrated_logits_of_the_network() -> None:
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-2 * logits - 0.7)), atol=1e-6)
 
 
+def test_size_and_detail_of_each_crop_reach_the_calibration() -> None:
+    calibration = {"method": "platt", "intercept": 4.0}
+    limits = {"certain_from_px": 100.0, "certain_from_detail": 3.0}
+    sharp = faces(1)[0]
+    blank = np.full_like(sharp, 128)
+    spec = manifest(calibration=calibration | limits)
+    found = Classifier(spec, None, CPU).classify([blank, sharp, sharp], [200, 200, 1], Stopwatch())
+    assert found[0] == pytest.approx(0.5, abs=1e-3)
+    assert found[1] > 0.6
+    assert found[2] == pytest.approx(0.5, abs=0.01)
+
+
 def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
     classifier = Classifier(manifest(), None, CPU)
     sizes: list[int] = []

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats, calibrate
-from training.attack.material import Pictures, Targets
+from model_handlers.pipeline.detail import detail
+from training.attack.material import Pictures, Targets, to_crops
 from training.attack.victim import Victim
 
 _BATCH = 16
@@ -33,9 +34,13 @@ def logits(victim: Victim, pictures: Pictures) -> Floats:
 
 
 def standing(real: Floats, fake: Floats, fakes: Targets, manifest: Manifest) -> Standing:
-    """From logits of the reals (n,) and of the (changed) `fakes` (m,), by the calibration."""
+    """From logits of the reals (n,) and of the (changed) `fakes` (m,), by the calibration.
+
+    Face size and detail are those of the unchanged ones: an attack is too faint to alter either.
+    """
     scores = np.concatenate([real, fake])
     labels = np.repeat([False, True], [len(real), len(fake)])
-    probabilities = calibrate(fake, manifest.calibration, fakes.face_px)
+    details = [detail(crop) for crop in to_crops(fakes.pictures)]
+    probabilities = calibrate(fake, manifest.calibration, fakes.face_px, details)
     called = float((probabilities > manifest.thresholds.fake_above).mean())
     return Standing(float(roc_auc_score(labels, scores)), called)

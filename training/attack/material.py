@@ -65,6 +65,11 @@ def to_pictures(crops: Sequence[Pixels]) -> Pictures:
     return np.ascontiguousarray(stacked, np.float32) / np.float32(255)
 
 
+def to_crops(pictures: Pictures) -> list[Pixels]:
+    """The way back from `to_pictures`."""
+    return list(np.round(pictures * 255).astype(np.uint8).transpose(0, 2, 3, 1))
+
+
 def as_saved(pictures: Pictures) -> Pictures:
     """The same in 256 levels, as a file would hold them."""
     rounded: Pictures = np.round(pictures * 255).astype(np.float32) / np.float32(255)

@@ -69,6 +69,11 @@ def calibration_text(calibration: Content) -> str:
             f"best of {len(losses)} ({best}); the simplest within 0.02 of it ships, with the "
             "largest face size"
         )
+    if (error := calibration.get("out_of_fold_ece")) is not None:
+        lines.append(
+            "Calibration error (ECE) of faces on folds that it was not fitted to: "
+            f"{number(float(error))}"
+        )
     for rate, threshold in (calibration.get("threshold_at_false_positive_rate") or {}).items():
         lines.append(
             f"Real faces of the development clips above {number(float(threshold))}: "

@@ -59,7 +59,7 @@ def judge_regions(
 ) -> list[Score]:
     """One score a face."""
     path = medium.path.relative_to(root).as_posix()
-    logits, probabilities = judge(regions)
+    judged = judge(regions)
     return [
         Score(
             path,
@@ -71,6 +71,7 @@ def judge_regions(
             variant,
             float(logit),
             float(probability),
+            float(detail),
         )
-        for region, logit, probability in zip(regions, logits, probabilities, strict=True)
+        for region, logit, probability, detail in zip(regions, *judged, strict=True)
     ]

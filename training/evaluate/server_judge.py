@@ -21,8 +21,8 @@ class ServerJudge:
     """Asks `POST {url}/predictions/{model}` for each region, sent as PNG.
 
     Of the faces that the server finds, the one whose box overlaps the region's best (intersection
-    over union, 0.3 at least) is the answer; without one it is NaN. Logits are NaN: servers give
-    probabilities only.
+    over union, 0.3 at least) is the answer; without one it is NaN. Logits and
+    details are NaN: servers give probabilities only.
 
     `described` holds what the server said of its model in its latest answer.
     """
@@ -39,7 +39,8 @@ class ServerJudge:
             requests.RequestException: the server is out of reach or refused a picture.
         """
         found = np.array([self._ask(region) for region in regions], dtype=np.float64)
-        return Judgement(np.full(len(regions), np.nan), found)
+        unknown = np.full(len(regions), np.nan)
+        return Judgement(unknown, found, unknown)
 
     def _ask(self, region: FaceRegion) -> float:
         _, png = cv2.imencode(".png", region.pixels[:, :, ::-1])

@@ -15,20 +15,25 @@ from training.scores import Score, read_scores, write_scores
 
 
 def scores(
-    people: int = 120, slope: float = 0.5, intercept: float = -1.0, small: bool = False
+    people: int = 120,
+    slope: float = 0.5,
+    intercept: float = -1.0,
+    small: bool = False,
+    blurred: bool = False,
 ) -> list[Score]:
-    """Logits whose true log odds are slope * logit + intercept; noise where faces are small."""
+    """Logits of true log odds slope * logit + intercept; noise where faces hold too little."""
     rng = np.random.default_rng(5)
     made = []
     for person in range(people):
         for frame in range(4):
             px = 60.0 if small and person % 2 else 200.0
+            d = 1.0 if blurred and person % 2 else 5.0
             logit = float(rng.normal(2, 4))
-            odds = 0.0 if px < 100 else slope * logit + intercept
+            odds = 0.0 if px < 100 or d < 2 else slope * logit + intercept
             fake = bool(rng.random() < 1 / (1 + np.exp(-odds)))
             path = f"{'fake' if fake else 'real'}/{person}.mp4"
             kind = "swap" if fake else "real"
-            made.append(Score(path, fake, kind, str(person), frame, px, "as is", logit, 0.5))
+            made.append(Score(path, fake, kind, str(person), frame, px, "as is", logit, 0.5, d))
     return made
 
 
@@ -37,10 +42,11 @@ def test_a_known_miscalibration_is_undone() -> None:
     calibrated = fit(sample)
     odds = 0.5 * sample.logits - 1.0
     truth = 1 / (1 + np.exp(-odds))
-    found = calibrate(sample.logits, calibrated.calibration, sample.face_px)
+    found = calibrate(sample.logits, calibrated.calibration, sample.face_px, sample.detail)
     assert np.abs(found - truth).mean() < 0.05
     assert np.abs(calibrated.out_of_fold - truth).mean() < 0.06
-    assert calibrated.log_losses["platt, certain from 0 px"] < 0.6
+    assert calibrated.out_of_fold_ece < 0.08
+    assert calibrated.log_losses["platt, certain from 0 px and detail 0"] < 0.6
 
 
 def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
@@ -50,6 +56,15 @@ def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
     small = sample.face_px < 100
     doubt = np.abs(calibrated.out_of_fold - 0.5)
     assert doubt[small].mean() < 0.6 * doubt[~small].mean()
+
+
+def test_blurred_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
+    sample = Sample.of(scores(blurred=True))
+    calibrated = fit(sample)
+    assert calibrated.calibration.certain_from_detail >= 2
+    blurred = sample.detail < 2
+    doubt = np.abs(calibrated.out_of_fold - 0.5)
+    assert doubt[blurred].mean() < 0.6 * doubt[~blurred].mean()
 
 
 def test_few_people_get_no_staircase() -> None:
@@ -79,7 +94,7 @@ def test_every_medium_weighs_the_same() -> None:
 
 def test_faces_without_an_answer_are_left_out_and_one_kind_is_refused() -> None:
     made = scores(people=10)
-    lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", float("nan"), float("nan"))
+    lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", *[float("nan")] * 3)
     assert len(Sample.of([*made, lost]).logits) == len(made)
     with pytest.raises(ValueError, match="both kinds"):
         Sample.of([s for s in made if s.fake])

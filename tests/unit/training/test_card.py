@@ -40,6 +40,7 @@ CALIBRATION: dict[str, Any] = {
     "calibration": {"method": "platt", "slope": 1.2345, "intercept": -0.4321},
     "thresholds": {"suspicious_from": 0.4, "fake_above": 0.6},
     "out_of_fold_log_loss": {"platt, certain from 0 px": 0.5171, "isotonic": 0.6},
+    "out_of_fold_ece": 0.0456,
     "threshold_at_false_positive_rate": {"0.05": 0.7777},
 }
 STANDING = {"auc": 0.8123, "fakes_called_fake": 0.6234}
@@ -79,7 +80,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
             p = float(1 / (1 + np.exp(-rng.normal(strength * (1 if fake else -1), 1))))
             size = 80.0 if number_ < 12 else 130.0
             known = (f"{number_}.mp4", fake, kind if fake else "real", f"{number_ // 2}", 0, size)
-            made.append(Score(*known, variant, 0.0, p))
+            made.append(Score(*known, variant, 0.0, p, 5.0))
     about = {"model": "detector 1.0", "media": "elsewhere", "command": COMMAND}
     about["weights digest"] = f"sha256:{SHA}"
     points = robustness(made, [Disturbance("jpeg", 30)], replicates=50)

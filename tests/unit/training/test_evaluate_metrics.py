@@ -130,7 +130,7 @@ def score(path: str, p: float, frame: int = 0, px: float = 200, variant: str = "
     fake = path.startswith("fake")
     person = path.rpartition("/")[2]
     kind = "swap" if fake else "real"
-    return Score(path, fake, kind, person, frame, px, variant, 0.0, p)
+    return Score(path, fake, kind, person, frame, px, variant, 0.0, p, 5.0)
 
 
 MANY = [

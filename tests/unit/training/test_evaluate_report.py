@@ -49,7 +49,7 @@ def media(astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathF
 def darkness(regions: Sequence[FaceRegion]) -> Judgement:
     """A stand-in for a model, whose answers are known: the darker, the more fake."""
     p = np.array([1 - float(region.pixels.mean()) / 255 for region in regions])
-    return Judgement(np.log(p / (1 - p)), p)
+    return Judgement(np.log(p / (1 - p)), p, np.full(len(p), 5.0))
 
 
 def test_every_disturbance_changes_pixels_and_keeps_the_face_in_its_box(
@@ -152,11 +152,12 @@ def test_the_servers_face_at_the_box_is_the_answer(server: str) -> None:
     pixels = np.zeros((300, 300, 3), np.uint8)
     judge = ServerJudge(server)
     boxes = [(105.0, 95.0, 205.0, 195.0), (2.0, 2.0, 50.0, 50.0), (220.0, 0.0, 260.0, 40.0)]
-    logits, found = judge([FaceRegion(pixels, box, 0) for box in boxes])
+    logits, found, details = judge([FaceRegion(pixels, box, 0) for box in boxes])
     judge.session.close()
     assert found[:2].tolist() == [0.8, 0.1]
     assert np.isnan(found[2])
     assert np.isnan(logits).all()
+    assert np.isnan(details).all()
     assert judge.described == {"name": "detector"}
 
 

@@ -1,0 +1,47 @@
+"""The measure of detail: blur and haze lower it, noise hardly raises it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from model_handlers.manifest import CropSpec
+from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detail import detail
+
+
+@pytest.fixture(scope="module")
+def crop(astronaut: Pixels) -> Pixels:
+    return crop_face(astronaut, (177, 58, 270, 175), CropSpec())
+
+
+def test_blur_takes_detail_away(crop: Pixels) -> None:
+    slightly, more, most = (
+        detail(cv2.GaussianBlur(crop, (0, 0), sigma).astype(np.uint8)) for sigma in (1, 2, 4)
+    )
+    assert detail(crop) > slightly > more > most
+    assert most < 0.25 * detail(crop)
+
+
+def test_haze_takes_detail_away(crop: Pixels) -> None:
+    hazy = cv2.convertScaleAbs(crop, alpha=0.4, beta=140).astype(np.uint8)
+    assert detail(hazy) == pytest.approx(0.4 * detail(crop), rel=0.1)
+
+
+def test_faint_noise_does_not_pass_for_detail(crop: Pixels) -> None:
+    soft = cv2.GaussianBlur(crop, (0, 0), 4)
+    grain = np.random.default_rng(0).normal(0, 2, crop.shape)
+    noisy = np.clip(soft + grain, 0, 255).astype(np.uint8)
+    assert detail(noisy) < 0.4 * detail(crop)
+
+
+def test_what_surrounds_a_face_does_not_count(crop: Pixels) -> None:
+    framed = crop.copy()
+    framed[:30], framed[-30:], framed[:, :30], framed[:, -30:] = 0, 255, 0, 255
+    assert detail(framed) == detail(crop)
+
+
+def test_a_flat_crop_has_none() -> None:
+    assert detail(np.full((224, 224, 3), 90, np.uint8)) == pytest.approx(0, abs=1e-3)
