@@ -123,6 +123,12 @@ def _evaluation(evaluation: Content, inputs: Inputs) -> Iterator[str]:
     yield measured.robustness_table(evaluation) or _missing("robustness", "evaluate")
 
 
+def _learnt_from(inputs: Inputs, media: str | None) -> bool:
+    """Whether an evaluation of the same media had to be by folds."""
+    abouts = [evaluation.get("about", {}) for evaluation in inputs.evaluations]
+    return any(about.get("folds") and about.get("media") == media for about in abouts)
+
+
 def _of_other_weights(inputs: Inputs, digest: str | None) -> str | None:
     """Says so where figures are not of the weights that ship; None where they are."""
     if inputs.exported is None or digest is None:
@@ -141,6 +147,8 @@ def _attacks(inputs: Inputs) -> Iterator[str]:
         return
     if remark := _of_other_weights(inputs, inputs.attacks.get("about", {}).get("weights digest")):
         yield remark
+    if _learnt_from(inputs, inputs.attacks.get("about", {}).get("media")):
+        yield "The network learnt from the people in these clips, so it starts from too good a figure."
     yield attacked.attack_text(inputs.attacks)
     yield "### Poisoned training data"
     yield attacked.poisoning_text(inputs.attacks) or _missing("poisoning", "attack --poison")

@@ -225,7 +225,10 @@ def test_figures_out_of_fold_are_called_so(whole: Inputs) -> None:
     assert "each without the people it judges" not in text_of(whole)
     about = whole.evaluations[0]["about"] | {"folds": "run"}
     content = whole.evaluations[0] | {"about": about}
-    assert "each without the people it judges" in text_of(without(whole, evaluations=(content,)))
+    text = text_of(without(whole, evaluations=(content,)))
+    assert "each without the people it judges" in text
+    assert "starts from too good a figure" in text, "the attacks are on the same media"
+    assert "too good a figure" not in text_of(whole)
 
 
 def test_development_media_come_with_a_caution(whole: Inputs) -> None:
