@@ -148,7 +148,7 @@ def _attacks(inputs: Inputs) -> Iterator[str]:
     if remark := _of_other_weights(inputs, inputs.attacks.get("about", {}).get("weights digest")):
         yield remark
     if _learnt_from(inputs, inputs.attacks.get("about", {}).get("media")):
-        yield "The network learnt from the people in these clips, so it starts from too good a figure."
+        yield "The network learnt from the people in these clips and starts from too good a figure."
     yield attacked.attack_text(inputs.attacks)
     yield "### Poisoned training data"
     yield attacked.poisoning_text(inputs.attacks) or _missing("poisoning", "attack --poison")
