@@ -362,7 +362,6 @@ def test_the_answer_is_that_of_the_packed_weights(
     assert all(torch.equal(value, loaded[key]) for key, value in packed.items())
     crop = np.ascontiguousarray(astronaut[20:244, 100:324])
     with_weights, without = (
-        task.classifier.classify([crop], [200.0], Stopwatch())[0]
-        for task in (trained_detector, detector)
+        task.classifier.logits([crop], Stopwatch())[0] for task in (trained_detector, detector)
     )
-    assert abs(with_weights - without) > 0.01
+    assert abs(with_weights - without) > 0.05

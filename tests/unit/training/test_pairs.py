@@ -16,7 +16,8 @@ CROP = CropSpec(size=96)
 
 
 def same(a: Pair, b: Pair) -> bool:
-    return all((getattr(a, n) == getattr(b, n)).all() for n in ("real", "fake", "mask", "box"))
+    names = ("real", "fake", "mask", "box")
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
 def test_number_and_seed_decide(portraits: list[Portrait]) -> None:
