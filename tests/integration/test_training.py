@@ -104,16 +104,15 @@ def test_a_blended_face_comes_out_higher_than_its_original(
 def test_the_server_judges_as_the_model_in_this_process(
     server: RunningServer, astronaut: Pixels, finder: FaceFinder
 ) -> None:
-    (face,) = finder.find([astronaut])[0]
-    x1, y1, x2, y2 = face.box
     cut = np.ascontiguousarray(astronaut[:300, 50:400])
-    region = FaceRegion(cut, (x1 - 50, y1, x2 - 50, y2), 0)
+    (face,) = finder.find([cut])[0]
+    region = FaceRegion(cut, face.box, 0)
     manifest = read_manifest(MANIFESTS / "detector.yaml")
     local = LocalJudge(manifest, pinned_weights(manifest))([region])
     judge = ServerJudge(server.url)
     remote = judge([region])
     judge.session.close()
-    assert remote.probabilities[0] == pytest.approx(local.probabilities[0], abs=0.1)
+    assert remote.probabilities[0] == pytest.approx(local.probabilities[0], abs=0.01)
     assert judge.described is not None
     assert judge.described["trained"] is True
 
