@@ -30,8 +30,8 @@ from training.scores import Score
 
 Floats = npt.NDArray[np.float64]
 FALSE_POSITIVE_RATES = (0.01, 0.05, 0.10)
-_SIZES = (0.0, 80.0, 100.0)
-_DETAILS = (0.0, 2.0, 3.0)
+_SIZES = (0.0, 100.0, 150.0)
+_DETAILS = (0.0, 3.0, 4.0)
 _MOST_CERTAIN = 0.99
 _WORTH = 0.02
 _ENOUGH_FOR_ISOTONIC = 100

@@ -33,7 +33,7 @@ def train(
         Path | None, typer.Option(help="Media (real/, fake/) whose swaps are trained on, too.")
     ] = None,
     folds: Annotated[
-        int, typer.Option(min=0, help="With --swaps: also a network without each fold's people.")
+        int, typer.Option(min=0, help="With --swaps: networks without one fold of people each.")
     ] = 5,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make pairs.")] = 2,
     track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",

@@ -35,6 +35,11 @@ def epochs_text(exported: Content) -> str | None:
     if not epochs:
         return None
     words = f"{len(epochs)} epochs"
+    if averaged := exported.get("averaged"):
+        words += (
+            f" of each of {averaged} networks, one without each fold of people; the weights are "
+            "their average (arXiv:2203.05482)"
+        )
     judged = [e for e in epochs if "validation_auc" in e]
     if judged:
         best = max(judged, key=lambda e: (e["validation_auc"], e["epoch"]))

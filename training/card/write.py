@@ -110,8 +110,9 @@ def _evaluation(evaluation: Content, inputs: Inputs) -> Iterator[str]:
         yield remark
     if about.get("folds"):
         yield (
-            "Since that network was trained on all of these people, others judged in its place: "
-            "trained alike, each without the people it judges."
+            "That network is the average of several that, together, learnt from all these people. "
+            "Here each of them judged on its own, each the people it had not learnt from; the "
+            "average itself can't be judged on them fairly."
         )
     if about.get("media") == inputs.facts.development.media:
         yield f"**{inputs.facts.development.caution.strip()}**"

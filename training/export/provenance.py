@@ -14,6 +14,7 @@ import torch
 from model_handlers.manifest import Manifest, WeightsSpec
 from model_store.archive import digest_of
 from training.export.check import Difference
+from training.folds import RECORD, folder
 from training.trainer import CHECKPOINT, LOG, NETWORK
 
 _LIBRARIES = ("torch", "timm", "safetensors", "onnx", "onnxruntime", "openvino")
@@ -48,15 +49,19 @@ def provenance(
 
 
 def _stage(run: Path) -> dict[str, Any]:
-    """A run's settings and epochs. Of a file that it started from only the name is told."""
-    settings, epochs = _settings(run / CHECKPOINT), _epochs(run / LOG)
+    """A run's settings and epochs; of folds the first's, and how many there are, as they differ in
+    people only. Of a file that it started from only the name is told."""
+    averaged = len(list(run.glob(f"fold-*/{NETWORK}"))) if (run / RECORD).is_file() else 0
+    one = folder(run, 0) if averaged else run
+    settings, epochs = _settings(one / CHECKPOINT), _epochs(one / LOG)
     initial = Path(settings["initial"]) if settings else Path()
     before = _stage(initial.parent) if initial.is_file() else None
     if settings:
         for name in ("initial", "model"):
             if PurePath(settings[name]).is_absolute():
                 settings[name] = PurePath(settings[name]).name
-    return {"training": settings, "epochs": epochs, "before": before}
+    stage = {"training": settings, "epochs": epochs, "before": before}
+    return stage | ({"averaged": averaged} if averaged else {})
 
 
 def _settings(checkpoint: Path) -> dict[str, Any] | None:

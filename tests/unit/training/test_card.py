@@ -214,19 +214,21 @@ def test_figures_of_other_weights_are_called_so(whole: Inputs) -> None:
 def test_stages_stand_in_the_order_in_which_they_were_trained(whole: Inputs) -> None:
     assert "### Stage" not in text_of(whole)
     first = {"training": {"initial": "imagenet"}, "epochs": [{"epoch": 1}], "before": None}
-    second = EXPORTED | {"training": {"initial": "run.safetensors"}, "before": first}
+    training = {"initial": "run.safetensors"}
+    second = EXPORTED | {"training": training, "before": first, "averaged": 5}
     text = text_of(without(whole, exported=second))
     places = [text.index(part) for part in ("Stage 1", "imagenet", "Stage 2", "run.safetensors")]
     assert places == sorted(places)
     assert "--swaps MEDIA" in text
+    assert "of each of 5 networks" in text
 
 
 def test_figures_out_of_fold_are_called_so(whole: Inputs) -> None:
-    assert "each without the people it judges" not in text_of(whole)
+    assert "each the people it had not learnt from" not in text_of(whole)
     about = whole.evaluations[0]["about"] | {"folds": "run"}
     content = whole.evaluations[0] | {"about": about}
     text = text_of(without(whole, evaluations=(content,)))
-    assert "each without the people it judges" in text
+    assert "each the people it had not learnt from" in text
     assert "starts from too good a figure" in text, "the attacks are on the same media"
     assert "too good a figure" not in text_of(whole)
 

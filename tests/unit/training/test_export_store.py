@@ -188,6 +188,21 @@ def test_provenance_goes_back_to_the_first_run(
     assert str(tmp_path) not in text
 
 
+def test_provenance_of_an_average_is_that_of_its_folds(
+    trained: Path, manifest: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "folds"
+    for fold in ("fold-0", "fold-1"):
+        shutil.copytree(trained, run / fold)
+    shutil.copy(trained / NETWORK, run / NETWORK)
+    (run / "folds.json").write_text("{}")
+    bring(run, manifest, tmp_path)
+    known = json.loads((tmp_path / "store" / "tiny-1.0.json").read_text())
+    assert known["averaged"] == 2
+    assert known["epochs"] == [{"epoch": 1, "loss": 0.7}]
+    assert known["training"]["initial"] == "start.safetensors"
+
+
 def test_manifests_of_one_network_get_the_same_weights(
     trained: Path, manifest: Path, tmp_path: Path
 ) -> None:
