@@ -360,8 +360,8 @@ def test_the_answer_is_that_of_the_packed_weights(
     packed = load_file(trained / "network.safetensors")
     loaded = trained_detector.classifier.network.state_dict()
     assert all(torch.equal(value, loaded[key]) for key, value in packed.items())
-    crop = np.ascontiguousarray(astronaut[20:244, 100:324])
+    crops = [np.ascontiguousarray(astronaut[y : y + 224, 100:324]) for y in (0, 20, 120, 280)]
     with_weights, without = (
-        task.classifier.logits([crop], Stopwatch())[0] for task in (trained_detector, detector)
+        task.classifier.logits(crops, Stopwatch()) for task in (trained_detector, detector)
     )
-    assert abs(with_weights - without) > 0.05
+    assert np.abs(with_weights - without).max() > 0.5
