@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from model_handlers.pipeline.decode import Pixels
+from tests.conftest import doubled, jpeg
 from tests.integration.asking import (
     BAD_PICTURES,
     MAX_BODY,
@@ -264,15 +265,16 @@ def test_no_face_at_all_is_an_empty_tensor(http: httpx.Client, no_face_jpeg: byt
 
 
 def test_crops_of_faces_are_what_the_classifier_takes(
-    http: httpx.Client, three_faces_jpeg: bytes
+    http: httpx.Client, three_faces: Pixels
 ) -> None:
-    body = encoded(three_faces_jpeg, parameters={"crops": True})
+    picture = jpeg(doubled(three_faces))
+    body = encoded(picture, parameters={"crops": True})
     found = results(tensors(http.post("/v2/models/faces/infer", json=body)))[0]["faces"]
     crops = [base64.b64decode(face["crop"].partition(",")[2]) for face in found]
     assert len(crops) == 3
     body = encoded(*crops, name="crops")
     answer = tensors(http.post("/v2/models/classifier/infer", json=body))
-    judged = http.post("/predictions/detector", content=three_faces_jpeg).json()
+    judged = http.post("/predictions/detector", content=picture).json()
     expected = [face["fake_probability"] for face in judged["faces"]]
     assert answer["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
 

@@ -18,6 +18,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from model_handlers.pipeline.decode import Pixels
+from tests.conftest import doubled, jpeg
 from tests.integration.asking import BAD_PICTURES, MAX_BODY, problem_of, same
 from tests.integration.running import MODELS, RunningServer
 
@@ -135,10 +137,11 @@ def test_every_face_is_judged_and_the_worst_decides(
 
 
 def test_faces_and_classifier_together_say_what_the_detector_says(
-    http: httpx.Client, astronaut_jpeg: bytes
+    http: httpx.Client, astronaut: Pixels
 ) -> None:
-    judged = http.post(DETECTOR, content=astronaut_jpeg).json()
-    found = http.post("/predictions/faces?crops=true", content=astronaut_jpeg).json()
+    picture = jpeg(doubled(astronaut))
+    judged = http.post(DETECTOR, content=picture).json()
+    found = http.post("/predictions/faces?crops=true", content=picture).json()
     (face,) = found["faces"]
     assert face["box"] == judged["faces"][0]["box"]
     kind, _, data = face["crop"].partition(",")

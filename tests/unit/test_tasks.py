@@ -32,6 +32,7 @@ from model_handlers.pipeline.tasks import (
     Task,
 )
 from model_handlers.pipeline.verdict import word
+from tests.conftest import doubled
 
 POOL = {
     "face": 1,
@@ -317,14 +318,13 @@ def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: Detector
 def test_a_crop_of_the_detector_is_judged_alike(
     trained_detector: DetectorTask, astronaut: Pixels
 ) -> None:
-    """A crop doesn't tell how many pixels its face had before; here they are enough either way."""
-    astronaut = cv2.resize(astronaut, None, fx=2, fy=2).astype(np.uint8)
+    picture = doubled(astronaut)
     classifier = ClassifierTask(
         trained_detector.manifest, trained_detector.model, trained_detector.classifier
     )
-    (whole,) = run(trained_detector, [astronaut])
-    ((face,),) = trained_detector.finder.find([astronaut])
-    (crop,) = run(classifier, [crop_face(astronaut, face.box, classifier.manifest.crop)])
+    (whole,) = run(trained_detector, [picture])
+    ((face,),) = trained_detector.finder.find([picture])
+    (crop,) = run(classifier, [crop_face(picture, face.box, classifier.manifest.crop)])
     assert isinstance(whole, ImageVerdict)
     assert isinstance(crop, CropVerdict)
     assert crop.fake_probability == pytest.approx(whole.fake_probability, abs=1e-5)
