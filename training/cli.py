@@ -50,7 +50,7 @@ def train(
     elif media is not None:
         raise typer.BadParameter("what is trained on can't choose the epoch", param_hint="--media")
     else:
-        train_with_swaps(faces, swaps, spec, out, folds, workers, cache)
+        train_with_swaps(faces, swaps, spec, out, folds, workers, track, cache)  # type: ignore[arg-type]
 
 
 @app.command()

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from model_handlers.manifest import Manifest
 from training.data.locate import finder
-from training.data.swaps import read_swaps
 from training.judge import Judge, LocalJudge
 from training.material import Medium, read_media
 from training.spec import read_spec
+from training.swaps import read_swaps
+from training.tracking import Kind
 from training.train import run, trained_manifest
 from training.trainer import NETWORK
 
@@ -44,7 +45,14 @@ def draw_folds(media: Sequence[Medium], count: int, seed: int) -> dict[str, int]
 
 
 def train_with_swaps(
-    faces: Path, swaps_of: Path, spec_path: Path, out: Path, folds: int, workers: int, cache: Path
+    faces: Path,
+    swaps_of: Path,
+    spec_path: Path,
+    out: Path,
+    folds: int,
+    workers: int,
+    track: Kind,
+    cache: Path,
 ) -> None:
     """Trains `out/fold-K` on the swaps below `swaps_of`, but fold K's people; `out` averages them.
 
@@ -58,14 +66,14 @@ def train_with_swaps(
     manifest = trained_manifest(spec)
     swaps = read_swaps(media, finder(manifest.faces), spec.data.swap_frames, cache / "swaps")
     if not folds:
-        run(faces, spec_path, out, swaps=swaps, workers=workers, cache=cache)
+        run(faces, spec_path, out, None, swaps, workers, track, cache)
         return
     drawn = draw_folds(media, folds, spec.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / RECORD).write_text(json.dumps(drawn, indent=2, sort_keys=True) + "\n")
     for fold in range(folds):
         kept = [s for s in swaps if drawn[s.portrait.identity] != fold]
-        run(faces, spec_path, folder(out, fold), swaps=kept, workers=workers, cache=cache)
+        run(faces, spec_path, folder(out, fold), None, kept, workers, track, cache)
     states = [load_file(folder(out, fold) / NETWORK) for fold in range(folds)]
     save_file(average(states), out / NETWORK)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 
 from model_handlers.manifest import HeadSpec, Manifest, read_manifest
-from training.data.faces import read_portraits, split_by_identity
+from training.data.faces import Swap, read_portraits, split_by_identity
 from training.data.loader import PairLoader
 from training.data.locate import best_locator
 from training.data.pairs import PairMaker, PairSpec
-from training.data.swaps import Swap
 from training.initial import build
 from training.processes import Processes
 from training.spec import TrainingSpec, read_spec
@@ -48,6 +47,7 @@ def run(
     learnt, _ = split_by_identity(portraits, spec.data.held_out, spec.seed)
     data = spec.data
     pairs = PairSpec(spec.seed, data.swap_share, data.self_share, data.margins, data.reuse)
+    # A stored pair may hold a person whom another fold leaves out: none is kept beside swaps.
     kept = None if swaps else cache and cache / "pairs"
     learnt += [swap.portrait for swap in swaps]
     loader = PairLoader(

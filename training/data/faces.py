@@ -38,6 +38,14 @@ class Portrait:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """A real face with its surroundings, and the file of the same region after the swap."""
+
+    portrait: Portrait
+    fake: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """What a locator says of a picture: the face's box and its landmarks."""
 

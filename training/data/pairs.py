@@ -16,11 +16,10 @@ from model_handlers.pipeline.decode import Pixels
 from training.data.blend import Blend, cross_blend, self_blend
 from training.data.cache import cached
 from training.data.channel import draw_channel
-from training.data.faces import Portrait, moved
+from training.data.faces import Portrait, Swap, moved
 from training.data.masks import Mask, five_points, hard_mask
-from training.data.swaps import Swap
 
-VERSION = 2
+VERSION = 4
 """Raise it when pairs come out differently, so that no cache of older ones is read."""
 
 _REGION = 2.0

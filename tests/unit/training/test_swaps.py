@@ -19,12 +19,12 @@ from model_handlers.pipeline.faces import FaceFinder
 from tests.conftest import MANIFESTS
 from tests.unit.training.conftest import write_clip
 from training.cli import app
-from training.data.faces import Portrait
+from training.data.faces import Portrait, Swap
 from training.data.pairs import PairMaker, PairSpec
-from training.data.swaps import Swap, read_swaps
 from training.evaluate.run import evaluate
 from training.folds import FoldJudges, draw_folds
-from training.material import Medium, read_media
+from training.material import Medium, face_regions, read_media
+from training.swaps import read_swaps
 from training.trainer import CHECKPOINT, NETWORK
 
 
@@ -117,6 +117,7 @@ def test_folds_part_people_evenly_and_repeatably() -> None:
 def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
     portraits: list[Portrait],
     media: Path,
+    finder: FaceFinder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -143,6 +144,7 @@ def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
     run, cache = tmp_path / "run", tmp_path / "cache"
     arguments = ["train", str(portraits[0].path.parent), "--spec", str(spec), "--out", str(run)]
     arguments += ["--swaps", str(media), "--folds", "2", "--workers", "0", "--cache", str(cache)]
+    arguments += ["--track", "tensorboard"]
     answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert answer.exit_code == 0
     drawn = json.loads((run / "folds.json").read_text())
@@ -164,8 +166,12 @@ def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
     done = evaluate(media, manifest, report, folds=run, frames=2, disturbed=False)
     assert done.about["folds"] == "run"
     assert "--folds run" in done.about["command"]
-    by_path = {s.path: s.probability for s in done.scores if s.frame == done.scores[0].frame}
-    assert by_path
+    for medium in read_media(media):
+        alone = judges(medium)(face_regions(medium, 2, finder))
+        path = medium.path.relative_to(media).as_posix()
+        found = [score.logit for score in done.scores if score.path == path]
+        assert found == pytest.approx(alone.logits.tolist(), abs=1e-4)
+    assert list((run / "fold-1").rglob("events.out.tfevents*")), "each fold is tracked"
     refused = CliRunner().invoke(app, [*arguments, "--media", str(media)])
     assert refused.exit_code == 2
     assert (run / "fold-0" / CHECKPOINT).exists()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,19 +16,11 @@ import numpy as np
 
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from training.data.faces import Portrait
+from training.data.faces import Portrait, Swap
 from training.material import Medium, frames, frames_at
 
 _VERSION = 1
 _REGION = 2.2
-
-
-@dataclass(frozen=True, slots=True)
-class Swap:
-    """A real face with its surroundings, and the file of the same region after the swap."""
-
-    portrait: Portrait
-    fake: Path
 
 
 def read_swaps(media: Sequence[Medium], finder: FaceFinder, count: int, folder: Path) -> list[Swap]:
