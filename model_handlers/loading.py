@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import torch
-from safetensors.torch import load_file
 
 from contracts.verdict import ModelRef
 from model_handlers.manifest import (
@@ -23,6 +22,7 @@ from model_handlers.manifest import (
 )
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.graph import Cascade, Graph
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
 
 
@@ -30,8 +30,8 @@ from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTas
 class Runtime:
     """What the place decides rather than the model: device, precision, threads, digests.
 
-    `threads` of 0 leaves the choice to torch and OpenCV. `digests` maps model names to the sha256
-    of their archives, which an unpacked archive can't know of itself.
+    `threads` of 0 leaves the choice to the backend and OpenCV. `digests` maps model names to the
+    sha256 of their archives, which an unpacked archive can't know of itself.
     """
 
     device: str | None = None
@@ -66,29 +66,66 @@ def load_task(directory: Path, runtime: Runtime, gpu: int | None = None) -> Task
     given = {field: value for field, value in overrides.items() if value}
     manifest = parse_manifest(manifest.model_dump() | given, f"{manifest.name}: {given}")
     if runtime.threads:
-        torch.set_num_threads(runtime.threads)
         cv2.setNumThreads(runtime.threads)  # it has threads of its own, one a core
-    device = choose_device(manifest, gpu)
+    cascade, judge = _networks(directory, manifest, runtime.threads, gpu)
     digest = (runtime.digests or {}).get(manifest.name)
     model = ModelRef(manifest.name, manifest.version, digest, manifest.trained)
-    if manifest.task == "classifier":
-        return ClassifierTask(manifest, model, _classifier(directory, manifest, device))
-    finder = FaceFinder(manifest.faces, load_file(directory / MTCNN_FILE), device)
-    if manifest.task == "faces":
+    classifier = Classifier(manifest, judge) if judge is not None else None
+    finder = FaceFinder(manifest.faces, cascade) if cascade is not None else None
+    if finder is None:
+        assert classifier is not None
+        return ClassifierTask(manifest, model, classifier)
+    if classifier is None:
         return FacesTask(manifest, model, finder)
-    return DetectorTask(manifest, model, finder, _classifier(directory, manifest, device))
+    return DetectorTask(manifest, model, finder, classifier)
 
 
-def choose_device(manifest: Manifest, gpu: int | None) -> torch.device:
-    """`auto` takes the GPU where there is one; `cuda` insists on it."""
-    available = torch.cuda.is_available()
-    if manifest.device == "cuda" and not available:
+def choose_device(manifest: Manifest, gpu: int | None) -> str:
+    """`cpu` or `cuda:n`. `auto` takes the GPU where there is one; `cuda` insists on it.
+
+    torch is asked only where there may be a GPU: importing it takes seconds, and a CPU's workers do
+    without it.
+    """
+    wanted = "cpu" if manifest.backend == "openvino" else manifest.device
+    if wanted == "cpu" or (wanted == "auto" and not may_have_gpu()):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return f"cuda:{gpu or 0}"
+    if wanted == "cuda":
         raise ManifestError(f"{manifest.name}: device cuda was asked for, but torch sees no GPU")
-    if manifest.device == "cpu" or not available:
-        return torch.device("cpu")
-    return torch.device("cuda", gpu or 0)
+    return "cpu"
 
 
-def _classifier(directory: Path, manifest: Manifest, device: torch.device) -> Classifier:
+def may_have_gpu() -> bool:
+    """Whether NVIDIA's driver is installed, and nobody has hidden its GPUs from this process."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") != "" and shutil.which("nvidia-smi") is not None
+
+
+def _networks(
+    directory: Path, manifest: Manifest, threads: int, gpu: int | None
+) -> tuple[Cascade | None, Graph | None]:
+    """MTCNN's and the judging network, as far as the task has them, on the backend it runs on."""
+    device = choose_device(manifest, gpu)
+    finds, judges = manifest.task != "classifier", manifest.task != "faces"
+    if manifest.backend == "openvino" or (manifest.backend == "auto" and device == "cpu"):
+        from model_handlers.backends import openvino
+
+        return (
+            openvino.cascade(directory, threads) if finds else None,
+            openvino.judge(directory, manifest, threads) if judges else None,
+        )
+    import torch
+    from safetensors.torch import load_file
+
+    from model_handlers.backends import pytorch
+
+    if threads:
+        torch.set_num_threads(threads)
+    place = torch.device(device)
     weights = load_file(directory / NETWORK_FILE) if manifest.weights is not None else None
-    return Classifier(manifest, weights, device)
+    return (
+        pytorch.cascade(load_file(directory / MTCNN_FILE), place) if finds else None,
+        pytorch.judge(manifest, weights, place) if judges else None,
+    )

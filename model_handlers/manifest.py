@@ -13,6 +13,10 @@ MTCNN_FILE = "mtcnn.safetensors"
 NETWORK_FILE = "network.safetensors"
 """Where an archive keeps its manifest and weights."""
 
+GRAPHS_FOLDER = "openvino"
+JUDGE_GRAPH = "judge"
+"""Where it keeps OpenVINO's graphs, each as `<name>.xml` and `<name>.bin`."""
+
 Task = Literal["detector", "faces", "classifier"]
 Kernel = Literal["second_order", "square", "line"]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -156,10 +160,18 @@ class Manifest(_Spec):
     weights: WeightsSpec | None = None
     calibration: CalibrationSpec = CalibrationSpec()
     thresholds: ThresholdsSpec = ThresholdsSpec()
-    backend: Literal["torch"] = "torch"
+    backend: Literal["auto", "torch", "openvino"] = Field(
+        default="auto", description="auto: openvino on a CPU, torch on a GPU"
+    )
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     batching: BatchingSpec = BatchingSpec()
+
+    @model_validator(mode="after")
+    def _openvino_is_for_cpus(self) -> Manifest:
+        if self.backend == "openvino" and self.device == "cuda":
+            raise ValueError("backend openvino is for CPUs: set device to auto or cpu")
+        return self
 
     @property
     def trained(self) -> bool:

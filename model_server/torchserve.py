@@ -25,6 +25,7 @@ from model_server.models import Placement, ServedModel
 from model_server.settings import Settings
 
 _CONFIG = Path(__file__).resolve().parent.parent / "config" / "torchserve"
+_WITHOUT_TORCH = Path(__file__).resolve().parent / "assets" / "without_torch"
 _SLACK = 64 * 1024
 
 
@@ -136,6 +137,9 @@ def _environment(
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
     if not placement.gpus:
         inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
+        if all(model.archive.manifest.backend != "torch" for model in models.values()):
+            ahead = [str(_WITHOUT_TORCH), *filter(None, [inherited.get("PYTHONPATH")])]
+            inherited["PYTHONPATH"] = os.pathsep.join(ahead)
     return (
         inherited
         | WORKER_ENVIRONMENT

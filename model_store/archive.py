@@ -19,6 +19,8 @@ from typing import Any
 import yaml
 
 from model_handlers.manifest import (
+    GRAPHS_FOLDER,
+    JUDGE_GRAPH,
     MANIFEST_FILE,
     MTCNN_FILE,
     NETWORK_FILE,
@@ -29,7 +31,7 @@ from model_handlers.manifest import (
 )
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_CODE = ("contracts/*.py", "model_handlers/*.py", "model_handlers/pipeline/*.py")
+_CODE = ("contracts/*.py", "model_handlers/*.py", "model_handlers/*/*.py")
 _ROOT = Path(__file__).resolve().parent.parent
 _NETS = ("pnet", "rnet", "onet")
 
@@ -97,11 +99,39 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
     for pattern in _CODE:
         for path in _ROOT.glob(pattern):
             entries[path.relative_to(_ROOT).as_posix()] = path.read_bytes()
-    if manifest.task != "classifier":
-        entries[MTCNN_FILE] = mtcnn_weights()
-    if manifest.weights is not None:
-        entries[NETWORK_FILE] = _weights(manifest, weights_root)
+    mtcnn = mtcnn_weights() if manifest.task != "classifier" else None
+    network = _weights(manifest, weights_root) if manifest.weights is not None else None
+    if manifest.backend != "openvino":
+        given = {MTCNN_FILE: mtcnn, NETWORK_FILE: network}
+        entries |= {name: content for name, content in given.items() if content is not None}
+    if manifest.backend != "torch":
+        entries |= _graphs(manifest, mtcnn, network)
     return entries
+
+
+def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> dict[str, bytes]:
+    """The archive's networks as OpenVINO graphs, for workers without torch."""
+    from safetensors.torch import load
+
+    from model_handlers.networks.judging import Judging, filled_network
+    from model_handlers.networks.mtcnn import SIDES, build_stage
+    from model_store.openvino_ir import intermediate_representation
+
+    graphs = {}
+    if mtcnn is not None:
+        for name, side in SIDES.items():
+            stage = build_stage(name, load(mtcnn))
+            graphs[name] = intermediate_representation(stage, (-1, side or -1, side or -1, 3))
+    if manifest.task != "faces":
+        weights = load(network) if network is not None else None
+        judging = Judging(filled_network(manifest, weights), manifest)
+        size = manifest.crop.size
+        graphs[JUDGE_GRAPH] = intermediate_representation(judging, (-1, size, size, 3))
+    return {
+        f"{GRAPHS_FOLDER}/{name}.{end}": content
+        for name, parts in graphs.items()
+        for end, content in zip(("xml", "bin"), parts, strict=True)
+    }
 
 
 def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:

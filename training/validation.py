@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
+from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import Manifest
+from model_handlers.networks.network import Network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face
-from model_handlers.pipeline.network import Network
 from model_handlers.pipeline.stopwatch import Stopwatch
 from training.data.locate import finder
 from training.material import face_regions, read_media
@@ -31,7 +32,9 @@ class MediaValidation:
         ]
 
     def __call__(self, network: Network) -> dict[str, float]:
-        classifier = Classifier(self.manifest, network, next(network.parameters()).device)
+        classifier = Classifier(
+            self.manifest, judge(self.manifest, network, next(network.parameters()).device)
+        )
         watch = Stopwatch()
         scores = np.array([classifier.logits(crops, watch).mean() for crops in self.crops])
         probabilities = 1 / (1 + np.exp(-np.clip(scores, -30, 30)))

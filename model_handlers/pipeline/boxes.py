@@ -6,6 +6,7 @@ wherever it is regressed or compared.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,22 +28,27 @@ def square(boxes: Floats) -> Floats:
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def suppress(
-    boxes: Floats, scores: Floats, threshold: float, *, by_smaller: bool = False
-) -> Indices:
-    """Greedy non-maximum suppression.
+def suppress(boxes: Floats, scores: Floats, threshold: float) -> Indices:
+    """Greedy non-maximum suppression: what a better box overlaps by more is dropped.
 
     Args:
-        boxes: (n, 4). scores: (n,).
-        threshold: a box that overlaps a better one by more than this is dropped.
-        by_smaller: overlap as a share of the smaller box instead of the union (MTCNN's last stage).
+        boxes: (n, 4). scores: (n,), above 0.
+        threshold: of the intersection over the union; here, alone, a box is x2 - x1 wide.
 
     Returns:
         Indices of the boxes that stay, best first.
     """
-    size = boxes[:, 2:4] - boxes[:, 0:2] + (1 if by_smaller else 0)
+    if not len(boxes):
+        return np.zeros(0, dtype=np.intp)
+    corners = np.hstack([boxes[:, 0:2], boxes[:, 2:4] - boxes[:, 0:2]])
+    picked = cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, threshold)
+    return np.asarray(picked, dtype=np.intp)
+
+
+def suppress_contained(boxes: Floats, scores: Floats, threshold: float) -> Indices:
+    """The same by the intersection over the smaller box, as MTCNN's last stage does."""
+    size = boxes[:, 2:4] - boxes[:, 0:2] + 1
     area = size[:, 0] * size[:, 1]
-    extra = 1 if by_smaller else 0
     order = np.argsort(-scores, kind="stable")
     keep: list[int] = []
     while order.size:
@@ -50,9 +56,6 @@ def suppress(
         keep.append(int(best))
         corner = np.maximum(boxes[best, 0:2], boxes[rest, 0:2])
         far = np.minimum(boxes[best, 2:4], boxes[rest, 2:4])
-        shared = np.prod(np.maximum(far - corner + extra, 0), axis=1)
-        whole = (
-            np.minimum(area[best], area[rest]) if by_smaller else area[best] + area[rest] - shared
-        )
-        order = rest[shared <= threshold * np.maximum(whole, 1e-9)]
+        shared = np.prod(np.maximum(far - corner + 1, 0), axis=1)
+        order = rest[shared <= threshold * np.minimum(area[best], area[rest])]
     return np.asarray(keep, dtype=np.intp)

@@ -40,16 +40,18 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     height, width = image.shape[:2]
     inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
     if inside:
-        patch = np.ascontiguousarray(image[top : top + side, left : left + side])
+        patch = image[top : top + side, left : left + side]
     elif side > _REFLECTED_SIDE * spec.size:
         scale = _REFLECTED_SIDE * spec.size / side
         return crop_face(shrink(image, scale), [edge * scale for edge in box], spec)
     else:
         patch = _reflected_patch(image, left, top, side)
     if side == spec.size:
-        return patch
+        return np.ascontiguousarray(patch)
     method = cv2.INTER_AREA if side > spec.size else cv2.INTER_CUBIC
-    return cv2.resize(patch, (spec.size, spec.size), interpolation=method).astype(np.uint8)
+    return cv2.resize(patch, (spec.size, spec.size), interpolation=method).astype(
+        np.uint8, copy=False
+    )
 
 
 def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
@@ -66,15 +68,24 @@ def shrink(image: Pixels, scale: float) -> Pixels:
     if scale >= 1:
         return image
     width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
 
 
 def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
     height, width = image.shape[:2]
+    inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    above, before = max(-top, 0), max(-left, 0)
+    below, behind = side - above - inside.shape[0], side - before - inside.shape[1]
+    if max(above, below) < inside.shape[0] and max(before, behind) < inside.shape[1]:
+        how = cv2.BORDER_REFLECT_101
+        patch = cv2.copyMakeBorder(inside, above, below, before, behind, how)
+        return patch.astype(np.uint8, copy=False)
     rows = _reflect(np.arange(top, top + side), height)
     columns = _reflect(np.arange(left, left + side), width)
-    patch: Pixels = image[rows[:, None], columns[None, :]]
-    return patch
+    folded: Pixels = image[rows[:, None], columns[None, :]]
+    return folded
 
 
 def _reflect(index: Indices, size: int) -> Indices:

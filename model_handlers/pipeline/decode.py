@@ -48,7 +48,7 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
         spec: the bounds; the pixel bound is checked on the header, before anything is decoded.
 
     Returns:
-        uint8 array of shape (height, width, 3).
+        uint8 array of shape (height, width, 3), which may be read-only.
 
     Raises:
         InvalidRequest: no bytes at all.
@@ -110,7 +110,7 @@ def _is_recognised(data: bytes) -> bool:
 
 def _to_rgb(image: Image.Image) -> Pixels:
     image.load()
-    return np.array(_flatten(_to_8_bit(_upright(image))), dtype=np.uint8)
+    return np.asarray(_flatten(_to_8_bit(_upright(image))))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -136,7 +136,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 def _flatten(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     layer = image.convert("RGBA")
     background = Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
     return Image.alpha_composite(background, layer).convert("RGB")

@@ -1,17 +1,15 @@
-"""Pictures to faces: the working resolution around MTCNN, and its answers in source pixels."""
+"""Pictures to faces: how small faces are looked for, and what MTCNN finds, the largest first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from model_handlers.manifest import FacesSpec
-from model_handlers.pipeline.crop import shrink
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.graph import Cascade
 from model_handlers.pipeline.mtcnn import MTCNN, Detections
 
 _LEAST_WORKING_FACE = 20.0
@@ -40,40 +38,36 @@ class Face:
 class FaceFinder:
     """Finds the faces of a batch of pictures, the largest of each first."""
 
-    def __init__(
-        self, spec: FacesSpec, weights: Mapping[str, Tensor], device: torch.device
-    ) -> None:
+    def __init__(self, spec: FacesSpec, cascade: Cascade) -> None:
         self.spec = spec
-        self.mtcnn = MTCNN(weights, spec.thresholds, spec.pyramid_factor, device)
+        self.mtcnn = MTCNN(cascade, spec.thresholds, spec.pyramid_factor)
 
     def find(self, images: Sequence[Pixels]) -> list[list[Face]]:
         """All faces of each picture, at most `max_faces`; none on a picture that is too small.
 
-        A face is found from `min_face_px` source pixels on, or from 20 pixels at the working
-        resolution where that is more.
+        A face is found from `min_face_px` pixels on, or from 20 pixels in the picture as
+        `working_long_side` shows it where that is more.
         """
-        scales = [min(1.0, self.spec.working_long_side / max(i.shape[:2])) for i in images]
-        working = [shrink(i, scale) for i, scale in zip(images, scales, strict=True)]
-        least = [max(self.spec.min_face_px * s, _LEAST_WORKING_FACE) for s in scales]
-        found = self.mtcnn.detect(working, least)
+        found = self.mtcnn.detect(images, [self._least(image) for image in images])
         return [
-            self._in_source(detections, image, small)
-            for detections, image, small in zip(found, images, working, strict=True)
+            self._faces(detections, image) for detections, image in zip(found, images, strict=True)
         ]
 
-    def _in_source(self, detections: Detections, image: Pixels, small: Pixels) -> list[Face]:
+    def _least(self, image: Pixels) -> float:
+        longest = int(max(image.shape[:2]))
+        scale = min(1.0, self.spec.working_long_side / longest)
+        return max(self.spec.min_face_px, _LEAST_WORKING_FACE / scale)
+
+    def _faces(self, found: Detections, image: Pixels) -> list[Face]:
         height, width = image.shape[:2]
-        ratio = np.array([width / small.shape[1], height / small.shape[0]], dtype=np.float32)
-        boxes = detections.boxes * np.tile(ratio, 2)
-        boxes = np.clip(boxes, 0, [width, height, width, height])
-        points = detections.landmarks * ratio
+        boxes = np.clip(found.boxes, 0, [width, height, width, height])
         faces = [
             Face(
                 (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
                 tuple((float(x), float(y)) for x, y in marks),
                 float(score),
             )
-            for box, marks, score in zip(boxes, points, detections.scores, strict=True)
+            for box, marks, score in zip(boxes, found.landmarks, found.scores, strict=True)
             if box[2] > box[0] and box[3] > box[1]
         ]
         return sorted(faces, key=lambda face: -face.area)[: self.spec.max_faces]

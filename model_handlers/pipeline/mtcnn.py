@@ -2,27 +2,27 @@
 
 Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
 Networks", 2016 (arXiv:1604.02878). Networks and weights are facenet-pytorch's; the cascade around
-them is ours, because theirs raises on small, grey and unequal pictures.
+them is ours, because theirs raises on small, grey and unequal pictures, and takes several times as
+long.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
-import torch
-from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
-from torch import Tensor, nn
 
-from model_handlers.pipeline.boxes import Floats, regress, square, suppress
+from model_handlers.pipeline.boxes import Indices, regress, square, suppress, suppress_contained
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.graph import Cascade, Floats
+from model_handlers.pipeline.mipmap import Mipmap
+from model_handlers.pipeline.pyramid import CELL, Layout, Level, lay_out, paint
 
-_CELL, _STRIDE = 12, 2
-_FORWARD_AT_MOST = 512
+_STRIDE = 2
+_PIXELS_AT_MOST = 2**22
+"""Of the canvases that go through P-Net together, lest they fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,74 +40,67 @@ class _Candidates:
 
     boxes: Floats
     scores: Floats
-    owners: npt.NDArray[np.intp]
+    owners: Indices
 
-    def take(self, index: npt.NDArray[np.intp]) -> _Candidates:
+    def take(self, index: Indices) -> _Candidates:
         return _Candidates(self.boxes[index], self.scores[index], self.owners[index])
 
 
 class MTCNN:
-    """The cascade over a batch of pictures of any sizes. Always fp32: bf16 loses faces."""
+    """The cascade over a batch of pictures of any sizes."""
 
-    def __init__(
-        self,
-        weights: Mapping[str, Tensor],
-        thresholds: Sequence[float],
-        factor: float,
-        device: torch.device,
-    ) -> None:
-        """`weights` holds the three state dicts under `pnet.`, `rnet.` and `onet.`."""
-        self.thresholds, self.factor, self.device = tuple(thresholds), factor, device
-        self.pnet, self.rnet, self.onet = (
-            _load(net, weights, prefix, device)
-            for net, prefix in ((PNet, "pnet."), (RNet, "rnet."), (ONet, "onet."))
-        )
+    def __init__(self, cascade: Cascade, thresholds: Sequence[float], factor: float) -> None:
+        self.cascade, self.thresholds, self.factor = cascade, tuple(thresholds), factor
 
-    @torch.inference_mode()
     def detect(self, images: Sequence[Pixels], min_faces: Sequence[float]) -> list[Detections]:
         """Finds all faces; `min_faces` is each picture's smallest face in its own pixels."""
         if not images:
             return []
-        proposed = self._propose(images, min_faces)
-        refined = self._refine(images, proposed)
-        return self._conclude(images, refined)
+        pictures = [Mipmap(image) for image in images]
+        proposed = self._propose(pictures, min_faces)
+        refined = self._refine(pictures, proposed)
+        return self._conclude(pictures, refined)
 
-    def _propose(self, images: Sequence[Pixels], min_faces: Sequence[float]) -> _Candidates:
-        """P-Net over every level of every picture's pyramid; equal levels go in one batch."""
-        levels: dict[tuple[int, int], list[tuple[int, float]]] = defaultdict(list)
-        for index, (image, min_face) in enumerate(zip(images, min_faces, strict=True)):
-            for scale in _pyramid(image.shape[0], image.shape[1], min_face, self.factor):
-                height, width = (int(side * scale + 1) for side in image.shape[:2])
-                levels[height, width].append((index, scale))
-        found: list[list[tuple[Floats, Floats, Floats]]] = [[] for _ in images]
-        for (height, width), members in levels.items():
-            batch = _normalise([_resize(images[i], width, height) for i, _ in members], self.device)
-            offsets, probabilities = self.pnet(batch)
-            for row, (index, scale) in enumerate(members):
-                level = _cells(offsets[row], probabilities[row, 1], scale, self.thresholds[0])
-                found[index].append(_pick(level, 0.5))
-        return _join([_propose_one(parts) for parts in found])
+    def _propose(self, pictures: Sequence[Mipmap], min_faces: Sequence[float]) -> _Candidates:
+        """P-Net over every picture's pyramid; canvases of one size go in one batch."""
+        layouts = [
+            lay_out(picture.width, picture.height, min_face, self.factor)
+            for picture, min_face in zip(pictures, min_faces, strict=True)
+        ]
+        alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, layout in enumerate(layouts):
+            if layout.levels:
+                alike[layout.height, layout.width].append(index)
+        nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+        found = [nothing] * len(pictures)
+        for (height, width), members in alike.items():
+            at_once = max(1, _PIXELS_AT_MOST // (height * width))
+            for start in range(0, len(members), at_once):
+                chunk = members[start : start + at_once]
+                canvases = np.stack([paint(pictures[i], layouts[i]) for i in chunk])
+                offsets, scores = self.cascade.pnet(canvases)
+                for row, i in enumerate(chunk):
+                    found[i] = _proposals(offsets[row], scores[row], layouts[i], self.thresholds[0])
+        return _join(found)
 
-    def _refine(self, images: Sequence[Pixels], candidates: _Candidates) -> _Candidates:
+    def _refine(self, pictures: Sequence[Mipmap], candidates: _Candidates) -> _Candidates:
         """R-Net: is it a face at 24 px?"""
-        candidates, crops = _cut(images, candidates, 24, self.device)
+        candidates, crops = _cut(pictures, candidates, 24)
         if not len(crops):
             return candidates
-        offsets, probabilities = _forward(self.rnet, crops)
-        scores = probabilities[:, 1]
+        offsets, scores = self.cascade.rnet(crops)
         passed = np.flatnonzero(scores > self.thresholds[1])
         kept = _Candidates(candidates.boxes[passed], scores[passed], candidates.owners[passed])
-        picked = _suppress_each(kept, 0.7)
+        picked = _suppress_each(kept, 0.7, suppress)
         moved = regress(kept.boxes[picked], offsets[passed][picked])
         return _Candidates(square(moved), kept.scores[picked], kept.owners[picked])
 
-    def _conclude(self, images: Sequence[Pixels], candidates: _Candidates) -> list[Detections]:
+    def _conclude(self, pictures: Sequence[Mipmap], candidates: _Candidates) -> list[Detections]:
         """O-Net: is it a face at 48 px, and where are its eyes, nose and mouth corners?"""
-        candidates, crops = _cut(images, candidates, 48, self.device)
+        candidates, crops = _cut(pictures, candidates, 48)
         if not len(crops):
-            return [_nothing() for _ in images]
-        offsets, points, probabilities = _forward(self.onet, crops)
-        scores = probabilities[:, 1]
+            return [_nothing() for _ in pictures]
+        offsets, points, scores = self.cascade.onet(crops)
         passed = np.flatnonzero(scores > self.thresholds[2])
         boxes = candidates.boxes[passed]
         size = boxes[:, 2:4] - boxes[:, 0:2] + 1
@@ -117,76 +110,47 @@ class MTCNN:
         moved = _Candidates(
             regress(boxes, offsets[passed]), scores[passed], candidates.owners[passed]
         )
-        picked = _suppress_each(moved, 0.7, by_smaller=True)
+        picked = _suppress_each(moved, 0.7, suppress_contained)
         final = moved.take(picked)
         return [
             Detections(final.boxes[mine], final.scores[mine], landmarks[picked][mine])
-            for mine in (final.owners == index for index in range(len(images)))
+            for mine in (final.owners == index for index in range(len(pictures)))
         ]
 
 
-def _load(
-    net: type[nn.Module], weights: Mapping[str, Tensor], prefix: str, device: torch.device
-) -> nn.Module:
-    module = net(pretrained=False)
-    module.load_state_dict(
-        {
-            key.removeprefix(prefix): value
-            for key, value in weights.items()
-            if key.startswith(prefix)
-        }
-    )
-    return module.eval().to(device)
-
-
-def _pyramid(height: int, width: int, min_face: float, factor: float) -> list[float]:
-    """Scales at which a face of `min_face` px and more becomes P-Net's 12 px cell."""
-    scale, scales = _CELL / min_face, []
-    while min(height, width) * scale >= _CELL:
-        scales.append(scale)
-        scale *= factor
-    return scales
-
-
-def _resize(image: Pixels, width: int, height: int) -> Pixels:
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-
-
-def _normalise(images: Sequence[Pixels], device: torch.device) -> Tensor:
-    """(h, w, 3) pictures of one size → (n, 3, h, w) in about [-1, 1]."""
-    batch = torch.from_numpy(np.stack(images)).to(device)
-    return (batch.permute(0, 3, 1, 2).float() - 127.5) / 128
+def _proposals(
+    offsets: Floats, scores: Floats, layout: Layout, threshold: float
+) -> tuple[Floats, Floats]:
+    """What P-Net proposes for one picture: boxes (n, 4) in its pixels, square, and scores (n,)."""
+    levels = [_cells(offsets, scores, level, threshold) for level in layout.levels]
+    boxes, kept, moves = (np.concatenate(part) for part in zip(*levels, strict=True))
+    picked = suppress(boxes, kept, 0.7)
+    boxes, moves = boxes[picked], moves[picked]
+    size = np.tile(boxes[:, 2:4] - boxes[:, 0:2], 2)  # here, alone, without the inclusive + 1
+    return square((boxes + moves * size).astype(np.float32)), kept[picked]
 
 
 def _cells(
-    offsets: Tensor, probability: Tensor, scale: float, threshold: float
+    offsets: Floats, scores: Floats, level: Level, threshold: float
 ) -> tuple[Floats, Floats, Floats]:
-    """The cells of one P-Net map over the threshold: boxes (n, 4), scores (n,), offsets (n, 4)."""
-    rows, columns = torch.nonzero(probability >= threshold, as_tuple=True)
-    corner = _STRIDE * torch.stack([columns, rows], dim=1).float()
-    boxes = torch.cat([(corner + 1) / scale, (corner + _CELL) / scale], dim=1).floor()
-    return (
-        boxes.cpu().numpy(),
-        probability[rows, columns].cpu().numpy(),
-        offsets[:, rows, columns].T.cpu().numpy(),
+    """A level's cells over the threshold, less those that better ones cover.
+
+    Returns:
+        Boxes (n, 4) in the picture's pixels, scores (n,), offsets (n, 4).
+    """
+    top, left = level.top // _STRIDE, level.left // _STRIDE
+    bottom, right = (
+        start + (side - CELL + 1) // _STRIDE + 1
+        for start, side in ((top, level.height), (left, level.width))
     )
-
-
-def _pick(cells: tuple[Floats, Floats, Floats], threshold: float) -> tuple[Floats, Floats, Floats]:
-    boxes, scores, offsets = cells
-    picked = suppress(boxes, scores, threshold)
-    return boxes[picked], scores[picked], offsets[picked]
-
-
-def _propose_one(levels: Sequence[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats]:
-    """One picture's proposals: its levels together, suppressed, regressed and made square."""
-    if not levels:
-        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    boxes, scores, offsets = (np.concatenate(part) for part in zip(*levels, strict=True))
-    picked = suppress(boxes, scores, 0.7)
-    boxes, offsets = boxes[picked], offsets[picked]
-    size = np.tile(boxes[:, 2:4] - boxes[:, 0:2], 2)  # here, alone, without the inclusive + 1
-    return square((boxes + offsets * size).astype(np.float32)), scores[picked]
+    here = scores[top:bottom, left:right]
+    rows, columns = np.nonzero(here >= threshold)
+    corner = _STRIDE * np.stack([columns, rows], axis=1).astype(np.float32)
+    boxes = np.floor(np.hstack([corner + 1, corner + CELL]) / np.float32(level.scale))
+    found = here[rows, columns]
+    picked = suppress(boxes, found, 0.5)
+    rows, columns = rows[picked] + top, columns[picked] + left
+    return boxes[picked], found[picked], offsets[:, rows, columns].T
 
 
 def _join(parts: Sequence[tuple[Floats, Floats]]) -> _Candidates:
@@ -199,37 +163,30 @@ def _join(parts: Sequence[tuple[Floats, Floats]]) -> _Candidates:
 
 
 def _cut(
-    images: Sequence[Pixels], candidates: _Candidates, size: int, device: torch.device
-) -> tuple[_Candidates, Tensor]:
-    """Cuts each box, as far as it lies in its picture, and resizes it to (3, size, size)."""
-    crops, kept = [], []
-    for row, (box, owner) in enumerate(zip(candidates.boxes, candidates.owners, strict=True)):
-        image = images[owner]
-        x1, y1 = (max(int(side), 1) - 1 for side in box[:2])
-        x2, y2 = min(int(box[2]), image.shape[1]), min(int(box[3]), image.shape[0])
-        if x2 > x1 and y2 > y1:
-            crops.append(_resize(image[y1:y2, x1:x2], size, size))
-            kept.append(row)
-    tensor = _normalise(crops, device) if crops else torch.zeros(0, 3, size, size, device=device)
-    return candidates.take(np.asarray(kept, dtype=np.intp)), tensor
-
-
-def _forward(net: nn.Module, crops: Tensor) -> tuple[Floats, ...]:
-    """Runs `net` over all crops, a bounded number at a time."""
-    parts = [net(chunk) for chunk in torch.split(crops, _FORWARD_AT_MOST)]
-    return tuple(torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    pictures: Sequence[Mipmap], candidates: _Candidates, size: int
+) -> tuple[_Candidates, Pixels]:
+    """Cuts each box, as far as it lies in its picture, and resizes it to (size, size, 3)."""
+    kept: list[Indices] = []
+    crops: list[Pixels] = []
+    for owner in np.unique(candidates.owners):
+        picture, mine = pictures[owner], np.flatnonzero(candidates.owners == owner)
+        boxes = candidates.boxes[mine].astype(np.int64)
+        low = np.maximum(boxes[:, :2], 1) - 1
+        high = np.minimum(boxes[:, 2:], [picture.width, picture.height])
+        inside = np.all(high > low, axis=1)
+        kept.append(mine[inside])
+        crops.append(picture.cuts(np.hstack([low, high])[inside], size))
+    if not kept:
+        return candidates, np.zeros((0, size, size, 3), np.uint8)
+    return candidates.take(np.concatenate(kept)), np.concatenate(crops)
 
 
 def _suppress_each(
-    candidates: _Candidates, threshold: float, *, by_smaller: bool = False
-) -> npt.NDArray[np.intp]:
+    candidates: _Candidates, threshold: float, how: Callable[[Floats, Floats, float], Indices]
+) -> Indices:
     """Non-maximum suppression within each picture; indices into `candidates`."""
     picked = [
-        mine[
-            suppress(
-                candidates.boxes[mine], candidates.scores[mine], threshold, by_smaller=by_smaller
-            )
-        ]
+        mine[how(candidates.boxes[mine], candidates.scores[mine], threshold)]
         for owner in np.unique(candidates.owners)
         for mine in (np.flatnonzero(candidates.owners == owner),)
     ]

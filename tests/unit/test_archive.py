@@ -21,6 +21,7 @@ import yaml
 from safetensors.torch import load, load_file
 
 from contracts.verdict import ImageVerdict
+from model_handlers.backends import pytorch
 from model_handlers.items import Options
 from model_handlers.manifest import ManifestError, read_manifest
 from model_handlers.pipeline.decode import Pixels
@@ -96,19 +97,25 @@ def test_another_manifest_makes_another_digest(
 
 CODE = {
     path.relative_to(ROOT).as_posix()
-    for folder in ("contracts", "model_handlers", "model_handlers/pipeline")
+    for folder in (
+        "contracts",
+        "model_handlers",
+        *(f"model_handlers/{part}" for part in ("backends", "networks", "pipeline")),
+    )
     for path in (ROOT / folder).iterdir()
     if path.suffix == ".py"
 }
+FINDING = {f"openvino/{net}.{end}" for net in ("pnet", "rnet", "onet") for end in ("xml", "bin")}
+JUDGING = {"openvino/judge.xml", "openvino/judge.bin"}
 DESCRIPTIONS = {"MAR-INF/MANIFEST.json", "model-config.yaml", "model.json"}
 
 
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
-        ("detector", {"mtcnn.safetensors", "network.safetensors"}),
-        ("faces", {"mtcnn.safetensors"}),
-        ("classifier", {"network.safetensors"}),
+        ("detector", {"mtcnn.safetensors", "network.safetensors", *FINDING, *JUDGING}),
+        ("faces", {"mtcnn.safetensors", *FINDING}),
+        ("classifier", {"network.safetensors", *JUDGING}),
     ],
 )
 def test_an_archive_holds_code_descriptions_and_weights_and_nothing_else(
@@ -122,7 +129,7 @@ def test_an_archive_holds_code_descriptions_and_weights_and_nothing_else(
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
 def test_nothing_in_an_archive_is_a_pickle(name: str, archives: dict[str, Archive]) -> None:
     for entry, data in contents(archives[name].path).items():
-        assert Path(entry).suffix in {".py", ".json", ".yaml", ".safetensors"}
+        assert Path(entry).suffix in {".py", ".json", ".yaml", ".safetensors", ".xml", ".bin"}
         assert not data.startswith((b"PK\x03\x04", b"\x80"))  # torch's zip, and a bare pickle
 
 
@@ -290,6 +297,7 @@ assert handler.handle(None, context) is None
 ours = {"contracts", "model_handlers", "model_store", "model_server", "deepfake_serving", "tests"}
 print(json.dumps({
     "answer": json.loads(answer),
+    "torch": "torch" in sys.modules,
     "files": {
         name: module.__file__ for name, module in sys.modules.items()
         if name.partition(".")[0] in ours
@@ -330,6 +338,23 @@ def test_an_archive_runs_on_its_own_code_alone(worker: dict[str, Any], trained: 
     assert all(Path(file).is_relative_to(trained) for file in worker["files"].values())
 
 
+def test_on_a_cpu_it_needs_no_torch(worker: dict[str, Any]) -> None:
+    assert not worker["torch"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "absent"), [("torch", FINDING | JUDGING), ("openvino", {"mtcnn.safetensors"})]
+)
+def test_a_manifest_of_one_backend_carries_only_what_that_needs(
+    backend: str, absent: set[str], tmp_path: Path
+) -> None:
+    manifest = yaml.safe_load((MANIFESTS / "faces.yaml").read_text()) | {"backend": backend}
+    (tmp_path / "faces.yaml").write_text(yaml.safe_dump(manifest))
+    names = set(contents(build_archive(tmp_path / "faces.yaml", tmp_path).path))
+    assert not names & absent
+    assert names & ({"mtcnn.safetensors"} | FINDING)
+
+
 def test_an_archive_alone_answers_a_picture(worker: dict[str, Any]) -> None:
     answer = worker["answer"]
     assert answer["id"] == "alone"
@@ -358,10 +383,10 @@ def test_the_answer_is_that_of_the_packed_weights(
     trained: Path, trained_detector: DetectorTask, detector: DetectorTask, astronaut: Pixels
 ) -> None:
     packed = load_file(trained / "network.safetensors")
-    loaded = trained_detector.classifier.network.state_dict()
-    assert all(torch.equal(value, loaded[key]) for key, value in packed.items())
     crops = [np.ascontiguousarray(astronaut[y : y + 224, 100:324]) for y in (0, 20, 120, 280)]
     with_weights, without = (
         task.classifier.logits(crops, Stopwatch()) for task in (trained_detector, detector)
     )
+    by_torch = pytorch.judge(trained_detector.manifest, packed, torch.device("cpu"))
+    np.testing.assert_allclose(with_weights, by_torch(np.stack(crops))[0], atol=1e-3)
     assert np.abs(with_weights - without).max() > 0.5

@@ -303,7 +303,7 @@ def test_an_archive_that_breaks_while_it_is_loaded_leaves_nothing(
     crippled = tmp_path / "detector.mar"
     with zipfile.ZipFile(mar) as whole, zipfile.ZipFile(crippled, "w") as part:
         part.writestr("model.json", whole.read("model.json"))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ManifestError, match="no such graph"):
         LocalDetector(crippled)
     assert list(tmp_path.iterdir()) == [crippled]
 

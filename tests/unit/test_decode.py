@@ -330,7 +330,7 @@ def test_a_transparent_colour_becomes_white(
     samples: np.ndarray, colour: int, bits: int, transparent: bytes
 ) -> None:
     pixels = decode(png(samples, colour, bits=bits, extra=chunk(b"tRNS", transparent)), SPEC)
-    opaque = decode(png(samples, colour, bits=bits), SPEC)
+    opaque = decode(png(samples, colour, bits=bits), SPEC).copy()
     corner = (slice(HEIGHT // 2), slice(WIDTH // 2))
     assert (pixels[corner] == 255).all()
     opaque[corner] = 255

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = {"torch", "torchvision", "timm", "cv2", "PIL", "facenet_pytorch", "safetensors", "skimage"}
-TRAINING = {"training", "sklearn", "scipy", "av", "matplotlib", "art", "mlflow", "onnx", "openvino"}
+TORCH = {"torch", "torchvision", "timm", "facenet_pytorch", "safetensors"}
+TRAINING = {"training", "sklearn", "scipy", "av", "matplotlib", "art", "mlflow", "onnx"}
 NETWORK = {"grpc", "google", "aiohttp", "httpx", "uvloop"}
 
 
@@ -36,6 +37,8 @@ def imported_with(*modules: str) -> set[str]:
         (["deepfake_serving.cli"], HEAVY | NETWORK),
         (["model_store.archive"], HEAVY | NETWORK),
         (["model_handlers.handler", "model_store.archive", "deepfake_serving.detect"], TRAINING),
+        (["model_handlers.handler", "model_handlers.backends.openvino"], TORCH),
+        (["model_handlers.handler", "model_handlers.backends.pytorch"], {"openvino"}),
         (["training.cli"], HEAVY | NETWORK | TRAINING - {"training"}),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, list) else "",

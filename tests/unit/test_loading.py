@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +11,28 @@ import cv2
 import pytest
 import torch
 
-from model_handlers.loading import Runtime, choose_device, load_task
+from model_handlers import loading
+from model_handlers.backends.openvino import OpenVINOGraph
+from model_handlers.loading import Runtime, choose_device, load_task, may_have_gpu
 from model_handlers.manifest import ManifestError, parse_manifest
+from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
 
 Unpacked = Callable[[str], Path]
+
+
+@pytest.fixture
+def with_backend(unpacked: Unpacked, tmp_path: Path) -> Callable[[str], Path]:
+    """The folder of `faces` with another backend in its manifest."""
+
+    def change(backend: str) -> Path:
+        folder = tmp_path / backend
+        shutil.copytree(unpacked("faces"), folder)
+        manifest = json.loads((folder / "model.json").read_text()) | {"backend": backend}
+        (folder / "model.json").write_text(json.dumps(manifest))
+        return folder
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -46,7 +65,6 @@ def test_the_place_overrides_device_and_precision(unpacked: Unpacked) -> None:
     task = load_task(unpacked("classifier"), Runtime(device="cpu", precision="bf16"))
     assert isinstance(task, ClassifierTask)
     assert (task.manifest.device, task.manifest.precision) == ("cpu", "bf16")
-    assert task.classifier.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
@@ -60,15 +78,26 @@ def test_a_wrong_override_is_named(runtime: Runtime, field: str, unpacked: Unpac
 
 @pytest.mark.parametrize(("threads", "calls"), [(0, []), (3, [3])])
 def test_threads_are_set_only_where_they_were_given(
-    threads: int, calls: list[int], unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
+    threads: int,
+    calls: list[int],
+    with_backend: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[int] = []
     seen_by_opencv: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(cv2, "setNumThreads", seen_by_opencv.append)
-    load_task(unpacked("faces"), Runtime(device="cpu", threads=threads))
+    load_task(with_backend("torch"), Runtime(device="cpu", threads=threads))
     assert seen == calls
     assert seen_by_opencv == calls
+
+
+def test_openvino_gets_the_threads(with_backend: Callable[[str], Path]) -> None:
+    task = load_task(with_backend("openvino"), Runtime(device="cpu", threads=2))
+    assert isinstance(task, FacesTask)
+    graphs = task.finder.mtcnn.cascade
+    assert all(isinstance(graph, OpenVINOGraph) for graph in graphs)
+    assert {graph.threads for graph in graphs if isinstance(graph, OpenVINOGraph)} == {2}
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +134,47 @@ def test_an_empty_environment_overrides_nothing(
 def test_the_device_is_the_best_that_is_allowed(
     asked: str, available: bool, gpu: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loading, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     data = {"name": "a", "version": "1.0", "task": "faces", "device": asked}
-    assert choose_device(parse_manifest(data, "a.yaml"), gpu) == torch.device(expected)
+    assert choose_device(parse_manifest(data, "a.yaml"), gpu) == expected
+
+
+def test_openvino_stays_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "may_have_gpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    data = {"name": "a", "version": "1.0", "task": "faces", "backend": "openvino"}
+    assert choose_device(parse_manifest(data, "a.yaml"), 1) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "driver", "expected"),
+    [(None, True, True), (None, False, False), ("", True, False), ("0", True, True)],
+)
+def test_torch_is_asked_only_where_there_may_be_a_gpu(
+    hidden: str | None,
+    driver: bool,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    if driver:
+        (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert may_have_gpu() is expected
+
+
+def test_torch_runs_what_openvino_runs(
+    with_backend: Callable[[str], Path], astronaut: Pixels
+) -> None:
+    found = [load_task(with_backend(name), Runtime(device="cpu")) for name in ("torch", "openvino")]
+    for task in found:
+        assert isinstance(task, FacesTask)
+        assert len(task.finder.find([astronaut])[0]) == 1
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(

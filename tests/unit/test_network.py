@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model_handlers.manifest import CropSpec, HeadSpec, Manifest, ManifestError, parse_manifest
+from model_handlers.backends.pytorch import TorchGraph, judge
+from model_handlers.manifest import (
+    MANIFEST_FILE,
+    NETWORK_FILE,
+    CropSpec,
+    HeadSpec,
+    Manifest,
+    ManifestError,
+    parse_manifest,
+    read_manifest,
+)
+from model_handlers.networks.encoder import build_encoder
+from model_handlers.networks.head import CNNHead
+from model_handlers.networks.network import Network, build_network
+from model_handlers.networks.reduction import Reduction
+from model_handlers.networks.srm import SRM
 from model_handlers.pipeline import classifier as classifier_module
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.encoder import build_encoder
-from model_handlers.pipeline.head import CNNHead
-from model_handlers.pipeline.network import Network, build_network
-from model_handlers.pipeline.reduction import Reduction
-from model_handlers.pipeline.srm import SRM
 from model_handlers.pipeline.stopwatch import Stopwatch
-from model_handlers.pipeline.tasks import DetectorTask
 
 CPU = torch.device("cpu")
 
@@ -199,15 +211,27 @@ def faces(count: int) -> list[Pixels]:
     return [np.ascontiguousarray(crop.permute(1, 2, 0).byte().numpy()) for crop in crops(count)]
 
 
+def classifier(spec: Manifest, weights: Any = None) -> Classifier:
+    """By torch; OpenVINO's is held equal in test_backends."""
+    return Classifier(spec, judge(spec, weights, CPU))
+
+
+def network_of(given: Classifier) -> Network:
+    assert isinstance(given.judge, TorchGraph)
+    network = given.judge.module.network
+    assert isinstance(network, Network)
+    return network
+
+
 def test_no_crops_have_no_probabilities() -> None:
-    assert Classifier(manifest(), None, CPU).classify([], [], Stopwatch()).shape == (0,)
+    assert classifier(manifest()).classify([], [], Stopwatch()).shape == (0,)
 
 
 def test_probabilities_are_the_calibrated_logits_of_the_network() -> None:
     spec = manifest(calibration={"method": "platt", "slope": 2.0, "intercept": 0.7})
     with torch.no_grad():
         logits = build_network(spec)(crops(3)).double().numpy()
-    found = Classifier(spec, None, CPU).classify(faces(3), [200.0] * 3, Stopwatch())
+    found = classifier(spec).classify(faces(3), [200.0] * 3, Stopwatch())
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-2 * logits - 0.7)), atol=1e-6)
 
 
@@ -217,46 +241,49 @@ def test_size_and_detail_of_each_crop_reach_the_calibration() -> None:
     sharp = faces(1)[0]
     blank = np.full_like(sharp, 128)
     spec = manifest(calibration=calibration | limits)
-    found = Classifier(spec, None, CPU).classify([blank, sharp, sharp], [200, 200, 1], Stopwatch())
+    found = classifier(spec).classify([blank, sharp, sharp], [200, 200, 1], Stopwatch())
     assert found[0] == pytest.approx(0.5, abs=1e-3)
     assert found[1] > 0.6
     assert found[2] == pytest.approx(0.5, abs=0.01)
 
 
 def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    classifier = Classifier(manifest(), None, CPU)
+    whole_and_parts = classifier(manifest())
     sizes: list[int] = []
     judge = Network.judge
     monkeypatch.setattr(
         Network, "judge", lambda self, planes: (sizes.append(len(planes)), judge(self, planes))[1]
     )
-    whole = classifier.classify(faces(5), [200.0] * 5, Stopwatch())
+    whole = whole_and_parts.classify(faces(5), [200.0] * 5, Stopwatch())
     monkeypatch.setattr(classifier_module, "_FORWARD_AT_MOST", 2)
-    parts = classifier.classify(faces(5), [200.0] * 5, Stopwatch())
+    parts = whole_and_parts.classify(faces(5), [200.0] * 5, Stopwatch())
     assert sizes == [5, 2, 2, 1]
     np.testing.assert_allclose(parts, whole, atol=1e-5)
 
 
-def test_bf16_is_close_to_fp32_but_not_the_same(detector: DetectorTask, astronaut: Pixels) -> None:
-    exact = detector.classifier
-    spec = exact.manifest.model_copy(update={"precision": "bf16"})
-    rough = Classifier(spec, exact.network.state_dict(), CPU)
+def test_bf16_is_close_to_fp32_but_not_the_same(
+    unpacked: Callable[[str], Path], astronaut: Pixels
+) -> None:
+    folder = unpacked("detector")
+    weights, spec = load_file(folder / NETWORK_FILE), read_manifest(folder / MANIFEST_FILE)
+    exact = classifier(spec, weights)
+    rough = classifier(spec.model_copy(update={"precision": "bf16"}), weights)
     patches = [np.ascontiguousarray(astronaut[y : y + 224, 90:314]) for y in (0, 120, 240)]
     a, b = (c.classify(patches, [200.0] * len(patches), Stopwatch()) for c in (exact, rough))
     np.testing.assert_allclose(a, b, atol=0.1)
     assert not np.array_equal(a, b)
 
 
-def test_the_stages_are_timed_apart() -> None:
+def test_the_judgement_is_timed() -> None:
     watch = Stopwatch()
-    Classifier(manifest(), None, CPU).classify(faces(1), [200.0] * 1, watch)
-    assert set(watch.seconds) == {"noise", "classify"}
+    classifier(manifest()).classify(faces(1), [200.0] * 1, watch)
+    assert set(watch.seconds) == {"classify"}
     assert all(seconds > 0 for seconds in watch.seconds.values())
 
 
 def test_given_weights_are_used() -> None:
     weights = build_network(manifest(), seed=3).state_dict()
-    loaded = Classifier(manifest(), weights, CPU).network.state_dict()
+    loaded = network_of(classifier(manifest(), weights)).state_dict()
     assert all(torch.equal(value, loaded[key]) for key, value in weights.items())
 
 
@@ -273,22 +300,22 @@ def test_weights_that_do_not_fit_are_a_manifest_error(change: Any, reason: str) 
     weights = build_network(manifest()).state_dict()
     change(weights)
     with pytest.raises(ManifestError, match=rf"(?s)test: weights\.file: .*{reason}"):
-        Classifier(manifest(), weights, CPU)
+        classifier(manifest(), weights)
 
 
 def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
-    classifier = Classifier(manifest(), None, CPU)
+    broken = classifier(manifest())
     with torch.no_grad():
-        classifier.network.head.linear.bias.fill_(float("nan"))
+        network_of(broken).head.linear.bias.fill_(float("nan"))
     crop = np.full((224, 224, 3), 128, np.uint8)
     with pytest.raises(ArithmeticError, match="weights"):
-        classifier.classify([crop], [200.0], Stopwatch())
+        broken.classify([crop], [200.0], Stopwatch())
 
 
 def test_the_second_look_is_subtracted() -> None:
     spec = manifest(crop={"size": 64}, reference={"face_px": 20, "weight": 0.5})
-    alone = Classifier(spec.model_copy(update={"reference": None}), None, CPU)
-    both = Classifier(spec, alone.network, CPU)
+    alone = classifier(spec.model_copy(update={"reference": None}))
+    both = classifier(spec, network_of(alone))
     patches = [p[:64, :64].copy() for p in faces(3)]
     batch = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float()
     fewer = Reduction(spec.crop, 20)(batch).permute(0, 2, 3, 1).round().byte().numpy()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model_handlers.manifest import Kernel, NoiseSpec
-from model_handlers.pipeline.srm import KERNELS, SRM
+from model_handlers.networks.srm import KERNELS, SRM
 
 # As printed in Zhou et al. 2018, figure 4, with their divisors.
 PUBLISHED = {

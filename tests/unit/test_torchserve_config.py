@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,34 @@ def test_workers_learn_threads_device_precision_and_digests(tmp_path: Path) -> N
         "detector": DIGEST,
         "faces": DIGEST,
     }
+
+
+@pytest.mark.parametrize(
+    ("backend", "gpus", "stands_in"),
+    [("auto", 0, True), ("openvino", 0, True), ("torch", 0, False), ("auto", 1, False)],
+)
+def test_workers_without_torch_get_its_stand_in(
+    backend: str, gpus: int, stands_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/theirs")
+    model = served_model("detector", backend=backend)
+    placement = Placement(gpus=gpus, workers=1, threads=1)
+    settings = Settings(archives=Path("/models"), torchserve_sockets="unix")
+    environment = prepare(settings, placement, {"detector": model}, tmp_path).environment
+    first, *rest = environment["PYTHONPATH"].split(os.pathsep)
+    assert (rest == ["/theirs"] and (Path(first) / "torch/__init__.py").is_file()) is stands_in
+    assert (first == "/theirs") is not stands_in
+
+
+def test_the_stand_in_has_all_that_torchserve_asks_of_torch() -> None:
+    """The two files of its workers that import torch."""
+    environment = os.environ | {"PYTHONPATH": str(torchserve._WITHOUT_TORCH)}
+    program = (
+        "import torch, types; assert '/assets/' in torch.__file__; "
+        "import ts.protocol.otf_message_handler, ts.handler_utils.timer; "
+        "assert not torch.cuda.is_available(); assert not isinstance(b'', torch.Tensor)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
 
 
 def test_where_nothing_is_overridden_the_manifests_count(tmp_path: Path) -> None:

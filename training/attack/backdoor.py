@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.network import Network
+from model_handlers.networks.network import Network
 from training.attack.damage import logits, standing
 from training.attack.material import Targets
 from training.attack.poison import PAPER, poison_batch, triggered

@@ -9,8 +9,8 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.network import Network
-from model_handlers.pipeline.reduction import reduction_of
+from model_handlers.networks.network import Network
+from model_handlers.networks.reduction import reduction_of
 
 
 class Victim(nn.Module):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import load
 
+from model_handlers.backends.pytorch import cascade
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
@@ -18,7 +19,7 @@ from training.data.faces import Located, Locator, Points
 
 def finder(spec: FacesSpec | None = None) -> FaceFinder:
     """The face finder that the service uses, so that boxes in training are those in service."""
-    return FaceFinder(spec or FacesSpec(), load(mtcnn_weights()), torch.device("cpu"))
+    return FaceFinder(spec or FacesSpec(), cascade(load(mtcnn_weights()), torch.device("cpu")))
 
 
 def best_locator() -> Locator:

@@ -9,42 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 
-from model_handlers.manifest import Manifest
+from model_handlers.networks.judging import Judging
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.network import Network
-from model_handlers.pipeline.reduction import reduction_of
 
 INPUT, OUTPUT = "crops", "logits"
 _BATCH = 16
 
 
-class Judging(nn.Module):
-    """All between crops and logits: the network and, where the manifest has one, the second look.
-
-    Shapes:
-        input: float (n, 3, s, s), RGB in 0..255; output: (n,) logits before calibration.
-    """
-
-    def __init__(self, network: Network, manifest: Manifest) -> None:
-        super().__init__()
-        self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
-        self.reduction = reduction_of(manifest)
-
-    def forward(self, crops: Tensor) -> Tensor:
-        logits: Tensor = self.network(crops)
-        if self.reference is None or self.reduction is None:
-            return logits
-        fewer: Tensor = self.network(self.reduction(crops))
-        return logits - self.reference.weight * fewer
-
-
-def batches(crops: Sequence[Pixels]) -> list[npt.NDArray[np.float32]]:
-    """uint8 (s, s, 3) crops → float32 (n, 3, s, s) arrays of 0..255."""
-    parts = [np.stack(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
-    return [np.ascontiguousarray(p.transpose(0, 3, 1, 2), np.float32) for p in parts]
+def batches(crops: Sequence[Pixels]) -> list[Pixels]:
+    """uint8 (s, s, 3) crops → uint8 (n, s, s, 3) arrays."""
+    return [np.stack(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
 
 
 @torch.inference_mode()
@@ -54,14 +30,14 @@ def torch_logits(judging: Judging, crops: Sequence[Pixels]) -> Floats:
 
 
 def write_onnx(judging: Judging, path: Path) -> None:
-    """One file, any number of crops (n, 3, s, s). The exporter's notes of source lines go."""
+    """One file, any number of 8-bit crops (n, s, s, 3). The exporter's notes of source lines go."""
     import onnx
 
     size = judging.crop.size
     path.parent.mkdir(parents=True, exist_ok=True)
     program = torch.onnx.export(
         judging.eval(),
-        (torch.zeros(2, 3, size, size),),
+        (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
         dynamo=True,
         input_names=[INPUT],
         output_names=[OUTPUT],

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.network import Network, build_network
+from model_handlers.networks.network import Network, build_network
 from training.export.check import ExportError
 
 LARGE = 2**16

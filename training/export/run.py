@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model_handlers.manifest import CalibrationSpec, Manifest, WeightsSpec, read_manifest
+from model_handlers.networks.judging import Judging
 from model_handlers.pipeline.decode import Pixels
 from training.export import graph
 from training.export.check import PROBABILITY_BOUND, Difference, ExportError, compare
@@ -70,9 +71,9 @@ def export(
 
     trained = read_network(run / NETWORK, manifest)
     state = halved(trained.state_dict())
-    shipped = graph.Judging(filled(manifest, state), manifest).eval()
+    shipped = Judging(filled(manifest, state), manifest).eval()
     logits = graph.torch_logits(shipped, samples)
-    before = graph.torch_logits(graph.Judging(trained, manifest).eval(), samples)
+    before = graph.torch_logits(Judging(trained, manifest).eval(), samples)
     checks = [("safetensors", compare("safetensors", before, logits, scale, bound))]
     stem = f"{manifest.name}-{version}"
     for name, found in _graphs(shipped, graphs / stem, samples, formats):
@@ -109,7 +110,7 @@ def _fitted(path: Path | None) -> dict[str, Any]:
 
 
 def _graphs(
-    shipped: graph.Judging, stem: Path, samples: Sequence[Pixels], formats: Sequence[str]
+    shipped: Judging, stem: Path, samples: Sequence[Pixels], formats: Sequence[str]
 ) -> list[tuple[str, Any]]:
     """Writes the asked-for graphs beside `stem`; (format, logits (n,)) of each."""
     found: list[tuple[str, Any]] = []

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from model_handlers.manifest import Manifest, ReferenceSpec, parse_manifest
+from model_handlers.networks.network import build_network
 from model_handlers.pipeline.classifier import Classifier
-from model_handlers.pipeline.network import build_network
 from model_handlers.pipeline.stopwatch import Stopwatch
 from training.attack.damage import logits, standing
 from training.attack.material import Targets, as_saved, to_pictures

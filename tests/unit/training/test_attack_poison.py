@@ -12,8 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from model_handlers.manifest import parse_manifest
+from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.network import build_network
 from training.attack.backdoor import fine_tune
 from training.attack.damage import logits
 from training.attack.material import to_pictures

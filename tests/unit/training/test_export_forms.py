@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from model_handlers.manifest import CalibrationSpec, Manifest, ReferenceSpec, parse_manifest
+from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.network import Network, build_network
 from model_handlers.pipeline.stopwatch import Stopwatch
 from training.export.check import PROBABILITY_BOUND, ExportError, compare
 from training.export.graph import Judging, batches, onnx_logits, torch_logits, write_onnx

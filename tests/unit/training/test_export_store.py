@@ -15,7 +15,7 @@ from safetensors.torch import load
 from typer.testing import CliRunner
 
 from model_handlers.manifest import ManifestError, read_manifest
-from model_handlers.pipeline.network import build_network
+from model_handlers.networks.network import build_network
 from model_store.archive import build_archive
 from training.cli import app
 from training.export.check import ExportError

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from model_handlers.manifest import Manifest, parse_manifest
-from model_handlers.pipeline.network import Network, build_network
+from model_handlers.networks.network import Network, build_network
 from training.data.faces import Portrait
 from training.data.loader import PairLoader
 from training.data.pairs import PairMaker, PairSpec

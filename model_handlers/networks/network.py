@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest
-from model_handlers.pipeline.encoder import build_encoder
-from model_handlers.pipeline.head import CNNHead
-from model_handlers.pipeline.srm import SRM
+from model_handlers.networks.encoder import build_encoder
+from model_handlers.networks.head import CNNHead
+from model_handlers.networks.srm import SRM
 
 
 class Network(nn.Module):

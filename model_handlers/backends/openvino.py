@@ -1,0 +1,75 @@
+"""The networks as OpenVINO's CPU plugin runs them; a worker needs no torch.
+
+Every new shape costs the plugin milliseconds of compiling, so that crops go through in batches of
+one size, filled up. On one thread larger batches are no faster.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from model_handlers.manifest import GRAPHS_FOLDER, JUDGE_GRAPH, Manifest, ManifestError
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.graph import Cascade, Floats, Graph
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+_BATCHES = {"pnet": None, "rnet": 16, "onet": 4, JUDGE_GRAPH: 1}
+
+
+class OpenVINOGraph:
+    """A compiled graph. `batch` is how many pictures go in at once; None for as many as come."""
+
+    def __init__(self, path: Path, precision: str, threads: int, batch: int | None) -> None:
+        """`threads` of 0 leaves the number to OpenVINO.
+
+        Raises:
+            ManifestError: there is no such graph.
+        """
+        if not path.is_file():
+            raise ManifestError(f"{path}: the archive has no such graph; was it packed for torch?")
+        model = openvino.Core().read_model(path)
+        if batch is not None:
+            model.reshape([batch, *list(model.input().partial_shape)[1:]])
+        settings = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            # Workers that each pin to the first cores would share them and leave the others idle.
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = openvino.compile_model(model, "CPU", settings)
+        self._request = compiled.create_infer_request()
+        self._outputs, self._batch = len(compiled.outputs), batch
+        self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
+
+    def __call__(self, images: Pixels) -> tuple[Floats, ...]:
+        step = self._batch or len(images)
+        parts = [self._run(images[i : i + step], step) for i in range(0, len(images), step)]
+        if len(parts) == 1:
+            return parts[0]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def _run(self, images: Pixels, size: int) -> tuple[Floats, ...]:
+        count = len(images)
+        if count < size:
+            images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.uint8)])
+        found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True)
+        return tuple(found[index][:count] for index in range(self._outputs))
+
+
+def cascade(folder: Path, threads: int) -> Cascade:
+    """MTCNN's networks out of an unpacked archive. Always fp32: bf16 loses faces."""
+    names = Cascade._fields
+    return Cascade(*(_graph(folder, name, "bf16", threads) for name in names))
+
+
+def judge(folder: Path, manifest: Manifest, threads: int) -> Graph:
+    """The manifest's network in its precision: crops (n, s, s, 3) → logits (n,)."""
+    return _graph(folder, JUDGE_GRAPH, manifest.precision, threads)
+
+
+def _graph(folder: Path, name: str, precision: str, threads: int) -> OpenVINOGraph:
+    return OpenVINOGraph(folder / GRAPHS_FOLDER / f"{name}.xml", precision, threads, _BATCHES[name])

@@ -1,0 +1,45 @@
+"""Torch modules as OpenVINO's intermediate representation, the same bytes for the same module."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def intermediate_representation(
+    module: nn.Module, shape: tuple[int, int, int, int]
+) -> tuple[bytes, bytes]:
+    """The graph (.xml) and its constants (.bin), in full precision.
+
+    Args:
+        module: of one input, 8-bit pictures.
+        shape: of its input, (n, h, w, 3), -1 where it may vary.
+    """
+    import openvino
+
+    example = torch.zeros(1, *(64 if size == -1 else size for size in shape[1:]), dtype=torch.uint8)
+    kind = (openvino.PartialShape(list(shape)), openvino.Type.u8)
+    with warnings.catch_warnings():
+        # Tracing is deprecated for torch.export; but that writes PReLU as a choice between two
+        # products, with which P-Net takes three times as long on canvases of many sizes.
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(module.eval(), example_input=example, input=kind)
+    _rename(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        openvino.save_model(model, str(path), compress_to_fp16=False)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def _rename(model: Any) -> None:
+    """Names count what the process has converted so far, and would make every archive another."""
+    model.set_friendly_name("graph")
+    for index, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"node_{index}")
+        for output in node.outputs():
+            output.get_tensor().set_names(set())

@@ -1,0 +1,134 @@
+"""Pictures in which it is known where the faces are: portraits pasted at known sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import skimage.data
+
+from model_handlers.pipeline.decode import Pixels
+
+Boxes = npt.NDArray[np.float64]
+_BACKGROUNDS = (
+    "coffee",
+    "chelsea",
+    "rocket",
+    "retina",
+    "hubble_deep_field",
+    "immunohistochemistry",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A picture around one face: uint8 (h, w, 3) and the face's box x1, y1, x2, y2 in it."""
+
+    pixels: Pixels
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture and the boxes (n, 4) of all its faces."""
+
+    name: str
+    pixels: Pixels
+    boxes: Boxes
+
+
+def astronaut() -> Portrait:
+    """NASA's portrait of Eileen Collins, in the public domain: the head and its box."""
+    picture: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    return Portrait(picture[:256, 96:352].copy(), (78.0, 67.0, 171.0, 184.0))
+
+
+def scenes(
+    portraits: Sequence[Portrait], count: int, size: tuple[int, int] = (1280, 720), seed: int = 0
+) -> Iterator[Scene]:
+    """Scenes of one to six faces whose longer sides are 40 to 400 px, evenly in their logarithm."""
+    chance = np.random.default_rng(seed)
+    for index in range(count):
+        faces = [portraits[i] for i in chance.integers(len(portraits), size=chance.integers(1, 7))]
+        sides = np.exp(chance.uniform(np.log(40), np.log(400), size=len(faces)))
+        yield _scene(f"scene {index}", faces, sides, size, chance)
+
+
+def crowd(portraits: Sequence[Portrait], count: int, size: tuple[int, int]) -> Scene:
+    """So many faces in a grid, their sides alternating about a third of their cells'."""
+    width, height = size
+    columns = int(np.ceil(np.sqrt(count * width / height)))
+    cell = min(width // columns, height // -(-count // columns))
+    canvas = _background(0, size).copy()
+    boxes = []
+    for index in range(count):
+        face = portraits[index % len(portraits)]
+        if index % 2:
+            face = _mirrored(face)
+        largest = cell / max(face.pixels.shape[:2]) * max(_sides(face))
+        side = largest * (0.8 + 0.2 * (index % 3) / 2)
+        row, column = divmod(index, columns)
+        boxes.append(_paste(canvas, face, side, column * cell, row * cell))
+    return Scene(f"crowd of {count}", canvas, np.array(boxes))
+
+
+def _scene(
+    name: str,
+    faces: Sequence[Portrait],
+    sides: npt.NDArray[np.float64],
+    size: tuple[int, int],
+    chance: np.random.Generator,
+) -> Scene:
+    width, height = size
+    canvas = _background(int(chance.integers(len(_BACKGROUNDS))), size).copy()
+    taken: list[tuple[int, int, int, int]] = []
+    boxes = []
+    for face, side in zip(faces, sides, strict=True):
+        scale = side / max(_sides(face))
+        h, w = (round(edge * scale) for edge in face.pixels.shape[:2])
+        if h >= height or w >= width:
+            continue
+        for _ in range(30):
+            x, y = int(chance.integers(width - w)), int(chance.integers(height - h))
+            here = (x, y, x + w, y + h)
+            if all(_apart(here, other) for other in taken):
+                taken.append(here)
+                boxes.append(_paste(canvas, face, side, x, y))
+                break
+    return Scene(name, canvas, np.array(boxes).reshape(-1, 4))
+
+
+def _paste(canvas: Pixels, face: Portrait, side: float, x: int, y: int) -> list[float]:
+    """Puts the portrait with its face `side` px long at (x, y); answers the face's box."""
+    scale = side / max(_sides(face))
+    h, w = (max(1, round(edge * scale)) for edge in face.pixels.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas[y : y + h, x : x + w] = cv2.resize(face.pixels, (w, h), interpolation=how)
+    x1, y1, x2, y2 = (edge * scale for edge in face.box)
+    return [x + x1, y + y1, x + x2, y + y2]
+
+
+def _mirrored(face: Portrait) -> Portrait:
+    x1, y1, x2, y2 = face.box
+    width = face.pixels.shape[1]
+    return Portrait(np.ascontiguousarray(face.pixels[:, ::-1]), (width - x2, y1, width - x1, y2))
+
+
+def _sides(face: Portrait) -> tuple[float, float]:
+    x1, y1, x2, y2 = face.box
+    return x2 - x1, y2 - y1
+
+
+def _apart(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+@cache
+def _background(index: int, size: tuple[int, int]) -> Pixels:
+    """A photograph without faces that scikit-image carries, enlarged to fill the scene."""
+    picture = getattr(skimage.data, _BACKGROUNDS[index])()[..., :3]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
