@@ -12,9 +12,10 @@ import os
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,8 +25,13 @@ from model_handlers.manifest import (
     MANIFEST_FILE,
     MTCNN_FILE,
     NETWORK_FILE,
+    CropSpec,
+    EncoderSpec,
+    HeadSpec,
     Manifest,
     ManifestError,
+    NoiseSpec,
+    ReferenceSpec,
     load_manifest,
     read_manifest,
 )
@@ -111,27 +117,61 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
 
 def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> dict[str, bytes]:
     """The archive's networks as OpenVINO graphs, for workers without torch."""
-    from safetensors.torch import load
-
-    from model_handlers.networks.judging import Judging, filled_network
-    from model_handlers.networks.mtcnn import SIDES, build_stage
-    from model_store.openvino_ir import intermediate_representation
-
-    graphs = {}
+    graphs: dict[str, tuple[bytes, bytes]] = {}
     if mtcnn is not None:
-        for name, side in SIDES.items():
-            stage = build_stage(name, load(mtcnn))
-            graphs[name] = intermediate_representation(stage, (-1, side or -1, side or -1, 3))
+        graphs |= _finding_graphs(mtcnn)
     if manifest.task != "faces":
-        weights = load(network) if network is not None else None
-        judging = Judging(filled_network(manifest, weights), manifest)
-        size = manifest.crop.size
-        graphs[JUDGE_GRAPH] = intermediate_representation(judging, (-1, size, size, 3))
+        graphs[JUDGE_GRAPH] = _judging_graph(_Network.of(manifest), network)
     return {
         f"{GRAPHS_FOLDER}/{name}.{end}": content
         for name, parts in graphs.items()
         for end, content in zip(("xml", "bin"), parts, strict=True)
     }
+
+
+class _Network(NamedTuple):
+    """What of a manifest its network hangs on: models that share it share a graph, which takes
+    seconds to make."""
+
+    crop: CropSpec
+    noise: NoiseSpec
+    encoder: EncoderSpec
+    head: HeadSpec
+    reference: ReferenceSpec | None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> _Network:
+        return cls(*(getattr(manifest, field) for field in cls._fields))
+
+
+@lru_cache(maxsize=1)
+def _finding_graphs(mtcnn: bytes) -> dict[str, tuple[bytes, bytes]]:
+    from safetensors.torch import load
+
+    from model_handlers.networks.mtcnn import SIDES, build_stage
+    from model_store.openvino_ir import intermediate_representation
+
+    weights = load(mtcnn)
+    return {
+        name: intermediate_representation(
+            build_stage(name, weights), (-1, side or -1, side or -1, 3)
+        )
+        for name, side in SIDES.items()
+    }
+
+
+@lru_cache(maxsize=2)
+def _judging_graph(network: _Network, weights: bytes | None) -> tuple[bytes, bytes]:
+    from safetensors.torch import load
+
+    from model_handlers.networks.judging import Judging, filled_network
+    from model_store.openvino_ir import intermediate_representation
+
+    named = {"name": "model", "version": "0.0", "task": "classifier"}
+    manifest = Manifest.model_validate(named | network._asdict())
+    judging = Judging(filled_network(manifest, load(weights) if weights else None), manifest)
+    size = network.crop.size
+    return intermediate_representation(judging, (-1, size, size, 3))
 
 
 def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:

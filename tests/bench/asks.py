@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import subprocess
 import sys
@@ -26,7 +27,7 @@ Question = Callable[[bytes], Awaitable[int]]
 class Target:
     """How a system is reached. `address` is a URL, host:port of gRPC, or an archive (`direct`)."""
 
-    way: Literal["rest", "form", "rpc", "torchserve-rpc", "direct"]
+    way: Literal["rest", "form", "base64", "rpc", "torchserve-rpc", "direct"]
     address: str
     unix: str | None = None
     """A Unix socket to take instead of the URL's host."""
@@ -39,7 +40,7 @@ class Target:
 async def connect(target: Target) -> AsyncIterator[Question]:
     """Connections that are kept for as long as this is open."""
     match target.way:
-        case "rest" | "form":
+        case "rest" | "form" | "base64":
             opened = _rest(target)
         case "rpc":
             opened = _rpc(target)
@@ -53,8 +54,7 @@ async def connect(target: Target) -> AsyncIterator[Question]:
 
 @asynccontextmanager
 async def _rest(target: Target) -> AsyncIterator[Question]:
-    as_form = target.way == "form"
-    kind = f"multipart/form-data; boundary={_BOUNDARY}" if as_form else "application/octet-stream"
+    kind, body_of = _BODIES[target.way]
     connector = (
         aiohttp.UnixConnector(target.unix, limit=0)
         if target.unix
@@ -67,8 +67,7 @@ async def _rest(target: Target) -> AsyncIterator[Question]:
     ) as session:
 
         async def question(picture: bytes) -> int:
-            body = _form(picture) if as_form else picture
-            async with session.post(target.address, data=body) as response:
+            async with session.post(target.address, data=body_of(picture)) as response:
                 return _count(response.status, await response.read())
 
         yield question
@@ -141,6 +140,17 @@ def _form(picture: bytes) -> bytes:
         'Content-Disposition: form-data; name="file"; filename="picture.jpg"\r\n\r\n'
     )
     return head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def _base64(picture: bytes) -> bytes:
+    return b'{"picture":"' + base64.b64encode(picture) + b'"}'
+
+
+_BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "rest": ("application/octet-stream", bytes),
+    "form": (f"multipart/form-data; boundary={_BOUNDARY}", _form),
+    "base64": ("application/json", _base64),
+}
 
 
 def _count(status: int, body: bytes) -> int:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.request import urlopen
 
+import aiohttp
 import orjson
 import psutil
 
+from model_server.memory import WORKER_ENVIRONMENT
 from model_server.models import Placement
 from model_server.settings import Settings
-from tests.bench.asks import Target
+from tests.bench.asks import Target, connect
 from tests.bench.process import Program, free_ports
+from tests.bench.workloads import workloads
 
 DIRECT_ONE = "direct, one thread"
 DIRECT = "direct, as served"
@@ -25,6 +32,14 @@ PAST = "TorchServe past the server"
 SERVER = "model server, REST"
 SERVER_RPC = "model server, gRPC"
 USUAL_WAY = "the usual way"
+LITSERVE, BENTOML, RAY = "LitServe", "BentoML", "Ray Serve"
+RIVALS = (LITSERVE, BENTOML, RAY)
+"""Our pipeline behind other model servers; measured where `make rivals` has installed them."""
+_WAYS: dict[str, Literal["rest", "form", "base64"]] = {
+    LITSERVE: "base64",
+    BENTOML: "form",
+    RAY: "rest",
+}
 ALL = (
     DIRECT_ONE,
     DIRECT,
@@ -37,6 +52,8 @@ ALL = (
 )
 
 HOST = "127.0.0.1"
+_ROOT = Path(__file__).resolve().parents[2]
+_RIVALS = _ROOT / ".venv-rivals" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +72,11 @@ def start_server(folder: Path, settings: Settings) -> System:
     program = Program([sys.executable, "-m", "model_server"], folder, environment)
 
     def ready() -> bool:
-        ports = _listening(program)
+        ports = listening(program)
         return bool(ports and get(f"http://{HOST}:{ports['http']}/readyz"))
 
     def targets() -> dict[str, Target]:
-        ports = _listening(program)
+        ports = listening(program)
         path = "/predictions/detector"
         return {
             SERVER: Target("rest", f"http://{HOST}:{ports['http']}{path}"),
@@ -81,6 +98,46 @@ def start_usual_way(folder: Path) -> System:
     )
 
 
+def rivals_installed() -> bool:
+    """Whether their environment is there."""
+    return _RIVALS.exists()
+
+
+def start_rival(name: str, archive: Path, folder: Path) -> System:
+    """One of `RIVALS` in its own environment, on the unpacked archive."""
+    (port,) = free_ports(1)
+    unpacked = folder.with_suffix(".archive")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(unpacked)
+    environment = WORKER_ENVIRONMENT | {
+        "PYTHONPATH": str(_ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "BENCH_FOLDER": str(unpacked),
+        "PATH": f"{_RIVALS.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    module = f"tests.bench.rivals.serve_{name.split()[0].lower()}"
+    command = [str(_RIVALS), "-m", module, str(unpacked), str(port)]
+    if name == BENTOML:
+        service = f"{module}:Detector"
+        options = ["--host", HOST, "--port", str(port), "--working-dir", str(_ROOT)]
+        command = [str(_RIVALS), "-m", "bentoml", "serve", service, *options]
+    target = Target(_WAYS[name], f"http://{HOST}:{port}/predict")
+
+    def ready() -> bool:
+        return asyncio.run(_answers(target))
+
+    return System(Program(command, folder, environment), ready, lambda: {name: target})
+
+
+async def _answers(target: Target) -> bool:
+    async with connect(target) as question:
+        try:
+            return await question(workloads()["portrait"].jpeg) == 1
+        except (ValueError, aiohttp.ClientError):
+            return False
+
+
 def direct_targets(archive: Path, placement: Placement) -> dict[str, Target]:
     """The pipeline in processes of the load generator's own; nothing is started before."""
     return {
@@ -98,7 +155,7 @@ def get(url: str) -> bytes:
         return body
 
 
-def _listening(program: Program) -> dict[str, int]:
+def listening(program: Program) -> dict[str, int]:
     """The ports that the server's log tells; none yet: empty."""
     for line in program.log.read_bytes().splitlines():
         if b'"listening"' in line:
