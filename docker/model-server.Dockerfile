@@ -1,9 +1,9 @@
 # The model server for CPU nodes: Python, Java from PyPI, TorchServe, the code and its archives.
 #   docker build -t deepfake-model-server -f docker/model-server.Dockerfile .
-# torch's small CPU build is taken where the PyTorch project's index answers, else PyPI's.
 ARG BASE=debian:bookworm-slim
 
-FROM ${BASE} AS build
+# torch turns the weights into OpenVINO's graphs; what serves does without it.
+FROM ${BASE} AS pack
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
@@ -12,9 +12,30 @@ COPY requirements/uv.txt requirements/run.txt requirements/
 RUN python3 -m venv .venv && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes -r requirements/uv.txt
 COPY . .
 RUN mkdir -p build && UV_NO_CACHE=1 UV_LINK_MODE=copy scripts/install.sh requirements/run.txt \
- && .venv/bin/deepfake-serving package \
- && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' . \
- && .venv/bin/python -m pip uninstall --quiet --yes uv pip
+ && .venv/bin/deepfake-serving package
+
+FROM ${BASE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY requirements/serve.txt requirements/
+RUN python3 -m venv .venv \
+ && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/serve.txt \
+ && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so
+COPY config config
+COPY contracts contracts
+COPY deepfake_serving deepfake_serving
+COPY model_handlers model_handlers
+COPY model_server model_server
+COPY model_store model_store
+COPY pyproject.toml README.md ./
+COPY requirements/serve.in requirements/torch.in requirements/
+RUN rm -f model_store/*.safetensors \
+ && .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
+ && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
+ && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .
+COPY --from=pack /app/build/archives build/archives
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="deepfake-serving model server" \

@@ -22,7 +22,7 @@ from training.data.cache import cached
 from training.data.faces import PICTURES
 
 VIDEOS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
-_VERSION = 1
+_VERSION = 2
 _REGION = 2.0
 
 
