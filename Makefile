@@ -14,7 +14,7 @@ VERSION ?= 1.0
 TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184 \
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training
 
-.PHONY: help run archives test lint unit integration clients e2e bench generate lock actionlint clean \
+.PHONY: help run archives test lint unit integration clients e2e bench bench-check rivals generate lock actionlint clean \
 	train evaluate calibrate export attack card
 
 help:  ## list the targets
@@ -45,8 +45,18 @@ clients: build/.clients  ## the foreign clients that the integration tests call
 e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signals
 	$(BIN)/pytest tests/e2e
 
-bench: build/.dev archives  ## side-by-side speed; writes build/bench
+bench: build/.dev archives  ## speed against goals and side by side; writes build/bench (15 minutes)
+	$(BIN)/python -m tests.bench.goals
+	$(BIN)/python -m tests.bench.finding $(if $(FACES),--portraits $(FACES)) $(if $(MEDIA),--clips $(MEDIA))
+	$(BIN)/python -m tests.bench.rivals_bench
 	$(BIN)/python -m tests.bench.serving
+
+bench-check: build/.dev archives  ## fails where a ratio lost more than 15 % of tests/bench/baseline.json
+	$(BIN)/python -m tests.bench.goals --quick --check
+
+rivals: build/.dev  ## the other model servers that `make bench` compares with, in .venv-rivals
+	$(UV) venv --quiet --clear .venv-rivals
+	$(UV) pip sync --quiet --require-hashes --python .venv-rivals/bin/python requirements/rivals.txt
 
 train: build/.dev  ## make train FACES=folder [MEDIA= or SWAPS=folder]: train, or go on where it stopped
 	$(TRAINING) train $(FACES) --spec $(SPEC) --out $(RUN) $(if $(MEDIA),--media $(MEDIA)) \
@@ -73,7 +83,7 @@ generate: build/.dev  ## write what is made from code: pages of docs, compiled .
 	$(BIN)/python -m scripts.generate
 
 lock: $(UV)  ## resolve requirements/*.in anew
-	cd requirements && for set in uv serve run train dev clients; do ../$(COMPILE) $$set.in -o $$set.txt; done
+	cd requirements && for set in uv serve run train dev clients rivals; do ../$(COMPILE) $$set.in -o $$set.txt; done
 
 actionlint:  ## check the workflows (needs Go)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
