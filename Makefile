@@ -52,7 +52,7 @@ bench: build/.dev archives  ## speed against goals and side by side; writes buil
 	$(BIN)/python -m tests.bench.serving
 
 bench-check: build/.dev archives  ## fails where a ratio lost more than 15 % of tests/bench/baseline.json
-	$(BIN)/python -m tests.bench.goals --quick --check
+	$(BIN)/python -m tests.bench.goals --check
 
 rivals: build/.dev  ## the other model servers that `make bench` compares with, in .venv-rivals
 	$(UV) venv --quiet --clear .venv-rivals

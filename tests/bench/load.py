@@ -188,7 +188,15 @@ def _clocks(family: Sequence[psutil.Process]) -> tuple[float, float, float]:
     times = psutil.cpu_times()._asdict()
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guests' time is in user's, too
     everybody = sum(seconds for kind, seconds in times.items() if kind not in idle)
-    return sum(sum(p.cpu_times()[:2]) for p in family), time.process_time(), everybody
+    return sum(map(_cpu_s, family)), time.process_time(), everybody
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """Nothing for a process that has ended meanwhile."""
+    try:
+        return sum(process.cpu_times()[:2])
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

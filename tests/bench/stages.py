@@ -2,8 +2,8 @@
 
     python -m tests.bench.stages [WORKLOAD ...]
 
-CPU milliseconds of one thread, by stage; below them the rate of a large fp32 matrix product and that
-of a copy, on one thread, too.
+CPU milliseconds of one thread, by stage; below them the rate of a large fp32 matrix product and
+that of a copy, on one thread, too.
 """
 
 from __future__ import annotations
