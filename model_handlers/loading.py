@@ -87,7 +87,7 @@ def choose_device(manifest: Manifest, gpu: int | None) -> str:
     without it.
     """
     wanted = "cpu" if manifest.backend == "openvino" else manifest.device
-    if wanted == "cpu" or (wanted == "auto" and not may_have_gpu()):
+    if wanted == "cpu" or (wanted == "auto" and gpu is None and not may_have_gpu()):
         return "cpu"
     import torch
 

@@ -15,6 +15,9 @@ from model_handlers.networks.network import Network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
 
+_AT_MOST = 512
+"""Pictures at once: a crowd's candidates would fill the memory."""
+
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -28,11 +31,14 @@ class TorchGraph:
     @torch.inference_mode()
     def __call__(self, images: Pixels) -> tuple[Floats, ...]:
         batch = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+        parts = [self._run(chunk) for chunk in torch.split(batch, _AT_MOST)]
+        return tuple(torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
+
+    def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
         if self.device.type == "cuda":
             batch = batch.pin_memory()
         outputs = self.module(batch.to(self.device, non_blocking=True))
-        parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(part.float().cpu().numpy() for part in parts)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def cascade(weights: Mapping[str, Tensor], device: torch.device) -> Cascade:

@@ -158,7 +158,7 @@ def test_torchserve_learns_what_it_needs(archives: dict[str, Archive]) -> None:
         "configFile": "model-config.yaml",
     }
     config = yaml.safe_load(entries["model-config.yaml"])
-    assert config == {"batchSize": 4, "maxBatchDelay": 1}  # workers are the server's to set
+    assert config == {"batchSize": 2, "maxBatchDelay": 1}  # workers are the server's to set
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])

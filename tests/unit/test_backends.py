@@ -72,6 +72,17 @@ def test_each_stage_is_torchs(name: str, count: int, unpacked: Unpacked, astrona
         np.testing.assert_allclose(a, b, atol=0.06)
 
 
+def test_torch_takes_many_pictures_a_bounded_number_at_a_time(
+    unpacked: Unpacked, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rnet = pytorch.cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU).rnet
+    images = pictures("rnet", 9, astronaut)
+    whole = rnet(images)
+    monkeypatch.setattr(pytorch, "_AT_MOST", 4)
+    for a, b in zip(rnet(images), whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_an_answer_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     judge = openvino.judge(folder, read_manifest(folder / MANIFEST_FILE), threads=1)

@@ -158,7 +158,7 @@ def test_models_are_served_in_the_order_of_the_setting(
     assert model.ref.digest == archives["faces"].digest
     assert model.ref.trained
     assert served["detector"].ref.trained
-    assert (model.workers, model.batch_size, model.batch_delay_ms) == (3, 4, 1)
+    assert (model.workers, model.batch_size, model.batch_delay_ms) == (3, 2, 1)
 
 
 def test_settings_override_the_batches_of_manifests(folder: Path) -> None:

@@ -18,7 +18,10 @@ from training.data.faces import Located, Locator, Points
 
 
 def finder(spec: FacesSpec | None = None) -> FaceFinder:
-    """The face finder that the service uses, so that boxes in training are those in service."""
+    """The face finder that the service uses, so that boxes in training are those in service.
+
+    By torch; OpenVINO's differ from it by what bf16 rounds.
+    """
     return FaceFinder(spec or FacesSpec(), cascade(load(mtcnn_weights()), torch.device("cpu")))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.classifier import Classifier
@@ -65,7 +66,8 @@ def found() -> Targets:
 def test_the_victim_judges_as_the_service(reference: ReferenceSpec | None, found: Targets) -> None:
     manifest = MANIFEST.model_copy(update={"reference": reference})
     victim = victim_of(manifest)
-    served = Classifier(manifest, victim.network.state_dict(), torch.device("cpu"))
+    judging = judge(manifest, victim.network.state_dict(), torch.device("cpu"))
+    served = Classifier(manifest, judging)
     crops = list(np.round(found.pictures * 255).astype(np.uint8).transpose(0, 2, 3, 1))
     expected = served.logits(crops, Stopwatch())
     np.testing.assert_allclose(logits(victim, found.pictures), expected, atol=2e-3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import CalibrationSpec, Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.classifier import Classifier
@@ -176,7 +177,8 @@ def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
 def test_a_second_look_is_part_of_what_is_exported(crops: list[Pixels]) -> None:
     second = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
     network = telling(second)
-    expected = Classifier(second, network.state_dict(), torch.device("cpu"))
+    judging = judge(second, network.state_dict(), torch.device("cpu"))
+    expected = Classifier(second, judging)
     found = torch_logits(Judging(network, second).eval(), crops)
     np.testing.assert_allclose(found, expected.logits(crops, Stopwatch()), atol=1e-3)
     assert np.abs(found - logits(network, crops)).max() > 0.01
@@ -184,5 +186,5 @@ def test_a_second_look_is_part_of_what_is_exported(crops: list[Pixels]) -> None:
 
 def test_batches_hold_pixels_as_they_are(crops: list[Pixels]) -> None:
     (batch,) = batches(crops)
-    assert batch.dtype == np.float32
-    np.testing.assert_array_equal(batch[3, 1], crops[3][:, :, 1])
+    assert batch.dtype == np.uint8
+    np.testing.assert_array_equal(batch[3], crops[3])

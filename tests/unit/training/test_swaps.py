@@ -19,6 +19,7 @@ from model_handlers.pipeline.faces import FaceFinder
 from tests.conftest import MANIFESTS
 from tests.unit.training.conftest import write_clip
 from training.cli import app
+from training.data import locate
 from training.data.faces import Portrait, Swap
 from training.data.pairs import PairMaker, PairSpec
 from training.evaluate.run import evaluate
@@ -117,7 +118,6 @@ def test_folds_part_people_evenly_and_repeatably() -> None:
 def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
     portraits: list[Portrait],
     media: Path,
-    finder: FaceFinder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -167,7 +167,7 @@ def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
     assert done.about["folds"] == "run"
     assert "--folds run" in done.about["command"]
     for medium in read_media(media):
-        alone = judges(medium)(face_regions(medium, 2, finder))
+        alone = judges(medium)(face_regions(medium, 2, locate.finder()))
         path = medium.path.relative_to(media).as_posix()
         found = [score.logit for score in done.scores if score.path == path]
         assert found == pytest.approx(alone.logits.tolist(), abs=1e-4)
