@@ -66,6 +66,10 @@ class PairLoader:
         self._order = _Order(len(maker), pairs, maker.spec.seed, rank, world)
         if len(self._order) == 0:
             raise ValueError(f"{len(maker)} portraits are too few for a batch of {pairs * world}")
+        if workers:
+            # OpenCV's threads don't survive the fork: a worker that has to do with them waits for
+            # ever. Without any here there are none to miss there.
+            cv2.setNumThreads(0)
         self._loader = DataLoader(
             _Crops(maker, crop),
             batch_sampler=self._order,
@@ -92,6 +96,5 @@ def _join(items: list[Batch]) -> Batch:
 
 
 def _one_thread(_: int) -> None:
-    """Workers share the cores with the network; threads of OpenCV would only fight for them."""
-    cv2.setNumThreads(1)
+    """Workers share the cores with the network; more threads would only fight for them."""
     torch.set_num_threads(1)
