@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from model_server.models import Placement, ServedModel
 from model_server.settings import Settings
 
 _CONFIG = Path(__file__).resolve().parent.parent / "config" / "torchserve"
-_WITHOUT_TORCH = Path(__file__).resolve().parent / "assets" / "without_torch"
+_TORCH_STAND_IN = Path(__file__).resolve().parent / "assets" / "torch_stand_in.py"
 _SLACK = 64 * 1024
 
 
@@ -55,7 +56,7 @@ def prepare(
     config.write_text((_CONFIG / "config.properties").read_text() + "\n".join(lines) + "\n")
     return Launch(
         _command(settings, config, directory),
-        _environment(settings, placement, models),
+        _environment(settings, placement, models, directory),
         directory,
         addresses["inference"],
         addresses["management"],
@@ -130,7 +131,7 @@ def _command(settings: Settings, config: Path, directory: Path) -> list[str]:
 
 
 def _environment(
-    settings: Settings, placement: Placement, models: dict[str, ServedModel]
+    settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
 ) -> dict[str, str]:
     """Ours and what the workers need; threads wait passively, as spinning starves the others."""
     threads = str(placement.threads)
@@ -138,7 +139,7 @@ def _environment(
     if not placement.gpus:
         inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
         if all(model.archive.manifest.backend != "torch" for model in models.values()):
-            ahead = [str(_WITHOUT_TORCH), *filter(None, [inherited.get("PYTHONPATH")])]
+            ahead = [_without_torch(directory), *filter(None, [inherited.get("PYTHONPATH")])]
             inherited["PYTHONPATH"] = os.pathsep.join(ahead)
     return (
         inherited
@@ -165,3 +166,11 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _without_torch(directory: Path) -> str:
+    """A folder to import from in which torch's stand-in goes by its name."""
+    folder = directory / "without_torch"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(_TORCH_STAND_IN, folder / "torch.py")
+    return str(folder)

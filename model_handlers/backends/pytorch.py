@@ -42,7 +42,7 @@ class TorchGraph:
 
 
 def cascade(weights: Mapping[str, Tensor], device: torch.device) -> Cascade:
-    """MTCNN's networks. Always fp32: bf16 loses faces.
+    """MTCNN's networks, in fp32: torch's autocast fails in them.
 
     Args:
         weights: as `networks.mtcnn.build_stage` takes them.

@@ -22,6 +22,9 @@ _GRID = CELL / 20
 """All levels' scales are this one times a power of the factor, whatever the smallest face is: what
 is found at a scale, on the edge of a threshold as it may be, doesn't depend on where one began."""
 
+_ENDLESS = 2**62
+"""px; the canvas grows downwards as far as it must."""
+
 _GRAIN = 8
 """Canvases' sides are multiples of this: the fewer shapes, the fewer are compiled."""
 
@@ -64,7 +67,7 @@ def lay_out(width: int, height: int, min_face: float, factor: float) -> Layout:
         w, h = int(width * scale + 1), int(height * scale + 1)
         wide, high = w + w % 2, h + h % 2
         if not levels:
-            free = [(0, 0, wide, 4 * high)]
+            free = [(0, 0, wide, _ENDLESS)]
         place = next(i for i, (_, _, fw, fh) in enumerate(free) if fw >= wide and fh >= high)
         left, top, fw, fh = free.pop(place)
         levels.append(Level(left, top, w, h, scale))

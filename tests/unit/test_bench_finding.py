@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_handlers.pipeline.decode import Pixels
-from tests.bench.finding import Boxes, compare, ious, matches
+from tests.bench.finding import Boxes, Find, compare, ious, matches
 from tests.bench.goals import Goal, lost, table
 from tests.bench.scenes import astronaut as portrait
 from tests.bench.scenes import crowd, scenes
@@ -31,7 +31,7 @@ def test_a_box_stands_for_one_face_only() -> None:
 
 
 def test_faces_under_40_px_are_left_out_on_both_sides() -> None:
-    def finds(*rows: tuple[float, float, float, float]):  # type: ignore[no-untyped-def]
+    def finds(*rows: tuple[float, float, float, float]) -> Find:
         return lambda picture: boxes(*rows)
 
     large, small = (0, 0, 50, 50), (200, 200, 230, 230)

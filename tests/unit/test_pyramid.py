@@ -15,11 +15,16 @@ from model_handlers.pipeline.pyramid import CELL, lay_out, paint
 FACTOR = 0.709
 
 
-@given(width=st.integers(1, 4000), height=st.integers(1, 4000), least=st.floats(20, 500))
+@given(
+    width=st.integers(1, 2000),
+    height=st.integers(1, 2000),
+    least=st.floats(20, 500),
+    factor=st.floats(0.11, 0.94),
+)
 def test_levels_lie_apart_on_even_places_within_the_canvas(
-    width: int, height: int, least: float
+    width: int, height: int, least: float, factor: float
 ) -> None:
-    layout = lay_out(width, height, least, FACTOR)
+    layout = lay_out(width, height, least, factor)
     taken = np.zeros((layout.height, layout.width), bool)
     for level in layout.levels:
         assert level.left % 2 == level.top % 2 == 0
