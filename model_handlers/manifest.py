@@ -138,9 +138,13 @@ class ThresholdsSpec(_Spec):
 
 
 class BatchingSpec(_Spec):
-    """How many requests TorchServe gathers, and how long it waits for them."""
+    """How many requests TorchServe gathers, and how long it waits for them.
+
+    A CPU is full with one; a GPU's first picture takes about as long as its next dozen.
+    """
 
     max_batch_size: int = Field(default=4, ge=1, le=1024)
+    gpu_max_batch_size: int = Field(default=32, ge=1, le=1024)
     max_delay_ms: int = Field(default=1, ge=0, le=1000)
 
 

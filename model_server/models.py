@@ -96,11 +96,12 @@ def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
     if archive.digest != wanted:
         raise SettingsError(f"digests: {path} has {archive.digest}, not {wanted}")
     batching = archive.manifest.batching
+    largest = batching.gpu_max_batch_size if placement.gpus else batching.max_batch_size
     delay = settings.batch_delay_ms
     return ServedModel(
         archive,
         placement.workers,
-        settings.batch_size or batching.max_batch_size,
+        settings.batch_size or largest,
         batching.max_delay_ms if delay is None else delay,
     )
 

@@ -14,6 +14,7 @@ import openvino
 from model_handlers.manifest import GRAPHS_FOLDER, JUDGE_GRAPH, Manifest, ManifestError
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
+from model_handlers.pipeline.mipmap import Mipmap
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 _BATCHES = {"pnet": None, "rnet": 16, "onet": 4, JUDGE_GRAPH: 1}
@@ -45,7 +46,10 @@ class OpenVINOGraph:
         self._outputs, self._batch = len(compiled.outputs), batch
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
 
-    def __call__(self, images: Pixels) -> tuple[Floats, ...]:
+    def __call__(self, *images: Pixels) -> tuple[Floats, ...]:
+        return self._in_steps(images[0] if len(images) == 1 else np.concatenate(images))
+
+    def _in_steps(self, images: Pixels) -> tuple[Floats, ...]:
         step = self._batch or len(images)
         parts = [self._run(images[i : i + step], step) for i in range(0, len(images), step)]
         if len(parts) == 1:
@@ -63,8 +67,8 @@ class OpenVINOGraph:
 def cascade(folder: Path, threads: int) -> Cascade:
     """MTCNN's networks out of an unpacked archive, in bf16 where the CPU has it: measured against
     facenet-pytorch's, no face more is lost than in fp32 (docs/performance.md)."""
-    names = Cascade._fields
-    return Cascade(*(_graph(folder, name, "bf16", threads) for name in names))
+    pnet, rnet, onet = (_graph(folder, name, "bf16", threads) for name in ("pnet", "rnet", "onet"))
+    return Cascade(pnet, rnet, onet, Mipmap)
 
 
 def judge(folder: Path, manifest: Manifest, threads: int) -> Graph:

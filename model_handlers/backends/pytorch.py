@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_handlers.backends.device_picture import DevicePicture, on_device
 from model_handlers.manifest import Manifest
 from model_handlers.networks.judging import Judging, filled_network
 from model_handlers.networks.mtcnn import STAGES, build_stage
 from model_handlers.networks.network import Network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
+from model_handlers.pipeline.mipmap import Mipmap
 
 _AT_MOST = 512
 """Pictures at once: a crowd's candidates would fill the memory."""
@@ -22,32 +24,37 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class TorchGraph:
-    """A module on its device; pictures travel from pinned memory to a GPU."""
+    """A module on its device, and pictures from there or from here."""
 
     def __init__(self, module: nn.Module, device: torch.device) -> None:
         self.module = module.eval().to(device).to(memory_format=torch.channels_last)
         self.device = device
 
     @torch.inference_mode()
-    def __call__(self, images: Pixels) -> tuple[Floats, ...]:
-        batch = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+    def __call__(self, *images: Pixels | Tensor) -> tuple[Floats, ...]:
+        batch = torch.cat([self._held(part) for part in images])
         parts = [self._run(chunk) for chunk in torch.split(batch, _AT_MOST)]
         return tuple(torch.cat(part).float().cpu().numpy() for part in zip(*parts, strict=True))
 
+    def _held(self, images: Pixels | Tensor) -> Tensor:
+        return images if isinstance(images, Tensor) else on_device(images, self.device)
+
     def _run(self, batch: Tensor) -> tuple[Tensor, ...]:
-        if self.device.type == "cuda":
-            batch = batch.pin_memory()
-        outputs = self.module(batch.to(self.device, non_blocking=True))
+        outputs = self.module(batch)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def cascade(weights: Mapping[str, Tensor], device: torch.device) -> Cascade:
     """MTCNN's networks, in fp32: torch's autocast fails in them.
 
+    On a GPU the pictures are held there too, and the levels and candidates are cut there.
+
     Args:
         weights: as `networks.mtcnn.build_stage` takes them.
     """
-    return Cascade(*(TorchGraph(build_stage(name, weights), device) for name in STAGES))
+    pnet, rnet, onet = (TorchGraph(build_stage(name, weights), device) for name in STAGES)
+    hold = Mipmap if device.type == "cpu" else partial(DevicePicture, device=device)
+    return Cascade(pnet, rnet, onet, hold)
 
 
 def judge(

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.pyramid import Layout
 
 Floats = npt.NDArray[np.float32]
 
+Batch = Any
+"""(n, h, w, 3) RGB, 0 to 255, as the backend holds it: an array, or a tensor on its device."""
+
 
 class Graph(Protocol):
-    """A network with all that belongs to it, from 8-bit pictures on. Not for several threads."""
+    """A network with all that belongs to it, from pictures on. Not for several threads."""
 
-    def __call__(self, images: Pixels) -> tuple[Floats, ...]:
-        """uint8 (n, h, w, 3) RGB, n of at least 1 → its outputs, each (n, ...)."""
+    def __call__(self, *images: Batch) -> tuple[Floats, ...]:
+        """Batches of one height and width, at least one picture in all → its outputs, each
+        (n, ...), for all of them in order."""
+        ...
+
+
+class Picture(Protocol):
+    """One picture where the backend wants it, and the copies of its parts that MTCNN asks for."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def canvas(self, layout: Layout) -> Batch:
+        """(1, height, width, 3): every level of the picture in its place.
+
+        The levels below the first are taken from it, so that the picture is read once.
+        """
+        ...
+
+    def cuts(self, boxes: npt.NDArray[np.int64], size: int) -> Batch:
+        """Parts of the picture, each stretched to a square.
+
+        Args:
+            boxes: (n, 4); x1, y1 and the x2, y2 before which a part ends, all in the picture.
+
+        Returns:
+            (n, size, size, 3).
+        """
         ...
 
 
@@ -32,3 +66,4 @@ class Cascade(NamedTuple):
     pnet: Graph
     rnet: Graph
     onet: Graph
+    hold: Callable[[Pixels], Picture]

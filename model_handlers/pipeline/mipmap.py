@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from model_handlers.pipeline.boxes import Indices
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.pyramid import Layout
 
 _LONGEST = 2**15 - 2
 """px; OpenCV's remap takes and gives no longer picture."""
@@ -35,34 +36,27 @@ class Mipmap:
     def height(self) -> int:
         return int(self._levels[0].shape[0])
 
-    def resized(self, width: int, height: int) -> Pixels:
-        """The whole picture at a size, from the smallest level that is not smaller."""
-        ratio = min(self.width / width, self.height / height)
-        level, _ = self._level(math.floor(math.log2(max(1.0, ratio))))
-        resized = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
-        return resized.astype(np.uint8, copy=False)
+    def canvas(self, layout: Layout) -> Pixels:
+        """As `graph.Picture.canvas`."""
+        canvas = np.zeros((1, layout.height, layout.width, 3), np.uint8)
+        first = self._resized(layout.levels[0].width, layout.levels[0].height)
+        for level in layout.levels:
+            size = level.width, level.height
+            shrunk = cv2.resize(first, size, interpolation=cv2.INTER_AREA)
+            below, right = level.height % 2, level.width % 2
+            padded = cv2.copyMakeBorder(shrunk, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            rows, columns = padded.shape[:2]
+            canvas[0, level.top : level.top + rows, level.left : level.left + columns] = padded
+        return canvas
 
     def cuts(self, boxes: npt.NDArray[np.int64], size: int) -> Pixels:
-        """Parts of the picture, each stretched to a square.
-
-        Args:
-            boxes: (n, 4); x1, y1 and the x2, y2 before which a part ends, all in the picture.
-
-        Returns:
-            uint8 (n, size, size, 3).
-        """
+        """As `graph.Picture.cuts`."""
         copies = np.empty((len(boxes), size, size, 3), np.uint8)
-        sides = boxes[:, 2:] - boxes[:, :2]
         least = max(1.0, 2 * max(self.width, self.height) / _LONGEST)  # rounding down, not up
-        ratios = np.maximum(sides.min(axis=1) / size, least)
-        indices = np.floor(np.log2(ratios)).astype(np.int64)
-        middles = (np.arange(size) + 0.5) / size  # pixels' centres lie at halves
+        indices = nearest_levels(boxes, size, least)
         for index, here in _alike(indices, _LONGEST // size):
             level, shrunk = self._level(index)
-            x, y = (
-                (boxes[here, axis, None] + sides[here, axis, None] * middles) / shrunk - 0.5
-                for axis in (0, 1)
-            )
+            x, y = sampled_at(boxes[here], size, shrunk)
             grid = len(here), size, size
             across, down = (
                 np.broadcast_to(at, grid).reshape(-1, size).astype(np.float32)
@@ -73,6 +67,13 @@ class Mipmap:
             )
             copies[here] = found.reshape(*grid, 3)
         return copies
+
+    def _resized(self, width: int, height: int) -> Pixels:
+        """The whole picture at a size, from the smallest level that is not smaller."""
+        ratio = min(self.width / width, self.height / height)
+        level, _ = self._level(math.floor(math.log2(max(1.0, ratio))))
+        resized = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
+        return resized.astype(np.uint8, copy=False)
 
     def _level(self, index: int) -> tuple[Pixels, int]:
         """The picture halved `index` times, or as often as it can be, and how many times smaller
@@ -89,7 +90,31 @@ class Mipmap:
         return self._levels[index], 2**index
 
 
-def _alike(indices: npt.NDArray[np.int64], most: int) -> Iterator[tuple[int, Indices]]:
+def nearest_levels(boxes: npt.NDArray[np.int64], size: int, least: float = 1.0) -> Indices:
+    """How often to halve a picture for each box (n, 4), so that it is once to twice the size.
+
+    `least` is how many times smaller the picture must be made in any case.
+    """
+    ratios = np.maximum((boxes[:, 2:] - boxes[:, :2]).min(axis=1) / size, least)
+    indices: Indices = np.floor(np.log2(ratios)).astype(np.intp)
+    return indices
+
+
+def sampled_at(
+    boxes: npt.NDArray[np.int64], size: int, shrunk: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Where the columns and rows of each box's copy lie in the picture made `shrunk` times smaller.
+
+    Returns:
+        x and y, each (n, size), in pixels whose centres have whole coordinates.
+    """
+    middles = (np.arange(size) + 0.5) / size
+    sides = boxes[:, 2:] - boxes[:, :2]
+    x, y = ((boxes[:, i, None] + sides[:, i, None] * middles) / shrunk - 0.5 for i in (0, 1))
+    return x, y
+
+
+def _alike(indices: Indices, most: int) -> Iterator[tuple[int, Indices]]:
     """Each value and where it stands, at most so many places at a time."""
     for index in np.unique(indices):
         places = np.flatnonzero(indices == index)

@@ -16,9 +16,8 @@ import numpy as np
 
 from model_handlers.pipeline.boxes import Indices, regress, square, suppress, suppress_contained
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.graph import Cascade, Floats
-from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import CELL, Layout, Level, lay_out, paint
+from model_handlers.pipeline.graph import Batch, Cascade, Floats, Picture
+from model_handlers.pipeline.pyramid import CELL, Layout, Level, lay_out
 
 _STRIDE = 2
 _PIXELS_AT_MOST = 2**22
@@ -56,12 +55,12 @@ class MTCNN:
         """Finds all faces; `min_faces` is each picture's smallest face in its own pixels."""
         if not images:
             return []
-        pictures = [Mipmap(image) for image in images]
+        pictures = [self.cascade.hold(image) for image in images]
         proposed = self._propose(pictures, min_faces)
         refined = self._refine(pictures, proposed)
         return self._conclude(pictures, refined)
 
-    def _propose(self, pictures: Sequence[Mipmap], min_faces: Sequence[float]) -> _Candidates:
+    def _propose(self, pictures: Sequence[Picture], min_faces: Sequence[float]) -> _Candidates:
         """P-Net over every picture's pyramid; canvases of one size go in one batch."""
         layouts = [
             lay_out(picture.width, picture.height, min_face, self.factor)
@@ -77,30 +76,30 @@ class MTCNN:
             at_once = max(1, _PIXELS_AT_MOST // (height * width))
             for start in range(0, len(members), at_once):
                 chunk = members[start : start + at_once]
-                canvases = np.stack([paint(pictures[i], layouts[i]) for i in chunk])
-                offsets, scores = self.cascade.pnet(canvases)
+                canvases = [pictures[i].canvas(layouts[i]) for i in chunk]
+                offsets, scores = self.cascade.pnet(*canvases)
                 for row, i in enumerate(chunk):
                     found[i] = _proposals(offsets[row], scores[row], layouts[i], self.thresholds[0])
         return _join(found)
 
-    def _refine(self, pictures: Sequence[Mipmap], candidates: _Candidates) -> _Candidates:
+    def _refine(self, pictures: Sequence[Picture], candidates: _Candidates) -> _Candidates:
         """R-Net: is it a face at 24 px?"""
         candidates, crops = _cut(pictures, candidates, 24)
-        if not len(crops):
+        if not crops:
             return candidates
-        offsets, scores = self.cascade.rnet(crops)
+        offsets, scores = self.cascade.rnet(*crops)
         passed = np.flatnonzero(scores > self.thresholds[1])
         kept = _Candidates(candidates.boxes[passed], scores[passed], candidates.owners[passed])
         picked = _suppress_each(kept, 0.7, suppress)
         moved = regress(kept.boxes[picked], offsets[passed][picked])
         return _Candidates(square(moved), kept.scores[picked], kept.owners[picked])
 
-    def _conclude(self, pictures: Sequence[Mipmap], candidates: _Candidates) -> list[Detections]:
+    def _conclude(self, pictures: Sequence[Picture], candidates: _Candidates) -> list[Detections]:
         """O-Net: is it a face at 48 px, and where are its eyes, nose and mouth corners?"""
         candidates, crops = _cut(pictures, candidates, 48)
-        if not len(crops):
+        if not crops:
             return [_nothing() for _ in pictures]
-        offsets, points, scores = self.cascade.onet(crops)
+        offsets, points, scores = self.cascade.onet(*crops)
         passed = np.flatnonzero(scores > self.thresholds[2])
         boxes = candidates.boxes[passed]
         size = boxes[:, 2:4] - boxes[:, 0:2] + 1
@@ -163,22 +162,25 @@ def _join(parts: Sequence[tuple[Floats, Floats]]) -> _Candidates:
 
 
 def _cut(
-    pictures: Sequence[Mipmap], candidates: _Candidates, size: int
-) -> tuple[_Candidates, Pixels]:
-    """Cuts each box, as far as it lies in its picture, and resizes it to (size, size, 3)."""
-    kept: list[Indices] = []
-    crops: list[Pixels] = []
+    pictures: Sequence[Picture], candidates: _Candidates, size: int
+) -> tuple[_Candidates, list[Batch]]:
+    """Cuts each box, as far as it lies in its picture, and resizes it to (size, size, 3).
+
+    Returns:
+        The candidates that lie in their pictures, and the cuts of each picture that has any.
+    """
+    kept: list[Indices] = [np.zeros(0, np.intp)]
+    crops: list[Batch] = []
     for owner in np.unique(candidates.owners):
         picture, mine = pictures[owner], np.flatnonzero(candidates.owners == owner)
         boxes = candidates.boxes[mine].astype(np.int64)
         low = np.maximum(boxes[:, :2], 1) - 1
         high = np.minimum(boxes[:, 2:], [picture.width, picture.height])
         inside = np.all(high > low, axis=1)
-        kept.append(mine[inside])
-        crops.append(picture.cuts(np.hstack([low, high])[inside], size))
-    if not kept:
-        return candidates, np.zeros((0, size, size, 3), np.uint8)
-    return candidates.take(np.concatenate(kept)), np.concatenate(crops)
+        if inside.any():
+            kept.append(mine[inside])
+            crops.append(picture.cuts(np.hstack([low, high])[inside], size))
+    return candidates.take(np.concatenate(kept)), crops
 
 
 def _suppress_each(

@@ -9,12 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.mipmap import Mipmap
-
 CELL = 12
 """px; P-Net's window."""
 
@@ -78,23 +72,6 @@ def lay_out(width: int, height: int, min_face: float, factor: float) -> Layout:
     right = max((level.left + level.width for level in levels), default=0)
     bottom = max((level.top + level.height for level in levels), default=0)
     return Layout(_whole(right), _whole(bottom), tuple(levels))
-
-
-def paint(picture: Mipmap, layout: Layout) -> Pixels:
-    """The canvas (height, width, 3) with every level of the picture in its place.
-
-    The levels below the first are taken from it, so that the picture is read once.
-    """
-    canvas = np.zeros((layout.height, layout.width, 3), np.uint8)
-    first = picture.resized(layout.levels[0].width, layout.levels[0].height)
-    for level in layout.levels:
-        size = level.width, level.height
-        shrunk = cv2.resize(first, size, interpolation=cv2.INTER_AREA)
-        below, right = level.height % 2, level.width % 2
-        padded = cv2.copyMakeBorder(shrunk, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        rows, columns = padded.shape[:2]
-        canvas[level.top : level.top + rows, level.left : level.left + columns] = padded
-    return canvas
 
 
 def _whole(side: int) -> int:

@@ -41,8 +41,7 @@ class Clock:
                 return function(*given, **named)
             finally:
                 self.seconds[name] += time.process_time() - begun
-                if given and isinstance(given[0], np.ndarray):
-                    self.pictures[name] += len(given[0])
+                self.pictures[name] += sum(len(g) for g in given if isinstance(g, np.ndarray))
 
         return timed
 
@@ -51,11 +50,11 @@ class Clock:
 def watched(task: Any, clock: Clock) -> Iterator[None]:
     """Times the parts of a detector from outside."""
     import model_handlers.pipeline.tasks as tasks
-    from model_handlers.pipeline import classifier, mtcnn
+    from model_handlers.pipeline import classifier, mipmap, mtcnn
 
     places = [
         (tasks, "decode", "decode"),
-        (mtcnn, "paint", "levels onto the canvas"),
+        (mipmap.Mipmap, "canvas", "levels onto the canvas"),
         (mtcnn, "_proposals", "cells and their suppression"),
         (mtcnn, "_cut", "candidates cut out"),
         (tasks, "crop_face", "crop"),
@@ -63,11 +62,10 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
         (task.finder, "find", "all of detection"),
     ]
     cascade = task.finder.mtcnn.cascade
-    timed = type(cascade)(
-        *(
-            clock.around(name, graph)
-            for name, graph in zip(("P-Net", "R-Net", "O-Net"), cascade, strict=True)
-        )
+    timed = cascade._replace(
+        pnet=clock.around("P-Net", cascade.pnet),
+        rnet=clock.around("R-Net", cascade.rnet),
+        onet=clock.around("O-Net", cascade.onet),
     )
     patches = [
         patch.object(at, name, clock.around(to, getattr(at, name))) for at, name, to in places

@@ -167,6 +167,11 @@ def test_settings_override_the_batches_of_manifests(folder: Path) -> None:
     assert (model.batch_size, model.batch_delay_ms) == (9, 0)
 
 
+def test_a_gpu_is_given_larger_batches(folder: Path) -> None:
+    model = served_models(Settings(archives=folder), Placement(2, 2, 1))["detector"]
+    assert model.batch_size == model.archive.manifest.batching.gpu_max_batch_size == 32
+
+
 def test_two_batches_a_worker_may_be_in_flight() -> None:
     assert served_model(workers=3, batch_size=5).max_in_flight == 30
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import CELL, lay_out, paint
+from model_handlers.pipeline.pyramid import CELL, lay_out
 
 FACTOR = 0.709
 
@@ -69,7 +69,7 @@ def test_a_picture_smaller_than_the_smallest_face_has_no_level(width: int, heigh
 
 def test_every_level_shows_the_whole_picture(astronaut: Pixels) -> None:
     layout = lay_out(512, 512, 40, FACTOR)
-    canvas = paint(Mipmap(astronaut), layout)
+    canvas = Mipmap(astronaut).canvas(layout)[0]
     assert canvas.shape == (layout.height, layout.width, 3)
     for level in layout.levels:
         shown = canvas[level.top :, level.left :][: level.height, : level.width]
@@ -80,7 +80,7 @@ def test_every_level_shows_the_whole_picture(astronaut: Pixels) -> None:
 
 def test_an_odd_level_repeats_its_border(astronaut: Pixels) -> None:
     layout = lay_out(512, 512, 40, FACTOR)
-    canvas = paint(Mipmap(astronaut), layout)
+    canvas = Mipmap(astronaut).canvas(layout)[0]
     odd = [level for level in layout.levels if level.width % 2 and level.height % 2]
     assert odd
     for level in odd:
