@@ -2,18 +2,25 @@
 
     Problem
     ├── InvalidRequest        400  the request itself is malformed
-    ├── NotFound              404  no such route
+    ├── Unauthorized          401  no API key, or an unknown one
+    ├── Forbidden             403  the API key's scopes don't cover this
+    ├── NotFound              404  no such route, job or picture
     │   └── UnknownModel      404  no such model or version
     ├── MethodNotAllowed      405  the route exists, the method does not
+    ├── Conflict              409  at odds with an earlier request or with the job's state
     ├── TooLarge              413  more bytes than the stated bound
-    ├── UnsupportedMediaType  415  not an image format that is read here
+    ├── UnsupportedMediaType  415  not a format that is read here
     ├── UndecodableMedia      422  a known format whose content is broken
     ├── TooManyPixels         422  would decode to more pixels than the stated bound
+    ├── RefusedURL            422  a URL that is not fetched from here, by policy
+    ├── UnreachableURL        422  a URL that could not be fetched
     ├── Overloaded            429  the queue is full; come back after `retry_after_s`
+    ├── RateLimited           429  the API key's own limit; come back after `retry_after_s`
     ├── Internal              500  a defect of ours, never of the caller
     ├── NotReady              503  starting, draining, or no worker is up
-    ├── UpstreamUnavailable   503  TorchServe did not answer, also when asked again
-    └── DeadlineExceeded      504  the caller's time ran out
+    ├── UpstreamUnavailable   503  a part behind this one did not answer, also when asked again
+    ├── DeadlineExceeded      504  the caller's time ran out
+    └── StorageFull           507  no room for what was sent
 
 Each class is one RFC 9457 problem type on HTTP and one status code with the same detail on gRPC
 (the integer values of https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
@@ -67,6 +74,14 @@ class InvalidRequest(Problem):
     slug, title, status, grpc_code = "invalid-request", "Invalid request", 400, 3
 
 
+class Unauthorized(Problem):
+    slug, title, status, grpc_code = "unauthorized", "Unauthorized", 401, 16
+
+
+class Forbidden(Problem):
+    slug, title, status, grpc_code = "forbidden", "Forbidden", 403, 7
+
+
 class NotFound(Problem):
     slug, title, status, grpc_code = "not-found", "Not found", 404, 5
 
@@ -77,6 +92,10 @@ class UnknownModel(NotFound):
 
 class MethodNotAllowed(Problem):
     slug, title, status, grpc_code = "method-not-allowed", "Method not allowed", 405, 12
+
+
+class Conflict(Problem):
+    slug, title, status, grpc_code = "conflict", "Conflict", 409, 9
 
 
 class TooLarge(Problem):
@@ -95,8 +114,20 @@ class TooManyPixels(Problem):
     slug, title, status, grpc_code = "too-many-pixels", "Too many pixels", 422, 3
 
 
+class RefusedURL(Problem):
+    slug, title, status, grpc_code = "refused-url", "Refused URL", 422, 3
+
+
+class UnreachableURL(Problem):
+    slug, title, status, grpc_code = "unreachable-url", "Unreachable URL", 422, 9
+
+
 class Overloaded(Problem):
     slug, title, status, grpc_code = "overloaded", "Overloaded", 429, 8
+
+
+class RateLimited(Problem):
+    slug, title, status, grpc_code = "rate-limited", "Rate limited", 429, 8
 
 
 class Internal(Problem):
@@ -113,6 +144,10 @@ class UpstreamUnavailable(Problem):
 
 class DeadlineExceeded(Problem):
     slug, title, status, grpc_code = "deadline-exceeded", "Deadline exceeded", 504, 4
+
+
+class StorageFull(Problem):
+    slug, title, status, grpc_code = "storage-full", "Storage full", 507, 8
 
 
 def _bounded(detail: str) -> str:

@@ -27,10 +27,11 @@ COPY config config
 COPY contracts contracts
 COPY deepfake_serving deepfake_serving
 COPY model_handlers model_handlers
+COPY serving serving
 COPY model_server model_server
 COPY model_store model_store
 COPY pyproject.toml README.md ./
-COPY requirements/serve.in requirements/torch.in requirements/
+COPY requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
 RUN rm -f model_store/*.safetensors \
  && .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
  && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \

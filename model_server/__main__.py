@@ -12,10 +12,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 import uvloop
 
 from model_handlers.manifest import ManifestError
-from model_server.logs import configure_logs
 from model_server.memory import keep_freed_memory
 from model_server.server import Server
 from model_server.settings import SettingsError, load_settings
+from serving.logs import configure_logs
 
 
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from model_server.admission import Gate
 from model_server.models import ServedModel
 from model_server.state import ServerState
-from model_server.version import VERSION
+from serving.version import VERSION
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 

@@ -22,7 +22,7 @@ from contracts.problems import InvalidRequest, Problem
 from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
 from model_server.models import ServedModel
 from model_server.predictor import Tensor
-from model_server.version import NAME, VERSION
+from serving.version import NAME, VERSION
 
 EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "torchserve_mar"

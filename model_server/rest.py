@@ -22,12 +22,12 @@ from contracts.problems import (
 )
 from model_server import oip
 from model_server.bodies import read_body, read_picture
-from model_server.exchange import CANCELLED, Exchange, as_problem
 from model_server.models import ServedModel
 from model_server.predictor import Call, Predictor
 from model_server.rest_oip import read_request, write_response
 from model_server.state import Phase
-from model_server.version import NAME, VERSION
+from serving.exchange import CANCELLED, Exchange, as_problem
+from serving.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
 _EXCHANGE = web.RequestKey("exchange", Exchange)

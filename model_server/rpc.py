@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from contracts.problems import InvalidRequest, Problem
+from contracts.problems import Problem
 from contracts.protos.deepfake.v1 import detector_pb2
 from contracts.protos.inference import open_inference_pb2
-from model_server.exchange import CANCELLED, Exchange, as_problem
 from model_server.predictor import Predictor
-from model_server.rpc_detector import DetectorService, problem_message
+from model_server.rpc_detector import DetectorService
 from model_server.rpc_oip import InferenceService
 from model_server.state import ServerState
+from serving.exchange import CANCELLED, Exchange, as_problem
+from serving.rpc import abort, parse
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = Any
 Method = Callable[[Request, Exchange, float], Awaitable[Response]]
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
@@ -88,9 +85,11 @@ class _Wrapper:
     def __call__(
         self, service: Any, descriptor: ServiceDescriptor
     ) -> grpc.GenericRpcHandler[Any, Any]:
-        """The methods of a service, which take `(request, exchange, deadline)`, for gRPC."""
+        """The methods that a service has, which take `(request, exchange, deadline)`, for gRPC."""
         handlers = {}
         for method in descriptor.methods:
+            if not hasattr(service, method.name):
+                continue  # a gateway's
             answer = self._method(
                 getattr(service, method.name),
                 GetMessageClass(method.input_type),
@@ -108,7 +107,7 @@ class _Wrapper:
         """Takes the message unparsed: gRPC answers UNKNOWN to one that is broken."""
 
         async def call(data: bytes, context: Context) -> Any:
-            request, broken = _parse(kind, data)
+            request, broken = _read(kind, data)
             metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
             given = metadata.get("x-request-id") or getattr(request, "id", None)
             exchange = Exchange(route, given, metadata.get("traceparent"))
@@ -126,7 +125,7 @@ class _Wrapper:
             except Exception as error:
                 problem = as_problem(error, exchange)
                 status = problem.status
-                await _abort(context, problem, exchange.id)
+                await abort(context, problem, exchange.id)
             finally:
                 if route not in _QUIET:
                     exchange.end(status, self.predictor.metrics, problem)
@@ -134,24 +133,9 @@ class _Wrapper:
         return call
 
 
-def _parse(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
+def _read(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
+    """The message, or an empty one and what is wrong with it."""
     try:
-        return kind.FromString(data), None
-    except DecodeError as error:
-        return kind(), InvalidRequest(f"the message can't be read: {error}")
-
-
-async def _abort(context: Context, problem: Problem, request_id: str) -> NoReturn:
-    """Ends the call with the problem as status, text and details
-    (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto)."""
-    detail = AnyMessage()
-    detail.Pack(problem_message(problem, request_id))
-    status = Status(code=problem.grpc_code, message=problem.detail, details=[detail])
-    trailing: list[tuple[str, str | bytes]] = [
-        ("x-request-id", request_id),
-        ("grpc-status-details-bin", status.SerializeToString()),
-    ]
-    if problem.retry_after_s is not None:
-        trailing.append(("retry-after", str(problem.retry_after_s)))
-    await context.abort(_CODES[problem.grpc_code], problem.detail, tuple(trailing))
-    raise AssertionError("abort returned")
+        return parse(kind, data), None
+    except Problem as broken:
+        return kind(), broken

@@ -8,9 +8,9 @@ from contracts.problems import InvalidRequest
 from contracts.protos.inference import open_inference_pb2 as pb
 from model_handlers.wire import join_bytes
 from model_server import oip
-from model_server.exchange import Exchange
 from model_server.predictor import Call, Predictor
 from model_server.state import Phase
+from serving.exchange import Exchange
 
 
 class InferenceService:

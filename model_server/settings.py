@@ -7,38 +7,26 @@ Read from the environment (`DEEPFAKE_` and the upper-case name), else from the Y
 from __future__ import annotations
 
 import json
-import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from serving.settings import Port, ServerSettings, SettingsError, load
+
+__all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
+GATEWAY_PREFIX = ENV_PREFIX + "GATEWAY_"
 _ROOT = Path(__file__).resolve().parent.parent
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 
-
-class SettingsError(ValueError):
-    """A wrong setting; the message says which, where it came from, and why."""
-
-
-class Settings(BaseSettings):
+class Settings(ServerSettings):
     """Settings of the model server."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, allow_inf_nan=False
-    )
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
 
     host: str = Field(
         "127.0.0.1", min_length=1, description="Address that REST, gRPC and metrics listen on."
@@ -118,12 +106,6 @@ class Settings(BaseSettings):
     jvm_options: str = Field(
         "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
     )
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`auto`: console on a terminal, else JSON lines."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged."
-    )
 
     @field_validator("models", mode="before")
     @classmethod
@@ -144,19 +126,6 @@ class Settings(BaseSettings):
             raise ValueError("names at least one model, and none twice")
         return value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = os.environ.get(CONFIG_VARIABLE)
-        files = [InitSettingsSource(settings_cls, _read_file(Path(path)))] if path else []
-        return (init_settings, env_settings, *files)
-
 
 def load_settings(**overrides: object) -> Settings:
     """Reads and checks all settings.
@@ -164,51 +133,4 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         SettingsError: naming each wrong setting, its environment variable and the reason.
     """
-    _refuse_unknown_variables()
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        raise SettingsError(
-            "; ".join(_explain(e["loc"], e["msg"], overrides) for e in error.errors())
-        ) from error
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    """The settings file's content, whose values are checked with all others."""
-    try:
-        content = yaml.safe_load(path.read_bytes().decode())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"{CONFIG_VARIABLE}: {path} can't be read: {error}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise SettingsError(f"{CONFIG_VARIABLE}: {path} does not hold settings by their names")
-    return content
-
-
-def _explain(location: tuple[int | str, ...], reason: str, overrides: dict[str, object]) -> str:
-    name = ".".join(map(str, location))
-    variable = ENV_PREFIX + str(location[0]).upper()
-    origin = f"settings file {os.environ.get(CONFIG_VARIABLE)}"
-    if variable in os.environ:
-        origin = f"environment variable {variable}"
-    if location[0] in overrides:
-        origin = "argument"
-    return f"{name} ({origin}): {reason.removeprefix('Value error, ')}"
-
-
-_SERVICE_LINK = re.compile(
-    r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
-    r"|\w+_PORT=(tcp|udp|sctp)://.*"
-)
-"""What Kubernetes adds to every container's environment for a Service of the same name."""
-
-
-def _refuse_unknown_variables() -> None:
-    """A mistyped variable would otherwise be ignored without a word."""
-    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
-    for variable, value in os.environ.items():
-        if not variable.upper().startswith(ENV_PREFIX) or variable in known:
-            continue
-        if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
-            raise SettingsError(f"{variable}: there is no such setting")
+    return load(Settings, overrides, others=(GATEWAY_PREFIX,))

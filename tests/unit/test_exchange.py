@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from contracts.problems import Internal, Problem, TooLarge
-from model_server.exchange import Exchange, as_problem
 from model_server.metrics import Metrics
 from model_server.state import ServerState
+from serving.exchange import Exchange, as_problem
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

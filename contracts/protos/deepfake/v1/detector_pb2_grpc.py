@@ -44,6 +44,31 @@ class DetectorStub:
                 request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.SerializeToString,
                 response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.FromString,
                 _registered_method=True)
+        self.SubmitVideo = channel.stream_unary(
+                '/deepfake.v1.Detector/SubmitVideo',
+                request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitVideoRequest.SerializeToString,
+                response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
+        self.GetJob = channel.unary_unary(
+                '/deepfake.v1.Detector/GetJob',
+                request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+                response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/deepfake.v1.Detector/CancelJob',
+                request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+                response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
+        self.WatchJob = channel.unary_stream(
+                '/deepfake.v1.Detector/WatchJob',
+                request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+                response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
+        self.DetectStream = channel.stream_stream(
+                '/deepfake.v1.Detector/DetectStream',
+                request_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamFrame.SerializeToString,
+                response_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamVerdict.FromString,
+                _registered_method=True)
 
 
 class DetectorServicer:
@@ -63,6 +88,41 @@ class DetectorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitVideo(self, request_iterator, context):
+        """Takes a video in pieces, or the URL of one, and answers with the job that will analyse it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetJob(self, request, context):
+        """A job as it is; its result where it has ended well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJob(self, request, context):
+        """Cancels a job that has not ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchJob(self, request, context):
+        """The job at once and after every change, until it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetectStream(self, request_iterator, context):
+        """Live frames: the newest is judged, older ones that wait are dropped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DetectorServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +135,31 @@ def add_DetectorServicer_to_server(servicer, server):
                     servicer.DetectBatch,
                     request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.FromString,
                     response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.SerializeToString,
+            ),
+            'SubmitVideo': grpc.stream_unary_rpc_method_handler(
+                    servicer.SubmitVideo,
+                    request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitVideoRequest.FromString,
+                    response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'GetJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetJob,
+                    request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
+                    response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
+                    response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'WatchJob': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJob,
+                    request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
+                    response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'DetectStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.DetectStream,
+                    request_deserializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamFrame.FromString,
+                    response_serializer=contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamVerdict.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +216,141 @@ class Detector:
             '/deepfake.v1.Detector/DetectBatch',
             contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.SerializeToString,
             contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/deepfake.v1.Detector/SubmitVideo',
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitVideoRequest.SerializeToString,
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/GetJob',
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/CancelJob',
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/deepfake.v1.Detector/WatchJob',
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetectStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/deepfake.v1.Detector/DetectStream',
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamFrame.SerializeToString,
+            contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamVerdict.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,10 +12,10 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from model_server.settings import Settings
+from serving.settings import ServerSettings
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: ServerSettings) -> None:
     """Sends structlog and the standard library's warnings to standard error."""
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()

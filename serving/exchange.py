@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
+from prometheus_client import Counter, Histogram
 
 from contracts.problems import Internal, Problem
-from model_server.metrics import Metrics
 
 log = structlog.get_logger("request")
 
@@ -23,6 +23,14 @@ _TRACEPARENT = re.compile(
 )
 
 
+class RequestMetrics(Protocol):
+    """Where requests are counted: by route and code, by route, and by type of problem."""
+
+    requests: Counter
+    duration: Histogram
+    problems: Counter
+
+
 class Exchange:
     """A request from its arrival to its end."""
 
@@ -33,6 +41,7 @@ class Exchange:
         self.id = given_id if given_id and _ID.fullmatch(given_id) else uuid.uuid4().hex
         well_formed = traceparent and _TRACEPARENT.fullmatch(traceparent)
         self.traceparent = traceparent if well_formed else None
+        self.problem: Problem | None = None
         self.fields: dict[str, Any] = {}
         self._begun = time.perf_counter()
 
@@ -40,7 +49,7 @@ class Exchange:
         """Adds to the request's line in the log."""
         self.fields |= fields
 
-    def end(self, status: int, metrics: Metrics, problem: Problem | None = None) -> None:
+    def end(self, status: int, metrics: RequestMetrics, problem: Problem | None = None) -> None:
         """Counts and logs, once."""
         seconds = time.perf_counter() - self._begun
         metrics.requests.labels(self.route, str(status)).inc()

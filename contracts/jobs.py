@@ -1,0 +1,66 @@
+"""Work that is answered later: what a job is, and what its owner sees of it.
+
+queued ──▶ running ──▶ succeeded   the result is stored
+  ▲           │──────▶ failed      the medium's or the caller's fault; trying again can't help
+  └─ retry ───┤──────▶ dead        given up after the last attempt; `problem` says why
+              └──────▶ cancelled   (also straight from queued)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
+STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
+ENDED: frozenset[State] = frozenset({"succeeded", "failed", "dead", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is. `percent` and `eta_s` are None while the length is unknown."""
+
+    stage: str = "queued"
+    frames: int = 0
+    percent: float | None = None
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The medium: an object that was uploaded, or a URL that the worker fetches.
+
+    `object` is its key in the object store once it lies there; `digest` is `sha256:…` of its bytes.
+    """
+
+    name: str
+    object: str | None = None
+    url: str | None = None
+    bytes: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as it is stored. Times are seconds since the epoch.
+
+    `result` is the object key of its result; `problem` a problem document; `owner` the API key that
+    submitted it; `webhook` a URL that is told of its end; `version` counts its changes.
+    """
+
+    id: str
+    kind: str
+    state: State
+    source: Source
+    options: dict[str, Any]
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    attempt: int = 0
+    progress: Progress = field(default_factory=Progress)
+    problem: dict[str, Any] | None = None
+    result: str | None = None
+    cached: bool = False
+    owner: str | None = None
+    webhook: str | None = None
+    version: int = 1

@@ -1,0 +1,134 @@
+"""How servers read their settings: from the environment, else from a YAML file, else the default.
+
+A wrong or unknown setting stops the start with a line that says which, where and why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A wrong setting; the message says which, where it came from, and why."""
+
+
+class ServerSettings(BaseSettings):
+    """What all servers can be told. A subclass sets `env_prefix`; `…CONFIG` names its file."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, else JSON lines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        variable = config_variable(settings_cls)
+        path = os.environ.get(variable)
+        content = _read_file(Path(path), variable) if path else None
+        files = [InitSettingsSource(settings_cls, content)] if content else []
+        return (init_settings, env_settings, *files)
+
+
+Some = TypeVar("Some", bound=ServerSettings)
+
+
+def load(kind: type[Some], overrides: Mapping[str, object], others: tuple[str, ...] = ()) -> Some:
+    """Reads and checks all settings of a server.
+
+    Args:
+        overrides: settings that win over the environment.
+        others: prefixes of the variables of other servers, which are none of this one's business.
+
+    Raises:
+        SettingsError: naming each wrong setting, its environment variable and the reason.
+    """
+    _refuse_unknown_variables(kind, others)
+    try:
+        return kind(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_explain(kind, e["loc"], e["msg"], overrides) for e in error.errors())
+        ) from error
+
+
+def config_variable(kind: type[BaseSettings]) -> str:
+    """The variable that names the settings file."""
+    return _prefix(kind) + "CONFIG"
+
+
+def _prefix(kind: type[BaseSettings]) -> str:
+    return kind.model_config.get("env_prefix", "")
+
+
+def _read_file(path: Path, variable: str) -> dict[str, Any]:
+    """The settings file's content, whose values are checked with all others."""
+    try:
+        content = yaml.safe_load(path.read_bytes().decode())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{variable}: {path} can't be read: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingsError(f"{variable}: {path} does not hold settings by their names")
+    return content
+
+
+def _explain(
+    kind: type[BaseSettings],
+    location: tuple[int | str, ...],
+    reason: str,
+    overrides: Mapping[str, object],
+) -> str:
+    name = ".".join(map(str, location))
+    variable = _prefix(kind) + str(location[0]).upper() if location else ""
+    origin = f"settings file {os.environ.get(config_variable(kind))}"
+    if variable in os.environ:
+        origin = f"environment variable {variable}"
+    if location and location[0] in overrides:
+        origin = "argument"
+    return f"{name} ({origin}): {reason.removeprefix('Value error, ')}"
+
+
+_SERVICE_LINK = re.compile(
+    r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|\w+_PORT=(tcp|udp|sctp)://.*"
+)
+"""What Kubernetes adds to every container's environment for a Service of the same name."""
+
+
+def _refuse_unknown_variables(kind: type[BaseSettings], others: tuple[str, ...]) -> None:
+    """A mistyped variable would otherwise be ignored without a word."""
+    prefix = _prefix(kind)
+    known = {prefix + name.upper() for name in kind.model_fields} | {config_variable(kind)}
+    for variable, value in os.environ.items():
+        upper = variable.upper()
+        if not upper.startswith(prefix) or upper.startswith(others) or variable in known:
+            continue
+        if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
+            raise SettingsError(f"{variable}: there is no such setting")
