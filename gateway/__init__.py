@@ -1,0 +1,4 @@
+"""The product: pictures, videos, jobs, live frames and a console, on top of model servers.
+
+It never imports torch; models are asked over HTTP.
+"""

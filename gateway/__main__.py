@@ -1,0 +1,30 @@
+"""`python -m gateway`: the process that a gateway's container runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # gRPC reads this when it is imported
+
+import uvloop
+
+from gateway.server import Ports, serve
+from gateway.settings import SettingsError, load_settings
+from serving.logs import configure_logs
+
+
+def main(on_ready: Callable[[Ports], None] | None = None) -> int:
+    """Exit codes: 0 after a signal, 2 for a wrong setting."""
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        return uvloop.run(serve(settings, on_ready))
+    except SettingsError as error:
+        print(f"deepfake-serving: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

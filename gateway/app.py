@@ -1,0 +1,65 @@
+"""The HTTP application: middleware, routes and the console."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from contracts.problems import Problem
+from gateway.context import Gateway
+from gateway.middleware import ExchangeMiddleware
+from gateway.replies import answer_problem
+from gateway.routes import images, inference, jobs, service, stream, videos
+from serving.version import VERSION
+
+_SWAGGER = str(files("fastapi_offline") / "static")
+_CONSOLE = Path(__file__).resolve().parent / "console"
+_ABOUT = """Tells how likely each face in a picture or a video was swapped or synthesised.
+
+Errors are `application/problem+json` (RFC 9457). `X-Request-ID` names a request and comes back with
+its answer; `X-Request-Timeout` grants seconds.
+"""
+
+
+def build_app(gateway: Gateway) -> FastAPI:
+    """The application around a gateway, which others start and stop."""
+    app = FastAPI(
+        title="deepfake-serving", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None
+    )
+    app.state.gateway = gateway
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer_problem)
+    for part in (images, videos, jobs, inference, service, stream):
+        app.include_router(part.router)
+    _add_pages(app)
+    if gateway.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(gateway.settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )
+    app.add_middleware(ExchangeMiddleware, metrics=gateway.metrics)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The console and the page of the API, all from here: they work without a network."""
+    app.mount("/console", StaticFiles(directory=_CONSOLE), name="console")
+    app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
+
+    @app.get("/", include_in_schema=False)
+    async def console() -> Response:
+        return FileResponse(_CONSOLE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return FileResponse(_CONSOLE / "docs.html")

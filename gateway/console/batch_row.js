@@ -1,0 +1,86 @@
+/** One picture of a batch, and its row of the table. */
+
+import { el } from "./dom.js";
+import { score, span } from "./format.js";
+import { remember } from "./session.js";
+import { badge } from "./verdicts.js";
+
+const THUMBNAIL = 96; // pixels; whole photographs would fill the memory
+
+/** @returns a row: `{file, name, state, verdict, problem, seconds, ended, element, update()}` */
+export function rowFor(file) {
+  const picture = el("span", { class: "thumb" });
+  const name = el("span", { class: "name" }, file.name);
+  const [verdict, figure, faces, time] = [
+    el("td"),
+    el("td", { class: "numeric" }),
+    el("td", { class: "numeric minor" }),
+    el("td", { class: "numeric minor" }),
+  ];
+  const element = el(
+    "tr",
+    {},
+    el("th", { scope: "row" }, el("div", { class: "named" }, picture, name)),
+    verdict,
+    figure,
+    faces,
+    time,
+  );
+  const row = {
+    file,
+    name: file.name,
+    state: "waiting",
+    verdict: null,
+    problem: null,
+    seconds: null,
+    element,
+    update,
+  };
+  Object.defineProperty(row, "ended", { get: () => ["done", "failed", "stopped"].includes(row.state) });
+  let linked = false;
+
+  function update() {
+    verdict.replaceChildren(...said(row));
+    if (!row.verdict || linked) return;
+    linked = true;
+    figure.textContent = score(row.verdict.fake_probability);
+    faces.textContent = String(row.verdict.faces.length);
+    time.textContent = span(row.seconds);
+    const id = remember(file.name, row.verdict, file);
+    name.replaceChildren(el("a", { href: `#/image/${id}` }, file.name));
+  }
+
+  update();
+  thumbnail(file)
+    .then((canvas) => picture.append(canvas))
+    .catch(() => picture.classList.add("none"));
+  return row;
+}
+
+function said({ state, verdict, problem }) {
+  if (verdict) return [badge(verdict.verdict)];
+  if (!problem) return [el("span", { class: "state" }, state)];
+  return [
+    el("span", { class: "badge problem-badge" }, problem.title),
+    el(
+      "details",
+      { class: "fine" },
+      el("summary", {}, "What to do"),
+      el("p", {}, problem.detail),
+      el("p", {}, problem.advice),
+    ),
+  ];
+}
+
+async function thumbnail(file) {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  const scale = THUMBNAIL / Math.max(bitmap.width, bitmap.height);
+  const canvas = el("canvas", {
+    width: Math.ceil(bitmap.width * scale),
+    height: Math.ceil(bitmap.height * scale),
+    "aria-hidden": "true",
+  });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas;
+}

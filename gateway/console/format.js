@@ -1,0 +1,43 @@
+/** Figures as people read them. */
+
+export function score(probability) {
+  return probability === null || probability === undefined ? "–" : probability.toFixed(2);
+}
+
+export function clock(seconds) {
+  const whole = Math.floor(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (value) => String(value).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+/** Tenths matter where frames are meant. */
+export function moment(seconds) {
+  return `${clock(seconds)}.${Math.floor((seconds % 1) * 10)}`;
+}
+
+export function span(seconds) {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+export function bytes(count) {
+  if (count === null || count === undefined) return null;
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const place = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), units.length - 1);
+  const value = count / 1024 ** place;
+  return `${place && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[place]}`;
+}
+
+export function when(instant) {
+  return new Date(instant).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function many(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+export function shortDigest(digest) {
+  return digest ? `${digest.slice(0, 19)}…` : null;
+}

@@ -1,0 +1,142 @@
+/** Past analyses: videos as the service keeps them, pictures as this page remembers them. */
+
+import { ask, jobPath } from "./api.js";
+import { ENDED } from "./events.js";
+import { announce, el } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { when } from "./format.js";
+import { STATES } from "./job.js";
+import { problemCard } from "./problems.js";
+import { ledger } from "./ledger.js";
+import { pictures } from "./pictures.js";
+import { badge } from "./verdicts.js";
+
+const PAGE = 25;
+const TYPING_MS = 300;
+
+export function historyPanel() {
+  return { title: "History", open: () => el("div", {}, videos(), pictures()) };
+}
+
+function videos() {
+  const state = el(
+    "select",
+    { id: "filter-state" },
+    el("option", { value: "" }, "All"),
+    Object.entries(STATES).map(([value, text]) => el("option", { value }, text)),
+  );
+  const text = el("input", { id: "filter-text", type: "search", placeholder: "Name or address" });
+  const body = el("tbody");
+  const more = el("button", { type: "button", hidden: true, onclick: () => load(cursor) }, "Show more");
+  const answer = el("div", { class: "answer" });
+  let [cursor, timer, running] = [null, null, new AbortController()];
+
+  async function load(from) {
+    running.abort();
+    const { signal } = (running = new AbortController());
+    try {
+      const page = await ask(`/v1/jobs?${queryOf(state.value, text.value.trim(), from)}`, { signal });
+      const rows = page.jobs.map((job) => jobRow(job, reload, fail));
+      if (from) body.append(...rows);
+      else body.replaceChildren(...rows);
+      cursor = page.next;
+      more.hidden = !cursor;
+      answer.replaceChildren(
+        ...(body.children.length ? [] : [el("p", { class: "notice" }, "No analyses match.")]),
+      );
+    } catch (error) {
+      if (error.name !== "AbortError") fail(error);
+    }
+  }
+
+  const reload = () => load(null);
+  const fail = (error) => answer.replaceChildren(problemCard(error, reload));
+  state.addEventListener("change", reload);
+  text.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(reload, TYPING_MS);
+  });
+  reload();
+  return el(
+    "section",
+    { "aria-labelledby": "videos-heading" },
+    el("h2", { id: "videos-heading" }, "Videos"),
+    el(
+      "form",
+      {
+        class: "filters",
+        role: "search",
+        onsubmit: (event) => {
+          event.preventDefault();
+          reload();
+        },
+      },
+      el("div", { class: "field" }, el("label", { for: "filter-state" }, "State"), state),
+      el("div", { class: "field" }, el("label", { for: "filter-text" }, "Search"), text),
+    ),
+    ledger("Videos that were analysed, newest first", ["Video", "Verdict", "State", "Submitted"], body),
+    answer,
+    more,
+  );
+}
+
+function queryOf(state, text, cursor) {
+  const query = new URLSearchParams({ limit: PAGE });
+  for (const [name, value] of [
+    ["state", state],
+    ["q", text],
+    ["cursor", cursor],
+  ])
+    if (value) query.set(name, value);
+  return query;
+}
+
+function jobRow(job, reload, fail) {
+  const name = job.source.name || job.source.url || job.id;
+  const ended = ENDED.includes(job.state);
+  const remove = async () => {
+    const question = ended
+      ? "Delete this analysis, its video and its pictures? This can't be undone."
+      : "Stop this analysis? What was found so far is lost.";
+    if (
+      !(await openDialog({
+        title: name,
+        content: el("p", {}, question),
+        accept: ended ? "Delete" : "Stop it",
+        dangerous: true,
+      }))
+    )
+      return;
+    await ask(jobPath(job.id), { method: "DELETE" }).then(
+      () => announce(`${name}: ${ended ? "deleted" : "stopped"}.`),
+      fail,
+    );
+    reload();
+  };
+  return el(
+    "tr",
+    {},
+    el(
+      "th",
+      { scope: "row" },
+      el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name),
+    ),
+    el("td", {}, job.verdict ? badge(job.verdict, job.fake_probability) : "–"),
+    el("td", {}, el("span", { class: "state" }, STATES[job.state] ?? job.state)),
+    el("td", { class: "minor" }, el("time", { datetime: job.created_at }, when(job.created_at))),
+    el(
+      "td",
+      { class: "numeric" },
+      el(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          "aria-label": `${ended ? "Delete" : "Stop"} ${name}`,
+          onclick: remove,
+        },
+        ended ? "Delete" : "Stop",
+      ),
+    ),
+  );
+}

@@ -1,0 +1,85 @@
+/** What was found in a video: verdict, player with its timeline, shots and their faces. */
+
+import { technical } from "./details.js";
+import { el, facts } from "./dom.js";
+import { many, moment, score, span } from "./format.js";
+import { player } from "./player.js";
+import { saveButtons } from "./save.js";
+import { shotSelector } from "./shots.js";
+import { timeline } from "./timeline.js";
+import { finding, untrainedWarning } from "./verdicts.js";
+
+const SUBJECT = {
+  shots: "is the score of the highest face of the highest shot",
+  mean: "is the mean score of all judged faces",
+  confident: "is the mean score of the faces the model is sure of",
+  fake_frame_ratio: "is the share of frames with a face that look fake",
+};
+
+/** @param {Object} job that succeeded */
+export function report(job) {
+  const { result } = job;
+  const screen = player(job);
+  const chart = timeline(result, screen.seek);
+  const shots = shotSelector(result.shots, screen.seek);
+  screen.onTime((seconds) => {
+    chart.at(seconds);
+    shots.at(seconds);
+  });
+  return el(
+    "article",
+    {},
+    warnings(job),
+    el(
+      "div",
+      { class: "result" },
+      el("div", { class: "watch" }, screen.element, chart.element),
+      el(
+        "div",
+        { class: "words" },
+        finding(result.verdict, result.fake_probability, SUBJECT[result.aggregation]),
+        untrainedWarning(result.model),
+        figures(result),
+        technical(result),
+        saveButtons("video-verdict", job),
+      ),
+    ),
+    shots.element,
+  );
+}
+
+function warnings({ result, cached }) {
+  const notes = [...result.warnings];
+  if (!result.complete)
+    notes.unshift("Only a part of this video could be read: the verdict is about that part.");
+  return el(
+    "div",
+    {},
+    notes.map((note) => el("p", { class: "notice warn" }, note)),
+    cached
+      ? el(
+          "p",
+          { class: "notice" },
+          "This very video was analysed before with the same model and options; that result is shown.",
+        )
+      : null,
+  );
+}
+
+function figures(result) {
+  const ratio = result.fake_frame_ratio;
+  return facts([
+    ["Frames judged", `${result.frames_analyzed}, ${result.frames_with_face} with a face`],
+    ["Fake frames", ratio === null ? null : `${Math.round(ratio * 100)} % of those with a face`],
+    ["Spread", result.uncertainty === null ? null : `± ${score(result.uncertainty)} from frame to frame`],
+    ["Shots", many(result.shots.length, "shot")],
+    [
+      "Length",
+      result.duration_s === null ? "unknown" : `${moment(result.duration_s)} (${span(result.duration_s)})`,
+    ],
+    [
+      "Frame rate",
+      result.frame_rate === null ? "varies" : `${Number(result.frame_rate.toFixed(2))} a second`,
+    ],
+  ]);
+}

@@ -1,0 +1,37 @@
+"""What a gateway does now and then: reads the jobs' counts for metrics, and clears up old jobs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from contracts.problems import Problem
+from gateway.jobs.retention import clear_up
+from gateway.jobs.store import JobStore
+from gateway.metrics import Metrics
+from gateway.objects import Objects
+from gateway.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_COUNT_S = 2.0
+_CLEAR_EVERY = 150
+"""Counts; five minutes."""
+
+
+async def housekeeping(
+    settings: Settings, store: JobStore, objects: Objects, metrics: Metrics
+) -> None:
+    """Runs until it is cancelled; what fails is tried again the next time."""
+    rounds = 0
+    while True:
+        try:
+            metrics.jobs.counts = await store.counts()
+            metrics.jobs.oldest_queued_s = await store.oldest_queued_age()
+            if rounds % _CLEAR_EVERY == 0:
+                await clear_up(store, objects, settings.retain_hours * 3600, settings.retain_bytes)
+        except Problem as problem:
+            log.warning("housekeeping", problem=problem.slug, detail=problem.detail)
+        rounds += 1
+        await asyncio.sleep(_COUNT_S)

@@ -1,0 +1,1 @@
+"""Work that is answered later: kept, handed to workers, taken up again when a worker is lost."""

@@ -1,0 +1,93 @@
+"""What a database must be able to do to keep jobs, and how a record is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from contracts.jobs import Job, Progress, Source, State
+from gateway.jobs.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which jobs a list shows; None for any."""
+
+    owner: str | None = None
+    state: State | None = None
+    kind: str | None = None
+    text: str | None = None
+
+    def holds(self, job: Job) -> bool:
+        text = (self.text or "").lower()
+        return (
+            self.owner in (None, job.owner)
+            and self.state in (None, job.state)
+            and self.kind in (None, job.kind)
+            and (text in job.source.name.lower() or text in job.id)
+        )
+
+
+class Backend(Protocol):
+    """A database of records. Every method raises `UpstreamUnavailable` where it can't be reached,
+    and `StorageFull` where it has no room."""
+
+    async def insert(self, record: Record, once: tuple[str, str] | None) -> Record:
+        """Adds a record and returns it.
+
+        Args:
+            once: a key and a fingerprint: a record that was added with the key before is returned
+                instead.
+
+        Raises:
+            Conflict: it was added with another fingerprint.
+        """
+        ...
+
+    async def get(self, job_id: str) -> Record | None: ...
+
+    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+        """Changes a record in one step; `change` may be called again where another was faster.
+
+        Returns:
+            The changed record; None where there is none, or `change` returned None.
+        """
+        ...
+
+    async def due(self, now: float, limit: int) -> list[str]:
+        """Ids of records that are due, the longest first."""
+        ...
+
+    async def page(
+        self, query: Query, limit: int, before: tuple[float, str] | None
+    ) -> list[Record]:
+        """The newest first; `before` is time and id of the last one seen."""
+        ...
+
+    async def remove(self, job_id: str) -> None: ...
+
+    async def counts(self) -> dict[str, int]:
+        """Jobs by state."""
+        ...
+
+    async def oldest_queued(self) -> float | None:
+        """When the oldest queued job was created."""
+        ...
+
+    async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The present versions of those that there are."""
+        ...
+
+
+def dump(record: Record) -> bytes:
+    return orjson.dumps(record)
+
+
+def parse(data: bytes) -> Record:
+    document: dict[str, Any] = orjson.loads(data)
+    job = document.pop("job")
+    job["source"], job["progress"] = Source(**job["source"]), Progress(**job["progress"])
+    return Record(job=Job(**job), **document)

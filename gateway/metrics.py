@@ -1,0 +1,130 @@
+"""Prometheus metrics of the gateway and its worker, in base units, the same for every protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from contracts.jobs import STATES
+from gateway.pools import Pools
+from serving.version import VERSION
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LONG_SECONDS = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Metrics:
+    """All metrics of a gateway or a worker. Gauges of others are read when they are scraped."""
+
+    def __init__(self) -> None:
+        self.registry = r = CollectorRegistry()
+        self.requests = Counter(
+            "deepfake_requests", "Requests answered.", ("route", "code"), registry=r
+        )
+        self.duration = Histogram(
+            "deepfake_request_duration_seconds",
+            "From a request's first byte to its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.problems = Counter(
+            "deepfake_problems", "Problems told to callers, by type.", ("type",), registry=r
+        )
+        self.retries = Counter(
+            "deepfake_upstream_retries",
+            "Predictions asked again at another model server.",
+            ("pool",),
+            registry=r,
+        )
+        self.jobs_ended = Counter(
+            "deepfake_jobs_ended", "Jobs that a worker has ended.", ("kind", "state"), registry=r
+        )
+        self.job_duration = Histogram(
+            "deepfake_job_duration_seconds",
+            "From a job's submission to its end.",
+            ("kind",),
+            buckets=_LONG_SECONDS,
+            registry=r,
+        )
+        self.streams = Gauge("deepfake_streams", "Live streams that are open.", registry=r)
+        self.stream_frames = Counter(
+            "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=r
+        )
+        ProcessCollector(registry=r)
+        self.jobs = JobGauges()
+        r.register(self.jobs)
+        build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
+        build.labels(VERSION).set(1)
+
+    def watch(self, pools: Pools) -> None:
+        """Adds the replicas of all pools."""
+        for pool in pools.routing.pools:
+            self.retries.labels(pool.name)
+        self.registry.register(PoolGauges(pools))
+
+    def exposition(self) -> bytes:
+        """The text format, version 0.0.4."""
+        return generate_latest(self.registry)
+
+
+class PoolGauges(Collector):
+    """Replicas and their load."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+
+    def collect(self) -> Iterable[Metric]:
+        replicas = GaugeMetricFamily(
+            "deepfake_replicas", "Model servers by state.", labels=["pool", "state"]
+        )
+        inflight = GaugeMetricFamily(
+            "deepfake_inflight_requests", "Requests at the model servers.", labels=["pool"]
+        )
+        for name, members in self.pools.replicas.items():
+            healthy = sum(replica.healthy for replica in members)
+            replicas.add_metric([name, "healthy"], healthy)
+            replicas.add_metric([name, "unhealthy"], len(members) - healthy)
+            inflight.add_metric([name], sum(replica.in_flight for replica in members))
+        info = GaugeMetricFamily(
+            "deepfake_model_info",
+            "1 for each model that a pool serves.",
+            labels=["model", "version", "digest", "trained", "pool"],
+        )
+        for model, by_pool in self.pools.models().items():
+            for pool, ref in by_pool.items():
+                trained = str(ref.trained).lower()
+                info.add_metric([model, ref.version, ref.digest or "", trained, pool], 1)
+        return [replicas, inflight, info]
+
+
+class JobGauges(Collector):
+    """The store's counts, as they were last read: a scrape waits for no store."""
+
+    def __init__(self) -> None:
+        self.counts: Mapping[str, int] = {}
+        self.oldest_queued_s = 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        jobs = GaugeMetricFamily("deepfake_jobs", "Jobs by state.", labels=["state"])
+        for state in STATES:
+            jobs.add_metric([state], self.counts.get(state, 0))
+        age = GaugeMetricFamily(
+            "deepfake_job_queue_age_seconds", "How long the oldest queued job has waited."
+        )
+        age.add_metric([], self.oldest_queued_s)
+        return [jobs, age]

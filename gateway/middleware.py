@@ -1,0 +1,88 @@
+"""Around every HTTP request: its id, its problem, its count, its line in the log, safe headers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts.problems import Problem
+from gateway.context import CallerLeft
+from gateway.metrics import Metrics
+from gateway.replies import problem_reply
+from serving.exchange import CANCELLED, Exchange, as_problem
+
+_QUIET = ("/healthz", "/readyz", "/metrics")
+"""Probes: neither counted nor logged, as they would drown what callers do."""
+
+_CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+_SAFE = {
+    "Content-Security-Policy": _CONTENT_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+
+class ExchangeMiddleware:
+    """Puts an `Exchange` into each request's state as `exchange`.
+
+    The handler is cancelled when the caller hangs up, and all that it waits for with it.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        exchange = Exchange("unmatched", headers.get("X-Request-ID"), headers.get("traceparent"))
+        scope.setdefault("state", {})["exchange"] = exchange
+        sender = _Sender(send, exchange)
+        problem: Problem | None = None
+        try:
+            await self.app(scope, receive, sender)
+        except CallerLeft:
+            pass
+        except asyncio.CancelledError:
+            self._end(scope, exchange, CANCELLED, None)
+            raise
+        except Exception as error:
+            problem = as_problem(error, exchange)
+            if sender.status is None:
+                await problem_reply(problem, exchange.id)(scope, receive, sender)
+        status = CANCELLED if sender.status is None else sender.status
+        self._end(scope, exchange, status, problem or exchange.problem)
+
+    def _end(self, scope: Scope, exchange: Exchange, status: int, problem: Problem | None) -> None:
+        if scope["path"] not in _QUIET:
+            exchange.route = getattr(scope.get("route"), "path", "unmatched")
+            exchange.end(status, self.metrics, problem)
+
+
+class _Sender:
+    """Adds headers to the answer and remembers its status."""
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self.send, self.exchange = send, exchange
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.exchange.id
+            if self.exchange.traceparent:
+                headers["traceparent"] = self.exchange.traceparent
+            for name, value in _SAFE.items():
+                headers.setdefault(name, value)
+        await self.send(message)

@@ -1,0 +1,101 @@
+"""Jobs: their list, one of them, its progress as events, its pictures and its medium."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from contracts.jobs import ENDED, State
+from gateway.access import Principal
+from gateway.context import gateway_of
+from gateway.permitted import allow
+from gateway.presented import job_document
+from gateway.ranges import asked_range
+from gateway.replies import json_reply
+
+router = APIRouter(tags=["jobs"])
+
+Caller = Annotated[Principal, Depends(allow("jobs"))]
+
+
+@router.get("/v1/jobs", summary="Jobs, the newest first")
+async def list_jobs(
+    request: Request,
+    principal: Caller,
+    state: State | None = None,
+    kind: Annotated[str | None, Query(max_length=40)] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Part of the name or id.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> Response:
+    """One's own jobs; all of them with the scope `admin`."""
+    jobs, following = await gateway_of(request).jobs.list(
+        principal, state=state, kind=kind, text=q, limit=limit, cursor=cursor
+    )
+    return json_reply({"jobs": [job_document(job) for job in jobs], "next": following})
+
+
+@router.get("/v1/jobs/{job_id}", summary="One job, with its result where it has one")
+async def get_job(request: Request, job_id: str, principal: Caller) -> Response:
+    return json_reply(await gateway_of(request).jobs.document(job_id, principal))
+
+
+@router.delete("/v1/jobs/{job_id}", summary="Cancel a job, or delete one that has ended")
+async def delete_job(request: Request, job_id: str, principal: Caller) -> Response:
+    """202 and the job where it was cancelled; 204 where it was deleted with all that it kept."""
+    jobs = gateway_of(request).jobs
+    job = await jobs.get(job_id, principal)
+    if job.state not in ENDED:
+        return json_reply(job_document(await jobs.cancel(job_id, principal)), 202)
+    await jobs.delete(job_id, principal)
+    return Response(status_code=204)
+
+
+@router.get("/v1/jobs/{job_id}/events", summary="Progress as server-sent events")
+async def events(request: Request, job_id: str, principal: Caller) -> Response:
+    """`progress` with the job after every change, and `end` with the whole of it at last
+    (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    jobs = gateway_of(request).jobs
+    await jobs.get(job_id, principal)  # a problem is told before the stream begins
+
+    async def told() -> AsyncIterator[bytes]:
+        async for job in jobs.watch(job_id, principal):
+            if job is None:
+                yield b": still there\n\n"
+            elif job.state in ENDED:
+                yield _event("end", job.version, await jobs.document(job_id, principal))
+            else:
+                yield _event("progress", job.version, job_document(job))
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+
+
+@router.get("/v1/jobs/{job_id}/gallery/{name}", summary="A picture of the result")
+async def picture(request: Request, job_id: str, name: str, principal: Caller) -> Response:
+    data = await gateway_of(request).jobs.picture(job_id, name, principal)
+    headers = {"Cache-Control": "private, max-age=3600"}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/v1/jobs/{job_id}/media", summary="The medium that was sent")
+async def media(request: Request, job_id: str, principal: Caller) -> Response:
+    """One range can be asked for (RFC 9110, section 14), as players do."""
+    medium = await gateway_of(request).jobs.medium(job_id, principal)
+    asked = asked_range(request.headers.get("Range"), medium.size)
+    begin, end = asked or (0, medium.size)
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - begin)}
+    if asked:
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{medium.size}"
+    status = 206 if asked else 200
+    return StreamingResponse(
+        medium.read(begin, end), status, headers, media_type=medium.content_type
+    )
+
+
+def _event(name: str, number: int, document: object) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(document))

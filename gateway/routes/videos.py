@@ -1,0 +1,61 @@
+"""Videos: accepted at once, analysed as jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from contracts.video import Aggregation
+from gateway.access import Principal
+from gateway.context import exchange_of, gateway_of
+from gateway.permitted import allow
+from gateway.presented import job_document
+from gateway.replies import json_reply
+from gateway.submission import VideoRequest
+from gateway.uploads import MEDIUM_BODY, sent
+
+router = APIRouter(tags=["videos"])
+
+
+def asked_video(
+    sampling: Annotated[
+        str | None, Query(description="`every:5`, `uniform:30`, `fps:2` or `per_shot:64`.")
+    ] = None,
+    shots: Annotated[bool, Query(description="Whether to look for cuts.")] = True,
+    aggregation: Annotated[
+        Aggregation | None, Query(description="How faces become one probability.")
+    ] = None,
+    model: Annotated[str | None, Query(description="The detector to ask.")] = None,
+    webhook: Annotated[str | None, Query(description="A URL that is told of the end.")] = None,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="The same key with the same request makes no second job.",
+        ),
+    ] = None,
+) -> VideoRequest:
+    """The query and headers of a submission."""
+    return VideoRequest(sampling, shots, aggregation, model, webhook, key)
+
+
+@router.post(
+    "/v1/videos",
+    summary="Submit a video for analysis",
+    status_code=202,
+    openapi_extra={"requestBody": MEDIUM_BODY},
+)
+async def submit(
+    request: Request,
+    asked: Annotated[VideoRequest, Depends(asked_video)],
+    principal: Annotated[Principal, Depends(allow("videos"))],
+) -> Response:
+    """The video comes as a form's `file`, as the body itself (`X-Filename` names it), or as
+    `{"url": …}`. Answers with the job and its `Location`."""
+    gateway = gateway_of(request)
+    async with sent(request, file_bytes=gateway.settings.max_video_bytes) as medium:
+        job = await gateway.submission.submit(medium, asked, principal)
+    exchange_of(request).note(job=job.id, bytes=job.source.bytes)
+    document: dict[str, Any] = job_document(job)
+    return json_reply(document, 202, {"Location": document["links"]["self"]})

@@ -1,0 +1,191 @@
+"""The gateway put together: parts started in order, signals heeded, ended in the other order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import structlog
+import uvicorn
+from aiohttp import web
+
+from gateway.access import open_access
+from gateway.app import build_app
+from gateway.context import Gateway
+from gateway.embedded import EmbeddedWorker
+from gateway.housekeeping import housekeeping
+from gateway.jobs.store import open_store
+from gateway.ledger import Ledger
+from gateway.metrics import Metrics
+from gateway.objects import Objects
+from gateway.pools import Pools
+from gateway.rpc import build_server, follow_health
+from gateway.settings import Settings, SettingsError
+from gateway.submission import Submission
+from gateway.upstream import Upstream
+
+log = structlog.get_logger(__name__)
+
+Ports = dict[str, int]
+
+
+async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = None) -> int:
+    """Serves until a signal; returns the process's exit code.
+
+    SIGTERM and SIGINT: not ready, `drain_delay_s` of further service, then no new connections, what
+    is in flight finished within `drain_timeout_s`, 0. Twice: at once.
+
+    Raises:
+        SettingsError: a setting that turns out to be wrong when it is used.
+    """
+    asked = _on_signals()
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(opened(settings))
+        ports = await _listen(stack, gateway)
+        log.info("listening", host=settings.host, **ports)
+        if settings.embedded_worker:
+            await stack.enter_async_context(EmbeddedWorker().running())
+        announcing = asyncio.create_task(_announce(gateway, ports, on_ready))
+        stack.callback(announcing.cancel)
+        await asked.get()
+        gateway.draining = True
+        log.info("draining")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(settings.drain_delay_s):
+                await asked.get()
+    log.info("stopped")
+    return 0
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """All parts behind the listeners."""
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        access = open_access(settings)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+        )
+        pools = Pools(settings.routing, session)
+        await stack.enter_async_context(pools.watching())
+        metrics.watch(pools)
+        upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
+        store = await stack.enter_async_context(open_store(settings))
+        objects = Objects.open(settings.objects)
+        gateway = Gateway(
+            settings=settings,
+            metrics=metrics,
+            access=access,
+            upstream=upstream,
+            submission=Submission(settings, store, objects, upstream),
+            jobs=Ledger(store, objects),
+        )
+        keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
+        stack.callback(keeping.cancel)
+        yield gateway
+
+
+async def _listen(stack: AsyncExitStack, gateway: Gateway) -> Ports:
+    """Opens HTTP, gRPC and metrics; on exit each ends only after its requests have."""
+    settings = gateway.settings
+    ports = {}
+    ports["metrics"] = await _listen_for_metrics(stack, gateway)
+    with _naming("http_port", settings.host, settings.http_port):
+        listener = socket.create_server(
+            (settings.host, settings.http_port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=2048,
+        )
+    ports["http"] = listener.getsockname()[1]
+    server = _Uvicorn(
+        uvicorn.Config(
+            build_app(gateway),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(settings.drain_timeout_s) or None,
+            ws_max_size=settings.max_image_bytes + 1,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stack.push_async_callback(_stop, server, serving)
+    rpc, checker = build_server(gateway)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    with _naming("grpc_port", host, settings.grpc_port):
+        ports["grpc"] = rpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+    await rpc.start()
+    stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
+    following = asyncio.create_task(follow_health(checker, gateway))
+    stack.callback(following.cancel)
+    return ports
+
+
+async def _listen_for_metrics(stack: AsyncExitStack, gateway: Gateway) -> int:
+    settings = gateway.settings
+    return await serve_metrics(stack, gateway.metrics, settings.host, settings.metrics_port)
+
+
+async def serve_metrics(stack: AsyncExitStack, metrics: Metrics, host: str, port: int) -> int:
+    """`/metrics` on a port of its own, which no caller needs to reach; returns the port."""
+
+    async def exposition(_: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=metrics.exposition(), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/metrics", exposition)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    with _naming("metrics_port", host, port):
+        await web.TCPSite(runner, host, port).start()
+    return int(runner.addresses[0][1])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are ours to heed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stop(server: uvicorn.Server, serving: asyncio.Task[Any]) -> None:
+    server.should_exit = True
+    await serving
+
+
+async def _announce(
+    gateway: Gateway, ports: Ports, on_ready: Callable[[Ports], None] | None
+) -> None:
+    while await gateway.unready():
+        await asyncio.sleep(0.1)
+    log.info("ready")
+    if on_ready is not None:
+        on_ready(ports)
+
+
+@contextlib.contextmanager
+def _naming(setting: str, host: str, port: int) -> Iterator[None]:
+    """Turns a port that can't be had into a setting that is wrong."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
+        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
+
+
+def _on_signals() -> asyncio.Queue[int]:
+    """A queue that gets every SIGTERM and SIGINT."""
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.put_nowait, int(number))
+    return asked

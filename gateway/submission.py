@@ -1,0 +1,109 @@
+"""From what a caller sends to a job that is stored: checked, medium kept, settings fixed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from contracts.jobs import Job, Source
+from contracts.problems import InvalidRequest
+from contracts.video import Aggregation
+from gateway.access import Principal
+from gateway.jobs.store import JobStore
+from gateway.objects import Objects
+from gateway.settings import Settings
+from gateway.spool import Part
+from gateway.upstream import Upstream
+from gateway.video.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRequest:
+    """What a caller asks of a video; None for the server's own settings."""
+
+    sampling: str | None = None
+    shots: bool = True
+    aggregation: Aggregation | None = None
+    model: str | None = None
+    webhook: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A medium that the worker fetches."""
+
+    url: str
+
+
+class Submission:
+    """Takes media and makes jobs of them."""
+
+    def __init__(
+        self, settings: Settings, store: JobStore, objects: Objects, upstream: Upstream
+    ) -> None:
+        self.settings, self.store, self.objects, self.upstream = settings, store, objects, upstream
+
+    async def submit(self, medium: Part | Link, asked: VideoRequest, owner: Principal) -> Job:
+        """A new job, or the one that the same idempotency key made before.
+
+        The medium is stored before the job is: what is accepted can be worked on.
+
+        Raises:
+            InvalidRequest: an option that there isn't.
+            Conflict: the idempotency key was used with another request.
+            Overloaded: too many jobs wait.
+        """
+        options = self._options(asked)
+        job_id = uuid.uuid4().hex
+        if isinstance(medium, Link):
+            source = Source(name=medium.url[:200], url=medium.url)
+        else:
+            key = f"jobs/{job_id}/media"
+            source = Source(medium.name or "video", key, None, medium.size, medium.digest)
+            await self.objects.put_file(key, medium.path)
+        job = Job(
+            id=job_id,
+            kind="video",
+            state="queued",
+            source=source,
+            options=options,
+            created_at=time.time(),
+            owner=owner.id,
+            webhook=asked.webhook,
+        )
+        stored, created = await self.store.submit(job, self._idempotency(job, asked, owner))
+        if not created and source.object:
+            await self.objects.delete(source.object)
+        return stored
+
+    def _options(self, asked: VideoRequest) -> dict[str, Any]:
+        settings = self.settings
+        sampling = asked.sampling or settings.video_sampling
+        Sampling.parse(sampling)
+        if asked.webhook is not None and settings.webhook_secret is None:
+            raise InvalidRequest("webhooks are not set up here: `webhook_secret` is unset")
+        return {
+            "sampling": sampling,
+            "shots": asked.shots,
+            "aggregation": asked.aggregation or settings.video_aggregation,
+            "model": asked.model or self.upstream.detector(),
+        }
+
+    def _idempotency(
+        self, job: Job, asked: VideoRequest, owner: Principal
+    ) -> tuple[str, str, str] | None:
+        """The owner, the key, and a fingerprint of all that the request says."""
+        key = asked.idempotency_key
+        if key is None:
+            return None
+        if not 0 < len(key) <= 200:
+            raise InvalidRequest("Idempotency-Key has 1 to 200 characters")
+        medium = job.source.digest or job.source.url
+        said = orjson.dumps([medium, asdict(asked)], option=orjson.OPT_SORT_KEYS)
+        return owner.id or "", key, hashlib.sha256(said).hexdigest()

@@ -1,0 +1,67 @@
+"""`python -m gateway.worker`: takes jobs from the store and does them, beside or apart from gateways."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+
+import aiohttp
+import structlog
+import uvloop
+
+from gateway.access import open_fetcher
+from gateway.jobs.store import open_store
+from gateway.jobs.worker import Worker
+from gateway.metrics import Metrics
+from gateway.objects import Objects
+from gateway.pools import Pools
+from gateway.server import serve_metrics
+from gateway.settings import Settings, SettingsError, load_settings
+from gateway.upstream import Upstream
+from serving.logs import configure_logs
+
+log = structlog.get_logger(__name__)
+
+
+async def work(settings: Settings) -> int:
+    """Works until SIGTERM or SIGINT: then no new job, `worker_drain_s` for those that run, and what
+    is left goes back to the queue."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        port = await serve_metrics(stack, metrics, settings.host, settings.worker_metrics_port)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+        )
+        pools = Pools(settings.routing, session)
+        await stack.enter_async_context(pools.watching())
+        metrics.watch(pools)
+        upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
+        store = await stack.enter_async_context(open_store(settings))
+        objects = Objects.open(settings.objects)
+        fetcher = await stack.enter_async_context(open_fetcher(settings))
+        log.info("working", metrics=port)
+        worker = Worker(...)
+        await worker.run(stop)
+    log.info("stopped")
+    return 0
+
+
+def main() -> int:
+    """Exit codes: 0 after a signal, 2 for a wrong setting."""
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        return uvloop.run(work(settings))
+    except SettingsError as error:
+        print(f"deepfake-serving: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
