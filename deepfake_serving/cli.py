@@ -1,20 +1,23 @@
-"""`deepfake-serving`: judge pictures, pack models, fetch models, serve."""
+"""`deepfake-serving`: judge pictures and videos, pack and fetch models, serve, ask a gateway."""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Column, Table
 from rich.text import Text
 
+from contracts.problems import Problem
 from model_handlers.manifest import ManifestError
 from model_store.archive import build_archive, digest_of
 
@@ -25,6 +28,11 @@ _MANIFESTS = _ROOT / "config" / "models"
 _ARCHIVES = _ROOT / "build" / "archives"
 _COLOURS = {"real": "green", "suspicious": "yellow", "fake": "red", "no_face": "dim"}
 _ENDLESS = 100_000
+_LOCAL = "http://127.0.0.1:8000"
+_SERVER = "The gateway's URL."
+_SAMPLING = "every:N, uniform:N, fps:N or per_shot:N."
+_AGGREGATION = "shots, mean, confident or fake_frame_ratio."
+_SCOPES = "images,videos,jobs,stream,models,infer"
 _errors = Console(stderr=True)
 
 
@@ -45,15 +53,85 @@ def detect(
     """Judges pictures in this process, without a server. Exits with 1 if one could not be read."""
     from deepfake_serving.detect import LocalDetector
 
-    if not archive.exists() and archive == _ARCHIVES / "detector.mar":
-        build_archive(_MANIFESTS / "detector.yaml", _ARCHIVES)
+    _pack_if_absent(archive)
     with LocalDetector(archive) as detector:
-        if not detector.model.trained:
-            _errors.print("[yellow]untrained model: these verdicts mean nothing[/]")
+        _warn(detector.model.trained)
         answers = detector.answers(pictures, batch, annotate)
         rows = _tracked(answers, len(pictures)) if _errors.is_terminal else answers
         failed = _print_json(rows) if as_json else _print_table(rows)
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def video(
+    path: Annotated[Path, typer.Argument(help="A video.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole verdict.")] = False,
+    sampling: Annotated[str, typer.Option(help=_SAMPLING)] = "every:5",
+    aggregation: Annotated[str, typer.Option(help=_AGGREGATION)] = "shots",
+    shots: Annotated[bool, typer.Option(help="Look for cuts.")] = True,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of shots and faces.")
+    ] = None,
+    archive: Annotated[
+        Path, typer.Option(help="The detector's archive; the bundled one is packed if absent.")
+    ] = _ARCHIVES / "detector.mar",
+) -> None:
+    """Judges a video in this process, without a server."""
+    from deepfake_serving.videos import judge_video
+
+    _pack_if_absent(archive)
+    with _shown() as report:
+        verdict = judge_video(path, archive, sampling, aggregation, shots, gallery, report)
+    _warn(verdict["model"]["trained"])
+    _print_video(verdict, as_json)
+
+
+@app.command()
+def submit(
+    video: Annotated[str, typer.Argument(help="A video's path or URL.")],
+    server: Annotated[str, typer.Option(envvar="DFK_SERVER", help=_SERVER)] = _LOCAL,
+    key: Annotated[str | None, typer.Option(envvar="DFK_KEY", help="API key.")] = None,
+    sampling: Annotated[str | None, typer.Option(help=_SAMPLING)] = None,
+    aggregation: Annotated[str | None, typer.Option(help=_AGGREGATION)] = None,
+    idempotency: Annotated[str | None, typer.Option(help="An Idempotency-Key.")] = None,
+    wait: Annotated[bool, typer.Option(help="Watch the job until it has ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --wait: the whole job.")] = False,
+) -> None:
+    """Submits a video to a gateway and prints the job's id."""
+    from deepfake_serving.remote import Remote
+
+    options = {"sampling": sampling, "aggregation": aggregation}
+    given = {name: value for name, value in options.items() if value}
+    job = Remote(server, key).submit(video, given, idempotency)
+    if wait:
+        watch(job["id"], server, key, as_json)
+    else:
+        print(job["id"])
+
+
+@app.command()
+def watch(
+    job: Annotated[str, typer.Argument(help="A job's id.")],
+    server: Annotated[str, typer.Option(envvar="DFK_SERVER", help=_SERVER)] = _LOCAL,
+    key: Annotated[str | None, typer.Option(envvar="DFK_KEY", help="API key.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole job.")] = False,
+) -> None:
+    """Shows a job's progress and, at its end, its verdict. Exits with 1 if it did not succeed."""
+    from deepfake_serving.remote import Remote
+
+    last: dict[str, Any] = {}
+    with _shown() as report:
+        for last in Remote(server, key).watch(job):
+            report(last["progress"]["stage"], last["progress"]["percent"])
+    if as_json:
+        print(json.dumps(last))
+    elif last["state"] == "succeeded":
+        _warn(last["result"]["model"]["trained"])
+        _print_video(last["result"], as_json=False)
+    else:
+        reason = (last["problem"] or {}).get("detail", "")
+        _errors.print(Text(f"{last['state']}: {reason}", "red"), soft_wrap=True)
+    raise typer.Exit(0 if last["state"] == "succeeded" else 1)
 
 
 @app.command()
@@ -96,12 +174,95 @@ def serve() -> None:
     raise typer.Exit(main(on_ready=_invite))
 
 
+@app.command()
+def gateway() -> None:
+    """Runs the gateway; settings come from DEEPFAKE_GATEWAY_* variables (docs/settings.md)."""
+    from gateway.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@app.command()
+def worker() -> None:
+    """Runs a worker of jobs, with the gateway's settings."""
+    from gateway.worker import main
+
+    raise typer.Exit(main())
+
+
+@app.command()
+def up() -> None:
+    """Runs everything on this machine: model server, gateway, worker and console."""
+    from deepfake_serving.up import main
+
+    raise typer.Exit(main())
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose it is: letters, digits and dashes.")],
+    scopes: Annotated[str, typer.Option(help="Separated by commas.")] = _SCOPES,
+) -> None:
+    """Makes an API key: shows it once, and prints its entry for the gateway's `keys_file`."""
+    from gateway.keys import generate
+
+    secret, entry = generate(name, [scope.strip() for scope in scopes.split(",")])
+    _errors.print(Text(f"The key, which is shown only now: {secret}"), soft_wrap=True)
+    print(entry, end="")
+
+
 def main() -> None:
     """The entry point: errors that a person can mend are told in one line, with exit code 2."""
     try:
         app()
-    except (ManifestError, OSError) as error:
+    except (ManifestError, OSError, Problem) as error:
         _fail(error)
+
+
+def _pack_if_absent(archive: Path) -> None:
+    if not archive.exists() and archive == _ARCHIVES / "detector.mar":
+        build_archive(_MANIFESTS / "detector.yaml", _ARCHIVES)
+
+
+def _warn(trained: bool) -> None:
+    if not trained:
+        _errors.print("[yellow]untrained model: these verdicts mean nothing[/]")
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[str, float | None], None]]:
+    """Progress on a terminal: a stage and its percentage, or that it goes on."""
+    with Progress(console=_errors, transient=True, disable=not _errors.is_terminal) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda stage, percent: progress.update(
+            task,
+            description=stage,
+            completed=percent or 0,
+            total=None if percent is None else 100,
+        )
+
+
+def _print_video(verdict: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(verdict))
+        return
+    table = Table("shot", "seconds", "face", "verdict", "fake", "frames", box=None, pad_edge=False)
+    for number, shot in enumerate(verdict["shots"], 1):
+        times = f"{shot['start_s']:.1f} to {shot['end_s']:.1f}"
+        for track in shot["tracks"]:
+            word, p = track["verdict"], track["fake_probability"]
+            count = str(len(track["frames"]))
+            told = f"[{_COLOURS[word]}]{word}[/]"
+            table.add_row(str(number), times, track["id"], told, f"{p:.3f}", count)
+        if not shot["tracks"]:
+            table.add_row(str(number), times, "", "[dim]no_face[/]", "", "")
+    console = Console(width=None if sys.stdout.isatty() else _ENDLESS)
+    console.print(table)
+    word, p = verdict["verdict"], verdict["fake_probability"]
+    shown = "" if p is None else f", {p:.3f} by {verdict['aggregation']}"
+    console.print(f"[{_COLOURS[word]}]{word}[/]{shown}, {verdict['frames_analyzed']} frames")
+    for warning in verdict["warnings"]:
+        console.print(Text(warning, "yellow"))
 
 
 def _invite(ports: dict[str, int]) -> None:

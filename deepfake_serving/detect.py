@@ -16,6 +16,7 @@ from model_handlers.handler import run_isolated
 from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
 from model_handlers.manifest import ManifestError
+from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import Outcome
 from model_store.archive import open_archive
@@ -59,14 +60,20 @@ class LocalDetector:
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
                 yield {"file": _name(path)} | _document(outcome)
 
+    def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
+        """uint8 (h, w, 3) RGB frames → their verdicts, or problems in their places."""
+        judged = self._run(list(frames))
+        return [o if isinstance(o, Problem) else _document(o) for o in judged]
+
     def _judge(self, read: Sequence[bytes | Problem]) -> list[Outcome]:
+        judged = iter(self._run([data for data in read if isinstance(data, bytes)]))
+        return [data if isinstance(data, Problem) else next(judged) for data in read]
+
+    def _run(self, items: list[Item]) -> list[Outcome]:
         watch = Stopwatch()
-        items: list[Item] = [data for data in read if isinstance(data, bytes)]
-        judged = iter(run_isolated(self._task, items, [Options()] * len(items), watch))
+        judged = run_isolated(self._task, items, [Options()] * len(items), watch)
         timings = watch.milliseconds()
-        return [
-            data if isinstance(data, Problem) else _timed(next(judged), timings) for data in read
-        ]
+        return [_timed(outcome, timings) for outcome in judged]
 
     def _read(self, path: Path) -> bytes | Problem:
         """The file's bytes, of which no more than the bound are read."""

@@ -12,12 +12,12 @@ from fastapi import Request
 
 from contracts.problems import InvalidRequest, Overloaded, Problem
 from gateway.access import Access
+from gateway.fetching import Fetcher
 from gateway.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.submission import Submission
 from gateway.upstream import Asked, Upstream
-from gateway.urls import Fetcher
 from serving.exchange import Exchange
 
 T = TypeVar("T")

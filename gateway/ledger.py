@@ -78,7 +78,7 @@ class Ledger:
         """An ended job, with all that it kept."""
         await self.get(job_id, principal)
         await self.store.delete(job_id)
-        await self.objects.delete_prefix(f"jobs/{job_id}/")
+        await self.objects.delete_all(f"jobs/{job_id}")
 
     async def watch(self, job_id: str, principal: Principal) -> AsyncIterator[Job | None]:
         """The job now and after each change, until it has ended; None as a sign of life."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
@@ -17,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from contracts.jobs import STATES
+from contracts.jobs import STATES, Job
 from gateway.pools import Pools
 from serving.version import VERSION
 
@@ -70,6 +71,11 @@ class Metrics:
         r.register(self.jobs)
         build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
         build.labels(VERSION).set(1)
+
+    def job_ended(self, job: Job, state: str) -> None:
+        """Notes a job's end."""
+        self.jobs_ended.labels(job.kind, state).inc()
+        self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
 
     def watch(self, pools: Pools) -> None:
         """Adds the replicas of all pools."""

@@ -15,10 +15,11 @@ import structlog
 import uvicorn
 from aiohttp import web
 
-from gateway.access import open_access
+from gateway.access import Access
 from gateway.app import build_app
 from gateway.context import Gateway
 from gateway.embedded import EmbeddedWorker
+from gateway.fetching import open_fetcher
 from gateway.housekeeping import housekeeping
 from gateway.jobs.store import open_store
 from gateway.ledger import Ledger
@@ -68,7 +69,6 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """All parts behind the listeners."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        access = open_access(settings)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
@@ -76,15 +76,20 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(pools.watching())
         metrics.watch(pools)
         upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
-        store = await stack.enter_async_context(open_store(settings))
+        store = await stack.enter_async_context(
+            open_store(
+                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
+            )
+        )
         objects = Objects.open(settings.objects)
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
-            access=access,
+            access=Access(),
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream),
             jobs=Ledger(store, objects),
+            fetcher=await stack.enter_async_context(open_fetcher(settings)),
         )
         keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
         stack.callback(keeping.cancel)
@@ -165,7 +170,7 @@ async def _stop(server: uvicorn.Server, serving: asyncio.Task[Any]) -> None:
 async def _announce(
     gateway: Gateway, ports: Ports, on_ready: Callable[[Ports], None] | None
 ) -> None:
-    while await gateway.unready():
+    while await gateway.unready():  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.1)
     log.info("ready")
     if on_ready is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -47,7 +46,7 @@ class Part:
         self.size = 0
         self._sum = hashlib.sha256()
         self._stream: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the spool closes it
-            _IN_MEMORY, dir=folder
+            _IN_MEMORY, dir=str(folder)
         )
 
     @property
@@ -70,23 +69,15 @@ class Part:
         except OSError as error:
             raise _told(error) from error
 
-    async def bytes(self) -> bytes:
+    async def content(self) -> bytes:
         """All of it, which must fit into the memory: pictures do."""
         self._stream.seek(0)
         return self._stream.read()
 
-    def save(self, path: Path) -> None:
-        """Copies it to a file.
-
-        Raises:
-            StorageFull
-        """
+    def file(self) -> IO[bytes]:
+        """From its beginning."""
         self._stream.seek(0)
-        try:
-            with path.open("wb") as file:
-                shutil.copyfileobj(self._stream, file, 2**20)
-        except OSError as error:
-            raise _told(error) from error
+        return self._stream
 
     def close(self) -> None:
         """Forgets it."""

@@ -66,7 +66,7 @@ class Submission:
         else:
             key = f"jobs/{job_id}/media"
             source = Source(medium.name or "video", key, None, medium.size, medium.digest)
-            await self.objects.put_file(key, medium.path)
+            await self.objects.put(key, medium.file())
         job = Job(
             id=job_id,
             kind="video",

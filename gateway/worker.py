@@ -1,4 +1,4 @@
-"""`python -m gateway.worker`: takes jobs from the store and does them, beside or apart from gateways."""
+"""`python -m gateway.worker`: takes jobs and does them, beside a gateway or apart from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 import uvloop
 
-from gateway.access import open_fetcher
+from gateway.fetching import open_fetcher
 from gateway.jobs.store import open_store
 from gateway.jobs.worker import Worker
 from gateway.metrics import Metrics
@@ -20,6 +20,7 @@ from gateway.pools import Pools
 from gateway.server import serve_metrics
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.upstream import Upstream
+from gateway.video_job import VideoJob
 from serving.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -42,11 +43,22 @@ async def work(settings: Settings) -> int:
         await stack.enter_async_context(pools.watching())
         metrics.watch(pools)
         upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
-        store = await stack.enter_async_context(open_store(settings))
+        store = await stack.enter_async_context(
+            open_store(
+                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
+            )
+        )
         objects = Objects.open(settings.objects)
         fetcher = await stack.enter_async_context(open_fetcher(settings))
         log.info("working", metrics=port)
-        worker = Worker(...)
+        worker = Worker(
+            store,
+            {"video": VideoJob(settings, upstream, objects, fetcher)},
+            lease_s=settings.lease_s,
+            at_once=settings.worker_jobs,
+            drain_s=settings.worker_drain_s,
+            ended=metrics.job_ended,
+        )
         await worker.run(stop)
     log.info("stopped")
     return 0

@@ -15,35 +15,48 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from contracts.problems import BY_TYPE
+from gateway.routing import Routing
+from gateway.settings import Settings as GatewaySettings
 from model_server.admission import Gate
 from model_server.metrics import Metrics
-from model_server.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings
+from model_server.settings import Settings as ModelServerSettings
 from model_server.state import ServerState
+from serving.settings import ServerSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NOTE = "<!-- Made by `make generate` from {source}; do not edit. -->\n"
 
 
 def settings_page() -> str:
-    """Every setting of the model server."""
-    rows = [
-        f"| `{ENV_PREFIX}{name.upper()}` | {_type(f)} | {_default(f)} | {f.description} |"
-        for name, f in Settings.model_fields.items()
-    ]
+    """Every setting of the model server, and of the gateway with its worker."""
     return "\n".join(
         [
-            _NOTE.format(source="model_server/settings.py"),
-            "# Settings of the model server\n",
+            _NOTE.format(source="model_server/settings.py and gateway/settings.py"),
+            "# Settings\n",
             "Each is an environment variable. They can also stand in a YAML file under the same "
-            f"name in lower case without the prefix; `{CONFIG_VARIABLE}` names that file, and the "
-            "environment wins. A wrong or unknown one stops the start with exit code 2 and a line "
-            "that says which, where and why.\n",
-            "| variable | type | default | meaning |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
+            "name in lower case without the prefix: `DEEPFAKE_CONFIG` names the model server's "
+            "file, `DEEPFAKE_GATEWAY_CONFIG` the gateway's, and the environment wins. A wrong or "
+            "unknown one stops the start with exit code 2 and a line that says which, where and "
+            "why.\n",
+            "## Model server\n",
+            *_settings_table(ModelServerSettings),
+            "## Gateway and worker\n",
+            *_settings_table(GatewaySettings),
         ]
     )
+
+
+def _settings_table(kind: type[ServerSettings]) -> list[str]:
+    prefix = kind.model_config.get("env_prefix", "")
+    return [
+        "| variable | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| `{prefix}{name.upper()}` | {_type(f)} | {_default(f)} | {f.description} |"
+            for name, f in kind.model_fields.items()
+        ),
+        "",
+    ]
 
 
 def problems_page() -> str:
@@ -149,11 +162,16 @@ def _type(field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
+    if isinstance(value, Routing):
+        (pool,) = value.pools
+        value = f"one pool, {pool.url}"
+    if isinstance(value, str):
+        value = value.replace(f"{_ROOT}/", "")
     if isinstance(value, Path):
         value = value.relative_to(_ROOT)
     if isinstance(value, tuple):
         value = ",".join(value)
-    return f"`{value}`" if value not in (None, {}) else "unset"
+    return f"`{value}`" if value not in (None, {}, "") else "unset"
 
 
 def main() -> int:

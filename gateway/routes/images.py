@@ -37,7 +37,7 @@ async def judge_image(request: Request, model: Model = None) -> Response:
             raise picture
         name = model or gateway.upstream.detector()
         exchange_of(request).note(model=name, bytes=picture.size)
-        body = await picture.bytes()
+        body = await picture.content()
         answer = await unless_left(request, gateway.upstream.picture(body, name, caller))
     return Response(answer, media_type="application/json")
 
@@ -56,7 +56,7 @@ async def judge_batch(request: Request, model: Model = None) -> Response:
     ) as media:
         name = model or gateway.upstream.detector()
         exchange_of(request).note(model=name, items=len(media))
-        pictures = [m if isinstance(m, Problem) else m.bytes for m in media]
+        pictures = [m if isinstance(m, Problem) else m.content for m in media]
         judging = judge_all(gateway.upstream, pictures, name, caller)
         results = await unless_left(request, judging)
     return json_reply(

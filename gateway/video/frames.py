@@ -24,7 +24,7 @@ from gateway.video.duration import USUAL_RATE, stated_rate, stated_s
 from gateway.video.medium import Cancelled, open_medium
 from gateway.video.options import VideoOptions
 
-_THREADS = 4
+_THREADS = 2
 """Of a decoder: each holds frames, and the models want the cores too."""
 _LATE_S, _LATE = 1.0, 0.02
 """By how much stated durations may be off, in seconds and as a share."""

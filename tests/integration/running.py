@@ -1,4 +1,4 @@
-"""The model server as a process of its own, with TorchServe below it, for tests to talk to."""
+"""The servers as processes of their own, for tests to talk to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import httpx
 import psutil
@@ -21,31 +21,23 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ("detector", "faces", "classifier")
 
 
-class RunningServer:
-    """`python -m model_server`, its ports, its processes and what it logs.
+class RunningProcess:
+    """A server, its ports, its processes and what it logs."""
 
-    with RunningServer.start(archives, models="detector", workers=2) as server:
-        httpx.get(server.url + "/readyz")
-    """
+    module: ClassVar[str]
+    prefix: ClassVar[str]
+    defaults: ClassVar[dict[str, Any]]
 
-    def __init__(self, archives: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         """Starts the process and waits only until it listens."""
-        chosen: dict[str, Any] = {
-            "models": ",".join(MODELS),
-            "archives": archives,
-            "http_port": 0,
-            "grpc_port": 0,
-            "metrics_port": 0,
-            "workers": 1,
-            "log_format": "json",
-        } | settings
+        chosen = self.defaults | {"log_format": "json"} | settings
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("DEEPFAKE_")}
         self.lines: list[str] = []
         self._arrived = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "model_server"],
+            [sys.executable, "-m", self.module],
             cwd=ROOT,
-            env=inherited | {f"DEEPFAKE_{k.upper()}": str(v) for k, v in chosen.items()},
+            env=inherited | {f"{self.prefix}{k.upper()}": str(v) for k, v in chosen.items()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -55,15 +47,15 @@ class RunningServer:
         self._reader.start()
 
     @classmethod
-    def start(
-        cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = 120, **settings: Any
-    ) -> RunningServer:
-        """Starts a server; settings are those of `model_server.settings`, by their names there.
+    def run(
+        cls, settings: dict[str, Any], *, wait_ready: bool = True, timeout_s: float = 120
+    ) -> Self:
+        """Starts a server; settings go by their names in its `settings.py`.
 
         Returns once it listens and, unless told otherwise, once /readyz answers 200. A server that
         does not come up is killed, and `AssertionError` holds what it logged.
         """
-        server = cls(archives, settings)
+        server = cls(settings)
         try:
             listening = server.wait_for_event("listening", timeout_s)
             server.ports = {name: listening[name] for name in ("http", "grpc", "metrics")}
@@ -168,19 +160,6 @@ class RunningServer:
         self._seen |= {each.pid: each for each in found}
         return [each for each in found if _alive(each)]
 
-    def java(self) -> int:
-        """TorchServe's pid."""
-        (pid,) = (p.pid for p in self.tree() if _command(p)[:1] and "java" in _command(p)[0])
-        return pid
-
-    def workers(self) -> set[int]:
-        """The pids of TorchServe's Python workers, of all models."""
-        return {
-            p.pid
-            for p in self.tree()
-            if any(part.endswith("model_service_worker.py") for part in _command(p))
-        }
-
     def leftovers(self, patience_s: float = 5) -> list[psutil.Process]:
         """What is alive, after a while, of all processes that were ever seen by `tree`."""
         _, alive = psutil.wait_procs(
@@ -220,7 +199,7 @@ class RunningServer:
         assert self.process.stderr is not None
         self.process.stderr.close()
 
-    def __enter__(self) -> RunningServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,6 +211,75 @@ class RunningServer:
             with self._arrived:
                 self.lines.append(line.decode(errors="replace").rstrip("\n"))
                 self._arrived.notify_all()
+
+
+class RunningServer(RunningProcess):
+    """`python -m model_server`, with TorchServe below it.
+
+    with RunningServer.start(archives, models="detector", workers=2) as server:
+        httpx.get(server.url + "/readyz")
+    """
+
+    module, prefix = "model_server", "DEEPFAKE_"
+    defaults: ClassVar[dict[str, Any]] = {
+        "models": ",".join(MODELS),
+        "http_port": 0,
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "workers": 1,
+    }
+
+    @classmethod
+    def start(
+        cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = 120, **settings: Any
+    ) -> RunningServer:
+        """As `run`."""
+        given = {"archives": archives} | settings
+        return cls.run(given, wait_ready=wait_ready, timeout_s=timeout_s)
+
+    def java(self) -> int:
+        """TorchServe's pid."""
+        (pid,) = (p.pid for p in self.tree() if _command(p)[:1] and "java" in _command(p)[0])
+        return pid
+
+    def workers(self) -> set[int]:
+        """The pids of TorchServe's Python workers, of all models."""
+        return {
+            p.pid
+            for p in self.tree()
+            if any(part.endswith("model_service_worker.py") for part in _command(p))
+        }
+
+
+class RunningGateway(RunningProcess):
+    """`python -m gateway`, with its worker below it, in front of model servers."""
+
+    module, prefix = "gateway", "DEEPFAKE_GATEWAY_"
+    defaults: ClassVar[dict[str, Any]] = {
+        "http_port": 0,
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "worker_metrics_port": 0,
+    }
+
+    @classmethod
+    def start(
+        cls,
+        data: Path,
+        *models: str,
+        wait_ready: bool = True,
+        timeout_s: float = 60,
+        **settings: Any,
+    ) -> RunningGateway:
+        """As `run`, in front of the model servers at these URLs, with all that it keeps in a
+        folder."""
+        pools = [{"name": f"pool-{n}", "url": url} for n, url in enumerate(models)]
+        given = {
+            "routing": json.dumps({"pools": pools}),
+            "jobs": f"sqlite:///{data / 'jobs.sqlite'}",
+            "objects": f"file://{data / 'objects'}",
+        } | settings
+        return cls.run(given, wait_ready=wait_ready, timeout_s=timeout_s)
 
 
 def _alive(process: psutil.Process) -> bool:
