@@ -8,9 +8,10 @@ from fastapi import Request, WebSocket
 
 from gateway.access import Principal
 from gateway.context import exchange_of, gateway_of
+from gateway.keys import Scope
 
 
-def allow(scope: str) -> Callable[[Request], Awaitable[Principal]]:
+def allow(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     """Who asks, where their key has the scope and is within its rate."""
 
     async def check(request: Request) -> Principal:
@@ -22,7 +23,7 @@ def allow(scope: str) -> Callable[[Request], Awaitable[Principal]]:
     return check
 
 
-async def allow_socket(socket: WebSocket, scope: str) -> Principal:
+async def allow_socket(socket: WebSocket, scope: Scope) -> Principal:
     """The same for a WebSocket, whose browsers can't send headers: `?key=` does as well."""
     headers = dict(socket.headers)
     key = socket.query_params.get("key")

@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from aiohttp import web
 
-from gateway.access import Access
+from gateway.access import open_access
 from gateway.app import build_app
 from gateway.context import Gateway
 from gateway.embedded import EmbeddedWorker
@@ -85,11 +85,11 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
-            access=Access(),
+            access=open_access(settings),
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream),
             jobs=Ledger(store, objects),
-            fetcher=await stack.enter_async_context(open_fetcher(settings)),
+            fetcher=open_fetcher(settings),
         )
         keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
         stack.callback(keeping.cancel)

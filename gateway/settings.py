@@ -71,8 +71,8 @@ class Settings(ServerSettings):
     fetch_urls: bool = Field(True, description="Whether media may be named by their URL.")
     fetch_private: Names = Field(
         (),
-        description="Networks or host names that URLs may lead to although they are not public, "
-        "separated by commas, for example `10.1.0.0/16,media.internal`.",
+        description="Networks that URLs may lead to although they are not public, separated by "
+        "commas, for example `10.1.0.0/16`.",
     )
     fetch_timeout_s: float = Field(120.0, gt=0, le=3600, description="Longest that a URL may take.")
     fetch_sites: bool = Field(

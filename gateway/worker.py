@@ -49,7 +49,7 @@ async def work(settings: Settings) -> int:
             )
         )
         objects = Objects.open(settings.objects)
-        fetcher = await stack.enter_async_context(open_fetcher(settings))
+        fetcher = open_fetcher(settings)
         log.info("working", metrics=port)
         worker = Worker(
             store,

@@ -8,26 +8,45 @@ const POLL_MS = 2000;
 
 /**
  * @param {Function} show takes each new state of the job
- * @param {Function} lost is told of the problem when the connection broke; it is then tried again
+ * @param {Function} lost is told of the problem when the service can't be asked; it is then tried again
  * @returns {Promise<void>} when the job has ended
  */
 export async function follow(id, show, lost, signal) {
   for (;;) {
     try {
-      for await (const { event, data } of events(jobPath(id, "/events"), signal)) {
-        show(data);
-        if (event === "end") return;
-      }
-      const job = await ask(jobPath(id), { signal });
-      show(job);
-      if (ENDED.includes(job.state)) return;
+      if (await streamed(id, show, signal)) return;
     } catch (problem) {
-      if (signal.aborted || (problem.status >= 400 && problem.status < 500 && problem.status !== 429))
-        throw problem;
+      throwFinal(problem, signal); // what else went wrong, asking will tell
+    }
+    try {
+      if (await asked(id, show, signal)) return;
+    } catch (problem) {
+      throwFinal(problem, signal);
       lost(problem);
     }
     await pause(POLL_MS, signal);
   }
+}
+
+/** @returns {Promise<boolean>} whether the job has ended */
+async function streamed(id, show, signal) {
+  for await (const { event, data } of events(jobPath(id, "/events"), signal)) {
+    show(data);
+    if (event === "end") return true;
+  }
+  return false;
+}
+
+async function asked(id, show, signal) {
+  const job = await ask(jobPath(id), { signal });
+  show(job);
+  return ENDED.includes(job.state);
+}
+
+/** A job that is gone stays gone; a service that is busy or out of reach comes back. */
+function throwFinal(problem, signal) {
+  const refused = problem.status >= 400 && problem.status < 500 && problem.status !== 429;
+  if (signal.aborted || refused) throw problem;
 }
 
 /**

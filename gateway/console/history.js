@@ -94,6 +94,7 @@ function queryOf(state, text, cursor) {
 function jobRow(job, reload, fail) {
   const name = job.source.name || job.source.url || job.id;
   const ended = ENDED.includes(job.state);
+  const state = STATES[job.state] ?? job.state;
   const remove = async () => {
     const question = ended
       ? "Delete this analysis, its video and its pictures? This can't be undone."
@@ -121,8 +122,8 @@ function jobRow(job, reload, fail) {
       { scope: "row" },
       el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name),
     ),
-    el("td", {}, job.verdict ? badge(job.verdict, job.fake_probability) : "–"),
-    el("td", {}, el("span", { class: "state" }, STATES[job.state] ?? job.state)),
+    el("td", {}, job.summary ? badge(job.summary.verdict, job.summary.fake_probability) : state),
+    el("td", { class: "minor state" }, state),
     el("td", { class: "minor" }, el("time", { datetime: job.created_at }, when(job.created_at))),
     el(
       "td",

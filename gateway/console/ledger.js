@@ -2,10 +2,10 @@
 
 import { el } from "./dom.js";
 
-/** The fourth column is left out on phones; the last one holds buttons. */
+/** The third and the fourth column are left out on phones; the last one holds buttons. */
 export function ledger(caption, headings, body) {
   const columns = headings.map((text, place) =>
-    el("th", { scope: "col", class: place === 3 ? "minor" : null }, text),
+    el("th", { scope: "col", class: place > 1 ? "minor" : null }, text),
   );
   const last = el("th", { scope: "col" }, el("span", { class: "unseen" }, "Actions"));
   return el(

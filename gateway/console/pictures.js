@@ -14,7 +14,7 @@ export function pictures() {
       {},
       el("th", { scope: "row" }, el("a", { class: "name", href: `#/image/${id}` }, name)),
       el("td", {}, badge(verdict.verdict, verdict.fake_probability)),
-      el("td", {}, String(verdict.faces.length)),
+      el("td", { class: "minor" }, String(verdict.faces.length)),
       el("td", { class: "minor" }, when(at)),
       el(
         "td",

@@ -1,6 +1,7 @@
 /** Live frames over a WebSocket: few are under way at once, so that what is shown is never old. */
 
 import { at } from "./api.js";
+import { apiKey } from "./key.js";
 import { localProblem, Problem, unreachable } from "./problems.js";
 
 const IN_FLIGHT = 2;
@@ -13,7 +14,7 @@ const PERIOD_MS = 125;
  * @returns {{sent, stop()}}
  */
 export function openStream(frame, onAnswer, onEnd) {
-  const socket = new WebSocket(at("/v1/stream").replace(/^http/, "ws"));
+  const socket = new WebSocket(address());
   const state = { sent: 0, stop };
   let [answered, taking, problem, timer, stopped] = [0, false, null, null, false];
 
@@ -45,6 +46,13 @@ export function openStream(frame, onAnswer, onEnd) {
     if (!stopped) onEnd(problem ?? whyClosed(code, reason));
   });
   return state;
+}
+
+/** A browser's WebSocket sends no headers of ours: the key goes with the address. */
+function address() {
+  const key = apiKey();
+  const query = key ? `?key=${encodeURIComponent(key)}` : "";
+  return at(`/v1/stream${query}`).replace(/^http/, "ws");
 }
 
 /** Codes: RFC 6455, section 7.4.1. A socket that was never opened closes with 1006. */

@@ -69,6 +69,7 @@ class _Analysis:
         self.tally = Tally()
 
     async def ask(self, batch: Batch) -> list[Answer]:
+        """Calls overlap: their times may add up to more than has passed."""
         begun = time.perf_counter()
         samples = batch.samples
         answers = await self._detect([sample.pixels for sample in samples]) if samples else []

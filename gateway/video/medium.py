@@ -56,7 +56,10 @@ class _Source:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except OSError:  # before the start, where a damaged index may point
+            return -1
 
     def tell(self) -> int:
         return self._file.tell()
@@ -97,7 +100,7 @@ def _container(source: _Source, start: bytes, codec_options: dict[str, str]) -> 
         raise InvalidRequest("the file is empty; a video was expected")
     try:
         return av.open(source, "r", options=options, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:  # ValueError: more streams than can be counted
+    except av.FFmpegError as error:
         if _MAGIC.match(start):
             raise UndecodableMedia("the video is broken: its header can't be read") from error
         raise UnsupportedMediaType(

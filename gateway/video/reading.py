@@ -131,12 +131,12 @@ class Reader:
         return Sample(frame.t_s, pixels, small)
 
     def _sampler(self) -> Sampler:
-        duration_s = self.video.duration_s
-        if duration_s is None and self._options.sampling.policy == "uniform":
+        options, video = self._options, self.video
+        if video.duration_s is None and options.sampling.policy == "uniform":
             with self._timed("decode"):
-                duration_s = measured_s(self._path, self._options.max_pixels, self._stop)
-            duration_s = min(duration_s, self._options.max_duration_s)
-        return Sampler(self._options.sampling, duration_s, self._options.per_shot)
+                seconds = measured_s(self._path, options.max_pixels, self._stop)
+            video.duration_s = min(seconds, options.max_duration_s)
+        return Sampler(options.sampling, video.duration_s, options.per_shot)
 
     def _cuts(self) -> Cuts | None:
         if not self._options.shots:
