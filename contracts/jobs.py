@@ -44,7 +44,8 @@ class Source:
 class Job:
     """One job as it is stored. Times are seconds since the epoch.
 
-    `result` is the object key of its result; `problem` a problem document; `owner` the API key that
+    `result` is the object key of its result and `summary` the few words of it that lists show
+    (verdict, fake_probability); `problem` a problem document; `owner` the API key that
     submitted it; `webhook` a URL that is told of its end; `version` counts its changes.
     """
 
@@ -60,6 +61,7 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     problem: dict[str, Any] | None = None
     result: str | None = None
+    summary: dict[str, Any] | None = None
     cached: bool = False
     owner: str | None = None
     webhook: str | None = None

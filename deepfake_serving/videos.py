@@ -39,6 +39,7 @@ def judge_video(
         sampling=Sampling.parse(sampling),
         aggregation=cast("Aggregation", aggregation),
         shots=shots,
+        in_flight=1,  # there is one of it
     )
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)

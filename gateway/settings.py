@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from contracts.problems import InvalidRequest
 from contracts.video import Aggregation
 from gateway.routing import PoolSpec, Routing
+from gateway.signing import signing_key
+from gateway.video.sampling import Sampling
 from serving.settings import Port, ServerSettings, SettingsError, load
 
 __all__ = ["Settings", "SettingsError", "load_settings"]
@@ -132,6 +135,35 @@ class Settings(ServerSettings):
     drain_timeout_s: float = Field(
         60.0, ge=0, le=86_400, description="After SIGTERM, wait at most this long for requests."
     )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, value: str | None) -> str | None:
+        if value is not None:
+            signing_key(value)
+        return value
+
+    @field_validator("jobs")
+    @classmethod
+    def _is_a_store(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "redis://", "rediss://", "unix://")):
+            raise ValueError("sqlite:///path or redis://… is expected")
+        return value
+
+    @field_validator("objects")
+    @classmethod
+    def _are_objects(cls, value: str) -> str:
+        if not value.startswith(("file:///", "s3://")):
+            raise ValueError("file:///folder or s3://bucket/prefix is expected")
+        return value
+
+    @field_validator("video_sampling")
+    @classmethod
+    def _is_a_sampling(cls, value: str) -> str:
+        try:
+            return str(Sampling.parse(value))
+        except InvalidRequest as error:
+            raise ValueError(error.detail) from error
 
     @field_validator("cors_origins", "fetch_private", mode="before")
     @classmethod

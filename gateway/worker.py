@@ -21,6 +21,7 @@ from gateway.server import serve_metrics
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.upstream import Upstream
 from gateway.video_job import VideoJob
+from gateway.webhooks import open_webhooks
 from serving.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ async def work(settings: Settings) -> int:
         )
         objects = Objects.open(settings.objects)
         fetcher = open_fetcher(settings)
+        webhooks = open_webhooks(settings.webhook_secret, fetcher)
         log.info("working", metrics=port)
         worker = Worker(
             store,
@@ -57,6 +59,7 @@ async def work(settings: Settings) -> int:
             lease_s=settings.lease_s,
             at_once=settings.worker_jobs,
             drain_s=settings.worker_drain_s,
+            tell=webhooks.tell if webhooks else None,
             ended=metrics.job_ended,
         )
         await worker.run(stop)

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
 from contracts.jobs import ENDED, Job, Progress, State
@@ -238,6 +238,7 @@ async def open_store(url: str, *, max_queued: int, max_attempts: int) -> AsyncIt
     Raises:
         ValueError: another URL.
     """
+    opening: AbstractAsyncContextManager[Backend]
     if url.startswith("sqlite:///"):
         from gateway.jobs.sqlite import open_sqlite
 

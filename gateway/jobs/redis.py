@@ -1,0 +1,213 @@
+"""Jobs in Redis or Valkey, for a cluster.
+
+Changes are optimistic transactions (https://redis.io/docs/latest/develop/using-commands/transactions/):
+a record is read, changed by the same pure functions as everywhere, and written only if nobody else
+was faster. All keys share a hash tag, so that they lie on one node of a cluster.
+
+    {deepfake}:job:<id>      the record
+    {deepfake}:jobs          sorted set of ids by creation
+    {deepfake}:due           sorted set of ids by when a worker may take them
+    {deepfake}:state:<state> sorted set of ids by creation
+    {deepfake}:queued        list of queued ids, whose length KEDA's Redis scaler reads
+    {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import OutOfMemoryError, RedisError, WatchError
+from redis.exceptions import TimeoutError as Late
+
+from contracts.jobs import STATES
+from contracts.problems import Conflict, StorageFull, UpstreamUnavailable
+from gateway.jobs.backend import Query, dump, parse
+from gateway.jobs.records import Record
+
+_TAG = "{deepfake}"
+_ALL, _DUE, _QUEUED = f"{_TAG}:jobs", f"{_TAG}:due", f"{_TAG}:queued"
+_ONCE_S = 24 * 3600
+_PATIENCE_S = 5
+_SCAN = 200
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[RedisBackend]:
+    """The server at `redis://`, `rediss://` or `unix://`."""
+    client = Redis.from_url(
+        url,
+        socket_timeout=_PATIENCE_S,
+        socket_connect_timeout=_PATIENCE_S,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
+        retry_on_error=[Disconnected, Late],
+    )
+    try:
+        yield RedisBackend(client)
+    finally:
+        await client.aclose()
+
+
+class RedisBackend:
+    """`backend.Backend`."""
+
+    def __init__(self, client: Any) -> None:
+        """`client` is a `Redis`, whose types allow for text where there are bytes."""
+        self._client = client
+
+    async def insert(self, record: Record, once: tuple[str, str] | None) -> Record:
+        with _telling():
+            if once is not None:
+                known = await self._known(once, record)
+                if known is not None:
+                    return known
+            async with self._client.pipeline(transaction=True) as pipeline:
+                _write(pipeline, None, record)
+                await pipeline.execute()
+            return record
+
+    async def get(self, job_id: str) -> Record | None:
+        with _telling():
+            data = await self._client.get(_key(job_id))
+            return None if data is None else parse(data)
+
+    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+        with _telling():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                while True:
+                    try:
+                        return await _update(pipeline, job_id, change)
+                    except WatchError:
+                        continue
+
+    async def due(self, now: float, limit: int) -> list[str]:
+        with _telling():
+            found = await self._client.zrangebyscore(_DUE, "-inf", now, start=0, num=limit)
+            return [member.decode() for member in found]
+
+    async def page(
+        self, query: Query, limit: int, before: tuple[float, str] | None
+    ) -> list[Record]:
+        found: list[Record] = []
+        source = _ALL if query.state is None else _state(query.state)
+        top = "+inf" if before is None else before[0]
+        start = 0
+        with _telling():
+            while len(found) < limit:
+                ids = await self._client.zrevrangebyscore(
+                    source, top, "-inf", start=start, num=_SCAN
+                )
+                if not ids:
+                    break
+                start += len(ids)
+                data = await self._client.mget([_key(each.decode()) for each in ids])
+                records = [parse(each) for each in data if each is not None]
+                found += [r for r in records if query.holds(r.job) and _is_before(r, before)]
+        return found[:limit]
+
+    async def remove(self, job_id: str) -> None:
+        with _telling():
+            record = await self.get(job_id)
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.delete(_key(job_id))
+                for index in (_ALL, _DUE, *([_state(record.job.state)] if record else [])):
+                    pipeline.zrem(index, job_id)
+                pipeline.lrem(_QUEUED, 0, job_id)
+                await pipeline.execute()
+
+    async def counts(self) -> dict[str, int]:
+        with _telling():
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for state in STATES:
+                    pipeline.zcard(_state(state))
+                return dict(zip(STATES, await pipeline.execute(), strict=True))
+
+    async def oldest_queued(self) -> float | None:
+        with _telling():
+            found = await self._client.zrange(_state("queued"), 0, 0, withscores=True)
+            return found[0][1] if found else None
+
+    async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        with _telling():
+            data = await self._client.mget([_key(each) for each in job_ids])
+        records = [parse(each) for each in data if each is not None]
+        return {record.job.id: record.job.version for record in records}
+
+    async def _known(self, once: tuple[str, str], record: Record) -> Record | None:
+        """What the key made before; else it is this record's from now on."""
+        key, fingerprint = f"{_TAG}:once:{once[0]}", once[1]
+        said = f"{fingerprint}:{record.job.id}"
+        if await self._client.set(key, said, nx=True, ex=_ONCE_S):
+            return None
+        before, _, job_id = (await self._client.get(key) or b"").decode().partition(":")
+        if before != fingerprint:
+            raise Conflict("the Idempotency-Key was used with another request")
+        found = await self.get(job_id)
+        if found is None:  # whoever set the key was lost before the job was written
+            await self._client.set(key, said, ex=_ONCE_S)
+        return found
+
+
+async def _update(
+    pipeline: Any, job_id: str, change: Callable[[Record], Record | None]
+) -> Record | None:
+    """Raises `WatchError` where another was faster."""
+    await pipeline.watch(_key(job_id))
+    data = await pipeline.get(_key(job_id))
+    before = None if data is None else parse(data)
+    after = None if before is None else change(before)
+    if after is None:
+        await pipeline.unwatch()
+        return None
+    pipeline.multi()
+    _write(pipeline, before, after)
+    await pipeline.execute()
+    return after
+
+
+def _write(pipeline: Any, before: Record | None, after: Record) -> None:
+    """The record and the indexes that it is in."""
+    job = after.job
+    pipeline.set(_key(job.id), dump(after))
+    pipeline.zadd(_ALL, {job.id: job.created_at})
+    if after.due_at is None:
+        pipeline.zrem(_DUE, job.id)
+    else:
+        pipeline.zadd(_DUE, {job.id: after.due_at})
+    if before is not None and before.job.state == job.state:
+        return
+    if before is not None:
+        pipeline.zrem(_state(before.job.state), job.id)
+    pipeline.zadd(_state(job.state), {job.id: job.created_at})
+    if job.state == "queued":
+        pipeline.rpush(_QUEUED, job.id)
+    else:
+        pipeline.lrem(_QUEUED, 0, job.id)
+
+
+def _is_before(record: Record, place: tuple[float, str] | None) -> bool:
+    return place is None or (record.job.created_at, record.job.id) < place
+
+
+def _key(job_id: str) -> str:
+    return f"{_TAG}:job:{job_id}"
+
+
+def _state(state: str) -> str:
+    return f"{_TAG}:state:{state}"
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Tells what Redis says in our words."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise StorageFull("there is no room for another job") from error
+    except (RedisError, OSError) as error:
+        raise UpstreamUnavailable("the jobs can't be reached", retry_after_s=5) from error
