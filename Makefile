@@ -20,9 +20,9 @@ TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build/.run archives  ## start the model server with embedded defaults; Ctrl-C stops it
-	@echo "[3/3] model server: TorchServe, workers and a proving prediction (seconds)"
-	@exec $(BIN)/deepfake-serving serve
+run: build/.run archives  ## start everything with embedded defaults: the console is at http://127.0.0.1:8000; Ctrl-C stops it
+	@echo "[3/3] model server, gateway and worker (seconds)"
+	@exec $(BIN)/deepfake-serving up
 
 archives: build/archives/.packed  ## pack the models of config/models into build/archives
 

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
+from rich.progress import track as tracked
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -179,7 +181,7 @@ def gateway() -> None:
     """Runs the gateway; settings come from DEEPFAKE_GATEWAY_* variables (docs/settings.md)."""
     from gateway.__main__ import main
 
-    raise typer.Exit(main())
+    raise typer.Exit(main(on_ready=_welcome))
 
 
 @app.command()
@@ -272,13 +274,23 @@ def _invite(ports: dict[str, int]) -> None:
     print(f"\nReady. Try:\n\n  {command}\n", flush=True)
 
 
+def _welcome(ports: dict[str, int]) -> None:
+    """Says where to look, and on a terminal with a desktop opens it."""
+    url = f"http://127.0.0.1:{ports['http']}"
+    picture = os.path.relpath(_ROOT / "model_server" / "assets" / "warmup.jpg")
+    command = shlex.join(["curl", "-s", "-F", f"file=@{picture}", f"{url}/v1/images"])
+    print(f"\nReady: {url}\n\nOr try:\n\n  {command}\n", flush=True)
+    if sys.stdout.isatty():
+        webbrowser.open(url)
+
+
 def _fail(error: Exception) -> None:
     _errors.print(Text(f"deepfake-serving: {error}", "red"), soft_wrap=True)
     sys.exit(2)
 
 
 def _tracked(answers: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
-    yield from track(answers, total=total, console=_errors, description="judging", transient=True)
+    yield from tracked(answers, total=total, console=_errors, description="judging", transient=True)
 
 
 def _print_json(answers: Iterator[dict[str, Any]]) -> int:

@@ -25,15 +25,17 @@ class Remote:
         if key:
             self._session.headers["Authorization"] = f"Bearer {key}"
 
-    def submit(self, video: str, options: dict[str, str], idempotency: str | None) -> dict[str, Any]:
+    def submit(
+        self, video: str, options: dict[str, str], idempotency: str | None
+    ) -> dict[str, Any]:
         """A file's path or a URL → the job."""
         headers = {"Idempotency-Key": idempotency} if idempotency else {}
         if video.startswith(("http://", "https://")):
-            return self._json("POST", "/v1/videos", params=options, json={"url": video}, headers=headers)
+            return self._submit(params=options, json={"url": video}, headers=headers)
         path = Path(video)
         headers |= {"Content-Type": "application/octet-stream", "X-Filename": quote(path.name)}
         with path.open("rb") as stream:
-            return self._json("POST", "/v1/videos", params=options, data=stream, headers=headers)
+            return self._submit(params=options, data=stream, headers=headers)
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
         """The job now and after every change; the last one has ended and holds its result."""
@@ -43,8 +45,8 @@ class Remote:
                 if line.startswith(b"data: "):
                     yield json.loads(line.removeprefix(b"data: "))
 
-    def _json(self, method: str, path: str, **given: Any) -> dict[str, Any]:
-        document: dict[str, Any] = self._answer(method, path, **given).json()
+    def _submit(self, **given: Any) -> dict[str, Any]:
+        document: dict[str, Any] = self._answer("POST", "/v1/videos", **given).json()
         return document
 
     def _answer(self, method: str, path: str, **given: Any) -> requests.Response:

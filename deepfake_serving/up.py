@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 _COMMANDS = {
     "model server": (sys.executable, "-m", "model_server"),
-    "gateway": (sys.executable, "-m", "gateway"),
+    "gateway": (sys.executable, "-m", "deepfake_serving", "gateway"),
 }
 
 

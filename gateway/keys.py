@@ -14,10 +14,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
+import structlog
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from limits import parse
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from contracts.problems import Forbidden, InvalidRequest, Unauthorized
+
+log = structlog.get_logger(__name__)
 
 Scope = Literal["images", "videos", "jobs", "stream", "models", "infer", "admin"]
 """What a key is good for; `admin` sees everybody's jobs, and the metrics."""
@@ -37,8 +41,16 @@ class KeyEntry(BaseModel):
     rate: str | None = None
     """Its own rate limit, in place of the general one."""
 
+    @field_validator("rate")
+    @classmethod
+    def _can_be_read(cls, rate: str | None) -> str | None:
+        if rate is not None:
+            parse(rate)
+        return rate
 
-_ENTRIES = TypeAdapter(list[KeyEntry])
+
+# A key put where its hash belongs must not reach the log by way of the complaint.
+_ENTRIES = TypeAdapter(list[KeyEntry], config=ConfigDict(hide_input_in_errors=True))
 
 
 def generate(name: str, scopes: Iterable[str]) -> tuple[str, str]:
@@ -89,19 +101,32 @@ class Keys:
 
     def _reload(self, *, strict: bool) -> None:
         """A file that can't be read leaves the keys as they were, once there are any."""
+        stamp = _stamp(self.path)
+        if stamp == self._stamp and not strict:
+            return
+        self._stamp = stamp
         try:
-            stat = self.path.stat()
-            stamp = stat.st_mtime_ns, stat.st_ino
-            if stamp == self._stamp:
-                return
-            entries = _ENTRIES.validate_python(yaml.safe_load(self.path.read_text()) or [])
-            self._entries = {entry.id: entry for entry in entries}
-            self._stamp = stamp
-            if len(self._entries) != len(entries):
-                raise ValueError("two keys have the same id")
-        except (OSError, ValueError, ValidationError, yaml.YAMLError) as error:
+            self._entries = _read(self.path)
+        except (OSError, ValueError, yaml.YAMLError) as error:
             if strict:
                 raise ValueError(f"{self.path}: {error}") from error
+            log.error("the keys stay as they were", path=str(self.path), reason=str(error))
+
+
+def _read(path: Path) -> dict[str, KeyEntry]:
+    entries = _ENTRIES.validate_python(yaml.safe_load(path.read_text()) or [])
+    found = {entry.id: entry for entry in entries}
+    if len(found) != len(entries):
+        raise ValueError("two keys have the same id")
+    return found
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def _hash(key: str) -> str:

@@ -59,7 +59,8 @@ class ExchangeMiddleware:
         except Exception as error:
             problem = as_problem(error, exchange)
             if sender.status is None:
-                await problem_reply(problem, exchange.id)(scope, receive, sender)
+                reply = problem_reply(problem, exchange.id, scope["path"])
+                await reply(scope, receive, sender)
         status = CANCELLED if sender.status is None else sender.status
         self._end(scope, exchange, status, problem or exchange.problem)
 

@@ -28,15 +28,17 @@ def json_reply(
     return Response(orjson.dumps(document), status, headers, media_type="application/json")
 
 
-def problem_reply(problem: Problem, request_id: str) -> Response:
+def problem_reply(problem: Problem, request_id: str, path: str) -> Response:
+    """A problem; on the Open Inference Protocol's paths also where that looks for it."""
+    document = problem.to_dict(request_id)
+    if path.startswith("/v2"):
+        document["error"] = problem.detail
     headers = {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(
-        orjson.dumps(problem.to_dict(request_id)), problem.status, headers, media_type=MEDIA_TYPE
-    )
+    return Response(orjson.dumps(document), problem.status, headers, media_type=MEDIA_TYPE)
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
@@ -44,7 +46,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     problem = _in_our_words(error, request)
     exchange = request.state.exchange
     exchange.problem = problem
-    return problem_reply(problem, exchange.id)
+    return problem_reply(problem, exchange.id, request.url.path)
 
 
 def _in_our_words(error: Exception, request: Request) -> Problem:

@@ -81,15 +81,15 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
                 settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
             )
         )
-        objects = Objects.open(settings.objects)
+        objects, fetcher = Objects.open(settings.objects), open_fetcher(settings)
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
             access=open_access(settings),
             upstream=upstream,
-            submission=Submission(settings, store, objects, upstream),
+            submission=Submission(settings, store, objects, upstream, fetcher),
             jobs=Ledger(store, objects),
-            fetcher=open_fetcher(settings),
+            fetcher=fetcher,
         )
         keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
         stack.callback(keeping.cancel)

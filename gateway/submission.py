@@ -14,6 +14,7 @@ from contracts.jobs import Job, Source
 from contracts.problems import InvalidRequest
 from contracts.video import Aggregation
 from gateway.access import Principal
+from gateway.fetching import Fetcher
 from gateway.jobs.store import JobStore
 from gateway.objects import Objects
 from gateway.settings import Settings
@@ -45,9 +46,15 @@ class Submission:
     """Takes media and makes jobs of them."""
 
     def __init__(
-        self, settings: Settings, store: JobStore, objects: Objects, upstream: Upstream
+        self,
+        settings: Settings,
+        store: JobStore,
+        objects: Objects,
+        upstream: Upstream,
+        fetcher: Fetcher | None,
     ) -> None:
-        self.settings, self.store, self.objects, self.upstream = settings, store, objects, upstream
+        self.settings, self.store, self.objects = settings, store, objects
+        self.upstream, self.fetcher = upstream, fetcher
 
     async def submit(self, medium: Part | Link, asked: VideoRequest, owner: Principal) -> Job:
         """A new job, or the one that the same idempotency key made before.
@@ -57,6 +64,7 @@ class Submission:
         Raises:
             InvalidRequest: an option that there isn't.
             Conflict: the idempotency key was used with another request.
+            RefusedURL: a webhook that is none.
             Overloaded: too many jobs wait.
         """
         options = self._options(asked)
@@ -86,8 +94,10 @@ class Submission:
         settings = self.settings
         sampling = asked.sampling or settings.video_sampling
         Sampling.parse(sampling)
-        if asked.webhook is not None and settings.webhook_secret is None:
-            raise InvalidRequest("webhooks are not set up here: `webhook_secret` is unset")
+        if asked.webhook is not None:
+            if settings.webhook_secret is None or self.fetcher is None:
+                raise InvalidRequest("webhooks are not set up here")
+            self.fetcher.check(asked.webhook)
         return {
             "sampling": sampling,
             "shots": asked.shots,

@@ -16,6 +16,8 @@ from gateway.signing import signature, signing_key
 
 log = structlog.get_logger(__name__)
 
+_PATIENCE = aiohttp.ClientTimeout(total=10)
+
 
 class Webhooks:
     """Tells webhooks, over connections that are checked like those to callers' media."""
@@ -32,7 +34,9 @@ class Webhooks:
             url = self._fetcher.check(job.webhook or "")
             async with (
                 self._fetcher.session() as session,
-                session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
+                session.post(
+                    url, data=body, headers=headers, allow_redirects=False, timeout=_PATIENCE
+                ) as answer,
             ):
                 told = 200 <= answer.status < 300
                 reason = str(answer.status)

@@ -31,7 +31,7 @@ from serving.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
 _EXCHANGE = web.RequestKey("exchange", Exchange)
-_QUIET = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+_QUIET = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 """Probes: neither counted nor logged, as they would drown what callers do."""
 
 

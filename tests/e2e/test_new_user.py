@@ -27,6 +27,7 @@ import skimage.data
 from PIL import Image
 
 from tests.integration.callers import Callers
+from tests.videos import scenes, write_video
 
 pytestmark = pytest.mark.timeout(1800)
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +46,15 @@ class MakeRun:
     """`make run` in a clone, in a terminal's process group of its own."""
 
     def __init__(self, clone: Path) -> None:
-        self.ports = {name: _free_port() for name in ("HTTP", "GRPC", "METRICS")}
+        names: tuple[str, ...] = ("HTTP", "GRPC", "METRICS")
+        below = {f"DEEPFAKE_{name}_PORT": str(_free_port()) for name in names}
+        above = {
+            f"DEEPFAKE_GATEWAY_{name}_PORT": str(_free_port())
+            for name in (*names, "WORKER_METRICS")
+        }
+        model_server = f"http://127.0.0.1:{below['DEEPFAKE_HTTP_PORT']}"
+        routing = {"pools": [{"name": "default", "url": model_server}]}
+        self.url = f"http://127.0.0.1:{above['DEEPFAKE_GATEWAY_HTTP_PORT']}"
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "VIRTUAL_"))
         }
@@ -53,7 +62,7 @@ class MakeRun:
         self.process = subprocess.Popen(
             ["make", f"PYTHON={sys.base_prefix}/bin/python3", "run"],
             cwd=clone,
-            env=inherited | {f"DEEPFAKE_{n}_PORT": str(p) for n, p in self.ports.items()},
+            env=inherited | below | above | {"DEEPFAKE_GATEWAY_ROUTING": json.dumps(routing)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -62,10 +71,6 @@ class MakeRun:
         self.output: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['HTTP']}"
 
     def curl_line(self, timeout_s: float) -> str:
         """The line that it prints when it is ready."""
@@ -120,7 +125,7 @@ def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
 
 def test_it_shows_progress_and_has_no_warning_about_its_model(run: MakeRun) -> None:
     text = "".join(run.output)
-    for step in ("[1/3]", "[2/3]", "[3/3]", "Ready."):
+    for step in ("[1/3]", "[2/3]", "[3/3]", "Ready: http"):
         assert step in text
     assert "untrained" not in text
 
@@ -140,7 +145,7 @@ def test_it_shows_progress_and_has_no_warning_about_its_model(run: MakeRun) -> N
 def test_each_kind_of_body_has_its_own_right_answer(
     run: MakeRun, name: str, status: int, expected: int | str
 ) -> None:
-    response = httpx.post(f"{run.url}/predictions/detector", content=_bodies()[name], timeout=60)
+    response = httpx.post(f"{run.url}/v1/images", content=_bodies()[name], timeout=60)
     assert response.status_code == status
     answer = response.json()
     if isinstance(expected, str):
@@ -150,11 +155,30 @@ def test_each_kind_of_body_has_its_own_right_answer(
     assert (answer["verdict"] == "no_face") == (expected == 0)
 
 
+def test_a_video_is_judged_from_the_command_line(run: MakeRun, clone: Path) -> None:
+    video = clone / "video.mp4"
+    write_video(video, scenes())
+    program = clone / ".venv/bin/deepfake-serving"
+    done = subprocess.run(
+        [program, "submit", video, "--server", run.url, "--wait", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    job = json.loads(done.stdout)
+    assert job["state"] == "succeeded"
+    assert job["result"]["verdict"] == "real"
+    assert [len(shot["tracks"]) for shot in job["result"]["shots"]] == [1, 0, 2]
+    page = httpx.get(run.url)
+    assert "<title>" in page.text
+    assert httpx.get(run.url + job["result"]["gallery"][0]).content.startswith(b"\xff\xd8")
+
+
 def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
     workers = [
         p for p in run.tree() if any(c.endswith("model_service_worker.py") for c in p.cmdline())
     ]
-    with Callers(f"{run.url}/predictions/detector", _bodies()["one face"]) as callers:
+    with Callers(f"{run.url}/v1/images", _bodies()["one face"]) as callers:
         callers.until(20)
         workers[0].kill()
         callers.until(60)
@@ -166,7 +190,7 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
 
 
 def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> None:
-    with Callers(f"{run.url}/predictions/detector", _bodies()["one face"]) as callers:
+    with Callers(f"{run.url}/v1/images", _bodies()["one face"]) as callers:
         callers.until(20)
         running = run.interrupt()
         tally = callers.stop()

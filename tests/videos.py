@@ -1,0 +1,79 @@
+"""Videos made of the one photograph that the project may carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import skimage.data
+
+from model_handlers.pipeline.decode import Pixels
+
+RATE = 12
+HEAD = (177, 58, 270, 175)
+"""The face's box in the photograph."""
+
+
+def pan(
+    picture: Pixels, count: int, start: tuple[int, int] = (60, 0), step: tuple[int, int] = (1, 0)
+) -> list[Pixels]:
+    """Windows of 320 x 240 that move over the picture."""
+    (x, y), (dx, dy) = start, step
+    return [picture[y + i * dy :, x + i * dx :][:240, :320] for i in range(count)]
+
+
+def two_faces(astronaut: Pixels, count: int) -> list[Pixels]:
+    """480 x 240: the head and its mirror image side by side; both sway."""
+    frames = []
+    for i in range(count):
+        shift = 40 + i % 8
+        left = astronaut[:240, shift + 60 : shift + 300]
+        frames.append(np.hstack([left, left[:, ::-1]]))
+    return frames
+
+
+def write_video(
+    path: Path,
+    frames: Sequence[Pixels],
+    rate: int = RATE,
+    codec: str = "libx264",
+    *,
+    pix_fmt: str = "yuv420p",
+    rotation: int = 0,
+    times: Sequence[float] | None = None,
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+    container_format: str | None = None,
+) -> Path:
+    """A file of equal-sized frames. `times` in seconds make its rate variable."""
+    with av.open(str(path), "w", format=container_format, options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate, options=codec_options or {})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        if codec == "libx264":
+            stream.options = {"crf": "18", "preset": "ultrafast", "g": "12"} | stream.options
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = round(times[index] * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def scenes() -> list[Pixels]:
+    """Three shots of two seconds, 480 x 240: one face, none, two; all of them move."""
+    astronaut = skimage.data.astronaut()
+    cup = cv2.resize(skimage.data.coffee(), (600, 400))
+    count = 2 * RATE
+    one = [np.ascontiguousarray(astronaut[i : i + 240, 16 : 16 + 480]) for i in range(count)]
+    none = [np.ascontiguousarray(cup[i : i + 240, 20 + i : 500 + i]) for i in range(count)]
+    return [*one, *none, *two_faces(astronaut, count)]
