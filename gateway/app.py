@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
-from contracts.problems import Problem
+from contracts.problems import MEDIA_TYPE, Problem
 from gateway.context import Gateway
 from gateway.middleware import ExchangeMiddleware
 from gateway.replies import answer_problem
@@ -21,6 +24,11 @@ from serving.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
 _CONSOLE = Path(__file__).resolve().parent / "console"
+_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},
+    "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
+}
 _ABOUT = """Tells how likely each face in a picture or a video was swapped or synthesised.
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` names a request and comes back with
@@ -31,7 +39,13 @@ its answer; `X-Request-Timeout` grants seconds.
 def build_app(gateway: Gateway) -> FastAPI:
     """The application around a gateway, which others start and stop."""
     app = FastAPI(
-        title="deepfake-serving", version=VERSION, description=_ABOUT, docs_url=None, redoc_url=None
+        title="deepfake-serving",
+        version=VERSION,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+        responses=_PROBLEMS,
     )
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
@@ -49,6 +63,14 @@ def build_app(gateway: Gateway) -> FastAPI:
         )
     app.add_middleware(ExchangeMiddleware, metrics=gateway.metrics)
     return app
+
+
+def _operation(route: APIRoute) -> str:
+    """The name of a client's method."""
+    if route.path_format.startswith("/v2"):
+        words = re.findall(r"\w+", route.path_format)
+        return "_".join(["oip", *sorted(route.methods or ()), *words]).lower()
+    return route.name
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -17,7 +17,11 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 
 _PIECE = 4 * 2**20
+_PART, _PARTS_AT_ONCE = 8 * 2**20, 4
+"""Of an upload to S3, which takes none under 5 MiB but the last."""
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_OPTIONS: Any = {"allow_http": True, "timeout": "60s"}
+_RETRIES: Any = {"max_retries": 6}
 _FULL = ("No space left", "os error 28", "Disk quota", "os error 122", "EntityTooLarge")
 
 
@@ -44,18 +48,23 @@ class Objects:
             return cls(LocalStore(parts.path, mkdir=True))
         if parts.scheme == "s3" and parts.hostname:
             prefix = parts.path.strip("/") or None
-            retries: Any = {"max_retries": 6}
-            options: Any = {"allow_http": True, "timeout": "60s"}
-            store = S3Store(
-                parts.hostname, prefix=prefix, client_options=options, retry_config=retries
+            return cls(
+                S3Store(
+                    parts.hostname, prefix=prefix, client_options=_OPTIONS, retry_config=_RETRIES
+                )
             )
-            return cls(store)
         raise ValueError(f"objects: {url}: file:///folder or s3://bucket/prefix is expected")
 
     async def put(self, key: str, content: bytes | IO[bytes]) -> None:
         """Writes an object; nothing half-written is ever seen under its key."""
         with _telling(key):
-            await obstore.put_async(self._store, _checked(key), content, chunk_size=_PIECE)
+            await obstore.put_async(
+                self._store,
+                _checked(key),
+                content,
+                chunk_size=_PART,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
 
     async def get(self, key: str) -> bytes:
         """An object that fits into the memory."""

@@ -21,6 +21,7 @@ from model_server.admission import Gate
 from model_server.metrics import Metrics
 from model_server.settings import Settings as ModelServerSettings
 from model_server.state import ServerState
+from scripts import openapi
 from serving.settings import ServerSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +121,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/settings.md": settings_page,
     "docs/problems.md": problems_page,
     "docs/metrics.md": metrics_page,
+    "docs/openapi.json": openapi.document,
 }
 
 

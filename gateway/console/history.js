@@ -14,8 +14,11 @@ import { badge } from "./verdicts.js";
 const PAGE = 25;
 const TYPING_MS = 300;
 
+const LEDE = "Past analyses. A video's address can be kept, and shared with those who may use this service.";
+
 export function historyPanel() {
-  return { title: "History", open: () => el("div", {}, videos(), pictures()) };
+  const open = () => el("div", {}, el("p", { class: "lede" }, LEDE), videos(), pictures());
+  return { title: "History", open };
 }
 
 function videos() {

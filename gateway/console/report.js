@@ -2,7 +2,7 @@
 
 import { technical } from "./details.js";
 import { el, facts } from "./dom.js";
-import { many, moment, score, span } from "./format.js";
+import { many, score, span } from "./format.js";
 import { player } from "./player.js";
 import { saveButtons } from "./save.js";
 import { shotSelector } from "./shots.js";
@@ -71,12 +71,12 @@ function figures(result) {
   return facts([
     ["Frames judged", `${result.frames_analyzed}, ${result.frames_with_face} with a face`],
     ["Fake frames", ratio === null ? null : `${Math.round(ratio * 100)} % of those with a face`],
-    ["Spread", result.uncertainty === null ? null : `± ${score(result.uncertainty)} from frame to frame`],
-    ["Shots", many(result.shots.length, "shot")],
     [
-      "Length",
-      result.duration_s === null ? "unknown" : `${moment(result.duration_s)} (${span(result.duration_s)})`,
+      "Spread",
+      result.uncertainty === null ? null : `±\u00a0${score(result.uncertainty)} from frame to frame`,
     ],
+    ["Shots", many(result.shots.length, "shot")],
+    ["Length", result.duration_s === null ? "unknown" : span(result.duration_s)],
     [
       "Frame rate",
       result.frame_rate === null ? "varies" : `${Number(result.frame_rate.toFixed(2))} a second`,

@@ -82,7 +82,7 @@ function trackCard(track, number, seek) {
     picture(track.keyframe, "Highest frame", sorted.at(-1), seek),
     picture(track.median_frame, "Median frame", sorted[Math.floor((sorted.length - 1) / 2)], seek),
   ];
-  const spoken = `${many(frames.length, "judged frame")}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}, spread ± ${score(track.spread)}`;
+  const spoken = `${many(frames.length, "judged frame")}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}, spread ±\u00a0${score(track.spread)}`;
   return el(
     "article",
     { class: `card track-card track-${number % 6}` },

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from contracts.problems import Problem
 from contracts.verdict import ImageVerdict
 from gateway.context import Gateway, asked, exchange_of, gateway_of, unless_left
+from gateway.documents import BatchDocument
 from gateway.judging import judge_all
 from gateway.permitted import allow
 from gateway.replies import json_reply
@@ -45,6 +46,7 @@ async def judge_image(request: Request, model: Model = None) -> Response:
 @router.post(
     "/v1/images/batch",
     summary="Judge several pictures",
+    responses={200: {"model": BatchDocument}},
     openapi_extra={"requestBody": BATCH_BODY},
 )
 async def judge_batch(request: Request, model: Model = None) -> Response:

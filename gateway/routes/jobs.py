@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from contracts.jobs import ENDED, State
 from gateway.access import Principal
 from gateway.context import gateway_of
+from gateway.documents import JobDocument, JobPage
 from gateway.permitted import allow
 from gateway.presented import job_document
 from gateway.ranges import asked_range
@@ -19,10 +20,17 @@ from gateway.replies import json_reply
 
 router = APIRouter(tags=["jobs"])
 
+
+def _of(media_type: str, binary: bool = True) -> dict[int | str, dict[str, Any]]:
+    """How OpenAPI describes an answer that is no JSON."""
+    schema = {"type": "string"} | ({"format": "binary"} if binary else {})
+    return {200: {"content": {media_type: {"schema": schema}}}}
+
+
 Caller = Annotated[Principal, Depends(allow("jobs"))]
 
 
-@router.get("/v1/jobs", summary="Jobs, the newest first")
+@router.get("/v1/jobs", summary="Jobs, the newest first", responses={200: {"model": JobPage}})
 async def list_jobs(
     request: Request,
     principal: Caller,
@@ -39,12 +47,21 @@ async def list_jobs(
     return json_reply({"jobs": [job_document(job) for job in jobs], "next": following})
 
 
-@router.get("/v1/jobs/{job_id}", summary="One job, with its result where it has one")
+@router.get(
+    "/v1/jobs/{job_id}",
+    summary="One job, with its result where it has one",
+    responses={200: {"model": JobDocument}},
+)
 async def get_job(request: Request, job_id: str, principal: Caller) -> Response:
     return json_reply(await gateway_of(request).jobs.document(job_id, principal))
 
 
-@router.delete("/v1/jobs/{job_id}", summary="Cancel a job, or delete one that has ended")
+@router.delete(
+    "/v1/jobs/{job_id}",
+    summary="Cancel a job, or delete one that has ended",
+    status_code=204,
+    responses={202: {"model": JobDocument}},
+)
 async def delete_job(request: Request, job_id: str, principal: Caller) -> Response:
     """202 and the job where it was cancelled; 204 where it was deleted with all that it kept."""
     jobs = gateway_of(request).jobs
@@ -55,8 +72,13 @@ async def delete_job(request: Request, job_id: str, principal: Caller) -> Respon
     return Response(status_code=204)
 
 
-@router.get("/v1/jobs/{job_id}/events", summary="Progress as server-sent events")
-async def events(request: Request, job_id: str, principal: Caller) -> Response:
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    summary="Progress as server-sent events",
+    response_class=StreamingResponse,
+    responses=_of("text/event-stream", binary=False),
+)
+async def watch_job(request: Request, job_id: str, principal: Caller) -> Response:
     """`progress` with the job after every change, and `end` with the whole of it at last
     (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     jobs = gateway_of(request).jobs
@@ -75,15 +97,25 @@ async def events(request: Request, job_id: str, principal: Caller) -> Response:
     return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
 
 
-@router.get("/v1/jobs/{job_id}/gallery/{name}", summary="A picture of the result")
-async def picture(request: Request, job_id: str, name: str, principal: Caller) -> Response:
+@router.get(
+    "/v1/jobs/{job_id}/gallery/{name}",
+    summary="A picture of the result",
+    response_class=Response,
+    responses=_of("image/jpeg"),
+)
+async def get_picture(request: Request, job_id: str, name: str, principal: Caller) -> Response:
     data = await gateway_of(request).jobs.picture(job_id, name, principal)
     headers = {"Cache-Control": "private, max-age=3600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/v1/jobs/{job_id}/media", summary="The medium that was sent")
-async def media(request: Request, job_id: str, principal: Caller) -> Response:
+@router.get(
+    "/v1/jobs/{job_id}/media",
+    summary="The medium that was sent",
+    response_class=StreamingResponse,
+    responses=_of("application/octet-stream"),
+)
+async def get_media(request: Request, job_id: str, principal: Caller) -> Response:
     """One range can be asked for (RFC 9110, section 14), as players do."""
     medium = await gateway_of(request).jobs.medium(job_id, principal)
     asked = asked_range(request.headers.get("Range"), medium.size)

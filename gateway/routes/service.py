@@ -17,7 +17,7 @@ router = APIRouter(tags=["service"])
 @router.get(
     "/v1/models", summary="What is served, and where", dependencies=[Depends(allow("models"))]
 )
-async def models(request: Request) -> Response:
+async def list_models(request: Request) -> Response:
     """Every model, with the digest of the archive that each pool serves it from."""
     served = gateway_of(request).upstream.pools.models()
     return json_reply(
@@ -38,7 +38,7 @@ async def models(request: Request) -> Response:
 
 
 @router.get("/v1/info", summary="Version and bounds")
-async def info(request: Request) -> dict[str, Any]:
+async def get_info(request: Request) -> dict[str, Any]:
     gateway = gateway_of(request)
     settings = gateway.settings
     return {

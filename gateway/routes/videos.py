@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from contracts.video import Aggregation
 from gateway.access import Principal
 from gateway.context import exchange_of, gateway_of
+from gateway.documents import JobDocument
 from gateway.permitted import allow
 from gateway.presented import job_document
 from gateway.replies import json_reply
@@ -44,9 +45,10 @@ def asked_video(
     "/v1/videos",
     summary="Submit a video for analysis",
     status_code=202,
+    responses={202: {"model": JobDocument}},
     openapi_extra={"requestBody": MEDIUM_BODY},
 )
-async def submit(
+async def submit_video(
     request: Request,
     asked: Annotated[VideoRequest, Depends(asked_video)],
     principal: Annotated[Principal, Depends(allow("videos"))],

@@ -448,7 +448,7 @@ async def test_a_restart_of_redis_loses_no_accepted_job(tmp_path: Path) -> None:
             async with asyncio.timeout(60):
                 await asyncio.gather(restart(), *(submit(n) for n in range(5)))
                 workers = [asyncio.create_task(work()) for _ in range(2)]
-                while not accepted <= {j.id for j in await _succeeded(store)}:  # noqa: ASYNC110
+                while not accepted <= {j.id for j in await _succeeded(store)}:
                     await asyncio.sleep(0.1)
         finally:
             for each in workers:

@@ -134,7 +134,7 @@ async def picture(upstream: Upstream, model: str = "detector", seconds: float = 
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - nothing tells
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -308,7 +308,7 @@ def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, hos
             _look_up_in({}, monkeypatch)
             async with server:
                 with pytest.raises(Problem) as caught:
-                    await fetch(f"http://{host}:{port}/", Reach())
+                    await fetch(f"http://{host}:{port}/", Reach(), within_s=1)
         assert isinstance(caught.value, RefusedURL | UnreachableURL)
         assert accepted == []
 

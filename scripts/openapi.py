@@ -1,0 +1,56 @@
+"""The gateway's OpenAPI document, which clients are made from, and such a client.
+
+`python -m scripts.openapi client FOLDER` writes a typed Python client.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, cast
+
+from gateway.app import build_app
+from gateway.context import Gateway
+from gateway.metrics import Metrics
+from gateway.settings import load_settings
+
+_DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+
+
+class _Described:
+    """A gateway that is only described."""
+
+    settings, metrics = load_settings(), Metrics()
+
+
+def document() -> str:
+    """The document as it is published."""
+    app = build_app(cast("Gateway", _Described()))
+    described: dict[str, Any] = app.openapi()
+    return json.dumps(described, indent=1, sort_keys=True) + "\n"
+
+
+def write_client(folder: Path) -> None:
+    """A typed client for Python, with synchronous and asynchronous calls."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path, settings = Path(scratch, "openapi.json"), Path(scratch, "settings.json")
+        path.write_text(document())
+        settings.write_text('{"post_hooks": []}')
+        program = Path(sys.executable).parent / "openapi-python-client"
+        given: list[str | Path] = [
+            "--path",
+            path,
+            "--config",
+            settings,
+            "--output-path",
+            folder,
+            "--overwrite",
+        ]
+        subprocess.run([program, "generate", *given], check=True)
+
+
+if __name__ == "__main__":
+    write_client(Path(sys.argv[2]))

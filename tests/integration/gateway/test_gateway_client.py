@@ -1,0 +1,53 @@
+"""The client that is made from the OpenAPI document, against the running gateway."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.openapi import write_client
+from tests.integration.running import RunningGateway
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def client_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Imports modules of the client by their names within it."""
+    folder = tmp_path_factory.mktemp("client")
+    write_client(folder / "made")
+    sys.path.insert(0, str(folder / "made"))
+    yield lambda name: importlib.import_module(f"deepfake_serving_client.{name}")
+    sys.path.remove(str(folder / "made"))
+
+
+def test_a_picture_a_video_and_a_problem(
+    client_package: Any, gateway: RunningGateway, astronaut_jpeg: bytes, video: Path
+) -> None:
+    models, types = client_package("models"), client_package("types")
+    client = client_package("client").Client(base_url=gateway.url, timeout=60)
+    file = types.File(BytesIO(astronaut_jpeg), "a.jpg")
+    judge = client_package("api.images.judge_image").sync_detailed
+    verdict = judge(client=client, body=models.JudgeImageFilesBody(file=file)).parsed
+    assert isinstance(verdict, models.ImageVerdict)
+    assert len(verdict.faces) == 1
+    text = types.File(BytesIO(b"text"), "a.txt")
+    problem = judge(client=client, body=models.JudgeImageFilesBody(file=text)).parsed
+    assert isinstance(problem, models.ProblemDocument)
+    assert problem.status == 415
+    film = types.File(BytesIO(video.read_bytes()), "scenes.mp4")
+    submit = client_package("api.videos.submit_video").sync
+    job = submit(client=client, body=models.SubmitVideoFilesBody(file=film), sampling="every:5")
+    watch = client_package("api.jobs.watch_job").sync_detailed
+    watch(job.id, client=client)  # until it has ended
+    done = client_package("api.jobs.get_job").sync(job.id, client=client)
+    assert isinstance(done, models.JobDocument)
+    assert done.state == "succeeded"
+    assert [len(shot.tracks) for shot in done.result.shots] == [1, 0, 2]
+    client.get_httpx_client().close()
