@@ -14,7 +14,7 @@ VERSION ?= 1.0
 TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184 \
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training
 
-.PHONY: help run archives test lint unit integration clients e2e bench bench-check rivals generate lock actionlint clean \
+.PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean \
 	train evaluate calibrate export attack card
 
 help:  ## list the targets
@@ -26,7 +26,7 @@ run: build/.run archives  ## start everything with embedded defaults: the consol
 
 archives: build/archives/.packed  ## pack the models of config/models into build/archives
 
-test: build/.dev clients lint unit integration  ## everything that needs no cluster
+test: build/.dev clients lint unit integration browser  ## everything that needs no cluster
 
 lint: build/.dev  ## style, types, and that everything generated is up to date
 	$(BIN)/ruff check .
@@ -39,6 +39,9 @@ unit: build/.dev  ## unit and property tests
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
 	$(BIN)/pytest tests/integration
+
+browser: build/.dev  ## the console in a real Chromium
+	$(BIN)/pytest tests/browser
 
 clients: build/.clients  ## the foreign clients that the integration tests call
 

@@ -1,0 +1,99 @@
+"""Real media for the browser: photographs, a video of three shots, a file for the fake camera."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import skimage.data
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.uint8]
+
+FACE = (0.34, 0.13, 0.53, 0.37)
+"""Where the astronaut's face is, as shares of the picture."""
+_HEAD = (slice(0, 256), slice(96, 352))
+RATE = 24
+SHOTS_S = (2.5, 2.5, 2.0)
+
+
+def make_media(folder: Path) -> None:
+    """Writes all of it into a folder."""
+    astronaut = skimage.data.astronaut()
+    for name in ("astronaut.jpg", "swapped.jpg", "unsure.jpg"):
+        Image.fromarray(astronaut).save(folder / name, quality=90)
+    Image.fromarray(skimage.data.coffee()).save(folder / "coffee.jpg", quality=90)
+    Image.fromarray(group(astronaut)).save(folder / "group.jpg", quality=90)
+    whole = (folder / "astronaut.jpg").read_bytes()
+    (folder / "broken.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "notes.txt").write_text("This is no picture.\n" * 20)
+    write_video(folder / "shots.mp4", astronaut)
+    (folder / "broken.mp4").write_bytes((folder / "shots.mp4").read_bytes()[:4000])
+    write_camera(folder / "camera.y4m", astronaut)
+
+
+def group(astronaut: Picture) -> Picture:
+    """600 x 900: the same head three times, once mirrored, once large."""
+    head = astronaut[_HEAD]
+    picture = np.full((600, 900, 3), 214, np.uint8)
+    picture[20:276, 20:276] = head
+    picture[320:576, 40:296] = head[:, ::-1]
+    picture[60:572, 340:852] = np.asarray(Image.fromarray(head).resize((512, 512)))
+    return picture
+
+
+def write_video(path: Path, astronaut: Picture) -> None:
+    """H.264, 640 x 360: one face, then two, then none."""
+    with av.open(path, "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "23"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for picture in _frames(astronaut):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _frames(astronaut: Picture) -> list[Picture]:
+    head = np.asarray(Image.fromarray(astronaut[_HEAD]).resize((300, 300)))
+    coffee = np.asarray(Image.fromarray(skimage.data.coffee()).resize((800, 480)))
+    frames = []
+    for shot, seconds in enumerate(SHOTS_S):
+        for step in range(round(seconds * RATE)):
+            frame = np.full((360, 640, 3), (40, 90, 60)[shot], np.uint8)
+            if shot == 0:
+                frame[30:330, 100 + step : 400 + step] = head
+            elif shot == 1:
+                frame[40:340, 10:310] = head
+                frame[20:320, 330 - step // 6 : 630 - step // 6] = head[:, ::-1]
+            else:
+                frame[:] = coffee[60:420, step : step + 640]
+            frames.append(frame)
+    return frames
+
+
+def write_camera(path: Path, astronaut: Picture) -> None:
+    """YUV4MPEG2, 640 x 480 at 10 a second: two seconds that Chromium's fake camera repeats."""
+    scene = np.full((480, 640, 3), 120, np.uint8)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n")
+        for step in range(20):
+            frame = scene.copy()
+            shift = 60 + 2 * min(step, 20 - step)
+            frame[:, shift : shift + 480] = np.asarray(
+                Image.fromarray(astronaut).resize((480, 480))
+            )
+            planes = av.VideoFrame.from_ndarray(frame, "rgb24").reformat(format="yuv420p")
+            file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
+
+
+def stills(path: Path, every: int) -> list[tuple[float, Picture]]:
+    """Every nth frame of a video with its time in seconds; raises av.FFmpegError where broken."""
+    found = []
+    with av.open(path) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % every == 0:
+                at = Fraction(frame.pts or 0) * (frame.time_base or Fraction(1, RATE))
+                found.append((float(at), frame.to_ndarray(format="rgb24").astype(np.uint8)))
+    return found

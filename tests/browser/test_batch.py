@@ -1,0 +1,130 @@
+"""The Batch panel: the table, its order, totals, downloads, a service that puts pictures off."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.asking import problem
+from tests.browser.conftest import Opener
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FILES = ("astronaut.jpg", "coffee.jpg", "group.jpg", "notes.txt")
+
+
+async def _batch(page: Page, media: Path, *names: str) -> None:
+    await page.set_input_files("input[type=file]", [media / name for name in names])
+    await expect(page.get_by_text(f"{len(names)} of {len(names)} answered")).to_be_visible(
+        timeout=60_000
+    )
+
+
+async def test_the_table_has_a_row_for_each_file_and_a_bad_one_spoils_no_other(
+    opened: Opener, media: Path
+) -> None:
+    page = await opened("#/batch")
+    await _batch(page, media, *FILES)
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(4)
+    await expect(rows.nth(0).locator("canvas")).to_be_visible()
+    await expect(rows.nth(1)).to_contain_text("No face found")
+    await expect(rows.nth(3)).to_contain_text("Unsupported media type")
+    totals = [await t.text_content() for t in await page.locator(".total").all()]
+    assert sum(int((t or "0")[0]) for t in totals) == 4
+    assert "1Problem" in totals
+    assert "1No face found" in totals
+
+
+async def test_columns_sort_both_ways_and_rows_without_a_score_come_last(
+    opened: Opener, media: Path
+) -> None:
+    page = await opened("#/batch")
+    await _batch(page, media, *FILES)
+    heading = page.get_by_role("columnheader", name="Score")
+    for direction in ("descending", "ascending"):
+        await heading.get_by_role("button").click()
+        await expect(heading).to_have_attribute("aria-sort", direction)
+        cells = await page.locator("tbody tr td:nth-child(3)").all_text_contents()
+        scores = [float(c) for c in cells if c not in ("", "–")]
+        assert scores == sorted(scores, reverse=direction == "descending")
+        assert all(c in ("", "–") for c in cells[len(scores) :])
+    await page.get_by_role("columnheader", name="Picture").get_by_role("button").click()
+    names = await page.locator("tbody .name").all_text_contents()
+    assert names == sorted(FILES)
+
+
+async def test_csv_holds_every_row_and_runs_no_formula(
+    opened: Opener, media: Path, tmp_path: Path
+) -> None:
+    hostile = tmp_path / '=HYPERLINK("http:x","y").jpg'.replace("/", "")
+    shutil.copy(media / "astronaut.jpg", hostile)
+    shutil.copy(media / "coffee.jpg", tmp_path / "plain.jpg")
+    page = await opened("#/batch")
+    await _batch(page, tmp_path, hostile.name, "plain.jpg")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download CSV").click()
+    text = (await (await download.value).path()).read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["name"] for row in rows] == ["'" + hostile.name, "plain.jpg"]
+    assert rows[1]["verdict"] == "no_face"
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download JSON").click()
+    documents = json.loads((await (await download.value).path()).read_text())
+    assert documents[0]["name"] == hostile.name
+    assert documents[1]["verdict"]["faces"] == []
+
+
+async def test_a_picture_that_a_busy_service_put_off_is_sent_again(
+    opened: Opener, media: Path
+) -> None:
+    """The 429 is stood in for; that it comes from a full queue is for the gateway's own tests."""
+    page = await opened("#/batch")
+    refused: list[str] = []
+    refuse = problem("overloaded", "Overloaded", 429, "the queue is full", 1)
+
+    async def first_refused(route: Route) -> None:
+        if not refused:
+            refused.append(route.request.url)
+            await refuse(route)
+        else:
+            await route.continue_()
+
+    await page.route("**/v1/images", first_refused)
+    await page.set_input_files("input[type=file]", media / "astronaut.jpg")
+    await expect(page.locator("tbody tr")).to_contain_text("busy, again in 1 s")
+    await expect(page.get_by_text("1 of 1 answered")).to_be_visible()
+    await expect(page.locator("tbody .badge")).not_to_have_class("badge problem-badge")
+
+
+async def test_at_most_three_pictures_are_under_way_at_once(opened: Opener, media: Path) -> None:
+    page = await opened("#/batch")
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    await page.route("**/v1/images", hold)
+    await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 5)
+    await expect(page.locator(".state", has_text="sent")).to_have_count(3)
+    await expect(page.locator(".state", has_text="waiting")).to_have_count(2)
+    assert len(held) == 3
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator(".state", has_text="stopped")).to_have_count(5)
+    assert len(held) == 3
+
+
+async def test_a_row_opens_its_picture_with_the_boxes(opened: Opener, media: Path) -> None:
+    page = await opened("#/batch")
+    await _batch(page, media, "astronaut.jpg")
+    await page.get_by_role("link", name="astronaut.jpg").click()
+    await expect(page.locator(".finding")).to_be_visible()
+    await expect(page.locator(".stage .box")).to_have_count(1)
+    await page.go_back()
+    await expect(page.locator("tbody tr")).to_have_count(1)
