@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any
 
-import structlog
-from limits import parse
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-
-from contracts.problems import RateLimited
-from gateway.keys import KeyEntry, Keys, Scope
+from gateway.keys import Keys, Scope
+from gateway.limits import Limits, Standing
 from gateway.settings import Settings, SettingsError
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +17,8 @@ class Principal:
 
     id: str | None = None
     sees_all: bool = True
+    standing: Standing | None = field(default=None, compare=False)
+    """Where the key stands with its rate limit, if it has one."""
 
     def may_see(self, owner: str | None) -> bool:
         """Whether a job of that owner is theirs to see."""
@@ -35,17 +28,21 @@ class Principal:
 class Access:
     """The door. Without keys everybody may do everything."""
 
-    def __init__(self, keys: Keys | None, rate: str | None, storage: str | None) -> None:
-        """`storage` is a Redis URL where several gateways count together.
+    def __init__(
+        self,
+        keys: Keys | None,
+        rate: str | None,
+        storage: str | None,
+        on_uncounted: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`storage` is a Redis URL where several gateways count together; `on_uncounted` hears of
+        a counter that does not answer.
 
         Raises:
             ValueError: a rate that can't be read.
         """
-        self._keys, self._rate = keys, rate and parse(rate)
-        store: Any = MemoryStorage()
-        if storage:
-            store = RedisStorage(f"async+{storage}", implementation="redispy")
-        self._limiter = SlidingWindowCounterRateLimiter(store)
+        self._keys, self._limits = keys, Limits(rate, storage, on_uncounted)
+        self.open_on_loopback = False
 
     @property
     def needed(self) -> bool:
@@ -61,26 +58,14 @@ class Access:
         if self._keys is None:
             return Principal()
         entry = self._keys.find(_key(headers), scope)
-        await self._count(entry)
-        return Principal(entry.id, "admin" in entry.scopes)
+        standing = await self._limits.count(entry.id, entry.rate)
+        return Principal(entry.id, "admin" in entry.scopes, standing)
 
-    async def _count(self, entry: KeyEntry) -> None:
-        """A counter that can't be reached lets requests pass: better unlimited than down."""
-        rate = parse(entry.rate) if entry.rate else self._rate
-        if not rate:
-            return
-        try:
-            if await self._limiter.hit(rate, entry.id):
-                return
-            window = await self._limiter.get_window_stats(rate, entry.id)
-        except Exception as error:  # whatever the storage's client raises
-            log.warning("rate limits are off", reason=str(error))
-            return
-        wait = max(1, round(window.reset_time - time.time()))
-        raise RateLimited(f"the API key's limit is {rate}", retry_after_s=wait)
+    async def close(self) -> None:
+        await self._limits.close()
 
 
-def open_access(settings: Settings) -> Access:
+def open_access(settings: Settings, on_uncounted: Callable[[], object] = lambda: None) -> Access:
     """The door that the settings describe.
 
     Raises:
@@ -90,7 +75,8 @@ def open_access(settings: Settings) -> Access:
     try:
         keys = Keys(settings.keys_file) if settings.keys_file else None
         shared = settings.jobs if settings.jobs.startswith(("redis://", "rediss://")) else None
-        access = Access(keys if settings.auth != "none" else None, settings.rate_limit, shared)
+        asked = keys if settings.auth != "none" else None
+        access = Access(asked, settings.rate_limit, shared, on_uncounted)
     except ValueError as error:
         raise SettingsError(f"keys_file or rate_limit: {error}") from error
     if settings.auth == "keys" and keys is None:
@@ -100,6 +86,7 @@ def open_access(settings: Settings) -> Access:
             f"auth: {settings.host} is open to others: set keys_file, or auth to none "
             "where something in front of the gateway asks who they are"
         )
+    access.open_on_loopback = settings.auth == "auto" and keys is None
     return access
 
 

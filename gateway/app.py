@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, Response
 from contracts.problems import MEDIA_TYPE, Problem
 from gateway.context import Gateway
 from gateway.middleware import ExchangeMiddleware
+from gateway.neighbours import NeighboursMiddleware
 from gateway.replies import answer_problem
 from gateway.routes import images, inference, jobs, service, stream, videos
 from serving.version import VERSION
@@ -29,6 +30,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},
     "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
 }
+_ASK_AGAIN = {"Cache-Control": "no-cache"}
 _ABOUT = """Tells how likely each face in a picture or a video was swapped or synthesised.
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` names a request and comes back with
@@ -61,8 +63,19 @@ def build_app(gateway: Gateway) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )
-    app.add_middleware(ExchangeMiddleware, metrics=gateway.metrics)
+    if gateway.access.open_on_loopback:
+        app.add_middleware(NeighboursMiddleware, origins=gateway.settings.cors_origins)
+    app.add_middleware(ExchangeMiddleware, gateway=gateway)
     return app
+
+
+class _Fresh(StaticFiles):
+    """Files that browsers ask for anew, so that modules of two versions never meet."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_ASK_AGAIN)
+        return response
 
 
 def _operation(route: APIRoute) -> str:
@@ -75,12 +88,12 @@ def _operation(route: APIRoute) -> str:
 
 def _add_pages(app: FastAPI) -> None:
     """The console and the page of the API, all from here: they work without a network."""
-    app.mount("/console", StaticFiles(directory=_CONSOLE), name="console")
+    app.mount("/console", _Fresh(directory=_CONSOLE), name="console")
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
 
     @app.get("/", include_in_schema=False)
     async def console() -> Response:
-        return FileResponse(_CONSOLE / "index.html")
+        return FileResponse(_CONSOLE / "index.html", headers=_ASK_AGAIN)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

@@ -39,6 +39,8 @@ class Gateway:
     jobs: Ledger
     fetcher: Fetcher | None
     draining: bool = False
+    exchanges: int = 0
+    """Requests that are not answered yet, their bodies perhaps still on the way."""
     _streams: int = 0
 
     async def unready(self) -> list[str]:
@@ -51,6 +53,15 @@ class Gateway:
         except Problem as problem:
             reasons.append(f"jobs: {problem.detail}")
         return reasons
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Around every request, so that a drain knows what it waits for."""
+        self.exchanges += 1
+        try:
+            yield
+        finally:
+            self.exchanges -= 1
 
     @contextmanager
     def stream(self) -> Iterator[None]:

@@ -19,11 +19,14 @@ from yarl import URL
 from contracts.problems import DeadlineExceeded, Problem, RefusedURL, TooLarge, UnreachableURL
 from gateway.addresses import Reach
 from gateway.settings import Settings, SettingsError
+from gateway.spool import unwritten
 
 _HOPS = 5
 _SILENCE_S = 15
 _CONNECT_S = 10
 _LONGEST_URL = 4096
+_PRIVILEGED = 1024
+"""Below are mail, SSH and the like, which must not be spoken to in a caller's words."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepfake-serving"}
 
 
@@ -38,7 +41,7 @@ class Fetcher:
         """The URL, as far as it alone can tell.
 
         Raises:
-            RefusedURL: not http(s), with a user or password, or too long.
+            RefusedURL: not http(s), a port of other services, with a user or password, too long.
         """
         if len(url) > _LONGEST_URL:
             raise RefusedURL(f"the URL has more than {_LONGEST_URL} characters")
@@ -49,6 +52,8 @@ class Fetcher:
             raise RefusedURL("the URL can't be read") from error
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise RefusedURL("only http:// and https:// are fetched")
+        if (parsed.port or 0) < _PRIVILEGED and parsed.port not in (80, 443):
+            raise RefusedURL(f"only the ports 80, 443 and from {_PRIVILEGED} up are fetched from")
         if parsed.user or parsed.password:
             raise RefusedURL("a URL with a user or a password is not fetched")
         return parsed
@@ -142,7 +147,10 @@ async def _copy(
         size += len(piece)
         if max(size, announced) > most_bytes:
             raise TooLarge(f"the medium is larger than the bound of {most_bytes} bytes")
-        write(piece)
+        try:
+            write(piece)
+        except OSError as error:
+            raise unwritten(error) from error
     if not size:
         raise UnreachableURL("the URL was answered with nothing")
 

@@ -17,6 +17,8 @@ FIELD = "file"
 
 _LONGEST_NAME = 200
 _MOST_PARTS = 5_000
+_MOST_BESIDES = 2**20
+"""Bytes of a form that are no file's: headers, other fields, what stands before and after."""
 
 
 class Form:
@@ -33,7 +35,7 @@ class Form:
             raise InvalidRequest("multipart/form-data needs a boundary")
         self.files: list[Part] = []
         self._new, self._most, self._parts = new, most, 0
-        self._ended = False
+        self._ended, self._besides = False, 0
         callbacks: Any = {
             "on_part_begin": self._begin,
             "on_header_field": self._header_name,
@@ -54,6 +56,9 @@ class Form:
             self._parser.write(data)
         except FormParserError as error:
             raise InvalidRequest(f"the form can't be read: {error}") from error
+        self._besides += len(data)
+        if self._besides > _MOST_BESIDES:
+            raise TooLarge(f"the form has more than {_MOST_BESIDES} bytes beside its files")
 
     def finish(self) -> list[Part]:
         """The files.
@@ -97,6 +102,7 @@ class Form:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._part is not None:
             self._part.write(data[start:end])
+            self._besides -= end - start
 
     def _end(self) -> None:
         self._ended = True

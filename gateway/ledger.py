@@ -85,7 +85,7 @@ class Ledger:
         job = await self.get(job_id, principal)
         yield job
         while job.state not in ENDED:
-            changed = await self.store.changed(job_id, job.version, timeout_s=10)
+            changed = await self.store.changed(job_id, job.version, timeout_s=2)
             if changed is not None:
                 job = changed
             yield changed

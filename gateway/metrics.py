@@ -66,16 +66,24 @@ class Metrics:
         self.stream_frames = Counter(
             "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=r
         )
+        self.uncounted = Counter(
+            "deepfake_rate_limit_failures",
+            "Times that the counter of rate limits did not answer, and requests passed.",
+            registry=r,
+        )
         ProcessCollector(registry=r)
         self.jobs = JobGauges()
-        r.register(self.jobs)
-        build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
-        build.labels(VERSION).set(1)
+        self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
+        self.build.labels(VERSION).set(1)
 
     def job_ended(self, job: Job, state: str) -> None:
         """Notes a job's end."""
         self.jobs_ended.labels(job.kind, state).inc()
         self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
+
+    def count_jobs(self) -> None:
+        """Adds the store's counts. Gateways do; a worker, which doesn't read them, would lie."""
+        self.registry.register(self.jobs)
 
     def watch(self, pools: Pools) -> None:
         """Adds the replicas of all pools."""

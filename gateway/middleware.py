@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.problems import Problem
-from gateway.context import CallerLeft
-from gateway.metrics import Metrics
+from gateway.context import CallerLeft, Gateway
 from gateway.replies import problem_reply
 from serving.exchange import CANCELLED, Exchange, as_problem
 
@@ -37,8 +39,8 @@ class ExchangeMiddleware:
     The handler is cancelled when the caller hangs up, and all that it waits for with it.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
+        self.app, self.gateway = app, gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,11 +49,12 @@ class ExchangeMiddleware:
         headers = Headers(scope=scope)
         exchange = Exchange("unmatched", headers.get("X-Request-ID"), headers.get("traceparent"))
         scope.setdefault("state", {})["exchange"] = exchange
-        sender = _Sender(send, exchange)
+        sender = _Sender(send, exchange, scope["state"], self.gateway)
         problem: Problem | None = None
         try:
-            await self.app(scope, receive, sender)
-        except CallerLeft:
+            with self.gateway.exchange():
+                await self.app(scope, receive, sender)
+        except (CallerLeft, ClientDisconnect):
             pass
         except asyncio.CancelledError:
             self._end(scope, exchange, CANCELLED, None)
@@ -67,14 +70,16 @@ class ExchangeMiddleware:
     def _end(self, scope: Scope, exchange: Exchange, status: int, problem: Problem | None) -> None:
         if scope["path"] not in _QUIET:
             exchange.route = getattr(scope.get("route"), "path", "unmatched")
-            exchange.end(status, self.metrics, problem)
+            exchange.end(status, self.gateway.metrics, problem)
 
 
 class _Sender:
     """Adds headers to the answer and remembers its status."""
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
-        self.send, self.exchange = send, exchange
+    def __init__(
+        self, send: Send, exchange: Exchange, state: Mapping[str, Any], gateway: Gateway
+    ) -> None:
+        self.send, self.exchange, self.state, self.gateway = send, exchange, state, gateway
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -84,6 +89,8 @@ class _Sender:
             headers["X-Request-ID"] = self.exchange.id
             if self.exchange.traceparent:
                 headers["traceparent"] = self.exchange.traceparent
-            for name, value in _SAFE.items():
+            if self.gateway.draining:
+                headers["Connection"] = "close"  # the caller's next request goes elsewhere
+            for name, value in (_SAFE | self.state.get("limit_headers", {})).items():
                 headers.setdefault(name, value)
         await self.send(message)

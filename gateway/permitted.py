@@ -18,6 +18,8 @@ def allow(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
         principal = await gateway_of(request).access.allow(request.headers, scope)
         if principal.id is not None:
             exchange_of(request).note(key=principal.id)
+        if principal.standing is not None:
+            request.state.limit_headers = principal.standing.headers()
         return principal
 
     return check

@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 Ports = dict[str, int]
 
+_QUIET_S = 0.25
+"""After a signal, no request for this long means that none is on its way."""
+
 
 async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = None) -> int:
     """Serves until a signal; returns the process's exit code.
@@ -48,20 +51,36 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
     asked = _on_signals()
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(opened(settings))
-        ports = await _listen(stack, gateway)
+        ports, server = await _listen(stack, gateway)
         log.info("listening", host=settings.host, **ports)
         if settings.embedded_worker:
             await stack.enter_async_context(EmbeddedWorker().running())
         announcing = asyncio.create_task(_announce(gateway, ports, on_ready))
         stack.callback(announcing.cancel)
         await asked.get()
-        gateway.draining = True
         log.info("draining")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(settings.drain_delay_s):
-                await asked.get()
+        again = asyncio.create_task(asked.get())
+        let_go = asyncio.create_task(_let_go(gateway, server))
+        await asyncio.wait({again, let_go}, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        let_go.cancel()
     log.info("stopped")
     return 0
+
+
+async def _let_go(gateway: Gateway, server: uvicorn.Server) -> None:
+    """Not ready any more, then no new connections, then until no request has been for a while:
+    each answer says that the connection ends, and callers take their next request elsewhere."""
+    gateway.draining = True
+    await asyncio.sleep(gateway.settings.drain_delay_s)
+    for listener in server.servers:
+        listener.close()
+    loop = asyncio.get_running_loop()
+    quiet_since, end = loop.time(), loop.time() + gateway.settings.drain_timeout_s
+    while loop.time() < end and loop.time() - quiet_since < _QUIET_S:
+        if gateway.exchanges:
+            quiet_since = loop.time()
+        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -75,6 +94,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         pools = Pools(settings.routing, session)
         await stack.enter_async_context(pools.watching())
         metrics.watch(pools)
+        metrics.count_jobs()
         upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
         store = await stack.enter_async_context(
             open_store(
@@ -82,10 +102,12 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             )
         )
         objects, fetcher = Objects.open(settings.objects), open_fetcher(settings)
+        access = open_access(settings, metrics.uncounted.inc)
+        stack.push_async_callback(access.close)
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
-            access=open_access(settings),
+            access=access,
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream, fetcher),
             jobs=Ledger(store, objects),
@@ -96,7 +118,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def _listen(stack: AsyncExitStack, gateway: Gateway) -> Ports:
+async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvicorn.Server]:
     """Opens HTTP, gRPC and metrics; on exit each ends only after its requests have."""
     settings = gateway.settings
     ports = {}
@@ -129,7 +151,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> Ports:
     stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
     following = asyncio.create_task(follow_health(checker, gateway))
     stack.callback(following.cancel)
-    return ports
+    return ports, server
 
 
 async def _listen_for_metrics(stack: AsyncExitStack, gateway: Gateway) -> int:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from contracts.problems import StorageFull, TooLarge
+from contracts.problems import Internal, Problem, StorageFull, TooLarge
 
 _IN_MEMORY = 2**20
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -67,7 +67,7 @@ class Part:
         try:
             self._stream.write(data)
         except OSError as error:
-            raise _told(error) from error
+            raise unwritten(error) from error
 
     async def content(self) -> bytes:
         """All of it, which must fit into the memory: pictures do."""
@@ -84,5 +84,8 @@ class Part:
         self._stream.close()
 
 
-def _told(error: OSError) -> Exception:
-    return StorageFull("there is no room for what was sent") if error.errno in _FULL else error
+def unwritten(error: OSError) -> Problem:
+    """What could not be written here is never the caller's fault."""
+    if error.errno in _FULL:
+        return StorageFull("there is no room for what was sent")
+    return Internal("what was sent could not be kept")

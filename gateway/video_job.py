@@ -18,6 +18,7 @@ from gateway.fetching import Fetcher
 from gateway.jobs.worker import Outcome
 from gateway.objects import Objects
 from gateway.settings import Settings
+from gateway.sites import Sites
 from gateway.upstream import Asked, Upstream
 from gateway.video.analyse import analyse
 from gateway.video.options import VideoOptions
@@ -33,6 +34,9 @@ class VideoJob:
     ) -> None:
         self.settings, self.upstream = settings, upstream
         self.objects, self.fetcher = objects, fetcher
+        self.sites: Sites | None = None
+        if fetcher is not None and settings.fetch_sites:
+            self.sites = Sites(fetcher, settings.fetch_private)
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -103,6 +107,7 @@ class VideoJob:
             return str(job.source.digest)
         if job.source.url is None or self.fetcher is None:
             raise RefusedURL("media are not fetched from URLs here")
+        url = await self.sites.resolve(job.source.url) if self.sites else job.source.url
         digest = hashlib.sha256()
         with medium.open("wb") as file:
 
@@ -110,7 +115,7 @@ class VideoJob:
                 digest.update(piece)
                 file.write(piece)
 
-            await self.fetcher.fetch(job.source.url, write, self.settings.max_video_bytes)
+            await self.fetcher.fetch(url, write, self.settings.max_video_bytes)
         return f"sha256:{digest.hexdigest()}"
 
     def _options(self, job: Job) -> VideoOptions:

@@ -11,14 +11,20 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
+from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
 from contracts.problems import BY_TYPE
-from gateway.routing import Routing
+from gateway.metrics import Metrics as GatewayMetrics
+from gateway.metrics import PoolGauges
+from gateway.pools import Pools
+from gateway.routing import PoolSpec, Routing
 from gateway.settings import Settings as GatewaySettings
 from model_server.admission import Gate
-from model_server.metrics import Metrics
+from model_server.metrics import Metrics as ModelServerMetrics
 from model_server.settings import Settings as ModelServerSettings
 from model_server.state import ServerState
 from scripts import openapi
@@ -84,37 +90,48 @@ def problems_page() -> str:
 
 
 def metrics_page() -> str:
-    """Every metric, read from a registry like that of a running server."""
-    metrics = Metrics({}, {"": Gate(1, 1)}, ServerState({}))
+    """Every metric, read from registries like those of running servers."""
+    below = ModelServerMetrics({}, {"": Gate(1, 1)}, ServerState({}))
+    above = GatewayMetrics()
+    pools = PoolGauges(Pools(Routing(pools=(PoolSpec(name="a", url="http://a"),)), Mock()))
+    return "\n".join(
+        [
+            _NOTE.format(source="model_server/metrics.py and gateway/metrics.py"),
+            "# Metrics\n",
+            "Prometheus text format, in base units, the same for REST and gRPC: `code` is the HTTP "
+            "status of the answer, on gRPC that of the same problem, and 499 where the caller hung "
+            "up first. `process_*` are each process's own.\n",
+            "## Model server\n",
+            "At `:8082/metrics`. Stages and batches are counted once a batch, in the worker.\n",
+            *_metrics_table([*vars(below).values()], [*below.gauges.collect()]),
+            "## Gateway and worker\n",
+            "At the gateway's `:8002/metrics` and a worker's `:8003/metrics`; `/metrics` on the "
+            "gateway's own port wants the scope `admin` where keys are needed. Workers count the "
+            "jobs that they end; every gateway tells the same counts of jobs by state, so that "
+            "they are to be read with `max`, not `sum`.\n",
+            *_metrics_table([*vars(above).values()], [*above.jobs.collect(), *pools.collect()]),
+        ]
+    )
+
+
+def _metrics_table(collectors: list[Any], families: list[Metric]) -> list[str]:
     rows = []
-    for collector in (*vars(metrics).values(),):
+    for collector in collectors:
         names = getattr(collector, "_labelnames", None)
         if names is not None:
             (described,) = collector.describe()
             rows.append((described.name, described.type, names, described.documentation))
-    rows += [
-        (family.name, family.type, getattr(family, "_labelnames"), family.documentation)  # noqa: B009
-        for family in metrics.gauges.collect()
+    rows += [(f.name, f.type, getattr(f, "_labelnames", ()), f.documentation) for f in families]
+    return [
+        "| metric | type | labels | meaning |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| `{name}{'_total' if kind == 'counter' else ''}` | {kind} | "
+            f"{', '.join(f'`{label}`' for label in labels)} | {text} |"
+            for name, kind, labels, text in sorted(rows)
+        ),
+        "",
     ]
-    lines = [
-        f"| `{name}{'_total' if kind == 'counter' else ''}` | {kind} | "
-        f"{', '.join(f'`{label}`' for label in labels)} | {text} |"
-        for name, kind, labels, text in sorted(rows)
-    ]
-    return "\n".join(
-        [
-            _NOTE.format(source="model_server/metrics.py"),
-            "# Metrics\n",
-            "Prometheus text format at `:8082/metrics`, in base units, the same for REST and gRPC: "
-            "`code` is the HTTP status of the answer, on gRPC that of the same problem, and 499 "
-            "where the caller hung up first. Stages and batches are counted once a batch, in the "
-            "worker. `process_*` are the model server's own.\n",
-            "| metric | type | labels | meaning |",
-            "| --- | --- | --- | --- |",
-            *lines,
-            "",
-        ]
-    )
 
 
 PAGES: dict[str, Callable[[], str]] = {

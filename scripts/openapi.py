@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
+from gateway.access import Access
 from gateway.app import build_app
 from gateway.context import Gateway
 from gateway.metrics import Metrics
@@ -23,7 +24,7 @@ _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 class _Described:
     """A gateway that is only described."""
 
-    settings, metrics = load_settings(), Metrics()
+    settings, metrics, access = load_settings(), Metrics(), Access(None, None, None)
 
 
 def document() -> str:

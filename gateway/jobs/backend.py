@@ -35,12 +35,14 @@ class Backend(Protocol):
     """A database of records. Every method raises `UpstreamUnavailable` where it can't be reached,
     and `StorageFull` where it has no room."""
 
-    async def insert(self, record: Record, once: tuple[str, str] | None) -> Record:
-        """Adds a record and returns it.
+    async def insert(
+        self, record: Record, once: tuple[str, str] | None, room: bool
+    ) -> Record | None:
+        """Adds a record and returns it; None where there is no room for a new one.
 
         Args:
             once: a key and a fingerprint: a record that was added with the key before is returned
-                instead.
+                instead, room or not.
 
         Raises:
             Conflict: it was added with another fingerprint.

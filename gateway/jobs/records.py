@@ -58,6 +58,8 @@ def taken(record: Record, token: str, now: float, lease_s: float, most: int) -> 
         return None
     held = replace(record, token=token, due_at=now + lease_s)
     if record.job.state in ENDED:
+        if record.deliveries >= _DELIVERIES:  # the last was lost with its worker
+            return replace(record, token=None, due_at=None)
         return replace(held, deliveries=record.deliveries + 1)
     if record.cancelling:
         return ended(record, "cancelled", now)
@@ -114,9 +116,11 @@ def failed(
 
 
 def released(record: Record, token: str, now: float) -> Record | None:
-    """Back in the queue at once, as if the attempt had not been."""
+    """Back in the queue at once, as if the attempt had not been; or cancelled, if so asked."""
     if record.token != token or record.job.state != "running":
         return None
+    if record.cancelling:
+        return ended(record, "cancelled", now)
     queued = replace(record, token=None, due_at=now)
     attempt = record.job.attempt - 1
     return queued.with_job(state="queued", attempt=attempt, progress=Progress())

@@ -60,21 +60,20 @@ class RedisBackend:
         """`client` is a `Redis`, whose types allow for text where there are bytes."""
         self._client = client
 
-    async def insert(self, record: Record, once: tuple[str, str] | None) -> Record:
+    async def insert(
+        self, record: Record, once: tuple[str, str] | None, room: bool
+    ) -> Record | None:
         with _telling():
-            if once is not None:
-                known = await self._known(once, record)
-                if known is not None:
-                    return known
             async with self._client.pipeline(transaction=True) as pipeline:
-                _write(pipeline, None, record)
-                await pipeline.execute()
-            return record
+                while True:
+                    try:
+                        return await _insert(pipeline, record, once, room)
+                    except WatchError:
+                        continue
 
     async def get(self, job_id: str) -> Record | None:
         with _telling():
-            data = await self._client.get(_key(job_id))
-            return None if data is None else parse(data)
+            return await _read(self._client, job_id)
 
     async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
         with _telling():
@@ -138,19 +137,43 @@ class RedisBackend:
         records = [parse(each) for each in data if each is not None]
         return {record.job.id: record.job.version for record in records}
 
-    async def _known(self, once: tuple[str, str], record: Record) -> Record | None:
-        """What the key made before; else it is this record's from now on."""
-        key, fingerprint = f"{_TAG}:once:{once[0]}", once[1]
-        said = f"{fingerprint}:{record.job.id}"
-        if await self._client.set(key, said, nx=True, ex=_ONCE_S):
-            return None
-        before, _, job_id = (await self._client.get(key) or b"").decode().partition(":")
-        if before != fingerprint:
-            raise Conflict("the Idempotency-Key was used with another request")
-        found = await self.get(job_id)
-        if found is None:  # whoever set the key was lost before the job was written
-            await self._client.set(key, said, ex=_ONCE_S)
-        return found
+
+async def _insert(
+    pipeline: Any, record: Record, once: tuple[str, str] | None, room: bool
+) -> Record | None:
+    """The record is watched although it is new: where the answer to a transaction is lost, it may
+    have been written, and have ended since; then it must not begin anew.
+
+    Raises `WatchError` where another was faster, or the answer was lost.
+    """
+    await pipeline.watch(_key(record.job.id), *([_once(once[0])] if once else []))
+    known = await _known(pipeline, once) if once else None
+    if known is None:
+        known = await _read(pipeline, record.job.id)
+    if known is not None or not room:
+        await pipeline.unwatch()
+        return known
+    pipeline.multi()
+    _write(pipeline, None, record)
+    if once is not None:
+        pipeline.set(_once(once[0]), f"{once[1]}:{record.job.id}", ex=_ONCE_S)
+    await pipeline.execute()
+    return record
+
+
+async def _known(client: Any, once: tuple[str, str]) -> Record | None:
+    """What the key made before, as long as it is kept."""
+    said = (await client.get(_once(once[0])) or b"").decode()
+    fingerprint, _, job_id = said.partition(":")
+    found = await _read(client, job_id)
+    if found is not None and fingerprint != once[1]:
+        raise Conflict("the Idempotency-Key was used with another request")
+    return found
+
+
+async def _read(client: Any, job_id: str) -> Record | None:
+    data = await client.get(_key(job_id))
+    return None if data is None else parse(data)
 
 
 async def _update(
@@ -158,8 +181,7 @@ async def _update(
 ) -> Record | None:
     """Raises `WatchError` where another was faster."""
     await pipeline.watch(_key(job_id))
-    data = await pipeline.get(_key(job_id))
-    before = None if data is None else parse(data)
+    before = await _read(pipeline, job_id)
     after = None if before is None else change(before)
     if after is None:
         await pipeline.unwatch()
@@ -196,6 +218,10 @@ def _is_before(record: Record, place: tuple[float, str] | None) -> bool:
 
 def _key(job_id: str) -> str:
     return f"{_TAG}:job:{job_id}"
+
+
+def _once(key: str) -> str:
+    return f"{_TAG}:once:{key}"
 
 
 def _state(state: str) -> str:

@@ -24,6 +24,7 @@ async def clear_up(store: JobStore, objects: Objects, oldest_s: float, most_byte
         most_bytes: that all jobs may keep; past it those that ended first go.
     """
     now = store.clock()
+    await _forget_cached(objects, now - oldest_s)
     sizes, touched = await _kept(objects)
     jobs = {job.id: job for job in await _all(store)}
     for job_id, at in touched.items():
@@ -42,6 +43,13 @@ async def clear_up(store: JobStore, objects: Objects, oldest_s: float, most_byte
     if deleted:
         log.info("cleared up", jobs=deleted, bytes_left=total)
     return deleted
+
+
+async def _forget_cached(objects: Objects, before: float) -> None:
+    """References that are older than any job that they could lead to."""
+    for key, _, at in await objects.list("cache"):
+        if at < before:
+            await objects.delete(key)
 
 
 async def _kept(objects: Objects) -> tuple[dict[str, int], dict[str, float]]:

@@ -76,20 +76,22 @@ class SQLiteBackend:
     def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
         self._database, self._thread = database, thread
 
-    async def insert(self, record: Record, once: tuple[str, str] | None) -> Record:
+    async def insert(
+        self, record: Record, once: tuple[str, str] | None, room: bool
+    ) -> Record | None:
         created_at = record.job.created_at
 
-        def work(database: Database) -> Record:
+        def work(database: Database) -> Record | None:
+            known = _known(database, once, created_at) if once else None
+            if known is not None or not room:
+                return known
             if once is not None:
-                known = _known(database, once, created_at)
-                if known is not None:
-                    return known
                 values = (*once, record.job.id, created_at)
                 database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", values)
             _write(database, record)
             return record
 
-        return await self._run(work)
+        return await self._change(work)
 
     async def get(self, job_id: str) -> Record | None:
         return await self._run(lambda database: _read(database, job_id))
@@ -102,7 +104,7 @@ class SQLiteBackend:
                 _write(database, changed)
             return changed
 
-        return await self._run(work)
+        return await self._change(work)
 
     async def due(self, now: float, limit: int) -> list[str]:
         asked = "SELECT id FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?"
@@ -131,7 +133,7 @@ class SQLiteBackend:
             database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             database.execute("DELETE FROM keys WHERE job_id = ?", (job_id,))
 
-        await self._run(work)
+        await self._change(work)
 
     async def counts(self) -> dict[str, int]:
         return dict(await self._rows("SELECT state, count(*) FROM jobs GROUP BY state"))
@@ -149,22 +151,30 @@ class SQLiteBackend:
     async def _rows(self, asked: str, *values: Any) -> list[Any]:
         return await self._run(lambda database: database.execute(asked, values).fetchall())
 
-    async def _run(self, work: Callable[[Database], T]) -> T:
+    async def _change(self, work: Callable[[Database], T]) -> T:
         """In one transaction: all or nothing, and no other writer in between."""
 
-        def transaction() -> T:
-            with _telling():
-                self._database.execute("BEGIN IMMEDIATE")
-                try:
-                    result = work(self._database)
-                    self._database.execute("COMMIT")
-                except BaseException:
-                    if self._database.in_transaction:
-                        self._database.execute("ROLLBACK")
-                    raise
-                return result
+        def transaction(database: Database) -> T:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(database)
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+            return result
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        return await self._run(transaction)
+
+    async def _run(self, work: Callable[[Database], T]) -> T:
+        """One statement that only reads needs no more: it waits for no writer."""
+
+        def told() -> T:
+            with _telling():
+                return work(self._database)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, told)
 
 
 def _read(database: Database, job_id: str) -> Record | None:

@@ -60,10 +60,11 @@ class JobStore:
             Overloaded: too many wait.
             Conflict: the key was used with another request.
         """
-        if (await self.counts()).get("queued", 0) >= self.max_queued:
-            raise Overloaded(f"{self.max_queued} jobs are waiting already", retry_after_s=30)
+        room = (await self.counts()).get("queued", 0) < self.max_queued
         once = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
-        record = await self.backend.insert(Record(job, due_at=job.created_at), once)
+        record = await self.backend.insert(Record(job, due_at=job.created_at), once, room)
+        if record is None:
+            raise Overloaded(f"{self.max_queued} jobs are waiting already", retry_after_s=30)
         return record.job, record.job.id == job.id
 
     async def get(self, job_id: str) -> Job | None:
@@ -210,8 +211,11 @@ class JobStore:
                     self._tell(job_id, found.get(job_id, _GONE))
 
     def _tell(self, job_id: str, version: int) -> None:
+        events = self._watched.get(job_id)
+        if events is None:  # nobody watches any more
+            return
         self._versions[job_id] = version
-        for event in self._watched.get(job_id, ()):
+        for event in events:
             event.set()
 
     async def _change(

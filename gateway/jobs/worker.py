@@ -103,6 +103,8 @@ class Worker:
                     continue
             except Problem as problem:
                 log.warning("store", problem=problem.slug, detail=problem.detail)
+            except Exception:  # one job's defect must not end the work on all others
+                log.exception("defect", id=claim.job.id if claim else None)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _IDLE_S)
 

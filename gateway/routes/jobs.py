@@ -81,11 +81,14 @@ async def delete_job(request: Request, job_id: str, principal: Caller) -> Respon
 async def watch_job(request: Request, job_id: str, principal: Caller) -> Response:
     """`progress` with the job after every change, and `end` with the whole of it at last
     (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    jobs = gateway_of(request).jobs
+    gateway = gateway_of(request)
+    jobs = gateway.jobs
     await jobs.get(job_id, principal)  # a problem is told before the stream begins
 
     async def told() -> AsyncIterator[bytes]:
         async for job in jobs.watch(job_id, principal):
+            if gateway.draining:
+                return  # who watches comes again, elsewhere
             if job is None:
                 yield b": still there\n\n"
             elif job.state in ENDED:

@@ -29,6 +29,7 @@ from contracts.problems import (
 )
 from tests.browser.media import FACE
 from tests.browser.standin_jobs import Jobs
+from tests.browser.standin_video import word
 
 CONSOLE = Path(__file__).resolve().parents[2] / "gateway" / "console"
 POLICY = (
@@ -53,10 +54,6 @@ FACES: dict[str, list[tuple[tuple[float, ...], float]]] = {
     "unsure": [(FACE, 0.52)],
     "group": _GROUP,
 }
-
-
-def word(probability: float) -> str:
-    return "real" if probability < 0.4 else "suspicious" if probability <= 0.6 else "fake"
 
 
 def image_verdict(

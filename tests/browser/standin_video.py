@@ -40,7 +40,7 @@ class Result:
         height, width = self.frames[0][1].shape[:2]
         judged = [f for s in shots for t in s["tracks"] for f in t["frames"]]
         return {
-            "verdict": _word(highest),
+            "verdict": word(highest),
             "fake_probability": highest,
             "uncertainty": 0.06,
             "aggregation": job["options"].get("aggregation", "shots"),
@@ -74,7 +74,7 @@ class Result:
         return {
             "start_s": begin,
             "end_s": end,
-            "verdict": "no_face" if highest is None else _word(highest),
+            "verdict": "no_face" if highest is None else word(highest),
             "fake_probability": highest,
             "tracks": tracks,
             "strip": self._keep(f"strip-{number}.jpg", strip),
@@ -94,7 +94,7 @@ class Result:
         order = sorted(range(len(scores)), key=scores.__getitem__)
         return {
             "id": name,
-            "verdict": _word(mean),
+            "verdict": word(mean),
             "fake_probability": mean,
             "spread": float(np.std(scores)),
             "frames": [
@@ -123,5 +123,5 @@ def _crop(picture: Picture, box: list[float]) -> Picture:
     return picture[y1 - 30 : y2 + 30, x1 - 40 : x2 + 40]
 
 
-def _word(probability: float) -> str:
+def word(probability: float) -> str:
     return "real" if probability < 0.4 else "suspicious" if probability <= 0.6 else "fake"

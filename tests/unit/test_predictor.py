@@ -103,7 +103,7 @@ def nobody_is_left(predictor: Predictor) -> bool:
 
 async def until_asked(stand_in: StandIn, times: int = 1) -> None:
     async with asyncio.timeout(5):
-        while len(stand_in.asked) < times:  # noqa: ASYNC110 - the stand-in has no event for it
+        while len(stand_in.asked) < times:
             await asyncio.sleep(0.001)
 
 

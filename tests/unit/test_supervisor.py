@@ -88,7 +88,7 @@ class World:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - conditions of all kinds
+            while not condition():
                 await asyncio.sleep(0.002)
 
     @contextlib.asynccontextmanager

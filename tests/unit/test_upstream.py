@@ -164,7 +164,7 @@ async def test_time_that_runs_out_is_no_loss(stand_in: StandIn, upstream: Upstre
 async def test_who_hangs_up_is_not_told_of_a_loss(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.answers.append(later(30, good(RESULT)))
     asking = asyncio.create_task(upstream.predict(MODEL, b"picture", {}, 5))
-    while not stand_in.asked:  # noqa: ASYNC110 - the stand-in has no event for it
+    while not stand_in.asked:
         await asyncio.sleep(0.001)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -140,3 +140,18 @@ def test_whatever_comes_nothing_but_a_problem_is_raised(read: Read, data: bytes,
             assert read(content, step=step)
         except Problem:
             continue
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        (b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n', b""),
+        (b"", b"\r\n--b--\r\n"),
+    ],
+    ids=["another field", "after the end"],
+)
+def test_what_is_no_file_is_bounded_too(read: Read, around: tuple[bytes, bytes]) -> None:
+    before, ended = around
+    start = before or part(b"x") + ended
+    with pytest.raises(TooLarge, match="1048576 bytes beside"):
+        read(start + bytes(2**20))

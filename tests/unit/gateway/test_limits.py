@@ -39,6 +39,12 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.kill()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no broken Redis; tests of a broken one are less patient."""
+    monkeypatch.setattr(limits, "_PATIENCE_S", 10.0)
+
+
 @pytest.fixture
 async def opened() -> AsyncIterator[Make]:
     """Makes counters, which are closed in the end; some may fail."""
@@ -129,8 +135,9 @@ async def test_a_redis_that_is_away_lets_requests_pass_and_is_counted_once(opene
 
 
 async def test_a_redis_that_is_silent_holds_up_one_request_and_not_for_long(
-    opened: Make,
+    opened: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(limits, "_PATIENCE_S", 0.25)
     connections: Failures = []
     gone = asyncio.Event()
 
@@ -157,8 +164,10 @@ async def test_a_redis_that_is_back_counts_again(
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         await counter.count("back", None)
-        client.client_pause(800)
+        client.client_pause(60_000, all=False)  # writes wait, an end to it does not
+        monkeypatch.setattr(limits, "_PATIENCE_S", 0.1)
         assert await counter.count("back", None) is None
         client.client_unpause()
+        monkeypatch.setattr(limits, "_PATIENCE_S", 10.0)
     with pytest.raises(RateLimited):
         await counter.count("back", None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import struct
@@ -22,7 +23,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.problems import DeadlineExceeded, Problem, RefusedURL, UnreachableURL
+from contracts.problems import DeadlineExceeded, Problem, RefusedURL, StorageFull, UnreachableURL
 from gateway.addresses import Reach
 from gateway.fetching import Fetcher
 
@@ -320,3 +321,23 @@ async def test_sessions_of_others_are_guarded_as_well(names: Names) -> None:
     async with Fetcher(Reach(), 5).session() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.post("http://hook.test/")
+
+
+@pytest.mark.parametrize("port", [1, 22, 25, 443 + 1, 1023])
+def test_ports_of_other_services_are_refused(port: int) -> None:
+    with pytest.raises(RefusedURL, match="1024"):
+        Fetcher(Reach(), 5).check(f"http://media.test:{port}/")
+
+
+@pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/", "http://a.test:8080/"])
+def test_usual_ports_are_not(url: str) -> None:
+    assert Fetcher(Reach(), 5).check(url).host == "a.test"
+
+
+async def test_a_full_disk_is_not_the_url_s_fault() -> None:
+    def full(_: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with serving(hello) as port:
+        with pytest.raises(StorageFull):
+            await Fetcher(LOOPBACK, 5).fetch(f"http://127.0.0.1:{port}/", full, 10_000)

@@ -1,0 +1,98 @@
+"""Ends that are easily forgotten: of cancelled jobs, of webhooks, of what a cache refers to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from contracts.jobs import Job, Source
+from gateway.jobs.retention import clear_up
+from gateway.jobs.store import JobStore, open_store
+from gateway.jobs.worker import Outcome, Worker
+from gateway.objects import Objects
+
+LEASE = 10.0
+DELIVERIES = 12
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[JobStore]:
+    async with open_store(store_url, max_queued=100, max_attempts=3) as opened:
+        yield opened
+
+
+async def submitted(store: JobStore, job_id: str = "a", webhook: str | None = None) -> None:
+    source = Source("a.mp4")
+    await store.submit(
+        Job(job_id, "video", "queued", source, {}, created_at=store.clock(), webhook=webhook)
+    )
+
+
+async def test_a_cancelled_job_that_is_given_back_ends(store: JobStore) -> None:
+    await submitted(store)
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    await store.cancel("a")
+    assert await store.release(claim)
+    job = await store.get("a")
+    assert job is not None
+    assert job.state == "cancelled"
+
+
+async def test_a_webhook_that_costs_a_worker_each_time_is_given_up(store: JobStore) -> None:
+    await submitted(store, webhook="https://example.org")
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    await store.finish(claim, "r", {})
+    told = 0
+    for n in range(3 * DELIVERIES):
+        later = time.time() + n * (LEASE + 1)
+        store.clock = lambda later=later: later  # type: ignore[misc]
+        claim = await store.claim(LEASE)
+        told += claim is not None and claim.deliver
+    assert told == DELIVERIES
+
+
+async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> None:
+    done = asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        return Outcome("r", {})
+
+    async def tell(_: Job) -> bool:
+        raise ValueError("a defect")
+
+    def ended(job: Job, _: str) -> None:
+        if job.id == "b":
+            done.set()
+
+    await submitted(store, "a", webhook="https://example.org")
+    worker = Worker(store, {"video": work}, lease_s=LEASE, tell=tell, ended=ended)
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(10):
+            while not any(line["log_level"] == "error" for line in logs):
+                await asyncio.sleep(0.02)
+            await submitted(store, "b")
+            await done.wait()
+    stop.set()
+    await running
+
+
+async def test_what_a_cache_refers_to_is_forgotten_with_its_jobs(
+    store: JobStore, tmp_path: Path
+) -> None:
+    objects = Objects.open(f"file://{tmp_path}/objects")
+    for name, age in (("old", 5000.0), ("young", 0.0)):
+        await objects.put(f"cache/{name}", b"a job")
+        then = time.time() - age
+        os.utime(tmp_path / "objects" / "cache" / name, (then, then))
+    await clear_up(store, objects, oldest_s=3600, most_bytes=10**12)
+    assert [key for key, _, _ in await objects.list("cache")] == ["cache/young"]
