@@ -124,7 +124,7 @@ def _ms(took: list[float]) -> str:
 def redis_of_its_own(folder: Path) -> Iterator[str]:
     """With a socket in the folder; every write is on the disk before it is answered."""
     socket = folder / "redis.sock"
-    options = ["--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""]
+    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
     process = subprocess.Popen(
         ["redis-server", *options, "--appendonly", "yes", "--appendfsync", "always"],
         stdout=subprocess.DEVNULL,

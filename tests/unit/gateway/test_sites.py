@@ -128,10 +128,10 @@ async def test_a_slow_page_ends_and_its_process_with_it() -> None:
 
 async def test_a_caller_that_leaves_takes_the_process_along() -> None:
     asked = asyncio.Event()
-    looking: set[str] = set()
+    before, looking = _children(), set[str]()
 
     async def silent(_: web.BaseRequest) -> web.Response:
-        looking.update(_children())
+        looking.update(_children() - before)
         asked.set()
         await asyncio.sleep(60)
         return web.Response()
