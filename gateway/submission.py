@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from contracts.jobs import Job, Source
-from contracts.problems import InvalidRequest
+from contracts.problems import Conflict, InvalidRequest, Overloaded
 from contracts.video import Aggregation
 from gateway.access import Principal
 from gateway.fetching import Fetcher
@@ -85,10 +85,19 @@ class Submission:
             owner=owner.id,
             webhook=asked.webhook,
         )
-        stored, created = await self.store.submit(job, self._idempotency(job, asked, owner))
-        if not created and source.object:
-            await self.objects.delete(source.object)
+        try:
+            stored, created = await self.store.submit(job, self._idempotency(job, asked, owner))
+        except (Conflict, Overloaded):
+            await self._forget(source)
+            raise
+        if not created:
+            await self._forget(source)
         return stored
+
+    async def _forget(self, source: Source) -> None:
+        """A medium that no job will need."""
+        if source.object is not None:
+            await self.objects.delete(source.object)
 
     def _options(self, asked: VideoRequest) -> dict[str, Any]:
         settings = self.settings

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import shutil
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from contracts.jobs import Job, Progress, Source
 from contracts.problems import (
@@ -26,48 +22,9 @@ from gateway.jobs.records import Claim
 from gateway.jobs.redis import open_redis
 from gateway.jobs.sqlite import open_sqlite
 from gateway.jobs.store import JobStore, open_store
+from tests.unit.gateway.jobs.conftest import RedisServer
 
 LEASE = 10.0
-
-
-class RedisServer:
-    """A Redis of its own, which keeps every write."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.socket = folder, folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self.start()
-
-    def start(self) -> None:
-        options = ["--port", "0", "--unixsocket", self.socket, "--dir", self.folder]
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        self.process = subprocess.Popen(
-            ["redis-server", *options, *durable], stdout=subprocess.DEVNULL
-        )
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            try:
-                with redis.Redis(unix_socket_path=str(self.socket)) as client:
-                    client.ping()
-                    return
-            except redis.RedisError:
-                time.sleep(0.02)
-        raise AssertionError("redis-server did not come up")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None:
-        if os.environ.get("REQUIRE_REDIS"):
-            pytest.fail("redis-server is not installed")
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
 
 
 class Clock:
@@ -92,10 +49,7 @@ async def store(
     if request.param == "sqlite":
         opening = open_sqlite(str(tmp_path / "jobs.sqlite"))
     else:
-        server: RedisServer = request.getfixturevalue("redis_server")
-        with redis.Redis(unix_socket_path=str(server.socket)) as client:
-            client.flushall()
-        opening = open_redis(server.url)  # type: ignore[assignment]
+        opening = open_redis(request.getfixturevalue("redis_server").url)  # type: ignore[assignment]
     async with opening as backend:
         made = JobStore(backend, max_queued=5, max_attempts=3, clock=clock)
         async with made.watching():
@@ -407,10 +361,8 @@ async def test_whatever_happens_a_job_ends_once_and_is_never_lost(
     assert all(each.finished_at for each in (await store.list(limit=500))[0])
 
 
-async def test_a_restart_of_redis_loses_no_accepted_job(tmp_path: Path) -> None:
-    if shutil.which("redis-server") is None and not os.environ.get("REQUIRE_REDIS"):
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path)
+async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServer) -> None:
+    server = redis_server
     accepted: set[str] = set()
     done: list[str] = []
     async with open_store(server.url, max_queued=10_000, max_attempts=5) as store:
@@ -454,7 +406,6 @@ async def test_a_restart_of_redis_loses_no_accepted_job(tmp_path: Path) -> None:
             for each in workers:
                 each.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-            server.kill()
     assert len(accepted) > 100
     assert len(done) == len(set(done)), "none is done twice"
 
