@@ -23,6 +23,8 @@ class PoolSpec(_Spec):
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
     url: str
+    grpc_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    """Where the same replicas speak gRPC, for the Open Inference Protocol."""
     models: tuple[str, ...] = ()
     """Which of their models are asked for here; empty: all that they serve."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -14,20 +15,27 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from contracts.protos.deepfake.v1 import detector_pb2
+from contracts.protos.inference import open_inference_pb2
 from gateway.context import Gateway
 from gateway.rpc_detector import Call, DetectorService
+from gateway.rpc_oip import InferenceService
 from serving.exchange import CANCELLED, Exchange, as_problem
 from serving.rpc import abort, parse
 
 Context = Any
 
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
+_INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+_SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
 _ROOM = 64 * 1024
 """Bytes of a message besides its picture."""
 
 
-def build_server(gateway: Gateway) -> tuple[grpc.aio.Server, Any]:
-    """A server with all services, not yet bound or started, and its health service."""
+def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Server, Any]:
+    """A server with all services, not yet bound or started, and its health service.
+
+    What it opens besides is closed with `stack`.
+    """
     limit = gateway.settings.max_image_bytes * 2 + _ROOM
     server = grpc.aio.server(
         options=[
@@ -36,14 +44,16 @@ def build_server(gateway: Gateway) -> tuple[grpc.aio.Server, Any]:
             ("grpc.so_reuseport", 0),
         ]
     )
-    service = DetectorService(gateway)
-    handlers = {method.name: _handler(gateway, service, method) for method in _DETECTOR.methods}
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(_DETECTOR.full_name, handlers),)
-    )
+    inference = InferenceService(gateway)
+    stack.push_async_callback(inference.close)
+    services = {_DETECTOR: DetectorService(gateway), _INFERENCE: inference}
+    for descriptor, service in services.items():
+        handlers = {m.name: _handler(gateway, service, m) for m in descriptor.methods}
+        generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+        server.add_generic_rpc_handlers((generic,))
     checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs lack aio
     health_pb2_grpc.add_HealthServicer_to_server(checker, server)
-    names = (_DETECTOR.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     return server, checker
 
@@ -56,18 +66,18 @@ async def follow_health(checker: Any, gateway: Gateway) -> None:
             if await gateway.unready()
             else health_pb2.HealthCheckResponse.SERVING
         )
-        for service in ("", _DETECTOR.full_name):
+        for service in ("", *_SERVICES):
             await checker.set(service, status)
         await asyncio.sleep(0.5)
 
 
-def _handler(gateway: Gateway, service: DetectorService, method: MethodDescriptor) -> Any:
+def _handler(gateway: Gateway, service: Any, method: MethodDescriptor) -> Any:
     """A method for gRPC, streaming or not, which takes messages unparsed: gRPC answers UNKNOWN to
     one that is broken."""
     answer = getattr(service, method.name)
     kind = GetMessageClass(method.input_type)
     serialize = GetMessageClass(method.output_type).SerializeToString
-    route = f"/{_DETECTOR.full_name}/{method.name}"
+    route = f"/{method.containing_service.full_name}/{method.name}"
 
     def taken(given: Any) -> Any:
         return _parsed(kind, given) if method.client_streaming else parse(kind, given)

@@ -143,7 +143,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stack.push_async_callback(_stop, server, serving)
-    rpc, checker = build_server(gateway)
+    rpc, checker = build_server(gateway, stack)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     with _naming("grpc_port", host, settings.grpc_port):
         ports["grpc"] = rpc.add_insecure_port(f"{host}:{settings.grpc_port}")

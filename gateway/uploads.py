@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,18 +12,21 @@ import orjson
 from fastapi import Request
 
 from contracts.problems import (
+    DeadlineExceeded,
     InvalidRequest,
     Problem,
     RefusedURL,
     TooLarge,
     UnsupportedMediaType,
 )
-from gateway.context import Gateway, gateway_of
+from gateway.context import Gateway, asked, gateway_of
 from gateway.form import Form, shown_name
 from gateway.spool import Part, Spool
 from gateway.submission import Link
 
 _MOST_JSON = 256 * 1024
+_FETCHES = 4
+"""URLs of one request that are fetched together."""
 
 
 @asynccontextmanager
@@ -35,10 +39,12 @@ async def received(
     Raises:
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
     """
+    room, deadline = asyncio.Semaphore(_FETCHES), asked(request).deadline
     with Spool(file_bytes) as spool:
         media = await _read(request, spool, most_files)
-        gateway = gateway_of(request)
-        yield [m if isinstance(m, Part) else await _fetched(gateway, m, spool) for m in media]
+        yield await asyncio.gather(
+            *(_fetched(gateway_of(request), medium, spool, room, deadline) for medium in media)
+        )
 
 
 @asynccontextmanager
@@ -129,11 +135,19 @@ def link(gateway: Gateway, url: str) -> Link:
     return Link(url)
 
 
-async def _fetched(gateway: Gateway, medium: Link, spool: Spool) -> Part | Problem:
+async def _fetched(
+    gateway: Gateway, medium: Part | Link, spool: Spool, room: asyncio.Semaphore, deadline: float
+) -> Part | Problem:
+    """What was sent, or what lies at a URL, or why it can't be had within the deadline."""
+    if isinstance(medium, Part):
+        return medium
     part = spool.new(shown_name(medium.url.partition("?")[0]))
+    assert gateway.fetcher is not None
     try:
-        assert gateway.fetcher is not None
-        await gateway.fetcher.fetch(medium.url, part.write, spool.most_bytes)
+        async with asyncio.timeout_at(deadline), room:
+            await gateway.fetcher.fetch(medium.url, part.write, spool.most_bytes)
+    except TimeoutError:
+        return DeadlineExceeded("the URL was not fetched within the request's deadline")
     except Problem as problem:
         return problem
     return part

@@ -19,6 +19,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -301,32 +302,34 @@ def test_interrupted_download_leaves_the_directory_as_it_was(
         fetch(f"{files}/cut/{cut}", target, DIGEST)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """What a shell starts in the background ignores Ctrl-C, and so would these tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+_FETCHING = """
+import signal, sys
+from pathlib import Path
+from model_store.fetch import fetch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a shell's background
+fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], progress=lambda *_: print("here", flush=True))
+"""
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("scheme", ["https", "oci"])
 def test_ctrl_c_need_not_wait_for_a_stalled_server(
     files: str, tmp_path: Path, target: Path, scheme: str
 ) -> None:
-    started = time.monotonic()
-    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-
-    def connected(done: int, total: int | None) -> None:
-        if done == 0:
-            interrupt.start()
-
+    """In a process of its own, as Ctrl-C meets one."""
     with serving(_Files) as plain, serving(stand_in(blobs_at=f"http://{plain}/stalled")) as host:
         push(host, tmp_path)
         source = f"{files}/stalled" if scheme == "https" else f"oci://{host}/team/one:1"
-        with unchanged(target.parent), pytest.raises(KeyboardInterrupt):
-            fetch(source, target, DIGEST, progress=connected)
-    assert time.monotonic() - started < 10
+        command = [sys.executable, "-c", _FETCHING, source, str(target), DIGEST]
+        with (
+            unchanged(target.parent),
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as fetching,
+        ):
+            assert fetching.stdout is not None
+            assert fetching.stdout.readline() == b"here\n"
+            fetching.send_signal(signal.SIGINT)
+            _, said = fetching.communicate(timeout=10)
+            assert fetching.returncode == -signal.SIGINT
+            assert said.rstrip().endswith(b"KeyboardInterrupt")
 
 
 def test_unknown_certificate_is_refused(

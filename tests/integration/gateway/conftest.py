@@ -24,9 +24,10 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     """Ends with exit code 0 and nothing left behind."""
     data = tmp_path_factory.mktemp("gateway")
+    pool = {"name": "pool-0", "url": server.url, "grpc_port": server.ports["grpc"]}
     with RunningGateway.start(
         data,
-        server.url,
+        routing=json.dumps({"pools": [pool]}),
         max_image_bytes=MAX_IMAGE,
         max_video_bytes=MAX_VIDEO,
         max_batch_items=4,

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 
 from contracts.problems import MEDIA_TYPE, TYPE_PREFIX
+from contracts.protos.inference import open_inference_pb2 as oip
+from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.integration.asking import BAD_PICTURES, problem_of
 from tests.integration.gateway.conftest import MAX_IMAGE
 from tests.integration.running import RunningGateway, RunningServer
@@ -178,3 +181,24 @@ def test_metrics_count_what_was_asked(gateway: RunningGateway, api: httpx.Client
     text = api.get("/metrics").text
     for name in ("deepfake_replicas", "deepfake_jobs", "deepfake_model_info"):
         assert f"\n{name}{{" in text
+
+
+def test_the_protocol_is_passed_through_over_grpc_as_well(
+    gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    tensor = oip.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[1])
+    tensor.contents.bytes_contents.append(astronaut_jpeg)
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerReady(oip.ServerReadyRequest()).ready
+        assert stub.ModelMetadata(oip.ModelMetadataRequest(name="faces")).name == "faces"
+        asked = oip.ModelInferRequest(model_name="detector", inputs=[tensor])
+        answer = stub.ModelInfer(asked)
+        assert answer.outputs[1].contents.bytes_contents == [b"real"] or answer.raw_output_contents
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ModelInfer(oip.ModelInferRequest(model_name="cats", inputs=[tensor]))
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ModelInfer(oip.ModelInferRequest(model_name="detector"))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "one input" in caught.value.details()
