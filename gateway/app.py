@@ -17,6 +17,7 @@ from starlette.responses import FileResponse, Response
 
 from contracts.problems import MEDIA_TYPE, Problem
 from gateway.context import Gateway
+from gateway.examples import PROBLEM
 from gateway.middleware import ExchangeMiddleware
 from gateway.neighbours import NeighboursMiddleware
 from gateway.replies import answer_problem
@@ -25,7 +26,7 @@ from serving.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
 _CONSOLE = Path(__file__).resolve().parent / "console"
-_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
+_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},
     "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},

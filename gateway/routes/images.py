@@ -11,6 +11,7 @@ from contracts.problems import Problem
 from contracts.verdict import ImageVerdict
 from gateway.context import Gateway, asked, exchange_of, gateway_of, unless_left
 from gateway.documents import BatchDocument
+from gateway.examples import IMAGE, PROBLEM, shown
 from gateway.judging import judge_all
 from gateway.permitted import allow
 from gateway.replies import json_reply
@@ -19,13 +20,17 @@ from gateway.upstream import Asked
 
 router = APIRouter(tags=["images"], dependencies=[Depends(allow("images"))])
 
+_BATCH: dict[str, Any] = {
+    "id": "90e816577f0e4c8f8b9c938eb762a469",
+    "results": [{"name": "a.jpg", "verdict": IMAGE}, {"name": "b.txt", "problem": PROBLEM}],
+}
 Model = Annotated[str | None, Query(description="The detector to ask; the first one served.")]
 
 
 @router.post(
     "/v1/images",
     summary="Judge every face of one picture",
-    responses={200: {"model": ImageVerdict}},
+    responses={200: shown(ImageVerdict, IMAGE)},
     openapi_extra={"requestBody": MEDIUM_BODY},
 )
 async def judge_image(request: Request, model: Model = None) -> Response:
@@ -46,7 +51,7 @@ async def judge_image(request: Request, model: Model = None) -> Response:
 @router.post(
     "/v1/images/batch",
     summary="Judge several pictures",
-    responses={200: {"model": BatchDocument}},
+    responses={200: shown(BatchDocument, _BATCH)},
     openapi_extra={"requestBody": BATCH_BODY},
 )
 async def judge_batch(request: Request, model: Model = None) -> Response:

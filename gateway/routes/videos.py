@@ -10,6 +10,7 @@ from contracts.video import Aggregation
 from gateway.access import Principal
 from gateway.context import exchange_of, gateway_of
 from gateway.documents import JobDocument
+from gateway.examples import JOB, shown
 from gateway.permitted import allow
 from gateway.presented import job_document
 from gateway.replies import json_reply
@@ -45,7 +46,7 @@ def asked_video(
     "/v1/videos",
     summary="Submit a video for analysis",
     status_code=202,
-    responses={202: {"model": JobDocument}},
+    responses={202: shown(JobDocument, JOB)},
     openapi_extra={"requestBody": MEDIUM_BODY},
 )
 async def submit_video(

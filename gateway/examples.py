@@ -1,0 +1,81 @@
+"""Answers as they were given to the test photograph and a video of it, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MODEL = {
+    "name": "detector",
+    "version": "1.0",
+    "digest": "sha256:10453cfbbf23ceb86295669f60792f285c260aa1e6f7165df766a6b9d6e64506",
+    "trained": True,
+}
+IMAGE: dict[str, Any] = {
+    "verdict": "real",
+    "fake_probability": 0.128353,
+    "faces": [
+        {
+            "box": [179.7, 59.5, 269.1, 174.8],
+            "landmarks": [
+                [204.6, 100.6],
+                [247.5, 104.0],
+                [224.5, 129.4],
+                [201.7, 139.4],
+                [245.1, 143.1],
+            ],
+            "detection_confidence": 1.0,
+            "fake_probability": 0.128353,
+            "verdict": "real",
+            "models": {"detector": 0.128353},
+            "heatmap": None,
+        }
+    ],
+    "width": 512,
+    "height": 512,
+    "model": _MODEL,
+    "timings_ms": {"decode": 1.3, "detect": 6.7, "crop": 0.1, "classify": 6.8},
+    "id": "6abac5652d5d4a05bf94515ec03485e0",
+}
+PROBLEM: dict[str, Any] = {
+    "type": "urn:problem:deepfake-serving:unsupported-media-type",
+    "title": "Unsupported media type",
+    "status": 415,
+    "detail": "not a picture that is read here; send JPEG, PNG, WebP, BMP or GIF",
+    "id": "a66b03e5f21d4fb9a1f6ed3b7e2c1a60",
+}
+JOB: dict[str, Any] = {
+    "id": "1bdf6ade74264ce38bf5e6c8a08483c7",
+    "kind": "video",
+    "state": "queued",
+    "created_at": "2026-11-23T01:04:03.596+00:00",
+    "started_at": None,
+    "finished_at": None,
+    "attempt": 0,
+    "source": {
+        "name": "film.mp4",
+        "url": None,
+        "bytes": 1373195,
+        "digest": "sha256:40544991df2a24de97ef7271b2774d462afa7147196856f3b423786960764eaa",
+    },
+    "options": {
+        "sampling": "every:5",
+        "shots": True,
+        "aggregation": "shots",
+        "model": "detector",
+    },
+    "progress": {"stage": "queued", "frames": 0, "percent": None, "eta_s": None},
+    "problem": None,
+    "summary": None,
+    "result": None,
+    "cached": False,
+    "links": {
+        "self": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7",
+        "events": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7/events",
+        "media": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7/media",
+    },
+}
+
+
+def shown(model: type[Any], example: dict[str, Any]) -> dict[str, Any]:
+    """An answer of a kind, with its example."""
+    return {"model": model, "content": {"application/json": {"example": example}}}
