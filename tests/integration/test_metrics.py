@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +20,7 @@ from contracts.protos.deepfake.v1 import detector_pb2 as pb
 from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from contracts.protos.inference import open_inference_pb2 as oip_pb
 from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from tests.conftest import jpeg
 from tests.integration.asking import encoded, infer_message
 from tests.integration.running import MODELS, ROOT, RunningServer
 
@@ -253,19 +255,19 @@ def test_probes_are_not_counted(
     assert answered(scrape(server)) == before
 
 
-def test_who_hangs_up_is_counted_as_such(server: RunningServer, three_faces_jpeg: bytes) -> None:
+def test_who_hangs_up_is_counted_as_such(server: RunningServer) -> None:
     gone: Sample = (
         "deepfake_requests_total",
         (("code", "499"), ("route", "/predictions/{model}")),
     )
+    at_work: Sample = ("deepfake_inflight_requests", (("model", "detector"),))
+    picture = jpeg(np.zeros((5000, 8000, 3), np.uint8))
+    head = f"POST /predictions/detector HTTP/1.1\r\nHost: t\r\nContent-Length: {len(picture)}"
     before = scrape(server)[gone]
-    head = (
-        f"POST /predictions/detector HTTP/1.1\r\nHost: t\r\nContent-Length: {len(three_faces_jpeg)}"
-    )
     with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
-        connection.sendall(head.encode() + b"\r\n\r\n" + three_faces_jpeg)
-        time.sleep(0.03)
-    server.wait_until(lambda: scrape(server)[gone] == before + 1, 5, "counted")
+        connection.sendall(head.encode() + b"\r\n\r\n" + picture)
+        server.wait_until(lambda: scrape(server)[at_work] == 1, 30, "at work")
+    server.wait_until(lambda: scrape(server)[gone] == before + 1, 30, "counted")
 
 
 def test_metrics_are_alone_on_their_port(server: RunningServer) -> None:
