@@ -1,18 +1,6 @@
-# The model server for CPU nodes: Python, Java from PyPI, TorchServe, the code and its archives.
-#   docker build -t deepfake-model-server -f docker/model-server.Dockerfile .
+# The model server for CPU nodes: Python, Java and TorchServe from PyPI, the code and its archives. No torch.
+#   make archives && docker build -t deepfake-model-server -f docker/model-server.Dockerfile .
 ARG BASE=debian:bookworm-slim
-
-# torch turns the weights into OpenVINO's graphs; what serves does without it.
-FROM ${BASE} AS pack
-RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
-WORKDIR /app
-COPY requirements/uv.txt requirements/run.txt requirements/
-RUN python3 -m venv .venv && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes -r requirements/uv.txt
-COPY . .
-RUN mkdir -p build && UV_NO_CACHE=1 UV_LINK_MODE=copy scripts/install.sh requirements/run.txt \
- && .venv/bin/deepfake-serving package
 
 FROM ${BASE} AS build
 RUN apt-get update \
@@ -22,7 +10,10 @@ WORKDIR /app
 COPY requirements/serve.txt requirements/
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/serve.txt \
- && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so
+ && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
+ && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
+COPY requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
+COPY pyproject.toml README.md ./
 COPY config config
 COPY contracts contracts
 COPY deepfake_serving deepfake_serving
@@ -30,19 +21,14 @@ COPY model_handlers model_handlers
 COPY serving serving
 COPY model_server model_server
 COPY model_store model_store
-COPY pyproject.toml README.md ./
-COPY requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
-RUN rm -f model_store/*.safetensors \
- && .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
+RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
  && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
- && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .
-COPY --from=pack /app/build/archives build/archives
+ && .venv/bin/python -m compileall -q -j 0 contracts deepfake_serving model_handlers serving model_server model_store
+COPY build/archives build/archives
 
 FROM ${BASE}
-LABEL org.opencontainers.image.title="deepfake-serving model server" \
-      org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 \
+ && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
 WORKDIR /app
@@ -55,4 +41,12 @@ EXPOSE 8080 8081 8082
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s \
   CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
-ENTRYPOINT ["/app/.venv/bin/python", "-m", "model_server"]
+ENTRYPOINT ["/app/.venv/bin/python"]
+CMD ["-m", "model_server"]
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="deepfake-serving model server" \
+      org.opencontainers.image.description="TorchServe with OpenVINO for CPU nodes" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

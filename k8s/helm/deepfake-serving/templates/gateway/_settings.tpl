@@ -1,0 +1,124 @@
+{{/* The routing of all pools, by their headless Services. */}}
+{{- define "deepfake.routing" -}}
+{{- $pools := list }}
+{{- range .Values.modelServer.pools }}
+{{- $pool := include "deepfake.pool" (dict "root" $ "pool" .) | fromYaml }}
+{{- $host := printf "%s.%s.svc" (include "deepfake.model.name" (dict "root" $ "pool" $pool)) $.Release.Namespace }}
+{{- $pools = append $pools (dict
+      "name" $pool.name
+      "url" (printf "http://%s:8080" $host)
+      "models" $pool.models
+      "priority" $pool.priority
+      "weight" $pool.weight
+      "max_in_flight" $pool.maxInFlight) }}
+{{- end }}
+{{- dict "pools" $pools | toYaml }}
+{{- end }}
+
+{{- define "deepfake.objects" -}}
+{{- if eq .Values.media.type "s3" -}}
+{{ required "media.s3.url: s3://bucket/prefix" .Values.media.s3.url }}
+{{- else -}}
+file:///media
+{{- end }}
+{{- end }}
+
+{{/* Settings of gateway and worker: what follows from the chart, then what is asked for. */}}
+{{- define "deepfake.gateway.settings" -}}
+{{- $derived := dict
+      "routing" (include "deepfake.routing" . | fromYaml)
+      "objects" (include "deepfake.objects" .)
+      "auth" .Values.gateway.auth.mode
+      "request_timeout_s" .Values.gateway.requestTimeoutSeconds
+      "drain_timeout_s" .Values.gateway.requestTimeoutSeconds
+      "worker_jobs" .Values.worker.jobs
+      "worker_drain_s" .Values.worker.drainSeconds }}
+{{- if eq .Values.gateway.auth.mode "keys" }}
+{{- $_ := set $derived "keys_file" "/etc/deepfake/keys/keys.yaml" }}
+{{- end }}
+{{- mustMergeOverwrite $derived .Values.gateway.settings | toYaml }}
+{{- end }}
+
+{{- define "deepfake.gateway.keysSecret" -}}
+{{ .Values.gateway.auth.existingSecret | default (printf "%s-keys" (include "deepfake.fullname" .)) }}
+{{- end }}
+
+{{/* Environment that gateway and worker share: addresses with secrets in them. (dict "root" $ "name" "gateway") */}}
+{{- define "deepfake.gateway.env" -}}
+{{- $values := .root.Values }}
+- {name: DEEPFAKE_GATEWAY_CONFIG, value: /etc/deepfake/settings/gateway.yaml}
+{{- if $values.redis.enabled }}
+- name: DEEPFAKE_GATEWAY_JOBS
+  valueFrom: {secretKeyRef: {name: {{ include "deepfake.fullname" .root }}-redis, key: url}}
+{{- else if $values.redis.externalUrlSecret }}
+- name: DEEPFAKE_GATEWAY_JOBS
+  valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret }}, key: url}}
+{{- else }}
+- name: DEEPFAKE_GATEWAY_JOBS
+  value: {{ required "redis.externalUrl: where are jobs kept, with redis.enabled off?" $values.redis.externalUrl | quote }}
+{{- end }}
+{{- with $values.gateway.webhookSecret }}
+- name: DEEPFAKE_GATEWAY_WEBHOOK_SECRET
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: webhook-secret}}
+{{- end }}
+{{- if eq $values.media.type "s3" }}
+{{- with $values.media.s3 }}
+{{- with .region }}
+- {name: AWS_REGION, value: {{ . | quote }}}
+{{- end }}
+{{- with .endpoint }}
+- {name: AWS_ENDPOINT_URL, value: {{ . | quote }}}
+{{- end }}
+{{- if .allowHttp }}
+- {name: AWS_ALLOW_HTTP, value: "true"}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- include "deepfake.tracing" . }}
+{{- end }}
+
+{{- define "deepfake.tracing" -}}
+{{- with .root.Values.tracing.otlpEndpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+- {name: OTEL_SERVICE_NAME, value: deepfake-{{ $.name }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ $.root.Values.tracing.sampleRatio | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* Credentials of the store, where they are a Secret. */}}
+{{- define "deepfake.gateway.envFrom" -}}
+{{- if eq .Values.media.type "s3" }}
+{{- with .Values.media.s3.credentialsSecret }}
+envFrom:
+  - secretRef: {name: {{ . }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "deepfake.gateway.mounts" -}}
+- {name: settings, mountPath: /etc/deepfake/settings, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- if eq .Values.media.type "volume" }}
+- {name: media, mountPath: /media}
+{{- end }}
+{{- end }}
+
+{{- define "deepfake.gateway.volumes" -}}
+- name: settings
+  configMap: {name: {{ include "deepfake.fullname" . }}-gateway}
+{{- if eq .Values.media.type "volume" }}
+- name: media
+  persistentVolumeClaim: {claimName: {{ .Values.media.volume.existingClaim | default (printf "%s-media" (include "deepfake.fullname" .)) }}}
+{{- end }}
+{{- end }}
+
+{{- define "deepfake.gateway.podLabels" -}}
+{{- if include "deepfake.oneNode" . }}
+deepfake-serving/media: {{ .Release.Name }}
+{{- end }}
+{{- end }}
+
+{{- define "deepfake.gateway.image" -}}
+{{ include "deepfake.image" (dict "root" . "image" .Values.image.gateway) }}
+{{- end }}
