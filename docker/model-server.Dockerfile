@@ -24,6 +24,7 @@ COPY model_store model_store
 RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
  && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
  && .venv/bin/python -m compileall -q -j 0 contracts deepfake_serving model_handlers serving model_server model_store
+COPY scripts/__init__.py scripts/smoke.py scripts/
 COPY build/archives build/archives
 
 FROM ${BASE}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -83,6 +84,7 @@ def deliver_at_last(delivery: Delivery) -> None:
 
 def main() -> int:
     """Becomes a process of a few megabytes, which waits for a signal, once all is there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # process 1 has to ask for it
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         delivery = Delivery.model_validate_json(os.environ["DEEPFAKE_DELIVERY"])

@@ -49,7 +49,7 @@ file:///media
 - {name: DEEPFAKE_GATEWAY_CONFIG, value: /etc/deepfake/settings/gateway.yaml}
 {{- if $values.redis.enabled }}
 - name: DEEPFAKE_GATEWAY_JOBS
-  valueFrom: {secretKeyRef: {name: {{ include "deepfake.fullname" .root }}-redis, key: url}}
+  valueFrom: {secretKeyRef: {name: {{ $values.redis.existingSecret | default (printf "%s-redis" (include "deepfake.fullname" .root)) }}, key: url}}
 {{- else if $values.redis.externalUrlSecret }}
 - name: DEEPFAKE_GATEWAY_JOBS
   valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret }}, key: url}}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Builds every image of this tree, and of the services that tests need where no registry is reached, and loads them
+# onto the cluster. BUILD and LOAD say how: for kind
+#   BUILD="docker build" LOAD="kind load docker-image" scripts/cluster-images.sh
+set -eu
+: "${BUILD:=docker build}" "${LOAD:=kind load docker-image}"
+images="deepfake-gateway deepfake-model-server deepfake-redis deepfake-s3"
+empty=$(mktemp -d)
+trap 'rmdir "$empty"' EXIT
+$BUILD -t deepfake-gateway:dev -f docker/gateway.Dockerfile .
+$BUILD -t deepfake-model-server:dev -f docker/model-server.Dockerfile .
+$BUILD -t deepfake-redis:dev -f tests/cluster/images/redis.Dockerfile "$empty"
+$BUILD -t deepfake-s3:dev -f tests/cluster/images/s3.Dockerfile "$empty"
+for image in $images; do
+  $LOAD "$image:dev"
+done

@@ -1,0 +1,103 @@
+"""Writes k8s/manifests from the chart: a kustomize base, and the overlays cpu, gpu and dev.
+
+`values/<overlay>.yaml` says what each overlay installs. Objects that all of them have in the same
+form are the base; an overlay has the rest. Nothing is written by hand, so that nothing can drift.
+`--check` writes nothing and fails where a file is not up to date. Needs helm.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFESTS = ROOT / "k8s" / "manifests"
+CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
+OVERLAYS = ("cpu", "gpu", "dev")
+RELEASE = NAMESPACE = "deepfake-serving"
+_NOTE = "# Made by `make manifests` from the chart; do not edit.\n"
+
+Object = dict[str, Any]
+
+
+def rendered(overlay: str) -> dict[str, Object]:
+    """The chart's objects with an overlay's values, by file name; no test, no Helm's own labels."""
+    done = subprocess.run(
+        [
+            *("helm", "template", RELEASE, str(CHART), "--namespace", NAMESPACE),
+            *("-f", str(MANIFESTS / "values" / f"{overlay}.yaml")),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    objects = [_without_helm(each) for each in yaml.safe_load_all(done.stdout) if each]
+    return {_file_name(each): each for each in objects}
+
+
+def _without_helm(node: Any) -> Any:
+    """Helm's labels and annotations say who manages an object: here that is kubectl."""
+    if isinstance(node, dict):
+        kept = {
+            key: _without_helm(each)
+            for key, each in node.items()
+            if not key.startswith(("helm.sh/", "app.kubernetes.io/managed-by"))
+        }
+        return {key: each for key, each in kept.items() if key != "annotations" or each}
+    return [_without_helm(each) for each in node] if isinstance(node, list) else node
+
+
+def _file_name(each: Object) -> str:
+    name = each["metadata"]["name"].removeprefix(RELEASE).strip("-")
+    return "-".join(filter(None, [name, each["kind"].lower()])) + ".yaml"
+
+
+def files() -> dict[Path, str]:
+    """Every file with its content."""
+    made = {overlay: rendered(overlay) for overlay in OVERLAYS}
+    first = made[OVERLAYS[0]]
+    base = {n: o for n, o in first.items() if all(made[v].get(n) == o for v in OVERLAYS)}
+    written = _folder(MANIFESTS / "base", base, [])
+    for overlay, objects in made.items():
+        own = {name: each for name, each in objects.items() if name not in base}
+        written |= _folder(MANIFESTS / "overlays" / overlay, own, ["../../base"])
+    return written
+
+
+def _folder(folder: Path, objects: dict[str, Object], resources: list[str]) -> dict[Path, str]:
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": resources + sorted(objects),
+    }
+    contents = {**objects, "kustomization.yaml": kustomization}
+    return {
+        folder / name: _NOTE + yaml.safe_dump(each, sort_keys=False, width=110)
+        for name, each in contents.items()
+    }
+
+
+def main() -> int:
+    """The exit code."""
+    wanted = files()
+    there = {path for part in ("base", "overlays") for path in (MANIFESTS / part).rglob("*.yaml")}
+    old = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
+    old += sorted(there - wanted.keys())
+    if "--check" in sys.argv:
+        for path in old:
+            print(f"{path.relative_to(ROOT)} is not up to date: make manifests", file=sys.stderr)
+        return 1 if old else 0
+    for path in there - wanted.keys():
+        path.unlink()
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

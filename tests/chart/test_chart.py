@@ -1,0 +1,239 @@
+"""The chart as Helm renders it, for every file of ci/: sound, strict, hardened, and told the truth of."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gateway.settings import Settings as GatewaySettings
+from model_server.settings import Settings as ModelServerSettings
+from scripts import chart_values, manifests
+
+CHART = manifests.CHART
+CASES = sorted((CHART / "ci").glob("*-values.yaml"))
+WORKLOADS = ("Deployment", "StatefulSet", "Pod")
+
+Object = dict[str, Any]
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False)
+
+
+def render(*options: str) -> list[Object]:
+    done = helm("template", "r", str(CHART), "-n", "ns", *options)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def pods(objects: list[Object]) -> list[Object]:
+    return [
+        each if each["kind"] == "Pod" else each["spec"]["template"]
+        for each in objects
+        if each["kind"] in WORKLOADS
+    ]
+
+
+def containers(pod: Object) -> list[Object]:
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+case = pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem.removesuffix("-values"))
+
+
+@case
+def test_it_lints(case: Path) -> None:
+    done = helm("lint", "--strict", str(CHART), "-f", str(case))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@case
+def test_pods_are_hardened(case: Path) -> None:
+    for pod in pods(render("-f", str(case))):
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "memory" in container["resources"]["limits"]
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+
+
+@case
+def test_images_are_never_latest(case: Path) -> None:
+    for pod in pods(render("-f", str(case))):
+        for container in containers(pod):
+            assert re.search(r"@sha256:[0-9a-f]{64}$|:[\w.-]+$", container["image"])
+            assert not container["image"].endswith(":latest")
+
+
+@case
+def test_probes_mean_it(case: Path) -> None:
+    for pod in pods(render("-f", str(case))):
+        if "helm.sh/hook" in pod["metadata"].get("annotations", {}):
+            continue
+        (container,) = pod["spec"]["containers"]
+        assert {"startupProbe", "livenessProbe"} <= container.keys()
+        if container["name"] in ("gateway", "model-server"):
+            assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+            assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+            stop = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            assert pod["spec"]["terminationGracePeriodSeconds"] > stop
+
+
+@case
+def test_servers_accept_their_settings(case: Path) -> None:
+    """What the ConfigMaps say is what the servers take."""
+    for each in render("-f", str(case)):
+        for name, text in each.get("data", {}).items() if each["kind"] == "ConfigMap" else ():
+            kinds = {"gateway.yaml": GatewaySettings, "model-server.yaml": ModelServerSettings}
+            if name in kinds:
+                kinds[name](**yaml.safe_load(text))
+
+
+@case
+def test_every_volume_is_mounted_and_every_mount_has_its_volume(case: Path) -> None:
+    for pod in pods(render("-f", str(case))):
+        mounted = {m["name"] for c in containers(pod) for m in c.get("volumeMounts", [])}
+        claims = {"data"} if mounted == {"data"} else set()  # the StatefulSet's own
+        assert mounted == {v["name"] for v in pod["spec"].get("volumes", [])} | claims
+
+
+@case
+def test_selectors_find_their_pods(case: Path) -> None:
+    """Of Deployments, Services, budgets and policies, each finds one kind of pod or more."""
+    objects = render("-f", str(case))
+    labels = [pod["metadata"]["labels"].items() for pod in pods(objects)]
+    for each in objects:
+        spec = each.get("spec", {})
+        selector = spec.get("selector") or spec.get("podSelector")
+        if each["kind"] == "PodMonitor" or not selector:
+            continue
+        wanted = selector.get("matchLabels", selector).items()
+        assert any(wanted <= found for found in labels), each["metadata"]["name"]
+
+
+@case
+def test_names_are_the_releases_own(case: Path) -> None:
+    """Two releases can stand in one namespace."""
+    ours = {(o["kind"], o["metadata"]["name"]) for o in render("-f", str(case))}
+    if "fullnameOverride" in case.read_text():
+        return
+    done = helm("template", "other", str(CHART), "-n", "ns", "-f", str(case))
+    theirs = [o for o in yaml.safe_load_all(done.stdout) if o]
+    assert not ours & {(o["kind"], o["metadata"]["name"]) for o in theirs}
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("gateway.replica=2", "at '/gateway': additional properties 'replica' not allowed"),
+        ("gateway.replicas=two", "at '/gateway/replicas': got string, want integer"),
+        (
+            "gateway.settings.max_streamz=1",
+            "'/gateway/settings': additional properties 'max_streamz'",
+        ),
+        ("gateway.settings.routing=x", "'/gateway/settings': additional properties 'routing'"),
+        ("modelServer.defaults.gpu.resource=gpu", "'/modelServer/defaults/gpu/resource'"),
+        ("modelServer.pools[0].models[0]=detector", "missing property 'name'"),
+        ("image.gateway.digest=sha256:12", "'/image/gateway/digest'"),
+        ("media.type=disk", "'/media/type'"),
+        ("redis.externalUrl=http://x", "'/redis/externalUrl'"),
+        ("worker.resources.limits.memory=2GB", "'/worker/resources/limits/memory'"),
+    ],
+)
+def test_a_wrong_value_fails_and_is_named(setting: str, complaint: str) -> None:
+    done = helm("template", "r", str(CHART), "--set", setting)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+
+
+def test_the_schema_knows_every_default() -> None:
+    """A key of values.yaml that the schema lacks would fail above; here the other way round."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads(chart_values.schema())
+
+    def compare(node: Object, given: Any, path: str) -> None:
+        if "$ref" in node:
+            node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
+        for key, each in node.get("properties", {}).items():
+            if path.endswith((".settings", ".image", ".resources")) or key == "global":
+                continue
+            assert key in given, f"values.yaml lacks {path}.{key}"
+            if isinstance(given[key], dict):
+                compare(each, given[key], f"{path}.{key}")
+
+    compare(schema, values, "")
+
+
+def test_a_changed_setting_replaces_pods_and_nothing_else_does() -> None:
+    def stamps(*options: str) -> dict[str, str]:
+        return {
+            each["metadata"]["name"]: each["spec"]["template"]["metadata"]["annotations"][
+                "deepfake-serving/settings"
+            ]
+            for each in render(*options)
+            if each["kind"] == "Deployment"
+        }
+
+    before = stamps()
+    assert stamps() == before
+    changed = stamps("--set", "gateway.settings.rate_limit=5/minute")
+    assert {name for name in before if changed[name] != before[name]} == {
+        "r-deepfake-serving-gateway",
+        "r-deepfake-serving-worker",
+    }
+
+
+def test_every_template_has_a_unit_test() -> None:
+    tested = {
+        template
+        for suite in (CHART / "tests").glob("*_test.yaml")
+        for template in yaml.safe_load(suite.read_text())["templates"]
+    }
+    folder = CHART / "templates"
+    there = {str(p.relative_to(folder)) for p in folder.rglob("*.yaml")}
+    assert there == tested
+
+
+def test_unit_tests_pass() -> None:
+    done = helm("unittest", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_object_a_template() -> None:
+    for template in (CHART / "templates").rglob("*.yaml"):
+        kinds = re.findall(r"^kind: (\w+)", template.read_text(), re.MULTILINE)
+        assert len(kinds) <= 1, template
+
+
+def test_every_value_is_explained() -> None:
+    """README.md is made from the comments; a row without words is a value without one."""
+    rows = re.findall(r"^\| (\S+) \|[^|]*\|.*\| (.*) \|$", (CHART / "README.md").read_text(), re.M)
+    assert len(rows) > 100
+    assert [key for key, words in rows if not words.strip() and key != "Key"] == []
+
+
+@pytest.mark.parametrize("overlay", manifests.OVERLAYS)
+def test_manifests_are_the_charts_output(overlay: str) -> None:
+    folder = manifests.MANIFESTS / "overlays" / overlay
+    done = subprocess.run(
+        ["kustomize", "build", str(folder)], capture_output=True, text=True, check=True
+    )
+    built = {
+        (each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout)
+    }
+    wanted = {(o["kind"], o["metadata"]["name"]): o for o in manifests.rendered(overlay).values()}
+    assert built == wanted

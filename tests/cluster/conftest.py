@@ -1,0 +1,139 @@
+"""One installation of the chart with defaults for all tests, on the cluster of KUBECONFIG."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kube import Release, kubectl, run, wait_until
+from tests.cluster.load import Callers
+
+HERE = Path(__file__).parent
+NAMESPACE = "deepfake-test"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a cluster nothing here can run; that is an error, never a skip."""
+    missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
+    if any(HERE in item.path.parents for item in items) and (
+        missing or "KUBECONFIG" not in os.environ
+    ):
+        raise pytest.UsageError(
+            f"tests/cluster needs KUBECONFIG, and on PATH: {missing or 'nothing'}"
+        )
+
+
+def _open_host_paths() -> None:
+    """See hostpath.yaml."""
+    classes = json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]
+    if any(each["provisioner"] == "kubernetes.io/host-path" for each in classes):
+        kubectl("apply", "-f", str(HERE / "hostpath.yaml"))
+        kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/hostpath-opener")
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[str]:
+    """A namespace that admits restricted pods only."""
+    _open_host_paths()
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    kubectl("create", "namespace", NAMESPACE)
+    label = "pod-security.kubernetes.io/enforce=restricted"
+    kubectl("label", "namespace", NAMESPACE, label)
+    yield NAMESPACE
+    if "KEEP" not in os.environ:
+        kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+
+
+@pytest.fixture(scope="session")
+def installed(namespace: str) -> Release:
+    """The chart's defaults but for images and sizes; the seconds to ready are printed."""
+    release = Release("e2e", namespace)
+    seconds = wait_until(lambda: release.upgrade() is None, 300, "installed")
+    print(f"\nhelm install to ready: {seconds:.1f} s")
+    return release
+
+
+@pytest.fixture
+def release(installed: Release) -> Release:
+    """As installed with defaults, before each test and whatever the last one did."""
+    installed.upgrade()
+    return installed
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the cluster says, where a test failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed and HERE in item.path.parents:
+        report.sections.append(("cluster", _state()))
+
+
+def _state() -> str:
+    logs = ["kubectl", "-n", NAMESPACE, "logs", "--tail=40", "--prefix", "--all-containers"]
+    commands = [
+        ["kubectl", "-n", NAMESPACE, "get", "pods,deployments,hpa", "-o", "wide"],
+        ["kubectl", "-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp"],
+        *(
+            [*logs, "-l", f"app.kubernetes.io/component={component}"]
+            for component in ("gateway", "model-server", "worker", "redis")
+        ),
+    ]
+    said = [subprocess.run(c, capture_output=True, text=True, check=False) for c in commands]
+    return "\n".join(each.stdout[-12000:] + each.stderr[-2000:] for each in said)
+
+
+@pytest.fixture
+def callers(release: Release, astronaut_jpeg: bytes) -> Callable[..., Callers]:
+    """Callers of the gateway by its node port."""
+
+    def made(*, rest: int = 4, rpc: int = 2) -> Callers:
+        return Callers(
+            release.url, release.address("grpc"), release.key, astronaut_jpeg, rest=rest, rpc=rpc
+        )
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def in_pod(installed: Release) -> Callable[..., str]:
+    """Runs Python in a pod of the namespace that is none of the release; its output."""
+
+    def ran(code: str, *, labels: str = "app=stranger", namespace: str | None = None) -> str:
+        name = f"stranger-{os.urandom(4).hex()}"
+        security = {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        container = {
+            "name": name,
+            "image": "deepfake-gateway:dev",
+            "args": ["-c", code],
+            "securityContext": security,
+        }
+        overrides = json.dumps({"spec": {"containers": [container]}})
+        where = namespace or installed.namespace
+        return run(
+            *(
+                "kubectl",
+                "-n",
+                where,
+                "run",
+                name,
+                "--image=deepfake-gateway:dev",
+                "--restart=Never",
+            ),
+            *("--rm", "-i", "--quiet", f"--labels={labels}", f"--overrides={overrides}"),
+            timeout_s=120,
+        )
+
+    return ran

@@ -1,0 +1,132 @@
+"""kubectl and helm, as a person would call them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
+VALUES = Path(__file__).with_name("values.yaml")
+
+Object = dict[str, Any]
+
+
+def run(*command: str, timeout_s: float = 300, stdin: str | None = None) -> str:
+    """Its standard output; fails with all that it said."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout_s, input=stdin, check=False
+    )
+    assert done.returncode == 0, (
+        f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    )
+    return done.stdout
+
+
+def kubectl(*arguments: str, timeout_s: float = 300, stdin: str | None = None) -> str:
+    return run("kubectl", *arguments, timeout_s=timeout_s, stdin=stdin)
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float, what: str) -> float:
+    """Seconds that it took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < timeout_s, f"not after {timeout_s} s: {what}"
+        time.sleep(0.5)
+    return time.monotonic() - begun
+
+
+@dataclass(frozen=True)
+class Release:
+    """One installation of the chart."""
+
+    name: str
+    namespace: str
+
+    @property
+    def fullname(self) -> str:
+        return f"{self.name}-deepfake-serving"
+
+    def kubectl(self, *arguments: str, timeout_s: float = 300, stdin: str | None = None) -> str:
+        return kubectl("-n", self.namespace, *arguments, timeout_s=timeout_s, stdin=stdin)
+
+    def get(self, *what: str) -> Object:
+        found: Object = json.loads(self.kubectl("get", *what, "-o", "json"))
+        return found
+
+    def upgrade(
+        self, *options: str, values: Object | None = None, timeout_s: int = 240, wait: bool = True
+    ) -> None:
+        """Installs, or upgrades; `values` over those of tests/cluster/values.yaml."""
+        waiting = ["--wait", "--timeout", f"{timeout_s}s"] if wait else []
+        run(
+            *("helm", "upgrade", "--install", self.name, str(CHART), "-n", self.namespace),
+            *("--create-namespace", "-f", str(VALUES), "-f", "-", *waiting, *options),
+            stdin=json.dumps(values or {}),
+            timeout_s=timeout_s + 30,
+        )
+
+    def uninstall(self) -> None:
+        run("helm", "uninstall", self.name, "-n", self.namespace, "--wait", "--timeout", "2m")
+
+    def test(self) -> str:
+        """`helm test`, with the pod's own words."""
+        return run("helm", "test", self.name, "-n", self.namespace, "--logs", "--timeout", "2m")
+
+    # what is there
+
+    def pods(self, component: str, pool: str | None = None) -> list[Object]:
+        """Those that are not on their way out."""
+        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+        if pool:
+            selector += f",deepfake-serving/pool={pool}"
+        items: list[Object] = self.get("pods", "-l", selector)["items"]
+        return [each for each in items if "deletionTimestamp" not in each["metadata"]]
+
+    def ready(self, component: str, pool: str | None = None) -> int:
+        """Pods of it that are ready."""
+        return sum(
+            condition["status"] == "True"
+            for pod in self.pods(component, pool)
+            for condition in pod["status"].get("conditions", [])
+            if condition["type"] == "Ready"
+        )
+
+    def events(self, kind: str, name: str) -> list[str]:
+        """`reason: message` of each event about it."""
+        found = self.get(
+            "events", f"--field-selector=involvedObject.kind={kind},involvedObject.name={name}"
+        )
+        return [f"{each['reason']}: {each['message']}" for each in found["items"]]
+
+    def secret(self, name: str, key: str) -> str:
+        return b64decode(self.get("secret", name)["data"][key]).decode()
+
+    # how it is called
+
+    @property
+    def key(self) -> str:
+        """The API key that the chart has made."""
+        return self.secret(f"{self.fullname}-keys", "admin-key")
+
+    def address(self, port: str) -> str:
+        """host:port of the gateway's node port, which outlives any pod."""
+        service = self.get("service", f"{self.fullname}-gateway")
+        number = next(p["nodePort"] for p in service["spec"]["ports"] if p["name"] == port)
+        nodes = json.loads(kubectl("get", "nodes", "-l", "type!=kwok", "-o", "json"))["items"]
+        host = next(
+            each["address"]
+            for each in nodes[0]["status"]["addresses"]
+            if each["type"] == "InternalIP"
+        )
+        return f"{host}:{number}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address('http')}"

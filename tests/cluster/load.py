@@ -1,0 +1,114 @@
+"""Callers that never stop asking, by REST and gRPC, each on a kept connection as services have."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import grpc
+import httpx
+
+from contracts.protos.deepfake.v1 import detector_pb2 as pb
+from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+
+
+@dataclass
+class Tally:
+    """What callers met: good answers by protocol, and every one that was not."""
+
+    good: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    latencies: list[tuple[float, float]] = field(default_factory=list)
+    """When an answer came (seconds since the start), and how long it took."""
+
+    @property
+    def answered(self) -> int:
+        return self.good.total() + len(self.failed)
+
+
+class Callers:
+    """`rest` and `rpc` threads that send `picture` again and again until the block ends.
+
+    A new connection is made for every 50th request, as by a fleet of callers, and where one ended.
+    Nothing is tried again: whatever a caller would have noticed is a failure.
+    """
+
+    def __init__(
+        self, url: str, address: str, key: str, picture: bytes, *, rest: int = 4, rpc: int = 2
+    ) -> None:
+        self.tally = Tally()
+        self._url, self._address, self._key, self._picture = url, address, key, picture
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._begun = time.monotonic()
+        calls = [self._rest] * rest + [self._rpc] * rpc
+        self._threads = [threading.Thread(target=call, daemon=True) for call in calls]
+
+    def __enter__(self) -> Callers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(120)
+
+    def until(self, answers: int, timeout_s: float = 120) -> None:
+        """Waits until that many more requests have been answered."""
+        goal, end = self.tally.answered + answers, time.monotonic() + timeout_s
+        while self.tally.answered < goal:
+            assert time.monotonic() < end, f"{self.tally.good}, {self.tally.failed[:5]}"
+            time.sleep(0.05)
+
+    def _note(self, protocol: str, begun: float, problem: str | None) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if problem is None:
+                self.tally.good[protocol] += 1
+                self.tally.latencies.append((now - self._begun, now - begun))
+            else:
+                self.tally.failed.append(f"{now - self._begun:.1f} s {protocol}: {problem}")
+
+    def _rest(self) -> None:
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "image/jpeg"}
+        while not self._stop.is_set():
+            with httpx.Client(timeout=60, headers=headers, trust_env=False) as client:
+                for _ in range(50):
+                    if self._stop.is_set():
+                        return
+                    begun = time.monotonic()
+                    try:
+                        answer = client.post(f"{self._url}/v1/images", content=self._picture)
+                    except httpx.HTTPError as error:
+                        self._note("rest", begun, repr(error))
+                        break
+                    good = answer.status_code == 200 and answer.json()["faces"]
+                    self._note(
+                        "rest", begun, None if good else f"{answer.status_code} {answer.text}"
+                    )
+
+    def _rpc(self) -> None:
+        metadata = (("authorization", f"Bearer {self._key}"),)
+        options = [("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)]
+        while not self._stop.is_set():
+            with grpc.insecure_channel(self._address, options) as channel:
+                stub = DetectorStub(channel)  # type: ignore[no-untyped-call]
+                for _ in range(50):
+                    if self._stop.is_set():
+                        return
+                    begun = time.monotonic()
+                    try:
+                        request = pb.DetectImageRequest(image=self._picture)
+                        answer = stub.DetectImage(request, timeout=60, metadata=metadata)
+                    except grpc.RpcError as error:
+                        self._note("grpc", begun, f"{error.code()} {error.details()}")
+                        break
+                    self._note("grpc", begun, None if answer.faces else "no face")

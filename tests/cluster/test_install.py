@@ -1,0 +1,122 @@
+"""A default installation: verdicts from inside and outside, a video, and what pods may not do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.kube import Release, kubectl
+from tests.videos import scenes, write_video
+
+MODEL_PORTS = range(7070, 7073)
+
+
+def test_a_photograph_by_rest_and_grpc_from_inside(release: Release) -> None:
+    said = release.test()
+    assert "REST: real" in said
+    assert "gRPC: 0." in said
+
+
+def test_a_photograph_from_outside(release: Release, astronaut_jpeg: bytes) -> None:
+    headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
+    answer = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
+    assert answer.status_code == 200
+    assert len(answer.json()["faces"]) == 1
+    assert answer.json()["verdict"] == "real"
+
+
+def test_no_verdict_without_a_key(release: Release, astronaut_jpeg: bytes) -> None:
+    answer = httpx.post(
+        f"{release.url}/v1/images",
+        content=astronaut_jpeg,
+        headers={"Content-Type": "image/jpeg"},
+    )
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_video_job(release: Release, tmp_path: Path) -> None:
+    film = write_video(tmp_path / "film.mp4", scenes())
+    headers = {"Authorization": f"Bearer {release.key}"}
+    with httpx.Client(base_url=release.url, headers=headers, timeout=30) as http:
+        accepted = http.post("/v1/videos", files={"file": film.read_bytes()})
+        assert accepted.status_code == 202, accepted.text
+        job = accepted.json()
+        end = time.monotonic() + 120
+        while job["state"] not in ("succeeded", "failed", "dead", "cancelled"):
+            assert time.monotonic() < end, job
+            time.sleep(0.5)
+            job = http.get(f"/v1/jobs/{job['id']}").json()
+    assert job["state"] == "succeeded", job
+    assert len(job["result"]["shots"]) == 3
+    assert job["result"]["frames_analyzed"] >= 10
+
+
+def test_ids_and_file_systems(release: Release) -> None:
+    for component in ("gateway", "worker", "model-server"):
+        pod = release.pods(component)[0]["metadata"]["name"]
+        ask = (
+            "import os;"
+            "print(os.getuid(), os.access('/app', os.W_OK), os.access('/etc', os.W_OK),"
+            " os.path.exists('/var/run/secrets/kubernetes.io'),"
+            " open('/proc/1/status').read().split('CapEff:')[1].split()[0],"
+            " open('/proc/1/status').read().split('Seccomp:')[1].split()[0])"
+        )
+        said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", ask).split()
+        assert said == ["65532", "False", "False", "False", "0000000000000000", "2"], component
+
+
+def test_torchserve_is_unreachable(release: Release, in_pod: Callable[..., str]) -> None:
+    """Its inference, management and metrics ports, from a pod on the same network."""
+    address = release.pods("model-server")[0]["status"]["podIP"]
+    code = (
+        "import socket\n"
+        f"for port in {[*MODEL_PORTS, *range(8083, 8090)]}:\n"
+        "    s = socket.socket(); s.settimeout(2)\n"
+        f"    print(port, s.connect_ex(('{address}', port)) != 0)"
+    )
+    assert "False" not in in_pod(code)
+
+
+@pytest.mark.parametrize(
+    ("component", "port", "open_"),
+    [
+        ("gateway", 8000, True),
+        ("gateway", 8001, True),
+        ("gateway", 8002, True),
+        ("model-server", 8080, False),
+        ("model-server", 8081, False),
+        ("redis", 6379, False),
+    ],
+)
+def test_only_the_edges_that_are_needed(
+    release: Release, in_pod: Callable[..., str], component: str, port: int, open_: bool
+) -> None:
+    """Needs a cluster whose network enforces policies."""
+    address = release.pods(component)[0]["status"]["podIP"]
+    code = (
+        "import socket, time\n"
+        "time.sleep(2.5)\n"  # a policy is in force a moment after a pod's start
+        "s = socket.socket(); s.settimeout(3)\n"
+        f"print('open' if s.connect_ex(('{address}', {port})) == 0 else 'shut')"
+    )
+    assert in_pod(code).strip() == ("open" if open_ else "shut")
+
+
+def test_pods_go_nowhere_but_to_what_they_need(release: Release) -> None:
+    """A worker reaches Redis, but neither the API server nor a metadata service."""
+    pod = release.pods("worker")[0]["metadata"]["name"]
+    api = kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
+    code = (
+        "import socket\n"
+        f"redis = '{release.fullname}-redis', 6379\n"
+        f"for to in (redis, ('{api}', 443), ('169.254.169.254', 80)):\n"
+        "    s = socket.socket(); s.settimeout(3)\n"
+        "    print(s.connect_ex(to) == 0)"
+    )
+    said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
+    assert said == ["True", "False", "False"]

@@ -1,0 +1,110 @@
+"""Changes under load: nothing that a caller would notice."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from tests.cluster.kube import Object, Release, kubectl, run
+from tests.cluster.load import Callers
+
+TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replicas": 2}}
+
+
+def with_settings(values: Object, log_level: str) -> Object:
+    """The same with another setting, so that every pod is replaced."""
+    settings = {"settings": {"log_level": log_level}}
+    model = {"defaults": {**values["modelServer"]["defaults"], **settings}}
+    return {"modelServer": model, "gateway": {**values["gateway"], **settings}}
+
+
+def names(release: Release) -> set[str]:
+    pods = release.pods("model-server") + release.pods("gateway")
+    return {pod["metadata"]["name"] for pod in pods}
+
+
+def report(what: str, callers: Callers) -> None:
+    tally = callers.tally
+    slowest = max(seconds for _, seconds in tally.latencies)
+    answers = f"{dict(tally.good)} answered, {len(tally.failed)} failed"
+    print(f"\n{what}: {answers}, slowest {slowest:.2f} s")
+
+
+def test_a_rolling_upgrade_and_a_scale_down(
+    release: Release, callers: Callable[..., Callers]
+) -> None:
+    release.upgrade(values=TWO)
+    before = names(release)
+    with callers() as upgrading:
+        upgrading.until(20)
+        release.upgrade(values=with_settings(TWO, "warning"))
+        upgrading.until(20)
+    report("rolling upgrade of 2 gateways and 2 model servers", upgrading)
+    assert not names(release) & before
+    assert upgrading.tally.failed == []
+    assert upgrading.tally.good["rest"] > 20
+    assert upgrading.tally.good["grpc"] > 20
+    with callers() as shrinking:
+        shrinking.until(20)
+        release.upgrade(
+            values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "warning")
+        )
+        shrinking.until(40)
+    report("scale-down to 1 and 1", shrinking)
+    assert len(names(release)) == 2
+    assert shrinking.tally.failed == []
+
+
+def test_rollback(release: Release, callers: Callable[..., Callers]) -> None:
+    release.upgrade(values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "error"))
+    with callers(rest=2, rpc=1) as asking:
+        asking.until(10)
+        run("helm", "rollback", release.name, "-n", release.namespace, "--wait", "--timeout", "3m")
+        asking.until(10)
+    report("rollback", asking)
+    assert asking.tally.failed == []
+    config = release.get("configmap", f"{release.fullname}-gateway")
+    assert "log_level" not in config["data"]["gateway.yaml"]
+
+
+def test_a_drained_node(release: Release, callers: Callable[..., Callers]) -> None:
+    """The one node is drained of gateways and model servers: what replaces them waits until it is
+    open again, and the budgets hold back the second eviction until then."""
+    release.upgrade(values=TWO)
+    before = names(release)
+    node = release.pods("model-server")[0]["spec"]["nodeName"]
+    selector = "--pod-selector=app.kubernetes.io/component in (model-server, gateway)"
+    with callers(rest=2, rpc=1) as asking:
+        asking.until(10)
+        drain = subprocess.Popen(
+            ["kubectl", "drain", node, selector, "--delete-emptydir-data", "--ignore-daemonsets"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            asking.until(30)
+            assert drain.poll() is None, "the budgets should have held it back"
+            assert names(release) & before, "a budget of one lets one go at once, not both"
+        finally:
+            kubectl("uncordon", node)
+        assert drain.wait(240) == 0
+        asking.until(10)
+    release.upgrade(values=TWO)
+    report("drained node", asking)
+    assert not names(release) & before
+    assert asking.tally.failed == []
+
+
+def test_a_pod_that_is_killed_costs_a_retry(
+    release: Release, callers: Callable[..., Callers]
+) -> None:
+    """Without notice, as when a node is lost: gateways ask the other replica."""
+    release.upgrade(values={"modelServer": {"defaults": {"replicas": 2}}})
+    pod: Any = release.pods("model-server")[0]["metadata"]["name"]
+    with callers(rest=4, rpc=0) as asking:
+        asking.until(20)
+        release.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+        asking.until(40)
+    report("a model server killed", asking)
+    assert asking.tally.failed == []
