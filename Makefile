@@ -14,7 +14,14 @@ VERSION ?= 1.0
 TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184 \
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training
 
+# How images are built and brought to a cluster.
+BUILD ?= docker build
+LOAD ?= kind load docker-image
+HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
+	--chart-search-root k8s/helm --sort-values-order file --log-level warning
+
 .PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean \
+	chart manifests images cluster-e2e cluster-smoke smoke load package-models \
 	train evaluate calibrate export attack card
 
 help:  ## list the targets
@@ -47,6 +54,30 @@ clients: build/.clients  ## the foreign clients that the integration tests call
 
 e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signals
 	$(BIN)/pytest tests/e2e
+
+chart: build/.dev  ## the chart and what hangs on it: needs helm with its unittest plugin, kustomize, promtool and Go
+	$(BIN)/python -m scripts.manifests --check
+	$(HELM_DOCS) --dry-run | diff k8s/helm/deepfake-serving/README.md -
+	REQUIRE_CHART_TOOLS=1 $(BIN)/pytest tests/chart
+
+manifests: build/.dev  ## write k8s/manifests and the chart's README from the chart (needs helm and Go)
+	$(BIN)/python -m scripts.manifests
+	$(HELM_DOCS)
+
+images: archives  ## build all images and load them onto a cluster: BUILD="docker build" LOAD="kind load docker-image"
+	BUILD="$(BUILD)" LOAD="$(LOAD)" scripts/cluster-images.sh
+
+cluster-e2e: build/.dev  ## the chart on the cluster that KUBECONFIG names, after `make images`: 15 minutes
+	$(BIN)/pytest tests/cluster
+
+cluster-smoke: build/.dev  ## install, predict and upgrade under load only: 3 minutes
+	$(BIN)/pytest tests/cluster -m smoke
+
+smoke: build/.run  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a photograph through a gateway
+	@$(if $(KEY),DFK_KEY=$(KEY)) $(BIN)/python -m scripts.smoke $(URL) $(if $(GRPC),--grpc $(GRPC))
+
+package-models: archives
+	cd build/archives && sha256sum *.mar > digests.txt
 
 bench: build/.dev archives  ## speed against goals and side by side; writes build/bench (15 minutes)
 	$(BIN)/python -m tests.bench.goals

@@ -13,6 +13,7 @@ import uvloop
 from gateway.server import Ports, serve
 from gateway.settings import SettingsError, load_settings
 from serving.logs import configure_logs
+from serving.tracing import configure_tracing
 
 
 def main(on_ready: Callable[[Ports], None] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(on_ready: Callable[[Ports], None] | None = None) -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
+        configure_tracing("deepfake-gateway")
         return uvloop.run(serve(settings, on_ready))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from model_server.memory import keep_freed_memory
 from model_server.server import Server
 from model_server.settings import SettingsError, load_settings
 from serving.logs import configure_logs
+from serving.tracing import configure_tracing
 
 
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
@@ -24,6 +25,7 @@ def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
+        configure_tracing("deepfake-model-server")
         return uvloop.run(_run(Server(settings), on_ready))
     except (SettingsError, ManifestError) as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)

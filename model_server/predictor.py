@@ -26,6 +26,7 @@ from model_server.models import ServedModel
 from model_server.settings import Settings
 from model_server.state import ServerState
 from model_server.upstream import Reply, TorchServeLost, Upstream, WorkerLost
+from serving import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -168,6 +169,7 @@ class Predictor:
             self.metrics.observe_batch(call.model.name, reply.batch)
         if reply.problem is not None:
             raise reply.problem
+        tracing.stages(_timings(reply.document), call.traceparent)
         return reply
 
     def _suspend(self) -> None:
@@ -215,3 +217,10 @@ class Predictor:
             raise TooLarge(
                 f"{count} pictures in one request; the bound is {self.settings.max_items}"
             )
+
+
+def _timings(document: dict[str, Any]) -> dict[str, float]:
+    """What the stages took; of several pictures, which share their batch, those of the first."""
+    results: list[dict[str, Any]] = document.get("results", [document])
+    timings: dict[str, float] = results[0].get("timings_ms", {}) if results else {}
+    return timings

@@ -62,7 +62,9 @@ def deliver(delivery: Delivery) -> None:
         if archive.source is not None:
             fetch(archive.source, path, archive.digest)
         elif (found := digest_of(path)) != archive.digest:
-            raise DigestMismatch(str(path), archive.digest, found)
+            raise DigestMismatch(
+                str(path), *(d.removeprefix("sha256:") for d in (archive.digest, found))
+            )
         logger.info("delivered %s, %s", path, archive.digest)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Required
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from gateway.settings import Settings as GatewaySettings
@@ -39,39 +39,40 @@ Model = (
 PullPolicy = Literal["IfNotPresent", "Always", "Never"]
 
 
+@with_config(_STRICT)
 class Image(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     repository: Annotated[str, Field(pattern=r"^[a-z0-9]([a-zA-Z0-9._:/-]*[a-z0-9])?$")]
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,128}$")]
     digest: MaybeDigest
     pullPolicy: PullPolicy
 
 
+@with_config(_STRICT)
 class Images(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     modelServer: Image
     gateway: Image
 
 
+@with_config(_STRICT)
 class Resources(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     requests: dict[str, Amount]
     limits: dict[str, Amount]
 
 
+@with_config(_STRICT)
 class Budget(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
     maxUnavailable: CountOrPercent
 
 
+@with_config(_STRICT)
 class Placement(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     nodeSelector: Strings
     affinity: Free
     tolerations: list[Free]
 
 
+@with_config(_STRICT)
 class Pod(Placement, total=False):
     resources: Resources
     priorityClassName: Name
@@ -81,8 +82,8 @@ class Pod(Placement, total=False):
     podAnnotations: Strings
 
 
+@with_config(_STRICT)
 class Scaling(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     minReplicas: Some
     maxReplicas: Some
     cpuUtilization: Percent
@@ -90,12 +91,13 @@ class Scaling(TypedDict, total=False):
     scaleDownStabilizationSeconds: Annotated[int, Field(ge=0, le=3600)]
 
 
+@with_config(_STRICT)
 class GatewayScaling(Scaling, total=False):
     type: Literal["none", "hpa"]
 
 
+@with_config(_STRICT)
 class PoolScaling(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     type: Literal["none", "hpa", "keda"]
     minReplicas: Count
     maxReplicas: Some
@@ -107,8 +109,8 @@ class PoolScaling(TypedDict, total=False):
     fallbackReplicas: Count
 
 
+@with_config(_STRICT)
 class WorkerScaling(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     type: Literal["none", "keda"]
     minReplicas: Count
     maxReplicas: Some
@@ -117,8 +119,8 @@ class WorkerScaling(TypedDict, total=False):
     fallbackReplicas: Count
 
 
+@with_config(_STRICT)
 class Delivery(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     type: Literal["image", "pvc", "fetch", "imageVolume"]
     claimName: Name
     path: str
@@ -128,14 +130,14 @@ class Delivery(TypedDict, total=False):
     sizeLimit: Quantity
 
 
+@with_config(_STRICT)
 class Gpu(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     resource: Annotated[str, Field(pattern=r"^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")]
     count: Annotated[int, Field(ge=1, le=16)]
 
 
+@with_config(_STRICT)
 class RollingUpdate(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     maxSurge: CountOrPercent
     maxUnavailable: CountOrPercent
 
@@ -180,6 +182,7 @@ GatewayFree = Annotated[
 ]
 
 
+@with_config(_STRICT)
 class Pool(Pod, total=False):
     models: Annotated[list[Model], Field(min_length=1)]
     image: Image
@@ -200,32 +203,33 @@ class Pool(Pod, total=False):
     runtimeClassName: Name
 
 
+@with_config(_STRICT)
 class NamedPool(Pool, total=False):
     name: Required[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")]]
 
 
+@with_config(_STRICT)
 class ModelServer(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     defaults: Pool
     pools: Annotated[list[NamedPool], Field(min_length=1)]
 
 
+@with_config(_STRICT)
 class Auth(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     mode: Literal["keys", "none"]
     existingSecret: Name
 
 
+@with_config(_STRICT)
 class Service(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     httpPort: PortNumber
     grpcPort: PortNumber
     annotations: Strings
 
 
+@with_config(_STRICT)
 class Ingress(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
     className: str
     annotations: Strings
@@ -235,8 +239,8 @@ class Ingress(TypedDict, total=False):
     grpcAnnotations: Strings
 
 
+@with_config(_STRICT)
 class HttpRoute(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
     parentRefs: list[Free]
     hostnames: list[str]
@@ -244,6 +248,7 @@ class HttpRoute(TypedDict, total=False):
     grpcHostnames: list[str]
 
 
+@with_config(_STRICT)
 class Gateway(Pod, total=False):
     replicas: Count
     autoscaling: GatewayScaling
@@ -257,6 +262,7 @@ class Gateway(Pod, total=False):
     httpRoute: HttpRoute
 
 
+@with_config(_STRICT)
 class Worker(Pod, total=False):
     replicas: Count
     autoscaling: WorkerScaling
@@ -265,6 +271,7 @@ class Worker(Pod, total=False):
     scratchSize: Quantity
 
 
+@with_config(_STRICT)
 class Redis(Placement, total=False):
     enabled: bool
     existingSecret: Name
@@ -277,16 +284,16 @@ class Redis(Placement, total=False):
     externalUrlSecret: Name
 
 
+@with_config(_STRICT)
 class Volume(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     existingClaim: Name
     size: Quantity
     storageClassName: str
     accessMode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"]
 
 
+@with_config(_STRICT)
 class S3(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     url: Annotated[str, Field(pattern=r"^(s3://.+)?$")]
     region: str
     endpoint: Annotated[str, Field(pattern=r"^(https?://.+)?$")]
@@ -294,22 +301,22 @@ class S3(TypedDict, total=False):
     credentialsSecret: Name
 
 
+@with_config(_STRICT)
 class Media(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     type: Literal["volume", "s3"]
     volume: Volume
     s3: S3
 
 
+@with_config(_STRICT)
 class ServiceAccount(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     create: bool
     name: Name
     annotations: Strings
 
 
+@with_config(_STRICT)
 class NetworkPolicy(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
     gatewayFrom: list[Free]
     metricsFrom: list[Free]
@@ -319,40 +326,42 @@ class NetworkPolicy(TypedDict, total=False):
     modelServerEgress: list[Free]
 
 
+@with_config(_STRICT)
 class Discovered(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
     labels: Strings
 
 
+@with_config(_STRICT)
 class PodMonitor(Discovered, total=False):
     interval: Annotated[str, Field(pattern=r"^[0-9]+(s|m)$")]
 
 
+@with_config(_STRICT)
 class Dashboards(Discovered, total=False):
     annotations: Strings
 
 
+@with_config(_STRICT)
 class Slo(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     availabilityPercent: Annotated[float, Field(ge=90, lt=100)]
     imageLatencySeconds: Annotated[float, Field(gt=0)]
     minimumRequestsPerSecond: Annotated[float, Field(ge=0)]
 
 
+@with_config(_STRICT)
 class Alerts(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     jobQueueAgeSeconds: Annotated[int, Field(ge=1)]
     scoreDrift: Annotated[float, Field(gt=0, lt=1)]
 
 
+@with_config(_STRICT)
 class Prometheus(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     url: Annotated[str, Field(pattern=r"^https?://")]
 
 
+@with_config(_STRICT)
 class Monitoring(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     scrapeAnnotations: bool
     podMonitor: PodMonitor
     prometheusRule: Discovered
@@ -363,19 +372,19 @@ class Monitoring(TypedDict, total=False):
     prometheus: Prometheus
 
 
+@with_config(_STRICT)
 class Tracing(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     otlpEndpoint: Annotated[str, Field(pattern=r"^(https?://.+)?$")]
     sampleRatio: Annotated[float, Field(ge=0, le=1)]
 
 
+@with_config(_STRICT)
 class Tests(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     enabled: bool
 
 
+@with_config(_STRICT)
 class Values(TypedDict, total=False):
-    __pydantic_config__ = _STRICT
     nameOverride: Name
     fullnameOverride: Name
     commonLabels: Strings

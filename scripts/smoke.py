@@ -59,9 +59,7 @@ def by_grpc(target: str, key: str | None) -> pb.ImageVerdict:
     Raises:
         grpc.RpcError, WrongAnswer
     """
-    address = target.removeprefix("grpcs://")
-    secured = grpc.secure_channel(address, grpc.ssl_channel_credentials())
-    with secured if address != target else grpc.insecure_channel(target) as channel:
+    with _channel(target) as channel:
         verdict = DetectorStub(channel).DetectImage(
             pb.DetectImageRequest(image=PHOTOGRAPH),
             timeout=_TIMEOUT_S,
@@ -71,6 +69,13 @@ def by_grpc(target: str, key: str | None) -> pb.ImageVerdict:
     probabilities = [face.fake_probability for face in verdict.faces]
     _check("gRPC", highest, probabilities, verdict.width, verdict.height)
     return verdict
+
+
+def _channel(target: str) -> grpc.Channel:
+    address = target.removeprefix("grpcs://")
+    if address == target:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials())
 
 
 def _check(door: str, highest: float | None, faces: list[float], width: int, height: int) -> None:

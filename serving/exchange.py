@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from contracts.problems import Internal, Problem
+from serving import tracing
 
 log = structlog.get_logger("request")
 
@@ -41,6 +42,9 @@ class Exchange:
         self.id = given_id if given_id and _ID.fullmatch(given_id) else uuid.uuid4().hex
         well_formed = traceparent and _TRACEPARENT.fullmatch(traceparent)
         self.traceparent = traceparent if well_formed else None
+        self._span = tracing.begin(route, self.traceparent)
+        if self._span is not None:
+            self.traceparent = tracing.traceparent_of(self._span)
         self.problem: Problem | None = None
         self.fields: dict[str, Any] = {}
         self._begun = time.perf_counter()
@@ -57,6 +61,8 @@ class Exchange:
         if problem is not None:
             metrics.problems.labels(problem.slug).inc()
             self.note(problem=problem.slug, detail=problem.detail)
+        if self._span is not None:
+            tracing.end(self._span, self.route, status, {"id": self.id, **self.fields})
         log.info(
             "request",
             route=self.route,

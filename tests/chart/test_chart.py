@@ -1,4 +1,4 @@
-"""The chart as Helm renders it, for every file of ci/: sound, strict, hardened, and told the truth of."""
+"""The chart as Helm renders it, for every file of ci/: sound, strict, hardened."""
 
 from __future__ import annotations
 

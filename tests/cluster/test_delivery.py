@@ -39,6 +39,7 @@ def test_the_named_digest_becomes_ready(release: Release) -> None:
     )
 
 
+@pytest.mark.smoke
 def test_a_wrong_digest_never_becomes_ready_and_events_say_why(release: Release) -> None:
     good = {pod["metadata"]["name"] for pod in release.pods("model-server")}
     release.upgrade(values=pool(digests={"detector": WRONG}), wait=False)
@@ -107,7 +108,9 @@ def bucket(release: Release) -> Iterator[str]:
     release.kubectl("wait", "--for=condition=Ready", "pod/s3", "--timeout=60s")
     port = release.get("service", "s3")["spec"]["ports"][0]["nodePort"]
     host = release.address("http").rpartition(":")[0]
-    with httpx.Client(base_url=f"http://{host}:{port}") as http:
+    # A node port leads somewhere a moment after the pod is ready.
+    transport = httpx.HTTPTransport(retries=8)
+    with httpx.Client(base_url=f"http://{host}:{port}", transport=transport) as http:
         http.put("/models").raise_for_status()
         http.put("/models/detector.mar", content=ARCHIVE.read_bytes()).raise_for_status()
     yield "s3://models/detector.mar"

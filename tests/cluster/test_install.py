@@ -12,6 +12,8 @@ import pytest
 from tests.cluster.kube import Release, kubectl
 from tests.videos import scenes, write_video
 
+pytestmark = pytest.mark.smoke
+
 MODEL_PORTS = range(7070, 7073)
 
 

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.cluster.kube import Object, Release, kubectl, run
 from tests.cluster.load import Callers
 
@@ -31,6 +33,7 @@ def report(what: str, callers: Callers) -> None:
     print(f"\n{what}: {answers}, slowest {slowest:.2f} s")
 
 
+@pytest.mark.smoke
 def test_a_rolling_upgrade_and_a_scale_down(
     release: Release, callers: Callable[..., Callers]
 ) -> None:

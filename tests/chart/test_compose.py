@@ -1,0 +1,234 @@
+"""docker/compose.yaml: known and valid settings, hardened services, a Prometheus that works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+import gateway.settings
+import model_server.settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "docker" / "compose.yaml"
+PROMETHEUS = ROOT / "docker" / "compose" / "prometheus"
+SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+LOADERS: dict[str, Callable[[], Any]] = {
+    "model-server": model_server.settings.load_settings,
+    "gateway": gateway.settings.load_settings,
+    "worker": gateway.settings.load_settings,
+}
+METRICS = {
+    "model-server": "metrics_port",
+    "gateway": "metrics_port",
+    "worker": "worker_metrics_port",
+}
+_REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+
+
+def _filled(value: object) -> str:
+    """As Compose interpolates it; what has to be given is `given`."""
+    return _REFERENCE.sub(
+        lambda found: found["rest"] if found["kind"] == "-" else "given", str(value)
+    )
+
+
+def _environment(service: str) -> dict[str, str]:
+    return {
+        name: _filled(value) for name, value in SERVICES[service].get("environment", {}).items()
+    }
+
+
+@pytest.fixture(params=sorted(LOADERS))
+def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A service of ours, its environment set."""
+    for variable in os.environ:
+        if variable.upper().startswith("DEEPFAKE_"):
+            monkeypatch.delenv(variable)
+    name = str(request.param)
+    for variable, value in _environment(name).items():
+        monkeypatch.setenv(variable, value)
+    return name
+
+
+def test_its_settings_are_known_and_valid(service: str) -> None:
+    assert any(name.startswith("DEEPFAKE_") for name in _environment(service))
+    LOADERS[service]()
+
+
+def test_a_mistyped_setting_would_be_seen(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = "DEEPFAKE_" if service == "model-server" else "DEEPFAKE_GATEWAY_"
+    monkeypatch.setenv(f"{prefix}LOG_LEVLE", "info")
+    with pytest.raises(ValueError, match="no such setting"):
+        LOADERS[service]()
+
+
+@pytest.mark.parametrize("service", ["gateway", "worker"], indirect=True)
+def test_what_it_calls_is_on_a_network_with_it(service: str) -> None:
+    settings = LOADERS[service]()
+    urls = [pool.url for pool in settings.routing.pools] + [settings.jobs]
+    urls.append(_environment(service)["AWS_ENDPOINT_URL"])
+    for url in urls:
+        host = str(urlsplit(url).hostname)
+        assert _neighbours(service, host), f"{service} and {host} share no network"
+
+
+def test_prometheus_asks_each_process_at_its_own_port(service: str) -> None:
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    targets = {
+        target: static["labels"]["app_kubernetes_io_component"]
+        for job in jobs
+        for static in job["static_configs"]
+        for target in static["targets"]
+    }
+    port = getattr(LOADERS[service](), METRICS[service])
+    assert targets[f"{service}:{port}"] == service
+    assert _neighbours(service, "prometheus")
+
+
+def _neighbours(one: str, other: str) -> bool:
+    return bool(set(SERVICES[one]["networks"]) & set(SERVICES[other]["networks"]))
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_is_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service["user"].startswith(("0", "root"))
+    assert service["healthcheck"]["test"][0] == "CMD", "a shell need not be there"
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    scratch = [*service.get("tmpfs", []), *service.get("volumes", [])]
+    assert any(re.search(r"(^|:)/tmp(:|$)", each) for each in scratch)
+    for tmpfs in service.get("tmpfs", []):
+        assert "size=" in tmpfs, "memory without a bound"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_has_a_version(name: str) -> None:
+    tag = _filled(SERVICES[name]["image"]).rpartition("/")[2].partition(":")[2]
+    assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?", tag), tag
+
+
+def test_our_images_have_the_version_of_the_package() -> None:
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    for name in LOADERS:
+        assert _filled(SERVICES[name]["image"]).endswith(f":{version[1]}")
+
+
+def test_only_loopback_is_published_and_stores_are_fenced_off() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    networks = yaml.safe_load(COMPOSE.read_text())["networks"]
+    for name in ("model-server", "redis", "objects", "prometheus"):
+        assert all(networks[network].get("internal") for network in SERVICES[name]["networks"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_is_mounted_from_the_tree_is_there(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        source, _, rest = volume.partition(":")
+        if source.startswith("."):
+            assert (COMPOSE.parent / source).is_dir(), source
+            assert rest.endswith(":ro")
+
+
+def test_init_makes_a_key_that_the_gateway_takes(tmp_path: Path) -> None:
+    from gateway.keys import Keys
+
+    folder = tmp_path / "compose"
+    folder.mkdir()
+    shutil.copy(COMPOSE.parent / "compose" / "init.sh", folder)
+    said = subprocess.run([folder / "init.sh"], capture_output=True, text=True, check=True).stdout
+    keys = Keys(folder / "secrets" / "keys.yaml")
+    assert keys.find(said.split()[-1], "admin").id == "admin"
+    needed = [found for found in _REFERENCE.finditer(COMPOSE.read_text()) if found["kind"] == "?"]
+    made = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
+    assert made == {found["name"] for found in needed}
+    assert (folder / "secrets").stat().st_mode & 0o077 == 0
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    again = subprocess.run([folder / "init.sh"], capture_output=True, check=False)
+    assert again.returncode == 1
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None and os.environ.get("REQUIRE_CHART_TOOLS") != "1":
+        pytest.skip("no promtool here")
+    assert found, "REQUIRE_CHART_TOOLS is set, but promtool is not on PATH"
+    return found
+
+
+def test_promtool_takes_the_configuration(promtool: str) -> None:
+    subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
+
+
+WORKING = {
+    'up{job="gateway"}': "1x30",
+    'deepfake_ready{app_kubernetes_io_component="model-server", pod="model-server"}': "1x30",
+    'deepfake_requests_total{app_kubernetes_io_component="gateway", code="200"}': "0+100x30",
+    'deepfake_requests_total{app_kubernetes_io_component="gateway", code="502"}': "0+0x30",
+    'deepfake_job_queue_age_seconds{app_kubernetes_io_component="gateway"}': "5x30",
+}
+BROKEN = {
+    "DeepfakeDown": {'up{job="gateway"}': "0x30"},
+    "DeepfakeNotReady": {
+        'deepfake_ready{app_kubernetes_io_component="model-server", pod="model-server"}': "0x30"
+    },
+    "DeepfakeErrors": {
+        'deepfake_requests_total{app_kubernetes_io_component="gateway", code="502"}': "0+5x30"
+    },
+    "DeepfakeJobsWait": {
+        'deepfake_job_queue_age_seconds{app_kubernetes_io_component="gateway"}': "700x30"
+    },
+}
+
+
+@pytest.mark.parametrize("broken", [None, *sorted(BROKEN)])
+def test_each_alert_fires_for_its_own_trouble_alone(
+    promtool: str, tmp_path: Path, broken: str | None
+) -> None:
+    series = WORKING | BROKEN.get(broken or "", {})
+    labels = "ALERTS{alertstate='firing'}"
+    told = [{"labels": f'{{alertname="{broken}"}}', "value": 1}] if broken else []
+    question = {
+        "expr": f"count by (alertname) ({labels})",
+        "eval_time": "15m",
+        "exp_samples": told,
+    }
+    test = {
+        "rule_files": [str(PROMETHEUS / "rules.yml")],
+        "evaluation_interval": "15s",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": s, "values": v} for s, v in series.items()],
+                "promql_expr_test": [question],
+            }
+        ],
+    }
+    path = tmp_path / "test.yml"
+    path.write_text(yaml.safe_dump(test))
+    done = subprocess.run(
+        [promtool, "test", "rules", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tried() -> None:
+    groups = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
+    assert {rule["alert"] for group in groups for rule in group["rules"]} == set(BROKEN)

@@ -1,0 +1,282 @@
+"""The workflows: pinned, least privileged, bounded, and made of targets that there are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = {path.name: path for path in sorted((GITHUB / "workflows").glob("*.yml"))}
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+FILES = [*WORKFLOWS.values(), *ACTIONS]
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+VERIFY = "./.github/actions/verify"
+SIGN = "./.github/actions/sign"
+
+Job = dict[str, Any]
+
+
+def _workflow(name: str) -> dict[Any, Any]:
+    document: dict[Any, Any] = yaml.safe_load(WORKFLOWS[name].read_text())
+    return document
+
+
+def _triggers(name: str) -> set[str]:
+    return set(_workflow(name)[True])  # YAML 1.1 takes `on` for a truth value
+
+
+def _jobs() -> Iterator[tuple[str, Job]]:
+    for name in WORKFLOWS:
+        for job, content in _workflow(name)["jobs"].items():
+            yield f"{name}:{job}", content
+
+
+JOBS = dict(_jobs())
+named = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+
+
+def _steps(job: Job) -> list[dict[str, Any]]:
+    return job.get("steps", [])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(GITHUB)))
+def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
+    for line in re.findall(r"^\s*(?:- )?uses: (.*)$", path.read_text(), re.MULTILINE):
+        if line.startswith("./"):
+            assert (ROOT / line).exists(), line
+        else:
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    pins = defaultdict(set)
+    for path in FILES:
+        for action, pin in re.findall(r"uses: ([\w./-]+)@(\S+ # \S+)", path.read_text()):
+            pins[action].add(pin)
+    assert len(pins) > 5
+    assert {action: found for action, found in pins.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_nothing_is_permitted_but_job_by_job(name: str) -> None:
+    assert _workflow(name)["permissions"] == {}
+    assert "pull_request_target" not in _triggers(name)
+    assert "workflow_run" not in _triggers(name)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_runs_of_the_same_thing_do_not_overlap(name: str) -> None:
+    if _triggers(name) != {"workflow_call"}:  # what is only called overlaps as its callers do
+        assert _workflow(name)["concurrency"]["group"]
+
+
+@named
+def test_every_job_says_what_it_may_and_how_long(job: Job) -> None:
+    assert job["permissions"]
+    assert "uses" in job or 1 <= job["timeout-minutes"] <= 90
+
+
+@named
+def test_who_may_write_runs_nothing_of_the_tree(job: Job) -> None:
+    if "write" in job["permissions"].values():
+        commands = "\n".join(step.get("run", "") for step in _steps(job))
+        assert not re.search(r"\b(make|python|pip|docker build)\b", commands)
+
+
+@named
+def test_identity_tokens_are_for_signing_alone(job: Job) -> None:
+    signs = any(step.get("uses") == SIGN for step in _steps(job))
+    publishes = str(job.get("uses", "")).endswith("/build-image.yml")
+    assert ("id-token" in job["permissions"]) == (signs or publishes)
+
+
+@named
+def test_checkouts_leave_no_token_behind(job: Job) -> None:
+    for step in _steps(job):
+        if str(step.get("uses")).startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_secrets_are_those_of_an_environment() -> None:
+    for name, path in WORKFLOWS.items():
+        if "secrets." in path.read_text():
+            assert all("environment" in job for job in _workflow(name)["jobs"].values()), name
+    jobs = {name for name, job in JOBS.items() if "secrets" in job}
+    assert jobs == {"release.yml:staging", "release.yml:production"}
+
+
+@named
+def test_no_text_of_others_is_put_into_a_script(job: Job) -> None:
+    """Values come as variables of the environment; a shell never reads them as its own words."""
+    for step in _steps(job):
+        assert "${{" not in step.get("run", "")
+
+
+@named
+def test_every_target_is_there(job: Job) -> None:
+    for step in _steps(job):
+        for target in re.findall(r"^make ([a-z0-9-]+)", step.get("run", ""), re.MULTILINE):
+            assert target in TARGETS
+
+
+def test_what_is_verified_is_what_signs() -> None:
+    """An expression that names no workflow which signs would refuse, or admit, everything."""
+    expressions = {
+        step["with"]["workflow"]
+        for job in JOBS.values()
+        for step in _steps(job)
+        if step.get("uses") == VERIFY
+    }
+    signing = {
+        name.partition(":")[0]
+        for name, job in JOBS.items()
+        if any(step.get("uses") == SIGN for step in _steps(job))
+    }
+    assert expressions
+    for expression in expressions:
+        assert [name for name in signing if re.fullmatch(expression, name)], expression
+
+
+def test_the_policy_admits_releases_alone() -> None:
+    policy = yaml.safe_load((ROOT / "k8s" / "policy" / "verify-images.yaml").read_text())
+    (identity,) = policy["spec"]["attestors"][0]["cosign"]["keyless"]["identities"]
+    signer = "https://github.com/deepfake-serving/deepfake-serving/.github/workflows/"
+    expected = re.compile(identity["subjectRegExp"])
+    assert expected.match(f"{signer}build-image.yml@refs/tags/v1.2.3")
+    for other in ("build-image.yml@refs/heads/main", "model.yml@refs/tags/v1.2.3"):
+        assert not expected.match(signer + other)
+    assert not expected.match(
+        "https://github.com/other/x/.github/workflows/build-image.yml@refs/tags/v1.2.3"
+    )
+
+
+def _script(job: str, place: int) -> str:
+    runs = [step["run"] for step in _steps(JOBS[job]) if "run" in step]
+    return str(runs[place])
+
+
+def _run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As a step of GitHub's is run."""
+    return subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "GITHUB_OUTPUT": str(folder / "output"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """What a release looks at."""
+    chart = tmp_path / "k8s" / "helm" / "deepfake-serving"
+    chart.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    (chart / "Chart.yaml").write_text('version: 1.2.3\nappVersion: "1.2.3"\n')
+    (tmp_path / "CHANGELOG.md").write_text(
+        "# Changelog\n\n## 1.2.3 (2026-11-23)\n\n- New.\n\n## 1.2.2 (2026-11-01)\n\n- Old.\n"
+    )
+    return tmp_path
+
+
+def test_a_release_goes_on_where_all_versions_agree(tree: Path) -> None:
+    done = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
+    assert done.returncode == 0, done.stderr
+    assert (tree / "output").read_text() == "version=1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("pyproject.toml", "1.2.3", "1.2.2"),
+        ("k8s/helm/deepfake-serving/Chart.yaml", "version: 1.2.3", "version: 1.2.2"),
+        ("k8s/helm/deepfake-serving/Chart.yaml", '"1.2.3"', '"1.2.2"'),
+        ("CHANGELOG.md", "2026-11-23", "unreleased"),
+        ("CHANGELOG.md", "## 1.2.3", "## 1.2.4"),
+    ],
+)
+def test_a_release_stops_where_one_disagrees(
+    tree: Path, file: str, before: str, after: str
+) -> None:
+    path = tree / file
+    content = path.read_text()
+    assert before in content
+    path.write_text(content.replace(before, after, 1))
+    done = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
+    assert done.returncode != 0
+    assert not (tree / "output").exists()
+
+
+def test_notes_hold_this_version_alone_and_name_what_was_built(tree: Path) -> None:
+    digests = {"MODEL_SERVER": "sha256:aa", "GATEWAY": "sha256:bb", "CHART": "sha256:cc"}
+    done = _run(_script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
+    assert done.returncode == 0, done.stderr
+    notes = (tree / "notes.md").read_text()
+    assert "New." in notes
+    assert "Old." not in notes
+    assert all(digest in notes for digest in digests.values())
+    images = yaml.safe_load((tree / "images.yaml").read_text())["image"]
+    assert images["gateway"] == {"repository": "ghcr.io/us/gateway", "digest": "sha256:bb"}
+    assert images["modelServer"]["digest"] == "sha256:aa"
+
+
+def _unreasoned(entry: dict[str, Any], today: date) -> str | None:
+    """What is wrong with a hole that is let through."""
+    if len(entry.get("statement", "").split()) < 5:
+        return "no reason"
+    ends = entry.get("expired_at")
+    if not isinstance(ends, date) or ends > today + timedelta(days=90):
+        return "no end within 90 days"
+    return None
+
+
+def test_holes_are_let_through_with_a_reason_and_for_a_while() -> None:
+    entries = yaml.safe_load((GITHUB / "trivyignore.yaml").read_text())["vulnerabilities"]
+    assert [entry for entry in entries if _unreasoned(entry, date.today())] == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "CVE-2026-0001", "expired_at": date(2026, 2, 1)},
+        {"id": "CVE-2026-0001", "statement": "not reached: only the tests load it"},
+        {
+            "id": "CVE-2026-0001",
+            "statement": "not reached: only the tests load it",
+            "expired_at": date(2027, 1, 1),
+        },
+    ],
+)
+def test_what_is_let_through_without_them_is_seen(entry: dict[str, Any]) -> None:
+    assert _unreasoned(entry, date(2026, 1, 1))
+
+
+def test_a_scan_that_finds_something_fails() -> None:
+    policy = yaml.safe_load((GITHUB / "trivy.yaml").read_text())
+    assert policy["exit-code"] == 1
+    assert {"HIGH", "CRITICAL"} <= set(policy["severity"])
+    assert (ROOT / policy["ignorefile"]).exists()
+
+
+def test_dependabot_looks_wherever_something_is_pinned() -> None:
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+    assert {each["package-ecosystem"] for each in updates} == {
+        "github-actions",
+        "uv",
+        "docker",
+        "docker-compose",
+    }
+    assert all(each["groups"] for each in updates)
+    for each in updates:
+        for folder in each.get("directories", [each.get("directory")]):
+            assert list(ROOT.glob(folder.lstrip("/") or "*")), folder

@@ -1,0 +1,109 @@
+"""Traces as a collector gets them: the spans of caller, gateway, model server and its stages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from contracts.protos.deepfake.v1 import detector_pb2 as pb
+from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from tests.integration.running import RunningGateway, RunningServer
+
+pytestmark = pytest.mark.integration
+
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes OTLP over HTTP, and keeps the spans of each service."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.spans: list[tuple[str, Span]] = []
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            import gzip
+
+            body = gzip.decompress(body)
+        assert self.path == "/v1/traces"
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            attributes = {a.key: a.value.string_value for a in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                self.server.spans += [(attributes["service.name"], each) for each in scope.spans]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_one_trace_from_the_caller_to_the_stages(
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+    archive_folder: Path,
+    tmp_path: Path,
+    astronaut_jpeg: bytes,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    parent = f"00-{TRACE}-{CALLER}-01"
+    with RunningServer.start(archive_folder, models="detector") as server:
+        routing = f'{{"pools": [{{"name": "cpu", "url": "{server.url}"}}]}}'
+        with RunningGateway.start(tmp_path, routing=routing) as gateway:
+            answer = httpx.post(
+                f"{gateway.url}/v1/images",
+                content=astronaut_jpeg,
+                headers={"Content-Type": "image/jpeg", "traceparent": parent},
+            )
+            assert answer.status_code == 200
+            with grpc.insecure_channel(gateway.grpc_target) as channel:
+                DetectorStub(channel).DetectImage(
+                    pb.DetectImageRequest(image=astronaut_jpeg), metadata=(("traceparent", parent),)
+                )
+            httpx.get(f"{gateway.url}/v1/jobs/unknown")
+            assert gateway.stop() == 0
+        assert server.stop() == 0
+    mine = [(s, each) for s, each in collector.spans if each.trace_id.hex() == TRACE]
+    for route in ("/v1/images", "/deepfake.v1.Detector/DetectImage"):
+        (above,) = (e for s, e in mine if (s, e.name) == ("deepfake-gateway", route))
+        assert above.parent_span_id.hex() == CALLER
+        (below,) = (
+            e for s, e in mine if s == "deepfake-model-server" and e.parent_span_id == above.span_id
+        )
+        assert below.name == "/predictions/{model}"
+        stages = [e for _, e in mine if e.parent_span_id == below.span_id]
+        assert {"decode", "detect", "classify"} <= {stage.name for stage in stages}
+        assert all(s.end_time_unix_nano > s.start_time_unix_nano for s in stages)
+        took = {a.key: a.value for a in above.attributes}
+        assert took["http.response.status_code"].int_value == 200
+        assert took["deepfake.model"].string_value == "detector"
+    (other,) = (e for _, e in collector.spans if e.name == "/v1/jobs/{job_id}")
+    assert other.trace_id.hex() != TRACE
+    assert not [each.name for _, each in collector.spans if each.name in ("/readyz", "/healthz")]
