@@ -1,0 +1,22 @@
+"""Prometheus as PROMETHEUS_URL names it: it scrapes the cluster's pods by their annotations."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+
+
+def url() -> str:
+    """Its address from here."""
+    found = os.environ.get("PROMETHEUS_URL")
+    assert found, "PROMETHEUS_URL is unset: where is the Prometheus that scrapes this cluster?"
+    return found
+
+
+def value(query: str) -> float | None:
+    """The sum of an instant query's answer; None where it is empty."""
+    answer = httpx.get(f"{url()}/api/v1/query", params={"query": query}, timeout=10)
+    answer.raise_for_status()
+    found = answer.json()["data"]["result"]
+    return sum(float(each["value"][1]) for each in found) if found else None
