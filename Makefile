@@ -117,7 +117,7 @@ generate: build/.dev  ## write what is made from code: pages of docs, compiled .
 	$(BIN)/python -m scripts.generate
 
 lock: $(UV)  ## resolve requirements/*.in anew
-	cd requirements && for set in uv serve cuda gateway run train dev clients rivals; do ../$(COMPILE) $$set.in -o $$set.txt; done
+	cd requirements && for set in uv serve cuda gateway load run train dev clients rivals; do ../$(COMPILE) $$set.in -o $$set.txt; done
 
 actionlint:  ## check the workflows (needs Go)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

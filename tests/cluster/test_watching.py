@@ -1,0 +1,92 @@
+"""Every PromQL expression that we ship has an answer on a Prometheus that scraped the real stack.
+
+Needs PROMETHEUS_URL, and LOAD_RULES: a command that makes that Prometheus load a file of rules.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from websockets.sync.client import connect
+
+from tests.chart.expressions import Expression, check_live, collect
+from tests.chart.helm import Object, only, render
+from tests.cluster import prometheus
+from tests.cluster.kube import Release, run, wait_until
+from tests.videos import scenes, write_video
+
+MONITORED = {
+    "monitoring": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}},
+    "worker": {"autoscaling": {"type": "keda"}},
+}
+
+
+def manifests(release: Release) -> list[Object]:
+    """With all on that has expressions; a pool scales by HPA, by KEDA, and by KEDA from zero."""
+    made: list[Object] = []
+    for scaling in (
+        {"type": "hpa"},
+        {"type": "keda", "minReplicas": 1},
+        {"type": "keda", "minReplicas": 0},
+    ):
+        pool = {"name": "cpu", "autoscaling": scaling}
+        values = {**MONITORED, "modelServer": {"pools": [pool]}}
+        made += render(values=values, name=release.name, namespace=release.namespace)
+    return made
+
+
+def load_rules(shipped: list[Object], folder: Path) -> None:
+    command = os.environ.get("LOAD_RULES")
+    assert command, "LOAD_RULES is unset: how does Prometheus come by rules?"
+    file = folder / "rules.yaml"
+    file.write_text(
+        yaml.safe_dump({"groups": only(shipped, "PrometheusRule")[0]["spec"]["groups"]})
+    )
+    run(*shlex.split(command), str(file))
+
+
+def everything_happens(release: Release, picture: bytes, folder: Path) -> None:
+    """A picture, one that is refused, a video job, and a live stream."""
+    headers = {"Authorization": f"Bearer {release.key}"}
+    with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
+        jpeg = {"Content-Type": "image/jpeg"}
+        for _ in range(5):
+            http.post("/v1/images", content=picture, headers=jpeg).raise_for_status()
+        assert http.post("/v1/images", content=b"no picture", headers=jpeg).status_code == 415
+        film = write_video(folder / "film.mp4", scenes()[:30])
+        job = http.post("/v1/videos", files={"file": film.read_bytes()}).json()["id"]
+        wait_until(
+            lambda: http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", 60, "job's end"
+        )
+    address = release.url.replace("http://", "ws://")
+    with connect(f"{address}/v1/stream?key={release.key}", proxy=None) as stream:
+        stream.send(picture)
+        stream.recv(timeout=30)
+
+
+@pytest.mark.timeout(600)
+def test_every_expression_has_an_answer(
+    release: Release, astronaut_jpeg: bytes, tmp_path: Path
+) -> None:
+    shipped = manifests(release)
+    load_rules(shipped, tmp_path)
+    for _ in range(3):  # counters that rise between scrapes
+        everything_happens(release, astronaut_jpeg, tmp_path)
+        time.sleep(10)
+    expressions = list(dict.fromkeys(collect(shipped)))
+    assert len(expressions) > 80
+    # No live source is followed here: the setting is off by default.
+    failures = check_live(prometheus.url(), expressions, missing={"deepfake_live_windows_total"})
+    print(f"\n{len(expressions)} expressions, {len(failures)} without an answer")
+    assert failures == []
+    wrong = [
+        Expression("label", 'rate(deepfake_requests_total{model="x"}[5m])'),
+        Expression("name", "sum(deepfake_request_total)"),
+    ]
+    assert len(check_live(prometheus.url(), wrong)) == 2
