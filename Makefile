@@ -21,7 +21,7 @@ HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 	--chart-search-root k8s/helm --sort-values-order file --log-level warning
 
 .PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean \
-	chart manifests images cluster-e2e cluster-smoke smoke load package-models \
+	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models \
 	train evaluate calibrate export attack card
 
 help:  ## list the targets
@@ -58,7 +58,17 @@ e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signal
 chart: build/.dev  ## the chart and what hangs on it: needs helm with its unittest plugin, kustomize, promtool and Go
 	$(BIN)/python -m scripts.manifests --check
 	$(HELM_DOCS) --dry-run | diff k8s/helm/deepfake-serving/README.md -
-	REQUIRE_CHART_TOOLS=1 $(BIN)/pytest tests/chart
+	PATH="$(CURDIR)/build/bin:$$PATH" REQUIRE_CHART_TOOLS=1 $(BIN)/pytest tests/chart
+
+chart-lint:  ## chart-testing over every file of ci/ (needs helm and ct)
+	PATH="$(CURDIR)/build/bin:$$PATH" ct lint --all --chart-dirs k8s/helm --check-version-increment=false \
+		--validate-maintainers=false --validate-chart-schema=false --validate-yaml=false
+
+chart-tools:  ## what the two above need besides helm, into build/bin (needs helm and Go)
+	helm plugin list | grep -q ^unittest || helm plugin install https://github.com/helm-unittest/helm-unittest --version v1.1.2
+	GOBIN="$(CURDIR)/build/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+	GOBIN="$(CURDIR)/build/bin" go install github.com/prometheus/prometheus/cmd/promtool@v0.307.3
+	GOBIN="$(CURDIR)/build/bin" go install github.com/helm/chart-testing/v3/ct@v3.14.0
 
 manifests: build/.dev  ## write k8s/manifests and the chart's README from the chart (needs helm and Go)
 	$(BIN)/python -m scripts.manifests

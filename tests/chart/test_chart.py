@@ -237,3 +237,18 @@ def test_manifests_are_the_charts_output(overlay: str) -> None:
     }
     wanted = {(o["kind"], o["metadata"]["name"]): o for o in manifests.rendered(overlay).values()}
     assert built == wanted
+
+
+def test_pods_spread() -> None:
+    """Over zones and hosts unless told otherwise, each kind by itself and each revision by itself."""
+    for each in render("--set", "media.volume.accessMode=ReadWriteMany"):
+        if each["kind"] == "Deployment":
+            spread = each["spec"]["template"]["spec"]["topologySpreadConstraints"]
+            assert [s["topologyKey"] for s in spread] == [
+                "topology.kubernetes.io/zone",
+                "kubernetes.io/hostname",
+            ]
+            for constraint in spread:
+                selector = constraint["labelSelector"]["matchLabels"]
+                assert selector == each["spec"]["selector"]["matchLabels"]
+                assert constraint["matchLabelKeys"] == ["pod-template-hash"]
