@@ -20,7 +20,7 @@ LOAD ?= kind load docker-image
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 	--chart-search-root k8s/helm --sort-values-order file --log-level warning
 
-.PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean \
+.PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models \
 	train evaluate calibrate export attack card
 
@@ -42,13 +42,15 @@ lint: build/.dev  ## style, types, and that everything generated is up to date
 	$(BIN)/python -m scripts.generate --check
 
 unit: build/.dev  ## unit and property tests
-	$(BIN)/pytest tests/unit
+	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
 	$(BIN)/pytest tests/integration
 
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser
+
+rtsp-server: build/bin/rtsp-simple-server  ## an RTSP server that others wrote, for the tests of live sources (needs Go)
 
 clients: build/.clients  ## the foreign clients that the integration tests call
 
@@ -147,6 +149,11 @@ build/.run: $(UV) requirements/run.txt pyproject.toml scripts/install.sh
 
 build/.dev: $(UV) requirements/dev.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/dev.txt && touch $@ build/.run
+
+build/bin/rtsp-simple-server:
+	go mod download github.com/aler9/rtsp-simple-server@v0.20.0
+	cd "$$(go env GOMODCACHE)/github.com/aler9/rtsp-simple-server@v0.20.0" \
+		&& go build -mod=readonly -ldflags=-checklinkname=0 -o "$(CURDIR)/$@" .
 
 build/.clients: build/.dev requirements/clients.txt
 	@$(UV) venv --quiet --clear .venv-clients

@@ -11,19 +11,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from contracts.verdict import Word
+
 State = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "dead", "cancelled"})
+LIVE = "live"
+"""The kind of a job that follows a live source, and ends when that does or it is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the work is. `percent` and `eta_s` are None while the length is unknown."""
+    """How far the work is. `percent` and `eta_s` are None while the length is unknown.
+
+    The others are told of a live source: windows that can be read, up to which second they reach,
+    and the last one's verdict.
+    """
 
     stage: str = "queued"
     frames: int = 0
     percent: float | None = None
     eta_s: float | None = None
+    windows: int | None = None
+    seconds: float | None = None
+    verdict: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
+from contracts.jobs import LIVE
 from contracts.problems import Problem, from_dict
 from contracts.protos.deepfake.v1 import detector_pb2 as pb
 
@@ -104,7 +105,7 @@ def job_message(document: dict[str, Any]) -> pb.Job:
     )
     if document["problem"]:
         message.problem.CopyFrom(problem_message(from_dict(document["problem"]), document["id"]))
-    if document.get("result"):
+    if document.get("result") and document["kind"] != LIVE:  # windows are told over REST alone
         message.result.CopyFrom(video_message(document["result"]))
     return message
 

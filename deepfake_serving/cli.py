@@ -19,6 +19,7 @@ from rich.progress import track as tracked
 from rich.table import Column, Table
 from rich.text import Text
 
+from contracts.jobs import LIVE
 from contracts.problems import Problem
 from model_handlers.manifest import ManifestError
 from model_store.archive import build_archive, digest_of
@@ -95,6 +96,9 @@ def submit(
     key: Annotated[str | None, typer.Option(envvar="DFK_KEY", help="API key.")] = None,
     sampling: Annotated[str | None, typer.Option(help=_SAMPLING)] = None,
     aggregation: Annotated[str | None, typer.Option(help=_AGGREGATION)] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The URL is an HLS playlist to be followed live.")
+    ] = False,
     idempotency: Annotated[str | None, typer.Option(help="An Idempotency-Key.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the job until it has ended.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --wait: the whole job.")] = False,
@@ -102,7 +106,7 @@ def submit(
     """Submits a video to a gateway and prints the job's id."""
     from deepfake_serving.remote import Remote
 
-    options = {"sampling": sampling, "aggregation": aggregation}
+    options = {"sampling": sampling, "aggregation": aggregation, "live": "true" if live else None}
     given = {name: value for name, value in options.items() if value}
     job = Remote(server, key).submit(video, given, idempotency)
     if wait:
@@ -124,9 +128,11 @@ def watch(
     last: dict[str, Any] = {}
     with _shown() as report:
         for last in Remote(server, key).watch(job):
-            report(last["progress"]["stage"], last["progress"]["percent"])
+            report(_words(last["progress"]), last["progress"]["percent"])
     if as_json:
         print(json.dumps(last))
+    elif last["kind"] == LIVE and last["result"]:
+        _print_live(last)
     elif last["state"] == "succeeded":
         _warn(last["result"]["model"]["trained"])
         _print_video(last["result"], as_json=False)
@@ -264,6 +270,33 @@ def _print_video(verdict: dict[str, Any], as_json: bool) -> None:
     shown = "" if p is None else f", {p:.3f} by {verdict['aggregation']}"
     console.print(f"[{_COLOURS[word]}]{word}[/]{shown}, {verdict['frames_analyzed']} frames")
     for warning in verdict["warnings"]:
+        console.print(Text(warning, "yellow"))
+
+
+def _words(progress: dict[str, Any]) -> str:
+    """What a job is at; of a live source also how much of it was judged, and the latest verdict."""
+    if not progress.get("windows"):
+        return str(progress["stage"])
+    told = f"{progress['windows']} windows, {progress['seconds'] or 0:.0f} s"
+    return f"{progress['stage']}: {told}, {progress['verdict'] or '…'}"
+
+
+def _print_live(job: dict[str, Any]) -> None:
+    """The highest windows of a live source, however it ended."""
+    result = job["result"]
+    table = Table("window", "seconds", "verdict", "fake", box=None, pad_edge=False)
+    for window in result["worst"]:
+        times = f"{window['start_s']:.1f} to {window['end_s']:.1f}"
+        word = window["verdict"]
+        told = f"[{_COLOURS[word]}]{word}[/]"
+        table.add_row(str(window["number"]), times, told, f"{window['fake_probability']:.3f}")
+    console = Console(width=None if sys.stdout.isatty() else _ENDLESS)
+    console.print(table)
+    counts = ", ".join(f"{count} {word}" for word, count in result["verdicts"].items())
+    word = result["verdict"]
+    shown = f"{job['state']}, {result['windows']} windows: {counts}"
+    console.print(f"[{_COLOURS[word]}]{word}[/], {shown}")
+    for warning in result["warnings"]:
         console.print(Text(warning, "yellow"))
 
 

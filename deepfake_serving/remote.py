@@ -12,6 +12,7 @@ import requests
 
 from contracts.problems import Problem, UpstreamUnavailable, from_dict
 
+_LINKS = ("http://", "https://", "rtsp://", "rtsps://")
 _CONNECT_S, _SILENCE_S = 10, 60
 """Seconds until a connection, and between two signs of life."""
 
@@ -28,9 +29,9 @@ class Remote:
     def submit(
         self, video: str, options: dict[str, str], idempotency: str | None
     ) -> dict[str, Any]:
-        """A file's path or a URL → the job."""
+        """A file's path, a URL, or that of a live source → the job."""
         headers = {"Idempotency-Key": idempotency} if idempotency else {}
-        if video.startswith(("http://", "https://")):
+        if video.startswith(_LINKS):
             return self._submit(params=options, json={"url": video}, headers=headers)
         path = Path(video)
         headers |= {"Content-Type": "application/octet-stream", "X-Filename": quote(path.name)}

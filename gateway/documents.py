@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.jobs import Progress, State
+from contracts.live import LiveVerdict, Window
 from contracts.verdict import ImageVerdict, Word
 from contracts.video import VideoVerdict
 
@@ -64,6 +65,7 @@ class LinksDocument:
     self: str
     events: str
     media: str | None
+    windows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,17 @@ class JobDocument:
     progress: Progress
     problem: ProblemDocument | None
     summary: SummaryDocument | None
-    result: VideoVerdict | None
+    result: VideoVerdict | LiveVerdict | None
     cached: bool
     links: LinksDocument
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPage:
+    """Windows of a live source in order; `next` is what to ask for those `after`."""
+
+    windows: list[Window]
+    next: int
 
 
 @dataclass(frozen=True, slots=True)

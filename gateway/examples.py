@@ -63,7 +63,15 @@ JOB: dict[str, Any] = {
         "aggregation": "shots",
         "model": "detector",
     },
-    "progress": {"stage": "queued", "frames": 0, "percent": None, "eta_s": None},
+    "progress": {
+        "stage": "queued",
+        "frames": 0,
+        "percent": None,
+        "eta_s": None,
+        "windows": None,
+        "seconds": None,
+        "verdict": None,
+    },
     "problem": None,
     "summary": None,
     "result": None,
@@ -72,6 +80,7 @@ JOB: dict[str, Any] = {
         "self": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7",
         "events": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7/events",
         "media": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7/media",
+        "windows": None,
     },
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urljoin
@@ -27,6 +27,8 @@ _CONNECT_S = 10
 _LONGEST_URL = 4096
 _PRIVILEGED = 1024
 """Below are mail, SSH and the like, which must not be spoken to in a caller's words."""
+WEB: Mapping[str, int] = {"http": 80, "https": 443}
+"""Schemes that are fetched, and their ports."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepfake-serving"}
 
 
@@ -37,36 +39,40 @@ class Fetcher:
         """`timeout_s` bounds a whole fetch, redirects and all."""
         self.reach, self.timeout_s = reach, timeout_s
 
-    def check(self, url: str) -> URL:
+    def check(self, url: str, schemes: Mapping[str, int] = WEB) -> URL:
         """The URL, as far as it alone can tell.
 
+        Args:
+            schemes: those that it may have, with their ports.
+
         Raises:
-            RefusedURL: not http(s), a port of other services, with a user or password, too long.
+            RefusedURL: another scheme, a port of other services, a user or password, too long.
         """
         if len(url) > _LONGEST_URL:
             raise RefusedURL(f"the URL has more than {_LONGEST_URL} characters")
         try:
             parsed = URL(url)
-            _ = parsed.port  # raises where it is none
+            port = parsed.explicit_port  # raises where it is none
         except ValueError as error:
             raise RefusedURL("the URL can't be read") from error
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise RefusedURL("only http:// and https:// are fetched")
-        if (parsed.port or 0) < _PRIVILEGED and parsed.port not in (80, 443):
-            raise RefusedURL(f"only the ports 80, 443 and from {_PRIVILEGED} up are fetched from")
+        if parsed.scheme not in schemes or not parsed.host:
+            raise RefusedURL(f"only {' and '.join(f'{each}://' for each in schemes)} are fetched")
+        if port is not None and port < _PRIVILEGED and port not in schemes.values():
+            usual = ", ".join(map(str, schemes.values()))
+            raise RefusedURL(f"only the ports {usual} and from {_PRIVILEGED} up are fetched from")
         if parsed.user or parsed.password:
             raise RefusedURL("a URL with a user or a password is not fetched")
         return parsed
 
-    async def fetch(self, url: str, write: Callable[[bytes], object], most_bytes: int) -> None:
-        """Hands over the medium piece by piece, following redirects.
+    async def fetch(self, url: str, write: Callable[[bytes], object], most_bytes: int) -> URL:
+        """Hands over the medium piece by piece, following redirects; returns where it was found.
 
         Raises:
             RefusedURL, UnreachableURL, TooLarge, DeadlineExceeded
         """
         try:
             async with asyncio.timeout(self.timeout_s), self.session() as session:
-                await self._follow(session, self.check(url), write, most_bytes)
+                return await self._follow(session, self.check(url), write, most_bytes)
         except TimeoutError:
             bound = f"{self.timeout_s:g} s, or {_SILENCE_S} s of silence"
             raise DeadlineExceeded(f"the URL took longer than the bound of {bound}") from None
@@ -98,29 +104,34 @@ class Fetcher:
         url: URL,
         write: Callable[[bytes], object],
         most_bytes: int,
-    ) -> None:
+    ) -> URL:
         for _ in range(_HOPS + 1):
             async with session.get(url, allow_redirects=False) as answer:
                 if answer.status in (301, 302, 303, 307, 308):
-                    url = self._next(url, answer.headers.get("Location", ""))
+                    url = self.lead(url, answer.headers.get("Location", ""))
                     continue
                 if answer.status != 200:
                     raise UnreachableURL(f"the URL was answered with {answer.status}")
                 if answer.headers.get("Content-Encoding", "identity") != "identity":
                     raise UnreachableURL("the URL was answered in an encoding not asked for")
                 await _copy(answer, write, most_bytes)
-                return
+                return url
         raise UnreachableURL(f"the URL redirects more than {_HOPS} times")
 
-    def _next(self, url: URL, location: str) -> URL:
+    def lead(self, url: URL, location: str) -> URL:
+        """Where a URL leads: by a redirect, or by what a playlist says.
+
+        Raises:
+            RefusedURL, UnreachableURL
+        """
         if not location:
-            raise UnreachableURL("the URL redirects to nowhere")
+            raise UnreachableURL("the URL leads nowhere")
         try:
             following = self.check(urljoin(str(url), location))
         except ValueError as error:
-            raise RefusedURL("the URL redirects to what can't be read") from error
+            raise RefusedURL("the URL leads to what can't be read") from error
         if url.scheme == "https" and following.scheme != "https":
-            raise RefusedURL("the URL redirects from https to http")
+            raise RefusedURL("the URL leads from https to http")
         return following
 
     def _socket(self, address: Any) -> socket.socket:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from contracts.jobs import ENDED, Job, State
+from contracts.jobs import ENDED, LIVE, Job, State
 from contracts.problems import NotFound
 from gateway.access import Principal
 from gateway.jobs.store import JobStore
 from gateway.objects import Objects
-from gateway.presented import job_document
+from gateway.presented import job_document, linked
+from gateway.windows import read, result_key
 
 _PICTURE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
 
@@ -49,10 +51,39 @@ class Ledger:
     async def document(self, job_id: str, principal: Principal) -> dict[str, Any]:
         """The job's JSON, with its result where it has one."""
         job = await self.get(job_id, principal)
-        result = None
-        if job.result is not None:
-            result = orjson.loads(await self.objects.get(job.result))
-        return job_document(job, result)
+        return job_document(job, await self._result(job))
+
+    async def _result(self, job: Job) -> dict[str, Any] | None:
+        """That of a live source is there from its first window on, however it ends."""
+        key = result_key(job.id) if job.kind == LIVE else job.result
+        if key is None:
+            return None
+        try:
+            result: dict[str, Any] = orjson.loads(await self.objects.get(key))
+        except NotFound:
+            if job.kind == LIVE:
+                return None
+            raise
+        return result
+
+    async def windows(
+        self, job_id: str, principal: Principal, after: int, limit: int
+    ) -> list[dict[str, Any]]:
+        """The windows of a live source that follow, as far as there are any.
+
+        Raises:
+            NotFound: no such job, or none of a live source.
+        """
+        job = await self.get(job_id, principal)
+        if job.kind != LIVE:
+            raise NotFound("only jobs of live sources have windows")
+        found: list[dict[str, Any]] = []
+        async with aclosing(read(self.objects, job_id, after)) as windows:
+            async for document in windows:
+                found.append(linked(document, job_id))
+                if len(found) == limit:
+                    break
+        return found
 
     async def list(
         self,

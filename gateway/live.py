@@ -72,14 +72,20 @@ class Smoothed:
     def add(self, probability: float | None) -> float | None:
         """The smoothed probability after one more frame; one without a face changes nothing."""
         now = self._clock()
+        self.value = smoothed(self.value, probability, now - self._at, _TIME_CONSTANT_S)
         if probability is not None:
-            if self.value is None:
-                self.value = probability
-            else:
-                kept = math.exp(-(now - self._at) / _TIME_CONSTANT_S)
-                self.value = kept * self.value + (1 - kept) * probability
             self._at = now
         return None if self.value is None else round(self.value, 6)
+
+
+def smoothed(
+    before: float | None, probability: float | None, elapsed_s: float, time_constant_s: float
+) -> float | None:
+    """One step of exponential smoothing; a frame without a face changes nothing."""
+    if before is None or probability is None:
+        return before if probability is None else probability
+    kept = math.exp(-elapsed_s / time_constant_s)
+    return kept * before + (1 - kept) * probability
 
 
 async def judged(

@@ -66,6 +66,12 @@ class Metrics:
         self.stream_frames = Counter(
             "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=r
         )
+        self.windows = Counter(
+            "deepfake_live_windows",
+            "Windows of live sources that a worker followed.",
+            ("outcome",),
+            registry=r,
+        )
         self.uncounted = Counter(
             "deepfake_rate_limit_failures",
             "Times that the counter of rate limits did not answer, and requests passed.",
@@ -80,6 +86,10 @@ class Metrics:
         """Notes a job's end."""
         self.jobs_ended.labels(job.kind, state).inc()
         self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
+
+    def window_judged(self, outcome: str) -> None:
+        """Notes a window of a live source."""
+        self.windows.labels(outcome).inc()
 
     def count_jobs(self) -> None:
         """Adds the store's counts. Gateways do; a worker, which doesn't read them, would lie."""

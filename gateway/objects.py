@@ -11,7 +11,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
@@ -65,6 +65,18 @@ class Objects:
                 chunk_size=_PART,
                 max_concurrency=_PARTS_AT_ONCE,
             )
+
+    async def add(self, key: str, content: bytes) -> bool:
+        """Writes an object unless there is one; False where there is.
+
+        On S3 by `If-None-Match: *`; a store that ignores it writes over what there is.
+        """
+        with _telling(key):
+            try:
+                await obstore.put_async(self._store, _checked(key), content, mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
 
     async def get(self, key: str) -> bytes:
         """An object that fits into the memory."""

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.jobs import Job
+from contracts.jobs import LIVE, Job
 
 
 def job_document(job: Job, result: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -29,21 +29,30 @@ def job_document(job: Job, result: dict[str, Any] | None = None) -> dict[str, An
         "progress": dataclasses.asdict(job.progress),
         "problem": job.problem,
         "summary": job.summary,
-        "result": None if result is None else _linked(result, job.id),
+        "result": None if result is None else _shown(result, job),
         "cached": job.cached,
         "links": {
             "self": f"/v1/jobs/{job.id}",
             "events": f"/v1/jobs/{job.id}/events",
             "media": f"/v1/jobs/{job.id}/media" if job.source.object else None,
+            "windows": f"/v1/jobs/{job.id}/windows" if job.kind == LIVE else None,
         },
     }
 
 
-def _linked(result: dict[str, Any], job_id: str) -> dict[str, Any]:
-    """The verdict with the names of its pictures as links."""
+def _shown(result: dict[str, Any], job: Job) -> dict[str, Any]:
+    """The verdict with the names of its pictures as links; a live source's has none."""
+    if job.kind == LIVE:
+        return result
+    gallery = [_link(name, job.id) for name in result["gallery"]]
+    return linked(result, job.id) | {"gallery": gallery}
+
+
+def linked(document: dict[str, Any], job_id: str) -> dict[str, Any]:
+    """What has shots, with the names of their pictures as links."""
 
     def link(name: str | None) -> str | None:
-        return None if name is None else f"/v1/jobs/{job_id}/gallery/{name}"
+        return None if name is None else _link(name, job_id)
 
     shots = [
         shot
@@ -58,9 +67,13 @@ def _linked(result: dict[str, Any], job_id: str) -> dict[str, Any]:
                 for track in shot["tracks"]
             ],
         }
-        for shot in result["shots"]
+        for shot in document["shots"]
     ]
-    return result | {"shots": shots, "gallery": [link(name) for name in result["gallery"]]}
+    return document | {"shots": shots}
+
+
+def _link(name: str, job_id: str) -> str:
+    return f"/v1/jobs/{job_id}/gallery/{name}"
 
 
 def _time(seconds: float | None) -> str | None:

@@ -19,7 +19,7 @@ from gateway.judging import judge_all
 from gateway.live import Frame, Latest, judged
 from gateway.presented import job_document
 from gateway.submission import VideoRequest
-from gateway.uploads import link, streamed
+from gateway.uploads import streamed, video_link
 from gateway.upstream import Asked
 from serving.exchange import Exchange
 
@@ -71,7 +71,7 @@ class DetectorService:
             raise InvalidRequest("the first message holds the options, the others the video")
         asked = _video_request(first.options)
         if first.options.url:
-            given = link(self.gateway, first.options.url)
+            given = video_link(self.gateway, first.options.url, live=False)
             job = await self.gateway.submission.submit(given, asked, principal)
         else:
             most = self.gateway.settings.max_video_bytes

@@ -82,6 +82,11 @@ class Settings(ServerSettings):
         False, description="Whether pages of video sites are resolved by yt-dlp (docs/security.md)."
     )
 
+    fetch_streams: bool = Field(
+        False,
+        description="Whether live sources (RTSP, HLS) are followed as jobs (docs/security.md).",
+    )
+
     jobs: str = Field(
         f"sqlite:///{_DATA / 'jobs.sqlite'}",
         description="Where jobs are kept: `sqlite:///path` on one machine, `redis://…` in a "
@@ -108,6 +113,9 @@ class Settings(ServerSettings):
     )
     worker_metrics_port: Port = Field(8003, description="Port of a worker's metrics.")
     worker_jobs: int = Field(1, ge=1, le=64, description="Jobs that a worker runs at once.")
+    worker_streams: int = Field(
+        2, ge=0, le=64, description="Live sources that a worker follows at once, beside its jobs."
+    )
     worker_drain_s: float = Field(
         20.0, ge=0, le=3600, description="After SIGTERM, a running job may go on for so long."
     )
@@ -128,6 +136,22 @@ class Settings(ServerSettings):
     stream_idle_s: float = Field(30.0, gt=0, description="A live stream without frames ends.")
     stream_max_s: float = Field(3600.0, gt=0, description="A live stream ends after this long.")
     max_streams: int = Field(32, ge=0, description="Live streams at once.")
+
+    stream_sampling: str = Field(
+        "fps:2", description="Which frames of a live source are analysed, unless the caller says."
+    )
+    stream_window_s: float = Field(
+        10.0, ge=1, le=60, description="A live source is judged in windows of this length."
+    )
+    stream_patience_s: float = Field(
+        60.0, ge=0, le=86_400, description="A live source that is away for longer has ended."
+    )
+    stream_job_max_s: float = Field(
+        24 * 3600, gt=0, description="A live source is followed for this long at most."
+    )
+    max_stream_jobs: int = Field(
+        16, ge=0, description="Live sources that are followed or wait to be; past it 429."
+    )
 
     drain_delay_s: float = Field(
         0.0, ge=0, le=86_400, description="After SIGTERM, serve this long while already not ready."
@@ -157,7 +181,7 @@ class Settings(ServerSettings):
             raise ValueError("file:///folder or s3://bucket/prefix is expected")
         return value
 
-    @field_validator("video_sampling")
+    @field_validator("video_sampling", "stream_sampling")
     @classmethod
     def _is_a_sampling(cls, value: str) -> str:
         try:

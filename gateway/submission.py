@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from contracts.jobs import Job, Source
+from contracts.jobs import LIVE, Job, Source, State
 from contracts.problems import Conflict, InvalidRequest, Overloaded
 from contracts.video import Aggregation
 from gateway.access import Principal
@@ -21,6 +21,8 @@ from gateway.settings import Settings
 from gateway.spool import Part
 from gateway.upstream import Upstream
 from gateway.video.sampling import Sampling
+
+_UNENDED: tuple[State, ...] = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,10 @@ class VideoRequest:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A medium that the worker fetches."""
+    """A medium that the worker fetches, or a live source that it follows."""
 
     url: str
+    live: bool = False
 
 
 class Submission:
@@ -65,9 +68,10 @@ class Submission:
             InvalidRequest: an option that there isn't.
             Conflict: the idempotency key was used with another request.
             RefusedURL: a webhook that is none.
-            Overloaded: too many jobs wait.
+            Overloaded: too many jobs wait, or too many live sources are followed.
         """
-        options = self._options(asked)
+        live = isinstance(medium, Link) and medium.live
+        options = self._options(asked, live)
         job_id = uuid.uuid4().hex
         if isinstance(medium, Link):
             source = Source(name=medium.url[:200], url=medium.url)
@@ -77,7 +81,7 @@ class Submission:
             await self.objects.put(key, medium.file())
         job = Job(
             id=job_id,
-            kind="video",
+            kind=LIVE if live else "video",
             state="queued",
             source=source,
             options=options,
@@ -86,7 +90,9 @@ class Submission:
             webhook=asked.webhook,
         )
         try:
-            stored, created = await self.store.submit(job, self._idempotency(job, asked, owner))
+            once = self._idempotency(job, asked, owner)
+            full = await self._full_of_streams() if live else None
+            stored, created = await self.store.submit(job, once, full)
         except (Conflict, Overloaded):
             await self._forget(source)
             raise
@@ -99,9 +105,18 @@ class Submission:
         if source.object is not None:
             await self.objects.delete(source.object)
 
-    def _options(self, asked: VideoRequest) -> dict[str, Any]:
+    async def _full_of_streams(self) -> str | None:
+        """Why there is no room for one more live source."""
+        most = self.settings.max_stream_jobs
+        count = 0
+        for state in _UNENDED:
+            count += len((await self.store.list(kind=LIVE, state=state, limit=most + 1))[0])
+        return f"{count} live sources are followed or wait" if count >= most else None
+
+    def _options(self, asked: VideoRequest, live: bool) -> dict[str, Any]:
         settings = self.settings
-        sampling = asked.sampling or settings.video_sampling
+        usual = settings.stream_sampling if live else settings.video_sampling
+        sampling = asked.sampling or usual
         Sampling.parse(sampling)
         if asked.webhook is not None:
             if settings.webhook_secret is None or self.fetcher is None:
@@ -124,5 +139,6 @@ class Submission:
         if not 0 < len(key) <= 200:
             raise InvalidRequest("Idempotency-Key has 1 to 200 characters")
         medium = job.source.digest or job.source.url
-        said = orjson.dumps([medium, asdict(asked)], option=orjson.OPT_SORT_KEYS)
+        kind = [LIVE] if job.kind == LIVE else []
+        said = orjson.dumps([medium, asdict(asked), *kind], option=orjson.OPT_SORT_KEYS)
         return owner.id or "", key, hashlib.sha256(said).hexdigest()

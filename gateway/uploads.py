@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
@@ -20,13 +20,17 @@ from contracts.problems import (
     UnsupportedMediaType,
 )
 from gateway.context import Gateway, asked, gateway_of
+from gateway.fetching import WEB
 from gateway.form import Form, shown_name
+from gateway.sources.schemes import RTSP_SCHEMES, is_rtsp
 from gateway.spool import Part, Spool
 from gateway.submission import Link
 
 _MOST_JSON = 256 * 1024
 _FETCHES = 4
 """URLs of one request that are fetched together."""
+
+ToLink = Callable[[Gateway, str], Link]
 
 
 @asynccontextmanager
@@ -48,14 +52,25 @@ async def received(
 
 
 @asynccontextmanager
-async def sent(request: Request, *, file_bytes: int) -> AsyncIterator[Part | Link]:
+async def sent(
+    request: Request, *, file_bytes: int, live: bool = False
+) -> AsyncIterator[Part | Link]:
     """The one medium of a request; a URL is left to whom it may concern.
+
+    Args:
+        live: it is the URL of a live source.
 
     Raises:
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
     """
+
+    def of_video(gateway: Gateway, url: str) -> Link:
+        return video_link(gateway, url, live)
+
     with Spool(file_bytes) as spool:
-        (medium,) = await _read(request, spool, 1)
+        (medium,) = await _read(request, spool, 1, of_video)
+        if live and not isinstance(medium, Link):
+            raise InvalidRequest("live=true goes with the URL of a source")
         yield medium
 
 
@@ -71,12 +86,14 @@ async def streamed(chunks: AsyncIterator[bytes], name: str, file_bytes: int) -> 
         yield part
 
 
-async def _read(request: Request, spool: Spool, most_files: int) -> list[Part | Link]:
+async def _read(
+    request: Request, spool: Spool, most_files: int, to_link: ToLink | None = None
+) -> list[Part | Link]:
     """At least one."""
     content_type = request.headers.get("Content-Type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return await _links(request, most_files)
+        return await _links(request, most_files, to_link or link)
     if kind == "multipart/form-data":
         return [*await _form(request, content_type, spool, most_files)]
     if kind.startswith(("multipart/", "text/")) or kind == "application/x-www-form-urlencoded":
@@ -98,7 +115,7 @@ async def _form(request: Request, content_type: str, spool: Spool, most_files: i
     return form.finish()
 
 
-async def _links(request: Request, most: int) -> list[Part | Link]:
+async def _links(request: Request, most: int, to_link: ToLink) -> list[Part | Link]:
     """`{"url": …}` or `{"urls": […]}`."""
     body = bytearray()
     async for chunk in request.stream():
@@ -112,7 +129,7 @@ async def _links(request: Request, most: int) -> list[Part | Link]:
     urls = _urls(document)
     if len(urls) > most:
         raise TooLarge(f"{len(urls)} URLs in one request; the bound is {most}")
-    return [link(gateway_of(request), url) for url in urls]
+    return [to_link(gateway_of(request), url) for url in urls]
 
 
 def _urls(document: Any) -> list[str]:
@@ -133,6 +150,21 @@ def link(gateway: Gateway, url: str) -> Link:
         raise RefusedURL("media are not fetched from URLs here")
     gateway.fetcher.check(url)
     return Link(url)
+
+
+def video_link(gateway: Gateway, url: str, live: bool) -> Link:
+    """A URL of a video, or of a live source: RTSP always is one, HLS where it is said.
+
+    Raises:
+        RefusedURL
+    """
+    rtsp = is_rtsp(url)
+    if not (live or rtsp):
+        return link(gateway, url)
+    if gateway.fetcher is None or not gateway.settings.fetch_streams:
+        raise RefusedURL("live sources are not followed here")
+    gateway.fetcher.check(url, RTSP_SCHEMES if rtsp else WEB)
+    return Link(url, live=True)
 
 
 async def _fetched(

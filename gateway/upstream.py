@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import aiohttp
@@ -34,8 +35,11 @@ _OCTETS = "application/octet-stream"
 _ELSEWHERE = (UpstreamUnavailable, NotReady, Overloaded)
 """What another replica may not say."""
 
-Body = bytes | Callable[[], BinaryIO]
-"""What is sent: bytes, or how to open the file anew for each attempt."""
+Body = bytes | Callable[[], BinaryIO | AsyncIterator[bytes | memoryview]]
+"""What is sent: bytes, or how to open the file or begin anew for each attempt."""
+
+_PIECE = 2**18
+"""Of a large body, so that a slow connection holds no second copy of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +109,18 @@ class Upstream:
         They travel as one tensor by the Open Inference Protocol.
         """
         shape = [len(frames), *frames[0].shape]
-        raw = np.stack(frames).tobytes()
-        size = {"binary_data_size": len(raw)}
+        length = sum(frame.nbytes for frame in frames)
+        size = {"binary_data_size": length}
         tensor = {"name": "images", "datatype": "UINT8", "shape": shape, "parameters": size}
         head = orjson.dumps({"inputs": [tensor], "outputs": [{"name": "result"}], "id": asked.id})
-        headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": _OCTETS}
+        headers = {
+            "Inference-Header-Content-Length": str(len(head)),
+            "Content-Length": str(len(head) + length),
+            "Content-Type": _OCTETS,
+        }
         path = f"/v2/models/{model}/infer"
-        answer = await self.request("POST", path, model, asked, head + raw, headers)
+        body = partial(_pieces, head, frames)
+        answer = await self.request("POST", path, model, asked, body, headers)
         results = [orjson.loads(t) for t in orjson.loads(answer.body)["outputs"][0]["data"]]
         return [from_dict(result) if "type" in result else result for result in results]
 
@@ -187,6 +196,17 @@ class Upstream:
                 return Answer(answer.status, answer.headers, await answer.read())
         except TimeoutError:
             raise DeadlineExceeded("no answer within the deadline") from None
+
+
+async def _pieces(
+    head: bytes, frames: Sequence[npt.NDArray[np.uint8]]
+) -> AsyncIterator[bytes | memoryview]:
+    """The frames' own memory, one after the other, after the head."""
+    yield head
+    for frame in frames:
+        view = np.ascontiguousarray(frame).data.cast("B")
+        for begin in range(0, len(view), _PIECE):
+            yield view[begin : begin + _PIECE]
 
 
 def _problem(answer: Answer) -> Problem:

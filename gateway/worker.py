@@ -11,9 +11,11 @@ import aiohttp
 import structlog
 import uvloop
 
+from contracts.jobs import LIVE
 from gateway.fetching import open_fetcher
 from gateway.jobs.store import open_store
 from gateway.jobs.worker import Worker
+from gateway.live_job import LiveJob
 from gateway.metrics import Metrics
 from gateway.objects import Objects
 from gateway.pools import Pools
@@ -23,6 +25,7 @@ from gateway.upstream import Upstream
 from gateway.video_job import VideoJob
 from gateway.webhooks import open_webhooks
 from serving.logs import configure_logs
+from serving.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +58,13 @@ async def work(settings: Settings) -> int:
         log.info("working", metrics=port)
         worker = Worker(
             store,
-            {"video": VideoJob(settings, upstream, objects, fetcher)},
+            {
+                "video": VideoJob(settings, upstream, objects, fetcher),
+                LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_judged),
+            },
             lease_s=settings.lease_s,
             at_once=settings.worker_jobs,
+            live_at_once=settings.worker_streams if settings.fetch_streams else 0,
             drain_s=settings.worker_drain_s,
             tell=webhooks.tell if webhooks else None,
             ended=metrics.job_ended,
@@ -72,6 +79,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
+        configure_tracing("deepfake-worker")
         return uvloop.run(work(settings))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)

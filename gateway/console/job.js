@@ -1,11 +1,13 @@
 /** One job by its own address: how far it is, and what came of it. */
 
 import { ask, jobPath } from "./api.js";
+import { broadcast } from "./broadcast.js";
 import { announce, el, facts } from "./dom.js";
 import { ENDED, follow } from "./events.js";
 import { bytes, many, span, when } from "./format.js";
 import { Problem, problemCard } from "./problems.js";
 import { report } from "./report.js";
+import { VERDICTS } from "./verdicts.js";
 
 export const STATES = {
   queued: "Waiting",
@@ -19,6 +21,7 @@ const STAGES = {
   queued: "Waiting for its turn",
   fetch: "Fetching the video",
   analyse: "Looking at faces",
+  follow: "Following the source",
   store: "Storing the result",
   done: "Done",
 };
@@ -90,6 +93,8 @@ function running(job) {
     figures.textContent = [
       progress.percent === null ? null : `${Math.round(progress.percent)} %`,
       progress.frames ? many(progress.frames, "frame") : null,
+      progress.windows ? many(progress.windows, "window") : null,
+      progress.verdict ? `now: ${VERDICTS[progress.verdict].word.toLowerCase()}` : null,
       progress.eta_s === null ? null : `about ${span(progress.eta_s)} left`,
       attempt > 1 ? `attempt ${attempt}` : null,
     ]
@@ -117,6 +122,7 @@ function running(job) {
 }
 
 function ended(job) {
+  if (job.kind === "live" && job.result && ["succeeded", "cancelled"].includes(job.state)) return broadcast(job);
   if (job.state === "succeeded") return report(job);
   if (job.state === "cancelled")
     return el("p", { class: "notice" }, "This analysis was cancelled; nothing was kept of it.");

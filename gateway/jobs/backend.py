@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from contracts.jobs import Job, Progress, Source, State
-from gateway.jobs.records import Record
+from gateway.jobs.records import Lane, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Backend(Protocol):
         """
         ...
 
-    async def due(self, now: float, limit: int) -> list[str]:
-        """Ids of records that are due, the longest first."""
+    async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
+        """Ids of a lane's records that are due, the longest first."""
         ...
 
     async def page(

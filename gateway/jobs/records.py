@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
-from contracts.jobs import ENDED, Job, Progress, State
+from contracts.jobs import ENDED, LIVE, Job, Progress, State
 from contracts.problems import Internal, Problem
 
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
 _DELIVERIES = 12
 """Attempts at a webhook: with doubling pauses, about an hour."""
+
+
+Lane = Literal["jobs", "live"]
+"""Live sources may never end: they wait apart from all else, and neither holds up the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Record:
     token: str | None = None
     cancelling: bool = False
     deliveries: int = 0
+
+    @property
+    def lane(self) -> Lane:
+        """Whose workers it is for; of a live source that has ended, only a webhook is left."""
+        return "live" if self.job.kind == LIVE and self.job.state not in ENDED else "jobs"
 
     def with_job(self, **changes: Any) -> Record:
         """With a job that has changed, and says so by its version."""
@@ -70,29 +79,43 @@ def taken(record: Record, token: str, now: float, lease_s: float, most: int) -> 
         state="running",
         attempt=record.job.attempt + 1,
         started_at=record.job.started_at or now,
-        progress=Progress("starting"),
+        progress=_anew(record, "starting"),
     )
 
 
 def beaten(
     record: Record, token: str, now: float, lease_s: float, progress: Progress
 ) -> Record | None:
-    """The lease renewed and the progress noted; None where the lease is another's."""
+    """The lease renewed and the progress noted; None where the lease is another's.
+
+    An attempt that has added a window to a live job counts as its first: only those that bring
+    nothing forth use its attempts up, however long it lives.
+    """
     if record.token != token or record.job.state != "running":
         return None
     held = replace(record, due_at=now + lease_s)
-    return held if progress == record.job.progress else held.with_job(progress=progress)
+    if progress == record.job.progress:
+        return held
+    added = (progress.windows or 0) > (record.job.progress.windows or 0)
+    attempt = min(1, record.job.attempt) if added else record.job.attempt
+    return held.with_job(progress=progress, attempt=attempt)
 
 
 def finished(
-    record: Record, token: str, now: float, result: str, summary: dict[str, Any], cached: bool
+    record: Record,
+    token: str,
+    now: float,
+    result: str,
+    summary: dict[str, Any],
+    cached: bool,
+    progress: Progress | None = None,
 ) -> Record | None:
     """Succeeded, or cancelled where that was asked for; None where the lease is another's."""
     if record.token != token or record.job.state != "running":
         return None
     if record.cancelling:
         return ended(record, "cancelled", now)
-    done = replace(record.job.progress, stage="done", percent=100.0, eta_s=0.0)
+    done = replace(progress or record.job.progress, stage="done", percent=100.0, eta_s=0.0)
     return ended(
         record, "succeeded", now, result=result, summary=summary, cached=cached, progress=done
     )
@@ -112,7 +135,7 @@ def failed(
         return ended(record, "dead", now, problem=problem)
     queued = replace(record, token=None, due_at=now + _pause(record.job.attempt))
     document = problem.to_dict(record.job.id)
-    return queued.with_job(state="queued", problem=document, progress=Progress())
+    return queued.with_job(state="queued", problem=document, progress=_anew(record))
 
 
 def released(record: Record, token: str, now: float) -> Record | None:
@@ -123,7 +146,7 @@ def released(record: Record, token: str, now: float) -> Record | None:
         return ended(record, "cancelled", now)
     queued = replace(record, token=None, due_at=now)
     attempt = record.job.attempt - 1
-    return queued.with_job(state="queued", attempt=attempt, progress=Progress())
+    return queued.with_job(state="queued", attempt=attempt, progress=_anew(record))
 
 
 def cancelled(record: Record, now: float) -> Record | None:
@@ -150,6 +173,11 @@ def ended(
     document = problem.to_dict(record.job.id) if problem is not None else None
     over = replace(record, token=None, due_at=now if record.job.webhook else None)
     return over.with_job(state=state, finished_at=now, problem=document, **changes)
+
+
+def _anew(record: Record, stage: str = "queued") -> Progress:
+    """As before any work, but for the windows that there are already."""
+    return Progress(stage, windows=record.job.progress.windows)
 
 
 def _pause(attempt: int) -> float:

@@ -7,8 +7,10 @@ was faster. All keys share a hash tag, so that they lie on one node of a cluster
     {deepfake}:job:<id>      the record
     {deepfake}:jobs          sorted set of ids by creation
     {deepfake}:due           sorted set of ids by when a worker may take them
+    {deepfake}:due:live      the same of live sources that have not ended
     {deepfake}:state:<state> sorted set of ids by creation
     {deepfake}:queued        list of queued ids, whose length KEDA's Redis scaler reads
+    {deepfake}:queued:live   the same of live sources
     {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 """
 
@@ -28,10 +30,12 @@ from redis.exceptions import TimeoutError as Late
 from contracts.jobs import STATES
 from contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from gateway.jobs.backend import Query, dump, parse
-from gateway.jobs.records import Record
+from gateway.jobs.records import Lane, Record
 
 _TAG = "{deepfake}"
-_ALL, _DUE, _QUEUED = f"{_TAG}:jobs", f"{_TAG}:due", f"{_TAG}:queued"
+_ALL = f"{_TAG}:jobs"
+_DUE: dict[Lane, str] = {"jobs": f"{_TAG}:due", "live": f"{_TAG}:due:live"}
+_QUEUED: dict[Lane, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
 _ONCE_S = 24 * 3600
 _PATIENCE_S = 5
 _SCAN = 200
@@ -84,9 +88,9 @@ class RedisBackend:
                     except WatchError:
                         continue
 
-    async def due(self, now: float, limit: int) -> list[str]:
+    async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
         with _telling():
-            found = await self._client.zrangebyscore(_DUE, "-inf", now, start=0, num=limit)
+            found = await self._client.zrangebyscore(_DUE[lane], "-inf", now, start=0, num=limit)
             return [member.decode() for member in found]
 
     async def page(
@@ -114,9 +118,11 @@ class RedisBackend:
             record = await self.get(job_id)
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(_key(job_id))
-                for index in (_ALL, _DUE, *([_state(record.job.state)] if record else [])):
+                states = [_state(record.job.state)] if record else []
+                for index in (_ALL, *_DUE.values(), *states):
                     pipeline.zrem(index, job_id)
-                pipeline.lrem(_QUEUED, 0, job_id)
+                for queue in _QUEUED.values():
+                    pipeline.lrem(queue, 0, job_id)
                 await pipeline.execute()
 
     async def counts(self) -> dict[str, int]:
@@ -197,19 +203,25 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
     job = after.job
     pipeline.set(_key(job.id), dump(after))
     pipeline.zadd(_ALL, {job.id: job.created_at})
-    if after.due_at is None:
-        pipeline.zrem(_DUE, job.id)
-    else:
-        pipeline.zadd(_DUE, {job.id: after.due_at})
+    _write_due(pipeline, before, after)
     if before is not None and before.job.state == job.state:
         return
     if before is not None:
         pipeline.zrem(_state(before.job.state), job.id)
     pipeline.zadd(_state(job.state), {job.id: job.created_at})
     if job.state == "queued":
-        pipeline.rpush(_QUEUED, job.id)
+        pipeline.rpush(_QUEUED[after.lane], job.id)
+    elif before is not None:
+        pipeline.lrem(_QUEUED[before.lane], 0, job.id)
+
+
+def _write_due(pipeline: Any, before: Record | None, after: Record) -> None:
+    if before is not None and before.lane != after.lane:
+        pipeline.zrem(_DUE[before.lane], after.job.id)
+    if after.due_at is None:
+        pipeline.zrem(_DUE[after.lane], after.job.id)
     else:
-        pipeline.lrem(_QUEUED, 0, job.id)
+        pipeline.zadd(_DUE[after.lane], {after.job.id: after.due_at})
 
 
 def _is_before(record: Record, place: tuple[float, str] | None) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from gateway.jobs.backend import Query, dump, parse
-from gateway.jobs.records import Record
+from gateway.jobs.records import Lane, Record
 
 T = TypeVar("T")
 Database = sqlite3.Connection
@@ -106,9 +106,12 @@ class SQLiteBackend:
 
         return await self._change(work)
 
-    async def due(self, now: float, limit: int) -> list[str]:
-        asked = "SELECT id FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?"
-        return [row[0] for row in await self._rows(asked, now, limit)]
+    async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
+        asked = (
+            "SELECT id FROM jobs WHERE due_at <= ? "
+            "AND (kind = 'live' AND state IN ('queued', 'running')) = ? ORDER BY due_at LIMIT ?"
+        )
+        return [row[0] for row in await self._rows(asked, now, lane == "live", limit)]
 
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None

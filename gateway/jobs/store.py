@@ -20,7 +20,7 @@ from contracts.jobs import ENDED, Job, Progress, State
 from contracts.problems import NotFound, Overloaded, Problem
 from gateway.jobs import records
 from gateway.jobs.backend import Backend, Query
-from gateway.jobs.records import Claim, Record
+from gateway.jobs.records import Claim, Lane, Record
 
 _POLL_S = 0.25
 _GONE = 2**62
@@ -46,12 +46,16 @@ class JobStore:
         self._versions: dict[str, int] = {}
 
     async def submit(
-        self, job: Job, idempotency: tuple[str, str, str] | None = None
+        self,
+        job: Job,
+        idempotency: tuple[str, str, str] | None = None,
+        full: str | None = None,
     ) -> tuple[Job, bool]:
         """Stores a new job.
 
         Args:
             idempotency: owner, key and fingerprint of the request.
+            full: why there is no room for this one, where there isn't.
 
         Returns:
             The job, or the one that the same key made before; and whether it is new.
@@ -60,11 +64,12 @@ class JobStore:
             Overloaded: too many wait.
             Conflict: the key was used with another request.
         """
-        room = (await self.counts()).get("queued", 0) < self.max_queued
+        if full is None and (await self.counts()).get("queued", 0) >= self.max_queued:
+            full = f"{self.max_queued} jobs are waiting already"
         once = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
-        record = await self.backend.insert(Record(job, due_at=job.created_at), once, room)
+        record = await self.backend.insert(Record(job, due_at=job.created_at), once, full is None)
         if record is None:
-            raise Overloaded(f"{self.max_queued} jobs are waiting already", retry_after_s=30)
+            raise Overloaded(str(full), retry_after_s=30)
         return record.job, record.job.id == job.id
 
     async def get(self, job_id: str) -> Job | None:
@@ -87,10 +92,10 @@ class JobStore:
         jobs = [record.job for record in found[:limit]]
         return jobs, f"{jobs[-1].created_at!r}:{jobs[-1].id}" if len(found) > limit else None
 
-    async def claim(self, lease_s: float) -> Claim | None:
-        """The job that has been due the longest, if any is."""
+    async def claim(self, lease_s: float, lane: Lane = "jobs") -> Claim | None:
+        """The job of a lane that has been due the longest, if any is."""
         token = uuid.uuid4().hex
-        for job_id in await self.backend.due(self.clock(), _LOOK_AT):
+        for job_id in await self.backend.due(self.clock(), _LOOK_AT, lane):
             record = await self._change(
                 job_id, lambda r: records.taken(r, token, self.clock(), lease_s, self.max_attempts)
             )
@@ -111,12 +116,19 @@ class JobStore:
         return "cancelled" if record.cancelling else "ok"
 
     async def finish(
-        self, claim: Claim, result: str, summary: dict[str, Any], cached: bool = False
+        self,
+        claim: Claim,
+        result: str,
+        summary: dict[str, Any],
+        cached: bool = False,
+        progress: Progress | None = None,
     ) -> bool:
         """Ends the job well; the result must be stored already. False where it was lost."""
         return await self._ended(
             claim,
-            lambda r: records.finished(r, claim.token, self.clock(), result, summary, cached),
+            lambda r: records.finished(
+                r, claim.token, self.clock(), result, summary, cached, progress
+            ),
         )
 
     async def fail(self, claim: Claim, problem: Problem, *, final: bool) -> bool:

@@ -29,8 +29,9 @@ from contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
-from gateway.jobs.records import Claim
+from gateway.jobs.records import Claim, Lane
 from gateway.jobs.store import JobStore
+from gateway.live import until_first
 
 log = structlog.get_logger(__name__)
 
@@ -74,32 +75,40 @@ class Worker:
         *,
         lease_s: float,
         at_once: int = 1,
+        live_at_once: int = 0,
         drain_s: float = 20.0,
         tell: Callable[[Job], Awaitable[bool]] | None = None,
         ended: Callable[[Job, str], None] = lambda _job, _state: None,
     ) -> None:
-        """`tell` tells a job's webhook, and whether it could; `ended` is told of each job's end."""
+        """`tell` tells a job's webhook, and whether it could; `ended` is told of each job's end;
+        `live_at_once` live sources are followed beside `at_once` other jobs."""
         self.store, self.handlers = store, handlers
-        self.lease_s, self.at_once, self.drain_s = lease_s, at_once, drain_s
+        self.lease_s, self.drain_s = lease_s, drain_s
+        self.places: dict[Lane, int] = {"jobs": at_once, "live": live_at_once}
         self.tell, self.ended = tell, ended
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until told to stop: then nothing new is claimed, what runs may go on for a while,
-        and what is left then goes back to the queue."""
-        loops = [asyncio.create_task(self._loop(stop)) for _ in range(self.at_once)]
+        and what is left then goes back to the queue; live sources, which don't end, at once."""
+        loops = [
+            asyncio.create_task(self._loop(stop, lane))
+            for lane, places in self.places.items()
+            for _ in range(places)
+        ]
         await stop.wait()
         _, running = await asyncio.wait(loops, timeout=self.drain_s)
         for task in running:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
 
-    async def _loop(self, stop: asyncio.Event) -> None:
+    async def _loop(self, stop: asyncio.Event, lane: Lane) -> None:
         while not stop.is_set():
             claim = None
             try:
-                claim = await self.store.claim(self.lease_s)
+                claim = await self.store.claim(self.lease_s, lane)
                 if claim is not None:
-                    await self._hold(claim)
+                    holding = self._hold(claim)
+                    await (until_first(holding, stop.wait()) if lane == "live" else holding)
                     continue
             except Problem as problem:
                 log.warning("store", problem=problem.slug, detail=problem.detail)
@@ -156,30 +165,32 @@ class Worker:
         if held.lost:
             log.warning("lost", id=claim.job.id)
             return
-        state = await self._store(claim, working)
+        state = await self._store(claim, held, working)
         if state is not None:
             log.info("ended", id=claim.job.id, state=state)
             self.ended(claim.job, state)
 
-    async def _store(self, claim: Claim, working: asyncio.Task[Outcome]) -> str | None:
+    async def _store(self, claim: Claim, held: _Held, working: asyncio.Task[Outcome]) -> str | None:
         """Says what came of it, again and again while the store is away and the lease lasts."""
         while True:
             try:
-                await self._say(claim, working)
+                await self._say(claim, held, working)
                 job = await self.store.get(claim.job.id)
                 return None if job is None else job.state
             except Problem as problem:
                 log.warning("store", id=claim.job.id, problem=problem.slug, detail=problem.detail)
                 await asyncio.sleep(_BEAT_S)
 
-    async def _say(self, claim: Claim, working: asyncio.Task[Outcome]) -> None:
+    async def _say(self, claim: Claim, held: _Held, working: asyncio.Task[Outcome]) -> None:
         if working.cancelled():
             await self.store.fail(claim, Internal("cancelled"), final=True)
             return
         error = working.exception()
         if error is None:
             outcome = working.result()
-            await self.store.finish(claim, outcome.result, outcome.summary, outcome.cached)
+            await self.store.finish(
+                claim, outcome.result, outcome.summary, outcome.cached, held.progress
+            )
         elif isinstance(error, Problem):
             await self.store.fail(claim, error, final=isinstance(error, FINAL))
         else:

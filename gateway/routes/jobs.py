@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from contracts.jobs import ENDED, State
 from gateway.access import Principal
 from gateway.context import gateway_of
-from gateway.documents import JobDocument, JobPage
+from gateway.documents import JobDocument, JobPage, WindowPage
 from gateway.permitted import allow
 from gateway.presented import job_document
 from gateway.ranges import asked_range
@@ -98,6 +98,26 @@ async def watch_job(request: Request, job_id: str, principal: Caller) -> Respons
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/windows",
+    summary="What was found so far of a live source",
+    responses={200: {"model": WindowPage}},
+)
+async def list_windows(
+    request: Request,
+    job_id: str,
+    principal: Caller,
+    after: Annotated[int, Query(ge=0, le=10**9, description="The last number seen.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Response:
+    """In order, while the job runs and after. A window never changes; no window is an empty list,
+    to be asked for again."""
+    jobs = gateway_of(request).jobs
+    windows = await jobs.windows(job_id, principal, after, limit)
+    last = windows[-1]["number"] if windows else after
+    return json_reply({"windows": windows, "next": last})
 
 
 @router.get(

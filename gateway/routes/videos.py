@@ -53,11 +53,18 @@ async def submit_video(
     request: Request,
     asked: Annotated[VideoRequest, Depends(asked_video)],
     principal: Annotated[Principal, Depends(allow("videos"))],
+    live: Annotated[
+        bool, Query(description="Whether the URL is a live source, as RTSP always is.")
+    ] = False,
 ) -> Response:
     """The video comes as a form's `file`, as the body itself (`X-Filename` names it), or as
-    `{"url": …}`. Answers with the job and its `Location`."""
+    `{"url": …}`. Answers with the job and its `Location`.
+
+    An RTSP URL, or with `live=true` one of an HLS playlist, makes a job of the kind `live`, which
+    runs until it is cancelled, and whose windows can be read meanwhile.
+    """
     gateway = gateway_of(request)
-    async with sent(request, file_bytes=gateway.settings.max_video_bytes) as medium:
+    async with sent(request, file_bytes=gateway.settings.max_video_bytes, live=live) as medium:
         job = await gateway.submission.submit(medium, asked, principal)
     exchange_of(request).note(job=job.id, bytes=job.source.bytes)
     document: dict[str, Any] = job_document(job)

@@ -47,11 +47,14 @@ async def analyse(
     begun = time.perf_counter()
     reader, meter = Reader(medium, options), Meter(progress)
     analysis = _Analysis(detect, options, gallery, reader)
-    batches = pipelined(reader.batches(), analysis.ask, options.in_flight, reader.stop)
+    batches = pipelined(
+        reader.batches(), analysis.ask, options.in_flight, reader.stop, lambda batch: batch.large
+    )
     async with aclosing(batches):
         async for batch, answers in batches:
             await analysis.take(batch, answers)
             meter.tell(len(batch.samples), batch.read_s, reader.video.duration_s)
+            del batch  # its pixels need not wait for the next
     await analysis.end()
     reader.seconds["total"] = time.perf_counter() - begun
     return analysis.tally.verdict(reader, options)

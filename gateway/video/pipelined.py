@@ -18,12 +18,13 @@ async def pipelined(
     work: Callable[[T], Awaitable[R]],
     in_flight: int,
     stop: Callable[[], None],
+    alone: Callable[[T], bool] = lambda _: False,
 ) -> AsyncGenerator[tuple[T, R], None]:
     """Yields each item of `source`, in order, with what `work` made of it.
 
     `source` runs in a thread of its own and is at most one item ahead of the `in_flight` that are
-    worked on. However this generator is left, all work has ended and `source` has too, which
-    `stop` hastens.
+    worked on; one that is to be `alone` is worked on with no other. However this generator is left,
+    all work has ended and `source` has too, which `stop` hastens.
     """
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, "decode")
@@ -31,7 +32,8 @@ async def pipelined(
     ahead: asyncio.Future[T | None] | None = loop.run_in_executor(thread, next, source, None)
     try:
         while ahead is not None or working:
-            if ahead is not None and len(working) < in_flight:
+            full = len(working) >= in_flight or any(alone(item) for item, _ in working)
+            if ahead is not None and not full:
                 item = await asyncio.shield(ahead)
                 ahead = None
                 if item is not None:
@@ -40,6 +42,7 @@ async def pipelined(
             else:
                 item, result = working.popleft()
                 yield item, await result
+                del item, result  # they may be large, and the next may be long in coming
     finally:
         stop()
         left = [result for _, result in working]

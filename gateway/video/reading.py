@@ -51,6 +51,11 @@ class Batch:
     def samples(self) -> list[Sample]:
         return [event for event in self.events if isinstance(event, Sample)]
 
+    @property
+    def large(self) -> bool:
+        """Whether several of them are too much for the memory: of 4K each holds one frame."""
+        return any(2 * sample.pixels.nbytes > MOST_BYTES for sample in self.samples)
+
     def full(self, pixels: Pixels) -> bool:
         """Whether one more such frame is too much."""
         samples = self.samples
@@ -90,7 +95,9 @@ class Reader:
                 if event is not None:
                     batch.events.append(event)
                 batch.read_s = self.video.end_s
-                if time.monotonic() - batch.begun > _MOST_S:
+                filled = isinstance(event, Sample) and batch.full(event.pixels)
+                event = None  # its pixels are the batch's alone
+                if filled or time.monotonic() - batch.begun > _MOST_S:
                     yield batch
                     batch = Batch()
         yield batch

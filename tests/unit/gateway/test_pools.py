@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import numpy as np
 import orjson
 import pytest
 from aiohttp import web
@@ -62,10 +63,11 @@ class FakeReplica:
             self.asked.append(dict(request.headers))
             return await self.predict(request)
 
-        app = web.Application()
+        app = web.Application(client_max_size=2**24)
         app.router.add_get("/readyz", readyz)
         app.router.add_get("/", index)
         app.router.add_post("/predictions/{model}", predict)
+        app.router.add_post("/v2/models/{model}/infer", predict)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
         site = web.TCPSite(self.runner, self.address, port)
@@ -194,6 +196,38 @@ async def test_a_replica_that_dies_costs_a_retry_and_no_error(names: Names) -> N
     assert {answer["by"] for answer in answers} == {"127.0.0.3"}
     assert retried
     assert set(retried) == {"a"}
+
+
+async def test_frames_are_sent_whole_again_where_a_replica_dies_in_their_middle(
+    names: Names,
+) -> None:
+    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    chance = np.random.default_rng(0)
+    frames = [chance.integers(0, 256, (400, 500, 3), np.uint8) for _ in range(4)]
+    bodies: list[tuple[dict[str, str], bytes]] = []
+
+    async def die(request: web.Request) -> web.Response:
+        await request.content.readexactly(500_000)
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append((dict(request.headers), await request.read()))
+        data = [orjson.dumps({"faces": [], "number": n}).decode() for n in range(4)]
+        return web.json_response({"outputs": [{"data": data}]})
+
+    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+        first.predict, second.predict = die, take
+        while not first.asked:
+            answers = await upstream.frames(frames, "detector", asked())
+    headers, body = bodies[-1]
+    begin = int(headers["Inference-Header-Content-Length"])
+    assert int(headers["Content-Length"]) == len(body)
+    (tensor,) = orjson.loads(body[:begin])["inputs"]
+    assert tensor["shape"] == [4, 400, 500, 3]
+    assert body[begin:] == np.stack(frames).tobytes()
+    assert [answer["number"] for answer in answers if isinstance(answer, dict)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("busy", [Overloaded("full", retry_after_s=2), NotReady("draining")])

@@ -1,0 +1,58 @@
+"""Sources that FFmpeg made of the one photograph, and who may reach them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import av
+import pytest
+
+from gateway.addresses import Reach
+from gateway.fetching import Fetcher
+from gateway.sources.piece import Piece
+from model_handlers.pipeline.decode import Pixels
+from tests.videos import pan, write_video
+
+SECONDS = 8
+"""Of a clip; with a keyframe each second."""
+
+
+@pytest.fixture(scope="session")
+def h264(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With pictures that are shown in another order than they are sent in."""
+    path = tmp_path_factory.mktemp("clip") / "h264.mp4"
+    frames = pan(astronaut, 12 * SECONDS, (0, 0))
+    return write_video(path, frames, codec_options={"bf": "2"})
+
+
+@pytest.fixture(scope="session")
+def h265(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "h265.mp4"
+    options = {"x265-params": "keyint=12:open-gop=0:log-level=none"}
+    frames = pan(astronaut, 12 * SECONDS, (0, 0))
+    return write_video(path, frames, codec="libx265", codec_options=options)
+
+
+@pytest.fixture
+def fetcher() -> Fetcher:
+    """Reaches 127.0.0.1, and no other address that is not public."""
+    return Fetcher(Reach(["127.0.0.1/32"]), 10)
+
+
+async def all_of(pieces: AsyncIterator[Piece], found: list[Piece]) -> None:
+    """Adds them as they come, however they end."""
+    async for piece in pieces:
+        found.append(piece)  # noqa: PERF401 - those before an error count
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """Their names and sizes."""
+    return {file.name: file.stat().st_size for file in folder.iterdir()}
+
+
+def shown(piece: Piece) -> list[float]:
+    """When its frames are shown, from the first on, in seconds."""
+    with av.open(str(piece.path)) as container:
+        times = [float(frame.time) for frame in container.decode(video=0)]
+    return [round(t - times[0], 3) for t in times]
