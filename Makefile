@@ -16,7 +16,7 @@ TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=1
 
 # How images are built and brought to a cluster.
 BUILD ?= docker build
-LOAD ?= kind load docker-image
+LOAD_IMAGE ?= kind load docker-image
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 	--chart-search-root k8s/helm --sort-values-order file --log-level warning
 
@@ -76,14 +76,18 @@ manifests: build/.dev  ## write k8s/manifests and the chart's README from the ch
 	$(BIN)/python -m scripts.manifests
 	$(HELM_DOCS)
 
-images: archives  ## build all images and load them onto a cluster: BUILD="docker build" LOAD="kind load docker-image"
-	BUILD="$(BUILD)" LOAD="$(LOAD)" scripts/cluster-images.sh
+images: archives  ## build all images and load them onto a cluster: BUILD="docker build" LOAD_IMAGE="kind load docker-image"
+	BUILD="$(BUILD)" LOAD="$(LOAD_IMAGE)" scripts/cluster-images.sh
 
 cluster-e2e: build/.dev  ## the chart on the cluster that KUBECONFIG names, after `make images`: 15 minutes
 	$(BIN)/pytest tests/cluster
 
 cluster-smoke: build/.dev  ## install, predict and upgrade under load only: 3 minutes
 	$(BIN)/pytest tests/cluster -m smoke
+
+load: build/.dev  ## make load URL=… [USERS="image-rest live"] [SHAPE=ramp] [PEAK=8] [DURATION=60]; DFK_KEY is the key
+	$(BIN)/python -m tests.load $(or $(USERS),image-rest) --url $(or $(URL),http://127.0.0.1:8000) \
+		--shape $(or $(SHAPE),steady) --peak $(or $(PEAK),4) --duration $(or $(DURATION),60)
 
 smoke: build/.run  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a photograph through a gateway
 	@$(if $(KEY),DFK_KEY=$(KEY)) $(BIN)/python -m scripts.smoke $(URL) $(if $(GRPC),--grpc $(GRPC))

@@ -19,10 +19,13 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 
 
 class EmbeddedWorker:
-    """Keeps one `python -m gateway.worker` running."""
+    """Keeps one `python -m gateway.worker` running.
+
+    Its standard input is a pipe of ours: when that ends, however we ended, so does it.
+    """
 
     def __init__(self, *command: str) -> None:
-        self.command = command or (sys.executable, "-m", "gateway.worker")
+        self.command = command or (sys.executable, "-m", "gateway.worker", "--with-parent")
         self.process: asyncio.subprocess.Process | None = None
 
     @contextlib.asynccontextmanager
@@ -43,7 +46,7 @@ class EmbeddedWorker:
         while True:
             begun = loop.time()
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+                *self.command, stdin=asyncio.subprocess.PIPE, start_new_session=True
             )
             code = await self.process.wait()
             if loop.time() - begun > _LONGEST_PAUSE_S:

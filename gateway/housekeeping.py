@@ -27,8 +27,8 @@ async def housekeeping(
     rounds = 0
     while True:
         try:
-            metrics.jobs.counts = await store.counts()
-            metrics.jobs.oldest_queued_s = await store.oldest_queued_age()
+            counts, oldest_s = await store.counts(), await store.oldest_queued_age()
+            metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _CLEAR_EVERY == 0:
                 await clear_up(store, objects, settings.retain_hours * 3600, settings.retain_bytes)
         except Problem as problem:

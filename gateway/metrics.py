@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from contracts.jobs import STATES, Job
+from contracts.jobs import ENDED, STATES, Job
 from gateway.pools import Pools
 from serving.version import VERSION
 
@@ -82,6 +82,12 @@ class Metrics:
         self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
         self.build.labels(VERSION).set(1)
 
+    def expect_jobs(self, kinds: Iterable[str]) -> None:
+        """Counters at zero for each end of each kind: a rate sees no rise from nothing to one."""
+        for kind in kinds:
+            for state in ENDED:
+                self.jobs_ended.labels(kind, state)
+
     def job_ended(self, job: Job, state: str) -> None:
         """Notes a job's end."""
         self.jobs_ended.labels(job.kind, state).inc()
@@ -137,18 +143,22 @@ class PoolGauges(Collector):
 
 
 class JobGauges(Collector):
-    """The store's counts, as they were last read: a scrape waits for no store."""
+    """The store's counts, as they were last read: a scrape waits for no store.
+
+    Before the first reading there are none: a zero that no store said would look like a fall.
+    """
 
     def __init__(self) -> None:
-        self.counts: Mapping[str, int] = {}
+        self.counts: Mapping[str, int] | None = None
         self.oldest_queued_s = 0.0
 
     def collect(self) -> Iterable[Metric]:
         jobs = GaugeMetricFamily("deepfake_jobs", "Jobs by state.", labels=["state"])
-        for state in STATES:
-            jobs.add_metric([state], self.counts.get(state, 0))
+        for state in STATES if self.counts is not None else ():
+            jobs.add_metric([state], (self.counts or {}).get(state, 0))
         age = GaugeMetricFamily(
             "deepfake_job_queue_age_seconds", "How long the oldest queued job has waited."
         )
-        age.add_metric([], self.oldest_queued_s)
+        if self.counts is not None:
+            age.add_metric([], self.oldest_queued_s)
         return [jobs, age]

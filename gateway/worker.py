@@ -14,7 +14,7 @@ import uvloop
 from contracts.jobs import LIVE
 from gateway.fetching import open_fetcher
 from gateway.jobs.store import open_store
-from gateway.jobs.worker import Worker
+from gateway.jobs.worker import Handler, Worker
 from gateway.live_job import LiveJob
 from gateway.metrics import Metrics
 from gateway.objects import Objects
@@ -30,13 +30,19 @@ from serving.tracing import configure_tracing
 log = structlog.get_logger(__name__)
 
 
-async def work(settings: Settings) -> int:
+async def work(settings: Settings, *, with_parent: bool = False) -> int:
     """Works until SIGTERM or SIGINT: then no new job, `worker_drain_s` for those that run, and what
-    is left goes back to the queue."""
+    is left goes back to the queue.
+
+    Args:
+        with_parent: whether the end of standard input, a pipe of the parent's, ends it too.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if with_parent:
+        loop.add_reader(sys.stdin.fileno(), stop.set)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         port = await serve_metrics(stack, metrics, settings.host, settings.worker_metrics_port)
@@ -56,12 +62,14 @@ async def work(settings: Settings) -> int:
         fetcher = open_fetcher(settings)
         webhooks = open_webhooks(settings.webhook_secret, fetcher)
         log.info("working", metrics=port)
+        handlers: dict[str, Handler] = {
+            "video": VideoJob(settings, upstream, objects, fetcher),
+            LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_judged),
+        }
+        metrics.expect_jobs(handlers)
         worker = Worker(
             store,
-            {
-                "video": VideoJob(settings, upstream, objects, fetcher),
-                LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_judged),
-            },
+            handlers,
             lease_s=settings.lease_s,
             at_once=settings.worker_jobs,
             live_at_once=settings.worker_streams if settings.fetch_streams else 0,
@@ -80,7 +88,7 @@ def main() -> int:
         settings = load_settings()
         configure_logs(settings)
         configure_tracing("deepfake-worker")
-        return uvloop.run(work(settings))
+        return uvloop.run(work(settings, with_parent="--with-parent" in sys.argv))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2

@@ -27,7 +27,7 @@ from model_server.admission import Gate
 from model_server.metrics import Metrics as ModelServerMetrics
 from model_server.settings import Settings as ModelServerSettings
 from model_server.state import ServerState
-from scripts import chart_values, openapi
+from scripts import chart_values, dashboards, openapi
 from serving.settings import ServerSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -140,6 +140,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/metrics.md": metrics_page,
     "docs/openapi.json": openapi.document,
     "k8s/helm/deepfake-serving/values.schema.json": chart_values.schema,
+    **dashboards.PAGES,
 }
 
 

@@ -14,6 +14,7 @@ import yaml
 from gateway.settings import Settings as GatewaySettings
 from model_server.settings import Settings as ModelServerSettings
 from scripts import chart_values, manifests
+from tests.chart.helm import tool
 
 CHART = manifests.CHART
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -23,7 +24,7 @@ Object = dict[str, Any]
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([tool("helm"), *arguments], capture_output=True, text=True, check=False)
 
 
 def render(*options: str) -> list[Object]:
@@ -230,7 +231,7 @@ def test_every_value_is_explained() -> None:
 def test_manifests_are_the_charts_output(overlay: str) -> None:
     folder = manifests.MANIFESTS / "overlays" / overlay
     done = subprocess.run(
-        ["kustomize", "build", str(folder)], capture_output=True, text=True, check=True
+        [tool("kustomize"), "build", str(folder)], capture_output=True, text=True, check=True
     )
     built = {
         (each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout)
@@ -240,15 +241,12 @@ def test_manifests_are_the_charts_output(overlay: str) -> None:
 
 
 def test_pods_spread() -> None:
-    """Over zones and hosts unless told otherwise, each kind by itself and each revision by itself."""
-    for each in render("--set", "media.volume.accessMode=ReadWriteMany"):
-        if each["kind"] == "Deployment":
-            spread = each["spec"]["template"]["spec"]["topologySpreadConstraints"]
-            assert [s["topologyKey"] for s in spread] == [
-                "topology.kubernetes.io/zone",
-                "kubernetes.io/hostname",
-            ]
-            for constraint in spread:
-                selector = constraint["labelSelector"]["matchLabels"]
-                assert selector == each["spec"]["selector"]["matchLabels"]
-                assert constraint["matchLabelKeys"] == ["pod-template-hash"]
+    """Over zones and hosts unless told otherwise, each kind and each revision by itself."""
+    objects = render("--set", "media.volume.accessMode=ReadWriteMany")
+    for each in (o for o in objects if o["kind"] == "Deployment"):
+        spread = each["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        keys = [constraint["topologyKey"] for constraint in spread]
+        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        for constraint in spread:
+            assert constraint["labelSelector"] == each["spec"]["selector"]
+            assert constraint["matchLabelKeys"] == ["pod-template-hash"]

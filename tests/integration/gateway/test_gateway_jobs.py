@@ -272,6 +272,14 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
         assert second.stop() == 0
 
 
+def test_a_killed_gateway_takes_its_worker_along(server: RunningServer, tmp_path: Path) -> None:
+    with RunningGateway.start(tmp_path, server.url) as gateway:
+        worker = worker_of(gateway)
+        gateway.process.kill()
+        psutil.wait_procs([worker], timeout=30)
+        assert not worker.is_running()
+
+
 def test_a_stopped_gateway_gives_its_job_back(
     server: RunningServer, tmp_path: Path, long_video: bytes
 ) -> None:

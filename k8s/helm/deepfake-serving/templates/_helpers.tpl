@@ -136,10 +136,12 @@ podAffinity:
 
 {{/* Scrape annotations: (dict "root" $ "port" 8002). */}}
 {{- define "deepfake.scrape" -}}
-{{- if .root.Values.monitoring.scrapeAnnotations }}
+{{- with .root.Values.monitoring }}
+{{- if and .scrapeAnnotations (not .podMonitor.enabled) }}
 prometheus.io/scrape: "true"
-prometheus.io/port: {{ .port | quote }}
+prometheus.io/port: {{ $.port | quote }}
 prometheus.io/path: /metrics
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,43 @@
+# The load tests: Python, Locust and the media that are sent, made once. No torch, no model.
+#   docker build -t deepfake-load -f docker/load.Dockerfile .
+#   docker run --rm --network host deepfake-load image-rest --url http://127.0.0.1:8000
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY requirements/load.txt requirements/
+RUN python3 -m venv .venv \
+ && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/load.txt
+COPY contracts contracts
+COPY tests/__init__.py tests/
+COPY tests/load tests/load
+# What makes the media is not needed once they are made, and is more than half of the packages.
+RUN .venv/bin/python -m tests.load.making media \
+ && .venv/bin/python -m pip uninstall --quiet --yes \
+      av imageio lazy-loader networkx numpy pillow scikit-image scipy tifffile setuptools pip \
+ && .venv/bin/python -m compileall -q -j 0 .venv contracts tests
+
+FROM ${BASE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /app /app
+WORKDIR /app
+ENV DFK_MEDIA=/app/media \
+    DFK_OUT=/tmp/load \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    PYTHONDONTWRITEBYTECODE=1
+# Numeric, so that runAsNonRoot can be checked. Only /tmp is written to.
+USER 65532:65532
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "tests.load"]
+CMD ["--help"]
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="deepfake-serving load tests" \
+      org.opencontainers.image.description="Locust with callers of every door of the gateway" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"

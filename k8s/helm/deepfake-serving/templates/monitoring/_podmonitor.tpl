@@ -1,0 +1,25 @@
+{{/* A PodMonitor of one component: (dict "root" $ "component" "gateway"). Its series carry the labels
+     that scraping by annotations with the usual labelmap gives them. */}}
+{{- define "deepfake.podMonitor" -}}
+{{- with .root.Values.monitoring.podMonitor }}
+{{- if .enabled }}
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata:
+  name: {{ include "deepfake.fullname" $.root }}-{{ $.component }}
+  namespace: {{ $.root.Release.Namespace }}
+  labels:
+    {{- include "deepfake.labels" $ | nindent 4 }}
+    {{- with .labels }}{{ toYaml . | nindent 4 }}{{ end }}
+spec:
+  selector:
+    matchLabels: {{- include "deepfake.selectorLabels" $ | nindent 6 }}
+  podTargetLabels:
+    - app.kubernetes.io/instance
+    - app.kubernetes.io/component
+    - deepfake-serving/pool
+  podMetricsEndpoints:
+    - {port: metrics, path: /metrics, interval: {{ .interval }}}
+{{- end }}
+{{- end }}
+{{- end }}

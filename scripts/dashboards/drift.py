@@ -1,0 +1,140 @@
+"""Whether a model judges as it did: its scores and verdicts over days."""
+
+from __future__ import annotations
+
+from scripts.dashboards.model import Dashboard, Panel, Query
+from scripts.dashboards.models import MODEL
+from scripts.dashboards.pools import POOL
+from scripts.dashboards.query import mean, model_server, rate, recorded, total
+
+_MINE = ('deepfake_serving_pool=~"$pool"', 'model=~"$model"')
+_HOUR = "1h"
+
+
+def _of(metric: str, *matchers: str) -> str:
+    return model_server(metric, *_MINE, *matchers)
+
+
+def _share(part: str, whole: str, *by: str) -> str:
+    return f"{total(part, *by)} / {total(whole, *by)}"
+
+
+_SCORES = [
+    Panel(
+        "Scores",
+        "Faces in each interval, by calibrated probability that they are fake.",
+        "percentunit",
+        [
+            Query(
+                total(f"increase({_of('deepfake_score_bucket')}[$__rate_interval])", "le"), "{{le}}"
+            )
+        ],
+        "heatmap",
+        width=16,
+        height=9,
+    ),
+    Panel(
+        "Mean score",
+        "Over an hour and a day, and over the week before that day, which the drift alert "
+        "compares (from the chart's recording rules, for the whole release).",
+        "percentunit",
+        [
+            Query(mean(_of("deepfake_score"), "model", over=_HOUR), "{{model}}, hour"),
+            Query(recorded("deepfake:score:mean1d", 'model=~"$model"'), "{{model}}, day"),
+            Query(
+                recorded("deepfake:score:mean7d_before", 'model=~"$model"'),
+                "{{model}}, week before",
+            ),
+        ],
+        height=9,
+        most=1,
+    ),
+    Panel(
+        "Sure scores",
+        "Share of faces with a probability under 10 % and over 90 %, over an hour: both fall "
+        "where pictures are unlike those that the model was calibrated on.",
+        "percentunit",
+        [
+            Query(
+                _share(
+                    rate(_of("deepfake_score_bucket", 'le="0.1"'), _HOUR),
+                    rate(_of("deepfake_score_count"), _HOUR),
+                    "model",
+                ),
+                "{{model}} under 10 %",
+            ),
+            Query(
+                "1 - "
+                + _share(
+                    rate(_of("deepfake_score_bucket", 'le="0.9"'), _HOUR),
+                    rate(_of("deepfake_score_count"), _HOUR),
+                    "model",
+                ),
+                "{{model}} over 90 %",
+            ),
+        ],
+        most=1,
+    ),
+    Panel(
+        "Faces scored",
+        "A second, over an hour: a mean of few says little.",
+        "cps",
+        [Query(total(rate(_of("deepfake_score_count"), _HOUR), "model"), "{{model}}")],
+    ),
+    Panel(
+        "Archives served",
+        "Replicas by digest: a change here explains a change above.",
+        "none",
+        [
+            Query(
+                f"count by (model, digest) ({_of('deepfake_model_info')})",
+                "{{model}} {{digest}}",
+            )
+        ],
+        stacked=True,
+    ),
+]
+
+_VERDICTS = [
+    Panel(
+        "Share of verdicts",
+        "Of pictures, over an hour.",
+        "percentunit",
+        [
+            Query(
+                f"{total(rate(_of('deepfake_verdicts_total'), _HOUR), 'verdict')} "
+                f"/ on () group_left () {total(rate(_of('deepfake_verdicts_total'), _HOUR))}",
+                "{{verdict}}",
+            )
+        ],
+        width=12,
+        stacked=True,
+        most=1,
+    ),
+    Panel(
+        "Pictures without a face",
+        "Share of pictures that no face was found in, over an hour.",
+        "percentunit",
+        [
+            Query(
+                _share(
+                    rate(_of("deepfake_faces_per_image_bucket", 'le="0.0"'), _HOUR),
+                    rate(_of("deepfake_faces_per_image_count"), _HOUR),
+                    "model",
+                ),
+                "{{model}}",
+            )
+        ],
+        width=12,
+        most=1,
+    ),
+]
+
+DRIFT = Dashboard(
+    "deepfake-drift",
+    "Deepfake serving / Drift",
+    "Scores and verdicts over days.",
+    {"Scores": _SCORES, "Verdicts": _VERDICTS},
+    (POOL, MODEL),
+    span="7d",
+)

@@ -1,0 +1,68 @@
+"""The chart as Helm renders it, for all tests here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
+
+Object = dict[str, Any]
+
+
+class RenderError(Exception):
+    """Helm refuses the values; the text says why."""
+
+
+def tool(name: str) -> str:
+    """A program's path. Without it the test is skipped, or fails where REQUIRE_CHART_TOOLS=1."""
+    path = shutil.which(name)
+    if path is None:
+        stop = pytest.fail if os.environ.get("REQUIRE_CHART_TOOLS") == "1" else pytest.skip
+        stop(f"{name} is not on PATH")
+    return path
+
+
+def render(
+    *sets: str, values: Object | None = None, name: str = "r", namespace: str = "ns"
+) -> list[Object]:
+    """The chart's manifests, hooks included.
+
+    Args:
+        sets: as after `--set`, `a.b=c`.
+        values: merged over values.yaml, before `sets`.
+
+    Raises:
+        RenderError: a template or the schema fails.
+    """
+    options = [option for each in sets for option in ("--set", each)]
+    done = subprocess.run(
+        [tool("helm"), "template", name, str(CHART), "-n", namespace, "-f", "-", *options],
+        input=json.dumps(values or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RenderError(done.stderr)
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def only(manifests: Iterable[Object], kind: str) -> list[Object]:
+    """Those of one kind."""
+    return [each for each in manifests if each["kind"] == kind]
+
+
+def rules(manifests: Iterable[Object]) -> Object:
+    """All PrometheusRules as one plain rules file."""
+    found = only(manifests, "PrometheusRule")
+    return {"groups": [group for each in found for group in each["spec"]["groups"]]}

@@ -1,0 +1,83 @@
+"""Dashboards are those of scripts/dashboards, and each panel says what it shows."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from scripts.dashboards import FOLDER, PAGES
+from tests.chart.helm import ROOT, Object, only
+
+BOARDS = {name: json.loads(page()) for name, page in PAGES.items()}
+board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda each: each["uid"])
+
+
+def panels(board: Object) -> list[Object]:
+    return [each for each in board["panels"] if each["type"] != "row"]
+
+
+def test_files_are_up_to_date() -> None:
+    files = {f"{FOLDER}/{path.name}": path.read_text() for path in (ROOT / FOLDER).iterdir()}
+    assert files == {name: page() for name, page in PAGES.items()}
+
+
+@board
+def test_every_panel_says_what_it_shows(board: Object) -> None:
+    for panel in panels(board):
+        assert panel["description"].endswith("."), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["targets"], panel["title"]
+    titles = [panel["title"] for panel in panels(board)]
+    assert len(set(titles)) == len(titles)
+
+
+@board
+def test_panels_do_not_overlap(board: Object) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@board
+def test_every_query_follows_the_variables(board: Object) -> None:
+    variables = {each["name"]: each for each in board["templating"]["list"]}
+    assert list(variables)[:3] == ["datasource", "namespace", "instance"]
+    used = set()
+    for panel in panels(board):
+        for target in panel["targets"]:
+            assert target["datasource"]["uid"] == "${datasource}"
+            assert target["expr"].count("{") == target["expr"].count('namespace=~"$namespace"')
+            used |= set(re.findall(r'=~"\$(\w+)"', target["expr"]))
+            assert '="$' not in target["expr"].replace('=~"$', "")
+    assert used == set(variables) - {"datasource"}
+    assert all(variables[name]["multi"] and variables[name]["includeAll"] for name in used)
+
+
+@board
+def test_legends_name_labels_that_the_query_leaves(board: Object) -> None:
+    for panel in panels(board):
+        for target in panel["targets"]:
+            by = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))
+            named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            if by:
+                assert named <= by, panel["title"]
+
+
+def test_each_is_a_config_map_that_grafanas_sidecar_finds(watched: list[Object]) -> None:
+    found = [
+        each for each in only(watched, "ConfigMap") if "-dashboard-" in each["metadata"]["name"]
+    ]
+    assert {json.loads(text)["uid"] for each in found for text in each["data"].values()} == {
+        each["uid"] for each in BOARDS.values()
+    }
+    assert all(each["metadata"]["labels"]["grafana_dashboard"] == "1" for each in found)

@@ -1,0 +1,114 @@
+"""`check_live` tells right names from wrong ones, on a Prometheus that scrapes a gateway."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import start_http_server
+
+from gateway.metrics import Metrics
+from tests.chart.expressions import Expression, check_live
+from tests.chart.helm import tool
+
+LABELS = {"namespace": "ns", "app_kubernetes_io_component": "gateway", "pod": "g"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[int]:
+    """The port of a gateway's metrics, after one picture."""
+    metrics = Metrics()
+    metrics.count_jobs()
+    metrics.jobs.counts = {}
+    metrics.requests.labels("/v1/images", "200").inc()
+    port = _free_port()
+    server, thread = start_http_server(port, "127.0.0.1", registry=metrics.registry)
+    yield port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def prometheus(gateway: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that has scraped the gateway twice."""
+    folder: Path = tmp_path_factory.mktemp("prometheus")
+    scraped = {"targets": [f"127.0.0.1:{gateway}"], "labels": LABELS}
+    job = {"job_name": "pods", "scrape_interval": "1s", "static_configs": [scraped]}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    address = f"127.0.0.1:{_free_port()}"
+    process = subprocess.Popen(
+        [
+            *(tool("prometheus"), f"--config.file={folder}/config.yaml"),
+            *(f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}"),
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _scraped_twice(f"http://{address}")
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _scraped_twice(url: str) -> None:
+    for _ in range(300):
+        try:
+            asked = {"query": "count_over_time(up[1m]) > 2"}
+            if httpx.get(f"{url}/api/v1/query", params=asked).json()["data"]["result"]:
+                return
+        except (httpx.TransportError, ValueError):
+            pass  # not up yet
+        time.sleep(0.1)
+    pytest.fail("Prometheus scrapes nothing")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'max by (state) (deepfake_jobs{namespace="ns",state="dead"}) > 0',
+        'sum(rate(deepfake_requests_total{namespace="ns",code=~"5.."}[1m]))',
+        'increase(deepfake_rate_limit_failures_total{namespace="ns"}[10m] offset 1d) > 0',
+        'absent(deepfake_jobs{namespace="ns"}) or sum(up{namespace="ns"}) == 0',
+        'deepfake:score:mean7d_before{namespace="ns"} > 1',
+        'sum(rate(deepfake_stream_frames_total{namespace="ns"}[1m]))',
+    ],
+)
+def test_what_is_right_is_left_alone(prometheus: str, text: str) -> None:
+    assert check_live(prometheus, [Expression("x", text)], {"deepfake_stream_frames_total"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        ("deepfake_jobz > 0", "x: no series deepfake_jobz{}"),
+        ('deepfake_jobs{state="lost"}', 'x: no series deepfake_jobs{state="lost"}'),
+        ("sum by (stat) (deepfake_jobs) > 0", "x: deepfake_jobs has no label stat"),
+        ('deepfake_jobs{pot!="a"} > 0', "x: deepfake_jobs has no label pot"),
+        ("absent(deepfake_jobz)", "x: no series deepfake_jobz{}"),
+        (
+            "deepfake_jobs / deepfake_streams",
+            "x: no answer to deepfake_jobs{} / deepfake_streams{}",
+        ),
+        (
+            "rate(deepfake_jobs_ended_total[1m])",
+            "x: no series deepfake_jobs_ended_total{}; is it so that a job has ended?",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(prometheus: str, text: str, failure: str) -> None:
+    assert check_live(prometheus, [Expression("x", text)]) == [failure]

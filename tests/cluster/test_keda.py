@@ -1,0 +1,88 @@
+"""KEDA: workers follow the backlog from nothing and back; a pool goes to zero and is woken.
+
+Needs KEDA in the cluster, and a Prometheus at the chart's `monitoring.prometheus.url`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.kube import Release, kubectl, wait_until
+from tests.videos import scenes, write_video
+
+SCALING = {"type": "keda", "minReplicas": 0, "cooldownSeconds": 10, "fallbackReplicas": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keda() -> None:
+    assert "keda.sh" in kubectl("api-versions"), "KEDA is not installed in this cluster"
+
+
+def replicas(release: Release, name: str) -> int:
+    deployment = release.get("deployment", f"{release.fullname}-{name}")
+    return int(deployment["spec"]["replicas"])
+
+
+@pytest.mark.timeout(600)
+def test_workers_come_for_jobs_and_go(release: Release, tmp_path: Path) -> None:
+    scaling = {**SCALING, "jobsPerReplica": 1, "maxReplicas": 2}
+    release.upgrade(values={"worker": {"autoscaling": scaling}})
+    wait_until(lambda: replicas(release, "worker") == 0, 120, "no worker")
+    headers = {"Authorization": f"Bearer {release.key}"}
+    with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
+        jobs = []
+        for number in range(4):
+            film = write_video(tmp_path / f"{number}.mp4", scenes()[number:])
+            sent = http.post("/v1/videos", files={"file": film.read_bytes()})
+            assert sent.status_code == 202, sent.text
+            jobs.append(sent.json()["id"])
+        seconds = wait_until(lambda: replicas(release, "worker") > 0, 90, "a worker")
+        print(f"\na worker was asked for {seconds:.0f} s after the jobs")
+
+        def states() -> set[str]:
+            return {http.get(f"/v1/jobs/{job}").json()["state"] for job in jobs}
+
+        wait_until(lambda: states() == {"succeeded"}, 240, "all jobs done")
+    seconds = wait_until(lambda: replicas(release, "worker") == 0, 180, "no worker again")
+    print(f"none was left {seconds:.0f} s after the last")
+
+
+@pytest.mark.timeout(600)
+def test_a_pool_goes_to_zero_and_is_woken_by_what_overflows(
+    release: Release, astronaut_jpeg: bytes
+) -> None:
+    """As a GPU pool would: the pool behind it answers meanwhile."""
+    first = {"name": "first", "autoscaling": {**SCALING, "maxReplicas": 1, "requestsPerReplica": 2}}
+    behind = {"name": "cpu", "priority": 1}
+    release.upgrade(values={"modelServer": {"pools": [first, behind]}})
+    wait_until(lambda: replicas(release, "model-first") == 0, 120, "none of the first pool")
+    stop = threading.Event()
+    failed: list[str] = []
+
+    def ask() -> None:
+        headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
+        with httpx.Client(headers=headers, timeout=60) as http:
+            while not stop.is_set():
+                answer = http.post(f"{release.url}/v1/images", content=astronaut_jpeg)
+                if answer.status_code != 200:
+                    failed.append(answer.text)
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        seconds = wait_until(lambda: release.ready("model-server", "first") == 1, 180, "woken")
+        print(f"\nthe first pool answered {seconds:.0f} s after the first request")
+        time.sleep(5)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    wait_until(lambda: replicas(release, "model-first") == 0, 180, "none again")

@@ -1,0 +1,74 @@
+"""How many users there are at which moment: functions of the seconds since the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_WARMUP_S = 60.0
+_SPIKE = (0.4, 0.6)
+"""Where within a run the spike begins and ends."""
+_LEAST_SPIKE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which shape, between how many users, for how many seconds."""
+
+    shape: str
+    peak: int
+    base: int = 1
+    duration_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` where the numbers make no such shape."""
+        if self.shape not in SHAPES:
+            raise ValueError(f"there is no shape {self.shape!r}; there are: {', '.join(SHAPES)}")
+        if not 1 <= self.base <= self.peak:
+            raise ValueError(f"base ({self.base}) is at least 1, and at most peak ({self.peak})")
+        if not (self.duration_s > 0 and math.isfinite(self.duration_s)):
+            raise ValueError(f"a run lasts longer than {self.duration_s} s")
+        if self.shape == "spike" and self.peak < _LEAST_SPIKE * self.base:
+            raise ValueError(f"a spike is at least {_LEAST_SPIKE} times base ({self.base}) high")
+
+    def users(self, t: float) -> int | None:
+        """How many users there are `t` seconds after the start; None once the run is over."""
+        if t >= self.duration_s:
+            return None
+        return SHAPES[self.shape](self, max(t, 0.0))
+
+
+def steady(plan: Plan, t: float) -> int:
+    """`peak` users all the time."""
+    return plan.peak
+
+
+def ramp(plan: Plan, t: float) -> int:
+    """From `base` up to `peak` and down to `base`, one user at a time, each level as long."""
+    rise = plan.peak - plan.base
+    levels = 2 * rise + 1
+    level = min(int(t * levels / plan.duration_s), levels - 1)
+    return plan.base + min(level, 2 * rise - level)
+
+
+def spike(plan: Plan, t: float) -> int:
+    """`base` users, but `peak` in the fifth of the time that lies in the middle."""
+    begin, end = (part * plan.duration_s for part in _SPIKE)
+    return plan.peak if begin <= t < end else plan.base
+
+
+def soak(plan: Plan, t: float) -> int:
+    """Up from `base` within a minute, or a tenth of the time where that is less; then `peak`."""
+    warmup = min(_WARMUP_S, plan.duration_s / 10)
+    if t >= warmup:
+        return plan.peak
+    return plan.base + int((plan.peak - plan.base) * t / warmup)
+
+
+SHAPES: dict[str, Callable[[Plan, float], int]] = {
+    "steady": steady,
+    "ramp": ramp,
+    "spike": spike,
+    "soak": soak,
+}
