@@ -54,8 +54,9 @@ rtsp-server: build/bin/rtsp-simple-server  ## an RTSP server that others wrote, 
 
 clients: build/.clients  ## the foreign clients that the integration tests call
 
-e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signals
+e2e: build/.dev  ## a clean clone as a new user meets it: make run, curl, signals; then the cluster of KUBECONFIG
 	$(BIN)/pytest tests/e2e
+	@if [ -n "$$KUBECONFIG" ]; then $(MAKE) cluster-e2e; else echo "NOT RUN  tests/cluster: KUBECONFIG is unset"; fi
 
 chart: build/.dev  ## the chart and what hangs on it: needs helm with its unittest plugin, kustomize, promtool and Go
 	$(BIN)/python -m scripts.manifests --check
@@ -79,7 +80,7 @@ manifests: build/.dev  ## write k8s/manifests and the chart's README from the ch
 images: archives  ## build all images and load them onto a cluster: BUILD="docker build" LOAD_IMAGE="kind load docker-image"
 	BUILD="$(BUILD)" LOAD="$(LOAD_IMAGE)" scripts/cluster-images.sh
 
-cluster-e2e: build/.dev  ## the chart on the cluster that KUBECONFIG names, after `make images`: 15 minutes
+cluster-e2e: build/.dev archives  ## the chart on the cluster of KUBECONFIG, after `make images`: 25 minutes; see docs/kubernetes.md
 	$(BIN)/pytest tests/cluster
 
 cluster-smoke: build/.dev  ## install, predict and upgrade under load only: 3 minutes

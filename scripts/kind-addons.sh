@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests on a cluster need besides the chart, for kind: Prometheus, prometheus-adapter with our metric,
-# and kwok, which plays GPU nodes. On standard output it says only PROMETHEUS_URL=….
+# What the tests on a cluster need besides the chart, for kind: Prometheus, prometheus-adapter with our metric, KEDA,
+# and kwok, which plays GPU nodes. On standard output it says only the variables that the tests read.
 set -eu
 charts=https://prometheus-community.github.io/helm-charts
 kwok=https://github.com/kubernetes-sigs/kwok/releases/download/v0.7.0
@@ -26,8 +26,14 @@ print(yaml.safe_dump({"rules": {"default": False, "custom": rules}}))' <k8s/moni
     --namespace monitoring --wait --values - --set metricsRelistInterval=5s \
     --set prometheus.url=http://prometheus-server.monitoring.svc,prometheus.port=9090 >&2
 
+# The name at which the chart looks for it.
+kubectl -n monitoring create service externalname prometheus \
+  --external-name prometheus-server.monitoring.svc.cluster.local >&2
+kubectl apply --server-side -f https://github.com/kedacore/keda/releases/download/v2.18.1/keda-2.18.1.yaml >&2
+kubectl -n keda rollout status deployment/keda-operator --timeout=180s >&2
 kubectl apply -f "$kwok/kwok.yaml" -f "$kwok/stage-fast.yaml" >&2
 kubectl -n kube-system rollout status deployment/kwok-controller --timeout=120s >&2
 
 node=$(kubectl get nodes -l type!=kwok -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}')
 echo "PROMETHEUS_URL=http://$node:30090"
+echo "LOAD_RULES=scripts/kind-rules.sh"

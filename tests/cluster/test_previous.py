@@ -1,0 +1,59 @@
+"""From the release before this one to this tree, under load.
+
+That is the chart of the newest tag, or, before the first release, the chart as it first stood.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kube import CHART, ROOT, VALUES, Release, run
+from tests.cluster.load import Callers
+
+
+def previous() -> str:
+    tags = run("git", "-C", str(ROOT), "tag", "--list", "v*", "--sort=-version:refname").split()
+    if tags:
+        return tags[0]
+    first = ["log", "--diff-filter=A", "--format=%H", "--", str(CHART / "Chart.yaml")]
+    found = run("git", "-C", str(ROOT), *first).split()
+    assert found, "this clone has neither tags nor history: fetch them"
+    return found[-1]
+
+
+@pytest.fixture
+def older(namespace: str, tmp_path: Path) -> Iterator[Release]:
+    revision = previous()
+    packed = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", revision, str(CHART.relative_to(ROOT))],
+        capture_output=True,
+        check=True,
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    release = Release("older", namespace)
+    run(
+        *("helm", "install", release.name, str(tmp_path / CHART.relative_to(ROOT))),
+        *("-n", namespace, "-f", str(VALUES), "--wait", "--timeout", "3m"),
+    )
+    yield release
+    release.uninstall()
+
+
+def test_an_upgrade_from_it_loses_nothing(older: Release, astronaut_jpeg: bytes) -> None:
+    key = older.key
+    callers = Callers(older.url, older.address("grpc"), key, astronaut_jpeg, rest=2, rpc=1)
+    with callers as asking:
+        asking.until(20)
+        older.upgrade()
+        asking.until(20)
+    print(f"\nfrom {previous()}: {dict(asking.tally.good)} answered")
+    assert asking.tally.failed == []
+    assert older.key == key
+    older.test()
