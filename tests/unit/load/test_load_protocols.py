@@ -112,7 +112,8 @@ def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
         )
     assert done.code == 0, done.output
     assert set(told.keys) == {"Bearer secret"}
-    assert done.summary["rows"][0]["requests"] == len(told.keys)
+    # One may be under way when the run ends.
+    assert len(told.keys) - done.summary["rows"][0]["requests"] in (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_good_answers_pass_and_leave_reports(server: Server, run: Runs, tmp_path
     assert done.summary["passed"]
     (row,) = done.summary["rows"]
     assert (row["kind"], row["name"], row["failures"]) == ("POST", "/v1/images", 0)
-    assert row["requests"] == len(server.bodies) > 10
+    assert row["requests"] > 10
+    assert len(server.bodies) - row["requests"] in (0, 1)  # one may be under way at the end
     assert len(set(server.bodies)) == len(server.bodies)
     assert set(server.keys) == {"Bearer secret"}
     assert "passed" in done.output
