@@ -27,6 +27,7 @@ import skimage.data
 from PIL import Image
 
 from tests.integration.callers import Callers
+from tests.processes import command
 from tests.videos import scenes, write_video
 
 pytestmark = pytest.mark.timeout(1800)
@@ -176,7 +177,7 @@ def test_a_video_is_judged_from_the_command_line(run: MakeRun, clone: Path) -> N
 
 def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
     workers = [
-        p for p in run.tree() if any(c.endswith("model_service_worker.py") for c in p.cmdline())
+        p for p in run.tree() if any(c.endswith("model_service_worker.py") for c in command(p))
     ]
     with Callers(f"{run.url}/v1/images", _bodies()["one face"]) as callers:
         callers.until(20)

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Self
 import httpx
 import psutil
 
+from tests.processes import command
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = ("detector", "faces", "classifier")
 
@@ -239,7 +241,7 @@ class RunningServer(RunningProcess):
 
     def java(self) -> int:
         """TorchServe's pid."""
-        (pid,) = (p.pid for p in self.tree() if _command(p)[:1] and "java" in _command(p)[0])
+        (pid,) = (p.pid for p in self.tree() if command(p)[:1] and "java" in command(p)[0])
         return pid
 
     def workers(self) -> set[int]:
@@ -247,7 +249,7 @@ class RunningServer(RunningProcess):
         return {
             p.pid
             for p in self.tree()
-            if any(part.endswith("model_service_worker.py") for part in _command(p))
+            if any(part.endswith("model_service_worker.py") for part in command(p))
         }
 
 
@@ -287,10 +289,3 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -23,6 +23,7 @@ from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.asking import problem_of
 from tests.integration.gateway.conftest import MAX_VIDEO
 from tests.integration.running import RunningGateway, RunningServer
+from tests.processes import command
 from tests.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
@@ -237,7 +238,7 @@ def test_grpc_says_the_same(stub: DetectorStub, api: httpx.Client, video: Path) 
 
 
 def worker_of(gateway: RunningGateway) -> psutil.Process:
-    (worker,) = (p for p in gateway.tree() if "gateway.worker" in p.cmdline())
+    (worker,) = (p for p in gateway.tree() if "gateway.worker" in command(p))
     return worker
 
 

@@ -31,6 +31,7 @@ from tests.live_sources import (
     serving,
     write_hls,
 )
+from tests.processes import command
 from tests.videos import pan, scenes, write_video
 
 pytestmark = pytest.mark.integration
@@ -225,7 +226,7 @@ def test_a_source_that_stays_away_has_ended(live: httpx.Client, clip: Path) -> N
 
 
 def worker_of(gateway: RunningGateway) -> psutil.Process:
-    (worker,) = (p for p in gateway.tree() if "gateway.worker" in p.cmdline())
+    (worker,) = (p for p in gateway.tree() if "gateway.worker" in command(p))
     return worker
 
 
