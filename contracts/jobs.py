@@ -57,7 +57,8 @@ class Job:
 
     `result` is the object key of its result and `summary` the few words of it that lists show
     (verdict, fake_probability); `problem` a problem document; `owner` the API key that
-    submitted it; `webhook` a URL that is told of its end; `version` counts its changes.
+    submitted it; `webhook` a URL that is told of its end; `traceparent` the trace that it was
+    submitted in; `version` counts its changes.
     """
 
     id: str
@@ -76,4 +77,5 @@ class Job:
     cached: bool = False
     owner: str | None = None
     webhook: str | None = None
+    traceparent: str | None = None
     version: int = 1

@@ -7,6 +7,7 @@
     ├── NotFound              404  no such route, job or picture
     │   └── UnknownModel      404  no such model or version
     ├── MethodNotAllowed      405  the route exists, the method does not
+    ├── SlowRequest           408  the body came too slowly
     ├── Conflict              409  at odds with an earlier request or with the job's state
     ├── TooLarge              413  more bytes than the stated bound
     ├── UnsupportedMediaType  415  not a format that is read here
@@ -92,6 +93,10 @@ class UnknownModel(NotFound):
 
 class MethodNotAllowed(Problem):
     slug, title, status, grpc_code = "method-not-allowed", "Method not allowed", 405, 12
+
+
+class SlowRequest(Problem):
+    slug, title, status, grpc_code = "slow-request", "Slow request", 408, 4
 
 
 class Conflict(Problem):

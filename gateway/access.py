@@ -53,7 +53,7 @@ class Access:
         """Lets a request pass whose key has the scope and is within its rate.
 
         Raises:
-            Unauthorized, Forbidden, RateLimited
+            Unauthorized, Forbidden, OverRate
         """
         if self._keys is None:
             return Principal()

@@ -1,4 +1,4 @@
-"""What a gateway does now and then: reads the jobs' counts for metrics, and clears up old jobs."""
+"""What a gateway does now and then: ends abandoned jobs, counts all, clears up old ones."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ async def housekeeping(
     rounds = 0
     while True:
         try:
+            await store.end_abandoned()
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _CLEAR_EVERY == 0:

@@ -40,6 +40,15 @@ class Standing:
         }
 
 
+class OverRate(RateLimited):
+    """A key that has asked too often, and where it stands."""
+
+    def __init__(self, rate: RateLimitItem, standing: Standing) -> None:
+        wait = max(1, standing.reset_s)
+        super().__init__(f"the API key's limit is {rate}", retry_after_s=wait)
+        self.standing = standing
+
+
 class Limits:
     """Counts requests in a sliding window, here or in a Redis that several gateways share.
 
@@ -69,7 +78,7 @@ class Limits:
         """Counts a request; None where nothing is limited, or nothing could be counted.
 
         Raises:
-            RateLimited
+            OverRate
         """
         rate = parse(own_rate) if own_rate else self._rate
         if rate is None or time.monotonic() < self._paused_until:
@@ -81,9 +90,7 @@ class Limits:
             self._pause(error)
             return None
         if not passed:
-            raise RateLimited(
-                f"the API key's limit is {rate}", retry_after_s=max(1, standing.reset_s)
-            )
+            raise OverRate(rate, standing)
         return standing
 
     async def close(self) -> None:

@@ -146,7 +146,7 @@ class Follower:
 
     async def _detect(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         deadline = asyncio.get_running_loop().time() + self._settings.request_timeout_s
-        asked = Asked(self._job.id, deadline)
+        asked = Asked(self._job.id, deadline, self._job.traceparent)
         return await self._upstream.frames(frames, self._job.options["model"], asked)
 
 

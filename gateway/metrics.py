@@ -38,8 +38,8 @@ class Metrics:
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",
-            "From a request's first byte to its answer.",
-            ("route",),
+            "From a request's first byte to its answer, by what became of it.",
+            ("route", "outcome"),
             buckets=_SECONDS,
             registry=r,
         )
@@ -72,6 +72,9 @@ class Metrics:
             ("outcome",),
             registry=r,
         )
+        self.webhooks = Counter(
+            "deepfake_webhook_attempts", "Attempts to tell a webhook.", ("outcome",), registry=r
+        )
         self.uncounted = Counter(
             "deepfake_rate_limit_failures",
             "Times that the counter of rate limits did not answer, and requests passed.",
@@ -92,6 +95,10 @@ class Metrics:
         """Notes a job's end."""
         self.jobs_ended.labels(job.kind, state).inc()
         self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
+
+    def webhook_tried(self, told: bool) -> None:
+        """Notes an attempt to tell a webhook."""
+        self.webhooks.labels("told" if told else "failed").inc()
 
     def window_judged(self, outcome: str) -> None:
         """Notes a window of a live source."""

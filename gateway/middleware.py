@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.problems import Problem
 from gateway.context import CallerLeft, Gateway
+from gateway.pace import PacedReceive
 from gateway.replies import problem_reply
 from serving.exchange import CANCELLED, Exchange, as_problem
 
@@ -53,7 +54,8 @@ class ExchangeMiddleware:
         problem: Problem | None = None
         try:
             with self.gateway.exchange():
-                await self.app(scope, receive, sender)
+                paced = PacedReceive(receive, self.gateway.settings.upload_pace)
+                await self.app(scope, paced, sender)
         except (CallerLeft, ClientDisconnect):
             pass
         except asyncio.CancelledError:

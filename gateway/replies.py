@@ -17,6 +17,7 @@ from contracts.problems import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    SlowRequest,
     Unauthorized,
 )
 
@@ -36,6 +37,8 @@ def problem_reply(problem: Problem, request_id: str, path: str) -> Response:
     headers = {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, SlowRequest):
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     if isinstance(problem, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return Response(orjson.dumps(document), problem.status, headers, media_type=MEDIA_TYPE)

@@ -17,6 +17,7 @@ from contracts.video import Aggregation
 from gateway.context import Gateway
 from gateway.judging import judge_all
 from gateway.live import Frame, Latest, judged
+from gateway.pace import paced
 from gateway.presented import job_document
 from gateway.submission import VideoRequest
 from gateway.uploads import streamed, video_link
@@ -69,14 +70,15 @@ class DetectorService:
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "options":
             raise InvalidRequest("the first message holds the options, the others the video")
-        asked = _video_request(first.options)
+        asked, trace = _video_request(first.options), call.exchange.traceparent
         if first.options.url:
             given = video_link(self.gateway, first.options.url, live=False)
-            job = await self.gateway.submission.submit(given, asked, principal)
+            job = await self.gateway.submission.submit(given, asked, principal, trace)
         else:
             most = self.gateway.settings.max_video_bytes
-            async with streamed(_chunks(messages), first.options.name, most) as medium:
-                job = await self.gateway.submission.submit(medium, asked, principal)
+            chunks = paced(_chunks(messages), self.gateway.settings.upload_pace)
+            async with streamed(chunks, first.options.name, most) as medium:
+                job = await self.gateway.submission.submit(medium, asked, principal, trace)
         return job_message(job_document(job))
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802

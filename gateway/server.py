@@ -30,6 +30,7 @@ from gateway.rpc import build_server, follow_health
 from gateway.settings import Settings, SettingsError
 from gateway.submission import Submission
 from gateway.upstream import Upstream
+from gateway.webhooks import telling_webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +116,9 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         )
         keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
         stack.callback(keeping.cancel)
+        await stack.enter_async_context(
+            telling_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_tried)
+        )
         yield gateway
 
 

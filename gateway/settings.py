@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from contracts.problems import InvalidRequest
 from contracts.video import Aggregation
+from gateway.pace import Pace
 from gateway.routing import PoolSpec, Routing
 from gateway.signing import signing_key
 from gateway.video.sampling import Sampling
@@ -51,6 +52,14 @@ class Settings(ServerSettings):
         gt=0,
         le=3600,
         description="Longest that a request may take; callers may ask for less.",
+    )
+    upload_patience_s: float = Field(
+        30.0, gt=0, le=3600, description="Longest that a body may pause while it is sent; then 408."
+    )
+    upload_least_bytes_per_s: int = Field(
+        4096,
+        ge=1,
+        description="Bytes a second that a body must come with, pauses aside.",
     )
     max_image_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest picture.")
     max_batch_items: int = Field(64, ge=1, le=4096, description="Most pictures in one batch.")
@@ -159,6 +168,11 @@ class Settings(ServerSettings):
     drain_timeout_s: float = Field(
         60.0, ge=0, le=86_400, description="After SIGTERM, wait at most this long for requests."
     )
+
+    @property
+    def upload_pace(self) -> Pace:
+        """How slowly a body may come."""
+        return Pace(self.upload_patience_s, self.upload_least_bytes_per_s)
 
     @field_validator("webhook_secret")
     @classmethod

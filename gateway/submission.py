@@ -59,7 +59,13 @@ class Submission:
         self.settings, self.store, self.objects = settings, store, objects
         self.upstream, self.fetcher = upstream, fetcher
 
-    async def submit(self, medium: Part | Link, asked: VideoRequest, owner: Principal) -> Job:
+    async def submit(
+        self,
+        medium: Part | Link,
+        asked: VideoRequest,
+        owner: Principal,
+        traceparent: str | None = None,
+    ) -> Job:
         """A new job, or the one that the same idempotency key made before.
 
         The medium is stored before the job is: what is accepted can be worked on.
@@ -88,6 +94,7 @@ class Submission:
             created_at=time.time(),
             owner=owner.id,
             webhook=asked.webhook,
+            traceparent=traceparent,
         )
         try:
             once = self._idempotency(job, asked, owner)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import orjson
@@ -11,31 +14,41 @@ import structlog
 from contracts.jobs import Job
 from contracts.problems import RefusedURL
 from gateway.fetching import Fetcher
+from gateway.jobs.records import Lane
+from gateway.jobs.store import JobStore
+from gateway.jobs.worker import Worker
 from gateway.presented import job_document
 from gateway.signing import signature, signing_key
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE = aiohttp.ClientTimeout(total=10)
+_PATIENCE_S = 10.0
+_LEASE_S = 3 * _PATIENCE_S
+_AT_ONCE = 4
 
 
 class Webhooks:
     """Tells webhooks, over connections that are checked like those to callers' media."""
 
-    def __init__(self, secret: str, fetcher: Fetcher) -> None:
-        """Raises `ValueError` where the secret can't be one."""
-        self._key, self._fetcher = signing_key(secret), fetcher
+    def __init__(self, secret: str, fetcher: Fetcher, count: Callable[[bool], object]) -> None:
+        """`count` is told of each attempt whether it could be told.
+
+        Raises:
+            ValueError: the secret can't be one.
+        """
+        self._key, self._fetcher, self._count = signing_key(secret), fetcher, count
 
     async def tell(self, job: Job) -> bool:
         """Posts the job, without its result; whether the answer was 2xx."""
         body = orjson.dumps({"type": f"job.{job.state}", "data": job_document(job)})
+        patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
         headers = signature(self._key, job.id, int(time.time()), body)
         try:
             url = self._fetcher.check(job.webhook or "")
             async with (
                 self._fetcher.session() as session,
                 session.post(
-                    url, data=body, headers=headers, allow_redirects=False, timeout=_PATIENCE
+                    url, data=body, headers=headers, allow_redirects=False, timeout=patience
                 ) as answer,
             ):
                 told = 200 <= answer.status < 300
@@ -43,13 +56,26 @@ class Webhooks:
         except (aiohttp.ClientError, OSError, TimeoutError, RefusedURL) as error:
             told, reason = False, type(error).__name__
         log.info("webhook", job=job.id, told=told, reason=reason)
+        self._count(told)
         return told
 
 
-def open_webhooks(secret: str | None, fetcher: Fetcher | None) -> Webhooks | None:
-    """None where webhooks are not set up, or nothing is to be connected to.
-
-    Raises:
-        ValueError: a secret that can't be.
-    """
-    return Webhooks(secret, fetcher) if secret and fetcher else None
+@asynccontextmanager
+async def telling_webhooks(
+    secret: str | None, fetcher: Fetcher | None, store: JobStore, count: Callable[[bool], object]
+) -> AsyncIterator[None]:
+    """Tells those of jobs that have ended, some at once, where webhooks are set up and anything is
+    to be connected to."""
+    if secret is None or fetcher is None:
+        yield
+        return
+    tell = Webhooks(secret, fetcher, count).tell
+    places: dict[Lane, int] = {"webhooks": _AT_ONCE}
+    worker = Worker(store, {}, lease_s=_LEASE_S, places=places, drain_s=_PATIENCE_S, tell=tell)
+    stop = asyncio.Event()
+    working = asyncio.create_task(worker.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await working

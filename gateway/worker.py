@@ -23,7 +23,6 @@ from gateway.server import serve_metrics
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.upstream import Upstream
 from gateway.video_job import VideoJob
-from gateway.webhooks import open_webhooks
 from serving.logs import configure_logs
 from serving.tracing import configure_tracing
 
@@ -60,7 +59,6 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         )
         objects = Objects.open(settings.objects)
         fetcher = open_fetcher(settings)
-        webhooks = open_webhooks(settings.webhook_secret, fetcher)
         log.info("working", metrics=port)
         handlers: dict[str, Handler] = {
             "video": VideoJob(settings, upstream, objects, fetcher),
@@ -71,10 +69,11 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
             store,
             handlers,
             lease_s=settings.lease_s,
-            at_once=settings.worker_jobs,
-            live_at_once=settings.worker_streams if settings.fetch_streams else 0,
+            places={
+                "jobs": settings.worker_jobs,
+                "live": settings.worker_streams if settings.fetch_streams else 0,
+            },
             drain_s=settings.worker_drain_s,
-            tell=webhooks.tell if webhooks else None,
             ended=metrics.job_ended,
         )
         await worker.run(stop)

@@ -45,8 +45,8 @@ class Metrics:
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",
-            "From a request's first byte to its answer.",
-            ("route",),
+            "From a request's first byte to its answer, by what became of it.",
+            ("route", "outcome"),
             buckets=_SECONDS,
             registry=r,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 from prometheus_client import Counter, Histogram
@@ -18,6 +18,8 @@ log = structlog.get_logger("request")
 CANCELLED = 499
 """In place of a status where the caller left before the answer."""
 
+Outcome = Literal["answered", "refused", "failed", "cancelled"]
+
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -25,7 +27,7 @@ _TRACEPARENT = re.compile(
 
 
 class RequestMetrics(Protocol):
-    """Where requests are counted: by route and code, by route, and by type of problem."""
+    """Where requests are counted: by route and code or outcome, and by problem."""
 
     requests: Counter
     duration: Histogram
@@ -57,7 +59,7 @@ class Exchange:
         """Counts and logs, once."""
         seconds = time.perf_counter() - self._begun
         metrics.requests.labels(self.route, str(status)).inc()
-        metrics.duration.labels(self.route).observe(seconds)
+        metrics.duration.labels(self.route, outcome(status)).observe(seconds)
         if problem is not None:
             metrics.problems.labels(problem.slug).inc()
             self.note(problem=problem.slug, detail=problem.detail)
@@ -72,6 +74,13 @@ class Exchange:
             **({"traceparent": self.traceparent} if self.traceparent else {}),
             **self.fields,
         )
+
+
+def outcome(status: int) -> Outcome:
+    """What became of a request. Refusals are quick, and would make answers look so."""
+    if status == CANCELLED:
+        return "cancelled"
+    return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 
 def as_problem(error: Exception, exchange: Exchange) -> Problem:

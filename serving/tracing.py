@@ -1,4 +1,5 @@
-"""Spans of requests, by OpenTelemetry: sent where OTEL_EXPORTER_OTLP_ENDPOINT names a collector.
+"""Spans of requests and jobs, by OpenTelemetry: sent where OTEL_EXPORTER_OTLP_ENDPOINT names a
+collector.
 
 Without it nothing is imported and nothing is made; a caller's `traceparent` is then passed on as it
 came (https://www.w3.org/TR/trace-context/). The other OTEL_ variables are the SDK's own:
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from serving.version import VERSION
@@ -64,6 +66,29 @@ def end(span: Span, name: str, status: int, fields: Mapping[str, Any]) -> None:
     if status >= 500:
         span.set_status(StatusCode.ERROR)
     span.end()
+
+
+@contextmanager
+def work(
+    name: str, traceparent: str | None, fields: Mapping[str, str | int]
+) -> Iterator[str | None]:
+    """The span of work that a request has left to be done later, below that request; gives what
+    those below are told."""
+    if _tracer is None:
+        yield traceparent
+        return
+    from opentelemetry.trace import SpanKind, StatusCode
+
+    span = _tracer.start_span(
+        name, context=_context(traceparent), kind=SpanKind.CONSUMER, attributes=fields
+    )
+    try:
+        yield traceparent_of(span)
+    except Exception as error:
+        span.set_status(StatusCode.ERROR, str(error))
+        raise
+    finally:
+        span.end()
 
 
 def stages(timings_ms: Mapping[str, float], traceparent: str | None) -> None:

@@ -11,6 +11,7 @@ const ADVICE = {
   "not-found": "It may have been deleted, or its time may be over. Look under History.",
   "unknown-model": "Choose another model, or leave the choice to the service.",
   "method-not-allowed": "The console and the service don't match: reload this page.",
+  "slow-request": "The connection is very slow or was interrupted. Try again, or send something smaller.",
   conflict: "Something else changed it meanwhile. Reload, and look at its state before you try again.",
   "too-large": "Send a smaller file: a shorter piece of the video, or a picture saved with more compression.",
   "unsupported-media-type":

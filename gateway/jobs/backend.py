@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import orjson
+import structlog
 
-from contracts.jobs import Job, Progress, Source, State
+from contracts.jobs import STATES, Job, Progress, Source, State
+from contracts.problems import Internal
 from gateway.jobs.records import Lane, Record
+
+log = structlog.get_logger(__name__)
+
+
+class UnreadableRecord(Internal):
+    """What is kept of a job was written by a version that this one does not understand, or was
+    damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Query:
 
 class Backend(Protocol):
     """A database of records. Every method raises `UpstreamUnavailable` where it can't be reached,
-    and `StorageFull` where it has no room."""
+    and `StorageFull` where it has no room; those that return one record `UnreadableRecord`."""
 
     async def insert(
         self, record: Record, once: tuple[str, str] | None, room: bool
@@ -63,10 +72,15 @@ class Backend(Protocol):
         """Ids of a lane's records that are due, the longest first."""
         ...
 
+    async def defer(self, job_id: str, until: float) -> None:
+        """Nobody may take a record, which may be unreadable, before then."""
+        ...
+
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None
     ) -> list[Record]:
-        """The newest first; `before` is time and id of the last one seen."""
+        """The newest first, without those that can't be read; `before` is time and id of the last
+        one seen."""
         ...
 
     async def remove(self, job_id: str) -> None: ...
@@ -80,7 +94,7 @@ class Backend(Protocol):
         ...
 
     async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
-        """The present versions of those that there are."""
+        """The present versions of those that there are and can be read."""
         ...
 
 
@@ -89,7 +103,36 @@ def dump(record: Record) -> bytes:
 
 
 def parse(data: bytes) -> Record:
-    document: dict[str, Any] = orjson.loads(data)
-    job = document.pop("job")
-    job["source"], job["progress"] = Source(**job["source"]), Progress(**job["progress"])
-    return Record(job=Job(**job), **document)
+    """A record; what a younger version has added to it is left out, so that a release can be rolled
+    back.
+
+    Raises:
+        UnreadableRecord
+    """
+    try:
+        document: dict[str, Any] = orjson.loads(data)
+        job = document.pop("job")
+        job["source"] = _made(Source, job["source"])
+        job["progress"] = _made(Progress, job["progress"])
+        record: Record = _made(Record, document | {"job": _made(Job, job)})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UnreadableRecord("this version can't read what is kept of the job") from error
+    if record.job.state not in STATES:
+        raise UnreadableRecord(f"this version knows no jobs that are {record.job.state!r}")
+    return record
+
+
+def readable(found: Iterable[bytes]) -> list[Record]:
+    """Those records that can be read."""
+    records = []
+    for data in found:
+        try:
+            records.append(parse(data))
+        except UnreadableRecord as problem:
+            log.error("unreadable record", detail=problem.detail, record=data[:200])
+    return records
+
+
+def _made(kind: Any, given: dict[str, Any]) -> Any:
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in given.items() if name in known})

@@ -20,8 +20,9 @@ _DELIVERIES = 12
 """Attempts at a webhook: with doubling pauses, about an hour."""
 
 
-Lane = Literal["jobs", "live"]
-"""Live sources may never end: they wait apart from all else, and neither holds up the other."""
+Lane = Literal["jobs", "live", "webhooks"]
+"""Live sources may never end, and who is told of an end may be slow to answer: they wait apart from
+all else, and none holds up another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,10 @@ class Record:
 
     @property
     def lane(self) -> Lane:
-        """Whose workers it is for; of a live source that has ended, only a webhook is left."""
-        return "live" if self.job.kind == LIVE and self.job.state not in ENDED else "jobs"
+        """Whose workers it is for; of a job that has ended, only a webhook is left."""
+        if self.job.state in ENDED:
+            return "webhooks"
+        return "live" if self.job.kind == LIVE else "jobs"
 
     def with_job(self, **changes: Any) -> Record:
         """With a job that has changed, and says so by its version."""
@@ -156,6 +159,15 @@ def cancelled(record: Record, now: float) -> Record | None:
     if record.job.state == "queued":
         return ended(record, "cancelled", now)
     return replace(record, cancelling=True).with_job()
+
+
+def abandoned(record: Record, now: float) -> Record | None:
+    """Cancelled, where that was asked for and the lease has run out, though no worker be there to
+    take it up; None otherwise."""
+    over = record.due_at is not None and record.due_at <= now
+    if record.job.state == "running" and record.cancelling and over:
+        return ended(record, "cancelled", now)
+    return None
 
 
 def delivered(record: Record, token: str, now: float, told: bool) -> Record | None:

@@ -7,7 +7,8 @@ was faster. All keys share a hash tag, so that they lie on one node of a cluster
     {deepfake}:job:<id>      the record
     {deepfake}:jobs          sorted set of ids by creation
     {deepfake}:due           sorted set of ids by when a worker may take them
-    {deepfake}:due:live      the same of live sources that have not ended
+    {deepfake}:due:live      the same of live sources
+    {deepfake}:due:webhooks  sorted set of ids by when their webhooks may be told
     {deepfake}:state:<state> sorted set of ids by creation
     {deepfake}:queued        list of queued ids, whose length KEDA's Redis scaler reads
     {deepfake}:queued:live   the same of live sources
@@ -29,12 +30,16 @@ from redis.exceptions import TimeoutError as Late
 
 from contracts.jobs import STATES
 from contracts.problems import Conflict, StorageFull, UpstreamUnavailable
-from gateway.jobs.backend import Query, dump, parse
+from gateway.jobs.backend import Query, dump, parse, readable
 from gateway.jobs.records import Lane, Record
 
 _TAG = "{deepfake}"
 _ALL = f"{_TAG}:jobs"
-_DUE: dict[Lane, str] = {"jobs": f"{_TAG}:due", "live": f"{_TAG}:due:live"}
+_DUE: dict[Lane, str] = {
+    "jobs": f"{_TAG}:due",
+    "live": f"{_TAG}:due:live",
+    "webhooks": f"{_TAG}:due:webhooks",
+}
 _QUEUED: dict[Lane, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
 _ONCE_S = 24 * 3600
 _PATIENCE_S = 5
@@ -93,6 +98,11 @@ class RedisBackend:
             found = await self._client.zrangebyscore(_DUE[lane], "-inf", now, start=0, num=limit)
             return [member.decode() for member in found]
 
+    async def defer(self, job_id: str, until: float) -> None:
+        with _telling():
+            for index in _DUE.values():
+                await self._client.zadd(index, {job_id: until}, xx=True)
+
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None
     ) -> list[Record]:
@@ -109,17 +119,15 @@ class RedisBackend:
                     break
                 start += len(ids)
                 data = await self._client.mget([_key(each.decode()) for each in ids])
-                records = [parse(each) for each in data if each is not None]
+                records = readable(each for each in data if each is not None)
                 found += [r for r in records if query.holds(r.job) and _is_before(r, before)]
         return found[:limit]
 
     async def remove(self, job_id: str) -> None:
         with _telling():
-            record = await self.get(job_id)
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(_key(job_id))
-                states = [_state(record.job.state)] if record else []
-                for index in (_ALL, *_DUE.values(), *states):
+                for index in (_ALL, *_DUE.values(), *map(_state, STATES)):
                     pipeline.zrem(index, job_id)
                 for queue in _QUEUED.values():
                     pipeline.lrem(queue, 0, job_id)
@@ -140,7 +148,7 @@ class RedisBackend:
     async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
         with _telling():
             data = await self._client.mget([_key(each) for each in job_ids])
-        records = [parse(each) for each in data if each is not None]
+        records = readable(each for each in data if each is not None)
         return {record.job.id: record.job.version for record in records}
 
 
@@ -203,7 +211,11 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
     job = after.job
     pipeline.set(_key(job.id), dump(after))
     pipeline.zadd(_ALL, {job.id: job.created_at})
-    _write_due(pipeline, before, after)
+    for lane, index in _DUE.items():
+        if lane == after.lane and after.due_at is not None:
+            pipeline.zadd(index, {job.id: after.due_at})
+        else:
+            pipeline.zrem(index, job.id)
     if before is not None and before.job.state == job.state:
         return
     if before is not None:
@@ -211,17 +223,8 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
     pipeline.zadd(_state(job.state), {job.id: job.created_at})
     if job.state == "queued":
         pipeline.rpush(_QUEUED[after.lane], job.id)
-    elif before is not None:
+    elif before is not None and before.job.state == "queued":
         pipeline.lrem(_QUEUED[before.lane], 0, job.id)
-
-
-def _write_due(pipeline: Any, before: Record | None, after: Record) -> None:
-    if before is not None and before.lane != after.lane:
-        pipeline.zrem(_DUE[before.lane], after.job.id)
-    if after.due_at is None:
-        pipeline.zrem(_DUE[after.lane], after.job.id)
-    else:
-        pipeline.zadd(_DUE[after.lane], {after.job.id: after.due_at})
 
 
 def _is_before(record: Record, place: tuple[float, str] | None) -> bool:

@@ -7,6 +7,7 @@ from collections import defaultdict
 import structlog
 
 from contracts.jobs import ENDED, Job
+from gateway.jobs.backend import UnreadableRecord
 from gateway.jobs.store import JobStore
 from gateway.objects import Objects
 
@@ -28,7 +29,7 @@ async def clear_up(store: JobStore, objects: Objects, oldest_s: float, most_byte
     sizes, touched = await _kept(objects)
     jobs = {job.id: job for job in await _all(store)}
     for job_id, at in touched.items():
-        if job_id not in jobs and at < now - _ORPHAN_S:
+        if job_id not in jobs and at < now - _ORPHAN_S and not await _is_kept(store, job_id):
             await objects.delete_all(f"jobs/{job_id}")
             sizes.pop(job_id)
     total, deleted = sum(sizes.values()), 0
@@ -61,6 +62,14 @@ async def _kept(objects: Objects) -> tuple[dict[str, int], dict[str, float]]:
         sizes[job_id] += size
         touched[job_id] = max(touched[job_id], at)
     return sizes, touched
+
+
+async def _is_kept(store: JobStore, job_id: str) -> bool:
+    """Whether there is such a job, readable or not."""
+    try:
+        return await store.get(job_id) is not None
+    except UnreadableRecord:
+        return True
 
 
 async def _all(store: JobStore) -> list[Job]:

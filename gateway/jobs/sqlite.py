@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from contracts.problems import Conflict, StorageFull, UpstreamUnavailable
-from gateway.jobs.backend import Query, dump, parse
+from gateway.jobs.backend import Query, dump, parse, readable
 from gateway.jobs.records import Lane, Record
 
 T = TypeVar("T")
@@ -23,6 +23,10 @@ Database = sqlite3.Connection
 
 _BUSY_S = 10
 _KEYS_KEPT_S = 24 * 3600
+_LANE = (
+    "CASE WHEN state NOT IN ('queued', 'running') THEN 'webhooks' "
+    "WHEN kind = 'live' THEN 'live' ELSE 'jobs' END"
+)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -107,11 +111,12 @@ class SQLiteBackend:
         return await self._change(work)
 
     async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
-        asked = (
-            "SELECT id FROM jobs WHERE due_at <= ? "
-            "AND (kind = 'live' AND state IN ('queued', 'running')) = ? ORDER BY due_at LIMIT ?"
-        )
-        return [row[0] for row in await self._rows(asked, now, lane == "live", limit)]
+        asked = f"SELECT id FROM jobs WHERE due_at <= ? AND {_LANE} = ? ORDER BY due_at LIMIT ?"
+        return [row[0] for row in await self._rows(asked, now, lane, limit)]
+
+    async def defer(self, job_id: str, until: float) -> None:
+        asked = "UPDATE jobs SET due_at = ? WHERE id = ? AND due_at IS NOT NULL"
+        await self._run(lambda database: database.execute(asked, (until, job_id)))
 
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None
@@ -129,7 +134,7 @@ class SQLiteBackend:
             values += before
         asked = f"SELECT record FROM jobs WHERE {' AND '.join(conditions)} "
         order = "ORDER BY created_at DESC, id DESC LIMIT ?"
-        return [parse(row[0]) for row in await self._rows(asked + order, *values, limit)]
+        return readable(row[0] for row in await self._rows(asked + order, *values, limit))
 
     async def remove(self, job_id: str) -> None:
         def work(database: Database) -> None:

@@ -16,17 +16,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
+import structlog
+
 from contracts.jobs import ENDED, Job, Progress, State
 from contracts.problems import NotFound, Overloaded, Problem
 from gateway.jobs import records
-from gateway.jobs.backend import Backend, Query
+from gateway.jobs.backend import Backend, Query, UnreadableRecord
 from gateway.jobs.records import Claim, Lane, Record
+
+log = structlog.get_logger(__name__)
 
 _POLL_S = 0.25
 _GONE = 2**62
 """In place of a version, of a job that is no more."""
 _LOOK_AT = 16
 """Due jobs that a worker tries to claim before it looks again."""
+_UNREADABLE_S = 300.0
+"""Until a record that could not be read is looked at again, perhaps by another version."""
+_RUNNING = 1000
 
 
 class JobStore:
@@ -96,9 +103,15 @@ class JobStore:
         """The job of a lane that has been due the longest, if any is."""
         token = uuid.uuid4().hex
         for job_id in await self.backend.due(self.clock(), _LOOK_AT, lane):
-            record = await self._change(
-                job_id, lambda r: records.taken(r, token, self.clock(), lease_s, self.max_attempts)
-            )
+            try:
+                record = await self._change(
+                    job_id,
+                    lambda r: records.taken(r, token, self.clock(), lease_s, self.max_attempts),
+                )
+            except UnreadableRecord as problem:
+                log.error("unreadable record", id=job_id, detail=problem.detail)
+                await self.backend.defer(job_id, self.clock() + _UNREADABLE_S)
+                continue
             if record is not None and record.token == token:
                 return Claim(record.job, token, deliver=record.job.state in ENDED)
         return None
@@ -161,6 +174,13 @@ class JobStore:
         if job is None:
             raise NotFound("the job is no more")
         return job
+
+    async def end_abandoned(self) -> None:
+        """Ends what was cancelled while its worker was lost, where no other worker is there to."""
+        running = Query(state="running")
+        for record in await self.backend.page(running, _RUNNING, None):
+            if records.abandoned(record, self.clock()):
+                await self._change(record.job.id, lambda r: records.abandoned(r, self.clock()))
 
     async def delete(self, job_id: str) -> None:
         await self.backend.remove(job_id)

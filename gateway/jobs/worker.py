@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from contracts.problems import (
 from gateway.jobs.records import Claim, Lane
 from gateway.jobs.store import JobStore
 from gateway.live import until_first
+from serving import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -74,17 +75,16 @@ class Worker:
         handlers: Mapping[str, Handler],
         *,
         lease_s: float,
-        at_once: int = 1,
-        live_at_once: int = 0,
+        places: Mapping[Lane, int] | None = None,
         drain_s: float = 20.0,
         tell: Callable[[Job], Awaitable[bool]] | None = None,
         ended: Callable[[Job, str], None] = lambda _job, _state: None,
     ) -> None:
-        """`tell` tells a job's webhook, and whether it could; `ended` is told of each job's end;
-        `live_at_once` live sources are followed beside `at_once` other jobs."""
+        """`places` is how much of each lane is done at once, one job unless it is given; `tell`
+        tells a job's webhook, and whether it could; `ended` is told of each job's end."""
         self.store, self.handlers = store, handlers
         self.lease_s, self.drain_s = lease_s, drain_s
-        self.places: dict[Lane, int] = {"jobs": at_once, "live": live_at_once}
+        self.places: Mapping[Lane, int] = {"jobs": 1} if places is None else places
         self.tell, self.ended = tell, ended
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -140,8 +140,13 @@ class Worker:
         handler = self.handlers.get(claim.job.kind)
         if handler is None:
             raise InvalidRequest(f"no worker does jobs of the kind {claim.job.kind!r}")
-        with tempfile.TemporaryDirectory(prefix="deepfake-job-") as workspace:
-            return await handler(claim.job, Path(workspace), report)
+        job = claim.job
+        said: dict[str, str | int] = {"deepfake.job": job.id, "deepfake.attempt": job.attempt}
+        with (
+            tempfile.TemporaryDirectory(prefix="deepfake-job-") as workspace,
+            tracing.work(f"{job.kind} job", job.traceparent, said) as traceparent,
+        ):
+            return await handler(replace(job, traceparent=traceparent), Path(workspace), report)
 
     async def _beat(self, claim: Claim, held: _Held, working: asyncio.Task[Any]) -> None:
         """Renews the lease; ends the work when nobody wants it, or it is another's by now."""

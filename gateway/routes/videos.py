@@ -63,9 +63,9 @@ async def submit_video(
     An RTSP URL, or with `live=true` one of an HLS playlist, makes a job of the kind `live`, which
     runs until it is cancelled, and whose windows can be read meanwhile.
     """
-    gateway = gateway_of(request)
+    gateway, trace = gateway_of(request), exchange_of(request).traceparent
     async with sent(request, file_bytes=gateway.settings.max_video_bytes, live=live) as medium:
-        job = await gateway.submission.submit(medium, asked, principal)
+        job = await gateway.submission.submit(medium, asked, principal, trace)
     exchange_of(request).note(job=job.id, bytes=job.source.bytes)
     document: dict[str, Any] = job_document(job)
     return json_reply(document, 202, {"Location": document["links"]["self"]})

@@ -16,6 +16,7 @@ from scripts.dashboards.query import (
 _IMAGES = 'route=~"/v1/images|/deepfake[.]v1[.]Detector/DetectImage"'
 _REQUESTS = "deepfake_requests_total"
 _BUCKETS = "deepfake_request_duration_seconds_bucket"
+_ANSWERED = 'outcome="answered"'
 _BURN = [(1, "yellow"), (6, "orange"), (14.4, "red")]
 
 
@@ -79,7 +80,7 @@ _TRAFFIC = [
         "From the first byte of a picture to its verdict, REST and gRPC.",
         "s",
         [
-            Query(quantile(q, gateway(_BUCKETS, _IMAGES)), f"p{q * 100:.0f}")
+            Query(quantile(q, gateway(_BUCKETS, _IMAGES, _ANSWERED)), f"p{q * 100:.0f}")
             for q in (0.5, 0.95, 0.99)
         ],
     ),
@@ -99,7 +100,7 @@ _TRAFFIC = [
         "95 % latency by route",
         "Streams and events last as long as their callers stay.",
         "s",
-        [Query(quantile(0.95, gateway(_BUCKETS), "route"), "{{route}}")],
+        [Query(quantile(0.95, gateway(_BUCKETS, _ANSWERED), "route"), "{{route}}")],
     ),
     Panel(
         "Burn over an hour",

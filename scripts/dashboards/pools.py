@@ -20,7 +20,7 @@ POOL = Variable(
 )
 _MINE, _ASKED = 'deepfake_serving_pool=~"$pool"', 'pool=~"$pool"'
 _OF, _POD = "deepfake_serving_pool", ("deepfake_serving_pool", "pod")
-_PREDICTIONS = 'route!="unmatched"'
+_PREDICTIONS = 'route!="unmatched",outcome="answered"'
 _QUEUE, _IN_FLIGHT = "deepfake_queue_depth", "deepfake_inflight_requests"
 
 

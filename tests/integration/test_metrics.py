@@ -146,7 +146,9 @@ def test_both_protocols_count_the_same_alike(
     assert of("deepfake_requests_total", **predict, code="415") == 1
     assert of("deepfake_requests_total", **predict, code="400") == 1
     assert of("deepfake_requests_total", **predict, code="404") == 1
-    assert of("deepfake_request_duration_seconds_count", **predict) == 5
+    duration = "deepfake_request_duration_seconds_count"
+    assert of(duration, **predict, outcome="answered") == 2
+    assert of(duration, **predict, outcome="refused") == 3
     assert of("deepfake_requests_total", **infer_route, code="200") == 3
     assert of("deepfake_requests_total", **infer_route, code="415") == 1
     assert of("deepfake_requests_total", **infer_route, code="400") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from contracts.protos.deepfake.v1 import detector_pb2 as pb
 from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.running import RunningGateway, RunningServer
+from tests.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
 
@@ -72,6 +74,7 @@ def test_one_trace_from_the_caller_to_the_stages(
     tmp_path: Path,
     astronaut_jpeg: bytes,
 ) -> None:
+    video = write_video(tmp_path / "scenes.mp4", scenes())
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
     parent = f"00-{TRACE}-{CALLER}-01"
     with RunningServer.start(archive_folder, models="detector") as server:
@@ -87,7 +90,17 @@ def test_one_trace_from_the_caller_to_the_stages(
                 DetectorStub(channel).DetectImage(
                     pb.DetectImageRequest(image=astronaut_jpeg), metadata=(("traceparent", parent),)
                 )
-            httpx.get(f"{gateway.url}/v1/jobs/unknown")
+            job = httpx.post(
+                f"{gateway.url}/v1/videos",
+                content=video.read_bytes(),
+                params={"sampling": "uniform:2"},
+                headers={"traceparent": parent},
+            ).json()
+            end = time.monotonic() + 60
+            while job["state"] != "succeeded" and time.monotonic() < end:
+                time.sleep(0.1)
+                job = httpx.get(f"{gateway.url}{job['links']['self']}").json()
+            assert job["state"] == "succeeded"
             assert gateway.stop() == 0
         assert server.stop() == 0
     mine = [(s, each) for s, each in collector.spans if each.trace_id.hex() == TRACE]
@@ -104,6 +117,15 @@ def test_one_trace_from_the_caller_to_the_stages(
         took = {a.key: a.value for a in above.attributes}
         assert took["http.response.status_code"].int_value == 200
         assert took["deepfake.model"].string_value == "detector"
-    (other,) = (e for _, e in collector.spans if e.name == "/v1/jobs/{job_id}")
-    assert other.trace_id.hex() != TRACE
+    (submitted,) = (e for _, e in mine if e.name == "/v1/videos")
+    (work,) = (e for s, e in mine if (s, e.name) == ("deepfake-worker", "video job"))
+    assert work.parent_span_id == submitted.span_id
+    assert work.kind == Span.SPAN_KIND_CONSUMER
+    told = {a.key: a.value for a in work.attributes}
+    assert told["deepfake.job"].string_value == job["id"]
+    batches = [e for s, e in mine if e.parent_span_id == work.span_id]
+    assert {e.name for e in batches} == {"/v2/models/{model}/infer"}
+    others = [e for _, e in collector.spans if e.name == "/v1/jobs/{job_id}"]
+    assert others
+    assert TRACE not in {other.trace_id.hex() for other in others}
     assert not [each.name for _, each in collector.spans if each.name in ("/readyz", "/healthz")]

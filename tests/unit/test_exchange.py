@@ -125,7 +125,23 @@ def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
     }
     labels = {"route": "/predictions/{model}"}
     assert value(metrics, "deepfake_requests_total", code="200", **labels) == 1
+    labels["outcome"] = "answered"
     assert value(metrics, "deepfake_request_duration_seconds_count", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "became"),
+    [(101, "answered"), (202, "answered"), (304, "answered"), (400, "refused"), (429, "refused"),
+     (499, "cancelled"), (500, "failed"), (507, "failed")],
+)  # fmt: skip
+def test_times_are_kept_apart_by_what_became_of_the_request(
+    metrics: Metrics, status: int, became: str
+) -> None:
+    Exchange("/", "a", None).end(status, metrics)
+    for each in ("answered", "refused", "failed", "cancelled"):
+        labels = {"route": "/", "outcome": each}
+        count = value(metrics, "deepfake_request_duration_seconds_count", **labels)
+        assert (count or 0) == (each == became)
 
 
 def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Metrics) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import httpx
+import orjson
 import pytest
 import websockets
 from google.rpc.status_pb2 import Status
@@ -89,10 +92,14 @@ def test_a_job_is_its_owners_and_the_chiefs(locked: Locked, video: Path) -> None
 def test_a_rate_is_kept_and_told(locked: Locked, astronaut_jpeg: bytes) -> None:
     with locked.client("hasty") as hasty:
         for _ in range(2):
-            assert hasty.post("/v1/images", content=astronaut_jpeg).status_code == 200
+            answer = hasty.post("/v1/images", content=astronaut_jpeg)
+            assert answer.status_code == 200
+            assert answer.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
         refused = hasty.post("/v1/images", content=astronaut_jpeg)
         problem_of(refused, 429, "rate-limited")
         assert int(refused.headers["Retry-After"]) >= 1
+        assert refused.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
+        assert refused.headers["RateLimit"].startswith('"key";r=0;t=')
 
 
 def test_grpc_and_websockets_have_the_same_door(locked: Locked, astronaut_jpeg: bytes) -> None:
@@ -133,6 +140,94 @@ def test_with_nobody_behind_it_a_gateway_says_so(tmp_path: Path, astronaut_jpeg:
             problem_of(answer, 503, "upstream-unavailable")
             assert answer.headers["Retry-After"]
         assert gateway.stop() == 0
+
+
+# Callers that trickle ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strict(
+    server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """Patient for a second, then for a hundred thousand bytes a second."""
+    pace = {"upload_patience_s": 1, "upload_least_bytes_per_s": 100_000}
+    folder = tmp_path_factory.mktemp("strict")
+    with RunningGateway.start(folder, server.url, **pace) as gateway:
+        yield gateway
+        assert gateway.stop() == 0
+
+
+def _post(gateway: RunningGateway, path: str, headers: str, pieces: Iterator[bytes]) -> bytes:
+    """All that is answered until the gateway closes the connection, which it must."""
+    address = httpx.URL(gateway.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def _trickle(head: bytes = b"") -> Iterator[bytes]:
+    yield head
+    for _ in range(60):
+        time.sleep(0.1)
+        yield b"x"
+
+
+FORM = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999\r\n"
+FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "pieces"),
+    [
+        ("/v1/images", "Content-Length: 99999\r\n", _trickle),
+        ("/v1/images", "Content-Length: 99999\r\n", lambda: iter([b"x"])),
+        ("/v1/images", FORM, lambda: _trickle(FORM_HEAD)),
+        ("/v1/videos", "Content-Length: 99999999\r\n", lambda: _trickle(bytes(2**20))),
+        ("/v1/images", "Content-Type: application/json\r\nContent-Length: 99\r\n", _trickle),
+        ("/v2/models/detector/infer", "Content-Length: 99999\r\n", _trickle),
+    ],
+    ids=["a body", "one byte", "a form", "a video", "json", "inference"],
+)
+def test_a_body_that_trickles_is_given_up(
+    strict: RunningGateway, path: str, headers: str, pieces: Callable[[], Iterator[bytes]]
+) -> None:
+    begun = time.monotonic()
+    head, _, body = _post(strict, path, headers, pieces()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert orjson.loads(body)["type"].endswith(":slow-request")
+    assert time.monotonic() - begun < 15
+
+
+def test_a_video_that_trickles_by_grpc_is_given_up(strict: RunningGateway) -> None:
+    def parts() -> Iterator[pb.SubmitVideoRequest]:
+        yield pb.SubmitVideoRequest(options=pb.VideoOptions(name="a"))
+        for piece in _trickle(b"x"):
+            yield pb.SubmitVideoRequest(chunk=piece)
+
+    with (
+        grpc.insecure_channel(strict.grpc_target) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        DetectorStub(channel).SubmitVideo(parts())
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "less than 100000 bytes a second" in caught.value.details()
+
+
+def test_a_body_in_pieces_with_pauses_is_read(
+    strict: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(astronaut_jpeg), 40_000):
+            time.sleep(0.2)
+            yield astronaut_jpeg[start : start + 40_000]
+
+    answer = httpx.post(f"{strict.url}/v1/images", content=pieces(), timeout=60)
+    assert answer.status_code == 200
+    assert answer.json()["faces"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from contracts.jobs import Job, Source
+from gateway.jobs.records import Lane
 from gateway.jobs.retention import clear_up
 from gateway.jobs.store import JobStore, open_store
 from gateway.jobs.worker import Outcome, Worker
@@ -45,6 +46,27 @@ async def test_a_cancelled_job_that_is_given_back_ends(store: JobStore) -> None:
     assert job.state == "cancelled"
 
 
+async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: JobStore) -> None:
+    now = 1_000_000.0
+    store.clock = lambda: now  # type: ignore[misc]
+    for name in ("lost", "held"):
+        await submitted(store, name)
+        assert await store.claim(LEASE) is not None
+    await store.cancel("lost")
+    await store.end_abandoned()
+    job = await store.get("lost")
+    assert job is not None
+    assert job.state == "running", "its worker has time left to end it"
+    now += LEASE + 1
+    await store.end_abandoned()
+    states = {name: await store.get(name) for name in ("lost", "held")}
+    assert {name: job and job.state for name, job in states.items()} == {
+        "lost": "cancelled",
+        "held": "running",
+    }, "one that was not cancelled is another worker's to take up"
+    assert (await store.counts())["cancelled"] == 1
+
+
 async def test_a_webhook_that_costs_a_worker_each_time_is_given_up(store: JobStore) -> None:
     await submitted(store, webhook="https://example.org")
     claim = await store.claim(LEASE)
@@ -54,7 +76,7 @@ async def test_a_webhook_that_costs_a_worker_each_time_is_given_up(store: JobSto
     for n in range(3 * DELIVERIES):
         later = time.time() + n * (LEASE + 1)
         store.clock = lambda later=later: later  # type: ignore[misc]
-        claim = await store.claim(LEASE)
+        claim = await store.claim(LEASE, "webhooks")
         told += claim is not None and claim.deliver
     assert told == DELIVERIES
 
@@ -73,7 +95,10 @@ async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> N
             done.set()
 
     await submitted(store, "a", webhook="https://example.org")
-    worker = Worker(store, {"video": work}, lease_s=LEASE, tell=tell, ended=ended)
+    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
+    worker = Worker(
+        store, {"video": work}, lease_s=LEASE, places=places, tell=tell, ended=ended, drain_s=0
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     with structlog.testing.capture_logs() as logs:
@@ -82,6 +107,30 @@ async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> N
                 await asyncio.sleep(0.02)
             await submitted(store, "b")
             await done.wait()
+    stop.set()
+    await running
+
+
+async def test_a_webhook_that_is_slow_to_answer_holds_up_no_job(store: JobStore) -> None:
+    telling, stop = asyncio.Event(), asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        return Outcome("r", {})
+
+    async def tell(_: Job) -> bool:
+        telling.set()
+        await asyncio.Event().wait()
+        return True
+
+    await submitted(store, "slow", webhook="https://example.org")
+    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
+    worker = Worker(store, {"video": work}, lease_s=LEASE, places=places, tell=tell, drain_s=0)
+    running = asyncio.create_task(worker.run(stop))
+    async with asyncio.timeout(10):
+        await telling.wait()
+        await submitted(store, "next")
+        while (await store.counts()).get("succeeded", 0) < 2:
+            await asyncio.sleep(0.02)
     stop.set()
     await running
 

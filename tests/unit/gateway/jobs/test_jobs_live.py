@@ -11,6 +11,7 @@ import pytest
 
 from contracts.jobs import LIVE, Job, Progress, Source, State
 from contracts.problems import UpstreamUnavailable
+from gateway.jobs.records import Lane
 from gateway.jobs.store import JobStore, open_store
 from gateway.jobs.worker import Outcome, Report, Worker
 
@@ -50,18 +51,18 @@ async def test_each_lane_has_its_own_jobs(store: JobStore) -> None:
     assert (await store.counts())["queued"] == 19
 
 
-async def test_an_ended_one_s_webhook_is_any_worker_s(store: JobStore) -> None:
+async def test_an_ended_one_s_webhook_waits_with_all_webhooks(store: JobStore) -> None:
     await submit(store, "a", webhook="https://x/")
     claim = await store.claim(10, "live")
     assert claim is not None
     await store.finish(claim, "result", {})
     assert await store.claim(10, "live") is None
-    told = await store.claim(10)
+    assert await store.claim(10) is None
+    told = await store.claim(10, "webhooks")
     assert told is not None
     assert told.deliver
     await store.delivered(told, True)
-    assert await store.claim(10) is None
-    assert await store.claim(10, "live") is None
+    assert await store.claim(10, "webhooks") is None
 
 
 async def test_a_deleted_one_is_nowhere(store: JobStore) -> None:
@@ -140,7 +141,8 @@ async def until(store: JobStore, job_id: str, wanted: State) -> None:
 
 async def test_live_sources_leave_the_places_of_other_jobs_alone(store: JobStore) -> None:
     live, stop = Endless(), asyncio.Event()
-    worker = Worker(store, {LIVE: live, "video": quick}, lease_s=5, live_at_once=2, drain_s=30)
+    places: dict[Lane, int] = {"jobs": 1, "live": 2}
+    worker = Worker(store, {LIVE: live, "video": quick}, lease_s=5, places=places, drain_s=30)
     for number in range(4):
         await submit(store, f"live{number}")
     running = asyncio.create_task(worker.run(stop))

@@ -18,7 +18,7 @@ from contracts.problems import (
     UndecodableMedia,
     UpstreamUnavailable,
 )
-from gateway.jobs.records import Claim
+from gateway.jobs.records import Claim, Lane
 from gateway.jobs.redis import open_redis
 from gateway.jobs.sqlite import open_sqlite
 from gateway.jobs.store import JobStore, open_store
@@ -66,8 +66,8 @@ def job(
     return Job(name, "video", "queued", Source(f"{name}.mp4"), {}, at, owner=owner, webhook=webhook)
 
 
-async def claimed(store: JobStore) -> Claim:
-    claim = await store.claim(LEASE)
+async def claimed(store: JobStore, lane: Lane = "jobs") -> Claim:
+    claim = await store.claim(LEASE, lane)
     assert claim is not None
     return claim
 
@@ -265,18 +265,19 @@ async def test_counts_and_age_follow(store: JobStore, clock: Clock) -> None:
 async def test_a_webhook_is_due_until_it_is_told(store: JobStore, clock: Clock) -> None:
     await store.submit(job(webhook="https://example.org"))
     await store.finish(await claimed(store), "jobs/a/result", {})
-    first = await claimed(store)
-    assert (first.deliver, first.job.state) == (True, "succeeded")
     assert await store.claim(LEASE) is None
+    first = await claimed(store, "webhooks")
+    assert (first.deliver, first.job.state) == (True, "succeeded")
+    assert await store.claim(LEASE, "webhooks") is None
     await store.delivered(first, told=False)
     clock.now += 600
-    lost = await claimed(store)
+    lost = await claimed(store, "webhooks")
     clock.now += LEASE + 1
-    again = await claimed(store)
+    again = await claimed(store, "webhooks")
     assert not await store.delivered(lost, told=True)
     assert await store.delivered(again, told=True)
     clock.now += 1e6
-    assert await store.claim(LEASE) is None
+    assert await store.claim(LEASE, "webhooks") is None
     assert await state(store) == "succeeded"
 
 

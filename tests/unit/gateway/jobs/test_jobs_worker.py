@@ -241,7 +241,7 @@ async def test_webhooks_are_told_until_they_listen(store: JobStore) -> None:
         return len(told) == 3
 
     await submitted(store, webhook="https://example.org")
-    async with working(store, work, tell=tell):
+    async with working(store, work, tell=tell, places={"jobs": 1, "webhooks": 1}):
         await ended(store)
         async with asyncio.timeout(10):
             while len(told) < 3:
