@@ -1,51 +1,29 @@
-"""Prometheus metrics of the gateway and its worker, in base units, the same for every protocol."""
+"""Prometheus metrics of the gateway and its worker."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from contracts.jobs import ENDED, STATES, Job
 from gateway.pools import Pools
+from serving.metrics import ServerMetrics
 from serving.version import VERSION
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LONG_SECONDS = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
-class Metrics:
+class Metrics(ServerMetrics):
     """All metrics of a gateway or a worker. Gauges of others are read when they are scraped."""
 
     def __init__(self) -> None:
-        self.registry = r = CollectorRegistry()
-        self.requests = Counter(
-            "deepfake_requests", "Requests answered.", ("route", "code"), registry=r
-        )
-        self.duration = Histogram(
-            "deepfake_request_duration_seconds",
-            "From a request's first byte to its answer, by what became of it.",
-            ("route", "outcome"),
-            buckets=_SECONDS,
-            registry=r,
-        )
-        self.problems = Counter(
-            "deepfake_problems", "Problems told to callers, by type.", ("type",), registry=r
-        )
+        super().__init__()
+        r = self.registry
         self.retries = Counter(
             "deepfake_upstream_retries",
             "Predictions asked again at another model server.",
@@ -80,7 +58,6 @@ class Metrics:
             "Times that the counter of rate limits did not answer, and requests passed.",
             registry=r,
         )
-        ProcessCollector(registry=r)
         self.jobs = JobGauges()
         self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
         self.build.labels(VERSION).set(1)
@@ -113,10 +90,6 @@ class Metrics:
         for pool in pools.routing.pools:
             self.retries.labels(pool.name)
         self.registry.register(PoolGauges(pools))
-
-    def exposition(self) -> bytes:
-        """The text format, version 0.0.4."""
-        return generate_latest(self.registry)
 
 
 class PoolGauges(Collector):

@@ -1,55 +1,33 @@
-"""Prometheus metrics, in base units, the same whatever the protocol.
-
-`code` is the HTTP status on REST and the status of the same problem on gRPC, so that one expression
-counts the errors of both.
-"""
+"""Prometheus metrics of a model server: its stages, its verdicts, its queues and workers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from model_server.admission import Gate
 from model_server.models import ServedModel
 from model_server.state import ServerState
+from serving.metrics import SECONDS, ServerMetrics
 from serving.version import VERSION
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
-
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_STAGE_SECONDS = (0.0005, 0.001, 0.0025, *_SECONDS[:-2])
+_STAGE_SECONDS = (0.0005, 0.001, 0.0025, *SECONDS[:-2])
 _TENTHS = tuple(n / 10 for n in range(1, 11))
 
 
-class Metrics:
+class Metrics(ServerMetrics):
     """All metrics of a server. Gauges are read from their owners when they are scraped."""
 
     def __init__(
         self, models: dict[str, ServedModel], gates: dict[str, Gate], state: ServerState
     ) -> None:
-        self.registry = r = CollectorRegistry()
-        self.requests = Counter(
-            "deepfake_requests", "Requests answered.", ("route", "code"), registry=r
-        )
-        self.duration = Histogram(
-            "deepfake_request_duration_seconds",
-            "From a request's first byte to its answer, by what became of it.",
-            ("route", "outcome"),
-            buckets=_SECONDS,
-            registry=r,
-        )
+        super().__init__()
+        r = self.registry
         self.stages = Histogram(
             "deepfake_stage_duration_seconds",
             "Time of one stage over one batch, measured in the worker.",
@@ -81,9 +59,6 @@ class Metrics:
         self.verdicts = Counter(
             "deepfake_verdicts", "Pictures by verdict.", ("model", "verdict"), registry=r
         )
-        self.problems = Counter(
-            "deepfake_problems", "Problems told to callers, by type.", ("type",), registry=r
-        )
         self.retries = Counter(
             "deepfake_upstream_retries",
             "Predictions asked again because a worker was lost.",
@@ -93,7 +68,6 @@ class Metrics:
         self.restarts = Counter("deepfake_torchserve_restarts", "Restarts of Java.", registry=r)
         for model in models:
             self.retries.labels(model)
-        ProcessCollector(registry=r)
         self.gauges = Gauges(models, gates, state)
         r.register(self.gauges)
 
@@ -114,10 +88,6 @@ class Metrics:
                 self.scores.labels(model).observe(judged["fake_probability"])
         if "verdict" in result:
             self.verdicts.labels(model, result["verdict"]).inc()
-
-    def exposition(self) -> bytes:
-        """The text format, version 0.0.4."""
-        return generate_latest(self.registry)
 
 
 class Gauges(Collector):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from contracts.problems import Internal, Problem
 from serving import tracing
+from serving.metrics import ServerMetrics
 
 log = structlog.get_logger("request")
 
@@ -24,14 +24,6 @@ _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
-
-
-class RequestMetrics(Protocol):
-    """Where requests are counted: by route and code or outcome, and by problem."""
-
-    requests: Counter
-    duration: Histogram
-    problems: Counter
 
 
 class Exchange:
@@ -55,7 +47,7 @@ class Exchange:
         """Adds to the request's line in the log."""
         self.fields |= fields
 
-    def end(self, status: int, metrics: RequestMetrics, problem: Problem | None = None) -> None:
+    def end(self, status: int, metrics: ServerMetrics, problem: Problem | None = None) -> None:
         """Counts and logs, once."""
         seconds = time.perf_counter() - self._begun
         metrics.requests.labels(self.route, str(status)).inc()
