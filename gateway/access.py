@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from gateway.keys import Keys, Scope
@@ -17,8 +17,6 @@ class Principal:
 
     id: str | None = None
     sees_all: bool = True
-    standing: Standing | None = field(default=None, compare=False)
-    """Where the key stands with its rate limit, if it has one."""
 
     def may_see(self, owner: str | None) -> bool:
         """Whether a job of that owner is theirs to see."""
@@ -49,17 +47,26 @@ class Access:
         """Whether a key is needed."""
         return self._keys is not None
 
-    async def allow(self, headers: Mapping[str, str], scope: Scope) -> Principal:
-        """Lets a request pass whose key has the scope and is within its rate.
+    async def allow(
+        self,
+        headers: Mapping[str, str],
+        scope: Scope,
+        tell: Callable[[Standing], object] = lambda _: None,
+    ) -> Principal:
+        """Lets a request pass whose key has the scope and is within its rate; `tell` is told where
+        a key with a rate stands.
 
         Raises:
-            Unauthorized, Forbidden, OverRate
+            Unauthorized, Forbidden, RateLimited
         """
         if self._keys is None:
             return Principal()
         entry = self._keys.find(_key(headers), scope)
         standing = await self._limits.count(entry.id, entry.rate)
-        return Principal(entry.id, "admin" in entry.scopes, standing)
+        if standing is not None:
+            tell(standing)
+            standing.check()
+        return Principal(entry.id, "admin" in entry.scopes)
 
     async def close(self) -> None:
         await self._limits.close()

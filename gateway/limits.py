@@ -25,28 +25,29 @@ _PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a key stands: `remaining` of `quota` requests in `window_s` seconds, and the seconds
-    until there are more."""
+    """Where a key stands: `remaining` of `quota` requests in `window_s` seconds, the seconds until
+    there are more, and whether this one was within."""
 
     quota: int
     window_s: int
     remaining: int
     reset_s: int
+    passed: bool = True
+
+    def check(self) -> None:
+        """
+        Raises:
+            RateLimited: it was not.
+        """
+        if not self.passed:
+            said = f"the API key's limit is {self.quota} requests in {self.window_s} s"
+            raise RateLimited(said, retry_after_s=max(1, self.reset_s))
 
     def headers(self) -> dict[str, str]:
         return {
             "RateLimit-Policy": f'"key";q={self.quota};w={self.window_s}',
             "RateLimit": f'"key";r={self.remaining};t={self.reset_s}',
         }
-
-
-class OverRate(RateLimited):
-    """A key that has asked too often, and where it stands."""
-
-    def __init__(self, rate: RateLimitItem, standing: Standing) -> None:
-        wait = max(1, standing.reset_s)
-        super().__init__(f"the API key's limit is {rate}", retry_after_s=wait)
-        self.standing = standing
 
 
 class Limits:
@@ -75,33 +76,27 @@ class Limits:
         self._on_failure, self._paused_until = on_failure, 0.0
 
     async def count(self, key_id: str, own_rate: str | None) -> Standing | None:
-        """Counts a request; None where nothing is limited, or nothing could be counted.
-
-        Raises:
-            OverRate
-        """
+        """Counts a request; None where nothing is limited, or nothing could be counted."""
         rate = parse(own_rate) if own_rate else self._rate
         if rate is None or time.monotonic() < self._paused_until:
             return None
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                passed, standing = await self._hit(rate, key_id)
+                return await self._hit(rate, key_id)
         except Exception as error:  # whatever the storage's client raises
             self._pause(error)
             return None
-        if not passed:
-            raise OverRate(rate, standing)
-        return standing
 
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.aclose()
 
-    async def _hit(self, rate: RateLimitItem, key_id: str) -> tuple[bool, Standing]:
+    async def _hit(self, rate: RateLimitItem, key_id: str) -> Standing:
         passed = await self._limiter.hit(rate, key_id)
         window = await self._limiter.get_window_stats(rate, key_id)
         wait = max(0, math.ceil(window.reset_time - time.time()))
-        return passed, Standing(rate.amount, rate.get_expiry(), max(0, window.remaining), wait)
+        remaining = max(0, window.remaining)
+        return Standing(rate.amount, rate.get_expiry(), remaining, wait, passed)
 
     def _pause(self, error: Exception) -> None:
         self._paused_until = time.monotonic() + _PAUSE_S

@@ -9,22 +9,19 @@ from fastapi import Request, WebSocket
 from gateway.access import Principal
 from gateway.context import exchange_of, gateway_of
 from gateway.keys import Scope
-from gateway.limits import OverRate
+from gateway.limits import Standing
 
 
 def allow(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     """Who asks, where their key has the scope and is within its rate."""
 
     async def check(request: Request) -> Principal:
-        try:
-            principal = await gateway_of(request).access.allow(request.headers, scope)
-        except OverRate as refused:
-            request.state.limit_headers = refused.standing.headers()
-            raise
+        def tell(standing: Standing) -> None:
+            request.state.limit_headers = standing.headers()
+
+        principal = await gateway_of(request).access.allow(request.headers, scope, tell)
         if principal.id is not None:
             exchange_of(request).note(key=principal.id)
-        if principal.standing is not None:
-            request.state.limit_headers = principal.standing.headers()
         return principal
 
     return check

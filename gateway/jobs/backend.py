@@ -10,13 +10,12 @@ import orjson
 import structlog
 
 from contracts.jobs import STATES, Job, Progress, Source, State
-from contracts.problems import Internal
 from gateway.jobs.records import Lane, Record
 
 log = structlog.get_logger(__name__)
 
 
-class UnreadableRecord(Internal):
+class UnreadableRecord(Exception):
     """What is kept of a job was written by a version that this one does not understand, or was
     damaged."""
 
@@ -128,8 +127,8 @@ def readable(found: Iterable[bytes]) -> list[Record]:
     for data in found:
         try:
             records.append(parse(data))
-        except UnreadableRecord as problem:
-            log.error("unreadable record", detail=problem.detail, record=data[:200])
+        except UnreadableRecord as error:
+            log.error("unreadable record", reason=str(error), record=data[:200])
     return records
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 import structlog
 
 from contracts.jobs import ENDED, Job
-from gateway.jobs.backend import UnreadableRecord
+from contracts.problems import Internal
 from gateway.jobs.store import JobStore
 from gateway.objects import Objects
 
@@ -68,7 +68,7 @@ async def _is_kept(store: JobStore, job_id: str) -> bool:
     """Whether there is such a job, readable or not."""
     try:
         return await store.get(job_id) is not None
-    except UnreadableRecord:
+    except Internal:
         return True
 
 

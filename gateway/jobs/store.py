@@ -12,14 +12,14 @@ import contextlib
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
 import structlog
 
 from contracts.jobs import ENDED, Job, Progress, State
-from contracts.problems import NotFound, Overloaded, Problem
+from contracts.problems import Internal, NotFound, Overloaded, Problem
 from gateway.jobs import records
 from gateway.jobs.backend import Backend, Query, UnreadableRecord
 from gateway.jobs.records import Claim, Lane, Record
@@ -74,13 +74,17 @@ class JobStore:
         if full is None and (await self.counts()).get("queued", 0) >= self.max_queued:
             full = f"{self.max_queued} jobs are waiting already"
         once = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
-        record = await self.backend.insert(Record(job, due_at=job.created_at), once, full is None)
+        with _telling():
+            record = await self.backend.insert(
+                Record(job, due_at=job.created_at), once, full is None
+            )
         if record is None:
             raise Overloaded(str(full), retry_after_s=30)
         return record.job, record.job.id == job.id
 
     async def get(self, job_id: str) -> Job | None:
-        record = await self.backend.get(job_id)
+        with _telling():
+            record = await self.backend.get(job_id)
         return None if record is None else record.job
 
     async def list(
@@ -104,12 +108,12 @@ class JobStore:
         token = uuid.uuid4().hex
         for job_id in await self.backend.due(self.clock(), _LOOK_AT, lane):
             try:
-                record = await self._change(
+                record = await self.backend.update(
                     job_id,
                     lambda r: records.taken(r, token, self.clock(), lease_s, self.max_attempts),
                 )
-            except UnreadableRecord as problem:
-                log.error("unreadable record", id=job_id, detail=problem.detail)
+            except UnreadableRecord as error:
+                log.error("unreadable record", id=job_id, reason=str(error))
                 await self.backend.defer(job_id, self.clock() + _UNREADABLE_S)
                 continue
             if record is not None and record.token == token:
@@ -253,10 +257,20 @@ class JobStore:
     async def _change(
         self, job_id: str, change: Callable[[Record], Record | None]
     ) -> Record | None:
-        return await self.backend.update(job_id, change)
+        with _telling():
+            return await self.backend.update(job_id, change)
 
     async def _ended(self, claim: Claim, change: Callable[[Record], Record | None]) -> bool:
         return await self._change(claim.job.id, change) is not None
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """Tells those who ask for one job why they can't have it."""
+    try:
+        yield
+    except UnreadableRecord as error:
+        raise Internal(str(error)) from error
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:

@@ -123,7 +123,7 @@ async def test_a_rate_is_each_keys_own(tmp_path: Path) -> None:
     access = Access(Keys(written(tmp_path / "keys.yaml", a, b)), "3/minute", None)
     for _ in range(3):
         await access.allow({"x-api-key": first}, "images")
-    with pytest.raises(RateLimited, match="3 per 1 minute") as caught:
+    with pytest.raises(RateLimited, match="3 requests in 60 s") as caught:
         await access.allow({"x-api-key": first}, "images")
     assert 1 <= (caught.value.retry_after_s or 0) <= 60
     await access.allow({"x-api-key": second}, "images")
