@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +15,7 @@ import redis
 from contracts.problems import RateLimited
 from gateway import limits
 from gateway.limits import Limits, Standing
+from tests.redis_server import redis_program
 
 Failures = list[int]
 Make = Callable[[str | None, str | None, Callable[[], object]], Limits]
@@ -23,11 +23,10 @@ Make = Callable[[str | None, str | None, Callable[[], object]], Limits]
 
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
+    program = redis_program()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with subprocess.Popen(
         [*command, "--dir", str(tmp_path_factory.mktemp("redis"))],
         stdout=subprocess.PIPE,

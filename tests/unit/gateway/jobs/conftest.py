@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,19 +10,21 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.redis_server import redis_program
+
 
 class RedisServer:
     """One of its own, on a socket in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.socket = folder, folder / "redis.sock"
+    def __init__(self, program: str, folder: Path) -> None:
+        self.program, self.folder, self.socket = program, folder, folder / "redis.sock"
         self.url = f"unix://{self.socket}"
 
     def start(self) -> None:
         options = ["--port", "0", "--unixsocket", self.socket, "--dir", self.folder]
         durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         self.process = subprocess.Popen(
-            ["redis-server", *options, *durable], stdout=subprocess.DEVNULL
+            [self.program, *options, *durable], stdout=subprocess.DEVNULL
         )
         end = time.monotonic() + 10
         while time.monotonic() < end:
@@ -43,11 +43,7 @@ class RedisServer:
 
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None:
-        if os.environ.get("REQUIRE_REDIS"):
-            pytest.fail("redis-server is not installed")
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(tmp_path)
+    server = RedisServer(redis_program(), tmp_path)
     server.start()
     yield server
     server.kill()
