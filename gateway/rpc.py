@@ -37,13 +37,15 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Serv
     What it opens besides is closed with `stack`.
     """
     limit = gateway.settings.max_image_bytes * 2 + _ROOM
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
-        ]
-    )
+    options = [
+        ("grpc.max_receive_message_length", limit),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+    ]
+    age_s = gateway.settings.grpc_connection_age_s
+    if age_s:
+        options.append(("grpc.max_connection_age_ms", int(age_s * 1000)))
+    server = grpc.aio.server(options=options)
     inference = InferenceService(gateway)
     stack.push_async_callback(inference.close)
     services = {_DETECTOR: DetectorService(gateway), _INFERENCE: inference}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -10,7 +11,14 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
-from contracts.problems import NotReady, Overloaded, Problem, UpstreamUnavailable, from_dict
+from contracts.problems import (
+    DeadlineExceeded,
+    NotReady,
+    Overloaded,
+    Problem,
+    UpstreamUnavailable,
+    from_dict,
+)
 from contracts.protos.deepfake.v1 import detector_pb2
 from contracts.protos.inference import open_inference_pb2 as pb
 from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
@@ -59,6 +67,7 @@ class InferenceService:
         call.exchange.note(model=model)
         longest = self.gateway.settings.request_timeout_s
         seconds = longest if call.remaining_s is None else min(longest, call.remaining_s)
+        deadline = asyncio.get_running_loop().time() + seconds
         metadata = (("x-request-id", call.exchange.id),)
         tried: list[Replica] = []
         while True:
@@ -67,7 +76,8 @@ class InferenceService:
             try:
                 with replica.request():
                     stub: Any = GRPCInferenceServiceStub(self._channel(replica))
-                    return await getattr(stub, method)(request, timeout=seconds, metadata=metadata)
+                    left = deadline - asyncio.get_running_loop().time()
+                    return await getattr(stub, method)(request, timeout=left, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 problem = _problem(error)
             if not isinstance(problem, _ELSEWHERE) or len(tried) >= _ATTEMPTS:
@@ -92,4 +102,6 @@ def _problem(error: grpc.aio.AioRpcError) -> Problem:
                 Status.FromString(value).details[0].Unpack(told)
                 wait = told.retry_after_s if told.HasField("retry_after_s") else None
                 return from_dict({"type": told.type, "detail": told.detail, "retry_after_s": wait})
+    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded("no answer within the deadline")
     return UpstreamUnavailable(f"a model server was lost: {error.code().name}", retry_after_s=5)

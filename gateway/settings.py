@@ -40,6 +40,13 @@ class Settings(ServerSettings):
     )
     http_port: Port = Field(8000, description="Port of REST, WebSocket and the console.")
     grpc_port: Port = Field(8001, description="Port of gRPC; 0 takes a free one.")
+    grpc_connection_age_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="Older gRPC connections are asked to end, what runs on them aside, so that "
+        "callers find other gateways and leave one that is about to stop; 0: never.",
+    )
     metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0 takes a free one.")
 
     routing: Annotated[Routing, NoDecode] = Field(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.kube import Object, Release, kubectl, run
+from tests.cluster import prometheus
+from tests.cluster.kube import Object, Release, kubectl, run, wait_until
 from tests.cluster.load import Callers
 
 TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replicas": 2}}
@@ -102,8 +103,11 @@ def test_a_drained_node(release: Release, callers: Callable[..., Callers]) -> No
 def test_a_pod_that_is_killed_costs_a_retry(
     release: Release, callers: Callable[..., Callers]
 ) -> None:
-    """Without notice, as when a node is lost: gateways ask the other replica."""
+    """Without notice, as when a node is lost: gateways ask the other replica, once they know it."""
     release.upgrade(values={"modelServer": {"defaults": {"replicas": 2}}})
+    gateways = f'namespace="{release.namespace}",app_kubernetes_io_component="gateway"'
+    known = f'min(deepfake_replicas{{{gateways},state="healthy"}})'
+    wait_until(lambda: prometheus.value(known) == 2, 60, "gateways to know both replicas")
     pod: Any = release.pods("model-server")[0]["metadata"]["name"]
     with callers(rest=4, rpc=0) as asking:
         asking.until(20)

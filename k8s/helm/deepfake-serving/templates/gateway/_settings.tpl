@@ -31,6 +31,7 @@ file:///media
       "auth" .Values.gateway.auth.mode
       "request_timeout_s" .Values.gateway.requestTimeoutSeconds
       "drain_timeout_s" .Values.gateway.requestTimeoutSeconds
+      "grpc_connection_age_s" (max 1 (sub .Values.gateway.preStopSeconds 2))
       "worker_jobs" .Values.worker.jobs
       "worker_drain_s" .Values.worker.drainSeconds }}
 {{- if eq .Values.gateway.auth.mode "keys" }}
