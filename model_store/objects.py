@@ -1,40 +1,21 @@
-"""Models from web servers and object stores, by obstore."""
+"""Models from object stores, by obstore."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urldefrag, urlsplit
 
 import obstore
-from obstore.store import GCSStore, HTTPStore, S3Store
+from obstore.store import GCSStore, S3Store
 
-from model_store.content import (
-    CHUNK,
-    CONNECT_S,
-    STALL_S,
-    Content,
-    UnsupportedSource,
-    refuse_plain_http,
-)
+from model_store.content import CHUNK, CONNECT_S, STALL_S, Content, UnsupportedSource
 
 if TYPE_CHECKING:
-    from obstore import BytesStream, GetResult
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
-
-
-def open_http(source: str) -> Content:
-    refuse_plain_http(source)
-    # An https source must not lead to http by a redirect either, so http is allowed to http only.
-    client = _client(allow_http=urlsplit(source).scheme == "http")
-    store = HTTPStore(urldefrag(source).url, client_options=client, retry_config=_RETRY)
-    return _object(store, "")  # the store is the file: a key would lose the URL's query
 
 
 def open_s3(source: str) -> Content:
@@ -67,18 +48,10 @@ def _client(allow_http: bool = False) -> ClientConfig:
 
 
 def _object(store: ObjectStore, key: str) -> Content:
-    """Reads on an event loop of its own: obstore's blocking calls hold up Ctrl-C until they end."""
-    with ExitStack() as stack:
-        runner = stack.enter_context(asyncio.Runner())
-        result = runner.run(_get(store, key))
-        stream = result.stream(min_chunk_size=CHUNK)
-        chunks = iter(lambda: runner.run(_next(stream)), b"")
-        return Content(result.meta["size"], chunks, stack.pop_all().close)
+    """Ctrl-C is heard as soon as a read returns: with a chunk, or after STALL_S without one.
 
-
-async def _get(store: ObjectStore, key: str) -> GetResult:
-    return await obstore.get_async(store, key)
-
-
-async def _next(stream: BytesStream) -> bytes:
-    return await anext(stream, b"")
+    obstore's calls for an event loop would let it in sooner, and then crash now and then, where
+    its threads look for an interpreter that is ending.
+    """
+    result = obstore.get(store, key)
+    return Content(result.meta["size"], iter(result.stream(min_chunk_size=CHUNK)))

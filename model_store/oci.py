@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,19 +10,15 @@ from oras.auth.token import TokenAuth
 from oras.container import Container
 from oras.defaults import annotation_title
 from oras.provider import Registry
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from model_store.content import (
     CHUNK,
-    CONNECT_S,
-    STALL_S,
     Content,
     SourceUnreachable,
     UnsupportedSource,
     is_loopback,
-    refuse_plain_http,
 )
+from model_store.web import Bounded, trusted
 
 
 def open_oci(source: str) -> Content:
@@ -54,26 +49,17 @@ class _Registry(Registry):  # type: ignore[misc]  # oras has no types
     """An OCI registry: plain http on loopback, as Docker has it, and TLS everywhere else."""
 
     def __init__(self, host: str) -> None:
-        roots = ssl.get_default_verify_paths()  # honours SSL_CERT_FILE; requests itself does not
         super().__init__(
             insecure=is_loopback(urlsplit(f"//{host}").hostname),
-            tls_verify=roots.cafile or roots.capath or True,
+            tls_verify=trusted(),
             auth_backend="as_challenged",
         )
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, _Adapter(max_retries=Retry(2, backoff_factor=0.2)))
+            self.session.mount(scheme, Bounded())
 
     def do_request(self, *args: Any, **options: Any) -> Any:
         """Without oras's own retries, which sleep for 131 s in all, also where access is denied."""
         return Registry.do_request.__wrapped__(self, *args, **options)
-
-
-class _Adapter(HTTPAdapter):
-    """Bounds every wait, and keeps redirects and token servers to the rule on plain http."""
-
-    def send(self, request: Any, *args: Any, **options: Any) -> Any:
-        refuse_plain_http(request.url)
-        return super().send(request, *args, **options | {"timeout": (CONNECT_S, STALL_S)})
 
 
 class _AsChallenged(TokenAuth):  # type: ignore[misc]  # oras has no types

@@ -1,7 +1,7 @@
 """Where a model's bytes come from: a file, https, S3, Google Cloud Storage or an OCI registry.
 
     models/a.mar, file:///models/a.mar    a local file
-    https://host/a.mar?signature=…        also http:// on loopback; the answer must state its length
+    https://host/a.mar?signature=…        also http:// on loopback
     s3://bucket/key                       AWS_* variables, also AWS_ENDPOINT_URL and AWS_ALLOW_HTTP
     gs://bucket/key                       GOOGLE_* variables, also GOOGLE_BASE_URL
     oci://host/repo:tag#a.mar             or @sha256:…; credentials from ~/.docker/config.json
@@ -24,8 +24,9 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 
 from model_store.content import CHUNK, Content, SourceUnreachable, UnsupportedSource
-from model_store.objects import open_gs, open_http, open_s3
+from model_store.objects import open_gs, open_s3
 from model_store.oci import open_oci
+from model_store.web import open_http
 
 _CAUSE = re.compile(r'(?:message|error): "(.+)"|InvalidCertificate\(\s*(\w+)|source: (\w+),\n')
 _HINTS = {
@@ -70,6 +71,7 @@ def _reason(error: Exception) -> str:
     """An error's first paragraph, with the innermost cause that obstore puts below it."""
     text, _, debug = str(error).partition("\n\nDebug source:")
     causes = ["".join(groups) for groups in _CAUSE.findall(debug)][-1:]
+    causes += ["UnknownIssuer"] if "CERTIFICATE_VERIFY_FAILED" in text else []  # requests' words
     return ": ".join([text.rstrip(": "), *(_HINTS.get(cause, cause) for cause in causes)])
 
 
