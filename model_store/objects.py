@@ -50,8 +50,8 @@ def _client(allow_http: bool = False) -> ClientConfig:
 def _object(store: ObjectStore, key: str) -> Content:
     """Ctrl-C is heard as soon as a read returns: with a chunk, or after STALL_S without one.
 
-    obstore's calls for an event loop would let it in sooner, and then crash now and then, where
-    its threads look for an interpreter that is ending.
+    obstore's calls for an event loop let it in sooner, but then one process in a hundred ended by
+    a crash.
     """
     result = obstore.get(store, key)
     return Content(result.meta["size"], iter(result.stream(min_chunk_size=CHUNK)))
