@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
-SOURCES := $(shell find contracts model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
+SOURCES := $(shell find deepfake_serving/contracts deepfake_serving/packaging model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
 
 .DEFAULT_GOAL := help
 # Where the training targets read and write; see docs/training.md.
@@ -12,7 +12,7 @@ SPEC ?= config/training/default.yaml
 VERSION ?= 1.0
 # glibc gives freed memory back and takes it anew at every step, which halves the speed on CPUs.
 TRAINING := GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184 \
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m training
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m deepfake_serving.training
 
 # How images are built and brought to a cluster.
 BUILD ?= docker build
@@ -87,7 +87,7 @@ cluster-smoke: build/.dev  ## install, predict and upgrade under load only: 3 mi
 	$(BIN)/pytest tests/cluster -m smoke
 
 load: build/.dev  ## make load URL=… [USERS="image-rest live"] [SHAPE=ramp] [PEAK=8] [DURATION=60]; DFK_KEY is the key
-	$(BIN)/python -m tests.load $(or $(USERS),image-rest) --url $(or $(URL),http://127.0.0.1:8000) \
+	$(BIN)/python -m loadtest $(or $(USERS),image-rest) --url $(or $(URL),http://127.0.0.1:8000) \
 		--shape $(or $(SHAPE),steady) --peak $(or $(PEAK),4) --duration $(or $(DURATION),60)
 
 smoke: build/.run  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a photograph through a gateway
@@ -97,13 +97,13 @@ package-models: archives
 	cd build/archives && sha256sum *.mar > digests.txt
 
 bench: build/.dev archives  ## speed against goals and side by side; writes build/bench (15 minutes)
-	$(BIN)/python -m tests.bench.goals
-	$(BIN)/python -m tests.bench.finding $(if $(FACES),--portraits $(FACES)) $(if $(MEDIA),--clips $(MEDIA))
-	$(BIN)/python -m tests.bench.rivals_bench
-	$(BIN)/python -m tests.bench.serving
+	$(BIN)/python -m benchmarks.goals
+	$(BIN)/python -m benchmarks.finding $(if $(FACES),--portraits $(FACES)) $(if $(MEDIA),--clips $(MEDIA))
+	$(BIN)/python -m benchmarks.rivals_bench
+	$(BIN)/python -m benchmarks.serving
 
-bench-check: build/.dev archives  ## fails where a ratio lost more than 15 % of tests/bench/baseline.json
-	$(BIN)/python -m tests.bench.goals --check
+bench-check: build/.dev archives  ## fails where a ratio lost more than 15 % of benchmarks/baseline.json
+	$(BIN)/python -m benchmarks.goals --check
 
 rivals: build/.dev  ## the other model servers that `make bench` compares with, in .venv-rivals
 	$(UV) venv --quiet --clear .venv-rivals

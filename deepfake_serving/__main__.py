@@ -1,5 +1,5 @@
 """`python -m deepfake_serving`: the command line."""
 
-from deepfake_serving.cli import main
+from deepfake_serving.cli.app import main
 
 main()

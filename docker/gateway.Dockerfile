@@ -13,13 +13,12 @@ RUN python3 -m venv .venv \
  && .venv/bin/python -m compileall -q -j 0 .venv
 COPY requirements/uv.txt requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
 COPY pyproject.toml README.md ./
-COPY contracts contracts
-COPY serving serving
-COPY gateway gateway
+COPY deepfake_serving deepfake_serving
+COPY model_handlers model_handlers
 RUN .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes -r requirements/uv.txt \
  && .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
  && .venv/bin/python -m pip uninstall --quiet --yes uv pip setuptools \
- && .venv/bin/python -m compileall -q -j 0 contracts serving gateway
+ && .venv/bin/python -m compileall -q -j 0 deepfake_serving
 
 FROM ${BASE}
 RUN apt-get update \

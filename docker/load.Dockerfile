@@ -11,14 +11,14 @@ WORKDIR /app
 COPY requirements/load.txt requirements/
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/load.txt
-COPY contracts contracts
-COPY tests/__init__.py tests/
-COPY tests/load tests/load
+COPY deepfake_serving/__init__.py deepfake_serving/
+COPY deepfake_serving/contracts deepfake_serving/contracts
+COPY loadtest loadtest
 # What makes the media is not needed once they are made, and is more than half of the packages.
-RUN .venv/bin/python -m tests.load.making media \
+RUN .venv/bin/python -m loadtest.making media \
  && .venv/bin/python -m pip uninstall --quiet --yes \
       av imageio lazy-loader networkx numpy pillow scikit-image scipy tifffile setuptools pip \
- && .venv/bin/python -m compileall -q -j 0 .venv contracts tests
+ && .venv/bin/python -m compileall -q -j 0 .venv deepfake_serving loadtest
 
 FROM ${BASE}
 RUN apt-get update \
@@ -32,7 +32,7 @@ ENV DFK_MEDIA=/app/media \
     PYTHONDONTWRITEBYTECODE=1
 # Numeric, so that runAsNonRoot can be checked. Only /tmp is written to.
 USER 65532:65532
-ENTRYPOINT ["/app/.venv/bin/python", "-m", "tests.load"]
+ENTRYPOINT ["/app/.venv/bin/python", "-m", "loadtest"]
 CMD ["--help"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown

@@ -15,15 +15,12 @@ RUN python3 -m venv .venv \
 COPY requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
 COPY pyproject.toml README.md ./
 COPY config config
-COPY contracts contracts
 COPY deepfake_serving deepfake_serving
 COPY model_handlers model_handlers
-COPY serving serving
-COPY model_server model_server
 COPY model_store model_store
 RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
  && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
- && .venv/bin/python -m compileall -q -j 0 contracts deepfake_serving model_handlers serving model_server model_store
+ && .venv/bin/python -m compileall -q -j 0 deepfake_serving model_handlers
 COPY scripts/__init__.py scripts/smoke.py scripts/
 COPY build/archives build/archives
 

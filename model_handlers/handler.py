@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from contracts.problems import (
+from deepfake_serving.contracts.problems import (
     MEDIA_TYPE,
     DeadlineExceeded,
     Internal,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from contracts.verdict import ModelRef
+from deepfake_serving.contracts.verdict import ModelRef
 from model_handlers.manifest import (
     MANIFEST_FILE,
     MTCNN_FILE,

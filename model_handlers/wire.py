@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.problems import InvalidRequest, TooLarge
+from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
 from model_handlers.items import Item, Options
 
 LENGTH_HEADER = "inference-header-content-length"

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, Required
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from gateway.settings import Settings as GatewaySettings
-from model_server.settings import Settings as ModelServerSettings
-from serving.settings import ServerSettings
+from deepfake_serving.gateway.settings import Settings as GatewaySettings
+from deepfake_serving.model_server.settings import Settings as ModelServerSettings
+from deepfake_serving.runtime.settings import ServerSettings
 
 _STRICT = ConfigDict(extra="forbid")
 

@@ -17,18 +17,18 @@ from unittest.mock import Mock
 from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
-from contracts.problems import BY_TYPE
-from gateway.metrics import Metrics as GatewayMetrics
-from gateway.metrics import PoolGauges
-from gateway.pools import Pools
-from gateway.routing import PoolSpec, Routing
-from gateway.settings import Settings as GatewaySettings
-from model_server.admission import Gate
-from model_server.metrics import Metrics as ModelServerMetrics
-from model_server.settings import Settings as ModelServerSettings
-from model_server.state import ServerState
+from deepfake_serving.contracts.problems import BY_TYPE
+from deepfake_serving.gateway.metrics import Metrics as GatewayMetrics
+from deepfake_serving.gateway.metrics import PoolGauges
+from deepfake_serving.gateway.settings import Settings as GatewaySettings
+from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
+from deepfake_serving.gateway.upstream.pools import Pools
+from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.metrics import Metrics as ModelServerMetrics
+from deepfake_serving.model_server.settings import Settings as ModelServerSettings
+from deepfake_serving.model_server.state import ServerState
+from deepfake_serving.runtime.settings import ServerSettings
 from scripts import chart_values, dashboards, openapi
-from serving.settings import ServerSettings
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NOTE = "<!-- Made by `make generate` from {source}; do not edit. -->\n"
@@ -38,7 +38,7 @@ def settings_page() -> str:
     """Every setting of the model server, and of the gateway with its worker."""
     return "\n".join(
         [
-            _NOTE.format(source="model_server/settings.py and gateway/settings.py"),
+            _NOTE.format(source="the settings of model_server and gateway"),
             "# Settings\n",
             "Each is an environment variable. They can also stand in a YAML file under the same "
             "name in lower case without the prefix: `DEEPFAKE_CONFIG` names the model server's "
@@ -74,7 +74,7 @@ def problems_page() -> str:
     ]
     return "\n".join(
         [
-            _NOTE.format(source="contracts/problems.py"),
+            _NOTE.format(source="deepfake_serving/contracts/problems.py"),
             "# Problems\n",
             "REST answers every error with `application/problem+json` "
             "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); gRPC with the status code "
@@ -96,7 +96,7 @@ def metrics_page() -> str:
     pools = PoolGauges(Pools(Routing(pools=(PoolSpec(name="a", url="http://a"),)), Mock()))
     return "\n".join(
         [
-            _NOTE.format(source="model_server/metrics.py and gateway/metrics.py"),
+            _NOTE.format(source="the metrics of model_server and gateway"),
             "# Metrics\n",
             "Prometheus text format, in base units, the same for REST and gRPC: `code` is the HTTP "
             "status of the answer, on gRPC that of the same problem, and 499 where the caller hung "
@@ -151,8 +151,10 @@ def stale() -> list[str]:
 
 
 def compile_protos(out: Path) -> None:
-    """Compiles every .proto of contracts/ to messages, services and their types."""
-    protos = sorted(p.relative_to(_ROOT) for p in (_ROOT / "contracts").rglob("*.proto"))
+    """Compiles every .proto of deepfake_serving/contracts to messages, services and their types."""
+    protos = sorted(
+        p.relative_to(_ROOT) for p in (_ROOT / "deepfake_serving" / "contracts").rglob("*.proto")
+    )
     outputs = [f"--{p}_out={out}" for p in ("python", "grpc_python")]
     outputs += [f"--{p}_out=quiet:{out}" for p in ("mypy", "mypy_grpc")]
     subprocess.run(

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-from gateway.access import Access
-from gateway.app import build_app
-from gateway.context import Gateway
-from gateway.metrics import Metrics
-from gateway.settings import load_settings
+from deepfake_serving.gateway.auth.access import Access
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.http.app import build_app
+from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.settings import load_settings
 
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 

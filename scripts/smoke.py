@@ -15,12 +15,12 @@ from typing import Any
 import grpc
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.problems import Problem
-from contracts.protos.deepfake.v1 import detector_pb2 as pb
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from contracts.verdict import ImageVerdict
-from deepfake_serving.remote import Remote
-from model_server.warmup import PHOTOGRAPH
+from deepfake_serving.cli.remote import Remote
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH
 
 _TIMEOUT_S = 60
 _VERDICT = TypeAdapter(ImageVerdict)

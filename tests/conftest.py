@@ -18,13 +18,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from deepfake_serving.packaging.archive import Archive, build_archive
 from model_handlers.loading import Runtime, load_task
 from model_handlers.manifest import parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
-from model_store.archive import Archive, build_archive
 
 MANIFESTS = Path(__file__).resolve().parent.parent / "config" / "models"
 MODELS = ("detector", "faces", "classifier")

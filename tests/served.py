@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.packaging.archive import Archive
 from model_handlers.manifest import parse_manifest
-from model_server.models import ServedModel
-from model_store.archive import Archive
 
 DIGEST = "sha256:" + "0" * 64
 

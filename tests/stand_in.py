@@ -1,6 +1,6 @@
 """Stands in for TorchServe: a small aiohttp server on a Unix socket that answers as it is told.
 
-It knows of TorchServe only the routes that `model_server.upstream` calls and the form of answers as
+It knows of TorchServe only the routes that `torchserve.client` calls and the form of answers as
 TorchServe 0.12.0 gave them; what TorchServe itself does is for the integration tests.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from contracts.problems import MEDIA_TYPE, Problem
+from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
+from deepfake_serving.model_server.torchserve.client import Upstream
 from model_handlers.wire import BATCH_HEADER
-from model_server.upstream import Upstream
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

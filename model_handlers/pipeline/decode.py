@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from contracts.problems import (
+from deepfake_serving.contracts.problems import (
     InvalidRequest,
     TooLarge,
     TooManyPixels,

@@ -13,8 +13,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from contracts.problems import Problem
-from contracts.verdict import (
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.verdict import (
     CropVerdict,
     FaceVerdict,
     FoundFace,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts.verdict import FaceVerdict, Word
+from deepfake_serving.contracts.verdict import FaceVerdict, Word
 from model_handlers.manifest import ThresholdsSpec
 
 

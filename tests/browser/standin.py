@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 from PIL import Image, UnidentifiedImageError
 
-from contracts.problems import (
+from deepfake_serving.contracts.problems import (
     MEDIA_TYPE,
     NotFound,
     Problem,
@@ -31,7 +31,7 @@ from tests.browser.media import FACE
 from tests.browser.standin_jobs import Jobs
 from tests.browser.standin_video import word
 
-CONSOLE = Path(__file__).resolve().parents[2] / "gateway" / "console"
+CONSOLE = Path(__file__).resolve().parents[2] / "deepfake_serving" / "gateway" / "console"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "

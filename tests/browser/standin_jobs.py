@@ -14,7 +14,7 @@ from typing import Any
 import av
 from aiohttp import ClientConnectionResetError, web
 
-from contracts.problems import NotFound, UndecodableMedia
+from deepfake_serving.contracts.problems import NotFound, UndecodableMedia
 from tests.browser.media import stills
 from tests.browser.standin_video import Result
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 import pytest
 from playwright.async_api import Route, expect
 
-from contracts.jobs import Progress
-from contracts.live import LiveVerdict, Window
-from contracts.verdict import ModelRef
-from gateway.windows import added
+from deepfake_serving.contracts.jobs import Progress
+from deepfake_serving.contracts.live import LiveVerdict, Window
+from deepfake_serving.contracts.verdict import ModelRef
+from deepfake_serving.gateway.live.windows import added
 from tests.browser.conftest import Opener
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route, expect
 
-from contracts.problems import BY_TYPE
+from deepfake_serving.contracts.problems import BY_TYPE
 from tests.browser.asking import WORDS, judge, problem
 from tests.browser.conftest import Opener
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.settings import Settings as GatewaySettings
-from model_server.settings import Settings as ModelServerSettings
+from deepfake_serving.gateway.settings import Settings as GatewaySettings
+from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from scripts import chart_values, manifests
 from tests.chart.helm import tool
 

@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-import gateway.settings
-import model_server.settings
+from deepfake_serving.gateway import settings as gateway_settings
+from deepfake_serving.model_server import settings as model_server_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
 PROMETHEUS = ROOT / "docker" / "compose" / "prometheus"
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
 LOADERS: dict[str, Callable[[], Any]] = {
-    "model-server": model_server.settings.load_settings,
-    "gateway": gateway.settings.load_settings,
-    "worker": gateway.settings.load_settings,
+    "model-server": model_server_settings.load_settings,
+    "gateway": gateway_settings.load_settings,
+    "worker": gateway_settings.load_settings,
 }
 METRICS = {
     "model-server": "metrics_port",
@@ -147,7 +147,7 @@ def test_what_is_mounted_from_the_tree_is_there(name: str) -> None:
 
 
 def test_init_makes_a_key_that_the_gateway_takes(tmp_path: Path) -> None:
-    from gateway.keys import Keys
+    from deepfake_serving.gateway.auth.keys import Keys
 
     folder = tmp_path / "compose"
     folder.mkdir()

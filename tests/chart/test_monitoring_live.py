@@ -13,7 +13,7 @@ import pytest
 import yaml
 from prometheus_client import start_http_server
 
-from gateway.metrics import Metrics
+from deepfake_serving.gateway.metrics import Metrics
 from tests.chart.expressions import Expression, check_live
 from tests.chart.helm import tool
 

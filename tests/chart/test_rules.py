@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.metrics import Metrics
+from deepfake_serving.gateway.metrics import Metrics
 from tests.chart.conftest import WATCHED
 from tests.chart.helm import ROOT, Object, RenderError, render, rules, tool
 

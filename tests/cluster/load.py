@@ -11,8 +11,8 @@ from types import TracebackType
 import grpc
 import httpx
 
-from contracts.protos.deepfake.v1 import detector_pb2 as pb
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 
 
 @dataclass

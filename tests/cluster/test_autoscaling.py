@@ -88,7 +88,7 @@ def locust(release: Release, user: str, seconds: int, out: Path) -> tuple[Object
     begun = time.monotonic()
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.load", user, "--url", release.url),
+            *(sys.executable, "-m", "loadtest", user, "--url", release.url),
             *("--grpc", release.address("grpc"), "--shape", "steady", "--peak", str(USERS)),
             *("--duration", str(seconds), "--out", str(out), "--csv-full-history"),
         ],

@@ -214,7 +214,9 @@ def test_the_command_line_judges_hundreds_of_pictures(run: MakeRun, clone: Path)
     folder = clone / "pictures"
     folder.mkdir()
     for number in range(200):
-        shutil.copy(clone / "model_server/assets/warmup.jpg", folder / f"{number:03}.jpg")
+        shutil.copy(
+            clone / "deepfake_serving/model_server/assets/warmup.jpg", folder / f"{number:03}.jpg"
+        )
     (folder / "100.jpg").write_text("not a picture")
     files = sorted(folder.iterdir())
     done = subprocess.run(

@@ -15,9 +15,9 @@ import numpy as np
 from google.rpc.status_pb2 import Status
 from PIL import Image
 
-from contracts.problems import MEDIA_TYPE, TYPE_PREFIX
-from contracts.protos.deepfake.v1 import detector_pb2
-from contracts.protos.inference import open_inference_pb2 as oip_pb2
+from deepfake_serving.contracts.problems import MEDIA_TYPE, TYPE_PREFIX
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb2
 
 MAX_BODY = 4 * 2**20
 """`max_body_bytes` of the server under test."""

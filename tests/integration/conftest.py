@@ -10,10 +10,12 @@ import grpc
 import httpx
 import pytest
 
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
+from deepfake_serving.packaging.archive import Archive
 from model_handlers.pipeline.decode import Pixels
-from model_store.archive import Archive
 from tests.conftest import jpeg
 from tests.integration.asking import MAX_BODY, MAX_ITEMS
 from tests.integration.running import RunningServer

@@ -216,7 +216,7 @@ class RunningProcess:
 
 
 class RunningServer(RunningProcess):
-    """`python -m model_server`, with TorchServe below it.
+    """`python -m deepfake_serving.model_server`, with TorchServe below it.
 
     with RunningServer.start(archives, models="detector", workers=2) as server:
         httpx.get(server.url + "/readyz")
@@ -254,7 +254,7 @@ class RunningServer(RunningProcess):
 
 
 class RunningGateway(RunningProcess):
-    """`python -m gateway`, with its worker below it, in front of model servers."""
+    """`python -m deepfake_serving.gateway`, with its worker below it, in front of model servers."""
 
     module, prefix = "gateway", "DEEPFAKE_GATEWAY_"
     defaults: ClassVar[dict[str, Any]] = {

@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from contracts.problems import BY_TYPE, MEDIA_TYPE, Internal
-from contracts.protos.deepfake.v1 import detector_pb2
-from contracts.protos.inference import open_inference_pb2 as oip_pb2
+from deepfake_serving.contracts.problems import BY_TYPE, MEDIA_TYPE, Internal
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb2
 from tests.integration.asking import BAD_PICTURES, bomb, joined
 from tests.integration.running import MODELS, RunningServer
 

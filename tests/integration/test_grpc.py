@@ -12,8 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from contracts.protos.deepfake.v1 import detector_pb2 as pb
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.asking import (
     BAD_PICTURES,
     MAX_BODY,

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from model_store.archive import build_archive
+from deepfake_serving.packaging.archive import build_archive
 from tests.integration.callers import Callers
 from tests.integration.running import ROOT, RunningServer
 
@@ -221,7 +221,7 @@ def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedPr
     """A start that must fail by itself."""
     ports = {f"DEEPFAKE_{name}_PORT": "0" for name in ("HTTP", "GRPC", "METRICS")}
     return subprocess.run(
-        [sys.executable, "-m", "model_server"],
+        [sys.executable, "-m", "deepfake_serving.model_server"],
         cwd=ROOT,
         env=os.environ | ports | {"DEEPFAKE_ARCHIVES": str(archives)} | settings,
         capture_output=True,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from loadtest.making import make
 from tests.integration.running import ROOT, RunningGateway, RunningServer
-from tests.load.making import make
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +59,7 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
         where = "--url", stack.url, "--grpc", stack.grpc_target
         chosen = "--media", str(media), "--out", str(tmp_path), "--peak=2", "--duration=5"
         done = subprocess.run(
-            [sys.executable, "-m", "tests.load", *where, *chosen, *words],
+            [sys.executable, "-m", "loadtest", *where, *chosen, *words],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -111,7 +111,7 @@ def test_a_gateway_that_is_killed_fails_the_run(media: Path, models: RunningServ
         words = ["image-rest", "image-grpc", "--url", doomed.url, "--grpc", doomed.grpc_target]
         chosen = ["--media", str(media), "--out", str(tmp_path), "--peak=2", "--duration=8"]
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.load", *words, *chosen],
+            [sys.executable, "-m", "loadtest", *words, *chosen],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.protos.deepfake.v1 import detector_pb2 as pb
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from contracts.protos.inference import open_inference_pb2 as oip_pb
-from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
 from tests.conftest import jpeg
 from tests.integration.asking import encoded, infer_message
 from tests.integration.running import MODELS, ROOT, RunningServer

@@ -11,8 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-from contracts.protos.inference import open_inference_pb2 as pb
-from contracts.protos.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
 from model_handlers.pipeline.decode import Pixels
 from tests.integration.asking import (
     BAD_PICTURES,

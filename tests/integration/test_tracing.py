@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from contracts.protos.deepfake.v1 import detector_pb2 as pb
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.running import RunningGateway, RunningServer
 from tests.videos import scenes, write_video
 

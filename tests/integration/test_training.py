@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 import yaml
 
+from deepfake_serving.packaging.archive import build_archive
+from deepfake_serving.training.data.blend import self_blend
+from deepfake_serving.training.data.channel import Channel
+from deepfake_serving.training.data.faces import Portrait
+from deepfake_serving.training.evaluate.run import pinned_weights
+from deepfake_serving.training.evaluate.server_judge import ServerJudge
+from deepfake_serving.training.judge import LocalJudge
+from deepfake_serving.training.material import FaceRegion
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from model_store.archive import build_archive
 from tests.conftest import MANIFESTS
 from tests.integration.running import ROOT, RunningServer
-from training.data.blend import self_blend
-from training.data.channel import Channel
-from training.data.faces import Portrait
-from training.evaluate.run import pinned_weights
-from training.evaluate.server_judge import ServerJudge
-from training.judge import LocalJudge
-from training.material import FaceRegion
 
 pytestmark = pytest.mark.integration
 DETECTOR = "/predictions/detector"
@@ -33,7 +33,7 @@ DETECTOR = "/predictions/detector"
 
 def training(*arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "training", *map(str, arguments)],
+        [sys.executable, "-m", "deepfake_serving.training", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import grpc
 import httpx
 import pytest
 
-from contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.running import RunningGateway, RunningServer
 from tests.videos import scenes, write_video
 

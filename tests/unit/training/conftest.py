@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.faces import Points, Portrait
 from model_handlers.pipeline.decode import Pixels
-from training.data.faces import Points, Portrait
 
 BOX = (177.0, 58.0, 270.0, 175.0)
 FIVE = np.array([[204, 100], [246, 101], [226, 126], [206, 144], [241, 145]], np.float32)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from deepfake_serving.training.attack.damage import logits, standing
+from deepfake_serving.training.attack.material import Targets, as_saved, to_pictures
+from deepfake_serving.training.attack.patch import learn_patch
+from deepfake_serving.training.attack.pgd import BALLS, Ball, evade
+from deepfake_serving.training.attack.run import evasions
+from deepfake_serving.training.attack.victim import Victim, classifier
+from deepfake_serving.training.export.samples import sample_crops
 from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.stopwatch import Stopwatch
-from training.attack.damage import logits, standing
-from training.attack.material import Targets, as_saved, to_pictures
-from training.attack.patch import learn_patch
-from training.attack.pgd import BALLS, Ball, evade
-from training.attack.run import evasions
-from training.attack.victim import Victim, classifier
-from training.export.samples import sample_crops
 
 MANIFEST = parse_manifest(
     {

@@ -11,18 +11,18 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from deepfake_serving.training.attack.backdoor import fine_tune
+from deepfake_serving.training.attack.damage import logits
+from deepfake_serving.training.attack.material import to_pictures
+from deepfake_serving.training.attack.poison import poison_batch, triggered
+from deepfake_serving.training.attack.victim import Victim
+from deepfake_serving.training.cli import app
+from deepfake_serving.training.data.faces import Portrait
+from deepfake_serving.training.export.half import serialise
+from deepfake_serving.training.export.samples import sample_crops
 from model_handlers.manifest import parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
-from training.attack.backdoor import fine_tune
-from training.attack.damage import logits
-from training.attack.material import to_pictures
-from training.attack.poison import poison_batch, triggered
-from training.attack.victim import Victim
-from training.cli import app
-from training.data.faces import Portrait
-from training.export.half import serialise
-from training.export.samples import sample_crops
 
 MANIFEST_YAML = """\
 name: tiny

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.blend import Blend, _onto, cross_blend, self_blend
+from deepfake_serving.training.data.faces import Portrait
+from deepfake_serving.training.data.masks import five_points
 from tests.unit.training.conftest import FIVE
-from training.data.blend import Blend, _onto, cross_blend, self_blend
-from training.data.faces import Portrait
-from training.data.masks import five_points
 
 Make = Callable[[Portrait, Portrait, int], Blend]
 

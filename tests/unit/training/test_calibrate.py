@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepfake_serving.training.calibrate import Sample, fit
+from deepfake_serving.training.scores import Score, read_scores, write_scores
 from model_handlers.manifest import CalibrationSpec
 from model_handlers.pipeline.calibration import calibrate
-from training.calibrate import Sample, fit
-from training.scores import Score, read_scores, write_scores
 
 
 def scores(

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from deepfake_serving.training.card.facts import read_facts
+from deepfake_serving.training.card.inputs import Inputs, read_inputs
+from deepfake_serving.training.card.markdown import bullets, interval, number, table
+from deepfake_serving.training.card.write import card
+from deepfake_serving.training.cli import app
+from deepfake_serving.training.evaluate.breakdown import parts
+from deepfake_serving.training.evaluate.disturb import Disturbance
+from deepfake_serving.training.evaluate.figures import NAMES
+from deepfake_serving.training.evaluate.record import Evaluation, write_json
+from deepfake_serving.training.evaluate.robustness import robustness
+from deepfake_serving.training.scores import Score
 from model_handlers.manifest import ThresholdsSpec
-from training.card.facts import read_facts
-from training.card.inputs import Inputs, read_inputs
-from training.card.markdown import bullets, interval, number, table
-from training.card.write import card
-from training.cli import app
-from training.evaluate.breakdown import parts
-from training.evaluate.disturb import Disturbance
-from training.evaluate.figures import NAMES
-from training.evaluate.record import Evaluation, write_json
-from training.evaluate.robustness import robustness
-from training.scores import Score
 
 FACTS = Path(__file__).resolve().parents[3] / "config" / "training" / "data-card.yaml"
 SHA = "ab" * 32
-COMMAND = "python -m training evaluate elsewhere --model detector.yaml"
+COMMAND = "python -m deepfake_serving.training evaluate elsewhere --model detector.yaml"
 EXPORTED: dict[str, Any] = {
     "weights": {"file": "detector-1.0.safetensors", "sha256": SHA, "licence": "Apache-2.0"},
     "trained": "sha256:" + "cd" * 32,

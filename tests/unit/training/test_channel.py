@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.channel import Channel, draw_channel
+from deepfake_serving.training.data.degrade import degrade, h264, jpeg
 from model_handlers.pipeline.decode import Pixels
-from training.data.channel import Channel, draw_channel
-from training.data.degrade import degrade, h264, jpeg
 
 
 def error(a: Pixels, b: Pixels) -> float:

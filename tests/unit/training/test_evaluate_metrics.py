@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from deepfake_serving.training.evaluate import metrics
+from deepfake_serving.training.evaluate.bootstrap import intervals
+from deepfake_serving.training.evaluate.breakdown import by_size, parts
+from deepfake_serving.training.evaluate.figures import figures_of
+from deepfake_serving.training.evaluate.levels import Floats, Judged, at_level
+from deepfake_serving.training.scores import Score
 from model_handlers.manifest import ThresholdsSpec
-from training.evaluate import metrics
-from training.evaluate.bootstrap import intervals
-from training.evaluate.breakdown import by_size, parts
-from training.evaluate.figures import figures_of
-from training.evaluate.levels import Floats, Judged, at_level
-from training.scores import Score
 
 THRESHOLDS = ThresholdsSpec()
 

@@ -16,21 +16,21 @@ import requests
 from matplotlib.figure import Figure
 from matplotlib.pyplot import close
 
+from deepfake_serving.training.evaluate.bootstrap import Figure as Interval
+from deepfake_serving.training.evaluate.disturb import disturbances
+from deepfake_serving.training.evaluate.figures import NAMES
+from deepfake_serving.training.evaluate.judging import judge_media
+from deepfake_serving.training.evaluate.robustness import Point, robustness
+from deepfake_serving.training.evaluate.run import evaluate
+from deepfake_serving.training.evaluate.server_judge import ServerJudge
+from deepfake_serving.training.judge import Judgement
+from deepfake_serving.training.material import FaceRegion, read_media
+from deepfake_serving.training.report.plot_robustness import plot_robustness
+from deepfake_serving.training.scores import read_scores
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from tests.conftest import MANIFESTS
 from tests.unit.training.conftest import write_clip
-from training.evaluate.bootstrap import Figure as Interval
-from training.evaluate.disturb import disturbances
-from training.evaluate.figures import NAMES
-from training.evaluate.judging import judge_media
-from training.evaluate.plot_robustness import plot_robustness
-from training.evaluate.robustness import Point, robustness
-from training.evaluate.run import evaluate
-from training.evaluate.server_judge import ServerJudge
-from training.judge import Judgement
-from training.material import FaceRegion, read_media
-from training.scores import read_scores
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_plot_of_robustness_shows_even_the_lowest_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr("training.evaluate.plot_robustness.plt.close", drawn.append)
+    monkeypatch.setattr("deepfake_serving.training.report.plot_robustness.plt.close", drawn.append)
     low, high = Interval(0.3, 0.2, 0.4), Interval(0.9, 0.8, 1.0)
     points = [Point("jpeg", 50, high, high, 9), Point("blur", 1, low, low, 9)]
     plot_robustness(high, points, tmp_path / "robustness.png")

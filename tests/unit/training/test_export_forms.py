@@ -8,17 +8,23 @@ import numpy as np
 import pytest
 import torch
 
+from deepfake_serving.training.export.check import PROBABILITY_BOUND, ExportError, compare
+from deepfake_serving.training.export.graph import (
+    Judging,
+    batches,
+    onnx_logits,
+    torch_logits,
+    write_onnx,
+)
+from deepfake_serving.training.export.half import LARGE, filled, halved, read_network, serialise
+from deepfake_serving.training.export.openvino_ir import openvino_logits, write_openvino
+from deepfake_serving.training.export.samples import sample_crops
 from model_handlers.backends.pytorch import judge
 from model_handlers.manifest import CalibrationSpec, Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
-from training.export.check import PROBABILITY_BOUND, ExportError, compare
-from training.export.graph import Judging, batches, onnx_logits, torch_logits, write_onnx
-from training.export.half import LARGE, filled, halved, read_network, serialise
-from training.export.openvino_ir import openvino_logits, write_openvino
-from training.export.samples import sample_crops
 
 IDENTITY = CalibrationSpec()
 MANIFEST = parse_manifest(

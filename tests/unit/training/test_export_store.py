@@ -14,15 +14,15 @@ import torch
 from safetensors.torch import load
 from typer.testing import CliRunner
 
+from deepfake_serving.packaging.archive import build_archive
+from deepfake_serving.training.cli import app
+from deepfake_serving.training.export.check import ExportError
+from deepfake_serving.training.export.entry import edited, enter
+from deepfake_serving.training.export.half import serialise
+from deepfake_serving.training.export.run import export
+from deepfake_serving.training.trainer import CHECKPOINT, LOG, NETWORK
 from model_handlers.manifest import ManifestError, read_manifest
 from model_handlers.networks.network import build_network
-from model_store.archive import build_archive
-from training.cli import app
-from training.export.check import ExportError
-from training.export.entry import edited, enter
-from training.export.half import serialise
-from training.export.run import export
-from training.trainer import CHECKPOINT, LOG, NETWORK
 
 MANIFEST = """\
 # A tiny one.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.masks import SHAPES, draw_mask, five_points, hard_mask
 from tests.unit.training.conftest import BOX, FIVE, mesh
-from training.data.masks import SHAPES, draw_mask, five_points, hard_mask
 
 SIZE = (320, 400)
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from deepfake_serving.training.material import face_regions, frames, read_media
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from tests.unit.training.conftest import write_clip
-from training.material import face_regions, frames, read_media
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.faces import Portrait
+from deepfake_serving.training.data.loader import PairLoader
+from deepfake_serving.training.data.pairs import Pair, PairMaker, PairSpec
 from model_handlers.manifest import CropSpec
-from training.data.faces import Portrait
-from training.data.loader import PairLoader
-from training.data.pairs import Pair, PairMaker, PairSpec
 
 CROP = CropSpec(size=96)
 

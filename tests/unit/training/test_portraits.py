@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.faces import (
+    Located,
+    Portrait,
+    read_portraits,
+    split_by_identity,
+)
+from deepfake_serving.training.data.locate import best_locator
+from deepfake_serving.training.data.masks import five_points
 from model_handlers.pipeline.decode import Pixels
 from tests.unit.training.conftest import BOX, FIVE, mesh
-from training.data.faces import Located, Portrait, read_portraits, split_by_identity
-from training.data.locate import best_locator
-from training.data.masks import five_points
 
 
 class Counting:

@@ -13,20 +13,20 @@ import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from deepfake_serving.training.cli import app
+from deepfake_serving.training.data import locate
+from deepfake_serving.training.data.faces import Portrait, Swap
+from deepfake_serving.training.data.pairs import PairMaker, PairSpec
+from deepfake_serving.training.evaluate.run import evaluate
+from deepfake_serving.training.folds import FoldJudges, draw_folds
+from deepfake_serving.training.material import Medium, face_regions, read_media
+from deepfake_serving.training.swaps import read_swaps
+from deepfake_serving.training.trainer import CHECKPOINT, NETWORK
 from model_handlers.manifest import CropSpec, read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from tests.conftest import MANIFESTS
 from tests.unit.training.conftest import write_clip
-from training.cli import app
-from training.data import locate
-from training.data.faces import Portrait, Swap
-from training.data.pairs import PairMaker, PairSpec
-from training.evaluate.run import evaluate
-from training.folds import FoldJudges, draw_folds
-from training.material import Medium, face_regions, read_media
-from training.swaps import read_swaps
-from training.trainer import CHECKPOINT, NETWORK
 
 
 @pytest.fixture(scope="module")

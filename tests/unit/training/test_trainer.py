@@ -17,17 +17,17 @@ import yaml
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
+from deepfake_serving.training.data.faces import Portrait
+from deepfake_serving.training.data.loader import PairLoader
+from deepfake_serving.training.data.pairs import PairMaker, PairSpec
+from deepfake_serving.training.initial import build, lite0
+from deepfake_serving.training.processes import Processes
+from deepfake_serving.training.spec import TrainingSpec, read_spec
+from deepfake_serving.training.tracking import Kind, tracker
+from deepfake_serving.training.train import trained_manifest
+from deepfake_serving.training.trainer import CHECKPOINT, LOG, NETWORK, Trainer, Validate
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import Network, build_network
-from training.data.faces import Portrait
-from training.data.loader import PairLoader
-from training.data.pairs import PairMaker, PairSpec
-from training.initial import build, lite0
-from training.processes import Processes
-from training.spec import TrainingSpec, read_spec
-from training.tracking import Kind, tracker
-from training.train import trained_manifest
-from training.trainer import CHECKPOINT, LOG, NETWORK, Trainer, Validate
 
 PRESETS = Path(__file__).resolve().parents[3] / "config" / "training"
 SMALL = {
@@ -270,4 +270,4 @@ def _run_of(tmp_path: Path, faces: Path, epochs: int) -> list[str]:
     options = {"--spec": tmp_path / "spec.yaml", "--out": tmp_path / "run"}
     options |= {"--cache": tmp_path / "cache", "--workers": 0}
     flat = [str(part) for pair in options.items() for part in pair]
-    return [sys.executable, "-m", "training", "train", str(faces), *flat]
+    return [sys.executable, "-m", "deepfake_serving.training", "train", str(faces), *flat]

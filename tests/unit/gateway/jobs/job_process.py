@@ -18,11 +18,11 @@ import time
 import uuid
 from pathlib import Path
 
-from contracts.jobs import Job, Progress, Source
-from contracts.problems import UpstreamUnavailable
-from gateway.jobs.store import open_store
-from gateway.jobs.worker import Outcome, Report, Worker
-from gateway.objects import Objects
+from deepfake_serving.contracts.jobs import Job, Progress, Source
+from deepfake_serving.contracts.problems import UpstreamUnavailable
+from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
+from deepfake_serving.gateway.jobs.store import open_store
+from deepfake_serving.gateway.storage.objects import Objects
 
 LEASE_S = 2.0
 MAX_ATTEMPTS = 5

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import pytest
 
-from gateway.addresses import Reach
-from gateway.fetching import Fetcher
-from gateway.sources.piece import Piece
+from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.sources.piece import Piece
 from model_handlers.pipeline.decode import Pixels
 from tests.videos import pan, write_video
 

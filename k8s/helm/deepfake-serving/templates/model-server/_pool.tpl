@@ -31,7 +31,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What the delivery brings and proves, as model_store/deliver.py reads it. */}}
+{{/* What the delivery brings and proves, as packaging/deliver.py reads it. */}}
 {{- define "deepfake.model.delivery" -}}
 {{- $archives := dict }}
 {{- range $name, $digest := .pool.digests }}

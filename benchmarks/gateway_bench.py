@@ -1,0 +1,64 @@
+"""What the gateway adds to a picture: the same picture through it and past it, in turns.
+
+`python -m benchmarks.gateway_bench`
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from deepfake_serving.packaging.archive import build_archive
+from tests.integration.running import ROOT, RunningGateway, RunningServer
+
+_TIMES = 300
+_WARM = 30
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        build_archive(ROOT / "config" / "models" / "detector.yaml", folder)
+        with RunningServer.start(folder, models="detector", workers=2) as server:
+            data = folder / "data"
+            with RunningGateway.start(data, server.url, embedded_worker="false") as gateway:
+                picture = (ROOT / "model_server" / "assets" / "warmup.jpg").read_bytes()
+                _measure(server.url, gateway.url, picture)
+
+
+def _measure(past: str, through: str, picture: bytes) -> None:
+    ways = {
+        "past it": f"{past}/predictions/detector",
+        "raw body": f"{through}/v1/images",
+        "form": f"{through}/v1/images",
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    with httpx.Client(timeout=60) as client:
+        for turn in range(_WARM + _TIMES):
+            for name, url in ways.items():
+                sent = {"files": {"file": picture}} if name == "form" else {"content": picture}
+                begun = time.perf_counter()
+                client.post(url, **sent).raise_for_status()  # type: ignore[arg-type]
+                if turn >= _WARM:
+                    seconds[name].append(time.perf_counter() - begun)
+    base = np.array(seconds["past it"])
+    print(f"a picture of {len(picture) // 1024} KiB, one caller, {_TIMES} in turns")
+    for name, taken in seconds.items():
+        added = np.array(taken) - base
+        low, high = np.percentile(
+            [np.median(np.random.default_rng(n).choice(added, len(added))) for n in range(500)],
+            [2.5, 97.5],
+        )
+        print(
+            f"{name:9} p50 {statistics.median(taken) * 1000:6.2f} ms"
+            f"   adds {np.median(added) * 1000:+.2f} ms [{low * 1000:+.2f}, {high * 1000:+.2f}]"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Jobs: a thousand in the queue and two hundred who watch, at once.
+
+    python -m benchmarks.jobs_bench [--jobs 1000] [--watchers 200] [--redis redis://…]
+
+Nothing is asserted. Without `--redis` a Redis that keeps every write is started for as long as it
+takes. Watchers and workers have a store of their own each, as a gateway and a worker have; each
+watcher watches another job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+
+_LEASE_S = 15.0
+_IDLE_S = 10.0
+_STEPS = "claim", "beat", "finish"
+
+
+def job(n: int) -> Job:
+    options = {"sampling": "every:5", "shots": True, "aggregation": "shots", "model": "detector"}
+    source = Source(f"video-{n}.mp4", f"jobs/{n}/media", None, 10**7, "sha256:" + "0" * 64)
+    return Job(f"job{n:06}", "video", "queued", source, options, time.time(), owner="bench")
+
+
+async def submit(store: JobStore, count: int) -> list[float]:
+    """Seconds that each took, eight at a time."""
+    numbers = iter(range(count))
+    return await _timed(8, numbers, lambda n: store.submit(job(n)))
+
+
+async def work(store: JobStore, count: int, moved: dict[str, float]) -> tuple[list[float], ...]:
+    """Claims, tells progress of and ends every job, two at a time; notes when each was ended."""
+    claims, beats, ends = list[float](), list[float](), list[float]()
+
+    async def one(_: int) -> None:
+        began = time.perf_counter()
+        claim = await store.claim(_LEASE_S)
+        assert claim is not None
+        claimed = time.perf_counter()
+        await store.beat(claim, Progress("analyse", 5, 50.0, 1.0), _LEASE_S)
+        beaten = time.perf_counter()
+        await store.finish(claim, f"jobs/{claim.job.id}/result.json", {"verdict": "real"})
+        moved[claim.job.id] = time.perf_counter()
+        claims.append(claimed - began)
+        beats.append(beaten - claimed)
+        ends.append(moved[claim.job.id] - beaten)
+
+    await _timed(2, iter(range(count)), one)
+    return claims, beats, ends
+
+
+async def watch(store: JobStore, job_id: str, seen: dict[str, float]) -> None:
+    """As an event stream does, until the job's end."""
+    version = 1
+    while True:
+        changed = await store.changed(job_id, version, timeout_s=10)
+        if changed is not None:
+            version = changed.version
+            if changed.state in ENDED:
+                seen[job_id] = time.perf_counter()
+                return
+
+
+async def _timed(
+    at_once: int, numbers: Iterator[int], call: Callable[[int], Awaitable[object]]
+) -> list[float]:
+    took: list[float] = []
+
+    async def lane() -> None:
+        for n in numbers:
+            began = time.perf_counter()
+            await call(n)
+            took.append(time.perf_counter() - began)
+
+    await asyncio.gather(*(lane() for _ in range(at_once)))
+    return took
+
+
+async def bench(url: str, count: int, watchers: int) -> None:
+    moved, seen = dict[str, float](), dict[str, float]()
+    async with _opened(url) as gateway, _opened(url) as worker:
+        began = time.perf_counter()
+        submitted = await submit(gateway, count)
+        print(f"  submit   {count / (time.perf_counter() - began):7.0f} /s   {_ms(submitted)}")
+        ids = [f"job{n * (count // watchers):06}" for n in range(watchers)]
+        watching = [asyncio.create_task(watch(gateway, each, seen)) for each in ids]
+        cpu, began = time.process_time(), time.perf_counter()
+        await asyncio.sleep(_IDLE_S)
+        share = (time.process_time() - cpu) / (time.perf_counter() - began)
+        print(f"  {watchers} watchers of {count} queued jobs: {share:.1%} of a core")
+        began = time.perf_counter()
+        for name, took in zip(_STEPS, await work(worker, count, moved), strict=True):
+            print(f"  {name:8}               {_ms(took)}")
+        print(f"  all {count} done in {time.perf_counter() - began:.1f} s")
+        await asyncio.gather(*watching)
+    print(f"  lag of watchers        {_ms([seen[each] - moved[each] for each in ids])}")
+
+
+def _opened(url: str) -> contextlib.AbstractAsyncContextManager[JobStore]:
+    return open_store(url, max_queued=10**6, max_attempts=5)
+
+
+def _ms(took: list[float]) -> str:
+    """The median, the 99th percentile and the most, in milliseconds."""
+    ordered = sorted(took)
+    p99 = ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))]
+    middle = statistics.median(ordered)
+    return f"p50 {1e3 * middle:7.1f}  p99 {1e3 * p99:7.1f}  max {1e3 * ordered[-1]:7.1f} ms"
+
+
+@contextlib.contextmanager
+def redis_of_its_own(folder: Path) -> Iterator[str]:
+    """With a socket in the folder; every write is on the disk before it is answered."""
+    socket = folder / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen(
+        ["redis-server", *options, "--appendonly", "yes", "--appendfsync", "always"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while not socket.exists():
+            time.sleep(0.05)
+        yield f"unix://{socket}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--watchers", type=int, default=200)
+    parser.add_argument("--redis")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print("SQLite")
+        await bench(f"sqlite:///{folder}/jobs.sqlite", given.jobs, given.watchers)
+        with contextlib.ExitStack() as stack:
+            url = given.redis
+            if url is None and shutil.which("redis-server"):
+                url = stack.enter_context(redis_of_its_own(Path(folder)))
+            if url is None:
+                print("Redis: redis-server is not installed")
+                return
+            print("Redis")
+            await bench(url, given.jobs, given.watchers)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

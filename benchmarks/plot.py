@@ -1,0 +1,79 @@
+"""The plot: requests a second over callers, and latencies, a column for each workload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from benchmarks.results import Results, Row
+from benchmarks.systems import ALL
+
+_COLOURS = dict(
+    zip(
+        ALL,
+        ("#9a9a9a", "#4d4d4d", "#9ecae1", "#4292c6", "#08519c", "#e6550d", "#fdae6b", "#756bb1"),
+        strict=True,
+    )
+)
+_MARKERS = dict(zip(ALL, "vsoD^XPd", strict=True))
+_TITLES = {"portrait": "portrait, 512 x 512", "frame": "frame, 1280 x 720"}
+
+
+def plot(results: Results, path: Path) -> None:
+    """Writes a PNG."""
+    pictures = list(dict.fromkeys(row.workload for row in results.rows))
+    callers = sorted({row.callers for row in results.rows})
+    shown = (callers[0], callers[-1])
+    figure, axes = plt.subplots(
+        1 + len(shown), len(pictures), figsize=(13, 14), layout="constrained", squeeze=False
+    )
+    for column, workload in enumerate(pictures):
+        rows = [row for row in results.rows if row.workload == workload]
+        _rates(axes[0, column], rows, callers)
+        axes[0, column].set_title(_TITLES.get(workload, workload), fontweight="bold")
+        for line, count in enumerate(shown, start=1):
+            _latencies(axes[line, column], [row for row in rows if row.callers == count], count)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _rates(axis: Any, rows: Sequence[Row], callers: Sequence[int]) -> None:
+    for system in ALL:
+        mine = [row for row in rows if row.system == system]
+        axis.plot(
+            [row.callers for row in mine],
+            [row.rps for row in mine],
+            color=_COLOURS[system],
+            marker=_MARKERS[system],
+            label=system,
+        )
+    axis.set(xlabel="callers", ylabel="requests / s", xticks=list(callers), ylim=(0, None))
+    axis.grid(alpha=0.3)
+
+
+def _latencies(axis: Any, rows: Sequence[Row], callers: int) -> None:
+    """p50 as a full bar, p99 as a pale one behind it, both with their numbers."""
+    for place, row in enumerate(rows):
+        if row.p50_ms is None or row.p99_ms is None:
+            continue
+        axis.barh(place, row.p99_ms, height=0.72, color=_COLOURS[row.system], alpha=0.35)
+        axis.barh(place, row.p50_ms, height=0.72, color=_COLOURS[row.system])
+        axis.text(
+            row.p99_ms, place, f"  {row.p50_ms:.0f} / {row.p99_ms:.0f}", va="center", fontsize=9
+        )
+    axis.set_yticks(range(len(rows)), [row.system for row in rows])
+    axis.invert_yaxis()
+    axis.set(xlabel="ms", xlim=(0, 1.25 * max(row.p99_ms or 0 for row in rows) or None))
+    label = "1 caller" if callers == 1 else f"{callers} callers"
+    axis.set_title(f"p50 (full) / p99 (pale), {label}", fontsize=11)
+    axis.set_axisbelow(True)
+    axis.grid(axis="x", alpha=0.3)

@@ -1,0 +1,27 @@
+"""BentoML: run by its own command, which imports this file; the archive comes by environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import bentoml
+
+from benchmarks.rivals.pipeline import load
+
+WORKERS = 2
+
+
+@bentoml.service(workers=WORKERS, traffic={"timeout": 60})
+class Detector:
+    """A file in, JSON out."""
+
+    def __init__(self) -> None:
+        self.judge = load(os.environ["BENCH_FOLDER"])
+
+    @bentoml.api(route="/predict")
+    def predict(self, file: Path) -> Any:
+        import orjson
+
+        return orjson.loads(self.judge(file.read_bytes()))

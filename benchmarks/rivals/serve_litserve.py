@@ -1,0 +1,37 @@
+"""LitServe."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Callable
+
+import litserve
+from fastapi import Response
+
+from benchmarks.rivals.pipeline import load
+
+WORKERS = 2
+
+
+class Detector(litserve.LitAPI):
+    """`{"picture": base64}` in, JSON out: neither a raw body nor a form's file gets to a worker."""
+
+    judge: Callable[[bytes], bytes]
+
+    def setup(self, device: str) -> None:
+        self.judge = load(sys.argv[1])
+
+    def decode_request(self, request: dict[str, str]) -> bytes:
+        return base64.b64decode(request["picture"])
+
+    def predict(self, picture: bytes) -> bytes:
+        return self.judge(picture)
+
+    def encode_response(self, answer: bytes) -> Response:
+        return Response(answer, media_type="application/json")
+
+
+if __name__ == "__main__":
+    server = litserve.LitServer(Detector(), accelerator="cpu", workers_per_device=WORKERS)
+    server.run(port=int(sys.argv[2]), host="127.0.0.1", generate_client_file=False)

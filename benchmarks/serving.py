@@ -1,0 +1,235 @@
+"""The run: `python -m benchmarks.serving [--quick] [--out DIR]`.
+
+All systems are up throughout, each idle while another is asked; what is compared is asked in turns,
+many times over, so that the machine's other work hits all of it alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks import systems as names
+from benchmarks.asks import Target, compile_torchserve_protos
+from benchmarks.generator import Generator
+from benchmarks.load import Floats, Plan, Window, differences, median_of, ratios
+from benchmarks.quiet import Patience
+from benchmarks.report import write_report
+from benchmarks.results import Comparison, Results, Row
+from benchmarks.stock import start_torchserve
+from benchmarks.systems import System, direct_targets, start_server, start_usual_way
+from deepfake_serving.model_server.models import Placement, ServedModel, place, served_models
+from deepfake_serving.model_server.settings import Settings, load_settings
+from deepfake_serving.packaging.archive import build_archive
+
+_ROOT = Path(__file__).resolve().parents[1]
+_CALLERS = (1, 4, 8)
+_ROUNDS = "rounds"
+_PAIRS = (
+    (names.SERVER, names.TORCHSERVE),
+    (names.SERVER, names.PAST),
+    (names.SERVER_RPC, names.TORCHSERVE_RPC),
+    (names.SERVER_RPC, names.PAST),
+)
+Pairing = Callable[[Sequence[float], Sequence[float]], Floats]
+
+_PAIRED = tuple(dict.fromkeys(name for pair in _PAIRS for name in pair))
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is measured."""
+
+    passes: int
+    loop: tuple[float, float, int]
+    """Of a cell of the table in each pass: warm-up and window in seconds, least answers."""
+    paired_rounds: dict[str, int]
+    """By workload."""
+    duels: int
+    duel_s: dict[str, float]
+    """By workload."""
+    patience_s: tuple[float, float]
+    """For measuring again what others on the machine have disturbed: in the table, in duels."""
+
+
+_FULL = Extent(
+    2, (0.3, 1.1, 6), {"portrait": 80, "blank": 400}, 6, {"portrait": 1.6, "blank": 0.6}, (20, 40)
+)
+_QUICK = Extent(
+    1, (0.1, 0.5, 2), {"portrait": 20, "blank": 150}, 2, {"portrait": 0.8, "blank": 0.4}, (0, 10)
+)
+
+
+class Bench:
+    """Systems that are up, and a load generator for each."""
+
+    def __init__(self, stack: contextlib.ExitStack, folder: Path, settings: Settings) -> None:
+        self.stack, self.folder, self.settings = stack, folder, settings
+        self.placement: Placement = place(settings)
+        self.model: ServedModel = served_models(settings, self.placement)["detector"]
+        self.targets: dict[str, Target] = {}
+        self.pids: dict[str, list[int]] = {}
+        self.generators: dict[str, Generator] = {}
+        self._start()
+
+    def _start(self) -> None:
+        begun = [self._running(system) for system in self._systems()]
+        stubs = self.folder / "stubs"
+        stubs.mkdir()
+        compile_torchserve_protos(stubs)
+        for name in (*names.ALL, _ROUNDS):
+            self.generators[name] = self.stack.enter_context(Generator(stubs))
+        self.targets |= direct_targets(self.model.archive.path, self.placement)
+        for system in begun:
+            system.program.wait_for(system.ready)
+            for name, target in system.targets().items():
+                self.targets[name], self.pids[name] = target, [system.program.pid]
+
+    def _systems(self) -> Iterator[System]:
+        where, settings = self.folder, self.settings
+        yield start_torchserve(where / "torchserve", settings, self.placement, self.model)
+        yield start_server(where / "model-server", settings)
+        yield start_usual_way(where / "usual-way")
+
+    def _running(self, system: System) -> System:
+        self.stack.enter_context(system.program)
+        return system
+
+    def loop(self, system: str, workload: str, plan: Plan) -> Window:
+        """One closed loop over one system."""
+        pids = self.pids.get(system, [])
+        return self.generators[system].closed_loop(self.targets[system], workload, plan, pids)
+
+    def warm_up(self) -> None:
+        """Brings what compiles as it runs, Java above all, to its pace."""
+        _tell("warming up")
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self._warm_up, names.ALL))
+
+    def _warm_up(self, system: str) -> None:
+        plan = Plan(_CALLERS[-1], 0, 4.0)
+        self.generators[system].closed_loop(self.targets[system], "blank", plan, [])
+
+    def rows(self, extent: Extent) -> Iterator[Row]:
+        """The table, a workload and a number of callers at a time."""
+        warmup, seconds, least = extent.loop
+        patience = Patience(extent.patience_s[0])
+        for workload in ("portrait", "frame"):
+            for callers in _CALLERS:
+                _tell(f"{workload}, callers: {callers}")
+                windows = {system: Window() for system in names.ALL}
+                for system in _turns(names.ALL, extent.passes):
+                    plan = Plan(callers, warmup, seconds, least)
+                    measure = partial(self.loop, system, workload, plan)
+                    windows[system].add(patience.quietest(measure))
+                for system, window in windows.items():
+                    yield Row.of(workload, callers, system, window)
+
+    def overhead(self, extent: Extent) -> Iterator[Comparison]:
+        """Milliseconds that a server adds for one caller, request by request in turns."""
+        targets = {name: self.targets[name] for name in _PAIRED}
+        for workload, count in extent.paired_rounds.items():
+            _tell(f"{workload}, {count} rounds")
+            seconds = self.generators[_ROUNDS].rounds(targets, workload, count, count // 10)
+            ms = {name: [1000 * s for s in values] for name, values in seconds.items()}
+            yield from _compare(workload, 1, ms, differences)
+
+    def duels(self, extent: Extent) -> Iterator[tuple[str, dict[str, list[Window]]]]:
+        """By workload, the windows of short loops of most callers, in turns."""
+        patience = Patience(extent.patience_s[1])
+        for workload in extent.duel_s:
+            _tell(f"{workload}, {extent.duels} duels")
+            windows: dict[str, list[Window]] = {name: [] for name in _PAIRED}
+            plan = Plan(_CALLERS[-1], 0.3, extent.duel_s[workload])
+            for system in _turns(_PAIRED, extent.duels):
+                measure = partial(self.loop, system, workload, plan)
+                windows[system].append(patience.quietest(measure))
+            yield workload, windows
+
+    def setup(self, extent: Extent) -> dict[str, str | int]:
+        """What one has to know to read the numbers."""
+        return {
+            "workers": self.placement.workers,
+            "threads a worker": self.placement.threads,
+            "largest batch": self.model.batch_size,
+            "batch delay, ms": self.model.batch_delay_ms,
+            "passes": extent.passes,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        }
+
+
+def _compare(
+    workload: str, callers: int, values: dict[str, list[float]], by: Pairing
+) -> Iterator[Comparison]:
+    for system, baseline in _PAIRS:
+        estimate = median_of(by(values[system], values[baseline]).tolist())
+        middle, base = (statistics.median(values[name]) for name in (system, baseline))
+        yield Comparison(workload, callers, system, baseline, middle, base, estimate)
+
+
+def _turns(systems: tuple[str, ...], passes: int) -> Iterator[str]:
+    """Every system once a pass, in an order that changes."""
+    order, chance = list(systems), random.Random(0)
+    for _ in range(passes):
+        chance.shuffle(order)
+        yield from order
+
+
+_BEGUN = time.monotonic()
+
+
+def _tell(text: str) -> None:
+    print(f"{time.monotonic() - _BEGUN:6.1f} s: {text}", file=sys.stderr, flush=True)
+
+
+def measure(extent: Extent) -> Results:
+    """Starts everything, measures, and leaves nothing behind."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        build_archive(_ROOT / "config" / "models" / "detector.yaml", folder)
+        settings = load_settings(archives=folder, device="cpu", models=("detector",))
+        _tell("starting")
+        bench = Bench(stack, folder, settings)
+        bench.warm_up()
+        results = Results(
+            bench.setup(extent), list(bench.rows(extent)), list(bench.overhead(extent)), [], []
+        )
+        for workload, windows in bench.duels(extent):
+            rates = {name: [w.rate_undisturbed for w in seen] for name, seen in windows.items()}
+            cpu_ms = {
+                name: [1000 * (w.each(w.cpu_s) or 0.0) for w in seen]
+                for name, seen in windows.items()
+            }
+            results.throughput.extend(_compare(workload, _CALLERS[-1], rates, ratios))
+            results.cpu.extend(_compare(workload, _CALLERS[-1], cpu_ms, differences))
+        return results
+
+
+def main() -> None:
+    """Measures and writes the report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about two minutes instead of six")
+    parser.add_argument("--out", type=Path, default=_ROOT / "build" / "bench")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    results = measure(_QUICK if arguments.quick else _FULL)
+    print(write_report(results, arguments.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Where each millisecond of a picture goes, and what the machine could do at best.
+
+    python -m benchmarks.stages [WORKLOAD ...]
+
+CPU milliseconds of one thread, by stage; below them the rate of a large fp32 matrix product and
+that of a copy, on one thread, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from benchmarks import inprocess
+from benchmarks.workloads import workloads
+
+_TIMES = 20
+
+
+class Clock:
+    """CPU seconds and calls by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.pictures: dict[str, int] = defaultdict(int)
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed; what a network is given is counted."""
+
+        def timed(*given: Any, **named: Any) -> Any:
+            begun = time.process_time()
+            try:
+                return function(*given, **named)
+            finally:
+                self.seconds[name] += time.process_time() - begun
+                self.pictures[name] += sum(len(g) for g in given if isinstance(g, np.ndarray))
+
+        return timed
+
+
+@contextmanager
+def watched(task: Any, clock: Clock) -> Iterator[None]:
+    """Times the parts of a detector from outside."""
+    import model_handlers.pipeline.tasks as tasks
+    from model_handlers.pipeline import classifier, mipmap, mtcnn
+
+    places = [
+        (tasks, "decode", "decode"),
+        (mipmap.Mipmap, "canvas", "levels onto the canvas"),
+        (mtcnn, "_proposals", "cells and their suppression"),
+        (mtcnn, "_cut", "candidates cut out"),
+        (tasks, "crop_face", "crop"),
+        (classifier, "detail", "detail"),
+        (task.finder, "find", "all of detection"),
+    ]
+    cascade = task.finder.mtcnn.cascade
+    timed = cascade._replace(
+        pnet=clock.around("P-Net", cascade.pnet),
+        rnet=clock.around("R-Net", cascade.rnet),
+        onet=clock.around("O-Net", cascade.onet),
+    )
+    patches = [
+        patch.object(at, name, clock.around(to, getattr(at, name))) for at, name, to in places
+    ]
+    patches.append(patch.object(task.finder.mtcnn, "cascade", timed))
+    judge = clock.around("SRM, EfficientNet and head", task.classifier.judge)
+    patches.append(patch.object(task.classifier, "judge", judge))
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in patches:
+            each.stop()
+
+
+def gemm_gflops(size: int = 2048) -> float:
+    """What NumPy's BLAS reaches on one thread."""
+    from threadpoolctl import threadpool_limits
+
+    a = np.random.default_rng(0).random((size, size), dtype=np.float32)
+    with threadpool_limits(1):
+        best = min(_cpu_s(lambda: a @ a) for _ in range(5))
+    return 2 * size**3 / best / 1e9
+
+
+def copy_gb_s(megabytes: int = 256) -> float:
+    """Bytes read and written a second by a copy on one thread."""
+    a = np.ones(megabytes * 2**20, np.uint8)
+    b = np.empty_like(a)
+    return 2 * a.nbytes / min(_cpu_s(lambda: np.copyto(b, a)) for _ in range(5)) / 1e9
+
+
+def _cpu_s(run: Callable[[], object]) -> float:
+    begun = time.process_time()
+    run()
+    return time.process_time() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workloads", nargs="*", default=["frame", "crowd", "photo"])
+    given = parser.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": "1"}
+    from model_handlers.items import Options
+    from model_handlers.pipeline.stopwatch import Stopwatch
+
+    task = inprocess.shipped("detector")
+    for name in given.workloads:
+        jpeg = workloads()[name].jpeg
+        task.run([jpeg], [Options()], Stopwatch())
+        clock = Clock()
+        with watched(task, clock):
+            for _ in range(_TIMES):
+                whole = clock.around("all", task.run)
+                whole([jpeg], [Options()], Stopwatch())
+        print(f"{name}:")
+        for part, seconds in clock.seconds.items():
+            count = clock.pictures.get(part)
+            of = f"  {count // _TIMES} inputs" if count and "Net" in part else ""
+            print(f"  {part:30} {1000 * seconds / _TIMES:7.2f} ms{of}")
+    print(f"fp32 matrix product, one thread: {gemm_gflops():.0f} GFLOP/s")
+    print(f"copy, one thread: {copy_gb_s():.1f} GB/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What is compared: the systems by name, started on loopback, and how each is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.request import urlopen
+
+import aiohttp
+import orjson
+import psutil
+
+from benchmarks.asks import Target, connect
+from benchmarks.process import Program, free_ports
+from benchmarks.workloads import workloads
+from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
+from deepfake_serving.model_server.models import Placement
+from deepfake_serving.model_server.settings import Settings
+
+DIRECT_ONE = "direct, one thread"
+DIRECT = "direct, as served"
+TORCHSERVE = "TorchServe alone, REST"
+TORCHSERVE_RPC = "TorchServe alone, gRPC"
+PAST = "TorchServe past the server"
+"""The one that the model server keeps, on its Unix socket: what the server adds is the rest."""
+SERVER = "model server, REST"
+SERVER_RPC = "model server, gRPC"
+USUAL_WAY = "the usual way"
+LITSERVE, BENTOML, RAY = "LitServe", "BentoML", "Ray Serve"
+RIVALS = (LITSERVE, BENTOML, RAY)
+"""Our pipeline behind other model servers; measured where `make rivals` has installed them."""
+_WAYS: dict[str, Literal["rest", "form", "base64"]] = {
+    LITSERVE: "base64",
+    BENTOML: "form",
+    RAY: "rest",
+}
+ALL = (
+    DIRECT_ONE,
+    DIRECT,
+    TORCHSERVE,
+    TORCHSERVE_RPC,
+    PAST,
+    SERVER,
+    SERVER_RPC,
+    USUAL_WAY,
+)
+
+HOST = "127.0.0.1"
+_ROOT = Path(__file__).resolve().parents[1]
+_RIVALS = _ROOT / ".venv-rivals" / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A program that was started; `targets` may be called once `ready` was True."""
+
+    program: Program
+    ready: Callable[[], bool]
+    targets: Callable[[], dict[str, Target]]
+
+
+def start_server(folder: Path, settings: Settings) -> System:
+    """The model server as it comes, on free ports: REST, gRPC, and past both."""
+    ports = {f"DEEPFAKE_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
+    environment = {"DEEPFAKE_ARCHIVES": str(settings.archives), "DEEPFAKE_DEVICE": "cpu", **ports}
+    program = Program([sys.executable, "-m", "deepfake_serving.model_server"], folder, environment)
+
+    def ready() -> bool:
+        ports = listening(program)
+        return bool(ports and get(f"http://{HOST}:{ports['http']}/readyz"))
+
+    def targets() -> dict[str, Target]:
+        ports = listening(program)
+        path = "/predictions/detector"
+        return {
+            SERVER: Target("rest", f"http://{HOST}:{ports['http']}{path}"),
+            SERVER_RPC: Target("rpc", f"{HOST}:{ports['grpc']}"),
+            PAST: Target("rest", f"http://torchserve{path}", unix=_inference_socket(program)),
+        }
+
+    return System(program, ready, targets)
+
+
+def start_usual_way(folder: Path) -> System:
+    """FastAPI and uvicorn around facenet-pytorch and timm."""
+    (port,) = free_ports(1)
+    program = Program([sys.executable, "-m", "benchmarks.usual_way", str(port)], folder, {})
+    return System(
+        program,
+        lambda: bool(get(f"http://{HOST}:{port}/ready")),
+        lambda: {USUAL_WAY: Target("form", f"http://{HOST}:{port}/predict")},
+    )
+
+
+def rivals_installed() -> bool:
+    """Whether their environment is there."""
+    return _RIVALS.exists()
+
+
+def start_rival(name: str, archive: Path, folder: Path) -> System:
+    """One of `RIVALS` in its own environment, on the unpacked archive."""
+    (port,) = free_ports(1)
+    unpacked = folder.with_suffix(".archive")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(unpacked)
+    environment = WORKER_ENVIRONMENT | {
+        "PYTHONPATH": str(_ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "BENCH_FOLDER": str(unpacked),
+        "PATH": f"{_RIVALS.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    module = f"benchmarks.rivals.serve_{name.split()[0].lower()}"
+    command = [str(_RIVALS), "-m", module, str(unpacked), str(port)]
+    if name == BENTOML:
+        service = f"{module}:Detector"
+        options = ["--host", HOST, "--port", str(port), "--working-dir", str(_ROOT)]
+        command = [str(_RIVALS), "-m", "bentoml", "serve", service, *options]
+    target = Target(_WAYS[name], f"http://{HOST}:{port}/predict")
+
+    def ready() -> bool:
+        return asyncio.run(_answers(target))
+
+    return System(Program(command, folder, environment), ready, lambda: {name: target})
+
+
+async def _answers(target: Target) -> bool:
+    async with connect(target) as question:
+        try:
+            return await question(workloads()["portrait"].jpeg) == 1
+        except (ValueError, aiohttp.ClientError):
+            return False
+
+
+def direct_targets(archive: Path, placement: Placement) -> dict[str, Target]:
+    """The pipeline in processes of the load generator's own; nothing is started before."""
+    return {
+        DIRECT_ONE: Target("direct", str(archive)),
+        DIRECT: Target(
+            "direct", str(archive), processes=placement.workers, threads=placement.threads
+        ),
+    }
+
+
+def get(url: str) -> bytes:
+    """The body of an answer with status 200; anything else is an OSError."""
+    with urlopen(url, timeout=5) as response:
+        body: bytes = response.read()
+        return body
+
+
+def listening(program: Program) -> dict[str, int]:
+    """The ports that the server's log tells; none yet: empty."""
+    for line in program.log.read_bytes().splitlines():
+        if b'"listening"' in line:
+            told: dict[str, int] = orjson.loads(line)
+            return told
+    return {}
+
+
+def _inference_socket(program: Program) -> str:
+    """Beside the configuration that the server starts its Java with."""
+    for child in psutil.Process(program.pid).children():
+        command = child.cmdline()
+        if "org.pytorch.serve.ModelServer" in command:
+            return str(Path(command[command.index("-f") + 1]).with_name("inference.sock"))
+    raise RuntimeError("the model server has no TorchServe")

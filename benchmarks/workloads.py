@@ -1,0 +1,80 @@
+"""The pictures that every system is asked about, all made of one photograph."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import skimage.data
+from PIL import Image
+
+from benchmarks.scenes import astronaut, crowd
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One JPEG and how many faces each system has to find on it."""
+
+    name: str
+    jpeg: bytes
+    faces: int
+
+
+def workloads() -> dict[str, Workload]:
+    """`portrait` 512 x 512, `frame` 1280 x 720 and `photo` 3840 x 2160 with one face each, `crowd`
+    1920 x 1080 with twenty; `blank` 64 x 64 with none.
+
+    The photograph is NASA's portrait of Eileen Collins, in the public domain.
+    """
+    portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    photo = cv2.resize(_frame(portrait), (3840, 2160), interpolation=cv2.INTER_CUBIC)
+    made = [
+        Workload("portrait", _jpeg(portrait), 1),
+        Workload("frame", _jpeg(_frame(portrait)), 1),
+        Workload("photo", _jpeg(photo.astype(np.uint8)), 1),
+        Workload("crowd", _jpeg(crowd([astronaut()], 20, (1920, 1080)).pixels), 20),
+        Workload("blank", _jpeg(_blank()), 0),
+    ]
+    return {workload.name: workload for workload in made}
+
+
+def growth() -> dict[str, list[tuple[float, bytes]]]:
+    """Pictures along an axis: faces on 1920 x 1080, and megapixels with one face."""
+    faces = (1, 2, 5, 10, 20, 40)
+    portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    frame = _frame(portrait)
+    widths = (640, 1280, 1920, 2560, 3840, 5120, 7680)
+    return {
+        "faces": [(n, _jpeg(crowd([astronaut()], n, (1920, 1080)).pixels)) for n in faces],
+        "megapixels": [
+            (
+                round(w * w * 9 / 16 / 1e6, 2),
+                _jpeg(cv2.resize(frame, (w, w * 9 // 16), interpolation=cv2.INTER_CUBIC)),
+            )
+            for w in widths
+        ],
+    }
+
+
+def _frame(portrait: Pixels) -> Pixels:
+    """The portrait in the middle of its own lower half, enlarged: a picture without flat parts."""
+    frame = cv2.resize(portrait[300:], (1280, 720), interpolation=cv2.INTER_CUBIC)
+    frame[104:616, 384:896] = portrait
+    return frame.astype(np.uint8)
+
+
+def _blank() -> Pixels:
+    slope = np.linspace(60, 180, 64).astype(np.uint8)
+    return np.broadcast_to(slope[:, None, None], (64, 64, 3)).copy()
+
+
+def _jpeg(pixels: npt.NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=90)
+    return stream.getvalue()

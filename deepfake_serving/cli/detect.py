@@ -1,0 +1,105 @@
+"""Pictures from files to verdicts in this process, in batches, in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepfake_serving.cli.annotate import Annotator
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
+from deepfake_serving.packaging.archive import open_archive
+from model_handlers.handler import run_isolated
+from model_handlers.items import Item, Options
+from model_handlers.loading import Runtime, load_task
+from model_handlers.manifest import ManifestError
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import Outcome
+
+
+class LocalDetector:
+    """A detector out of its archive, as a context manager around its unpacked files."""
+
+    def __init__(self, archive: Path) -> None:
+        """Raises `ManifestError` where the archive can't be used."""
+        opened = open_archive(archive)
+        if opened.manifest.task != "detector":
+            raise ManifestError(f"{archive}: holds a {opened.manifest.task}, not a detector")
+        self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
+        try:
+            with zipfile.ZipFile(archive) as files:
+                files.extractall(self._scratch.name)
+            digests = {opened.manifest.name: opened.digest}
+            self._task = load_task(Path(self._scratch.name), Runtime(digests=digests))
+        except BaseException:
+            self._scratch.cleanup()
+            raise
+        self.model = self._task.model
+
+    def __enter__(self) -> LocalDetector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.cleanup()
+
+    def answers(
+        self, pictures: Sequence[Path], batch: int, annotate: Path | None
+    ) -> Iterator[dict[str, Any]]:
+        """One document a picture, in the order given: its verdict or its problem, and `file`."""
+        annotator = Annotator(annotate, pictures) if annotate is not None else None
+        for start in range(0, len(pictures), batch):
+            paths = pictures[start : start + batch]
+            read = [self._read(path) for path in paths]
+            for path, data, outcome in zip(paths, read, self._judge(read), strict=True):
+                if annotator is not None and isinstance(data, bytes):
+                    annotator.draw(path, data, outcome, self._task.manifest.decode)
+                yield {"file": _name(path)} | _document(outcome)
+
+    def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
+        """uint8 (h, w, 3) RGB frames → their verdicts, or problems in their places."""
+        judged = self._run(list(frames))
+        return [o if isinstance(o, Problem) else _document(o) for o in judged]
+
+    def _judge(self, read: Sequence[bytes | Problem]) -> list[Outcome]:
+        judged = iter(self._run([data for data in read if isinstance(data, bytes)]))
+        return [data if isinstance(data, Problem) else next(judged) for data in read]
+
+    def _run(self, items: list[Item]) -> list[Outcome]:
+        watch = Stopwatch()
+        judged = run_isolated(self._task, items, [Options()] * len(items), watch)
+        timings = watch.milliseconds()
+        return [_timed(outcome, timings) for outcome in judged]
+
+    def _read(self, path: Path) -> bytes | Problem:
+        """The file's bytes, of which no more than the bound are read."""
+        bound = self._task.manifest.decode.max_bytes
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(bound + 1)
+        except OSError as error:
+            return InvalidRequest(f"the file can't be read: {error.strerror}")
+        if len(data) > bound:
+            return TooLarge(f"the picture has more than the bound of {bound} bytes")
+        return data
+
+
+def _name(path: Path) -> str:
+    """As it can be printed: a byte of a name that is no UTF-8 as `\\xff`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _timed(outcome: Outcome, timings: dict[str, float]) -> Outcome:
+    if isinstance(outcome, Problem):
+        return outcome
+    return dataclasses.replace(outcome, timings_ms=timings)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Problem):
+        return outcome.to_dict()
+    return dataclasses.asdict(outcome)

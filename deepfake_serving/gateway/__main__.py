@@ -1,0 +1,32 @@
+"""`python -m deepfake_serving.gateway`: the process that a gateway's container runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # gRPC reads this when it is imported
+
+import uvloop
+
+from deepfake_serving.gateway.server import Ports, serve
+from deepfake_serving.gateway.settings import SettingsError, load_settings
+from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.tracing import configure_tracing
+
+
+def main(on_ready: Callable[[Ports], None] | None = None) -> int:
+    """Exit codes: 0 after a signal, 2 for a wrong setting."""
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        configure_tracing("deepfake-gateway")
+        return uvloop.run(serve(settings, on_ready))
+    except SettingsError as error:
+        print(f"deepfake-serving: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

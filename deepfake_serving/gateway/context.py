@@ -1,0 +1,140 @@
+"""What all handlers of the gateway share, and what is known of one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem
+from deepfake_serving.gateway.auth.access import Access
+from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.jobs.service import Ledger
+from deepfake_serving.gateway.jobs.submission import Submission
+from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.runtime.request_scope import Exchange
+
+T = TypeVar("T")
+
+
+class CallerLeft(Exception):
+    """The caller has hung up: there is nobody to answer."""
+
+
+@dataclass
+class Gateway:
+    """The parts, put together once."""
+
+    settings: Settings
+    metrics: Metrics
+    access: Access
+    upstream: Upstream
+    submission: Submission
+    jobs: Ledger
+    fetcher: Fetcher | None
+    draining: bool = False
+    exchanges: int = 0
+    """Requests that are not answered yet, their bodies perhaps still on the way."""
+    _streams: int = 0
+
+    async def unready(self) -> list[str]:
+        """Why requests can't be served; nothing where they can."""
+        reasons = ["draining"] if self.draining else []
+        if not self.upstream.pools.ready():
+            reasons.append("no model server is up")
+        try:
+            await self.jobs.store.counts()
+        except Problem as problem:
+            reasons.append(f"jobs: {problem.detail}")
+        return reasons
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Around every request, so that a drain knows what it waits for."""
+        self.exchanges += 1
+        try:
+            yield
+        finally:
+            self.exchanges -= 1
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Around every live stream.
+
+        Raises:
+            Overloaded: there are as many as may be.
+        """
+        if self._streams >= self.settings.max_streams:
+            raise Overloaded(f"{self._streams} live streams are open", retry_after_s=10)
+        self._streams += 1
+        self.metrics.streams.set(self._streams)
+        try:
+            yield
+        finally:
+            self._streams -= 1
+            self.metrics.streams.set(self._streams)
+
+
+def gateway_of(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def exchange_of(request: Request) -> Exchange:
+    exchange: Exchange = request.state.exchange
+    return exchange
+
+
+def asked(request: Request) -> Asked:
+    """The request's id, trace, and the deadline that `X-Request-Timeout` and the bound leave."""
+    exchange = exchange_of(request)
+    longest = gateway_of(request).settings.request_timeout_s
+    seconds = min(longest, asked_seconds(request.headers.get("X-Request-Timeout"), longest))
+    deadline = asyncio.get_running_loop().time() + seconds
+    return Asked(exchange.id, deadline, exchange.traceparent)
+
+
+def asked_seconds(given: str | None, default: float) -> float:
+    """Seconds that the caller grants.
+
+    Raises:
+        InvalidRequest
+    """
+    if given is None:
+        return default
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidRequest("X-Request-Timeout is a number of seconds above zero")
+    return seconds
+
+
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Awaits the work, and cancels it when the caller hangs up; the body must have been read.
+
+    Raises:
+        CallerLeft
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CallerLeft
+        return working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

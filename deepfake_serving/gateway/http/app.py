@@ -1,0 +1,101 @@
+"""The HTTP application: middleware, routes and the console."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.http.examples import PROBLEM
+from deepfake_serving.gateway.http.middleware import ExchangeMiddleware
+from deepfake_serving.gateway.http.origin_guard import NeighboursMiddleware
+from deepfake_serving.gateway.http.responses import answer_problem
+from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
+from deepfake_serving.runtime.version import VERSION
+
+_SWAGGER = str(files("fastapi_offline") / "static")
+_CONSOLE = Path(__file__).resolve().parents[1] / "console"
+_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},
+    "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
+}
+_ASK_AGAIN = {"Cache-Control": "no-cache"}
+_ABOUT = """Tells how likely each face in a picture or a video was swapped or synthesised.
+
+Errors are `application/problem+json` (RFC 9457). `X-Request-ID` names a request and comes back with
+its answer; `X-Request-Timeout` grants seconds.
+"""
+
+
+def build_app(gateway: Gateway) -> FastAPI:
+    """The application around a gateway, which others start and stop."""
+    app = FastAPI(
+        title="deepfake-serving",
+        version=VERSION,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+        responses=_PROBLEMS,
+    )
+    app.state.gateway = gateway
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer_problem)
+    for part in (images, videos, jobs, inference, service, stream):
+        app.include_router(part.router)
+    _add_pages(app)
+    if gateway.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(gateway.settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )
+    if gateway.access.open_on_loopback:
+        app.add_middleware(NeighboursMiddleware, origins=gateway.settings.cors_origins)
+    app.add_middleware(ExchangeMiddleware, gateway=gateway)
+    return app
+
+
+class _Fresh(StaticFiles):
+    """Files that browsers ask for anew, so that modules of two versions never meet."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_ASK_AGAIN)
+        return response
+
+
+def _operation(route: APIRoute) -> str:
+    """The name of a client's method."""
+    if route.path_format.startswith("/v2"):
+        words = re.findall(r"\w+", route.path_format)
+        return "_".join(["oip", *sorted(route.methods or ()), *words]).lower()
+    return route.name
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The console and the page of the API, all from here: they work without a network."""
+    app.mount("/console", _Fresh(directory=_CONSOLE), name="console")
+    app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
+
+    @app.get("/", include_in_schema=False)
+    async def console() -> Response:
+        return FileResponse(_CONSOLE / "index.html", headers=_ASK_AGAIN)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return FileResponse(_CONSOLE / "docs.html")

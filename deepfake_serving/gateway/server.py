@@ -1,0 +1,222 @@
+"""The gateway put together: parts started in order, signals heeded, ended in the other order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import structlog
+import uvicorn
+from aiohttp import web
+
+from deepfake_serving.gateway.auth.access import open_access
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.fetch.fetcher import open_fetcher
+from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
+from deepfake_serving.gateway.http.app import build_app
+from deepfake_serving.gateway.jobs.maintenance import housekeeping
+from deepfake_serving.gateway.jobs.service import Ledger
+from deepfake_serving.gateway.jobs.store import open_store
+from deepfake_serving.gateway.jobs.submission import Submission
+from deepfake_serving.gateway.jobs.webhooks import telling_webhooks
+from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.settings import Settings, SettingsError
+from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.gateway.upstream.client import Upstream
+from deepfake_serving.gateway.upstream.pools import Pools
+from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
+
+log = structlog.get_logger(__name__)
+
+Ports = dict[str, int]
+
+_QUIET_S = 0.25
+"""After a signal, no request for this long means that none is on its way."""
+
+
+async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = None) -> int:
+    """Serves until a signal; returns the process's exit code.
+
+    SIGTERM and SIGINT: not ready, `drain_delay_s` of further service, then no new connections, what
+    is in flight finished within `drain_timeout_s`, 0. Twice: at once.
+
+    Raises:
+        SettingsError: a setting that turns out to be wrong when it is used.
+    """
+    asked = _on_signals()
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(opened(settings))
+        ports, server = await _listen(stack, gateway)
+        log.info("listening", host=settings.host, **ports)
+        if settings.embedded_worker:
+            await stack.enter_async_context(EmbeddedWorker().running())
+        announcing = asyncio.create_task(_announce(gateway, ports, on_ready))
+        stack.callback(announcing.cancel)
+        await asked.get()
+        log.info("draining")
+        again = asyncio.create_task(asked.get())
+        let_go = asyncio.create_task(_let_go(gateway, server))
+        await asyncio.wait({again, let_go}, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        let_go.cancel()
+    log.info("stopped")
+    return 0
+
+
+async def _let_go(gateway: Gateway, server: uvicorn.Server) -> None:
+    """Not ready any more, then no new connections, then until no request has been for a while:
+    each answer says that the connection ends, and callers take their next request elsewhere."""
+    gateway.draining = True
+    await asyncio.sleep(gateway.settings.drain_delay_s)
+    for listener in server.servers:
+        listener.close()
+    loop = asyncio.get_running_loop()
+    quiet_since, end = loop.time(), loop.time() + gateway.settings.drain_timeout_s
+    while loop.time() < end and loop.time() - quiet_since < _QUIET_S:
+        if gateway.exchanges:
+            quiet_since = loop.time()
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """All parts behind the listeners."""
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+        )
+        pools = Pools(settings.routing, session)
+        await stack.enter_async_context(pools.watching())
+        metrics.watch(pools)
+        metrics.count_jobs()
+        upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
+        store = await stack.enter_async_context(
+            open_store(
+                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
+            )
+        )
+        objects, fetcher = Objects.open(settings.objects), open_fetcher(settings)
+        access = open_access(settings, metrics.uncounted.inc)
+        stack.push_async_callback(access.close)
+        gateway = Gateway(
+            settings=settings,
+            metrics=metrics,
+            access=access,
+            upstream=upstream,
+            submission=Submission(settings, store, objects, upstream, fetcher),
+            jobs=Ledger(store, objects),
+            fetcher=fetcher,
+        )
+        keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
+        stack.callback(keeping.cancel)
+        await stack.enter_async_context(
+            telling_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_tried)
+        )
+        yield gateway
+
+
+async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvicorn.Server]:
+    """Opens HTTP, gRPC and metrics; on exit each ends only after its requests have."""
+    settings = gateway.settings
+    ports = {}
+    ports["metrics"] = await _listen_for_metrics(stack, gateway)
+    with _naming("http_port", settings.host, settings.http_port):
+        listener = socket.create_server(
+            (settings.host, settings.http_port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=2048,
+        )
+    ports["http"] = listener.getsockname()[1]
+    server = _Uvicorn(
+        uvicorn.Config(
+            build_app(gateway),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=int(settings.drain_timeout_s) or None,
+            ws_max_size=settings.max_image_bytes + 1,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stack.push_async_callback(_stop, server, serving)
+    rpc, checker = build_server(gateway, stack)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    with _naming("grpc_port", host, settings.grpc_port):
+        ports["grpc"] = rpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+    await rpc.start()
+    stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
+    following = asyncio.create_task(follow_health(checker, gateway))
+    stack.callback(following.cancel)
+    return ports, server
+
+
+async def _listen_for_metrics(stack: AsyncExitStack, gateway: Gateway) -> int:
+    settings = gateway.settings
+    return await serve_metrics(stack, gateway.metrics, settings.host, settings.metrics_port)
+
+
+async def serve_metrics(stack: AsyncExitStack, metrics: Metrics, host: str, port: int) -> int:
+    """`/metrics` on a port of its own, which no caller needs to reach; returns the port."""
+
+    async def exposition(_: web.Request) -> web.Response:
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=metrics.exposition(), headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/metrics", exposition)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    with _naming("metrics_port", host, port):
+        await web.TCPSite(runner, host, port).start()
+    return int(runner.addresses[0][1])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are ours to heed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stop(server: uvicorn.Server, serving: asyncio.Task[Any]) -> None:
+    server.should_exit = True
+    await serving
+
+
+async def _announce(
+    gateway: Gateway, ports: Ports, on_ready: Callable[[Ports], None] | None
+) -> None:
+    while await gateway.unready():  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.1)
+    log.info("ready")
+    if on_ready is not None:
+        on_ready(ports)
+
+
+@contextlib.contextmanager
+def _naming(setting: str, host: str, port: int) -> Iterator[None]:
+    """Turns a port that can't be had into a setting that is wrong."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
+        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
+
+
+def _on_signals() -> asyncio.Queue[int]:
+    """A queue that gets every SIGTERM and SIGINT."""
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.put_nowait, int(number))
+    return asked

@@ -1,0 +1,69 @@
+"""One model server as the gateway sees it: where it is, whether it can be asked, what it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from deepfake_serving.contracts.verdict import ModelRef
+from deepfake_serving.gateway.upstream.config import PoolSpec
+
+_PATIENCE = aiohttp.ClientTimeout(total=3)
+
+
+@dataclass(eq=False)
+class Replica:
+    """An address within a pool. `models` is what it says that it serves."""
+
+    pool: PoolSpec
+    address: str
+    healthy: bool = False
+    in_flight: int = 0
+    models: dict[str, ModelRef] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.pool.port}"
+
+    @property
+    def full(self) -> bool:
+        return self.in_flight >= self.pool.max_in_flight
+
+    def serves(self, model: str | None) -> bool:
+        """Whether it can be asked for a model; None stands for any."""
+        if not self.healthy:
+            return False
+        if model is None:
+            return True
+        return model in self.models and (not self.pool.models or model in self.pool.models)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Around every request to it."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    async def check(self, session: aiohttp.ClientSession) -> None:
+        """Asks whether it is ready, and which models it serves."""
+        try:
+            async with session.get(f"{self.url}/readyz", timeout=_PATIENCE) as answer:
+                ready = answer.status == 200
+            if ready:
+                async with session.get(f"{self.url}/", timeout=_PATIENCE) as answer:
+                    document = await answer.json()
+                self.models = {m["name"]: _ref(m) for m in document["models"]}
+            self.healthy = ready
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
+            self.healthy = False
+
+
+def _ref(document: dict[str, Any]) -> ModelRef:
+    return ModelRef(**{name: document[name] for name in ("name", "version", "digest", "trained")})

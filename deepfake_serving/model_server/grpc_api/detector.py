@@ -1,0 +1,49 @@
+"""`deepfake.v1.Detector`: verdicts as protobuf messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepfake_serving.contracts.messages import problem_message, verdict_message
+from deepfake_serving.contracts.problems import InvalidRequest, Problem
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
+from deepfake_serving.runtime.request_scope import Exchange
+from model_handlers.wire import join_bytes
+
+
+class DetectorService:
+    """Its methods take a request, its exchange and its deadline on the loop's clock."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    async def DetectImage(  # noqa: N802 - the protocol's name
+        self, request: pb.DetectImageRequest, exchange: Exchange, deadline: float
+    ) -> pb.ImageVerdict:
+        model = self.predictor.detector(request.model)
+        exchange.note(model=model.name, bytes=len(request.image))
+        call = Call(model, request.image, exchange.id, deadline, exchange.traceparent)
+        reply = await self.predictor.one(call)
+        exchange.note(verdict=reply.document["verdict"])
+        return verdict_message(reply.document)
+
+    async def DetectBatch(  # noqa: N802 - the protocol's name
+        self, request: pb.DetectBatchRequest, exchange: Exchange, deadline: float
+    ) -> pb.DetectBatchResponse:
+        model = self.predictor.detector(request.model)
+        if not request.images:
+            raise InvalidRequest("the batch holds no picture")
+        exchange.note(model=model.name, items=len(request.images))
+        tensor = Tensor("BYTES", (len(request.images),), join_bytes(request.images))
+        call = Call(model, tensor, exchange.id, deadline, exchange.traceparent)
+        results = await self.predictor.many(call)
+        return pb.DetectBatchResponse(
+            results=[_result(r, f"{exchange.id}.{n}") for n, r in enumerate(results)]
+        )
+
+
+def _result(result: dict[str, Any] | Problem, item_id: str) -> pb.BatchResult:
+    if isinstance(result, Problem):
+        return pb.BatchResult(problem=problem_message(result, item_id))
+    return pb.BatchResult(verdict=verdict_message(result))

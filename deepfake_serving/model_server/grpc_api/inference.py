@@ -1,0 +1,98 @@
+"""`inference.GRPCInferenceService`: the Open Inference Protocol over gRPC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepfake_serving.contracts.problems import InvalidRequest
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
+from deepfake_serving.model_server.prediction import oip
+from deepfake_serving.model_server.prediction.predictor import Call, Predictor
+from deepfake_serving.model_server.state import Phase
+from deepfake_serving.runtime.request_scope import Exchange
+from model_handlers.wire import join_bytes
+
+
+class InferenceService:
+    """Its methods take a request, its exchange and its deadline on the loop's clock."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    async def ServerLive(  # noqa: N802 - the protocol's name
+        self, _: pb.ServerLiveRequest, exchange: Exchange, deadline: float
+    ) -> pb.ServerLiveResponse:
+        return pb.ServerLiveResponse(live=self.predictor.state.phase is not Phase.DEAD)
+
+    async def ServerReady(  # noqa: N802 - the protocol's name
+        self, _: pb.ServerReadyRequest, exchange: Exchange, deadline: float
+    ) -> pb.ServerReadyResponse:
+        return pb.ServerReadyResponse(ready=self.predictor.state.ready)
+
+    async def ModelReady(  # noqa: N802 - the protocol's name
+        self, request: pb.ModelReadyRequest, exchange: Exchange, deadline: float
+    ) -> pb.ModelReadyResponse:
+        model = self.predictor.model(request.name, request.version)
+        return pb.ModelReadyResponse(ready=self.predictor.state.model_ready(model.name))
+
+    async def ServerMetadata(  # noqa: N802 - the protocol's name
+        self, _: pb.ServerMetadataRequest, exchange: Exchange, deadline: float
+    ) -> pb.ServerMetadataResponse:
+        return pb.ServerMetadataResponse(**oip.server_metadata())
+
+    async def ModelMetadata(  # noqa: N802 - the protocol's name
+        self, request: pb.ModelMetadataRequest, exchange: Exchange, deadline: float
+    ) -> pb.ModelMetadataResponse:
+        metadata = oip.model_metadata(self.predictor.model(request.name, request.version))
+        tensor = pb.ModelMetadataResponse.TensorMetadata
+        for side in ("inputs", "outputs"):
+            metadata[side] = [tensor(**each) for each in metadata[side]]
+        return pb.ModelMetadataResponse(**metadata)
+
+    async def ModelInfer(  # noqa: N802 - the protocol's name
+        self, request: pb.ModelInferRequest, exchange: Exchange, deadline: float
+    ) -> pb.ModelInferResponse:
+        model = self.predictor.model(request.model_name, request.model_version)
+        oip.check_counts(len(request.inputs), len(request.outputs))
+        tensor = oip.tensor_of(model, _input(request))
+        names = [output.name for output in request.outputs]
+        oip.choose(oip.outputs(model, []), names)  # so that a wrong one is not found out at the end
+        exchange.note(model=model.name, items=tensor.shape[0])
+        options = oip.options_header(_parameters(request))
+        call = Call(model, tensor, exchange.id, deadline, exchange.traceparent, options)
+        results = await self.predictor.many(call, raise_lone=True)
+        chosen = oip.choose(oip.outputs(model, results), names)
+        described = pb.ModelInferResponse.InferOutputTensor
+        return pb.ModelInferResponse(
+            model_name=model.name,
+            model_version=model.version,
+            id=request.id or exchange.id,
+            outputs=[described(name=o.name, datatype=o.datatype, shape=o.shape) for o in chosen],
+            raw_output_contents=[o.raw() for o in chosen],
+        )
+
+
+def _input(request: pb.ModelInferRequest) -> oip.Input:
+    raws, tensor = request.raw_input_contents, request.inputs[0]
+    if len(raws) > 1:
+        raise InvalidRequest(f"{len(raws)} raw contents were sent for one input")
+    raw = raws[0] if raws else _raw(tensor)
+    return oip.Input(tensor.name, tensor.datatype, tuple(tensor.shape), raw)
+
+
+def _parameters(request: pb.ModelInferRequest) -> dict[str, Any]:
+    """The parameters that mean something here; the others may be very many."""
+    given = request.parameters
+    return {"crops": _value(given["crops"])} if "crops" in given else {}
+
+
+def _raw(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
+    """Typed contents in raw form: BYTES in bytes_contents, UINT8 in uint_contents."""
+    if tensor.datatype == "BYTES":
+        return join_bytes(tensor.contents.bytes_contents)
+    return oip.raw_from_json(tensor.datatype, list(tensor.contents.uint_contents))
+
+
+def _value(parameter: pb.InferParameter) -> Any:
+    kind = parameter.WhichOneof("parameter_choice")
+    return getattr(parameter, kind) if kind else None

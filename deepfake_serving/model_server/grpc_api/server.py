@@ -1,0 +1,141 @@
+"""gRPC: the same predictions as REST, with problems as `google.rpc.Status` details."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
+from deepfake_serving.contracts.protos.inference import open_inference_pb2
+from deepfake_serving.model_server.grpc_api.detector import DetectorService
+from deepfake_serving.model_server.grpc_api.inference import InferenceService
+from deepfake_serving.model_server.prediction.predictor import Predictor
+from deepfake_serving.model_server.state import ServerState
+from deepfake_serving.runtime.grpc_errors import abort, parse
+from deepfake_serving.runtime.request_scope import CANCELLED, Exchange, as_problem
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Context = Any
+Method = Callable[[Request, Exchange, float], Awaitable[Response]]
+
+_DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
+_INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+_SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
+_QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/ServerReady")
+"""Probes: neither counted nor logged, as on REST."""
+
+
+def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
+    """A server with all services, not yet bound or started, and its health service."""
+    limit = predictor.settings.max_body_bytes + 64 * 1024
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_send_message_length", -1),  # workers bound their answers
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    wrap = _Wrapper(predictor)
+    server.add_generic_rpc_handlers(
+        (
+            wrap(DetectorService(predictor), _DETECTOR),
+            wrap(InferenceService(predictor), _INFERENCE),
+        )
+    )
+    checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs lack aio
+    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
+    names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    return server, checker
+
+
+async def follow_health(checker: Any, state: ServerState) -> None:
+    """Keeps grpc.health.v1 saying what /readyz says."""
+    while True:
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if state.ready
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for service in ("", *_SERVICES):
+            await checker.set(service, status)
+        try:
+            async with asyncio.timeout(0.5):
+                await state.changed()
+        except TimeoutError:
+            continue
+
+
+class _Wrapper:
+    """Gives every method of a service what the REST middleware gives its handlers."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def __call__(
+        self, service: Any, descriptor: ServiceDescriptor
+    ) -> grpc.GenericRpcHandler[Any, Any]:
+        """The methods that a service has, which take `(request, exchange, deadline)`, for gRPC."""
+        handlers = {}
+        for method in descriptor.methods:
+            if not hasattr(service, method.name):
+                continue  # a gateway's
+            answer = self._method(
+                getattr(service, method.name),
+                GetMessageClass(method.input_type),
+                f"/{descriptor.full_name}/{method.name}",
+            )
+            serialize = GetMessageClass(method.output_type).SerializeToString
+            handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                answer, response_serializer=serialize
+            )
+        return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+
+    def _method(
+        self, method: Method[Any, Any], kind: type[Any], route: str
+    ) -> Callable[[bytes, Context], Any]:
+        """Takes the message unparsed: gRPC answers UNKNOWN to one that is broken."""
+
+        async def call(data: bytes, context: Context) -> Any:
+            request, broken = _read(kind, data)
+            metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
+            given = metadata.get("x-request-id") or getattr(request, "id", None)
+            exchange = Exchange(route, given, metadata.get("traceparent"))
+            problem: Problem | None = None
+            status = CANCELLED
+            try:
+                context.set_trailing_metadata((("x-request-id", exchange.id),))
+                if broken is not None:
+                    raise broken
+                deadline = self.predictor.deadline(context.time_remaining())
+                with self.predictor.state.exchange():
+                    response = await method(request, exchange, deadline)
+                status = 200
+                return response
+            except Exception as error:
+                problem = as_problem(error, exchange)
+                status = problem.status
+                await abort(context, problem, exchange.id)
+            finally:
+                if route not in _QUIET:
+                    exchange.end(status, self.predictor.metrics, problem)
+
+        return call
+
+
+def _read(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
+    """The message, or an empty one and what is wrong with it."""
+    try:
+        return parse(kind, data), None
+    except Problem as broken:
+        return kind(), broken

@@ -1,0 +1,130 @@
+"""The models to serve: their archives, verified, with the place's settings applied."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from deepfake_serving.contracts.verdict import ModelRef
+from deepfake_serving.model_server.limits.resources import available_cpus
+from deepfake_serving.model_server.settings import Settings, SettingsError
+from deepfake_serving.packaging.archive import Archive, open_archive
+
+_PATIENCE_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """One archive and how TorchServe runs it."""
+
+    archive: Archive
+    workers: int
+    batch_size: int
+    batch_delay_ms: int
+
+    @property
+    def name(self) -> str:
+        return self.archive.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.archive.manifest.version
+
+    @property
+    def task(self) -> str:
+        return self.archive.manifest.task
+
+    @property
+    def ref(self) -> ModelRef:
+        manifest = self.archive.manifest
+        return ModelRef(manifest.name, manifest.version, self.archive.digest, manifest.trained)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Two batches a worker: one that runs and one that fills meanwhile."""
+        return 2 * self.workers * self.batch_size
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the models run: GPUs to offer TorchServe, workers a model, threads a worker."""
+
+    gpus: int
+    workers: int
+    threads: int
+
+
+def place(settings: Settings) -> Placement:
+    """Chooses workers and threads so that together they fill the CPUs and don't exceed them.
+
+    One worker a model, and one for each GPU, there is in any case.
+    """
+    gpus = (
+        0 if settings.device == "cpu" else settings.gpus if settings.gpus is not None else _gpus()
+    )
+    cpus = available_cpus()
+    models = len(settings.models)
+    workers = settings.workers or gpus or min(max(1, cpus // models), 4)
+    threads = settings.threads or max(1, cpus // (workers * models))
+    return Placement(gpus, workers, threads)
+
+
+def served_models(settings: Settings, placement: Placement) -> dict[str, ServedModel]:
+    """Opens every configured archive.
+
+    Raises:
+        SettingsError: an archive is missing, is another model, or has not the digest it must have.
+        ManifestError: an archive can't be read.
+    """
+    served = {name: _open(name, settings, placement) for name in settings.models}
+    unknown = set(settings.digests) - set(served)
+    if unknown:
+        raise SettingsError(f"digests: no such model is served: {', '.join(sorted(unknown))}")
+    return served
+
+
+def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
+    path = settings.archives / f"{name}.mar"
+    if not path.is_file():
+        raise SettingsError(f"models: {path} does not exist; `deepfake-serving package` makes it")
+    archive = open_archive(path)
+    if archive.manifest.name != name:
+        raise SettingsError(f"models: {path} holds the model {archive.manifest.name!r}")
+    wanted = settings.digests.get(name, archive.digest)
+    if archive.digest != wanted:
+        raise SettingsError(f"digests: {path} has {archive.digest}, not {wanted}")
+    batching = archive.manifest.batching
+    largest = batching.gpu_max_batch_size if placement.gpus else batching.max_batch_size
+    delay = settings.batch_delay_ms
+    return ServedModel(
+        archive,
+        placement.workers,
+        settings.batch_size or largest,
+        batching.max_delay_ms if delay is None else delay,
+    )
+
+
+def _gpus() -> int:
+    """GPUs that the driver shows and CUDA_VISIBLE_DEVICES leaves.
+
+    `nvidia-smi` is asked, because importing torch takes seconds.
+
+    Raises:
+        SettingsError: it does not answer.
+    """
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    try:
+        listed = subprocess.run(
+            [program, "-L"], capture_output=True, timeout=_PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"gpus: unset, and not to be found out: {error}") from error
+    shown = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
+    left = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if left is None:
+        return shown
+    return min(shown, sum(name.strip() not in ("", "-1") for name in left.split(",")))

@@ -1,0 +1,219 @@
+"""The Open Inference Protocol v2, apart from its transport: tensors in, tensors out.
+
+https://github.com/kserve/open-inference-protocol, with the binary tensor data extension. REST and
+gRPC both turn their messages into `Input`s and write `Output`s; all meaning is here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import nan, prod
+from typing import Any
+
+import numpy as np
+import orjson
+
+from deepfake_serving.contracts.problems import InvalidRequest, Problem
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.prediction.predictor import Tensor
+from deepfake_serving.runtime.version import NAME, VERSION
+from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
+
+EXTENSIONS = ("binary_tensor_data",)
+PLATFORM = "torchserve_mar"
+
+_NUMPY = {"FP32": np.float32, "INT32": np.int32}
+_MOST_DIMENSIONS = 8
+_MOST_OUTPUTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input tensor in raw form: BYTES elements each behind their length, UINT8 as they are."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output tensor; `values` are flat: numbers, or text for BYTES."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: Sequence[Any]
+
+    def raw(self) -> bytes:
+        """Its binary form, little-endian."""
+        if self.datatype == "BYTES":
+            return join_bytes([value.encode() for value in self.values])
+        return np.asarray(self.values, dtype=_NUMPY[self.datatype]).tobytes()
+
+
+def server_metadata() -> dict[str, Any]:
+    return {"name": NAME, "version": VERSION, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(model: ServedModel) -> dict[str, Any]:
+    """Inputs and outputs with -1 for what varies. A UINT8 (n, h, w, 3) input does as well."""
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": PLATFORM,
+        "inputs": [{"name": input_name(model), "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [
+            {"name": o.name, "datatype": o.datatype, "shape": [-1, *o.shape[1:]]}
+            for o in outputs(model, [])
+        ],
+    }
+
+
+def check_counts(inputs: int, outputs: int) -> None:
+    """Refuses a request by its numbers alone, before anything looks at what it holds.
+
+    Raises:
+        InvalidRequest: not one input, or more outputs than any model has.
+    """
+    if inputs != 1:
+        raise InvalidRequest(f"one input was expected, not {inputs}")
+    if outputs > _MOST_OUTPUTS:
+        raise InvalidRequest(f"{outputs} outputs are requested; no model has as many")
+
+
+def input_name(model: ServedModel) -> str:
+    return "crops" if model.task == "classifier" else "images"
+
+
+def tensor_of(model: ServedModel, given: Input) -> Tensor:
+    """The tensor that a model takes.
+
+    Raises:
+        InvalidRequest: an input of another name, type or shape, or data that don't fill it.
+    """
+    wanted = input_name(model)
+    if given.name != wanted:
+        raise InvalidRequest(f"an input named {wanted!r} was expected, not {given.name!r}")
+    if len(given.shape) > _MOST_DIMENSIONS:
+        raise InvalidRequest(f"a shape has at most {_MOST_DIMENSIONS} dimensions")
+    if any(side < 1 for side in given.shape) or not given.shape:
+        raise InvalidRequest(f"the shape {list(given.shape)} has no elements")
+    if given.datatype == "BYTES":
+        count = len(split_bytes(given.raw))
+        if count != prod(given.shape):
+            raise InvalidRequest(f"{count} elements can't fill the shape {list(given.shape)}")
+        return Tensor("BYTES", (count,), given.raw)
+    if given.datatype != "UINT8":
+        raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {given.datatype}")
+    shape = (1, *given.shape) if len(given.shape) == 3 else given.shape
+    if len(shape) != 4 or shape[3] != 3:
+        raise InvalidRequest(f"a UINT8 input is (n, height, width, 3), not {list(given.shape)}")
+    if prod(shape) != len(given.raw):
+        raise InvalidRequest(f"{len(given.raw)} bytes can't fill the shape {list(given.shape)}")
+    return Tensor("UINT8", shape, given.raw)
+
+
+def raw_from_json(datatype: str, data: Any) -> bytes:
+    """A tensor's JSON data in raw form. JSON holds no bytes: BYTES elements are base64.
+
+    Raises:
+        InvalidRequest: it can't be read so.
+    """
+    try:
+        if datatype == "BYTES":
+            texts = islice(_flat(data), MOST_ITEMS + 1)
+            return join_bytes([base64.b64decode(text, validate=True) for text in texts])
+        if datatype == "UINT8":
+            # as objects, since one long text would make room for as long a one in every place
+            numbers = np.asarray(data, dtype=object).ravel().tolist()
+            if not set(map(type, numbers)) <= {int}:
+                raise InvalidRequest("UINT8 data are whole numbers from 0 to 255")
+            return bytes(numbers)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise InvalidRequest(f"the {datatype} data can't be read: {error}") from error
+    raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {datatype}")
+
+
+def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> list[Output]:
+    """What the results say, as tensors.
+
+    `result` is each picture's whole JSON. Where a picture was a problem, `verdict` is "problem",
+    `fake_probability` NaN, `face_count` -1, and `result` the problem's document.
+    """
+    n = len(results)
+    good = [{} if isinstance(r, Problem) else r for r in results]
+    documents = [
+        orjson.dumps(r.to_dict() if isinstance(r, Problem) else r).decode() for r in results
+    ]
+    whole = Output("result", "BYTES", (n,), documents)
+    if model.task == "faces":
+        return [*_face_outputs(good), whole]
+    probabilities = [g.get("fake_probability") for g in good]
+    return [
+        Output("fake_probability", "FP32", (n,), [nan if p is None else p for p in probabilities]),
+        Output("verdict", "BYTES", (n,), [g.get("verdict", "problem") for g in good]),
+        whole,
+    ]
+
+
+def choose(available: Sequence[Output], requested: Sequence[str]) -> list[Output]:
+    """The requested outputs in the order requested; all where none is named.
+
+    Raises:
+        InvalidRequest: one that there isn't, or one twice, with which an answer could grow at will.
+    """
+    by_name = {output.name: output for output in available}
+    unknown = [name for name in requested if name not in by_name]
+    if unknown:
+        raise InvalidRequest(f"there is no output {unknown[0]!r}; there are: {', '.join(by_name)}")
+    if len(set(requested)) != len(requested):
+        raise InvalidRequest("an output is requested twice")
+    return [by_name[name] for name in requested] if requested else list(available)
+
+
+def options_header(parameters: dict[str, Any]) -> str | None:
+    """The request parameters that workers know (`crops`), for their options header."""
+    crops = parameters.get("crops")
+    if crops is None:
+        return None
+    if not isinstance(crops, bool):
+        raise InvalidRequest("the parameter crops is true or false")
+    return json.dumps({"crops": crops})
+
+
+def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:
+    """All pictures' faces in one row after another; `face_count` says whose they are."""
+    faces = [face for result in good for face in result.get("faces", ())]
+    k = len(faces)
+    counts = [len(result["faces"]) if result else -1 for result in good]
+    return [
+        Output("face_count", "INT32", (len(good),), counts),
+        Output("boxes", "FP32", (k, 4), [v for face in faces for v in face["box"]]),
+        Output(
+            "landmarks", "FP32", (k, 5, 2), [v for f in faces for p in f["landmarks"] for v in p]
+        ),
+        Output("detection_confidence", "FP32", (k,), [f["detection_confidence"] for f in faces]),
+    ]
+
+
+def _flat(data: Any) -> Iterator[Any]:
+    """The leaves of nested lists, in order, however deep they are."""
+    levels, lists = [iter([data])], 0
+    while levels:
+        for part in levels[-1]:
+            if isinstance(part, list):
+                lists += 1
+                if lists > MOST_ITEMS:
+                    raise InvalidRequest("the data are lists of too many lists")
+                levels.append(iter(part))
+                break
+            yield part
+        else:
+            levels.pop()

@@ -1,0 +1,231 @@
+"""One prediction, from a caller of any protocol to an answer: admission, deadline, one retry."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from deepfake_serving.contracts.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Problem,
+    TooLarge,
+    UnknownModel,
+    UpstreamUnavailable,
+    from_dict,
+)
+from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.metrics import Metrics
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.state import ServerState
+from deepfake_serving.model_server.torchserve.client import (
+    Reply,
+    TorchServeLost,
+    Upstream,
+    WorkerLost,
+)
+from deepfake_serving.runtime import tracing
+from model_handlers import wire
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Many items as one Open Inference Protocol tensor: BYTES or UINT8, in its raw form."""
+
+    datatype: str
+    shape: tuple[int, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller asks: a model, and one encoded picture or a tensor of several."""
+
+    model: ServedModel
+    content: bytes | Tensor
+    request_id: str
+    deadline: float
+    """On the loop's clock."""
+    traceparent: str | None = None
+    options: str | None = None
+
+
+class Predictor:
+    """Answers calls. Both protocols end here, so both behave and count alike."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: dict[str, ServedModel],
+        gates: dict[str, Gate],
+        state: ServerState,
+        metrics: Metrics,
+    ) -> None:
+        self.settings, self.models, self.state = settings, models, state
+        self.metrics, self.gates = metrics, gates
+        self.upstream: Upstream | None = None
+        """Set by the supervisor while TorchServe can take predictions."""
+
+    def model(self, name: str, version: str = "") -> ServedModel:
+        """The served model of that name and, where given, that version.
+
+        Raises:
+            UnknownModel
+        """
+        model = self.models.get(name)
+        if model is None:
+            served = ", ".join(sorted(self.models))
+            raise UnknownModel(f"there is no model {name!r}; served are: {served}")
+        if version not in ("", model.version):
+            raise UnknownModel(f"{name} is served in version {model.version}, not {version!r}")
+        return model
+
+    def detector(self, name: str = "") -> ServedModel:
+        """The named model, or the first detector; it must be one."""
+        if name:
+            model = self.model(name)
+            if model.task != "detector":
+                raise InvalidRequest(f"{name} does not detect: its task is {model.task!r}")
+            return model
+        for model in self.models.values():
+            if model.task == "detector":
+                return model
+        raise UnknownModel("no detector is served")
+
+    def deadline(self, asked_s: float | None = None) -> float:
+        """The loop time by which a request that comes now must be answered."""
+        limit = self.settings.request_timeout_s
+        return asyncio.get_running_loop().time() + (
+            limit if asked_s is None else min(asked_s, limit)
+        )
+
+    async def one(self, call: Call) -> Reply:
+        """One picture. The reply's JSON is the result.
+
+        Raises:
+            Problem
+        """
+        reply = await self._ask(call)
+        self.metrics.observe_result(call.model.name, reply.document)
+        return reply
+
+    async def many(self, call: Call, *, raise_lone: bool = False) -> list[dict[str, Any] | Problem]:
+        """A tensor of pictures: one result or problem each, in order.
+
+        Args:
+            raise_lone: whether the problem of a call's only picture is the problem of the call.
+
+        Raises:
+            Problem: the call as a whole can't be served.
+        """
+        items = (await self._ask(call)).document["results"]
+        if raise_lone and len(items) == 1 and "type" in items[0]:
+            raise from_dict(items[0])
+        return [self._noted(call.model.name, item) for item in items]
+
+    def _noted(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
+        if "type" in item:
+            problem = from_dict(item)
+            self.metrics.problems.labels(problem.slug).inc()
+            return problem
+        self.metrics.observe_result(model, item)
+        return item
+
+    async def _ask(self, call: Call) -> Reply:
+        self.state.require_serving()
+        body, headers = self._encode(call)
+        async with self.gates[call.model.name].admit(call.deadline):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    return await self._attempt(call, body, headers)
+                except WorkerLost as lost:
+                    if isinstance(lost, TorchServeLost):
+                        self._suspend()
+                    log.warning(
+                        "worker lost", id=call.request_id, attempt=attempt, reason=str(lost)
+                    )
+                    if attempt < _ATTEMPTS:
+                        self.metrics.retries.labels(call.model.name).inc()
+        raise UpstreamUnavailable(
+            "the model's worker was lost twice on this request", retry_after_s=5
+        )
+
+    async def _attempt(self, call: Call, body: bytes, headers: dict[str, str]) -> Reply:
+        try:
+            upstream = await self._connected(call.deadline)
+            left = call.deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise TimeoutError
+            headers = headers | {wire.DEADLINE_HEADER: f"{time.time() + left:.3f}"}
+            reply = await upstream.predict(call.model, body, headers, left)
+        except TimeoutError:
+            raise DeadlineExceeded("no answer within the deadline") from None
+        if reply.batch is not None:
+            self.metrics.observe_batch(call.model.name, reply.batch)
+        if reply.problem is not None:
+            raise reply.problem
+        tracing.stages(_timings(reply.document), call.traceparent)
+        return reply
+
+    def _suspend(self) -> None:
+        """Stops predictions until the supervisor, woken by this, has looked after TorchServe."""
+        self.upstream = None
+        self.state.notify()
+
+    async def _connected(self, deadline: float) -> Upstream:
+        """TorchServe's client, waiting for it while TorchServe is being looked after."""
+        async with asyncio.timeout_at(deadline):
+            while self.upstream is None:
+                self.state.require_serving()
+                await self.state.changed()
+        return self.upstream
+
+    def _encode(self, call: Call) -> tuple[bytes, dict[str, str]]:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            wire.REQUEST_ID_HEADER: call.request_id,
+        }
+        if call.traceparent:
+            headers["traceparent"] = call.traceparent
+        if call.options:
+            headers[wire.OPTIONS_HEADER] = call.options
+        if isinstance(call.content, bytes):
+            if not call.content:
+                raise InvalidRequest("the body is empty; an encoded picture was expected")
+            self._check_size(call.content)
+            return call.content, headers
+        tensor = call.content
+        self._check_size(tensor.raw)
+        self._check_count(tensor.shape)
+        body, length = wire.pack_tensor(tensor.datatype, tensor.shape, tensor.raw)
+        return body, headers | {wire.LENGTH_HEADER: str(length)}
+
+    def _check_size(self, content: bytes) -> None:
+        """gRPC lets a little more through; TorchServe would answer it in nobody's words."""
+        limit = self.settings.max_body_bytes
+        if len(content) > limit:
+            raise TooLarge(f"the body is larger than the bound of {limit} bytes")
+
+    def _check_count(self, shape: Sequence[int]) -> None:
+        count = shape[0] if shape else 1
+        if count > self.settings.max_items:
+            raise TooLarge(
+                f"{count} pictures in one request; the bound is {self.settings.max_items}"
+            )
+
+
+def _timings(document: dict[str, Any]) -> dict[str, float]:
+    """What the stages took; of several pictures, which share their batch, those of the first."""
+    results: list[dict[str, Any]] = document.get("results", [document])
+    timings: dict[str, float] = results[0].get("timings_ms", {}) if results else {}
+    return timings

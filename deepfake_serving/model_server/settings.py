@@ -1,0 +1,136 @@
+"""Every setting of the model server: its one home, its type, its default and its sentence.
+
+Read from the environment (`DEEPFAKE_` and the upper-case name), else from the YAML file that
+`DEEPFAKE_CONFIG` names, else the default.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
+
+__all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
+
+ENV_PREFIX = "DEEPFAKE_"
+CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
+GATEWAY_PREFIX = ENV_PREFIX + "GATEWAY_"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Settings(ServerSettings):
+    """Settings of the model server."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
+
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address that REST, gRPC and metrics listen on."
+    )
+    http_port: Port = Field(8080, description="Port of REST; 0 takes a free one.")
+    grpc_port: Port = Field(8081, description="Port of gRPC; 0 takes a free one.")
+    metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0 takes a free one.")
+
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("detector",), description="Models to serve, by archive name, separated by commas."
+    )
+    archives: Path = Field(
+        _ROOT / "build" / "archives", description="Folder that holds `<model>.mar`."
+    )
+    digests: Annotated[dict[str, str], NoDecode] = Field(
+        {}, description="Model name to `sha256:…` that its archive must have; else no start."
+    )
+
+    device: Literal["auto", "cpu", "cuda"] | None = Field(
+        None, description="Overrides the manifests' device."
+    )
+    precision: Literal["fp32", "bf16"] | None = Field(
+        None, description="Overrides the manifests' precision."
+    )
+    gpus: int | None = Field(
+        None, ge=0, description="GPUs to use; unset: all that the driver shows."
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Workers a model; 0: one a GPU, else its share of the CPUs, at most 4.",
+    )
+    threads: int = Field(
+        0, ge=0, description="Threads a worker; 0: the CPU quota divided by all workers."
+    )
+    batch_size: int = Field(
+        0, ge=0, le=1024, description="Overrides the manifests' largest batch; 0: theirs."
+    )
+    batch_delay_ms: int | None = Field(
+        None, ge=0, le=1000, description="Overrides how long a batch waits to fill."
+    )
+
+    max_body_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest request body.")
+    max_items: int = Field(64, ge=1, le=4096, description="Most pictures in one batch request.")
+    max_queue: int = Field(
+        64, ge=0, description="Requests a model that may wait for a place in flight."
+    )
+    request_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="Longest that a request may take; callers may ask for less.",
+    )
+
+    start_timeout_s: float = Field(
+        180.0, gt=0, le=86_400, description="Give up when the models are not ready after this long."
+    )
+    recovery_timeout_s: float = Field(
+        120.0, gt=0, le=86_400, description="Give up when workers have been gone for this long."
+    )
+    drain_delay_s: float = Field(
+        0.0, ge=0, le=86_400, description="After SIGTERM, serve this long while already not ready."
+    )
+    drain_timeout_s: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="After SIGTERM, wait at most this long for what is in flight.",
+    )
+
+    torchserve_sockets: Literal["auto", "unix", "tcp"] = Field(
+        "auto",
+        description="How TorchServe listens: `unix` sockets in a private folder, or `tcp` on "
+        "loopback; `auto` takes `unix` where its Java libraries can (not on Apple's ARM).",
+    )
+    jvm_options: str = Field(
+        "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("digests", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("models")
+    @classmethod
+    def _some_and_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("names at least one model, and none twice")
+        return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Reads and checks all settings.
+
+    Raises:
+        SettingsError: naming each wrong setting, its environment variable and the reason.
+    """
+    return load(Settings, overrides, others=(GATEWAY_PREFIX,))

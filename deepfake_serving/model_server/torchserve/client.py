@@ -1,0 +1,147 @@
+"""TorchServe's REST interfaces, and what its answers really mean."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem, from_dict
+from deepfake_serving.model_server.models import ServedModel
+from model_handlers.wire import BATCH_HEADER
+
+_UNIX = "unix:"
+_MANAGEMENT_S = aiohttp.ClientTimeout(total=10)
+"""Who says nothing about itself for so long is not there: Java may live and hang."""
+
+
+class WorkerLost(Exception):
+    """A worker went away with the request: it may be asked again."""
+
+
+class TorchServeLost(WorkerLost):
+    """TorchServe itself did not answer; whether it is still there must be found out."""
+
+
+class RegistrationFailed(Exception):
+    """TorchServe refused an archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A handler's answer: its JSON, raw and parsed, its batch, and whether it is a problem."""
+
+    raw: bytes
+    document: dict[str, Any]
+    batch: dict[str, Any] | None
+    problem: Problem | None = None
+
+
+class Upstream:
+    """A client of one TorchServe. Connections are kept; there is no bound but admission's."""
+
+    def __init__(self, inference: str, management: str) -> None:
+        """Takes addresses as TorchServe writes them: `unix:/path` or `http://host:port`."""
+        self._inference, self._management = _session(inference), _session(management)
+
+    async def close(self) -> None:
+        await self._inference.close()
+        await self._management.close()
+
+    async def predict(
+        self, model: ServedModel, body: bytes, headers: dict[str, str], timeout_s: float
+    ) -> Reply:
+        """One prediction.
+
+        Raises:
+            WorkerLost: TorchServe answered in the handler's place, or (TorchServeLost) nobody.
+            TimeoutError: not within `timeout_s`.
+        """
+        url = f"/predictions/{model.name}/{model.version}"
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                self._inference.post(url, data=body, headers=headers) as response,
+            ):
+                raw = await response.read()
+                return _reply(response, raw)
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
+
+    async def alive(self) -> bool:
+        """Whether management answers at all."""
+        try:
+            async with self._management.get("/models", timeout=_MANAGEMENT_S) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, OSError):
+            return False
+
+    async def register(self, model: ServedModel, response_timeout_s: int) -> None:
+        """Loads an archive and asks for its workers, without waiting for them.
+
+        Raises:
+            RegistrationFailed: with TorchServe's reason.
+            TorchServeLost: nobody answered.
+        """
+        parameters = {
+            "url": model.archive.path.name,
+            "model_name": model.name,
+            "batch_size": str(model.batch_size),
+            "max_batch_delay": str(model.batch_delay_ms),
+            "response_timeout": str(response_timeout_s),
+            "initial_workers": str(model.workers),
+            "synchronous": "false",
+        }
+        try:
+            async with self._management.post("/models", params=parameters) as response:
+                if response.status not in (200, 202):
+                    raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
+        except (aiohttp.ClientError, OSError) as error:
+            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
+
+    async def workers_ready(self, model: ServedModel) -> int:
+        """Workers of a model that have loaded it; 0 also where TorchServe does not answer."""
+        try:
+            url = f"/models/{model.name}/{model.version}"
+            async with self._management.get(url, timeout=_MANAGEMENT_S) as response:
+                if response.status != 200:
+                    return 0
+                (described,) = orjson.loads(await response.read())
+        except (aiohttp.ClientError, OSError):
+            return 0
+        return sum(worker["status"] == "READY" for worker in described["workers"])
+
+
+def _session(address: str) -> aiohttp.ClientSession:
+    unix = address.startswith(_UNIX)
+    return aiohttp.ClientSession(
+        "http://torchserve" if unix else address,
+        connector=aiohttp.UnixConnector(address.removeprefix(_UNIX), limit=0)
+        if unix
+        else aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        auto_decompress=False,
+    )
+
+
+def _reply(response: aiohttp.ClientResponse, raw: bytes) -> Reply:
+    """Tells the handler's answers, good or bad, from TorchServe's own, which are all losses."""
+    kind = response.headers.get("content-type", "")
+    is_problem = kind.startswith(MEDIA_TYPE)
+    if not is_problem and (response.status != 200 or not kind.startswith("application/json")):
+        text = raw[:200].decode(errors="replace")
+        raise WorkerLost(f"TorchServe answered {response.status}: {text}")
+    document = orjson.loads(raw)
+    batch = response.headers.get(BATCH_HEADER)
+    return Reply(
+        raw,
+        document,
+        orjson.loads(batch) if batch else None,
+        from_dict(document) if is_problem else None,
+    )

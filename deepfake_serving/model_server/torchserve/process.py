@@ -1,0 +1,112 @@
+"""TorchServe's Java process: started, listened to, and stopped with everything that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections import deque
+
+import psutil
+import structlog
+
+from deepfake_serving.model_server.torchserve.config import Launch
+
+log = structlog.get_logger(__name__)
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_TAIL = 60
+_WORKER_LOGGER = "MODEL_LOG"
+
+
+class TorchServeProcess:
+    """One run of TorchServe in a process group of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._worker_lines: deque[str] = deque(maxlen=_TAIL)
+        self._own_lines: deque[str] = deque(maxlen=_TAIL)
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, launch: Launch) -> TorchServeProcess:
+        process = await asyncio.create_subprocess_exec(
+            *launch.command,
+            env=launch.environment,
+            cwd=launch.directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    def last_words(self) -> list[str]:
+        """The last lines that workers printed, else TorchServe's own."""
+        return list(self._worker_lines or self._own_lines)
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """SIGTERM to Java, then SIGKILL to whatever is left of its process group."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), grace_s)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._reader, 2)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:  # a line longer than the buffer; the rest of it follows
+                continue
+            if not line:
+                return
+            self._note(line.decode(errors="replace").rstrip())
+
+    def _note(self, line: str) -> None:
+        level, _, rest = line.partition("|")
+        logger, separator, message = rest.partition("|")
+        if separator and logger == _WORKER_LOGGER:
+            self._worker_lines.append(message)
+            log.debug("worker", line=message)
+        else:
+            self._own_lines.append(line)
+            severe = level in ("ERROR", "FATAL")
+            (log.warning if severe else log.debug)("torchserve", line=line)
+
+
+def adopt_orphans() -> None:
+    """Makes grandchildren ours when their parent dies (Linux; PID 1 is so anyway)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap(except_pid: int | None) -> None:
+    """Buries dead children that nobody else waits for: adopted workers of a dead Java."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if child.pid != except_pid and child.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(child.pid, os.WNOHANG)
+
+
+def _die_with_parent() -> None:
+    """Asks the kernel to kill Java if the model server itself is killed (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,240 @@
+"""A manifest to a .mar: a TorchServe archive whose bytes depend on nothing but its inputs.
+
+The form is that of torch-model-archiver (a zip with `MAR-INF/MANIFEST.json`), which itself writes
+the time of day into every archive and so can't be used where a digest has to mean something.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from model_handlers.manifest import (
+    GRAPHS_FOLDER,
+    JUDGE_GRAPH,
+    MANIFEST_FILE,
+    MTCNN_FILE,
+    NETWORK_FILE,
+    CropSpec,
+    EncoderSpec,
+    HeadSpec,
+    Manifest,
+    ManifestError,
+    NoiseSpec,
+    ReferenceSpec,
+    load_manifest,
+    read_manifest,
+)
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_CODE = (
+    "deepfake_serving/__init__.py",
+    "deepfake_serving/contracts/*.py",
+    "model_handlers/*.py",
+    "model_handlers/*/*.py",
+)
+_ROOT = Path(__file__).resolve().parents[2]
+_NETS = ("pnet", "rnet", "onet")
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A built archive: where it is, its manifest and its digest (`sha256:` and 64 hex digits)."""
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+
+def build_archive(
+    manifest_path: Path, out: Path, weights_root: Path = _ROOT / "model_store"
+) -> Archive:
+    """Packs the model that `manifest_path` describes into `out/<name>.mar`, atomically.
+
+    Raises:
+        ManifestError: the manifest is wrong, or its weights are missing or of another digest.
+    """
+    manifest = read_manifest(manifest_path)
+    entries = _entries(manifest, weights_root)
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / f"{manifest.name}.mar"
+    descriptor, partial = tempfile.mkstemp(dir=out, suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            _write_zip(stream, entries)
+        os.chmod(partial, 0o644)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    return Archive(target, manifest, digest_of(target))
+
+
+def open_archive(path: Path) -> Archive:
+    """Reads an archive's manifest and digest.
+
+    Raises:
+        ManifestError: it is no archive of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read(MANIFEST_FILE)
+    except Exception as error:  # zipfile raises many kinds on broken archives
+        raise ManifestError(f"{path}: not a model archive: {error}") from error
+    return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
+
+
+def digest_of(path: Path) -> str:
+    """`sha256:` and the file's sha256, as `sha256sum` prints it."""
+    with path.open("rb") as stream:
+        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
+    """Every file of the archive by its path."""
+    entries = {
+        "MAR-INF/MANIFEST.json": _json(_torchserve_manifest(manifest)),
+        MANIFEST_FILE: _json(manifest.model_dump(mode="json")),
+        "model-config.yaml": yaml.safe_dump(_torchserve_config(manifest)).encode(),
+    }
+    for pattern in _CODE:
+        for path in _ROOT.glob(pattern):
+            entries[path.relative_to(_ROOT).as_posix()] = path.read_bytes()
+    mtcnn = mtcnn_weights() if manifest.task != "classifier" else None
+    network = _weights(manifest, weights_root) if manifest.weights is not None else None
+    if manifest.backend != "openvino":
+        given = {MTCNN_FILE: mtcnn, NETWORK_FILE: network}
+        entries |= {name: content for name, content in given.items() if content is not None}
+    if manifest.backend != "torch":
+        entries |= _graphs(manifest, mtcnn, network)
+    return entries
+
+
+def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> dict[str, bytes]:
+    """The archive's networks as OpenVINO graphs, for workers without torch."""
+    graphs: dict[str, tuple[bytes, bytes]] = {}
+    if mtcnn is not None:
+        graphs |= _finding_graphs(mtcnn)
+    if manifest.task != "faces":
+        graphs[JUDGE_GRAPH] = _judging_graph(_Network.of(manifest), network)
+    return {
+        f"{GRAPHS_FOLDER}/{name}.{end}": content
+        for name, parts in graphs.items()
+        for end, content in zip(("xml", "bin"), parts, strict=True)
+    }
+
+
+class _Network(NamedTuple):
+    """What of a manifest its network hangs on: models that share it share a graph, which takes
+    seconds to make."""
+
+    crop: CropSpec
+    noise: NoiseSpec
+    encoder: EncoderSpec
+    head: HeadSpec
+    reference: ReferenceSpec | None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> _Network:
+        return cls(*(getattr(manifest, field) for field in cls._fields))
+
+
+@lru_cache(maxsize=1)
+def _finding_graphs(mtcnn: bytes) -> dict[str, tuple[bytes, bytes]]:
+    from safetensors.torch import load
+
+    from deepfake_serving.packaging.openvino_ir import intermediate_representation
+    from model_handlers.networks.mtcnn import SIDES, build_stage
+
+    weights = load(mtcnn)
+    return {
+        name: intermediate_representation(
+            build_stage(name, weights), (-1, side or -1, side or -1, 3)
+        )
+        for name, side in SIDES.items()
+    }
+
+
+@lru_cache(maxsize=2)
+def _judging_graph(network: _Network, weights: bytes | None) -> tuple[bytes, bytes]:
+    from safetensors.torch import load
+
+    from deepfake_serving.packaging.openvino_ir import intermediate_representation
+    from model_handlers.networks.judging import Judging, filled_network
+
+    named = {"name": "model", "version": "0.0", "task": "classifier"}
+    manifest = Manifest.model_validate(named | network._asdict())
+    judging = Judging(filled_network(manifest, load(weights) if weights else None), manifest)
+    size = network.crop.size
+    return intermediate_representation(judging, (-1, size, size, 3))
+
+
+def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "archiverVersion": "0.12.0",
+        "createdOn": "01/01/1980 00:00:00",
+        "model": {
+            "configFile": "model-config.yaml",
+            "handler": "model_handlers.handler",
+            "modelName": manifest.name,
+            "modelVersion": manifest.version,
+        },
+        "runtime": "python",
+    }
+
+
+def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
+    """What a stock TorchServe needs to run it. No numbers of workers: they would override ours."""
+    return {
+        "batchSize": manifest.batching.max_batch_size,
+        "maxBatchDelay": manifest.batching.max_delay_ms,
+    }
+
+
+def mtcnn_weights() -> bytes:
+    """facenet-pytorch's three networks (MIT licence) as one safetensors file."""
+    import torch
+    from safetensors.torch import save
+
+    tensors: dict[str, torch.Tensor] = {}
+    for net in _NETS:
+        source = files("facenet_pytorch").joinpath(f"data/{net}.pt")
+        with source.open("rb") as stream:
+            state = torch.load(stream, weights_only=True, map_location="cpu")
+        tensors |= {f"{net}.{key}": value.contiguous() for key, value in state.items()}
+    return save(tensors)
+
+
+def _weights(manifest: Manifest, root: Path) -> bytes:
+    assert manifest.weights is not None
+    path = root / manifest.weights.file
+    if not path.is_file():
+        raise ManifestError(f"{manifest.name}: weights.file: {path} does not exist")
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != manifest.weights.sha256:
+        raise ManifestError(f"{manifest.name}: weights.sha256: {path.name} has {found}")
+    return data
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _write_zip(stream: Any, entries: dict[str, bytes]) -> None:
+    """Sorted, uncompressed (weights don't compress, and zlib versions differ), undated."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.create_system, info.external_attr = 3, 0o644 << 16
+            archive.writestr(info, entries[name])

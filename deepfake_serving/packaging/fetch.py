@@ -1,0 +1,169 @@
+"""Fetches a model or its weights from anywhere, verified by its sha256 and put in place at once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from deepfake_serving.packaging.archive import digest_of
+from deepfake_serving.packaging.content import (
+    Content,
+    FetchError,
+    SourceUnreachable,
+    UnsupportedSource,
+)
+from deepfake_serving.packaging.sources import open_source
+
+__all__ = [
+    "MAX_BYTES",
+    "DigestMismatch",
+    "FetchError",
+    "OnProgress",
+    "SourceUnreachable",
+    "UnsupportedSource",
+    "fetch",
+    "shown_progress",
+]
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 4 * 2**30
+
+OnProgress = Callable[[int, int | None], None]
+"""Is told the bytes done and the bytes in all, the latter where known."""
+
+
+class DigestMismatch(FetchError):
+    """The source holds another file than the one asked for; digests are 64 hex digits."""
+
+    def __init__(self, source: str, expected: str, found: str) -> None:
+        super().__init__(f"{source}: sha256 {found} instead of {expected}")
+        self.expected, self.found = expected, found
+
+
+def fetch(
+    source: str,
+    target: Path,
+    sha256: str,
+    *,
+    progress: OnProgress = lambda done, total: None,
+    max_bytes: int = MAX_BYTES,
+) -> Path:
+    """Brings `source` (see `sources`) to `target`, unless that file is there already.
+
+    `sha256` is 64 hex digits, with or without `sha256:` before them. Where anything goes wrong,
+    whatever was at `target` before is still there, and nothing else is. It blocks: from within an
+    event loop, call it in a thread.
+
+    Raises:
+        DigestMismatch: the source holds another file.
+        SourceUnreachable: the source is missing, refuses, or broke off.
+        UnsupportedSource: nothing here can read such a source.
+        FetchError: it exceeds `max_bytes`, or `sha256` is no sha256.
+        OSError: `target` can't be written.
+    """
+    wanted = _parse_digest(sha256)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if target.is_file() and digest_of(target) == f"sha256:{wanted}":
+        return target
+    with closing(open_source(source)) as content, _replacing(target) as stream:
+        found = _copy(content, stream, progress, max_bytes, source)
+        if found != wanted:
+            raise DigestMismatch(source, wanted, found)
+    return target
+
+
+def _parse_digest(text: str) -> str:
+    match = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})", text.strip().lower())
+    if match is None:
+        raise FetchError(f"not a sha256 (64 hex digits): {text!r}")
+    return match[1]
+
+
+def _copy(
+    content: Content, stream: IO[bytes], progress: OnProgress, max_bytes: int, label: str
+) -> str:
+    """Copies chunk by chunk and returns the sha256 of what it copied."""
+    digest, done = hashlib.sha256(), 0
+    _check_size(content.size or 0, max_bytes, label)
+    progress(done, content.size)
+    for chunk in content.chunks:
+        done += len(chunk)
+        _check_size(done, max_bytes, label)  # the stated size may be absent, or a lie
+        digest.update(chunk)
+        stream.write(chunk)
+        progress(done, content.size)
+    return digest.hexdigest()
+
+
+def _check_size(size: int, max_bytes: int, label: str) -> None:
+    if size > max_bytes:
+        raise FetchError(f"{label}: larger than the {max_bytes} bytes allowed")
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `target` once the block ends well, and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        os.replace(partial, target)
+    except BaseException:  # also KeyboardInterrupt
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def shown_progress(label: str, console: Console | None = None) -> Iterator[OnProgress]:
+    """Shows a fetch on stderr: as a bar on a terminal, else as one log line once it is done."""
+    console = console or Console(stderr=True)
+    with _bar(label, console) if console.is_terminal else _log_line(label) as on_progress:
+        yield on_progress
+
+
+@contextmanager
+def _bar(label: str, console: Console) -> Iterator[OnProgress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _log_line(label: str) -> Iterator[OnProgress]:
+    started, sizes = time.monotonic(), [-1]
+
+    def remember(done: int, total: int | None) -> None:
+        sizes[0] = done
+
+    yield remember
+    if sizes[0] < 0:
+        logger.info("%s: already there", label)
+    else:
+        logger.info(
+            "%s: fetched %s in %.1f s", label, decimal(sizes[0]), time.monotonic() - started
+        )

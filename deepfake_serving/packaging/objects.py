@@ -1,0 +1,57 @@
+"""Models from object stores, by obstore."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.store import GCSStore, S3Store
+
+from deepfake_serving.packaging.content import CHUNK, CONNECT_S, STALL_S, Content, UnsupportedSource
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
+
+
+def open_s3(source: str) -> Content:
+    bucket, key = _bucket_and_key(source)
+    # obstore ignores this variable as soon as it is given any client options.
+    asked = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true", "yes", "on"}
+    return _object(S3Store(bucket, client_options=_client(asked), retry_config=_RETRY), key)
+
+
+def open_gs(source: str) -> Content:
+    bucket, key = _bucket_and_key(source)
+    return _object(GCSStore(bucket, client_options=_client(), retry_config=_RETRY), key)
+
+
+def _bucket_and_key(source: str) -> tuple[str, str]:
+    """Not parsed as a URL, because `#` and `?` are ordinary characters of a key."""
+    match = re.fullmatch(r"\w+://([\w.-]+)/(.+)", source, re.ASCII)
+    if match is None:
+        raise UnsupportedSource(f"{source}: not of the form scheme://bucket/key")
+    return match[1], match[2]
+
+
+def _client(allow_http: bool = False) -> ClientConfig:
+    return {
+        "allow_http": allow_http,
+        "connect_timeout": timedelta(seconds=CONNECT_S),
+        "read_timeout": timedelta(seconds=STALL_S),
+        "timeout": timedelta(days=1),  # of a whole transfer: 30 s by default, too short for a model
+    }
+
+
+def _object(store: ObjectStore, key: str) -> Content:
+    """Ctrl-C is heard as soon as a read returns: with a chunk, or after STALL_S without one.
+
+    obstore's calls for an event loop let it in sooner, but then one process in a hundred ended by
+    a crash.
+    """
+    result = obstore.get(store, key)
+    return Content(result.meta["size"], iter(result.stream(min_chunk_size=CHUNK)))

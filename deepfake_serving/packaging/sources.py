@@ -1,0 +1,100 @@
+"""Where a model's bytes come from: a file, https, S3, Google Cloud Storage or an OCI registry.
+
+    models/a.mar, file:///models/a.mar    a local file
+    https://host/a.mar?signature=…        also http:// on loopback
+    s3://bucket/key                       AWS_* variables, also AWS_ENDPOINT_URL and AWS_ALLOW_HTTP
+    gs://bucket/key                       GOOGLE_* variables, also GOOGLE_BASE_URL
+    oci://host/repo:tag#a.mar             or @sha256:…; credentials from ~/.docker/config.json
+
+Who is trusted over TLS is said in one place for all of them: the PEM file that SSL_CERT_FILE names
+(as with OpenSSL, it replaces the system's store), else the system's store.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from obstore.exceptions import BaseError
+
+from deepfake_serving.packaging.content import CHUNK, Content, SourceUnreachable, UnsupportedSource
+from deepfake_serving.packaging.objects import open_gs, open_s3
+from deepfake_serving.packaging.oci import open_oci
+from deepfake_serving.packaging.web import open_http
+
+_CAUSE = re.compile(r'(?:message|error): "(.+)"|InvalidCertificate\(\s*(\w+)|source: (\w+),\n')
+_HINTS = {
+    "BadScheme": "it is plain http, which is refused (for S3 endpoints see AWS_ALLOW_HTTP)",
+    "UnknownIssuer": "its certificate is of an unknown issuer (SSL_CERT_FILE names those known)",
+}
+
+
+def open_source(source: str) -> Content:
+    """Opens a source for reading once; its chunks raise `SourceUnreachable` where it breaks off.
+
+    It blocks, so from within an event loop it is for a thread.
+
+    Raises:
+        SourceUnreachable: it is missing, or refuses, or can't be reached.
+        UnsupportedSource: it is of no form listed above, or plain http beyond loopback.
+    """
+    scheme, separator, _ = source.partition("://")
+    opener = _OPENERS.get(scheme.lower() if separator else "file")
+    if opener is None:
+        raise UnsupportedSource(f"{source}: neither a path nor one of {', '.join(_OPENERS)}")
+    with _translated(source):
+        content = opener(source)
+    return replace(content, chunks=_guarded(source, content.chunks))
+
+
+@contextmanager
+def _translated(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (BaseError, OSError, ValueError) as error:
+        # `from None`: the cause's own text may hold a signed URL, and would be printed with it.
+        raise SourceUnreachable(f"{source}: {_reason(error)}") from None
+
+
+def _guarded(source: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with _translated(source):
+        yield from chunks
+
+
+def _reason(error: Exception) -> str:
+    """An error's first paragraph, with the innermost cause that obstore puts below it."""
+    text, _, debug = str(error).partition("\n\nDebug source:")
+    causes = ["".join(groups) for groups in _CAUSE.findall(debug)][-1:]
+    causes += ["UnknownIssuer"] if "CERTIFICATE_VERIFY_FAILED" in text else []  # requests' words
+    return ": ".join([text.rstrip(": "), *(_HINTS.get(cause, cause) for cause in causes)])
+
+
+def _file(source: str) -> Content:
+    parts = urlsplit(source) if "://" in source else None
+    if parts and parts.netloc not in {"", "localhost"}:
+        raise UnsupportedSource(f"{source}: a file's URL has three slashes, file:///path")
+    path = Path(unquote(parts.path) if parts else source)
+    if not path.is_file():
+        raise SourceUnreachable(f"{source}: no such file")
+    stream = path.open("rb")
+    return Content(os.fstat(stream.fileno()).st_size, _read(stream), stream.close)
+
+
+def _read(stream: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: stream.read(CHUNK), b"")
+
+
+_OPENERS: dict[str, Callable[[str], Content]] = {
+    "file": _file,
+    "http": open_http,
+    "https": open_http,
+    "s3": open_s3,
+    "gs": open_gs,
+    "oci": open_oci,
+}

@@ -1,0 +1,62 @@
+"""Logs: one JSON line an event for machines, aligned and coloured for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from deepfake_serving.runtime.settings import ServerSettings
+
+
+def configure_logs(settings: ServerSettings) -> None:
+    """Sends structlog and the standard library's warnings to standard error."""
+    console = settings.log_format == "console" or (
+        settings.log_format == "auto" and sys.stderr.isatty()
+    )
+    level = getattr(logging, settings.log_level.upper())
+    noted: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
+        structlog.processors.format_exc_info,
+    ]
+    written: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(pad_event_to=20)
+        if console
+        else structlog.processors.JSONRenderer(serializer=_json)
+    )
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=noted,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
+        )
+    )
+    others.addFilter(_is_no_callers_fault)
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[*noted, written],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _is_no_callers_fault(record: logging.LogRecord) -> bool:
+    """aiohttp logs malformed HTTP, which anybody can send, as errors with their traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
+
+
+def _json(event: Any, **_: Any) -> str:
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a caller's words that are no Unicode
+        return json.dumps(event, default=str)

@@ -1,0 +1,65 @@
+"""The measured inputs of a card: read where they are, named where they are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deepfake_serving.training.card.facts import Facts, read_facts
+
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Contents of the files; None (or, of evaluations, absent) where there is none.
+
+    `evaluations` are `figures.json`, `attacks` is `attacks.json`, `calibration` is what `calibrate`
+    wrote, `exported` lies beside the weights in the store.
+    """
+
+    facts: Facts
+    evaluations: tuple[Content, ...]
+    attacks: Content | None
+    calibration: Content | None
+    exported: Content | None
+
+
+def read_inputs(
+    facts: Path,
+    evaluations: Sequence[Path],
+    attacks: Path | None,
+    calibration: Path | None,
+    exported: Path | None,
+) -> Inputs:
+    """Reads what is there; a folder stands for the file that its command writes into it.
+
+    Raises:
+        ValueError: a file is there but is no JSON object, or the facts are wrong.
+    """
+    found = [_read(path, "figures.json") for path in evaluations]
+    return Inputs(
+        read_facts(facts),
+        tuple(content for content in found if content is not None),
+        _read(attacks, "attacks.json"),
+        _read(calibration, "calibration.json"),
+        _read(exported, "export.json"),
+    )
+
+
+def _read(path: Path | None, name: str) -> Content | None:
+    if path is None:
+        return None
+    file = path / name if path.is_dir() else path
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: not a JSON object")
+    return content

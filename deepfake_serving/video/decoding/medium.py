@@ -1,0 +1,120 @@
+"""One media file, opened so that FFmpeg reads its bytes and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from deepfake_serving.contracts.problems import (
+    InvalidRequest,
+    TooManyPixels,
+    UndecodableMedia,
+    UnsupportedMediaType,
+)
+
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,live_flv,kux,mpegts,mpegtsraw,mpeg,mpegvideo,"
+    "asf,ogg,gif,apng,nut,mxf,gxf,lxf,dv,rm,wtv,nsv,nuv,pva,ty,swf,amv,dhav,ivf,obu,av1,h264,hevc,"
+    "vvc,evc,m4v,mjpeg,h261,h263,vc1,vc1test,dirac,dnxhd,cavsvideo,avs2,avs3,yuv4mpegpipe,flic,smk,"
+    "bink,roq"
+)
+"""FFmpeg's demuxers of single files. A list of those that may, as ones that open further files
+(playlists: hls, dash, concat, imf; patterns: image2; sessions: sdp) join with each release."""
+
+_MAGIC = re.compile(
+    rb"....(ftyp|moov|mdat|free|skip|wide)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|OggS|GIF8[79]a|"
+    rb"\x00\x00\x01[\xb3\xba]|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x47.{187}\x47|"
+    rb"\x00\x00\x00?\x01[\x09\x0a\x27\x40\x42\x46\x67]|DKIF|\x89PNG",
+    re.DOTALL,
+)
+"""How the usual ones begin: a file that does is broken, another one is none."""
+
+
+class Cancelled(Exception):
+    """The reader was told to stop."""
+
+
+class _Source:
+    """A file as FFmpeg sees it; its next read after `stop` is set fails, however deep within."""
+
+    def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
+        self._file, self._stop = file, stop
+
+    def read(self, size: int) -> bytes:
+        if self._stop.is_set():
+            raise Cancelled
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError:  # before the start, where a damaged index may point
+            return -1
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@contextlib.contextmanager
+def open_medium(
+    path: Path, max_pixels: int, stop: threading.Event
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The file and its video stream.
+
+    Neither demuxers that follow references nor any protocol are there for what the file may name.
+
+    Raises:
+        InvalidRequest: an empty file.
+        UnsupportedMediaType: no video that is read here.
+        UndecodableMedia: one, but broken from the start.
+        TooManyPixels: more a frame than `max_pixels`.
+        Cancelled: `stop` was set.
+    """
+    with path.open("rb") as file:
+        start = file.read(400)
+        file.seek(0)
+        codec_options = {"max_pixels": str(max_pixels)}  # also of frames further on
+        with _container(_Source(file, stop), start, codec_options) as container:
+            stream = _video_stream(container)
+            width, height = stream.codec_context.width, stream.codec_context.height
+            if width * height > max_pixels:
+                size = f"frames of {width} x {height} pixels"
+                raise TooManyPixels(f"{size}; the bound is {max_pixels} pixels")
+            stream.codec_context.options = codec_options
+            yield container, stream
+
+
+def _container(source: _Source, start: bytes, codec_options: dict[str, str]) -> InputContainer:
+    options = codec_options | {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
+    if not start:
+        raise InvalidRequest("the file is empty; a video was expected")
+    try:
+        return av.open(source, "r", options=options, metadata_errors="replace")
+    except av.FFmpegError as error:
+        if _MAGIC.match(start):
+            raise UndecodableMedia("the video is broken: its header can't be read") from error
+        raise UnsupportedMediaType(
+            "not a video that is read here; playlists, pictures and documents are none"
+        ) from error
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    """The one that a player shows; a song's cover is none."""
+    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    if not videos:
+        raise UnsupportedMediaType("the file has no video, only sound or other data")
+    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    if stream.codec_context is None:
+        raise UnsupportedMediaType("the video's codec is not read here")
+    return stream

@@ -1,0 +1,79 @@
+"""Pictures for people: crops of faces, and a shot's frames in a row, bordered by their score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.video.decoding.pixels import Pixels
+
+_SIDE = 256
+_MARGIN = 1.6
+_BORDER, _SPACE = 4, 4
+_STRIP = 6
+_WHITE = (255, 255, 255)
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
+
+_COLOURS: dict[Word, tuple[int, int, int]] = {
+    "real": (115, 158, 0),
+    "suspicious": (0, 159, 230),
+    "fake": (0, 94, 213),
+    "no_face": (153, 153, 153),
+}
+"""BGR; green, orange and vermilion that colour-blind people tell apart (Okabe and Ito, 2008)."""
+
+
+def face_picture(pixels: Pixels, box: Sequence[float]) -> bytes:
+    """A square of 256 pixels around a face as JPEG.
+
+    Args:
+        pixels: uint8 (h, w, 3) RGB.
+        box: x1, y1, x2, y2 in them.
+    """
+    x1, y1, x2, y2 = box
+    side = max(x2 - x1, y2 - y1, 1.0) * _MARGIN
+    scale = _SIDE / side
+    x, y = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
+    cut = pixels[_within(y, side, pixels.shape[0]), _within(x, side, pixels.shape[1])]
+    size = [min(_SIDE, max(1, round(length * scale))) for length in cut.shape[1::-1]]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    face = cv2.cvtColor(cv2.resize(cut, size, interpolation=how), cv2.COLOR_RGB2BGR)
+    left, top = (round(max(0.0, -start) * scale) for start in (x, y))
+    left, top = min(left, _SIDE - size[0]), min(top, _SIDE - size[1])
+    canvas = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    canvas[top : top + size[1], left : left + size[0]] = face
+    return _jpeg(canvas)
+
+
+def strip(frames: Sequence[tuple[Pixels, Word]]) -> bytes:
+    """A row of at most six frames, evenly chosen, each bordered by the colour of its word, as JPEG.
+
+    Args:
+        frames: uint8 (h, w, 3) BGR and the word of each; not none.
+    """
+    chosen = np.linspace(0, len(frames) - 1, min(_STRIP, len(frames))).round().astype(int)
+    height = frames[0][0].shape[0]
+    row = np.hstack([_bordered(*frames[index], height=height) for index in chosen])
+    return _jpeg(row)
+
+
+def _bordered(picture: Pixels, word: Word, *, height: int) -> Pixels:
+    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    sized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    edge, flat = _BORDER, cv2.BORDER_CONSTANT
+    framed = cv2.copyMakeBorder(sized, edge, edge, edge, edge, flat, value=_COLOURS[word])
+    spaced = cv2.copyMakeBorder(framed, 0, 0, 0, _SPACE, flat, value=_WHITE)
+    return spaced.astype(np.uint8)
+
+
+def _within(start: float, length: float, end: int) -> slice:
+    first = min(max(0, round(start)), end - 1)
+    return slice(first, max(first + 1, min(end, round(start + length))))
+
+
+def _jpeg(bgr: Pixels) -> bytes:
+    _, data = cv2.imencode(".jpg", bgr, _QUALITY)
+    return data.tobytes()

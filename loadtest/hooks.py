@@ -1,0 +1,90 @@
+"""Where a run meets Locust: options, shape and media before it, gates and report after it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from locust import LoadTestShape, events, log
+from locust.runners import WorkerRunner
+
+from loadtest import media, options, report
+from loadtest.gates import Row
+from loadtest.shapes import Plan
+from loadtest.users import Caller
+
+_MOST_A_SECOND = 100.0
+
+
+class Planned(LoadTestShape):
+    """The users of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def tick(self) -> tuple[int, float] | None:
+        users = self._plan.users(self.get_run_time())
+        return None if users is None else (users, min(float(self._plan.peak), _MOST_A_SECOND))
+
+
+@events.init_command_line_parser.add_listener
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    options.add(parser)
+
+
+@events.init.add_listener
+def _prepare(environment: Any, **_: Any) -> None:
+    """What is wrong here ends Locust, which reports it."""
+    chosen = environment.parsed_options
+    options.checked(chosen)
+    Caller.media = media.load(Path(chosen.media)) if chosen.media else media.made()
+    if chosen.shape:
+        environment.shape_class = Planned(options.plan(chosen))
+        environment.shape_class.runner = environment.runner
+
+
+@events.quitting.add_listener
+def _judge(environment: Any, **_: Any) -> None:
+    """The exit code: 0 where the gates were passed, 1 where not. Who used the page has seen."""
+    chosen = environment.parsed_options
+    if isinstance(environment.runner, WorkerRunner) or not chosen.headless:
+        return
+    outcome = _outcome(environment)
+    environment.process_exit_code = 0 if outcome.passed else 1
+    print(report.table(outcome), flush=True)
+    if chosen.summary:
+        report.write(outcome, Path(chosen.summary))
+
+
+def _outcome(environment: Any) -> report.Outcome:
+    chosen, runner = environment.parsed_options, environment.runner
+    rows = [_row(entry) for _, entry in sorted(environment.stats.entries.items())]
+    measures = {each.__name__: each.measure for each in environment.user_classes}
+    crashes = sum(each["count"] for each in runner.exceptions.values())
+    crashes += int(log.unhandled_greenlet_exception)
+    return report.Outcome(
+        rows,
+        options.gates(chosen).reasons(rows, measures, crashes),
+        {
+            f"{error.method} {error.name}: {error.error}": error.occurrences
+            for error in environment.stats.errors.values()
+        },
+        {"url": environment.host, "users": sorted(measures), "options": options.written(chosen)},
+    )
+
+
+def _row(entry: Any) -> Row:
+    p50, p95, p99 = map(entry.get_response_time_percentile, (0.5, 0.95, 0.99))
+    return Row(
+        entry.method,
+        entry.name,
+        entry.num_requests,
+        entry.num_failures,
+        round(entry.total_rps, 2),
+        p50,
+        p95,
+        p99,
+        round(entry.max_response_time, 1),
+    )

@@ -1,0 +1,44 @@
+"""Several pictures in one request."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Sequence
+
+from locust import task
+
+from loadtest import checks
+from loadtest.users.caller import HttpCaller
+
+
+class Batch(HttpCaller):
+    """`POST /v1/images/batch` with the pictures as a form's files."""
+
+    measure = ("POST", "/v1/images/batch")
+
+    @task
+    def judge(self) -> None:
+        pictures = list(itertools.islice(self.pictures, self.options.batch))
+        names = [f"{n}.jpg" for n in range(len(pictures))]
+        body, content_type = form(names, [picture.anew() for picture in pictures])
+        self.ask(
+            *self.measure,
+            lambda document: checks.batch(document, names, pictures),
+            data=body,
+            headers={"Content-Type": content_type},
+        )
+
+
+def form(names: Sequence[str], files: Sequence[bytes]) -> tuple[bytes, str]:
+    """The body of a form with these JPEGs, and its content type (RFC 7578)."""
+    boundary = uuid.uuid4().hex
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f"Content-Type: image/jpeg\r\n\r\n".encode()
+        + data
+        + b"\r\n"
+        for name, data in zip(names, files, strict=True)
+    ]
+    body = b"".join([*parts, f"--{boundary}--\r\n".encode()])
+    return body, f"multipart/form-data; boundary={boundary}"

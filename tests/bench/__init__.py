@@ -1,4 +1,0 @@
-"""How fast the server is beside what it could be instead: `python -m tests.bench.serving`.
-
-serving → systems (started and stopped), generator (a process a system: asks → load) → report.
-"""

@@ -1,0 +1,206 @@
+"""Pictures through the gateway, as callers send them: good, bad, many, by URL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, TYPE_PREFIX
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
+from tests.integration.asking import BAD_PICTURES, problem_of
+from tests.integration.gateway.conftest import MAX_IMAGE
+from tests.integration.running import RunningGateway, RunningServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
+
+
+@pytest.fixture(scope="module")
+def site(astronaut_jpeg: bytes) -> Iterator[str]:
+    """A web server with one picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = self.path == "/a.jpg"
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(astronaut_jpeg if found else b"")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_picture_is_judged_as_the_model_server_does(
+    api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
+) -> None:
+    own = httpx.post(f"{server.url}/predictions/detector", content=astronaut_jpeg).json()
+    for sent in (
+        {"content": astronaut_jpeg},
+        {"content": astronaut_jpeg, "headers": {"Content-Type": "image/jpeg"}},
+        {"files": {"file": ("a.jpg", astronaut_jpeg)}},
+    ):
+        answer = api.post("/v1/images", **sent)  # type: ignore[arg-type]
+        assert answer.status_code == 200
+        assert answer.json()["faces"] == own["faces"]
+        assert answer.json()["model"] == own["model"]
+
+
+def test_a_picture_is_fetched_by_its_url(api: httpx.Client, site: str) -> None:
+    assert len(api.post("/v1/images", json={"url": f"{site}/a.jpg"}).json()["faces"]) == 1
+    problem_of(api.post("/v1/images", json={"url": f"{site}/b.jpg"}), 422, "unreachable-url")
+    problem_of(api.post("/v1/images", json={"url": "file:///etc/passwd"}), 422, "refused-url")
+    problem_of(api.post("/v1/images", json={"url": "http://10.0.0.1/"}), 422, "refused-url")
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_a_bad_picture_is_a_problem_of_the_right_kind(api: httpx.Client, name: str) -> None:
+    content, status, slug = BAD_PICTURES[name]
+    problem_of(api.post("/v1/images", content=content), status, slug)
+    if content:
+        problem_of(api.post("/v1/images", files={"file": content}), status, slug)
+
+
+def typed(content_type: str) -> dict[str, Any]:
+    return {"content": b"{", "headers": {"Content-Type": content_type}}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "slug"),
+    [
+        ({"content": bytes(MAX_IMAGE + 1)}, 413, "too-large"),
+        ({"files": {"file": bytes(MAX_IMAGE + 1)}}, 413, "too-large"),
+        ({"files": [("file", b"a"), ("file", b"b")]}, 413, "too-large"),
+        ({"files": {"picture": b"a"}}, 400, "invalid-request"),
+        (typed("text/plain"), 415, "unsupported-media-type"),
+        (typed("multipart/form-data"), 400, "invalid-request"),
+        (typed("application/json"), 400, "invalid-request"),
+        ({"data": {"a": "b"}}, 415, "unsupported-media-type"),
+        ({"json": {"uri": "x"}}, 400, "invalid-request"),
+        ({"json": []}, 400, "invalid-request"),
+        ({"json": {"url": 3}}, 400, "invalid-request"),
+        ({"content": b"a", "params": {"model": "cats"}}, 404, "unknown-model"),
+        ({"content": b"a", "headers": {"X-Request-Timeout": "soon"}}, 400, "invalid-request"),
+        ({"content": b"a", "headers": {"X-Request-Timeout": "0.0001"}}, 504, "deadline-exceeded"),
+    ],
+    ids=str,
+)
+def test_a_bad_request_is_a_problem_of_the_right_kind(
+    api: httpx.Client, sent: dict[str, Any], status: int, slug: str
+) -> None:
+    problem_of(api.post("/v1/images", **sent), status, slug)
+
+
+def test_a_batch_keeps_its_order_and_a_bad_picture_its_place(
+    api: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
+) -> None:
+    named = [("a.jpg", astronaut_jpeg), ("b.txt", b"text"), ("c.jpg", no_face_jpeg)]
+    answer = api.post("/v1/images/batch", files=[("file", each) for each in named])
+    assert answer.status_code == 200
+    first, second, third = answer.json()["results"]
+    assert (first["name"], len(first["verdict"]["faces"])) == ("a.jpg", 1)
+    assert (second["name"], second["problem"]["status"]) == ("b.txt", 415)
+    assert (third["name"], third["verdict"]["verdict"]) == ("c.jpg", "no_face")
+    assert second["problem"]["id"] == answer.json()["id"] + ".1"
+
+
+def test_a_batch_of_urls_holds_the_problems_of_those_that_cannot_be_had(
+    api: httpx.Client, site: str
+) -> None:
+    urls = [f"{site}/b.jpg", f"{site}/a.jpg"]
+    missing, found = api.post("/v1/images/batch", json={"urls": urls}).json()["results"]
+    assert missing["problem"]["type"] == TYPE_PREFIX + "unreachable-url"
+    assert len(found["verdict"]["faces"]) == 1
+
+
+def test_a_batch_has_a_bound(api: httpx.Client) -> None:
+    files = [("file", b"x")] * 5
+    problem_of(api.post("/v1/images/batch", files=files), 413, "too-large")
+
+
+def test_what_is_nowhere_and_what_is_not_possible(api: httpx.Client) -> None:
+    problem_of(api.get("/v1/nothing"), 404, "not-found")
+    allowed = problem_of(api.get("/v1/images"), 405, "method-not-allowed")
+    assert "POST" in allowed["detail"]
+    problem_of(api.get("/v1/jobs", params={"limit": "many"}), 400, "invalid-request")
+
+
+def test_ids_and_safe_headers_come_back(api: httpx.Client, astronaut_jpeg: bytes) -> None:
+    given = {"X-Request-ID": "mine-1"}
+    answer = api.post("/v1/images", content=astronaut_jpeg, headers=given)
+    assert answer.headers["X-Request-ID"] == answer.json()["id"] == "mine-1"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_the_protocol_is_passed_through(
+    api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
+) -> None:
+    for path in ("/v2", "/v2/models/detector", "/v2/models/faces", "/v2/health/ready"):
+        assert api.get(path).json() == httpx.get(server.url + path).json()
+    wrong = api.post("/v2/models/detector/infer", json={"inputs": []})
+    assert wrong.status_code == 400
+    assert wrong.headers["Content-Type"] == MEDIA_TYPE
+    head = b'{"inputs":[{"name":"images","datatype":"BYTES","shape":[1],"parameters":'
+    head += b'{"binary_data_size":%d}}]}' % (len(astronaut_jpeg) + 4)
+    body = head + len(astronaut_jpeg).to_bytes(4, "little") + astronaut_jpeg
+    given = {"Inference-Header-Content-Length": str(len(head))}
+    inferred = api.post("/v2/models/detector/infer", content=body, headers=given).json()
+    assert inferred["model_name"] == "detector"
+    problem_of(api.get("/v2/models/cats"), 404, "unknown-model")
+
+
+def test_models_are_listed_with_their_digests(api: httpx.Client, server: RunningServer) -> None:
+    below = {m["name"]: m["digest"] for m in httpx.get(server.url).json()["models"]}
+    listed = api.get("/v1/models").json()["models"]
+    assert {m["name"]: m["digest"] for m in listed} == below
+    assert listed[0]["pools"] == [{"name": "pool-0", "digest": listed[0]["digest"]}]
+
+
+def test_metrics_count_what_was_asked(gateway: RunningGateway, api: httpx.Client) -> None:
+    def count() -> float:
+        lines = httpx.get(gateway.metrics_url).text.splitlines()
+        wanted = 'deepfake_requests_total{code="415",route="/v1/images"}'
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))
+
+    before = count()
+    api.post("/v1/images", content=b"text")
+    assert count() == before + 1
+    text = api.get("/metrics").text
+    for name in ("deepfake_replicas", "deepfake_jobs", "deepfake_model_info"):
+        assert f"\n{name}{{" in text
+
+
+def test_the_protocol_is_passed_through_over_grpc_as_well(
+    gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    tensor = oip.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[1])
+    tensor.contents.bytes_contents.append(astronaut_jpeg)
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerReady(oip.ServerReadyRequest()).ready
+        assert stub.ModelMetadata(oip.ModelMetadataRequest(name="faces")).name == "faces"
+        asked = oip.ModelInferRequest(model_name="detector", inputs=[tensor])
+        answer = stub.ModelInfer(asked)
+        assert answer.outputs[1].contents.bytes_contents == [b"real"] or answer.raw_output_contents
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ModelInfer(oip.ModelInferRequest(model_name="cats", inputs=[tensor]))
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ModelInfer(oip.ModelInferRequest(model_name="detector"))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "one input" in caught.value.details()

@@ -1,0 +1,298 @@
+"""Videos as jobs: submitted, watched, cancelled, deleted, told, and what is killed on the way."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from tests.integration.asking import problem_of
+from tests.integration.gateway.conftest import MAX_VIDEO
+from tests.integration.running import RunningGateway, RunningServer
+from tests.processes import command
+from tests.videos import scenes, write_video
+
+pytestmark = pytest.mark.integration
+
+
+def submit(api: httpx.Client, video: bytes, **given: Any) -> dict[str, Any]:
+    answer = api.post("/v1/videos", files={"file": ("scenes.mp4", video)}, **given)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    assert answer.headers["Location"] == job["links"]["self"]
+    return job
+
+
+def ended(api: httpx.Client, job_id: str, within_s: float = 60) -> dict[str, Any]:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        job: dict[str, Any] = api.get(f"/v1/jobs/{job_id}").json()
+        if job["finished_at"]:
+            return job
+        time.sleep(0.05)
+    raise AssertionError(f"not ended: {job}")
+
+
+@pytest.fixture(scope="session")
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Of seconds of work."""
+    return write_video(tmp_path_factory.mktemp("long") / "long.mp4", scenes() * 20).read_bytes()
+
+
+def test_a_video_is_judged_shot_by_shot(api: httpx.Client, video: Path) -> None:
+    job = submit(api, video.read_bytes(), params={"sampling": "every:4"})
+    assert (job["state"], job["source"]["name"]) == ("queued", "scenes.mp4")
+    done = ended(api, job["id"])
+    assert (done["state"], done["attempt"], done["cached"]) == ("succeeded", 1, False)
+    result = done["result"]
+    assert [len(shot["tracks"]) for shot in result["shots"]] == [1, 0, 2]
+    assert result["verdict"] == "real"
+    assert result["id"] == job["id"]
+    assert done["summary"] == {k: result[k] for k in ("verdict", "fake_probability")}
+    pictures = {*result["gallery"], result["shots"][0]["strip"]}
+    pictures |= {track["keyframe"] for shot in result["shots"] for track in shot["tracks"]}
+    for url in pictures:
+        assert api.get(url).content.startswith(b"\xff\xd8"), url
+    medium = api.get(done["links"]["media"], headers={"Range": "bytes=4-7"})
+    assert (medium.status_code, medium.content) == (206, b"ftyp")
+
+
+def test_every_change_is_an_event_and_the_last_holds_the_result(
+    api: httpx.Client, video: Path
+) -> None:
+    job = submit(api, video.read_bytes(), params={"sampling": "every:3"})
+    events = []
+    with api.stream("GET", job["links"]["events"]) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        name = ""
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            if line.startswith("data: "):
+                events.append((name, json.loads(line.removeprefix("data: "))))
+    assert events[-1][0] == "end"
+    assert events[-1][1]["result"]["verdict"] == "real"
+    assert {name for name, _ in events[:-1]} <= {"progress"}
+    problem_of(api.get("/v1/jobs/nope/events"), 404, "not-found")
+
+
+def test_the_same_video_is_answered_from_what_is_known(api: httpx.Client, video: Path) -> None:
+    first = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
+    again = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
+    assert (first["cached"], again["cached"]) == (False, True)
+    assert again["result"]["fake_probability"] == first["result"]["fake_probability"]
+    other = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:2"})["id"])
+    assert other["cached"] is False
+    assert api.delete(f"/v1/jobs/{first['id']}").status_code == 204
+    assert api.get(again["result"]["gallery"][0]).status_code == 200, "it is a copy"
+    third = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
+    assert third["cached"] is True
+
+
+def test_an_idempotency_key_makes_one_job(api: httpx.Client, video: Path) -> None:
+    given = {"headers": {"Idempotency-Key": "once"}}
+    first, again = (submit(api, video.read_bytes(), **given) for _ in range(2))
+    assert first["id"] == again["id"]
+    other = api.post("/v1/videos", content=b"other", headers={"Idempotency-Key": "once"})
+    problem_of(other, 409, "conflict")
+
+
+def test_a_running_job_is_cancelled_within_a_second(
+    api: httpx.Client, long_video: bytes, gateway: RunningGateway
+) -> None:
+    job = submit(api, long_video, params={"sampling": "every:1", "aggregation": "mean"})
+    while api.get(f"/v1/jobs/{job['id']}").json()["progress"]["frames"] == 0:
+        time.sleep(0.02)
+    begun = time.monotonic()
+    assert api.delete(f"/v1/jobs/{job['id']}").status_code == 202
+    done = ended(api, job["id"])
+    assert done["state"] == "cancelled"
+    print(f"cancelled in {time.monotonic() - begun:.2f} s")
+    assert done["result"] is None
+
+
+def test_a_deleted_job_leaves_nothing(api: httpx.Client, video: Path) -> None:
+    done = ended(api, submit(api, video.read_bytes())["id"])
+    assert api.delete(done["links"]["self"]).status_code == 204
+    for url in (done["links"]["self"], done["links"]["media"], done["result"]["gallery"][0]):
+        problem_of(api.get(url), 404, "not-found")
+    problem_of(api.delete(done["links"]["self"]), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (b"a text", "unsupported-media-type"),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(90), "undecodable-media"),
+    ],
+)
+def test_what_is_no_video_fails_for_good(api: httpx.Client, content: bytes, slug: str) -> None:
+    done = ended(api, submit(api, content)["id"])
+    assert (done["state"], done["attempt"]) == ("failed", 1)
+    assert done["problem"]["type"].endswith(slug)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "slug"),
+    [
+        ({"params": {"sampling": "often"}}, 400, "invalid-request"),
+        ({"params": {"aggregation": "best"}}, 400, "invalid-request"),
+        ({"params": {"webhook": "ftp://x"}}, 422, "refused-url"),
+        ({"headers": {"Idempotency-Key": "x" * 201}}, 400, "invalid-request"),
+    ],
+    ids=str,
+)
+def test_a_wrong_option_is_told_at_once(
+    api: httpx.Client, given: dict[str, Any], status: int, slug: str
+) -> None:
+    problem_of(api.post("/v1/videos", content=b"x", **given), status, slug)
+
+
+def test_a_video_over_the_bound_is_refused(api: httpx.Client) -> None:
+    problem_of(api.post("/v1/videos", content=bytes(MAX_VIDEO + 1)), 413, "too-large")
+
+
+def test_jobs_are_listed_and_found(api: httpx.Client, video: Path) -> None:
+    done = ended(api, submit(api, video.read_bytes())["id"])
+    page = api.get("/v1/jobs", params={"limit": 1}).json()
+    assert page["jobs"][0]["id"] == done["id"]
+    assert page["next"]
+    rest = api.get("/v1/jobs", params={"limit": 200, "cursor": page["next"]}).json()
+    assert done["id"] not in {job["id"] for job in rest["jobs"]}
+    found = api.get("/v1/jobs", params={"state": "succeeded", "q": "SCENES"}).json()
+    assert found["jobs"][0]["summary"]["verdict"] == "real"
+
+
+class _Webhook(BaseHTTPRequestHandler):
+    told: list[tuple[dict[str, str], bytes]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.told.append((dict(self.headers), body))
+        self.send_response(503 if len(self.told) == 1 else 204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """A receiver that fails the first time."""
+    told: list[tuple[dict[str, str], bytes]] = []
+    handler = type("Handler", (_Webhook,), {"told": told})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", told
+        server.shutdown()
+        thread.join()
+
+
+def test_a_webhook_is_told_signed_and_again_where_it_failed(
+    api: httpx.Client, video: Path, webhook: tuple[str, list[tuple[dict[str, str], bytes]]]
+) -> None:
+    url, told = webhook
+    job = submit(api, video.read_bytes(), params={"webhook": url})
+    end = time.monotonic() + 60
+    while len(told) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    headers, body = told[1]
+    assert json.loads(body)["type"] == "job.succeeded"
+    assert json.loads(body)["data"]["id"] == job["id"] == headers["webhook-id"]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode("c2VjcmV0" * 4)
+    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+def test_grpc_says_the_same(stub: DetectorStub, api: httpx.Client, video: Path) -> None:
+    data = video.read_bytes()
+    options = pb.VideoOptions(name="scenes.mp4", sampling="every:6")
+    parts = [pb.SubmitVideoRequest(options=options)]
+    parts += [pb.SubmitVideoRequest(chunk=data[i : i + 9999]) for i in range(0, len(data), 9999)]
+    job = stub.SubmitVideo(iter(parts))
+    *_, last = stub.WatchJob(pb.JobRequest(id=job.id))
+    assert last.state == pb.JOB_STATE_SUCCEEDED
+    document = ended(api, job.id)
+    assert last.result.fake_probability == document["result"]["fake_probability"]
+    assert [len(shot.tracks) for shot in last.result.shots] == [1, 0, 2]
+    assert stub.GetJob(pb.JobRequest(id=job.id)) == last
+
+
+# Kills -------------------------------------------------------------------------------------------
+
+
+def worker_of(gateway: RunningGateway) -> psutil.Process:
+    (worker,) = (p for p in gateway.tree() if "deepfake_serving.gateway.worker" in command(p))
+    return worker
+
+
+def test_a_killed_worker_costs_an_attempt_and_no_job(
+    gateway: RunningGateway, api: httpx.Client, long_video: bytes
+) -> None:
+    job = submit(api, long_video, params={"sampling": "every:2"})
+    while api.get(f"/v1/jobs/{job['id']}").json()["progress"]["frames"] == 0:
+        time.sleep(0.02)
+    killed = worker_of(gateway)
+    killed.kill()
+    done = ended(api, job["id"])
+    assert (done["state"], done["attempt"]) == ("succeeded", 2)
+    assert worker_of(gateway).pid != killed.pid
+
+
+def test_a_killed_gateway_has_lost_no_accepted_job(
+    server: RunningServer, tmp_path: Path, long_video: bytes, video: Path
+) -> None:
+    """kill -9 of the gateway and its worker in the middle of one job, with others in the queue."""
+    with RunningGateway.start(tmp_path, server.url, lease_s=2) as first:
+        with httpx.Client(base_url=first.url, timeout=60) as api:
+            ids = [submit(api, long_video)["id"]]
+            ids += [submit(api, video.read_bytes(), params={"sampling": f"every:{n}"})["id"]
+                    for n in (2, 3, 4)]  # fmt: skip
+        worker = worker_of(first)
+        first.process.send_signal(signal.SIGKILL)
+        worker.kill()
+    with RunningGateway.start(tmp_path, server.url, lease_s=2) as second:
+        with httpx.Client(base_url=second.url, timeout=60) as api:
+            assert [ended(api, job_id)["state"] for job_id in ids] == ["succeeded"] * 4
+        assert second.stop() == 0
+
+
+def test_a_killed_gateway_takes_its_worker_along(server: RunningServer, tmp_path: Path) -> None:
+    with RunningGateway.start(tmp_path, server.url) as gateway:
+        worker = worker_of(gateway)
+        gateway.process.kill()
+        psutil.wait_procs([worker], timeout=30)
+        assert not worker.is_running()
+
+
+def test_a_stopped_gateway_gives_its_job_back(
+    server: RunningServer, tmp_path: Path, long_video: bytes
+) -> None:
+    settings = {"lease_s": 60, "worker_drain_s": 0}
+    with RunningGateway.start(tmp_path, server.url, **settings) as first:
+        with httpx.Client(base_url=first.url, timeout=60) as api:
+            job = submit(api, long_video, params={"sampling": "every:1"})
+            while api.get(f"/v1/jobs/{job['id']}").json()["state"] != "running":
+                time.sleep(0.02)
+        assert first.stop() == 0
+    with RunningGateway.start(tmp_path, server.url, **settings) as second:
+        with httpx.Client(base_url=second.url, timeout=60) as api:
+            done = ended(api, job["id"])
+            assert (done["state"], done["attempt"]) == ("succeeded", 1)
+        assert second.stop() == 0

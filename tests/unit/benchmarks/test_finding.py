@@ -1,0 +1,101 @@
+"""What the comparison of face finders counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.finding import Boxes, Find, compare, ious, matches
+from benchmarks.goals import Goal, lost, table
+from benchmarks.scenes import astronaut as portrait
+from benchmarks.scenes import crowd, scenes
+from model_handlers.pipeline.decode import Pixels
+
+PICTURE = np.zeros((500, 500, 3), np.uint8)
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> Boxes:
+    return np.array(rows, np.float64).reshape(-1, 4)
+
+
+def test_overlap_is_the_intersection_over_the_union() -> None:
+    found = ious(boxes((0, 0, 10, 10)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30)))
+    np.testing.assert_allclose(found, [[1, 1 / 3, 0]])
+
+
+def test_a_box_stands_for_one_face_only() -> None:
+    twice = boxes((0, 0, 100, 100), (5, 5, 105, 105))
+    assert matches(twice, boxes((0, 0, 100, 100))) == 1
+    assert matches(twice, twice) == 2
+    assert matches(twice, boxes()) == 0
+
+
+def test_faces_under_40_px_are_left_out_on_both_sides() -> None:
+    def finds(*rows: tuple[float, float, float, float]) -> Find:
+        return lambda picture: boxes(*rows)
+
+    large, small = (0, 0, 50, 50), (200, 200, 230, 230)
+    counts = compare(iter([(PICTURE, None)]), finds(large, small), finds(large))
+    assert (counts.theirs, counts.ours, counts.shared, counts.kept) == (1, 1, 1, 1.0)
+
+
+def test_where_the_faces_are_known_the_false_ones_are_counted_apart() -> None:
+    face, other, nothing = (0, 0, 50, 50), (100, 100, 160, 160), (300, 300, 380, 380)
+    counts = compare(
+        iter([(PICTURE, boxes(face, other))]),
+        lambda _: boxes(face, other, nothing),
+        lambda _: boxes(face),
+    )
+    assert (counts.known, counts.theirs, counts.ours, counts.shared) == (2, 2, 1, 1)
+    assert (counts.false_theirs, counts.false_ours, counts.kept) == (1, 0, 0.5)
+
+
+def test_boxes_are_compared_as_far_as_they_lie_in_the_picture() -> None:
+    counts = compare(
+        iter([(PICTURE, None)]),
+        lambda _: boxes((-300, -300, 200, 200)),
+        lambda _: boxes((0, 0, 200, 200)),
+    )
+    assert counts.kept == 1
+
+
+def shows(picture: Pixels, box: tuple[float, ...]) -> bool:
+    x1, y1, x2, y2 = (round(side) for side in box)
+    return bool(picture[y1:y2, x1:x2].std() > 30)
+
+
+def test_scenes_hold_their_faces_where_they_say() -> None:
+    made = list(scenes([portrait()], 10))
+    assert [s.name for s in made] == [s.name for s in scenes([portrait()], 10)]
+    sides = [max(b[2] - b[0], b[3] - b[1]) for s in made for b in s.boxes]
+    assert min(sides) >= 39
+    assert max(sides) <= 401
+    assert all(shows(s.pixels, tuple(b)) for s in made for b in s.boxes)
+
+
+def test_a_crowd_has_as_many_faces_as_it_says() -> None:
+    scene = crowd([portrait()], 20, (1920, 1080))
+    assert scene.pixels.shape == (1080, 1920, 3)
+    assert len(scene.boxes) == 20
+    assert (scene.boxes >= 0).all()
+    assert (scene.boxes[:, 2] <= 1920).all()
+    assert matches(scene.boxes, scene.boxes) == 20
+
+
+def goal(name: str, result: float, *, at_least: bool = True, ratio: bool = True) -> Goal:
+    return Goal(name, result, 10.0, "x", at_least, ratio)
+
+
+@pytest.mark.parametrize(("result", "told"), [(10.0, 0), (8.6, 0), (8.4, 1)])
+def test_a_loss_of_more_than_15_percent_is_told(result: float, told: int) -> None:
+    assert len(lost([goal("a", result)], {"a": 10.0})) == told
+
+
+def test_only_ratios_that_are_kept_are_compared() -> None:
+    assert lost([goal("new", 1), goal("a", 1, ratio=False)], {"a": 10.0}) == []
+
+
+def test_the_table_says_what_was_reached() -> None:
+    lines = table([goal("more", 11), goal("less", 11, at_least=False)]).splitlines()
+    assert "| ≥ 10 x | yes |" in lines[2]
+    assert "| ≤ 10 x | **no** |" in lines[3]

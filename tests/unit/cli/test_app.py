@@ -1,0 +1,527 @@
+"""The command line, called in this process; once as a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from deepfake_serving.cli import app as cli
+from deepfake_serving.cli.annotate import Annotator
+from deepfake_serving.cli.detect import LocalDetector
+from deepfake_serving.contracts.problems import UndecodableMedia
+from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.packaging.archive import Archive, open_archive
+from model_handlers.items import Options
+from model_handlers.manifest import ManifestError
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import DetectorTask
+from tests.conftest import MANIFESTS, MODELS, jpeg
+
+ROOT = Path(__file__).resolve().parents[3]
+LITTLE = np.full((32, 32, 3), 90, np.uint8)
+"""Too small for any face, so that it costs next to nothing."""
+
+
+@pytest.fixture
+def mar(archives: dict[str, Archive]) -> Path:
+    return archives["detector"].path
+
+
+@pytest.fixture(scope="module")
+def head(astronaut: Pixels) -> bytes:
+    """One face, in a picture as small as can be."""
+    return jpeg(astronaut[40:220, 140:320])
+
+
+def put(path: Path, content: bytes | None = None) -> Path:
+    """Writes a picture, without a face unless it is given one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jpeg(LITTLE) if content is None else content)
+    return path
+
+
+@pytest.fixture
+def run(mar: Path) -> Callable[..., Result]:
+    """`deepfake-serving detect` with the archive at hand."""
+
+    def detect(*arguments: object) -> Result:
+        given = ["detect", "--archive", str(mar), *map(str, arguments)]
+        result = CliRunner().invoke(cli.app, given)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return detect
+
+
+def answers(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The entry point; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["deepfake-serving", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+# detect: JSON ------------------------------------------------------------------------------------
+
+
+def test_one_verdict_a_line_in_the_order_given(
+    run: Callable[..., Result], tmp_path: Path, head: bytes, archives: dict[str, Archive]
+) -> None:
+    pictures = [put(tmp_path / "b.jpg", head), put(tmp_path / "a.jpg"), put(tmp_path / "c.jpg")]
+    result = run("--json", *pictures)
+    assert result.exit_code == 0
+    first, second, third = answers(result)
+    assert [a["file"] for a in (first, second, third)] == [str(path) for path in pictures]
+    assert (first["width"], first["height"]) == (180, 180)
+    (face,) = first["faces"]
+    assert first["fake_probability"] == face["fake_probability"]
+    assert first["verdict"] == face["verdict"]
+    assert first["model"] == {
+        "name": "detector",
+        "version": "1.0",
+        "digest": archives["detector"].digest,
+        "trained": True,
+    }
+    assert set(first["timings_ms"]) >= {"decode", "detect"}
+    assert second["verdict"] == "no_face"
+    assert second["fake_probability"] is None
+
+
+def test_what_the_server_would_say_is_said_here(
+    run: Callable[..., Result], tmp_path: Path, head: bytes, detector: DetectorTask
+) -> None:
+    (answer,) = answers(run("--json", put(tmp_path / "a.jpg", head)))
+    (outcome,) = detector.run([head], [Options()], Stopwatch())
+    assert isinstance(outcome, ImageVerdict)
+    assert answer["fake_probability"] == outcome.fake_probability
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_problems_stand_in_their_places_and_the_exit_code_tells(
+    run: Callable[..., Result], tmp_path: Path, batch: int
+) -> None:
+    pictures = [
+        put(tmp_path / "good.jpg"),
+        put(tmp_path / "text.jpg", b"no picture"),
+        tmp_path / "absent.jpg",
+        put(tmp_path / "empty.jpg", b""),
+        tmp_path,
+        put(tmp_path / "broken.jpg", jpeg(LITTLE)[:200]),
+        put(tmp_path / "last.jpg"),
+    ]
+    result = run("--json", "--batch", batch, *pictures)
+    assert result.exit_code == 1
+    found = answers(result)
+    assert [answer["file"] for answer in found] == [str(path) for path in pictures]
+    kinds = [answer.get("type", "").rpartition(":")[2] for answer in found]
+    assert kinds == [
+        "",
+        "unsupported-media-type",
+        "invalid-request",
+        "invalid-request",
+        "invalid-request",
+        "undecodable-media",
+        "",
+    ]
+    assert found[2]["detail"] == "the file can't be read: No such file or directory"
+    assert found[4]["detail"] == "the file can't be read: Is a directory"
+
+
+def test_one_hundred_and_fifty_pictures_in_one_call(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    pictures = [put(tmp_path / f"{n}.jpg") for n in range(150)]
+    result = run("--json", "--batch", 16, *pictures)
+    assert result.exit_code == 0
+    assert [answer["file"] for answer in answers(result)] == [str(path) for path in pictures]
+
+
+def test_no_more_of_a_file_than_the_bound_is_read(run: Callable[..., Result]) -> None:
+    (answer,) = answers(run("--json", "/dev/zero"))
+    assert answer["type"].endswith(":too-large")
+    assert "33554432" in answer["detail"]
+
+
+def test_a_picture_that_breaks_the_model_does_not_break_the_others(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = DetectorTask.run
+
+    def fragile(self: DetectorTask, items: Any, *others: Any) -> Any:
+        if b"poison" in items:
+            raise RuntimeError("out of luck")
+        return judged(self, items, *others)
+
+    monkeypatch.setattr(DetectorTask, "run", fragile)
+    pictures = [
+        put(tmp_path / "a.jpg"),
+        put(tmp_path / "b.jpg", b"poison"),
+        put(tmp_path / "c.jpg"),
+    ]
+    result = run("--json", *pictures)
+    assert result.exit_code == 1
+    first, second, third = answers(result)
+    assert first["verdict"] == third["verdict"] == "no_face"
+    assert second["type"].endswith(":internal")
+
+
+# detect: names -----------------------------------------------------------------------------------
+
+NAMES = ["[red].jpg", "[/].jpg", "a[bold]b.jpg", ":smile:.jpg", "ü ß.jpg", "日本.jpg", "-x.jpg"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_names_are_printed_as_they_are(
+    run: Callable[..., Result], tmp_path: Path, as_json: bool
+) -> None:
+    pictures = [put(tmp_path / name) for name in NAMES]
+    broken = put(tmp_path / "[broken].jpg", b"no picture")
+    result = run(*(["--json"] if as_json else []), *pictures, broken)
+    assert result.exit_code == 1
+    for path in (*pictures, broken):
+        shown = json.dumps(str(path), ensure_ascii=False) if as_json else str(path)
+        assert shown in result.stdout
+
+
+def test_a_name_that_is_no_utf8_is_printed_with_its_bytes_in_hex(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")))
+    (answer,) = answers(run("--json", path))
+    assert answer["file"] == f"{tmp_path}/caf\\xe9.jpg"
+    assert answer["verdict"] == "no_face"
+    assert f"{tmp_path}/caf\\xe9.jpg" in run(path).stdout
+
+
+def test_a_name_can_not_write_over_the_table(run: Callable[..., Result], tmp_path: Path) -> None:
+    path = put(tmp_path / "a\x1b[2Jb\nc\rd.jpg")
+    result = run(path)
+    assert "a\\x1b[2Jb\\nc\\rd.jpg" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert answers(run("--json", path))[0]["file"] == str(path)
+
+
+# detect: table -----------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_line_for_each_picture(
+    run: Callable[..., Result], tmp_path: Path, head: bytes
+) -> None:
+    pictures = [
+        put(tmp_path / "face.jpg", head),
+        put(tmp_path / "none.jpg"),
+        put(tmp_path / ("long" * 40 + ".jpg"), b"no picture"),
+    ]
+    result = run(*pictures)
+    assert result.exit_code == 1
+    header, *rows = result.stdout.splitlines()
+    assert header.split() == ["picture", "verdict", "fake", "faces", "remark"]
+    face, none, broken = (row.split() for row in rows)
+    assert face[0] == str(pictures[0])
+    assert face[1] in ("real", "suspicious", "fake")
+    assert 0 <= float(face[2]) <= 1
+    assert face[3:] == ["1"]
+    assert none == [str(pictures[1]), "no_face", "0"]
+    assert broken[:3] == [str(pictures[2]), "problem", "not"]
+
+
+def test_all_is_well_without_a_problem(run: Callable[..., Result], tmp_path: Path) -> None:
+    assert run(put(tmp_path / "a.jpg")).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_an_untrained_model_is_told_on_stderr_only(
+    untrained_archive: Archive, tmp_path: Path, head: bytes, arguments: list[str]
+) -> None:
+    given = ["detect", "--archive", str(untrained_archive.path), *arguments]
+    result = CliRunner().invoke(cli.app, [*given, str(put(tmp_path / "a.jpg", head))])
+    told = '"trained":false' if arguments else " untrained"
+    assert told in result.stdout
+    assert "untrained model: these verdicts mean nothing" in result.stderr
+    assert "mean nothing" not in result.stdout
+
+
+def test_a_trained_model_is_not_called_untrained(
+    run: Callable[..., Result], tmp_path: Path, head: bytes
+) -> None:
+    result = run(put(tmp_path / "a.jpg", head))
+    assert result.exit_code == 0
+    assert "untrained" not in result.output
+
+
+# detect: archives --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["faces", "classifier"])
+def test_an_archive_that_is_no_detector_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    archives: dict[str, Archive],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    archive = archives[name].path
+    assert main(monkeypatch, "detect", "--archive", archive, put(tmp_path / "a.jpg")) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == f"deepfake-serving: {archive}: holds a {name}, not a detector\n"
+
+
+def test_a_missing_archive_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    missing = tmp_path / "[red] :smile: [/none].mar"
+    assert main(monkeypatch, "detect", "--archive", missing, put(tmp_path / "a.jpg")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"deepfake-serving: {missing}: not a model archive")
+
+
+def test_an_archive_that_breaks_while_it_is_loaded_leaves_nothing(
+    mar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    crippled = tmp_path / "detector.mar"
+    with zipfile.ZipFile(mar) as whole, zipfile.ZipFile(crippled, "w") as part:
+        part.writestr("model.json", whole.read("model.json"))
+    with pytest.raises(ManifestError, match="no such graph"):
+        LocalDetector(crippled)
+    assert list(tmp_path.iterdir()) == [crippled]
+
+
+def test_the_bundled_archive_is_packed_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli, "_ARCHIVES", tmp_path)
+    archive, picture = tmp_path / "detector.mar", put(tmp_path / "a.jpg")
+    result = CliRunner().invoke(cli.app, ["detect", "--archive", str(archive), str(picture)])
+    assert result.exit_code == 0
+    assert open_archive(tmp_path / "detector.mar").manifest.name == "detector"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--batch", "0", "a.jpg"], ["--batch", "257", "a.jpg"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(cli.app, ["detect", *arguments]).exit_code == 2
+
+
+# detect: annotate --------------------------------------------------------------------------------
+
+
+def pixels(path: Path) -> Pixels:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_what_was_found_is_drawn_into_copies(
+    run: Callable[..., Result], tmp_path: Path, head: bytes
+) -> None:
+    face, none = put(tmp_path / "face.jpg", head), put(tmp_path / "none.jpg")
+    broken = put(tmp_path / "broken.jpg", b"no picture")
+    out = tmp_path / "new" / "out"
+    (answer, *_) = answers(run("--json", "--annotate", out, face, none, broken))
+    assert {path.name for path in out.iterdir()} == {"face.png", "none.png"}
+    drawn, original = pixels(out / "face.png"), pixels(face)
+    assert drawn.shape == original.shape
+    changed = (drawn != original).any(axis=2)
+    x1, y1, x2, y2 = (round(side) for side in answer["faces"][0]["box"])
+    middle = (y1 + y2) // 2
+    assert changed[middle, max(0, x1 - 1) : x1 + 2].any()
+    assert changed[middle, x2 - 1 : x2 + 2].any()
+    for x, y in answer["faces"][0]["landmarks"]:
+        assert changed[round(y), round(x)]
+    assert changed.mean() < 0.5
+    assert np.array_equal(pixels(out / "none.png"), pixels(none))
+    assert face.read_bytes() == head
+
+
+def test_pictures_of_the_same_name_get_numbers(run: Callable[..., Result], tmp_path: Path) -> None:
+    pictures = [
+        put(tmp_path / name) for name in ("a/x.jpg", "b/x.jpg", "b/x-2.jpg", "c/x.png", "x.jpeg")
+    ]
+    out = tmp_path / "out"
+    assert run("--annotate", out, *pictures).exit_code == 0
+    names = {"x.png", "x-2.png", "x-2-2.png", "x-3.png", "x-4.png"}
+    assert {path.name for path in out.iterdir()} == names
+
+
+def test_no_picture_is_overwritten_by_its_copy(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = jpeg(LITTLE)
+    first, second = put(tmp_path / "a.png", content), put(tmp_path / "b.png", content)
+    monkeypatch.chdir(tmp_path)
+    assert run("--annotate", ".", "a.jpg", "a.png", second).exit_code == 1
+    assert first.read_bytes() == second.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png", "a-2.png", "b-2.png"}
+
+
+def test_a_second_run_replaces_the_copies_of_the_first(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    picture, out = put(tmp_path / "a.jpg"), tmp_path / "out"
+    for _ in range(2):
+        run("--annotate", out, picture)
+        assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
+def test_a_folder_that_is_a_file_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mar: Path, tmp_path: Path
+) -> None:
+    picture = put(tmp_path / "a.jpg")
+    arguments = ["detect", "--archive", mar, "--annotate", picture, picture]
+    assert main(monkeypatch, *arguments) == 2
+    assert "File exists" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_problem_has_no_copy(tmp_path: Path, detector: DetectorTask) -> None:
+    annotator = Annotator(tmp_path / "out", [])
+    spec = detector.manifest.decode
+    assert annotator.draw(Path("a.jpg"), b"", UndecodableMedia("broken"), spec) is None
+
+
+# package -----------------------------------------------------------------------------------------
+
+
+def test_packing_prints_digests_as_sha256sum_does(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path)])
+    assert result.exit_code == 0
+    lines = [line.split("  ") for line in result.stdout.splitlines()]
+    assert [Path(line[1]).name for line in lines] == sorted(f"{name}.mar" for name in MODELS)
+    for digest, path, *remark in lines:
+        assert digest == "sha256:" + hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        assert remark == []
+
+
+def test_packing_an_untrained_model_says_so(tmp_path: Path) -> None:
+    manifest = MANIFESTS / "variants" / "b0.yaml"
+    result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
+    assert "(untrained)" in result.stdout
+
+
+def test_only_the_named_manifests_are_packed(tmp_path: Path) -> None:
+    manifest = MANIFESTS / "faces.yaml"
+    CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
+    assert [path.name for path in tmp_path.iterdir()] == ["faces.mar"]
+
+
+def test_a_wrong_manifest_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    manifest = put(tmp_path / "[m].yaml", b"name: 5")
+    assert main(monkeypatch, "package", "--out", tmp_path / "out", manifest) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"deepfake-serving: {manifest}: name: ")
+    assert not (tmp_path / "out").exists()
+
+
+# fetch -------------------------------------------------------------------------------------------
+
+
+def test_fetching_a_path_prints_its_digest(mar: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models" / "detector.mar"
+    digest = open_archive(mar).digest
+    result = CliRunner().invoke(cli.app, ["fetch", str(mar), str(target), "--sha256", digest])
+    assert result.exit_code == 0
+    assert result.stdout == f"{digest}  {target}\n"
+    assert target.read_bytes() == mar.read_bytes()
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "sha256:" + "0" * 64, "none"])
+def test_a_wrong_digest_exits_with_2_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mar: Path,
+    tmp_path: Path,
+    digest: str,
+) -> None:
+    assert main(monkeypatch, "fetch", mar, tmp_path / "a.mar", "--sha256", digest) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines()[-1].startswith("deepfake-serving: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_is_missing_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = ["fetch", tmp_path / "[none].mar", tmp_path / "a.mar", "--sha256", "0" * 64]
+    assert main(monkeypatch, *arguments) == 2
+    assert f"{tmp_path}/[none].mar" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_digest_is_needed(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["fetch", "/a.mar", str(tmp_path / "a.mar")])
+    assert result.exit_code == 2
+    assert "sha256" in result.stderr
+
+
+# serve -------------------------------------------------------------------------------------------
+
+
+def test_serving_ends_with_the_exit_code_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_WORKERS", "many")
+    assert main(monkeypatch, "serve") == 2
+
+
+def test_who_serves_is_invited_to_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def ready(on_ready: Callable[[dict[str, int]], None]) -> int:
+        on_ready({"http": 1234, "grpc": 1, "metrics": 2})
+        return 0
+
+    monkeypatch.setattr("deepfake_serving.model_server.__main__.main", ready)
+    monkeypatch.chdir(ROOT)
+    assert main(monkeypatch, "serve") == 0
+    printed = capsys.readouterr().out
+    assert (
+        "@deepfake_serving/model_server/assets/warmup.jpg http://127.0.0.1:1234/predictions/detector"
+        in printed
+    )
+
+
+# As a process ------------------------------------------------------------------------------------
+
+
+def test_as_a_process_of_its_own(tmp_path: Path, mar: Path) -> None:
+    """Through a pipe, with a name that the locale can't print."""
+    picture = put(tmp_path / "日本.jpg")
+    program = Path(sys.executable).parent / "deepfake-serving"
+    done = subprocess.run(
+        [program, "detect", "--json", "--archive", mar, picture, tmp_path / "none.jpg"],
+        env=os.environ | {"LC_ALL": "C", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr.decode()
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["file"] == str(picture)
+    assert second["type"].endswith(":invalid-request")
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_manifest_error_is_a_kind_that_main_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ManifestError("x.yaml: wrong")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert main(monkeypatch) == 2

@@ -1,0 +1,141 @@
+"""The file of API keys when it is wrong: at the start, and when it is changed under way."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from deepfake_serving.contracts.problems import Unauthorized
+from deepfake_serving.gateway.auth.keys import Keys, generate
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Puts text into the file, each time as if later."""
+    path = tmp_path / "keys.yaml"
+    times = iter(range(1, 100))
+
+    def write(text: str) -> Path:
+        path.write_text(text)
+        os.utime(path, ns=(0, next(times) * 10**9))
+        return path
+
+    return write
+
+
+def test_keys_differ_and_have_256_random_bits() -> None:
+    keys = {generate("a", ["images"])[0] for _ in range(50)}
+    assert len(keys) == 50
+    assert all(re.fullmatch(r"dfk_a_[A-Za-z0-9_-]{43}", key) for key in keys)
+
+
+def test_what_is_generated_is_an_entry_of_the_file(write: Write) -> None:
+    key, text = generate("team-a", ["videos", "images", "images"])
+    entry = Keys(write(text)).find(key, "videos")
+    assert (entry.id, entry.scopes, entry.rate) == ("team-a", {"images", "videos"}, None)
+
+
+def test_entries_may_follow_each_other_in_one_file(write: Write) -> None:
+    first, text = generate("a", ["images"])
+    second, more = generate("b", ["images"])
+    keys = Keys(write(text + more))
+    assert [keys.find(key, "images").id for key in (first, second)] == ["a", "b"]
+
+
+def test_json_is_read_as_well(write: Write) -> None:
+    key, text = generate("a", ["images"])
+    (entry,) = yaml.safe_load(text)
+    scopes = str(entry["scopes"]).replace("'", '"')
+    path = write(f'[{{"id": "a", "hash": "{entry["hash"]}", "scopes": {scopes}}}]')
+    assert Keys(path).find(key, "images").id == "a"
+
+
+@pytest.mark.parametrize("rate", ["often", "3 per", "''", "many/minute"])
+def test_a_rate_that_can_not_be_read_stops_the_start(write: Write, rate: str) -> None:
+    _, text = generate("a", ["images"])
+    with pytest.raises(ValueError, match="rate"):
+        Keys(write(f"{text}  rate: {rate}\n"))
+
+
+def test_a_key_in_place_of_its_hash_is_not_repeated_in_the_complaint(write: Write) -> None:
+    key, _ = generate("a", ["images"])
+    with pytest.raises(ValueError) as caught:
+        Keys(write(yaml.safe_dump([{"id": "a", "hash": key, "scopes": ["images"]}])))
+    assert key.rpartition("_")[2][:10] not in str(caught.value)
+
+
+@pytest.mark.parametrize("broken", ["]", "rate: often", "hash: x", "again", "\x00"])
+def test_a_change_that_is_wrong_changes_nothing_and_is_logged_once(
+    write: Write, broken: str
+) -> None:
+    key, text = generate("a", ["images"])
+    keys = Keys(write(text))
+    other, more = generate("a" if broken == "again" else "b", ["images"])
+    with capture_logs() as logs:
+        write(text + more if broken == "again" else f"{text}{more}  {broken}\n")
+        for _ in range(3):
+            assert keys.find(key, "images").id == "a"
+            with pytest.raises(Unauthorized):
+                keys.find(other, "images")
+    assert [line["event"] for line in logs] == ["the keys stay as they were"]
+
+
+def test_a_change_that_is_mended_counts(write: Write) -> None:
+    key, text = generate("a", ["images"])
+    keys = Keys(write(text))
+    write("]")
+    keys.find(key, "images")
+    other, more = generate("b", ["images"])
+    path = write(more)
+    assert keys.find(other, "images").id == "b"
+    with pytest.raises(Unauthorized):
+        keys.find(key, "images")
+    path.unlink()
+    assert keys.find(other, "images").id == "b"
+    write(text)
+    assert keys.find(key, "images").id == "a"
+
+
+def test_a_file_that_is_swapped_as_kubernetes_swaps_it_counts(tmp_path: Path) -> None:
+    key, text = generate("a", ["images"])
+    other, more = generate("b", ["images"])
+    for folder, content in (("1", text), ("2", more)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "keys.yaml").write_text(content)
+        os.utime(tmp_path / folder / "keys.yaml", ns=(0, 0))
+    data = tmp_path / "data"
+    data.symlink_to("1")
+    keys = Keys(data / "keys.yaml")
+    assert keys.find(key, "images").id == "a"
+    (tmp_path / "new").symlink_to("2")
+    (tmp_path / "new").rename(data)
+    assert keys.find(other, "images").id == "b"
+
+
+def test_a_file_without_keys_lets_nobody_in(write: Write) -> None:
+    keys = Keys(write("[]"))
+    with pytest.raises(Unauthorized):
+        keys.find(generate("a", ["images"])[0], "images")
+
+
+@given(text=st.text(max_size=80))
+def test_whatever_the_file_holds_it_is_a_list_of_keys_or_a_value_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    for content in (text, f"- {text}", f"- {{id: a, hash: x, scopes: {text}}}"):
+        path.write_bytes(content.encode(errors="surrogatepass"))
+        try:
+            Keys(path)
+        except ValueError:
+            continue

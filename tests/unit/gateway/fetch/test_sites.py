@@ -1,0 +1,197 @@
+"""Pages with videos, looked at by the real yt-dlp (its generic extractor) on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
+from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.fetch.sites import Sites
+
+ALLOWED = ["127.0.0.1/32"]
+PAGE = "<html><body><video src='{}'></video></body></html>"
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, host, 0).start()
+    try:
+        yield f"http://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def sites(timeout_s: float = 60, allowed: list[str] = ALLOWED) -> Sites:
+    return Sites(Fetcher(Reach(allowed), 10), allowed, timeout_s)
+
+
+def showing(source: str) -> Handler:
+    async def page(_: web.BaseRequest) -> web.Response:
+        return web.Response(text=PAGE.format(source), content_type="text/html")
+
+    return page
+
+
+async def test_the_video_of_a_page_is_found() -> None:
+    async with serving(showing("/clip.mp4")) as url:
+        assert await sites().resolve(f"{url}/watch") == f"{url}/clip.mp4"
+
+
+async def test_the_url_of_a_video_file_is_not_looked_at() -> None:
+    asked: list[str] = []
+
+    async def note(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        return web.Response()
+
+    async with serving(note) as url:
+        assert await sites().resolve(f"{url}/a.mp4?b=c") == f"{url}/a.mp4?b=c"
+    assert asked == []
+
+
+async def test_a_page_without_a_video_is_told() -> None:
+    async with serving(showing("")) as url:
+        with pytest.raises(UnreachableURL, match="no video"):
+            await sites().resolve(f"{url}/watch")
+
+
+async def test_a_page_that_may_not_be_reached_is_not_asked() -> None:
+    asked: list[str] = []
+
+    async def note(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        return web.Response(text=PAGE.format("/clip.mp4"), content_type="text/html")
+
+    async with serving(note) as url:
+        for page in (url, url.replace("127.0.0.1", "localhost"), "http://[::1]"):
+            with pytest.raises(RefusedURL, match="not public") as caught:
+                await sites(allowed=[]).resolve(f"{page}/watch")
+            assert "127.0" not in caught.value.detail
+    assert asked == []
+
+
+async def test_a_redirect_of_a_page_to_where_one_may_not_go_is_refused() -> None:
+    asked: list[str] = []
+
+    async def inner(request: web.BaseRequest) -> web.Response:
+        asked.append(request.path)
+        return web.Response(text=PAGE.format("/clip.mp4"), content_type="text/html")
+
+    async with serving(inner, "127.0.0.2") as private:
+
+        async def away(_: web.BaseRequest) -> web.Response:
+            raise web.HTTPFound(f"{private}/metadata")
+
+        async with serving(away) as url:
+            with pytest.raises(RefusedURL, match="not public"):
+                await sites().resolve(f"{url}/watch")
+    assert asked == []
+
+
+@pytest.mark.parametrize("source", ["file:///etc/passwd", "ftp://127.0.0.1/a.mp4"])
+async def test_a_video_that_is_no_http_is_not_named(source: str) -> None:
+    async with serving(showing(source)) as url:
+        with pytest.raises((RefusedURL, UnreachableURL)):
+            await sites().resolve(f"{url}/watch")
+
+
+@pytest.mark.parametrize("page", ["file:///etc/passwd", "ytsearch:cats", "http://u:p@127.0.0.1/"])
+async def test_what_is_no_url_is_not_handed_on(page: str) -> None:
+    with pytest.raises(RefusedURL):
+        await sites().resolve(page)
+
+
+async def test_a_slow_page_ends_and_its_process_with_it() -> None:
+    async def silent(_: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    before = _children()
+    async with serving(silent) as url:
+        with pytest.raises(DeadlineExceeded, match="bound of 3 s"):
+            await sites(timeout_s=3).resolve(f"{url}/watch")
+    assert _children() <= before
+
+
+async def test_a_caller_that_leaves_takes_the_process_along() -> None:
+    asked = asyncio.Event()
+    before, looking = _children(), set[str]()
+
+    async def silent(_: web.BaseRequest) -> web.Response:
+        looking.update(_children() - before)
+        asked.set()
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async with serving(silent) as url:
+        task = asyncio.create_task(sites().resolve(f"{url}/watch"))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert looking
+        assert not looking & _children()
+
+
+async def test_a_page_without_end_is_bounded() -> None:
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await response.prepare(request)
+        await response.write(b"<html><!doctype html>")
+        while True:
+            await response.write(bytes(2**20))
+
+    async with serving(endless) as url:
+        with pytest.raises((UnreachableURL, DeadlineExceeded)):
+            await sites().resolve(f"{url}/watch")
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.fork()",
+        "import os; os.posix_spawn('/bin/true', ['true'], {})",
+        "import os; os.execv('/bin/true', ['true'])",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import socket; socket.socket().connect(('localhost', 9))",
+        "import socket; socket.socket(socket.AF_UNIX).connect('/run/docker.sock')",
+        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('8.8.8.8', 9))",
+    ],
+)
+def test_the_process_can_neither_start_programs_nor_connect_inwards(attempt: str) -> None:
+    code = (
+        "from deepfake_serving.gateway.fetch.address_policy import Reach\n"
+        "from deepfake_serving.gateway.fetch.site_process import Guard\n"
+        "Guard(Reach())\n"
+        f"try:\n    {attempt}\n"
+        "except PermissionError:\n    print('refused')\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "refused", json.dumps([done.stdout, done.stderr])
+
+
+def _children() -> set[str]:
+    """The ids of this process's children (proc(5))."""
+    return {
+        child
+        for listed in Path("/proc/self/task").glob("*/children")
+        for child in listed.read_text().split()
+    }

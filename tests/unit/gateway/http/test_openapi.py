@@ -1,0 +1,38 @@
+"""The OpenAPI document says what is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from deepfake_serving.contracts.problems import BY_TYPE
+from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.gateway.http.examples import IMAGE, JOB, PROBLEM
+from deepfake_serving.gateway.http.schemas import JobDocument, ProblemDocument
+from scripts.openapi import document
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [(ImageVerdict, IMAGE), (JobDocument, JOB), (ProblemDocument, PROBLEM)],
+    ids=["image", "job", "problem"],
+)
+def test_an_example_is_what_it_is_an_example_of(kind: type[Any], example: dict[str, Any]) -> None:
+    read = TypeAdapter(kind).validate_python(example)
+    assert TypeAdapter(kind).dump_python(read, exclude_unset=False).keys() >= example.keys()
+
+
+def test_the_problem_is_one_of_ours() -> None:
+    assert BY_TYPE[PROBLEM["type"]].status == PROBLEM["status"]
+
+
+def test_every_operation_has_a_name_of_its_own_and_tells_of_problems() -> None:
+    paths = json.loads(document())["paths"]
+    operations = [each for path in paths.values() for each in path.values()]
+    names = [each["operationId"] for each in operations]
+    assert len(set(names)) == len(names) > 15
+    for each in operations:
+        assert "application/problem+json" in each["responses"]["4XX"]["content"]

@@ -1,0 +1,50 @@
+"""`Range`, as players and clients send it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.gateway.http.ranges import asked_range
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-", (0, 100)),
+        ("bytes=0-0", (0, 1)),
+        ("bytes=10-19", (10, 20)),
+        ("bytes=90-500", (90, 100)),
+        ("bytes=-10", (90, 100)),
+        ("bytes=-500", (0, 100)),
+        (" bytes=1-2 ", (1, 3)),
+    ],
+)
+def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
+    assert asked_range(header, 100) == expected
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "bytes=",
+        "bytes=-",
+        "bytes=100-",
+        "bytes=5-4",
+        "bytes=0-1,3-4",
+        "lines=0-1",
+        "bytes=a-b",
+    ],
+)
+def test_what_is_no_range_means_the_whole(header: str | None) -> None:
+    assert asked_range(header, 100) is None
+
+
+@given(st.text(), st.integers(0, 10**12))
+def test_a_range_lies_within_the_medium(header: str, size: int) -> None:
+    for text in (header, f"bytes={header}"):
+        found = asked_range(text, size)
+        assert found is None or 0 <= found[0] < found[1] <= size

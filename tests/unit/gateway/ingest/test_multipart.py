@@ -1,0 +1,157 @@
+"""Forms as they arrive: in pieces, broken, hostile, too large."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, StorageFull, TooLarge
+from deepfake_serving.gateway.ingest.multipart import Form, shown_name
+from deepfake_serving.gateway.storage.spool import Part, Spool
+
+TYPE = 'multipart/form-data; boundary="b"'
+
+
+def part(content: bytes, name: str = "file", filename: str | None = "a.jpg") -> bytes:
+    disposition = f'form-data; name="{name}"'
+    if filename is not None:
+        disposition += f'; filename="{filename}"'
+    return f"--b\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + content + b"\r\n"
+
+
+def body(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--b--\r\n"
+
+
+@pytest.fixture
+def read() -> Iterator[Callable[..., list[Part]]]:
+    with ExitStack() as stack:
+
+        def read(data: bytes, *, most: int = 8, step: int = 2**16) -> list[Part]:
+            form = Form(TYPE, stack.enter_context(Spool(10_000)).new, most)
+            for start in range(0, len(data), step):
+                form.write(data[start : start + step])
+            return form.finish()
+
+        yield read
+
+
+Read = Callable[..., list[Part]]
+
+
+@pytest.mark.parametrize("step", [1, 7, 2**16])
+async def test_files_keep_their_order_names_and_bytes(read: Read, step: int) -> None:
+    lines = b"\r\n--bb\r\n" * 9
+    data = body(part(b"first"), part(b"x", "comment", None), part(lines, filename="b"))
+    first, second = read(data, step=step)
+    assert (first.name, await first.content()) == ("a.jpg", b"first")
+    assert (second.name, await second.content()) == ("b", lines)
+    assert second.digest == "sha256:" + hashlib.sha256(lines).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "breaks off"),
+        (b"no form at all", "can't be read"),
+        (part(b"cut off"), "breaks off"),
+        (body(part(b"x", "other")), "no file in a field named 'file'"),
+        (b"--b--\r\n", "no file|can't be read"),
+        (body(b"--b\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n"), "can't be read"),
+        (body(b"--b\r\nA: " + b"x" * 9000 + b"\r\n\r\nx\r\n"), "can't be read"),
+    ],
+    ids=["empty", "text", "cut", "other field", "no part", "many headers", "long header"],
+)
+def test_a_broken_form_is_refused(read: Read, data: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        read(data)
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
+def test_a_form_needs_a_boundary(content_type: str) -> None:
+    with Spool(10) as spool, pytest.raises(InvalidRequest, match="boundary"):
+        Form(content_type, spool.new, 1)
+
+
+def test_bounds_are_said(read: Read) -> None:
+    with pytest.raises(TooLarge, match="bound of 10000 bytes"):
+        read(body(part(bytes(10_001))))
+    with pytest.raises(TooLarge, match="bound of 2"):
+        read(body(*[part(b"x")] * 3), most=2)
+    with pytest.raises(TooLarge, match="5000 parts"):
+        read(body(*[part(b"", "other", None)] * 5001))
+
+
+def test_a_file_at_the_bound_is_taken(read: Read) -> None:
+    assert read(body(part(bytes(10_000))))[0].size == 10_000
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\photos\\a.png", "a.png"),
+        ("..", ".."),
+        ("a\0\n\x1b[31mb", "a[31mb"),
+        ("", None),
+        ("/", None),
+        ("x" * 500, "x" * 200),
+        ("\u202egpj.exe", "gpj.exe"),
+    ],
+)
+def test_names_are_only_for_show(given: str, shown: str | None) -> None:
+    assert shown_name(given) == shown
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full by word of mouth: filling one takes rights that a test may not have."""
+
+    def full(_: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with Spool(2**30) as spool:
+        part = spool.new("a")
+        part.write(bytes(2**20 + 1))
+        monkeypatch.setattr(part._stream, "write", full)
+        with pytest.raises(StorageFull):
+            part.write(b"x")
+
+
+def test_nothing_is_left_of_what_was_received() -> None:
+    with Spool(2**30) as spool:
+        folder = Path(spool._folder.name)
+        spool.new("a").write(bytes(2**21))
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=400), st.integers(1, 50))
+def test_whatever_comes_nothing_but_a_problem_is_raised(read: Read, data: bytes, step: int) -> None:
+    for content in (data, b"--b\r\n" + data, part(b"x")[:-2] + data, body(part(data))):
+        try:
+            assert read(content, step=step)
+        except Problem:
+            continue
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        (b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n', b""),
+        (b"", b"\r\n--b--\r\n"),
+    ],
+    ids=["another field", "after the end"],
+)
+def test_what_is_no_file_is_bounded_too(read: Read, around: tuple[bytes, bytes]) -> None:
+    before, ended = around
+    start = before or part(b"x") + ended
+    with pytest.raises(TooLarge, match="1048576 bytes beside"):
+        read(start + bytes(2**20))

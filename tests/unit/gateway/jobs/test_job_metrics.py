@@ -1,0 +1,21 @@
+"""What is told of jobs before anything is known of them, and after."""
+
+from __future__ import annotations
+
+from deepfake_serving.gateway.metrics import Metrics
+
+
+def test_no_count_before_the_store_was_read() -> None:
+    metrics = Metrics()
+    metrics.count_jobs()
+    assert b"deepfake_jobs{" not in metrics.exposition()
+    assert b"deepfake_job_queue_age_seconds 0" not in metrics.exposition()
+    metrics.jobs.counts = {"queued": 2}
+    assert b'deepfake_jobs{state="queued"} 2.0' in metrics.exposition()
+    assert b'deepfake_jobs{state="dead"} 0.0' in metrics.exposition()
+
+
+def test_ends_are_counted_from_zero() -> None:
+    metrics = Metrics()
+    metrics.expect_jobs(["video"])
+    assert b'deepfake_jobs_ended_total{kind="video",state="dead"} 0.0' in metrics.exposition()

@@ -1,0 +1,225 @@
+"""Processes that are killed with SIGKILL at any time: no accepted job is lost, none ends twice."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepfake_serving.contracts.jobs import ENDED, Job, Source
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.storage.objects import Objects
+
+ROOT = Path(__file__).resolve().parents[4]
+SCRIPT = Path(__file__).with_name("job_process.py")
+MAX_ATTEMPTS = 5
+PATIENCE_S = 60
+
+
+class Processes:
+    """Submitters and workers on one store, and what they note in a folder."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, verb: str, *more: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, verb, self.url, self.folder, *more],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+        )
+        self.started.append(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    async def noted(self, name: str, count: int) -> list[str]:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(lines := self.lines(name)) < count:
+                await asyncio.sleep(0.02)
+        return lines
+
+
+@pytest.fixture
+def processes(store_url: str, tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(store_url, tmp_path)
+    yield made
+    for process in made.started:
+        made.kill(process)
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[JobStore]:
+    async with open_store(store_url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as opened:
+        yield opened
+
+
+async def submitted(store: JobStore, job_id: str = "a") -> None:
+    await store.submit(Job(job_id, "video", "queued", Source("a"), {}, store.clock()))
+
+
+async def ended(store: JobStore, job_id: str = "a") -> Job:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            job = await store.get(job_id)
+            if job is not None and job.state in ENDED:
+                return job
+            await asyncio.sleep(0.05)
+
+
+async def all_succeeded(store: JobStore, ids: set[str]) -> dict[str, Job]:
+    """Waits for it, and sees that no job that has ended changes any more."""
+    seen: dict[str, Job] = {}
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                page, _ = await store.list(limit=10_000)
+            except Problem:
+                page = []
+            for job in page:
+                if job.id in seen or job.state in ENDED:
+                    assert seen.setdefault(job.id, job) == job, "it ended before"
+            if ids <= seen.keys():
+                break
+            await asyncio.sleep(0.05)
+    assert {job.state for job in seen.values()} == {"succeeded"}
+    return seen
+
+
+async def test_a_killed_worker_s_job_is_done_by_another(
+    processes: Processes, store: JobStore
+) -> None:
+    await submitted(store)
+    killed = processes.start("work")
+    await processes.noted("attempts", 1)
+    processes.kill(killed)
+    other = processes.start("work")
+    await processes.noted("attempts", 2)
+    (processes.folder / "go").touch()
+    done = await ended(store)
+    assert (done.state, done.attempt) == ("succeeded", 2)
+    assert processes.lines("attempts") == [f"a 1 {killed.pid}", f"a 2 {other.pid}"]
+    result = await Objects.open(f"file://{processes.folder}/objects").get(str(done.result))
+    assert result == str(other.pid).encode()
+
+
+async def test_a_job_that_kills_every_worker_is_dead_and_says_why(
+    processes: Processes, store: JobStore
+) -> None:
+    await submitted(store)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        worker = processes.start("work")
+        await processes.noted("attempts", attempt)
+        processes.kill(worker)
+    processes.start("work")
+    dead = await ended(store)
+    assert (dead.state, dead.attempt, dead.result) == ("dead", MAX_ATTEMPTS, None)
+    assert dead.problem is not None
+    assert dead.problem["detail"] == f"the worker was lost, {MAX_ATTEMPTS} times in all"
+    assert len(processes.lines("attempts")) == MAX_ATTEMPTS
+
+
+async def test_a_killed_submitter_s_accepted_jobs_are_there(
+    processes: Processes, store: JobStore
+) -> None:
+    submitter = processes.start("submit", "10000")
+    await processes.noted("accepted", 20)
+    processes.kill(submitter)
+    accepted = set(processes.lines("accepted"))
+    kept = {job.id for job in (await store.list(state="queued", limit=10_000))[0]}
+    assert accepted <= kept
+    assert len(kept - accepted) <= 1, "one at most was stored and not yet noted"
+
+
+async def test_a_worker_that_is_asked_to_end_gives_its_job_back(
+    processes: Processes, store: JobStore
+) -> None:
+    await submitted(store)
+    first = processes.start("work")
+    await processes.noted("attempts", 1)
+    first.terminate()
+    assert first.wait(PATIENCE_S) == 0
+    given_back = await store.get("a")
+    assert given_back is not None
+    assert (given_back.state, given_back.attempt) == ("queued", 0)
+    (processes.folder / "go").touch()
+    processes.start("work")
+    assert ((await ended(store)).attempt) == 1
+
+
+async def test_two_racing_workers_do_each_of_many_jobs_once(
+    processes: Processes, store: JobStore
+) -> None:
+    ids = {f"job{n}" for n in range(200)}
+    for job_id in ids:
+        await submitted(store, job_id)
+    workers = {processes.start("work").pid for _ in range(2)}
+    await processes.noted("attempts", 2)
+    (processes.folder / "go").touch()
+    await all_succeeded(store, ids)
+    attempts = [line.split() for line in processes.lines("attempts")]
+    assert collections.Counter(job_id for job_id, _, _ in attempts) == dict.fromkeys(ids, 1)
+    assert {int(pid) for _, _, pid in attempts} == workers, "both had a part in it"
+
+
+async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
+    processes: Processes, store: JobStore
+) -> None:
+    """Jobs that pass at once, so that workers die in all places: between claim and result, and
+    between result and end."""
+    ids = {f"job{n}" for n in range(60)}
+    (processes.folder / "go").touch()
+    for job_id in ids:
+        await submitted(store, job_id)
+    watching = asyncio.create_task(all_succeeded(store, ids))
+    for kill in range(1, 5):
+        worker = processes.start("work")
+        await processes.noted("attempts", 10 * kill)
+        processes.kill(worker)
+    processes.start("work")
+    done = await watching
+    assert max(job.attempt for job in done.values()) <= MAX_ATTEMPTS
+
+
+async def test_a_redis_that_is_killed_and_started_again_loses_no_accepted_job(
+    redis_server: Any, tmp_path: Path
+) -> None:
+    """Under submissions, claims, beats and ends; each process goes on by itself."""
+    processes = Processes(redis_server.url, tmp_path)
+    try:
+        async with open_store(redis_server.url, max_queued=10_000, max_attempts=5) as store:
+            await submitted(store, "long")
+            processes.start("work")
+            await processes.noted("attempts", 1)
+            processes.start("submit", "1000")
+            for kill in range(1, 4):
+                await processes.noted("accepted", 30 * kill)
+                redis_server.kill()
+                await asyncio.to_thread(redis_server.start)
+            for process in processes.started:
+                assert process.poll() is None, "it outlived the restarts"
+            processes.kill(processes.started[-1])
+            (tmp_path / "go").touch()
+            accepted = set(processes.lines("accepted"))
+            assert len(accepted) >= 90
+            processes.start("work")
+            await all_succeeded(store, accepted | {"long"})
+    finally:
+        for process in processes.started:
+            processes.kill(process)

@@ -1,0 +1,147 @@
+"""Ends that are easily forgotten: of cancelled jobs, of webhooks, of what a cache refers to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from deepfake_serving.contracts.jobs import Job, Source
+from deepfake_serving.gateway.jobs.loop import Outcome, Worker
+from deepfake_serving.gateway.jobs.records import Lane
+from deepfake_serving.gateway.jobs.retention import clear_up
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.storage.objects import Objects
+
+LEASE = 10.0
+DELIVERIES = 12
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[JobStore]:
+    async with open_store(store_url, max_queued=100, max_attempts=3) as opened:
+        yield opened
+
+
+async def submitted(store: JobStore, job_id: str = "a", webhook: str | None = None) -> None:
+    source = Source("a.mp4")
+    await store.submit(
+        Job(job_id, "video", "queued", source, {}, created_at=store.clock(), webhook=webhook)
+    )
+
+
+async def test_a_cancelled_job_that_is_given_back_ends(store: JobStore) -> None:
+    await submitted(store)
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    await store.cancel("a")
+    assert await store.release(claim)
+    job = await store.get("a")
+    assert job is not None
+    assert job.state == "cancelled"
+
+
+async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: JobStore) -> None:
+    now = 1_000_000.0
+    store.clock = lambda: now  # type: ignore[misc]
+    for name in ("lost", "held"):
+        await submitted(store, name)
+        assert await store.claim(LEASE) is not None
+    await store.cancel("lost")
+    await store.end_abandoned()
+    job = await store.get("lost")
+    assert job is not None
+    assert job.state == "running", "its worker has time left to end it"
+    now += LEASE + 1
+    await store.end_abandoned()
+    states = {name: await store.get(name) for name in ("lost", "held")}
+    assert {name: job and job.state for name, job in states.items()} == {
+        "lost": "cancelled",
+        "held": "running",
+    }, "one that was not cancelled is another worker's to take up"
+    assert (await store.counts())["cancelled"] == 1
+
+
+async def test_a_webhook_that_costs_a_worker_each_time_is_given_up(store: JobStore) -> None:
+    await submitted(store, webhook="https://example.org")
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    await store.finish(claim, "r", {})
+    told = 0
+    for n in range(3 * DELIVERIES):
+        later = time.time() + n * (LEASE + 1)
+        store.clock = lambda later=later: later  # type: ignore[misc]
+        claim = await store.claim(LEASE, "webhooks")
+        told += claim is not None and claim.deliver
+    assert told == DELIVERIES
+
+
+async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> None:
+    done = asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        return Outcome("r", {})
+
+    async def tell(_: Job) -> bool:
+        raise ValueError("a defect")
+
+    def ended(job: Job, _: str) -> None:
+        if job.id == "b":
+            done.set()
+
+    await submitted(store, "a", webhook="https://example.org")
+    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
+    worker = Worker(
+        store, {"video": work}, lease_s=LEASE, places=places, tell=tell, ended=ended, drain_s=0
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(10):
+            while not any(line["log_level"] == "error" for line in logs):
+                await asyncio.sleep(0.02)
+            await submitted(store, "b")
+            await done.wait()
+    stop.set()
+    await running
+
+
+async def test_a_webhook_that_is_slow_to_answer_holds_up_no_job(store: JobStore) -> None:
+    telling, stop = asyncio.Event(), asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        return Outcome("r", {})
+
+    async def tell(_: Job) -> bool:
+        telling.set()
+        await asyncio.Event().wait()
+        return True
+
+    await submitted(store, "slow", webhook="https://example.org")
+    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
+    worker = Worker(store, {"video": work}, lease_s=LEASE, places=places, tell=tell, drain_s=0)
+    running = asyncio.create_task(worker.run(stop))
+    async with asyncio.timeout(10):
+        await telling.wait()
+        await submitted(store, "next")
+        while (await store.counts()).get("succeeded", 0) < 2:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await running
+
+
+async def test_what_a_cache_refers_to_is_forgotten_with_its_jobs(
+    store: JobStore, tmp_path: Path
+) -> None:
+    objects = Objects.open(f"file://{tmp_path}/objects")
+    for name, age in (("old", 5000.0), ("young", 0.0)):
+        await objects.put(f"cache/{name}", b"a job")
+        then = time.time() - age
+        os.utime(tmp_path / "objects" / "cache" / name, (then, then))
+    await clear_up(store, objects, oldest_s=3600, most_bytes=10**12)
+    assert [key for key, _, _ in await objects.list("cache")] == ["cache/young"]

@@ -1,0 +1,415 @@
+"""Jobs, kept in SQLite and in a real Redis: the same tests for both."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deepfake_serving.contracts.jobs import Job, Progress, Source
+from deepfake_serving.contracts.problems import (
+    Conflict,
+    NotFound,
+    Overloaded,
+    UndecodableMedia,
+    UpstreamUnavailable,
+)
+from deepfake_serving.gateway.jobs.records import Claim, Lane
+from deepfake_serving.gateway.jobs.redis import open_redis
+from deepfake_serving.gateway.jobs.sqlite import open_sqlite
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from tests.unit.gateway.jobs.conftest import RedisServer
+
+LEASE = 10.0
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[JobStore]:
+    if request.param == "sqlite":
+        opening = open_sqlite(str(tmp_path / "jobs.sqlite"))
+    else:
+        opening = open_redis(request.getfixturevalue("redis_server").url)  # type: ignore[assignment]
+    async with opening as backend:
+        made = JobStore(backend, max_queued=5, max_attempts=3, clock=clock)
+        async with made.watching():
+            yield made
+
+
+def job(
+    name: str = "a",
+    *,
+    at: float = 1_000_000.0,
+    owner: str | None = None,
+    webhook: str | None = None,
+) -> Job:
+    return Job(name, "video", "queued", Source(f"{name}.mp4"), {}, at, owner=owner, webhook=webhook)
+
+
+async def claimed(store: JobStore, lane: Lane = "jobs") -> Claim:
+    claim = await store.claim(LEASE, lane)
+    assert claim is not None
+    return claim
+
+
+async def state(store: JobStore, job_id: str = "a") -> str:
+    found = await store.get(job_id)
+    assert found is not None
+    return found.state
+
+
+async def test_a_job_is_done_once_from_end_to_end(store: JobStore) -> None:
+    given = job(owner="me")
+    assert await store.submit(given) == (given, True)
+    claim = await claimed(store)
+    assert (claim.job.state, claim.job.attempt, claim.deliver) == ("running", 1, False)
+    assert await store.claim(LEASE) is None
+    assert await store.beat(claim, Progress("analyse", 5, 50.0), LEASE) == "ok"
+    assert await store.finish(claim, "jobs/a/result", {"verdict": "real"})
+    assert not await store.finish(claim, "jobs/a/other", {})
+    done = await store.get("a")
+    assert done is not None
+    assert (done.state, done.result, done.summary) == (
+        "succeeded", "jobs/a/result", {"verdict": "real"},
+    )  # fmt: skip
+    assert done.progress == Progress("done", 5, 100.0, 0.0)
+    assert await store.claim(LEASE) is None
+
+
+async def test_the_oldest_job_is_first(store: JobStore, clock: Clock) -> None:
+    for n, name in enumerate("cab"):
+        await store.submit(job(name, at=clock.now - 10 + n))
+    assert [(await claimed(store)).job.id for _ in range(3)] == ["c", "a", "b"]
+
+
+async def test_a_lease_that_ran_out_is_taken_up_and_its_holder_is_locked_out(
+    store: JobStore, clock: Clock
+) -> None:
+    await store.submit(job())
+    lost = await claimed(store)
+    clock.now += LEASE - 1
+    assert await store.beat(lost, Progress(), LEASE) == "ok"
+    clock.now += LEASE - 1
+    assert await store.claim(LEASE) is None, "the lease was renewed"
+    clock.now += 2
+    held = await claimed(store)
+    assert held.job.attempt == 2
+    assert await store.beat(lost, Progress(), LEASE) == "lost"
+    assert not await store.finish(lost, "late", {})
+    assert not await store.fail(lost, UndecodableMedia("late"), final=True)
+    assert not await store.release(lost)
+    assert await store.finish(held, "jobs/a/result", {})
+    assert await state(store) == "succeeded"
+
+
+async def test_a_job_whose_workers_are_lost_each_time_is_dead(
+    store: JobStore, clock: Clock
+) -> None:
+    await store.submit(job())
+    for _ in range(3):
+        await claimed(store)
+        clock.now += LEASE + 1
+    assert await store.claim(LEASE) is None
+    dead = await store.get("a")
+    assert dead is not None
+    assert dead.state == "dead"
+    assert dead.problem is not None
+    assert "3 times" in dead.problem["detail"]
+
+
+async def test_a_failure_is_tried_again_later_and_at_last_dead(
+    store: JobStore, clock: Clock
+) -> None:
+    await store.submit(job())
+    for attempt in (1, 2, 3):
+        claim = await claimed(store)
+        assert claim.job.attempt == attempt
+        assert await store.fail(claim, UpstreamUnavailable("away"), final=False)
+        assert await store.claim(LEASE) is None, "not at once"
+        clock.now += 300
+    dead = await store.get("a")
+    assert dead is not None
+    assert dead.state == "dead"
+    assert dead.problem is not None
+    assert dead.problem["detail"] == "away"
+
+
+async def test_a_failure_that_is_final_is_not_tried_again(store: JobStore, clock: Clock) -> None:
+    await store.submit(job())
+    await store.fail(await claimed(store), UndecodableMedia("broken"), final=True)
+    clock.now += 1e6
+    assert await store.claim(LEASE) is None
+    assert await state(store) == "failed"
+
+
+async def test_a_released_job_is_taken_at_once_and_lost_no_attempt(store: JobStore) -> None:
+    await store.submit(job())
+    assert await store.release(await claimed(store))
+    assert (await claimed(store)).job.attempt == 1
+
+
+async def test_a_queued_job_is_cancelled_at_once(store: JobStore) -> None:
+    await store.submit(job())
+    assert (await store.cancel("a")).state == "cancelled"
+    assert await store.claim(LEASE) is None
+    assert (await store.cancel("a")).state == "cancelled"
+
+
+async def test_a_running_job_is_cancelled_by_its_worker_and_never_succeeds(
+    store: JobStore,
+) -> None:
+    await store.submit(job())
+    claim = await claimed(store)
+    assert (await store.cancel("a")).state == "running"
+    assert await store.beat(claim, Progress(), LEASE) == "cancelled"
+    assert await store.finish(claim, "jobs/a/result", {})
+    cancelled = await store.get("a")
+    assert cancelled is not None
+    assert (cancelled.state, cancelled.result) == ("cancelled", None)
+
+
+async def test_a_job_that_is_cancelled_while_its_worker_is_lost_ends(
+    store: JobStore, clock: Clock
+) -> None:
+    await store.submit(job())
+    await claimed(store)
+    await store.cancel("a")
+    clock.now += LEASE + 1
+    assert await store.claim(LEASE) is None
+    assert await state(store) == "cancelled"
+
+
+async def test_a_job_that_is_none_cannot_be_cancelled(store: JobStore) -> None:
+    with pytest.raises(NotFound):
+        await store.cancel("nope")
+
+
+async def test_the_same_key_makes_one_job(store: JobStore) -> None:
+    first, created = await store.submit(job("a"), ("me", "key", "print"))
+    again, created_again = await store.submit(job("b"), ("me", "key", "print"))
+    assert (first, created, created_again) == (again, True, False)
+    with pytest.raises(Conflict):
+        await store.submit(job("c"), ("me", "key", "other"))
+    _, other = await store.submit(job("d"), ("you", "key", "other"))
+    assert other, "keys are their owners' own"
+
+
+async def test_too_many_that_wait_are_refused(store: JobStore) -> None:
+    for n in range(5):
+        await store.submit(job(str(n)))
+    with pytest.raises(Overloaded) as caught:
+        await store.submit(job("6"))
+    assert caught.value.retry_after_s
+    await claimed(store)
+    await store.submit(job("6"))
+
+
+async def test_pages_hold_every_job_once_the_newest_first(store: JobStore, clock: Clock) -> None:
+    store.max_queued = 100
+    for n in range(23):
+        await store.submit(job(f"job{n:02}", at=clock.now + n // 2, owner="ab"[n % 2]))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = await store.list(limit=5, cursor=cursor)
+        seen += [each.id for each in page]
+        if cursor is None:
+            break
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == 23
+    mine, _ = await store.list(owner="a", limit=50)
+    assert len(mine) == 12
+    assert [j.id for j in (await store.list(text="B07"))[0]] == ["job07"]
+    await claimed(store)
+    assert len((await store.list(state="running"))[0]) == 1
+    assert len((await store.list(state="queued", limit=50))[0]) == 22
+    assert (await store.list(kind="other"))[0] == []
+    assert len((await store.list(cursor="nonsense", limit=50))[0]) == 23
+
+
+async def test_counts_and_age_follow(store: JobStore, clock: Clock) -> None:
+    assert await store.oldest_queued_age() == 0
+    await store.submit(job("a"))
+    await store.submit(job("b", at=clock.now + 1))
+    clock.now += 30
+    assert await store.oldest_queued_age() == 30
+    await claimed(store)
+    counts = await store.counts()
+    assert (counts["queued"], counts["running"]) == (1, 1)
+    assert await store.oldest_queued_age() == 29
+    await store.delete("b")
+    assert (await store.counts()).get("queued", 0) == 0
+    assert await store.get("b") is None
+
+
+async def test_a_webhook_is_due_until_it_is_told(store: JobStore, clock: Clock) -> None:
+    await store.submit(job(webhook="https://example.org"))
+    await store.finish(await claimed(store), "jobs/a/result", {})
+    assert await store.claim(LEASE) is None
+    first = await claimed(store, "webhooks")
+    assert (first.deliver, first.job.state) == (True, "succeeded")
+    assert await store.claim(LEASE, "webhooks") is None
+    await store.delivered(first, told=False)
+    clock.now += 600
+    lost = await claimed(store, "webhooks")
+    clock.now += LEASE + 1
+    again = await claimed(store, "webhooks")
+    assert not await store.delivered(lost, told=True)
+    assert await store.delivered(again, told=True)
+    clock.now += 1e6
+    assert await store.claim(LEASE, "webhooks") is None
+    assert await state(store) == "succeeded"
+
+
+async def test_who_watches_is_told_of_changes(store: JobStore) -> None:
+    await store.submit(job())
+    assert await store.changed("a", 1, timeout_s=0.6) is None
+    watching = [asyncio.create_task(store.changed("a", 1, timeout_s=10)) for _ in range(50)]
+    await asyncio.sleep(0.3)
+    await claimed(store)
+    told = await asyncio.gather(*watching)
+    assert {each.state for each in told if each is not None} == {"running"}
+    last = told[0]
+    assert last is not None
+    watching = [asyncio.create_task(store.changed("a", last.version, timeout_s=10))]
+    await asyncio.sleep(0.3)
+    await store.delete("a")
+    with pytest.raises(NotFound):
+        await watching[0]
+
+
+async def test_many_workers_do_each_job_once(store: JobStore) -> None:
+    store.max_queued = 1000
+    for n in range(60):
+        await store.submit(job(str(n)))
+    done: list[str] = []
+
+    async def work() -> None:
+        while (claim := await store.claim(LEASE)) is not None:
+            await asyncio.sleep(0)
+            if await store.finish(claim, "r", {}):
+                done.append(claim.job.id)
+
+    await asyncio.gather(*(work() for _ in range(6)))
+    while (await store.counts()).get("queued", 0):
+        await work()
+    assert sorted(done, key=int) == [str(n) for n in range(60)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_a_job_ends_once_and_is_never_lost(
+    store: JobStore, clock: Clock, seed: int
+) -> None:
+    """Random walks of submissions, claims, beats, ends, losses and cancellations."""
+    chance = random.Random(seed)
+    store.max_queued = 1000
+    claims: list[Claim] = []
+    ended: dict[str, str] = {}
+    for step in range(150):
+        clock.now += chance.choice([0, 1, LEASE + 1, 100])
+        match chance.choice("sscccbffgxr"):
+            case "s":
+                await store.submit(job(str(step), at=clock.now))
+            case "c":
+                claim = await store.claim(LEASE)
+                claims += [claim] if claim else []
+            case "b" if claims:
+                await store.beat(chance.choice(claims), Progress("x", step), LEASE)
+            case "f" if claims:
+                await store.finish(chance.choice(claims), "r", {})
+            case "g" if claims:
+                final = chance.random() < 0.5
+                await store.fail(chance.choice(claims), UpstreamUnavailable("x"), final=final)
+            case "r" if claims:
+                await store.release(chance.choice(claims))
+            case "x":
+                jobs, _ = await store.list(limit=500)
+                if jobs:
+                    await store.cancel(chance.choice(jobs).id)
+        for each in (await store.list(limit=500))[0]:
+            if each.finished_at is not None:
+                assert ended.setdefault(each.id, each.state) == each.state
+            else:
+                assert each.id not in ended
+    for _ in range(1000):
+        clock.now += 400
+        claim = await store.claim(LEASE)
+        if claim is not None:
+            await store.finish(claim, "r", {})
+        counts = await store.counts()
+        if not counts.get("queued") and not counts.get("running"):
+            break
+    assert all(each.finished_at for each in (await store.list(limit=500))[0])
+
+
+async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServer) -> None:
+    server = redis_server
+    accepted: set[str] = set()
+    done: list[str] = []
+    async with open_store(server.url, max_queued=10_000, max_attempts=5) as store:
+
+        async def submit(worker: int) -> None:
+            for n in range(60):
+                try:
+                    given = job(f"{worker}-{n}", at=time.time())
+                    await store.submit(given)
+                    accepted.add(given.id)
+                except UpstreamUnavailable:
+                    await asyncio.sleep(0.05)
+
+        async def work() -> None:
+            while not (len(accepted) > 200 and accepted <= set(done)):
+                try:
+                    claim = await store.claim(2.0)
+                    if claim is None:
+                        await asyncio.sleep(0.05)
+                    elif await store.finish(claim, "r", {}):
+                        done.append(claim.job.id)
+                except UpstreamUnavailable:
+                    await asyncio.sleep(0.05)
+                except asyncio.CancelledError:
+                    return
+
+        async def restart() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0.15)
+                server.kill()
+                await asyncio.sleep(0.1)
+                await asyncio.to_thread(server.start)
+
+        try:
+            async with asyncio.timeout(60):
+                await asyncio.gather(restart(), *(submit(n) for n in range(5)))
+                workers = [asyncio.create_task(work()) for _ in range(2)]
+                while not accepted <= {j.id for j in await _succeeded(store)}:
+                    await asyncio.sleep(0.1)
+        finally:
+            for each in workers:
+                each.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+    assert len(accepted) > 100
+    assert len(done) == len(set(done)), "none is done twice"
+
+
+async def _succeeded(store: JobStore) -> list[Job]:
+    return (await store.list(state="succeeded", limit=10_000))[0]

@@ -1,0 +1,137 @@
+"""Records that this version can't read: damaged, or a younger version's, as after a rollback."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import redis
+
+from deepfake_serving.contracts.jobs import Job, Source
+from deepfake_serving.contracts.problems import Internal
+from deepfake_serving.gateway.jobs.retention import clear_up
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.storage.objects import Objects
+
+LEASE = 10.0
+Rewrite = Callable[[str, Callable[[bytes], bytes]], None]
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[JobStore]:
+    async with open_store(store_url, max_queued=100, max_attempts=3) as opened:
+        yield opened
+
+
+@pytest.fixture
+def rewrite(store_url: str) -> Rewrite:
+    """Changes what is kept of a job behind the store's back."""
+
+    def in_sqlite(job_id: str, change: Callable[[bytes], bytes]) -> None:
+        with sqlite3.connect(store_url.removeprefix("sqlite://")) as database:
+            asked = "SELECT record FROM jobs WHERE id = ?"
+            (data,) = database.execute(asked, (job_id,)).fetchone()
+            values = change(data), job_id
+            database.execute("UPDATE jobs SET record = ? WHERE id = ?", values)
+
+    def in_redis(job_id: str, change: Callable[[bytes], bytes]) -> None:
+        key = f"{{deepfake}}:job:{job_id}"
+        with redis.Redis.from_url(store_url) as client:
+            data: Any = client.get(key)
+            client.set(key, change(data))
+
+    return in_sqlite if store_url.startswith("sqlite") else in_redis
+
+
+async def submitted(store: JobStore, *names: str) -> None:
+    for n, name in enumerate(names):
+        at = store.clock() - 100 + n
+        await store.submit(Job(name, "video", "queued", Source(name), {}, created_at=at))
+
+
+def broken(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def younger(data: bytes) -> bytes:
+    document = orjson.loads(data)
+    document["priority"] = 3
+    document["job"] |= {"region": "eu", "source": document["job"]["source"] | {"etag": "x"}}
+    return orjson.dumps(document)
+
+
+def other_state(data: bytes) -> bytes:
+    document = orjson.loads(data)
+    document["job"]["state"] = "paused"
+    return orjson.dumps(document)
+
+
+async def test_what_a_younger_version_has_added_is_left_out(
+    store: JobStore, rewrite: Rewrite
+) -> None:
+    await submitted(store, "a")
+    rewrite("a", younger)
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    assert claim.job.source == Source("a")
+    assert await store.finish(claim, "r", {})
+
+
+@pytest.mark.parametrize("damage", [broken, other_state, lambda _: b"[]", lambda _: b"{}"])
+async def test_it_holds_up_no_other_job_and_no_list(
+    store: JobStore, rewrite: Rewrite, damage: Callable[[bytes], bytes]
+) -> None:
+    bad = [f"bad{n}" for n in range(20)]  # more than a worker looks at
+    await submitted(store, *bad, "good")
+    for name in bad:
+        rewrite(name, damage)
+    claims = [await store.claim(LEASE) for _ in range(3)]
+    assert [claim.job.id for claim in claims if claim] == ["good"]
+    jobs, _ = await store.list()
+    assert [job.id for job in jobs] == ["good"]
+    with pytest.raises(Internal, match="this version"):
+        await store.get("bad0")
+    assert (await store.counts())["queued"] == 20, "they wait, and are missed"
+
+
+async def test_it_is_looked_at_again_later(store: JobStore, rewrite: Rewrite) -> None:
+    await submitted(store, "a")
+    kept = b""
+
+    def damage(data: bytes) -> bytes:
+        nonlocal kept
+        kept = data
+        return b"x"
+
+    rewrite("a", damage)
+    assert await store.claim(LEASE) is None
+    rewrite("a", lambda _: kept)
+    assert await store.claim(LEASE) is None
+    later = time.time() + 301
+    store.clock = lambda: later  # type: ignore[misc]
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    assert claim.job.id == "a"
+
+
+async def test_its_media_is_kept_and_it_can_be_deleted(
+    store: JobStore, rewrite: Rewrite, tmp_path: Path
+) -> None:
+    objects = Objects.open(f"file://{tmp_path}/objects")
+    await submitted(store, "a")
+    for name in ("a", "orphan"):
+        await objects.put(f"jobs/{name}/media", b"x")
+        then = time.time() - 7200
+        os.utime(tmp_path / "objects" / "jobs" / name / "media", (then, then))
+    rewrite("a", broken)
+    await clear_up(store, objects, oldest_s=1, most_bytes=0)
+    assert [key for key, _, _ in await objects.list("jobs")] == ["jobs/a/media"]
+    await store.delete("a")
+    assert await store.get("a") is None
+    assert (await store.counts()).get("queued", 0) == 0

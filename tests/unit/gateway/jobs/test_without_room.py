@@ -1,0 +1,187 @@
+"""Storage that fails under a worker: a full disk, and an S3 that errs; the job waits and is done.
+
+S3 is a real endpoint of its protocol, by moto, behind a proxy that answers 500 as long as it is
+told to. The full disk is a real file system of one megabyte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from aiohttp import ClientSession, web
+from moto.server import ThreadedMotoServer
+
+from deepfake_serving.contracts.jobs import ENDED, Job, Source
+from deepfake_serving.contracts.problems import StorageFull
+from deepfake_serving.gateway.jobs import records
+from deepfake_serving.gateway.jobs.loop import Outcome, Worker
+from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.storage.objects import Objects
+
+RESULT = b"x" * 500_000
+
+
+@pytest.fixture(autouse=True)
+def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_PAUSE_S", 0.1)
+
+
+@contextlib.asynccontextmanager
+async def working(store: JobStore, objects: Objects) -> AsyncIterator[None]:
+    async def work(job: Job, *_: object) -> Outcome:
+        result = f"jobs/{job.id}/result.json"
+        await objects.put(result, RESULT)
+        return Outcome(result, {})
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(Worker(store, {"video": work}, lease_s=5).run(stop))
+    yield
+    stop.set()
+    await running
+
+
+async def submitted(store: JobStore, job_id: str = "a") -> None:
+    await store.submit(Job(job_id, "video", "queued", Source("a"), {}, store.clock()))
+
+
+async def failed_once(store: JobStore) -> Job:
+    return await _until(store, lambda job: job.problem is not None)
+
+
+async def ended(store: JobStore) -> Job:
+    return await _until(store, lambda job: job.state in ENDED)
+
+
+async def _until(store: JobStore, holds: object) -> Job:
+    assert callable(holds)
+    async with asyncio.timeout(60):
+        while True:
+            job = await store.get("a")
+            assert job is not None
+            if holds(job):
+                return job
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting takes root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_job_waits_while_the_disk_is_full(
+    store_url: str, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(700_000))
+    objects = Objects.open(f"file://{small_disk}/objects")
+    async with open_store(store_url, max_queued=10, max_attempts=100) as store:
+        await submitted(store)
+        async with working(store, objects):
+            waits = await failed_once(store)
+            assert waits.state not in ENDED
+            assert waits.problem is not None
+            assert waits.problem["type"].endswith("storage-full")
+            filler.unlink()
+            done = await ended(store)
+    assert done.state == "succeeded"
+    assert done.attempt > 1
+    assert await objects.get(str(done.result)) == RESULT
+
+
+async def test_a_full_disk_refuses_jobs_and_keeps_those_that_were_accepted(
+    small_disk: Path,
+) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(700_000))
+    accepted: set[str] = set()
+
+    async def fill(store: JobStore) -> None:
+        for n in range(10_000):
+            await submitted(store, f"job{n}")
+            accepted.add(f"job{n}")
+
+    url = f"sqlite:///{small_disk}/jobs.sqlite"
+    async with open_store(url, max_queued=10_000, max_attempts=5) as store:
+        with pytest.raises(StorageFull):
+            await fill(store)
+    filler.unlink()
+    async with open_store(url, max_queued=10_000, max_attempts=5) as store:
+        assert {job.id for job in (await store.list(limit=10_000))[0]} == accepted
+        await submitted(store, "another")
+    assert accepted
+
+
+class ErringS3:
+    """Passes requests on to S3, unless it is told to err."""
+
+    def __init__(self, s3: str) -> None:
+        self.s3, self.errs = s3, True
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        body = await request.read()
+        if self.errs:
+            return web.Response(status=500)
+        async with (
+            ClientSession() as session,
+            session.request(
+                request.method, self.s3 + request.path_qs, data=body, headers=request.headers
+            ) as answer,
+        ):
+            given = {"ETag": answer.headers.get("ETag", "")}
+            return web.Response(body=await answer.read(), status=answer.status, headers=given)
+
+
+@pytest.fixture
+async def erring_s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ErringS3]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    proxy = ErringS3(f"http://{host}:{port}")
+    runner = web.ServerRunner(web.Server(proxy))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    given = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    await asyncio.to_thread(
+        lambda: boto3.client("s3", endpoint_url=proxy.s3).create_bucket(Bucket="media")
+    )
+    yield proxy
+    await runner.cleanup()
+    server.stop()
+
+
+async def test_a_job_waits_while_s3_errs(
+    store_url: str, erring_s3: ErringS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.storage.objects._RETRIES", {"max_retries": 1})
+    objects = Objects.open("s3://media/deepfake")
+    async with open_store(store_url, max_queued=10, max_attempts=100) as store:
+        await submitted(store)
+        async with working(store, objects):
+            waits = await failed_once(store)
+            assert waits.problem is not None
+            assert waits.problem["type"].endswith("upstream-unavailable")
+            erring_s3.errs = False
+            done = await ended(store)
+    assert done.state == "succeeded"
+    assert done.attempt > 1
+    assert await objects.get(str(done.result)) == RESULT

@@ -1,0 +1,250 @@
+"""The worker's loop, over a real store in SQLite, with jobs that are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
+from deepfake_serving.contracts.problems import Internal, UndecodableMedia, UpstreamUnavailable
+from deepfake_serving.gateway.jobs import loop as worker_module
+from deepfake_serving.gateway.jobs import records
+from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
+from deepfake_serving.gateway.jobs.sqlite import open_sqlite
+from deepfake_serving.gateway.jobs.store import JobStore
+
+LEASE = 2.0
+DONE = Outcome("jobs/a/result", {"verdict": "real"})
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_BEAT_S", 0.05)
+    monkeypatch.setattr(worker_module, "_IDLE_S", 0.02)
+    monkeypatch.setattr(records, "_PAUSE_S", 0.02)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[JobStore]:
+    async with open_sqlite(str(tmp_path / "jobs.sqlite")) as backend:
+        yield JobStore(backend, max_attempts=3)
+
+
+Work = Callable[[Job, Path, Report], object]
+
+
+@asynccontextmanager
+async def working(store: JobStore, work: Work, **settings: object) -> AsyncIterator[Worker]:
+    given: dict[str, object] = {"lease_s": LEASE, "drain_s": 0.0} | settings
+    made = Worker(store, {"video": work}, **given)  # type: ignore[dict-item, arg-type]
+    stop = asyncio.Event()
+    running = asyncio.create_task(made.run(stop))
+    yield made
+    stop.set()
+    await running
+
+
+async def submitted(
+    store: JobStore, job_id: str = "a", kind: str = "video", webhook: str | None = None
+) -> None:
+    await store.submit(
+        Job(job_id, kind, "queued", Source("a.mp4"), {}, store.clock(), webhook=webhook)
+    )
+
+
+async def ended(store: JobStore, job_id: str = "a") -> Job:
+    async with asyncio.timeout(10):
+        while True:
+            job = await store.get(job_id)
+            if job is not None and job.state in ENDED:
+                return job
+            await asyncio.sleep(0.01)
+
+
+async def test_a_job_is_done_and_its_progress_seen(store: JobStore) -> None:
+    seen = asyncio.Event()
+    folders: list[Path] = []
+
+    async def work(_: Job, workspace: Path, report: Report) -> Outcome:
+        folders.append(workspace)
+        (workspace / "file").write_bytes(b"x")
+        report(Progress("analyse", 3))
+        await seen.wait()
+        return DONE
+
+    told: list[tuple[str, str]] = []
+    await submitted(store)
+    async with working(store, work, ended=lambda job, state: told.append((job.id, state))):
+        async with asyncio.timeout(5):
+            while (await store.get("a")).progress.frames != 3:  # type: ignore[union-attr]
+                await asyncio.sleep(0.01)
+        seen.set()
+        done = await ended(store)
+        await asyncio.sleep(0.05)
+    assert (done.state, done.result, done.summary) == ("succeeded", DONE.result, DONE.summary)
+    assert told == [("a", "succeeded")]
+    assert not folders[0].exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "attempts"),
+    [
+        (UndecodableMedia("broken"), "failed", 1),
+        (UpstreamUnavailable("away"), "dead", 3),
+        (ValueError("a defect"), "dead", 3),
+    ],
+)
+async def test_failures_end_as_they_should(
+    store: JobStore, error: Exception, state: str, attempts: int
+) -> None:
+    tried: list[int] = []
+
+    async def work(job: Job, *_: object) -> Outcome:
+        tried.append(job.attempt)
+        raise error
+
+    await submitted(store)
+    async with working(store, work):
+        done = await ended(store)
+    assert (done.state, tried) == (state, list(range(1, attempts + 1)))
+    assert done.problem is not None
+    assert "a defect" not in done.problem["detail"], "what broke is for the log alone"
+
+
+async def test_a_failure_that_passes_is_no_failure(store: JobStore) -> None:
+    async def work(job: Job, *_: object) -> Outcome:
+        if job.attempt < 3:
+            raise UpstreamUnavailable("away")
+        return DONE
+
+    await submitted(store)
+    async with working(store, work):
+        assert (await ended(store)).state == "succeeded"
+
+
+async def test_a_kind_that_nobody_does_fails(store: JobStore) -> None:
+    async def work(*_: object) -> Outcome:
+        raise AssertionError
+
+    await submitted(store, kind="cake")
+    async with working(store, work):
+        done = await ended(store)
+    assert done.problem is not None
+    assert "'cake'" in done.problem["detail"]
+
+
+async def endless(started: asyncio.Event, cleaned: asyncio.Event) -> Outcome:
+    started.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        cleaned.set()
+    return DONE
+
+
+async def test_a_cancelled_job_is_cleaned_up_and_ends(store: JobStore) -> None:
+    started, cleaned = asyncio.Event(), asyncio.Event()
+    await submitted(store)
+    async with working(store, lambda *_: endless(started, cleaned)):
+        await started.wait()
+        await store.cancel("a")
+        assert (await ended(store)).state == "cancelled"
+        assert cleaned.is_set()
+        await submitted(store, "b")
+        await store.cancel("b")
+
+
+async def test_a_worker_that_stops_gives_its_job_back(store: JobStore) -> None:
+    started, cleaned = asyncio.Event(), asyncio.Event()
+    await submitted(store)
+    async with working(store, lambda *_: endless(started, cleaned)):
+        await started.wait()
+    assert cleaned.is_set()
+    job = await store.get("a")
+    assert job is not None
+    assert (job.state, job.attempt) == ("queued", 0)
+
+    async def work(*_: object) -> Outcome:
+        return DONE
+
+    async with working(store, work):
+        assert (await ended(store)).attempt == 1
+
+
+async def test_a_worker_that_stops_lets_a_job_finish(store: JobStore) -> None:
+    started = asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        started.set()
+        await asyncio.sleep(0.2)
+        return DONE
+
+    await submitted(store)
+    async with working(store, work, drain_s=5):
+        await started.wait()
+    assert (await ended(store)).state == "succeeded"
+
+
+async def test_who_has_lost_the_lease_stops_and_says_nothing(store: JobStore) -> None:
+    started, cleaned = asyncio.Event(), asyncio.Event()
+    await submitted(store)
+    async with working(store, lambda *_: endless(started, cleaned)):
+        await started.wait()
+        now = store.clock
+        store.clock = lambda: now() + LEASE + 1  # as another worker, whose clock this is
+        other = await store.claim(100)
+        store.clock = now
+        assert other is not None
+        async with asyncio.timeout(5):
+            await cleaned.wait()
+        assert await store.finish(other, "the other's", {})
+    done = await store.get("a")
+    assert done is not None
+    assert (done.state, done.result) == ("succeeded", "the other's")
+
+
+async def test_a_store_that_is_away_for_a_while_costs_no_result(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is scripted to fail; a Redis that is restarted is tested beside the store."""
+    finish, failures = store.finish, [1, 2, 3]
+
+    async def failing(*given: object, **named: object) -> bool:
+        if failures:
+            failures.pop()
+            raise UpstreamUnavailable("away")
+        return await finish(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "finish", failing)
+
+    async def work(*_: object) -> Outcome:
+        return DONE
+
+    await submitted(store)
+    async with working(store, work):
+        done = await ended(store)
+    assert (done.state, done.attempt, failures) == ("succeeded", 1, [])
+
+
+async def test_webhooks_are_told_until_they_listen(store: JobStore) -> None:
+    told: list[str] = []
+
+    async def work(*_: object) -> Outcome:
+        raise Internal("x")
+
+    async def tell(job: Job) -> bool:
+        told.append(job.state)
+        return len(told) == 3
+
+    await submitted(store, webhook="https://example.org")
+    async with working(store, work, tell=tell, places={"jobs": 1, "webhooks": 1}):
+        await ended(store)
+        async with asyncio.timeout(10):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+    assert told == ["dead"] * 3

@@ -1,0 +1,86 @@
+"""Live frames: what is dropped, what is judged, and how scores are smoothed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from deepfake_serving.contracts.problems import UndecodableMedia
+from deepfake_serving.gateway.live.frames import Frame, Latest, Smoothed, judged, until_first
+
+
+async def test_the_oldest_frame_that_waits_is_dropped() -> None:
+    frames = Latest()
+    for n in range(5):
+        frames.put(bytes([n]))
+    frames.close()
+    assert [(await frames.get()), (await frames.get())] == [Frame(4, b"\3"), Frame(5, b"\4")]
+    assert await frames.get() is None
+    assert frames.dropped == 3
+
+
+async def test_a_reader_waits_for_the_next_frame() -> None:
+    frames = Latest()
+    waiting = asyncio.create_task(frames.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    frames.put(b"a")
+    assert await waiting == Frame(1, b"a")
+
+
+async def test_every_frame_is_told_with_the_drops_so_far() -> None:
+    frames, told, counted = Latest(), [], []
+
+    async def judge(frame: Frame) -> bytes:
+        if frame.picture == b"bad":
+            raise UndecodableMedia("the picture is broken")
+        return orjson.dumps({"fake_probability": 0.5})
+
+    async def tell(message: dict[str, Any]) -> None:
+        told.append(message)
+
+    for picture in (b"lost", b"good", b"bad"):
+        frames.put(picture)
+    frames.close()
+    await judged(frames, judge, tell, counted.append)
+    good, bad = told
+    assert good == {"frame": 2, "verdict": {"fake_probability": 0.5}, "smoothed": 0.5, "dropped": 1}
+    assert (bad["frame"], bad["problem"]["status"], bad["dropped"]) == (3, 422, 1)
+    assert counted == ["judged", "problem"]
+
+
+def test_smoothing_is_by_time() -> None:
+    now = 0.0
+    smoothed = Smoothed(lambda: now)
+    assert smoothed.add(None) is None
+    assert smoothed.add(0.0) == 0.0
+    now = 1.0
+    assert smoothed.add(1.0) == pytest.approx(1 - 0.36788, abs=1e-4)
+    now = 1.01
+    close = smoothed.add(0.0)
+    assert close is not None
+    assert close > 0.6, "a frame right after another one changes little"
+    assert smoothed.add(None) == close
+    now = 100.0
+    assert smoothed.add(1.0) == pytest.approx(1.0)
+
+
+async def test_the_first_to_end_ends_the_others() -> None:
+    ended = asyncio.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("told")
+
+    with pytest.raises(ValueError, match="told"):
+        await until_first(endless(), fails())
+    assert ended.is_set()

@@ -1,0 +1,121 @@
+"""A server that others wrote: rtsp-simple-server (MediaMTX's former name), published to by FFmpeg.
+
+Without it on PATH these tests skip; with REQUIRE_RTSP=1 they fail. `make rtsp-server` builds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deepfake_serving.contracts.problems import UnreachableURL
+from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.sources.following import open_source
+from deepfake_serving.gateway.sources.piece import Piece
+from tests.unit.gateway.sources.conftest import shown
+
+_SERVER = "rtsp-simple-server"
+_PUBLISH = """
+import sys, time, av
+with av.open(sys.argv[2], "w", "rtsp", {"rtsp_transport": "tcp"}) as out:
+    begun, stream = time.monotonic(), None
+    for turn in range(100):
+        with av.open(sys.argv[1]) as source:
+            track = source.streams.video[0]
+            stream = stream or out.add_stream_from_template(track)
+            for packet in source.demux(track):
+                if packet.size:
+                    packet.pts += turn * track.duration
+                    packet.dts += turn * track.duration
+                    due = begun + float(packet.dts * packet.time_base)
+                    time.sleep(max(0, due - time.monotonic()))
+                    packet.stream = stream
+                    out.mux(packet)
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.fixture(scope="module", params=["h264", "h265"])
+def published(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """The URLs of a clip over RTSP and over HLS, published again and again in real time."""
+    program = shutil.which(_SERVER)
+    if program is None:
+        if os.environ.get("REQUIRE_RTSP"):
+            pytest.fail(f"{_SERVER} is not installed")
+        pytest.skip(f"{_SERVER} is not installed: no foreign RTSP server was tried")
+    clip: Path = request.getfixturevalue(request.param)
+    folder, rtsp, hls = tmp_path_factory.mktemp("server"), free_port(), free_port()
+    lines = [
+        f"rtspAddress: 127.0.0.1:{rtsp}", "protocols: [tcp]", "rtmpDisable: yes",
+        f"hlsAddress: 127.0.0.1:{hls}", "hlsAlwaysRemux: yes", "hlsVariant: fmp4",
+        "paths: {all: {}}",
+    ]  # fmt: skip
+    (folder / "server.yml").write_text("\n".join(lines))
+    url = f"rtsp://127.0.0.1:{rtsp}/camera"
+    server = subprocess.Popen(
+        [program, folder / "server.yml"], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    time.sleep(1)
+    publisher = subprocess.Popen([sys.executable, "-c", _PUBLISH, clip, url])
+    try:
+        time.sleep(1)
+        yield url, f"http://127.0.0.1:{hls}/camera/"
+    finally:
+        for process in (publisher, server):
+            process.kill()
+            process.wait()
+
+
+async def first(fetcher: Fetcher, url: str, folder: Path) -> Piece:
+    async with aclosing(open_source(fetcher, url, folder, 2.0).pieces()) as pieces:
+        return await asyncio.wait_for(anext(pieces), 30)
+
+
+async def test_what_is_published_is_read(
+    published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
+) -> None:
+    piece = await first(fetcher, published[0], tmp_path)
+    assert piece.seconds == pytest.approx(2.0, abs=0.1)
+    assert shown(piece) == pytest.approx([i / 12 for i in range(24)], abs=0.02)
+
+
+@pytest.mark.parametrize("published", ["h264"], indirect=True)  # the one that it remuxes
+async def test_its_own_playlist_is_read(
+    published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
+) -> None:
+    piece = await first(fetcher, await index_of(published[1]), tmp_path)
+    assert piece.seconds >= 2
+    assert len(shown(piece)) == pytest.approx(12 * piece.seconds, abs=2)
+
+
+async def test_a_path_that_nobody_publishes_to_is_told(
+    published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
+) -> None:
+    source = open_source(fetcher, f"{published[0]}-of-nobody", tmp_path, 2.0)
+    with pytest.raises(UnreachableURL, match="404"):
+        await anext(source.pieces())
+
+
+async def index_of(url: str) -> str:
+    """The playlist, once the server has made one."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        while (await client.get(f"{url}index.m3u8")).status_code != 200:
+            await asyncio.sleep(0.2)
+    return f"{url}index.m3u8"

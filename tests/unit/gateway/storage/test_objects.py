@@ -1,0 +1,169 @@
+"""Media and results, in a folder and in S3 (a real endpoint of its protocol, by moto)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+from moto.server import ThreadedMotoServer
+
+from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
+from deepfake_serving.gateway.storage.objects import Objects
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_variables(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The usual variables, and a bucket."""
+    variables = {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    import boto3
+
+    client = boto3.client("s3", endpoint_url=s3)
+    if not any(b["Name"] == "media" for b in client.list_buckets()["Buckets"]):
+        client.create_bucket(Bucket="media")
+    return "s3://media/deepfake"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    if request.param == "folder":
+        return Objects.open(f"file://{tmp_path}/objects")
+    return Objects.open(request.getfixturevalue("s3_variables") + f"/{tmp_path.name}")
+
+
+async def test_what_is_put_is_got(objects: Objects, tmp_path: Path) -> None:
+    await objects.put("jobs/a/result.json", b"small")
+    assert await objects.get("jobs/a/result.json") == b"small"
+    await objects.put("jobs/a/result.json", b"anew")
+    assert await objects.get("jobs/a/result.json") == b"anew"
+    large = os.urandom(19 * 2**20)
+    await objects.put("jobs/a/media", io.BytesIO(large))
+    assert await objects.size("jobs/a/media") == len(large)
+    await objects.get_file("jobs/a/media", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == large
+    begin, end = 4 * 2**20 - 5, 9 * 2**20 + 7
+    assert b"".join([p async for p in objects.read("jobs/a/media", begin, end)]) == large[begin:end]
+
+
+async def test_lists_copies_and_deletions(objects: Objects) -> None:
+    for name in ("jobs/a/one", "jobs/a/b/two", "jobs/ab/three"):
+        await objects.put(name, name.encode())
+    await objects.copy("jobs/a/one", "jobs/c/one")
+    listed = await objects.list("jobs")
+    assert {key: size for key, size, _ in listed} == {
+        "jobs/a/one": 10, "jobs/a/b/two": 12, "jobs/ab/three": 13, "jobs/c/one": 10,
+    }  # fmt: skip
+    await objects.delete_all("jobs/a")
+    assert {key for key, _, _ in await objects.list("jobs")} == {"jobs/ab/three", "jobs/c/one"}
+    await objects.delete("jobs/c/one")
+    await objects.delete("jobs/c/one")
+    assert await objects.list("nothing") == []
+
+
+async def test_what_is_not_there_is_not_found(objects: Objects, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        await objects.get("jobs/none")
+    with pytest.raises(NotFound):
+        await objects.size("jobs/none")
+    with pytest.raises(NotFound):
+        await objects.get_file("jobs/none", tmp_path / "none")
+    with pytest.raises(NotFound):
+        await objects.copy("jobs/none", "jobs/other")
+
+
+@pytest.mark.parametrize("key", ["", "/a", "a/../b", "../a", "a//b", ".hidden", "a b", "a\0b", "ä"])
+async def test_a_key_cannot_lead_elsewhere(objects: Objects, key: str) -> None:
+    with pytest.raises(Internal):
+        await objects.put(key, b"x")
+
+
+@pytest.mark.parametrize("url", ["", "/folder", "file://", "file:///", "ftp://x", "s3://"])
+def test_another_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="is expected"):
+        Objects.open(url)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting takes root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_is_told_and_nothing_half_written_is_left(small_disk: Path) -> None:
+    objects = Objects.open(f"file://{small_disk}/objects")
+    with pytest.raises(StorageFull):
+        await objects.put("jobs/a", bytes(3 * 2**20))
+    with pytest.raises(NotFound):
+        await objects.get("jobs/a")
+    await objects.put("jobs/b", b"small")
+    assert await objects.get("jobs/b") == b"small"
+
+
+async def test_an_s3_that_errs_for_a_while_costs_time_and_no_object(
+    s3: str, s3_variables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between us and it stands a proxy that answers the first requests with 500 and 503."""
+    errors = [500, 503, 500]
+
+    async def proxy(request: web.Request) -> web.Response:
+        body = await request.read()
+        if errors:
+            return web.Response(status=errors.pop())
+        async with (
+            ClientSession() as session,
+            session.request(
+                request.method, s3 + request.path_qs, data=body, headers=request.headers
+            ) as answer,
+        ):
+            given = {"ETag": answer.headers["ETag"]}
+            return web.Response(body=await answer.read(), status=answer.status, headers=given)
+
+    runner = web.ServerRunner(web.Server(proxy))  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    try:
+        objects = Objects.open(s3_variables)
+        await objects.put("kept", b"all the same")
+        assert errors == []
+        assert await objects.get("kept") == b"all the same"
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_s3_that_is_away_is_told(
+    s3_variables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.storage.objects._RETRIES", {"max_retries": 1})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(UpstreamUnavailable):
+        async with asyncio.timeout(20):
+            await Objects.open(s3_variables).get("a")

@@ -1,0 +1,370 @@
+"""Which replica a request goes to, and what happens when one goes away.
+
+The replicas are scripted HTTP servers on addresses of their own (127.0.0.2 and on), which is what a
+headless Service looks like from here; real model servers are asked in tests/integration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+import pytest
+from aiohttp import web
+
+from deepfake_serving.contracts.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    Problem,
+    UnknownModel,
+    UpstreamUnavailable,
+)
+from deepfake_serving.gateway.upstream import pools as pools_module
+from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
+from deepfake_serving.gateway.upstream.pools import Pools
+
+Predict = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class FakeReplica:
+    """A model server that says what it is told to."""
+
+    def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
+        self.address, self.models, self.ready = address, models, True
+        self.asked: list[dict[str, str]] = []
+        self.predict: Predict = self._verdict
+
+    async def _verdict(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.json_response({"by": self.address, "bytes": len(body)})
+
+    async def start(self, port: int) -> int:
+        async def readyz(_: web.Request) -> web.Response:
+            return web.json_response({}, status=200 if self.ready else 503)
+
+        async def index(_: web.Request) -> web.Response:
+            refs = [
+                {"name": n, "version": "1.0", "digest": f"sha256:{self.address}", "trained": True}
+                for n in self.models
+            ]
+            return web.json_response({"models": refs})
+
+        async def predict(request: web.Request) -> web.Response:
+            self.asked.append(dict(request.headers))
+            return await self.predict(request)
+
+        app = web.Application(client_max_size=2**24)
+        app.router.add_get("/readyz", readyz)
+        app.router.add_get("/", index)
+        app.router.add_post("/predictions/{model}", predict)
+        app.router.add_post("/v2/models/{model}/infer", predict)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, self.address, port)
+        await site.start()
+        return int(self.runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        await self.runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools_module, "_CHECK_S", 0.05)
+    monkeypatch.setattr(pools_module, "_RESOLVE_S", 0.05)
+
+
+class Names:
+    """Stands in for the name server, so that names can have several addresses on one machine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.broken = False
+        loop = asyncio.get_running_loop()
+
+        async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+            if self.broken:
+                raise socket.gaierror("no answer")
+            return [(0, 0, 0, "", (a, port)) for a in self.addresses[host]]
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    return Names(monkeypatch)
+
+
+@asynccontextmanager
+async def serving(
+    *pools: tuple[dict[str, Any], list[FakeReplica]], names: Names
+) -> AsyncIterator[Upstream]:
+    """Pools of running replicas; each pool's host is its name."""
+    specs, replicas = [], []
+    for given, members in pools:
+        port = 0
+        for member in members:
+            port = await member.start(port)
+            replicas.append(member)
+        names.addresses[given["name"]] = [member.address for member in members]
+        specs.append(PoolSpec(url=f"http://{given['name']}:{port}", **given))
+    async with aiohttp.ClientSession() as session:
+        watched = Pools(Routing(pools=tuple(specs)), session)
+        async with watched.watching():
+            yield Upstream(watched)
+    for replica in replicas:
+        await replica.stop()
+
+
+def asked(seconds: float = 5.0) -> Asked:
+    return Asked("id-1", asyncio.get_running_loop().time() + seconds, None)
+
+
+async def picture(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
+    return orjson.loads(await upstream.picture(b"picture", model, asked(seconds)))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def problem(raised: Problem) -> Predict:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(raised.to_dict("x"), status=raised.status)
+
+    return answer
+
+
+async def hang(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_requests_go_to_the_least_busy_replica(names: Names) -> None:
+    members = [FakeReplica(f"127.0.0.{n}") for n in (2, 3, 4)]
+    async with serving(({"name": "a"}, members), names=names) as upstream:
+        gate = asyncio.Event()
+
+        async def wait(_: web.Request) -> web.Response:
+            await gate.wait()
+            return web.json_response({})
+
+        for member in members:
+            member.predict = wait
+        tasks = [asyncio.create_task(picture(upstream)) for _ in range(9)]
+        await until(lambda: sum(len(m.asked) for m in members) == 9)
+        assert [len(member.asked) for member in members] == [3, 3, 3]
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert all(replica.in_flight == 0 for replica in upstream.pools.all())
+
+
+async def test_id_and_time_left_travel_down(names: Names) -> None:
+    member = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        await picture(upstream, seconds=3)
+    (headers,) = member.asked
+    assert headers["X-Request-ID"] == "id-1"
+    assert 2 < float(headers["X-Request-Timeout"]) <= 3
+
+
+async def test_a_replica_that_dies_costs_a_retry_and_no_error(names: Names) -> None:
+    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    retried: list[str] = []
+    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+        upstream.retried = retried.append
+
+        async def die(request: web.Request) -> web.Response:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+
+        first.predict = die
+        answers = [await picture(upstream) for _ in range(8)]
+    assert {answer["by"] for answer in answers} == {"127.0.0.3"}
+    assert retried
+    assert set(retried) == {"a"}
+
+
+async def test_frames_are_sent_whole_again_where_a_replica_dies_in_their_middle(
+    names: Names,
+) -> None:
+    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    chance = np.random.default_rng(0)
+    frames = [chance.integers(0, 256, (400, 500, 3), np.uint8) for _ in range(4)]
+    bodies: list[tuple[dict[str, str], bytes]] = []
+
+    async def die(request: web.Request) -> web.Response:
+        await request.content.readexactly(500_000)
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append((dict(request.headers), await request.read()))
+        data = [orjson.dumps({"faces": [], "number": n}).decode() for n in range(4)]
+        return web.json_response({"outputs": [{"data": data}]})
+
+    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+        first.predict, second.predict = die, take
+        while not first.asked:
+            answers = await upstream.frames(frames, "detector", asked())
+    headers, body = bodies[-1]
+    begin = int(headers["Inference-Header-Content-Length"])
+    assert int(headers["Content-Length"]) == len(body)
+    (tensor,) = orjson.loads(body[:begin])["inputs"]
+    assert tensor["shape"] == [4, 400, 500, 3]
+    assert body[begin:] == np.stack(frames).tobytes()
+    assert [answer["number"] for answer in answers if isinstance(answer, dict)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("busy", [Overloaded("full", retry_after_s=2), NotReady("draining")])
+async def test_a_replica_that_cannot_now_is_passed_over(names: Names, busy: Problem) -> None:
+    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+        first.predict = problem(busy)
+        for _ in range(6):
+            assert (await picture(upstream))["by"] == "127.0.0.3"
+
+
+async def test_where_all_are_overloaded_the_caller_is_told_when_to_come_back(names: Names) -> None:
+    members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
+    async with serving(({"name": "a"}, members), names=names) as upstream:
+        for member in members:
+            member.predict = problem(Overloaded("full", retry_after_s=7))
+        with pytest.raises(Overloaded) as caught:
+            await picture(upstream)
+    assert caught.value.retry_after_s == 7
+
+
+async def test_the_callers_own_error_is_not_asked_about_again(names: Names) -> None:
+    members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
+    async with serving(({"name": "a"}, members), names=names) as upstream:
+        for member in members:
+            member.predict = problem(InvalidRequest("the body is empty"))
+        with pytest.raises(InvalidRequest, match="the body is empty"):
+            await picture(upstream)
+    assert sum(len(member.asked) for member in members) == 1
+
+
+async def test_a_deadline_ends_the_request_below(names: Names) -> None:
+    member = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        member.predict = hang
+        with pytest.raises(DeadlineExceeded):
+            await picture(upstream, seconds=0.2)
+        assert next(iter(upstream.pools.all())).in_flight == 0
+
+
+async def test_new_addresses_are_found_and_old_ones_forgotten(names: Names) -> None:
+    old, new = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    async with serving(({"name": "a"}, [old]), names=names) as upstream:
+        await new.start(next(iter(upstream.pools.all())).pool.port)
+        names.addresses["a"] = ["127.0.0.3"]
+        await until(lambda: [r.address for r in upstream.pools.all()] == ["127.0.0.3"])
+        assert (await picture(upstream))["by"] == "127.0.0.3"
+        await new.stop()
+
+
+async def test_a_name_server_that_is_away_takes_no_replica_with_it(names: Names) -> None:
+    member = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        names.broken = True
+        await asyncio.sleep(0.2)
+        assert (await picture(upstream))["by"] == "127.0.0.2"
+
+
+async def test_health_is_followed_both_ways(names: Names) -> None:
+    member = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        member.ready = False
+        await until(lambda: not upstream.pools.ready())
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await picture(upstream)
+        assert caught.value.retry_after_s
+        member.ready = True
+        await until(upstream.pools.ready)
+        await picture(upstream)
+
+
+async def test_an_unknown_model_is_named_with_those_that_there_are(names: Names) -> None:
+    member = FakeReplica("127.0.0.2", ("detector", "faces"))
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        with pytest.raises(UnknownModel, match="'cats'; served are: detector, faces"):
+            await picture(upstream, "cats")
+
+
+async def test_full_pools_overflow_to_the_next(names: Names) -> None:
+    gpu, cpu = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    pools = (
+        ({"name": "gpu", "priority": 0, "max_in_flight": 2}, [gpu]),
+        ({"name": "cpu", "priority": 1, "max_in_flight": 1}, [cpu]),
+    )
+    async with serving(*pools, names=names) as upstream:
+        gpu.predict = cpu.predict = hang
+        tasks = [asyncio.create_task(picture(upstream)) for _ in range(3)]
+        await until(lambda: len(gpu.asked) + len(cpu.asked) == 3)
+        assert (len(gpu.asked), len(cpu.asked)) == (2, 1)
+        with pytest.raises(Overloaded) as caught:
+            await picture(upstream)
+        assert caught.value.retry_after_s
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(replica.in_flight == 0 for replica in upstream.pools.all())
+
+
+async def test_weights_share_requests_between_pools(names: Names) -> None:
+    stable, canary, none = (FakeReplica(f"127.0.0.{n}") for n in (2, 3, 4))
+    pools = (
+        ({"name": "stable", "weight": 90}, [stable]),
+        ({"name": "canary", "weight": 10}, [canary]),
+        ({"name": "none", "weight": 0}, [none]),
+    )
+    async with serving(*pools, names=names) as upstream:
+        counted = Counter([upstream.pools.choose("detector").address for _ in range(4000)])
+    assert counted["127.0.0.4"] == 0
+    assert 0.07 < counted["127.0.0.3"] / 4000 < 0.13
+
+
+async def test_a_pool_serves_only_the_models_it_is_for(names: Names) -> None:
+    first, second = (FakeReplica(f"127.0.0.{n}", ("detector", "faces")) for n in (2, 3))
+    pools = (
+        ({"name": "a", "models": ("detector",)}, [first]),
+        ({"name": "b", "models": ("faces",)}, [second]),
+    )
+    async with serving(*pools, names=names) as upstream:
+        assert (await picture(upstream, "faces"))["by"] == "127.0.0.3"
+        assert (await picture(upstream, "detector"))["by"] == "127.0.0.2"
+        assert {m: list(by) for m, by in upstream.pools.models().items()} == {
+            "detector": ["a"],
+            "faces": ["b"],
+        }
+
+
+@pytest.mark.parametrize(
+    "pools",
+    [
+        [],
+        [{"name": "a", "url": "https://x"}],
+        [{"name": "a", "url": "http://x/path"}],
+        [{"name": "A", "url": "http://x"}],
+        [{"name": "a", "url": "http://x"}, {"name": "a", "url": "http://y"}],
+        [{"name": "a", "url": "http://x", "weigth": 3}],
+    ],
+)
+def test_a_wrong_routing_is_refused(pools: list[dict[str, Any]]) -> None:
+    with pytest.raises(ValueError, match="pools"):
+        Routing.model_validate({"pools": pools})

@@ -1,0 +1,228 @@
+"""An answer is good where it fits the medium that was sent, and a failure anywhere else."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, StorageFull
+from deepfake_serving.gateway.http.examples import IMAGE, JOB
+from loadtest import checks
+from loadtest.answers import Refused, Wrong, problem, read
+from loadtest.media import Picture, Video
+
+FACE = Picture(b"", 1, (512, 512))
+CUP = Picture(b"", 0, (600, 400))
+FILM = Video(b"", 1, (320, 240))
+BLANK = {"verdict": "no_face", "fake_probability": None, "faces": [], "width": 600, "height": 400}
+
+
+def changed(document: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
+    """A copy in which one thing is another."""
+    made = copy.deepcopy(document)
+    *way, last = path
+    part = made
+    for each in way:
+        part = part[each]
+    part[last] = to
+    return made
+
+
+def without(document: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != key}
+
+
+# answers
+
+
+def test_a_document_is_read():
+    assert read(200, "application/json; charset=utf-8", b'{"a": 1}') == {"a": 1}
+    assert read(204, "", b"", expected=204) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "body"),
+    [
+        (200, "application/json", b"nothing"),
+        (200, "application/json", b"[]"),
+        (200, "text/html", b"{}"),
+        (202, "application/json", b"{}"),
+        (502, "text/html", b"<h1>Bad Gateway</h1>"),
+        (429, "text/plain", b"slow down"),
+        (429, "application/json", b'{"status": 429, "title": "Overloaded"}'),
+        (429, MEDIA_TYPE, b"slow down"),
+        (429, MEDIA_TYPE, b"{}"),
+        (200, MEDIA_TYPE, json.dumps(Overloaded("").to_dict()).encode()),
+    ],
+)
+def test_what_is_no_such_document_is_wrong(status: int, content_type: str, body: bytes):
+    with pytest.raises(Wrong):
+        read(status, content_type, body)
+
+
+def test_a_documented_429_is_a_refusal():
+    body = json.dumps(Overloaded("the queue is full").to_dict()).encode()
+    with pytest.raises(Refused, match="429 Overloaded"):
+        read(429, MEDIA_TYPE, body)
+
+
+def test_any_other_problem_is_wrong_and_named_by_its_title():
+    body = json.dumps(NotReady("starting").to_dict()).encode()
+    with pytest.raises(Wrong, match=r"^503 Not ready$"):
+        read(503, MEDIA_TYPE, body)
+    assert isinstance(problem(StorageFull("").to_dict()), Wrong)
+
+
+# pictures
+
+
+def test_a_verdict_that_fits_is_good():
+    checks.image(IMAGE, FACE)
+    checks.image(BLANK, CUP)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"verdict": "real"},
+        without(IMAGE, "faces"),
+        changed(IMAGE, "verdict", to="no_face"),
+        changed(IMAGE, "verdict", to="genuine"),
+        changed(IMAGE, "fake_probability", to=None),
+        changed(IMAGE, "fake_probability", to=0.5),
+        changed(IMAGE, "faces", to=[]),
+        changed(IMAGE, "faces", to=IMAGE["faces"] * 2),
+        changed(IMAGE, "faces", 0, "fake_probability", to=1.2),
+        changed(IMAGE, "faces", 0, "fake_probability", to=-0.1),
+        changed(IMAGE, "faces", 0, "fake_probability", to=float("nan")),
+        changed(IMAGE, "faces", 0, "fake_probability", to="0.1"),
+        changed(IMAGE, "faces", 0, "fake_probability", to=True),
+        changed(IMAGE, "faces", 0, "verdict", to="no_face"),
+        changed(IMAGE, "faces", 0, "box", to=[600, 600, 700, 700]),
+        changed(IMAGE, "faces", 0, "box", to=[90, 90, 10, 10]),
+        changed(IMAGE, "faces", 0, "box", to=[10, 10, 90]),
+        changed(IMAGE, "width", to=511),
+        BLANK | {"width": 512, "height": 512},
+    ],
+)
+def test_a_verdict_that_does_not_fit_is_wrong(document: Any):
+    with pytest.raises(Wrong):
+        checks.image(document, FACE)
+
+
+def test_a_face_where_there_is_none_is_wrong():
+    with pytest.raises(Wrong, match="faces: 1, not 0"):
+        checks.image(IMAGE | {"width": 600, "height": 400}, CUP)
+    with pytest.raises(Wrong, match="verdict: real"):
+        checks.image(BLANK | {"verdict": "real"}, CUP)
+
+
+# batches
+
+
+def batch() -> dict[str, Any]:
+    results = [{"name": "0.jpg", "verdict": IMAGE}, {"name": "1.jpg", "verdict": BLANK}]
+    return {"id": "x", "results": results}
+
+
+def test_a_batch_in_order_is_good():
+    checks.batch(batch(), ["0.jpg", "1.jpg"], [FACE, CUP])
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"results": None},
+        {"results": ["a", "b"]},
+        {"results": batch()["results"][:1]},
+        {"results": batch()["results"][::-1]},
+        changed(batch(), "results", 0, "verdict", to=None),
+        changed(batch(), "results", 1, "verdict", to=IMAGE),
+        changed(batch(), "results", 0, to={"name": "0.jpg", "problem": NotReady("").to_dict()}),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_wrong(spoilt: dict[str, Any]):
+    with pytest.raises(Wrong):
+        checks.batch(spoilt, ["0.jpg", "1.jpg"], [FACE, CUP])
+
+
+def test_a_refused_picture_of_a_batch_is_a_refusal():
+    told = {"name": "0.jpg", "problem": Overloaded("").to_dict()}
+    with pytest.raises(Refused):
+        checks.batch(changed(batch(), "results", 0, to=told), ["0.jpg", "1.jpg"], [FACE, CUP])
+
+
+# jobs
+
+TRACK = {"verdict": "real", "fake_probability": 0.2}
+RESULT = {
+    "verdict": "real",
+    "fake_probability": 0.2,
+    "shots": [{"tracks": [TRACK]}],
+    "frames_analyzed": 12,
+    "frames_with_face": 12,
+    "width": 320,
+    "height": 240,
+    "complete": True,
+}
+DONE = JOB | {"state": "succeeded", "result": RESULT}
+NOBODY = RESULT | {
+    "verdict": "no_face",
+    "fake_probability": None,
+    "shots": [{"tracks": []}],
+    "frames_with_face": 0,
+}
+
+
+def test_a_job_that_ended_well_is_good():
+    assert checks.job(JOB, JOB["id"]) is JOB
+    checks.ended(DONE, FILM)
+    checks.ended(DONE | {"result": NOBODY}, Video(b"", 0, (320, 240)))
+
+
+@pytest.mark.parametrize("document", [{}, JOB | {"state": "lost"}, JOB | {"id": 7}])
+def test_what_is_no_job_is_wrong(document: dict[str, Any]):
+    with pytest.raises(Wrong):
+        checks.job(document)
+
+
+def test_another_job_is_wrong():
+    with pytest.raises(Wrong):
+        checks.job(JOB, "another")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda job: JOB,
+        lambda job: job | {"state": "running"},
+        lambda job: job | {"state": "dead", "problem": NotReady("").to_dict()},
+        lambda job: job | {"state": "cancelled"},
+        lambda job: job | {"cached": True},
+        lambda job: job | {"result": None},
+        lambda job: job | {"result": NOBODY},
+        lambda job: changed(job, "result", "complete", to=False),
+        lambda job: changed(job, "result", "frames_analyzed", to=0),
+        lambda job: changed(job, "result", "width", to=640),
+        lambda job: changed(job, "result", "verdict", to="no_face"),
+        lambda job: changed(job, "result", "fake_probability", to=2),
+        lambda job: changed(job, "result", "shots", 0, "tracks", 0, "fake_probability", to=2),
+        lambda job: changed(job, "result", "shots", to=[]),
+    ],
+)
+def test_a_job_that_did_not_end_well_is_wrong(spoil: Callable[[Any], Any]):
+    with pytest.raises(Wrong):
+        checks.ended(spoil(DONE), FILM)
+
+
+def test_a_job_that_failed_is_told_with_its_problem():
+    failed = JOB | {"state": "failed", "problem": NotReady("x").to_dict()}
+    with pytest.raises(Wrong, match="job failed: 503 Not ready"):
+        checks.ended(failed, FILM)

@@ -1,0 +1,94 @@
+"""Every frame of a live stream is answered, or counted as dropped; nothing else is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deepfake_serving.contracts.problems import NotReady, Overloaded
+from loadtest.answers import Refused, Wrong
+from loadtest.frames import Frames
+
+
+def sent(count: int) -> Frames:
+    """Frames that went out a second apart, from 1 s on."""
+    frames = Frames()
+    for n in range(1, count + 1):
+        assert frames.send(float(n)) == n
+    return frames
+
+
+def message(frame: int, dropped: int = 0) -> dict[str, Any]:
+    return {"frame": frame, "verdict": {}, "dropped": dropped}
+
+
+def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
+    frames = sent(2)
+    assert frames.answer(message(1), 2.5) == (1, 1.5, [])
+    assert not frames.complete
+    assert frames.answer(message(2), 2.75) == (2, 0.75, [])
+    assert frames.complete
+    frames.end()
+
+
+def test_frames_before_an_answered_one_were_dropped():
+    frames = sent(4)
+    frames.answer(message(1, dropped=2), 4.0)
+    assert frames.answer(message(4, dropped=2), 6.0) == (4, 2.0, [4.0, 3.0])
+    frames.end()
+    assert (frames.answered, frames.dropped) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        None,
+        "a text",
+        {},
+        {"frame": 1},
+        message(7),
+        message(0),
+        message(3, dropped=1),  # two are missing
+        message(1) | {"dropped": None},
+    ],
+)
+def test_a_message_that_does_not_add_up_is_wrong(spoilt: Any):
+    with pytest.raises(Wrong):
+        sent(3).answer(spoilt, 4.0)
+
+
+def test_a_frame_is_answered_once():
+    frames = sent(2)
+    frames.answer(message(1), 2.0)
+    with pytest.raises(Wrong):
+        frames.answer(message(1), 2.0)
+
+
+def test_the_count_of_dropped_frames_does_not_fall():
+    frames = sent(3)
+    frames.answer(message(1, dropped=1), 3.0)
+    with pytest.raises(Wrong):
+        frames.answer(message(2, dropped=0), 3.0)
+
+
+def test_a_frame_without_any_answer_is_found_at_the_end():
+    frames = sent(2)
+    frames.answer(message(1), 2.0)
+    with pytest.raises(Wrong, match="before all frames"):
+        frames.end()
+
+
+def test_frames_that_are_said_to_be_dropped_but_were_answered_are_found_at_the_end():
+    frames = sent(2)
+    frames.answer(message(1, dropped=1), 2.0)
+    frames.answer(message(2, dropped=1), 2.0)
+    with pytest.raises(Wrong, match="more frames"):
+        frames.end()
+
+
+def test_a_problem_of_the_whole_stream_ends_it():
+    with pytest.raises(Refused):
+        sent(1).answer({"problem": Overloaded("too many streams").to_dict()}, 1.0)
+    with pytest.raises(Wrong, match="503 Not ready"):
+        sent(1).answer({"problem": NotReady("").to_dict()}, 1.0)

@@ -1,0 +1,96 @@
+"""Gates: what passes, what does not, and that nothing hides behind the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtest.gates import Gates, Row
+
+POST = ("POST", "/v1/images")
+MEASURES = {"ImageRest": POST}
+
+
+def row(kind: str = "POST", name: str = "/v1/images", requests: int = 100, failures: int = 0, **of):
+    return Row(kind, name, requests, failures, **of)
+
+
+def reasons(*rows: Row, crashes: int = 0, measures: dict = MEASURES, **gates) -> list[str]:
+    return Gates(**gates).reasons(rows, measures, crashes)
+
+
+def test_good_answers_pass():
+    assert reasons(row(p95=250.0), max_p95_ms=250.0) == []
+
+
+def test_no_requests_are_a_failure():
+    assert reasons() == ["ImageRest: 0 good answers, fewer than 1"]
+
+
+def test_answers_that_failed_do_not_count_as_answers():
+    (few,) = reasons(row(requests=10, failures=4), max_failure_ratio=0.5, min_requests=7)
+    assert few == "ImageRest: 6 good answers, fewer than 7"
+
+
+def test_every_user_needs_answers_of_its_own():
+    measures = MEASURES | {"Live": ("WS", "/v1/stream")}
+    assert reasons(row(), measures=measures) == ["Live: 0 good answers, fewer than 1"]
+
+
+@pytest.mark.parametrize(("failures", "passes"), [(0, True), (5, True), (6, False)])
+def test_the_share_of_failures_is_bounded(failures: int, passes: bool):
+    assert (reasons(row(failures=failures), max_failure_ratio=0.05) == []) is passes
+
+
+def test_one_failure_is_too_many_unless_told_otherwise():
+    (reason,) = reasons(row(requests=100_000, failures=1))
+    assert reason.startswith("POST /v1/images: 1 of 100000 failed")
+
+
+def test_many_quick_requests_do_not_hide_few_that_failed():
+    looks = row("GET", "/v1/jobs/[id]", requests=10_000)
+    (reason,) = reasons(row(), looks, row("JOB", "/v1/videos", 10, 5), max_failure_ratio=0.1)
+    assert reason.startswith("JOB /v1/videos: 5 of 10 failed (50.00%)")
+
+
+def test_refusals_are_a_share_of_all_that_was_asked():
+    refused = row("POST refused", requests=10, failures=10)
+    assert reasons(row(requests=90), refused, max_failure_ratio=0.1) == []
+    assert reasons(row(requests=89), refused, max_failure_ratio=0.1) != []
+
+
+def test_refusals_that_are_allowed_pass_but_are_no_answers():
+    refused = row("POST refused", requests=10)
+    assert reasons(row(), refused) == []
+    assert reasons(refused) == ["ImageRest: 0 good answers, fewer than 1"]
+
+
+def test_every_kind_of_request_is_within_the_bound_of_time():
+    slow = row("JOB", "/v1/videos", p95=900.0)
+    assert reasons(row(p95=20.0), slow, max_p95_ms=500) == [
+        "JOB /v1/videos: p95 is 900 ms, above 500 ms"
+    ]
+
+
+def test_what_was_turned_away_has_no_time_to_bound():
+    turned_away = row("WS dropped", p95=900.0), row("POST refused", p95=900.0)
+    assert reasons(row(p95=20.0), *turned_away, max_p95_ms=500) == []
+
+
+def test_a_defect_of_the_test_itself_is_a_failure():
+    assert reasons(row(), crashes=2) == ["2 exceptions within the load test itself"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_failure_ratio": 1.0},
+        {"max_failure_ratio": -0.1},
+        {"max_failure_ratio": float("nan")},
+        {"max_p95_ms": 0},
+        {"max_p95_ms": float("nan")},
+        {"min_requests": 0},
+    ],
+)
+def test_bounds_that_can_not_fail_are_refused(wrong: dict):
+    with pytest.raises(ValueError):
+        Gates(**wrong)

@@ -1,0 +1,84 @@
+"""What is sent: new bytes every time, the same picture; with as many faces as its name says."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from loadtest import making
+from loadtest.media import Media, in_turn, load
+from model_handlers.pipeline.faces import FaceFinder
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+    folder = tmp_path_factory.mktemp("media")
+    making.make(folder)
+    return load(folder)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
+    faces = [picture.faces for picture in media.pictures]
+    assert (faces.count(1), faces.count(0)) == (24, 8)
+    assert len(media.videos) == making.VIDEOS
+    sizes = {each.size for each in (*media.pictures, *media.videos)}
+    assert sizes == {(1280, 720)}
+
+
+def test_pictures_differ_and_are_of_their_size(media: Media):
+    shown = [pixels(picture.data) for picture in media.pictures]
+    assert {each.shape for each in shown} == {(720, 1280, 3)}
+    assert len({each.tobytes() for each in shown}) == making.PICTURES
+
+
+def test_a_picture_shows_as_many_faces_as_it_says(media: Media, finder: FaceFinder):
+    found = finder.find([pixels(picture.data) for picture in media.pictures])
+    assert [len(faces) for faces in found] == [picture.faces for picture in media.pictures]
+
+
+def test_the_same_picture_is_sent_in_new_bytes_every_time(media: Media):
+    picture = media.pictures[0]
+    once, again = picture.anew(), picture.anew()
+    assert len({picture.data, once, again}) == 3
+    assert np.array_equal(pixels(once), pixels(picture.data))
+
+
+def test_the_same_video_is_sent_in_new_bytes_every_time(media: Media):
+    video = media.videos[0]
+    assert len({video.data, video.anew(), video.anew()}) == 3
+    with av.open(io.BytesIO(video.anew())) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(video=0)]
+    assert len(frames) == making.FRAMES
+
+
+def test_all_are_taken_in_turn(media: Media):
+    turn = in_turn(media.videos)
+    taken = [next(turn) for _ in range(2 * making.VIDEOS)]
+    assert set(taken[: making.VIDEOS]) == set(media.videos)
+    assert taken[making.VIDEOS :] == taken[: making.VIDEOS]
+
+
+def test_a_folder_of_ones_own_is_read(tmp_path: Path):
+    (tmp_path / "2-640x480-party.jpg").write_bytes(b"\xff\xd8a")
+    (tmp_path / "0-64x48-.mp4").write_bytes(b"film")
+    media = load(tmp_path)
+    (picture,), (video,) = media.pictures, media.videos
+    assert (picture.data, picture.faces, picture.size) == (b"\xff\xd8a", 2, (640, 480))
+    assert (video.faces, video.size) == (0, (64, 48))
+
+
+@pytest.mark.parametrize("names", [[], ["1-2x2-a.jpg"], ["party.jpg", "1-2x2-a.mp4"]])
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, names: list[str]):
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError):
+        load(tmp_path)

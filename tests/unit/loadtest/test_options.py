@@ -1,0 +1,109 @@
+"""What is chosen arrives at Locust as it was chosen; what makes no sense does not get so far."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import configargparse
+import pytest
+import yaml
+
+from loadtest import options
+from loadtest.__main__ import command, parser
+from loadtest.kinds import KINDS
+
+ROOT = Path(__file__).parents[3]
+URL = ["--url", "http://127.0.0.1:8000/"]
+
+
+def arrived(*given: str) -> configargparse.Namespace:
+    """The options as Locust's parser sees them."""
+    chosen, rest = parser().parse_known_args([*given, *URL])
+    theirs = configargparse.ArgumentParser()
+    options.add(theirs)
+    return theirs.parse_known_args(command(chosen, rest))[0]
+
+
+def test_defaults_are_sound():
+    options.checked(arrived("live"))
+
+
+def test_what_is_given_arrives():
+    chosen = arrived(
+        *("image-rest", "--shape", "ramp", "--peak", "8", "--base", "2", "--duration", "30"),
+        *("--max-failure-ratio", "0.1", "--max-p95-ms", "250", "--allow-refused"),
+    )
+    assert options.plan(chosen).users(15.0) == 8
+    gates = options.gates(chosen)
+    assert (gates.max_failure_ratio, gates.max_p95_ms, gates.min_requests) == (0.1, 250, 1)
+    assert chosen.allow_refused
+
+
+def test_the_command_line_wins_over_the_environment_also_with_zero(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("DFK_PAUSE", "3")
+    monkeypatch.setenv("DFK_PEAK", "7")
+    chosen = arrived("live", "--pause", "0")
+    assert (chosen.pause, chosen.peak) == (0, 7)
+
+
+def test_locusts_own_options_and_the_users_classes_are_passed_on():
+    chosen, rest = parser().parse_known_args(["video", "batch", "video", "--processes=4", *URL])
+    words = command(chosen, rest)
+    assert "--processes=4" in words
+    assert words[-2:] == ["VideoJob", "Batch"]
+    assert words[words.index("--host") + 1] == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--peak=0"],
+        ["--shape=spike", "--peak=1"],
+        ["--duration=-1"],
+        ["--batch=0"],
+        ["--live-fps=0"],
+        ["--timeout=nan"],
+        ["--pause=-1"],
+        ["--max-failure-ratio=1.5"],
+        ["--min-requests=0"],
+    ],
+)
+def test_what_makes_no_sense_is_refused(wrong: list[str]):
+    with pytest.raises(ValueError):
+        options.checked(arrived("live", *wrong))
+
+
+def test_every_name_is_a_user_that_locust_finds():
+    """In a process of its own, which Locust may patch."""
+    code = (
+        "from loadtest import locustfile\n"
+        f"for name in {list(KINDS.values())}: print(*getattr(locustfile, name).measure)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(set(done.stdout.splitlines())) == len(KINDS)
+
+
+def test_shapes_gates_and_checks_are_read_without_patching_the_process():
+    names = "shapes", "gates", "checks", "frames", "media", "options", "report", "__main__"
+    code = (
+        f"import sys, {', '.join(f'loadtest.{n}' for n in names)}; print('gevent' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_the_clusters_job_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch):
+    job = yaml.safe_load((ROOT / "k8s" / "load" / "job.yaml").read_text())
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable.get("value", "a key"))
+    chosen, rest = parser().parse_known_args(container["args"])
+    options.checked(chosen)
+    assert rest == []
+    assert chosen.url == "http://deepfake-serving-gateway"
+    assert chosen.grpc == "deepfake-serving-gateway:8001"

@@ -1,0 +1,199 @@
+"""Runs over gRPC and WebSocket, against servers that answer as they are told to."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc.status_pb2 import Status
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from deepfake_serving.contracts.messages import problem_message, verdict_message
+from deepfake_serving.contracts.problems import NotReady, Overloaded, Problem
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import (
+    DetectorServicer,
+    add_DetectorServicer_to_server,
+)
+from deepfake_serving.gateway.http.examples import IMAGE
+
+Runs = Callable[..., Any]
+LIE = IMAGE | {"verdict": "no_face", "fake_probability": None, "faces": []}
+
+
+class Told(DetectorServicer):
+    """Answers with a verdict, or with a problem as the gateway tells it."""
+
+    def __init__(self, answer: dict[str, Any] | Problem) -> None:
+        self.answer = answer
+        self.keys: list[str] = []
+
+    def DetectImage(self, request: Any, context: Any) -> pb.ImageVerdict:  # noqa: N802
+        self.keys += [v for k, v in context.invocation_metadata() if k == "authorization"]
+        if isinstance(self.answer, dict):
+            return verdict_message(self.answer)
+        detail = AnyMessage()
+        detail.Pack(problem_message(self.answer, "x"))
+        status = Status(code=self.answer.grpc_code, details=[detail])
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        code = next(c for c in grpc.StatusCode if c.value[0] == self.answer.grpc_code)
+        return context.abort(code, self.answer.detail)
+
+
+@contextmanager
+def grpc_server(told: Told, authority: trustme.CA | None = None) -> Iterator[str]:
+    """Its address."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    add_DetectorServicer_to_server(told, server)
+    if authority is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        issued = authority.issue_cert("localhost")
+        pair = issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    server.start()
+    try:
+        yield f"localhost:{port}"
+    finally:
+        server.stop(0).wait()
+
+
+@contextmanager
+def socket_server(
+    answer: Callable[[int], dict[str, Any] | None], context: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Its URL. Answers the n-th frame, from 1, or not; ends a stream after a last message."""
+
+    def handle(socket: ServerConnection) -> None:
+        number = 0
+        try:
+            for _ in socket:
+                number += 1
+                if (message := answer(number)) is not None:
+                    socket.send(json.dumps(message))
+                    if "frame" not in message:
+                        return
+        except ConnectionClosed:
+            pass
+
+    with serve(handle, "127.0.0.1", 0, ssl=context) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        host, port = server.socket.getsockname()
+        yield f"http{'s' if context else ''}://{host}:{port}"
+        server.shutdown()
+        thread.join()
+
+
+def judged(number: int) -> dict[str, Any]:
+    return {"frame": number, "verdict": IMAGE, "smoothed": 0.1, "dropped": 0}
+
+
+# gRPC
+
+
+def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
+    told = Told(IMAGE)
+    with grpc_server(told) as address:
+        done = run(
+            *("image-grpc", "http://nowhere", "--pause=0.05", "--grpc", address),
+            env={"DFK_KEY": "secret"},
+        )
+    assert done.code == 0, done.output
+    assert set(told.keys) == {"Bearer secret"}
+    # One may be under way when the run ends.
+    assert len(told.keys) - done.summary["rows"][0]["requests"] in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "failure"),
+    [
+        (LIE, [], "gRPC DetectImage: faces: 0, not 1"),
+        (NotReady("starting"), [], "gRPC DetectImage: 503 Not ready"),
+        (Overloaded("the queue is full"), [], "gRPC refused DetectImage: 429 Overloaded"),
+        (Overloaded("the queue is full"), ["--allow-refused"], None),
+    ],
+)
+def test_grpc_answers_that_are_wrong_fail(
+    run: Runs, answer: Any, options: list[str], failure: str | None
+):
+    with grpc_server(Told(answer)) as address:
+        done = run("image-grpc", "http://nowhere", "--grpc", address, *options)
+    assert done.code == 1, done.output
+    assert list(done.summary["failures"]) == ([failure] if failure else [])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_grpc_speaks_tls_where_the_url_does(
+    run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
+):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
+    with grpc_server(Told(IMAGE), authority) as address:
+        words = ("https://nowhere", "--grpc", address, "--timeout=3", "--pause=0.05")
+        done = run("image-grpc", *words, env=env)
+    assert done.code == (0 if known else 1), done.output
+
+
+# WebSocket
+
+LIVE = ("--live-fps=20", "--live-seconds=0.5", "--timeout=2")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_frames_are_answered_also_over_tls(
+    run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
+):
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
+    with socket_server(judged, context) as url:
+        done = run("live", url, *LIVE, env=env)
+    assert done.code == (0 if known else 1), done.output
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (lambda n: judged(n) | {"verdict": LIE}, "faces: 0, not 1"),
+        (lambda n: {"frame": n, "problem": NotReady("").to_dict(), "dropped": 0}, "503 Not ready"),
+        (lambda n: {"problem": NotReady("").to_dict()}, "503 Not ready"),
+        (lambda n: judged(n) if n < 5 else None, "a frame was not answered in time"),
+        (lambda n: judged(n) if n % 2 else None, "a frame was neither answered nor counted"),
+        (lambda n: judged(n + 1), "a message about no frame that waits"),
+    ],
+)
+def test_frames_that_are_not_answered_well_fail(
+    run: Runs, answer: Callable[[int], dict[str, Any] | None], failure: str
+):
+    with socket_server(answer) as url:
+        done = run("live", url, *LIVE)
+    assert done.code == 1, done.output
+    assert any(failure in each for each in done.summary["failures"]), done.output
+
+
+def test_frames_may_be_further_apart_than_a_request_may_take(run: Runs):
+    with socket_server(judged) as url:
+        done = run("live", url, "--live-fps=0.8", "--live-seconds=2.5", "--timeout=1")
+    assert done.code == 0, done.output
+    assert done.summary["rows"][0]["requests"] >= 2
+
+
+def test_a_stream_that_is_refused_is_counted_as_that(run: Runs):
+    with socket_server(lambda n: {"problem": Overloaded("too many streams").to_dict()}) as url:
+        done = run("live", url, *LIVE, "--allow-refused")
+    assert done.code == 1, done.output
+    assert (done.summary["failures"], done.summary["refused"] > 0) == ({}, True)
+    assert done.summary["reasons"] == ["Live: 0 good answers, fewer than 1"]

@@ -1,0 +1,190 @@
+"""Whole runs, as a process, against a server that answers as it is told to."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, Problem
+from deepfake_serving.gateway.http.examples import IMAGE
+
+Runs = Callable[..., Any]
+Answer = tuple[int, str, dict[str, Any]]
+
+
+def good(_: int) -> Answer:
+    return 200, "application/json", IMAGE
+
+
+def lie(_: int) -> Answer:
+    """200, and a verdict on another picture."""
+    return 200, "application/json", IMAGE | {"verdict": "no_face", "faces": []}
+
+
+def told(problem: Problem) -> Answer:
+    return problem.status, MEDIA_TYPE, problem.to_dict("x")
+
+
+def often(problem: Problem, one_in: int) -> Callable[[int], Answer]:
+    """The first of so many requests meets a problem."""
+    return lambda n: told(problem) if n % one_in == 0 else good(n)
+
+
+@dataclass
+class Server:
+    """Answers the n-th request, from 0, with `answer(n)`."""
+
+    answer: Callable[[int], Answer] = good
+    keys: list[str | None] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    url: str = ""
+    tls: Callable[[], None] = lambda: None
+    """Makes it speak TLS from now on."""
+
+
+@pytest.fixture
+def server(authority: trustme.CA) -> Iterator[Server]:
+    told, lock = Server(), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            with lock:
+                number = len(told.bodies)
+                told.bodies.append(body)
+                told.keys.append(self.headers["Authorization"])
+            status, content_type, document = told.answer(number)
+            data = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        told.url = f"http://127.0.0.1:{listening.server_port}"
+
+        def tls() -> None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("127.0.0.1").configure_cert(context)
+            listening.socket = context.wrap_socket(listening.socket, server_side=True)
+            told.url = told.url.replace("http:", "https:")
+
+        told.tls = tls
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        yield told
+        listening.shutdown()
+        thread.join()
+
+
+def test_good_answers_pass_and_leave_reports(server: Server, run: Runs, tmp_path: Path):
+    done = run("image-rest", server.url, "--pause=0.02", env={"DFK_KEY": "secret"})
+    assert done.code == 0, done.output
+    assert done.summary["passed"]
+    (row,) = done.summary["rows"]
+    assert (row["kind"], row["name"], row["failures"]) == ("POST", "/v1/images", 0)
+    assert row["requests"] > 10
+    assert len(server.bodies) - row["requests"] in (0, 1)  # one may be under way at the end
+    assert len(set(server.bodies)) == len(server.bodies)
+    assert set(server.keys) == {"Bearer secret"}
+    assert "passed" in done.output
+    assert (tmp_path / "report.html").stat().st_size > 0
+    assert "/v1/images" in (tmp_path / "locust_stats.csv").read_text()
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("*.*"))
+    assert b"secret" not in written
+
+
+def test_without_a_key_none_is_sent(server: Server, run: Runs):
+    assert run("image-rest", server.url, "--pause=0.2").code == 0
+    assert set(server.keys) == {None}
+
+
+def test_a_200_with_a_wrong_body_fails(server: Server, run: Runs):
+    server.answer = lie
+    done = run("image-rest", server.url)
+    assert done.code == 1, done.output
+    assert done.summary["rows"][0]["failures"] == done.summary["rows"][0]["requests"] > 0
+    assert "FAILED" in done.output
+    assert list(done.summary["failures"]) == ["POST /v1/images: faces: 0, not 1"]
+
+
+def test_a_problem_fails_by_its_title(server: Server, run: Runs):
+    server.answer = often(NotReady("starting"), 5)
+    done = run("image-rest", server.url, "--pause=0.05")
+    assert done.code == 1, done.output
+    assert list(done.summary["failures"]) == ["POST /v1/images: 503 Not ready"]
+
+
+def test_failures_within_the_ratio_pass(server: Server, run: Runs):
+    server.answer = often(NotReady("starting"), 5)
+    done = run("image-rest", server.url, "--pause=0.05", "--max-failure-ratio=0.9")
+    assert done.code == 0, done.output
+    assert done.summary["rows"][0]["failures"] > 0
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 1), (["--allow-refused"], 0)])
+def test_refusals_are_counted_apart_and_fail_unless_allowed(
+    server: Server, run: Runs, options: list[str], code: int
+):
+    server.answer = often(Overloaded("the queue is full"), 5)
+    done = run("image-rest", server.url, "--pause=0.05", *options)
+    assert done.code == code, done.output
+    kinds = {row["kind"]: row["failures"] for row in done.summary["rows"]}
+    assert kinds["POST"] == 0
+    assert (kinds["POST refused"] > 0) is bool(code)
+    assert done.summary["refused"] > 0
+
+
+def test_nothing_but_refusals_fails_also_where_they_are_allowed(server: Server, run: Runs):
+    server.answer = lambda _: told(Overloaded("the queue is full"))
+    done = run("image-rest", server.url, "--allow-refused")
+    assert done.code == 1, done.output
+    assert done.summary["reasons"] == ["ImageRest: 0 good answers, fewer than 1"]
+
+
+def test_answers_slower_than_the_bound_fail(server: Server, run: Runs):
+    done = run("image-rest", server.url, "--pause=0.1", "--max-p95-ms=0.001")
+    assert done.code == 1, done.output
+    (reason,) = done.summary["reasons"]
+    assert reason.startswith("POST /v1/images: p95 is ")
+
+
+def test_nobody_there_fails(run: Runs):
+    done = run("image-rest", "http://127.0.0.1:9")
+    assert done.code == 1, done.output
+    (failure,) = done.summary["failures"]
+    assert failure.startswith("POST /v1/images: no answer: ")
+
+
+def test_a_wrong_option_is_told_before_anything_is_asked(server: Server, run: Runs):
+    done = run("image-rest", server.url, "--shape=spike", "--base=2")
+    assert (done.code, server.bodies) == (2, [])
+    assert "a spike is at least" in done.output
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_certificates_are_checked_against_ones_own_authority(
+    server: Server, run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
+):
+    server.tls()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
+    done = run("image-rest", server.url, "--pause=0.05", env=env)
+    assert done.code == (0 if known else 1), done.output
+    assert bool(server.bodies) is known

@@ -1,0 +1,63 @@
+"""Words: the thresholds' edges, and a picture as suspicious as its worst face."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.contracts.verdict import FaceVerdict, Word
+from model_handlers.manifest import ThresholdsSpec
+from model_handlers.pipeline.verdict import image_verdict, word
+
+SPEC = ThresholdsSpec(suspicious_from=0.4, fake_above=0.6)
+ORDER = ["real", "suspicious", "fake"]
+
+
+def face(probability: float) -> FaceVerdict:
+    return FaceVerdict([0, 0, 1, 1], [], 1.0, probability, word(probability, SPEC), {})
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [
+        (0.0, "real"),
+        (0.399999, "real"),
+        (0.4, "suspicious"),
+        (0.5, "suspicious"),
+        (0.6, "suspicious"),
+        (0.600001, "fake"),
+        (1.0, "fake"),
+    ],
+)
+def test_the_edges_belong_to_suspicious(probability: float, expected: Word) -> None:
+    assert word(probability, SPEC) == expected
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"), [(0.49, "real"), (0.5, "suspicious"), (0.51, "fake")]
+)
+def test_equal_thresholds_leave_one_suspicious_probability(
+    probability: float, expected: Word
+) -> None:
+    assert word(probability, ThresholdsSpec(suspicious_from=0.5, fake_above=0.5)) == expected
+
+
+@given(probabilities=st.lists(st.floats(0, 1), min_size=2))
+def test_words_grow_worse_with_the_probability(probabilities: list[float]) -> None:
+    ranks = [ORDER.index(word(p, SPEC)) for p in sorted(probabilities)]
+    assert all(a <= b for a, b in pairwise(ranks))
+
+
+def test_without_a_face_there_is_no_guess() -> None:
+    assert image_verdict([], SPEC) == ("no_face", None)
+
+
+@given(probabilities=st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_a_picture_is_its_worst_face(probabilities: list[float]) -> None:
+    faces = [face(p) for p in probabilities]
+    verdict, probability = image_verdict(faces, SPEC)
+    worst = max(faces, key=lambda f: f.fake_probability)
+    assert (verdict, probability) == (worst.verdict, worst.fake_probability)

@@ -1,0 +1,117 @@
+"""OpenVINO's graphs are the torch modules they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from deepfake_serving.packaging.openvino_ir import intermediate_representation
+from model_handlers.backends import openvino, pytorch
+from model_handlers.manifest import (
+    MANIFEST_FILE,
+    MTCNN_FILE,
+    NETWORK_FILE,
+    ManifestError,
+    parse_manifest,
+    read_manifest,
+)
+from model_handlers.pipeline.decode import Pixels
+
+Unpacked = Callable[[str], Path]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def patches(astronaut: Pixels, no_face: Pixels) -> Pixels:
+    """(6, 224, 224, 3) parts of two photographs."""
+    places = [(0, 0), (100, 150), (170, 260)]
+    return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in places])
+
+
+def pictures(name: str, count: int, astronaut: Pixels) -> Pixels:
+    side = {"pnet": 90, "rnet": 24, "onet": 48}[name]
+    return np.stack([astronaut[i : i + side, 150 + i : 150 + i + side] for i in range(count)])
+
+
+def test_logits_are_torchs(unpacked: Unpacked, patches: Pixels) -> None:
+    folder = unpacked("detector")
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    (ours,) = openvino.judge(folder, manifest, threads=1)(patches)
+    (theirs,) = pytorch.judge(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
+    assert ours.shape == (6,)
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    assert np.ptp(theirs) > 0.5, "patches that are judged alike would prove nothing"
+
+
+def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None:
+    folder = unpacked("detector")
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    rough = manifest.model_copy(update={"precision": "bf16"})
+    (exact,), (found,) = (openvino.judge(folder, m, 1)(patches) for m in (manifest, rough))
+    np.testing.assert_allclose(found, exact, atol=1.0)
+
+
+@pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_each_stage_is_torchs(name: str, count: int, unpacked: Unpacked, astronaut: Pixels) -> None:
+    """Within what bf16 leaves of offsets and scores, on CPUs that have it."""
+    folder = unpacked("faces")
+    images = pictures(name, count, astronaut)
+    ours = getattr(openvino.cascade(folder, 1), name)(images)
+    theirs = getattr(pytorch.cascade(load_file(folder / MTCNN_FILE), CPU), name)(images)
+    assert [part.shape for part in ours] == [part.shape for part in theirs]
+    assert all(len(part) == count for part in ours)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=0.06)
+
+
+def test_torch_takes_many_pictures_a_bounded_number_at_a_time(
+    unpacked: Unpacked, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rnet = pytorch.cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU).rnet
+    images = pictures("rnet", 9, astronaut)
+    whole = rnet(images)
+    monkeypatch.setattr(pytorch, "_AT_MOST", 4)
+    for a, b in zip(rnet(images), whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_an_answer_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
+    folder = unpacked("detector")
+    judge = openvino.judge(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
+    (first,) = judge(patches[:1])
+    before = first.copy()
+    judge(patches[1:2])
+    np.testing.assert_array_equal(first, before)
+
+
+def test_read_only_and_strided_pictures_are_taken(unpacked: Unpacked, astronaut: Pixels) -> None:
+    folder = unpacked("detector")
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    strided = astronaut[None, 0:448:2, 0:448:2]
+    for judge in (
+        openvino.judge(folder, manifest, 1),
+        pytorch.judge(manifest, load_file(folder / NETWORK_FILE), CPU),
+    ):
+        np.testing.assert_array_equal(judge(strided)[0], judge(np.ascontiguousarray(strided))[0])
+
+
+def test_the_same_module_makes_the_same_bytes() -> None:
+    class Doubling(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.permute(0, 3, 1, 2).float() * 2
+
+    made = [intermediate_representation(Doubling(), (-1, 8, 8, 3)) for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_the_openvino_backend_is_for_cpus() -> None:
+    given: dict[str, Any] = {"name": "a", "version": "1.0", "task": "faces"}
+    with pytest.raises(ManifestError, match="backend openvino is for CPUs"):
+        parse_manifest(given | {"backend": "openvino", "device": "cuda"}, "a.yaml")

@@ -1,0 +1,426 @@
+"""The gate before TorchServe: who goes, who waits, who is refused. Time is made up: it passes at
+once when all wait for it, so that every wait has an exact length."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import selectors
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.contracts.problems import DeadlineExceeded, Overloaded
+from deepfake_serving.model_server.limits.admission import Gate
+
+FOREVER = 1e6
+
+
+class _Selector(selectors.DefaultSelector):
+    """Moves the clock where others would wait."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        assert timeout is not None, "everybody waits, and nothing will ever happen"
+        self.now += timeout
+        return super().select(0)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.clock = _Selector()
+        super().__init__(self.clock)
+
+    def time(self) -> float:
+        return self.clock.now
+
+
+def in_made_up_time(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        async def awaited() -> None:
+            await test(*args, **kwargs)
+
+        with asyncio.Runner(loop_factory=_Loop) as runner:
+            runner.run(awaited())
+
+    return run
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def settle() -> None:
+    """Lets everybody run who can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+class Request:
+    """One that comes to a gate, and once admitted stays until it is told to leave."""
+
+    def __init__(self, gate: Gate, left_s: float = FOREVER) -> None:
+        self.admitted_at: float | None = None
+        self._leave = asyncio.Event()
+        self.task = asyncio.create_task(self._come(gate, now() + left_s))
+
+    async def _come(self, gate: Gate, deadline: float) -> None:
+        async with gate.admit(deadline):
+            self.admitted_at = now()
+            await self._leave.wait()
+
+    def leave(self) -> None:
+        self._leave.set()
+
+    @property
+    def admitted(self) -> bool:
+        return self.admitted_at is not None
+
+    @property
+    def ended(self) -> bool:
+        return self.task.done()
+
+
+async def hold(gate: Gate, seconds: float, count: int = 1) -> None:
+    """`count` requests, all at once, that take so long each."""
+
+    async def one() -> None:
+        async with gate.admit(now() + FOREVER):
+            await asyncio.sleep(seconds)
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+@contextmanager
+def empty_in_the_end(gate: Gate) -> Iterator[None]:
+    yield
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+
+
+@in_made_up_time
+async def test_one_alone_goes_at_once_and_gives_its_place_back() -> None:
+    gate = Gate(1, 0)
+    async with gate.admit(now() + 1):
+        assert (gate.in_flight, gate.waiting) == (1, 0)
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+    assert now() == 0
+
+
+@in_made_up_time
+async def test_as_many_as_there_are_places_are_in_flight_and_the_others_wait() -> None:
+    gate = Gate(3, 10)
+    requests = [Request(gate) for _ in range(7)]
+    await settle()
+    assert (gate.in_flight, gate.waiting) == (3, 4)
+    assert [r.admitted for r in requests] == [True] * 3 + [False] * 4
+
+
+@in_made_up_time
+async def test_who_waits_longest_goes_first() -> None:
+    gate, order = Gate(2, 100), []
+
+    async def come(number: int) -> None:
+        async with gate.admit(now() + FOREVER):
+            order.append(number)
+            await asyncio.sleep(1)
+
+    with empty_in_the_end(gate):
+        await asyncio.gather(*(come(number) for number in range(20)))
+    assert order == list(range(20))
+    assert now() == 10
+
+
+@in_made_up_time
+async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None:
+    gate, order = Gate(1, 10), []
+
+    async def comes_again() -> None:
+        for turn in ("first", "again"):
+            async with gate.admit(now() + FOREVER):
+                order.append(turn)
+                await asyncio.sleep(1)
+
+    async def waits() -> None:
+        async with gate.admit(now() + FOREVER):
+            order.append("waiter")
+
+    with empty_in_the_end(gate):
+        await asyncio.gather(comes_again(), waits())
+    assert order == ["first", "waiter", "again"]
+
+
+@in_made_up_time
+async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
+    gate = Gate(1, 2)
+    await hold(gate, 5.5)
+    kept = [Request(gate) for _ in range(3)]
+    await settle()
+    with pytest.raises(Overloaded, match="2 requests wait already; the bound is 2") as caught:
+        async with gate.admit(now() + FOREVER):
+            pytest.fail("admitted")
+    assert caught.value.retry_after_s == math.ceil(3 * 5.5)
+    assert (gate.in_flight, gate.waiting) == (1, 2)
+    assert not any(request.ended for request in kept)
+
+
+@in_made_up_time
+async def test_without_a_queue_the_second_is_refused_and_one_who_comes_after_the_first_is_not() -> (
+    None
+):
+    gate = Gate(1, 0)
+    async with gate.admit(now() + 1):
+        with pytest.raises(Overloaded) as caught:
+            async with gate.admit(now() + 1):
+                pytest.fail("admitted")
+        assert caught.value.retry_after_s == 1
+    await hold(gate, 1)
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+
+
+@in_made_up_time
+async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> None:
+    gate = Gate(2, 10)
+    await hold(gate, 10, count=2)
+    kept = [Request(gate) for _ in range(4)]
+    await settle()
+    begun = now()
+    with pytest.raises(Overloaded, match=r"takes about 15\.0 s; the deadline is in 14\.9 s"):
+        async with gate.admit(now() + 14.9):
+            pytest.fail("admitted")
+    assert now() == begun
+    assert gate.waiting == 2
+    patient = Request(gate, left_s=15.1)
+    await settle()
+    assert not patient.ended
+    assert not any(request.ended for request in kept)
+
+
+@in_made_up_time
+async def test_a_deadline_that_passes_while_waiting_ends_the_wait_then() -> None:
+    gate = Gate(1, 10)
+    holder, waiter = Request(gate), Request(gate, left_s=3)
+    with pytest.raises(DeadlineExceeded, match="while waiting"):
+        await waiter.task
+    assert now() == 3
+    assert (gate.in_flight, gate.waiting) == (1, 0)
+    next_one = Request(gate)
+    holder.leave()
+    await settle()
+    assert next_one.admitted
+
+
+@pytest.mark.parametrize("busy", [True, False])
+@pytest.mark.parametrize("left_s", [0.0, -1.0])
+@in_made_up_time
+async def test_a_deadline_that_has_passed_is_no_overload(left_s: float, busy: bool) -> None:
+    gate = Gate(1, 10)
+    holder = [Request(gate)] if busy else []
+    await settle()
+    with pytest.raises(DeadlineExceeded):
+        async with gate.admit(now() + left_s):
+            pytest.fail("admitted")
+    assert (gate.in_flight, gate.waiting) == (len(holder), 0)
+
+
+@in_made_up_time
+async def test_a_waiter_who_hangs_up_leaves_its_turn_to_the_next() -> None:
+    gate = Gate(1, 10)
+    holder, gone, next_one = Request(gate), Request(gate), Request(gate)
+    await settle()
+    gone.task.cancel()
+    await settle()
+    assert gate.waiting == 1
+    holder.leave()
+    await settle()
+    assert next_one.admitted
+
+
+@in_made_up_time
+async def test_a_waiter_who_hangs_up_when_its_turn_has_just_come_leaves_it_to_the_next() -> None:
+    gate = Gate(1, 10)
+    async with gate.admit(now() + FOREVER):
+        gone, next_one = Request(gate), Request(gate)
+        await settle()
+    gone.task.cancel()  # it was called and has not run since
+    await settle()
+    assert not gone.admitted
+    assert next_one.admitted
+    assert (gate.in_flight, gate.waiting) == (1, 0)
+
+
+@in_made_up_time
+async def test_a_deadline_that_passes_when_the_turn_has_just_come_leaves_it_to_the_next() -> None:
+    gate, loop = Gate(1, 10), asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+
+    async def holder() -> None:
+        async with gate.admit(now() + FOREVER):
+            await asyncio.sleep(3)
+
+    holding = asyncio.create_task(holder())
+    await settle()
+    late, next_one = Request(gate, left_s=3.5), Request(gate)
+    loop.call_at(3, setattr, loop.clock, "now", 4)  # both are due when the loop looks next
+    await holding
+    with pytest.raises(DeadlineExceeded):
+        await late.task
+    await settle()
+    assert next_one.admitted
+    assert (gate.in_flight, gate.waiting) == (1, 0)
+
+
+@in_made_up_time
+async def test_a_holder_who_hangs_up_gives_its_place_back() -> None:
+    gate = Gate(1, 10)
+    holder, next_one = Request(gate), Request(gate)
+    await settle()
+    holder.task.cancel()
+    await settle()
+    assert next_one.admitted
+    assert (gate.in_flight, gate.waiting) == (1, 0)
+
+
+@in_made_up_time
+async def test_a_holder_who_fails_gives_its_place_back() -> None:
+    gate = Gate(1, 0)
+    with pytest.raises(ZeroDivisionError):
+        async with gate.admit(now() + 1):
+            raise ZeroDivisionError
+    await hold(gate, 1)
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+
+
+# How long it takes ------------------------------------------------------------------------------
+
+
+@in_made_up_time
+async def test_nobody_expects_to_wait_while_a_place_is_free() -> None:
+    gate = Gate(2, 10)
+    await hold(gate, 30)
+    holder = Request(gate)
+    await settle()
+    assert holder.admitted
+    assert gate.expected_wait_s() == 0
+
+
+@pytest.mark.parametrize("places", [1, 4])
+@in_made_up_time
+async def test_the_wait_that_is_expected_is_the_wait_that_comes(places: int) -> None:
+    gate = Gate(places, 1000)
+    await hold(gate, 2, count=20 * places)
+    flood = asyncio.create_task(hold(gate, 2, count=10 * places))
+    await settle()
+    expected, begun = gate.expected_wait_s(), now()
+    last = Request(gate)
+    await flood
+    await settle()
+    assert last.admitted_at is not None
+    assert last.admitted_at - begun == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize("places", [1, 2, 8, 64])
+@in_made_up_time
+async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(places: int) -> None:
+    gate = Gate(places, 2000)
+    await hold(gate, 0.1, count=20 * places)
+    await hold(gate, 60, count=places)  # all who are in flight sit through it
+    kept = [Request(gate) for _ in range(places)]
+    await settle()
+    assert all(request.admitted for request in kept)
+    assert gate.expected_wait_s() < 3 * 0.1 / places
+    impatient = Request(gate, left_s=0.5)
+    await settle()
+    kept[0].leave()
+    await settle()
+    assert impatient.admitted
+
+
+@pytest.mark.parametrize("places", [1, 8])
+@in_made_up_time
+async def test_service_that_has_become_slow_for_good_is_believed(places: int) -> None:
+    gate = Gate(places, 1000)
+    await hold(gate, 0.1, count=20 * places)
+    await hold(gate, 10, count=40 * places)
+    kept = [Request(gate) for _ in range(places)]
+    await settle()
+    assert len(kept) == gate.in_flight
+    assert gate.expected_wait_s() == pytest.approx(10 / places, rel=0.1)
+
+
+@in_made_up_time
+async def test_those_who_hang_up_do_not_make_the_queue_look_short() -> None:
+    gate = Gate(1, 100)
+    await hold(gate, 10)
+    for _ in range(50):
+        gone = Request(gate)
+        await settle()
+        gone.task.cancel()
+        await settle()
+    kept = Request(gate)
+    await settle()
+    assert kept.admitted
+    assert gate.expected_wait_s() == 10
+
+
+# Anything at all --------------------------------------------------------------------------------
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["come", "come", "leave", "hang up"]), st.integers(0, 30))
+)
+
+
+@given(places=st.integers(1, 4), queue=st.integers(0, 4), actions=ACTIONS, at_once=st.booleans())
+@in_made_up_time
+async def test_whoever_comes_and_goes_order_and_bounds_hold(
+    places: int, queue: int, actions: list[tuple[str, int]], at_once: bool
+) -> None:
+    """Against a queue on paper; `at_once` gives nobody a chance to run between two actions."""
+    gate = Gate(places, queue)
+    everybody: list[Request] = []
+    holding: list[Request] = []
+    waiting: deque[Request] = deque()
+
+    def call_next() -> None:
+        while waiting and len(holding) < places:
+            holding.append(waiting.popleft())
+
+    for action, number in actions:
+        if action == "come":
+            request = Request(gate)
+            everybody.append(request)
+            await asyncio.sleep(0)  # until it stands in line
+            if len(holding) < places:
+                holding.append(request)
+            elif len(waiting) < queue:
+                waiting.append(request)
+        elif action == "leave" and holding:
+            holding.pop(number % len(holding)).leave()
+            call_next()
+        elif action == "hang up" and (everyone := [*holding, *waiting]):
+            request = everyone[number % len(everyone)]
+            (holding if request in holding else waiting).remove(request)
+            request.task.cancel()
+            call_next()
+        if not at_once:
+            await settle()
+            assert [r for r in everybody if r.admitted and not r.ended] == [
+                r for r in everybody if r in holding
+            ]
+            assert (gate.in_flight, gate.waiting) == (len(holding), len(waiting))
+        assert 0 <= gate.in_flight <= places
+        assert 0 <= gate.waiting <= queue + places
+    await settle()
+    for request in everybody:
+        request.leave()
+    await asyncio.gather(*(r.task for r in everybody), return_exceptions=True)
+    assert (gate.in_flight, gate.waiting) == (0, 0)
+    await hold(gate, 1, count=places)  # every place is still there
+    assert (gate.in_flight, gate.waiting) == (0, 0)

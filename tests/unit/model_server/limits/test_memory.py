@@ -1,0 +1,49 @@
+"""Freed memory is kept: counted in page faults, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
+
+_FAULTS = """
+import resource
+{setup}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+bytearray(4 * 2**20)
+before = faults()
+for _ in range(50):
+    bytearray(b"x" * (4 * 2**20))
+print(faults() - before)
+"""
+_SETUP = (
+    "from deepfake_serving.model_server.limits.memory import keep_freed_memory; keep_freed_memory()"
+)
+
+glibc = pytest.mark.skipif(sys.platform != "linux", reason="mallopt(3) is glibc's")
+
+
+def _faults(setup: str = "", **environment: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", _FAULTS.format(setup=setup)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+@glibc
+def test_a_process_keeps_what_it_freed() -> None:
+    assert _faults(setup=_SETUP) < _faults() / 10
+
+
+@glibc
+def test_a_worker_is_started_so() -> None:
+    assert _faults(**WORKER_ENVIRONMENT) < _faults() / 10

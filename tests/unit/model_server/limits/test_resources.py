@@ -1,0 +1,99 @@
+"""CPUs: the smaller of affinity and quota, out of a cgroup tree that is made up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepfake_serving.model_server.limits.resources import available_cpus
+
+
+@pytest.fixture(autouse=True)
+def _sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+
+
+def v1(root: Path, quota: str, period: str = "100000") -> None:
+    (root / "cpu").mkdir()
+    (root / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
+    (root / "cpu" / "cpu.cfs_period_us").write_text(period + "\n")
+
+
+def test_without_a_cgroup_the_affinity_counts(tmp_path: Path) -> None:
+    assert available_cpus(tmp_path) == 16
+
+
+def test_this_machine_has_some() -> None:
+    assert 1 <= available_cpus() <= 16
+
+
+@pytest.mark.parametrize(
+    ("content", "cpus"),
+    [
+        ("max 100000", 16),
+        ("200000 100000", 2),
+        ("250000 100000", 2),
+        ("50000 100000", 1),
+        ("1000 100000", 1),
+        ("100000 50000", 2),
+        ("6400000 100000", 16),
+        ("", 16),
+        ("200000", 16),
+        ("200000 0", 16),
+        ("a b", 16),
+    ],
+)
+def test_cgroup_v2(tmp_path: Path, content: str, cpus: int) -> None:
+    (tmp_path / "cpu.max").write_text(content + "\n")
+    assert available_cpus(tmp_path) == cpus
+
+
+@pytest.mark.parametrize(
+    ("quota", "period", "cpus"),
+    [
+        ("-1", "100000", 16),
+        ("400000", "100000", 4),
+        ("399999", "100000", 3),
+        ("10000", "100000", 1),
+        ("200000", "0", 16),
+        ("", "", 16),
+    ],
+)
+def test_cgroup_v1(tmp_path: Path, quota: str, period: str, cpus: int) -> None:
+    v1(tmp_path, quota, period)
+    assert available_cpus(tmp_path) == cpus
+
+
+def test_where_both_are_mounted_the_one_with_a_bound_counts(tmp_path: Path) -> None:
+    v1(tmp_path, "300000")
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert available_cpus(tmp_path) == 3
+
+
+def test_an_affinity_below_the_quota_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    (tmp_path / "cpu.max").write_text("800000 100000\n")
+    assert available_cpus(tmp_path) == 1
+
+
+def test_without_affinity_the_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    assert available_cpus(tmp_path) == 12
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_cpus(tmp_path) == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=30))
+def test_whatever_the_kernel_says_there_is_at_least_one_and_never_more_than_there_are(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "cpu.max").write_bytes(content)
+    assert 1 <= available_cpus(tmp_path) <= 16

@@ -1,0 +1,453 @@
+"""One prediction: admission, deadline, one retry, and what is counted.
+
+There is no TorchServe here. A small aiohttp server on a Unix socket stands in for it, see
+`tests/stand_in.py`; the integration tests meet the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepfake_serving.contracts.problems import (
+    DeadlineExceeded,
+    Internal,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    Problem,
+    TooLarge,
+    UndecodableMedia,
+    UnknownModel,
+    UpstreamUnavailable,
+)
+from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.metrics import Metrics
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
+from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.state import Phase, ServerState
+from deepfake_serving.model_server.torchserve.client import Upstream
+from model_handlers import wire
+from tests.served import served_model
+from tests.stand_in import StandIn, bad, good, hang_up, later, own, torchserve
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+RESULT = {
+    "verdict": "fake",
+    "fake_probability": 0.9,
+    "faces": [{"fake_probability": 0.9}, {"fake_probability": 0.2}],
+}
+NO_FACE = {"verdict": "no_face", "fake_probability": None, "faces": []}
+BROKEN = UndecodableMedia("broken").to_dict()
+
+
+def predictor_of(models: Sequence[ServedModel], **settings: Any) -> Predictor:
+    """As the server puts it together, for models that are up."""
+    given = Settings(max_items=3, max_body_bytes=1024, max_queue=1, **settings)
+    by_name = {model.name: model for model in models}
+    gates = {name: Gate(m.max_in_flight, given.max_queue) for name, m in by_name.items()}
+    state = ServerState({name: model.workers for name, model in by_name.items()})
+    state.phase = Phase.SERVING
+    return Predictor(given, by_name, gates, state, Metrics(by_name, gates, state))
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[StandIn, Upstream]]:
+    async with torchserve() as pair:
+        yield pair
+
+
+@pytest.fixture
+def stand_in(served: tuple[StandIn, Upstream]) -> StandIn:
+    return served[0]
+
+
+@pytest.fixture
+def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
+    return served[1]
+
+
+@pytest.fixture
+async def predictor(upstream: Upstream) -> Predictor:
+    """A detector with two places in flight and one in the queue."""
+    made = predictor_of([served_model("detector", batch_size=1)])
+    made.upstream = upstream
+    return made
+
+
+def call(
+    predictor: Predictor, content: bytes | Tensor = b"picture", left_s: float = 5, **more: Any
+) -> Call:
+    deadline = predictor.deadline(left_s)
+    return Call(predictor.model("detector"), content, "id-1", deadline, **more)
+
+
+def texts(*elements: bytes) -> Tensor:
+    return Tensor("BYTES", (len(elements),), wire.join_bytes(elements))
+
+
+def value(predictor: Predictor, name: str, **labels: str) -> float | None:
+    return predictor.metrics.registry.get_sample_value(f"deepfake_{name}", labels)
+
+
+def nobody_is_left(predictor: Predictor) -> bool:
+    gate = predictor.gates["detector"]
+    return (gate.in_flight, gate.waiting) == (0, 0)
+
+
+async def until_asked(stand_in: StandIn, times: int = 1) -> None:
+    async with asyncio.timeout(5):
+        while len(stand_in.asked) < times:
+            await asyncio.sleep(0.001)
+
+
+# What is asked -----------------------------------------------------------------------------------
+
+
+async def test_a_picture_reaches_torchserve_with_id_trace_options_and_deadline(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.answers.append(good(RESULT))
+    asked_at = time.time()
+    reply = await predictor.one(
+        call(predictor, b"picture", traceparent=TRACE, options='{"crops": true}')
+    )
+    assert reply.document == RESULT
+    (asked,) = stand_in.asked
+    assert asked.body == b"picture"
+    headers = {name.lower(): text for name, text in asked.headers.items()}
+    assert headers[wire.REQUEST_ID_HEADER] == "id-1"
+    assert headers["traceparent"] == TRACE
+    assert headers[wire.OPTIONS_HEADER] == '{"crops": true}'
+    assert headers["content-type"] == "application/octet-stream"
+    assert float(headers[wire.DEADLINE_HEADER]) == pytest.approx(asked_at + 5, abs=1)
+    assert wire.LENGTH_HEADER not in headers
+
+
+async def test_a_tensor_reaches_torchserve_as_one_request(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.answers.append(good({"results": [RESULT, RESULT]}))
+    await predictor.many(call(predictor, texts(b"one", b"two")))
+    (asked,) = stand_in.asked
+    length = int({k.lower(): v for k, v in asked.headers.items()}[wire.LENGTH_HEADER])
+    assert wire.unpack_items(asked.body, length) == [b"one", b"two"]
+
+
+async def test_pixels_reach_torchserve_as_they_are(predictor: Predictor, stand_in: StandIn) -> None:
+    pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+    stand_in.answers.append(good({"results": [RESULT, RESULT]}))
+    await predictor.many(call(predictor, Tensor("UINT8", pixels.shape, pixels.tobytes())))
+    (asked,) = stand_in.asked
+    length = int({k.lower(): v for k, v in asked.headers.items()}[wire.LENGTH_HEADER])
+    items = wire.unpack_items(asked.body, length)
+    assert np.array_equal(np.stack([np.asarray(item) for item in items]), pixels)
+
+
+async def test_results_and_problems_come_back_in_order(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.answers.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
+    first, second, third = await predictor.many(call(predictor, texts(b"a", b"b", b"c")))
+    assert (first, third) == (RESULT, NO_FACE)
+    assert isinstance(second, UndecodableMedia)
+    assert second.detail == "broken"
+    assert value(predictor, "problems_total", type="undecodable-media") == 1
+    assert value(predictor, "verdicts_total", model="detector", verdict="fake") == 1
+
+
+async def test_the_problem_of_the_only_picture_may_be_that_of_the_call(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.otherwise = good({"results": [BROKEN]})
+    with pytest.raises(UndecodableMedia):
+        await predictor.many(call(predictor, texts(b"a")), raise_lone=True)
+    (only,) = await predictor.many(call(predictor, texts(b"a")))
+    assert isinstance(only, UndecodableMedia)
+    stand_in.otherwise = good({"results": [BROKEN, BROKEN]})
+    assert len(await predictor.many(call(predictor, texts(b"a", b"b")), raise_lone=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", InvalidRequest),
+        (b"x" * 1025, TooLarge),
+        (texts(b"x" * 1021), TooLarge),
+        (texts(b"a", b"b", b"c", b"d"), TooLarge),
+        (Tensor("UINT8", (4, 1, 1, 3), b"x" * 12), TooLarge),
+    ],
+)
+async def test_what_is_out_of_bounds_is_never_asked(
+    predictor: Predictor, stand_in: StandIn, content: bytes | Tensor, problem: type[Problem]
+) -> None:
+    with pytest.raises(problem) as caught:
+        await predictor.many(call(predictor, content))
+    assert type(caught.value) is problem
+    assert stand_in.asked == []
+
+
+async def test_what_is_just_within_bounds_is(predictor: Predictor, stand_in: StandIn) -> None:
+    stand_in.otherwise = good({"results": []})
+    for content in (b"x" * 1024, texts(b"x" * 1020), texts(b"a", b"b", b"c")):
+        await predictor.many(call(predictor, content))
+    assert len(stand_in.asked) == 3
+
+
+# What is counted ---------------------------------------------------------------------------------
+
+
+async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> None:
+    stand_in.answers += [good(RESULT), good(NO_FACE)]
+    await predictor.one(call(predictor))
+    await predictor.one(call(predictor))
+    model = {"model": "detector"}
+    assert value(predictor, "verdicts_total", verdict="fake", **model) == 1
+    assert value(predictor, "verdicts_total", verdict="no_face", **model) == 1
+    assert value(predictor, "faces_per_image_sum", **model) == 2
+    assert value(predictor, "faces_per_image_count", **model) == 2
+    assert value(predictor, "score_count", **model) == 2
+    assert value(predictor, "score_sum", **model) == pytest.approx(1.1)
+    assert value(predictor, "upstream_retries_total", **model) == 0
+
+
+async def test_a_batch_is_counted_also_where_its_first_answer_is_a_problem(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    batch = {"items": 4, "requests": 2, "stages": {"decode": 0.25, "detect": 0.5}}
+    stand_in.answers.append(bad(UndecodableMedia("broken"), batch))
+    with pytest.raises(UndecodableMedia):
+        await predictor.one(call(predictor))
+    assert value(predictor, "batch_size_sum", model="detector") == 4
+    assert value(predictor, "stage_duration_seconds_sum", model="detector", stage="detect") == 0.5
+
+
+# Losses ------------------------------------------------------------------------------------------
+
+
+async def test_a_request_whose_worker_was_lost_is_asked_once_again(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.answers += [own(507, "Worker died."), good(RESULT)]
+    assert (await predictor.one(call(predictor))).document == RESULT
+    assert [asked.body for asked in stand_in.asked] == [b"picture"] * 2
+    assert value(predictor, "upstream_retries_total", model="detector") == 1
+    assert predictor.upstream is not None
+    assert nobody_is_left(predictor)
+
+
+async def test_a_request_whose_worker_was_lost_twice_is_given_up(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.otherwise = own(507, "Worker died.")
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await predictor.one(call(predictor))
+    assert caught.value.retry_after_s is not None
+    assert "Worker died" not in caught.value.detail
+    assert len(stand_in.asked) == 2
+    assert value(predictor, "upstream_retries_total", model="detector") == 1
+    assert nobody_is_left(predictor)
+
+
+@pytest.mark.parametrize("problem", [UndecodableMedia("broken"), Internal("a defect")])
+async def test_a_handlers_problem_is_not_asked_again(
+    predictor: Predictor, stand_in: StandIn, problem: Problem
+) -> None:
+    stand_in.otherwise = bad(problem)
+    with pytest.raises(type(problem), match=problem.detail):
+        await predictor.one(call(predictor))
+    assert len(stand_in.asked) == 1
+    assert nobody_is_left(predictor)
+
+
+async def test_a_lost_torchserve_suspends_predictions_until_it_is_back(
+    predictor: Predictor, stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.answers += [hang_up, good(RESULT), good(NO_FACE)]
+    noticed = asyncio.create_task(predictor.state.changed())
+    first = asyncio.create_task(predictor.one(call(predictor)))
+    await asyncio.wait_for(noticed, 5)  # this wakes the supervisor
+    assert predictor.upstream is None
+    second = asyncio.create_task(predictor.one(call(predictor)))
+    await asyncio.sleep(0.05)
+    assert len(stand_in.asked) == 1
+    predictor.upstream = upstream
+    predictor.state.notify()
+    documents = [(await task).document for task in (first, second)]
+    assert sorted(d["verdict"] for d in documents) == ["fake", "no_face"]
+    assert nobody_is_left(predictor)
+
+
+async def test_a_change_of_something_else_does_not_end_the_wait(
+    predictor: Predictor, stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.otherwise = good(RESULT)
+    predictor.upstream = None
+    asking = asyncio.create_task(predictor.one(call(predictor)))
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        predictor.state.notify()
+    assert not asking.done()
+    predictor.upstream = upstream
+    predictor.state.notify()
+    assert (await asking).document == RESULT
+
+
+async def test_who_waits_for_torchserve_is_told_when_time_runs_out(predictor: Predictor) -> None:
+    predictor.upstream = None
+    with pytest.raises(DeadlineExceeded):
+        await predictor.one(call(predictor, left_s=0.05))
+    assert nobody_is_left(predictor)
+
+
+async def test_who_waits_for_torchserve_is_told_when_the_server_ends(predictor: Predictor) -> None:
+    predictor.upstream = None
+    asking = asyncio.create_task(predictor.one(call(predictor)))
+    await asyncio.sleep(0.01)
+    predictor.state.phase = Phase.DEAD
+    predictor.state.notify()
+    with pytest.raises(NotReady, match="stopping"):
+        await asking
+    assert nobody_is_left(predictor)
+
+
+# Time --------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_comes_too_late_is_told_as_such_and_not_asked_again(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.otherwise = later(30, good(RESULT))
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await predictor.one(call(predictor, left_s=0.1))
+    assert time.monotonic() - begun < 3
+    assert len(stand_in.asked) == 1
+    assert nobody_is_left(predictor)
+
+
+async def test_the_second_attempt_has_only_the_time_that_is_left(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.answers += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
+    begun = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await predictor.one(call(predictor, left_s=0.3))
+    assert 0.25 < time.monotonic() - begun < 3
+    deadlines = [
+        {k.lower(): v for k, v in asked.headers.items()}[wire.DEADLINE_HEADER]
+        for asked in stand_in.asked
+    ]
+    assert float(deadlines[0]) == pytest.approx(float(deadlines[1]), abs=0.05)
+
+
+async def test_a_deadline_that_has_passed_is_not_asked_at_all(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await predictor.one(call(predictor, left_s=-1))
+    assert stand_in.asked == []
+
+
+async def test_callers_may_have_less_time_than_the_setting_but_not_more() -> None:
+    predictor = predictor_of([served_model()], request_timeout_s=10)
+    now = asyncio.get_running_loop().time()
+    for asked, granted in ((None, 10), (3, 3), (11, 10), (-1, -1)):
+        assert predictor.deadline(asked) == pytest.approx(now + granted, abs=1)
+
+
+# Who may ask -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DEAD])
+async def test_before_the_first_readiness_and_after_the_end_nobody_is_served(
+    predictor: Predictor, stand_in: StandIn, phase: Phase
+) -> None:
+    predictor.state.phase = phase
+    with pytest.raises(NotReady) as caught:
+        await predictor.one(call(predictor))
+    assert caught.value.retry_after_s is not None
+    assert stand_in.asked == []
+
+
+async def test_who_comes_while_draining_is_served(predictor: Predictor, stand_in: StandIn) -> None:
+    stand_in.otherwise = good(RESULT)
+    predictor.state.phase = Phase.DRAINING
+    await predictor.one(call(predictor))
+
+
+async def test_more_than_places_and_queue_hold_is_refused_and_the_others_are_served(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
+    stand_in.otherwise = later(0.2, good(RESULT))
+    kept = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
+    await until_asked(stand_in, 2)
+    assert value(predictor, "inflight_requests", model="detector") == 2
+    assert value(predictor, "queue_depth", model="detector") == 1
+    with pytest.raises(Overloaded) as caught:
+        await predictor.one(call(predictor))
+    assert caught.value.retry_after_s is not None
+    assert len(await asyncio.gather(*kept)) == 3
+    assert len(stand_in.asked) == 3
+    assert nobody_is_left(predictor)
+
+
+async def test_who_hangs_up_gives_the_place_back(predictor: Predictor, stand_in: StandIn) -> None:
+    stand_in.otherwise = later(30, good(RESULT))
+    asking = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
+    await until_asked(stand_in, 2)
+    for task in asking:
+        task.cancel()
+    assert all(
+        isinstance(end, asyncio.CancelledError)
+        for end in await asyncio.gather(*asking, return_exceptions=True)
+    )
+    assert nobody_is_left(predictor)
+
+
+async def test_one_models_crowd_does_not_keep_another_from_being_served(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    predictor = predictor_of([served_model("detector", batch_size=1), served_model("faces")])
+    predictor.upstream = upstream
+    stand_in.otherwise = later(30, good(RESULT))
+    crowd = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
+    await until_asked(stand_in, 2)
+    stand_in.otherwise = good({"faces": []})
+    other = Call(predictor.model("faces"), b"picture", "id-2", predictor.deadline(5))
+    assert (await predictor.one(other)).document == {"faces": []}
+    for task in crowd:
+        task.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)
+
+
+# Models ------------------------------------------------------------------------------------------
+
+
+async def test_models_are_found_by_name_and_version() -> None:
+    predictor = predictor_of([served_model("faces"), served_model("detector", version="2.1")])
+    assert predictor.model("detector").version == "2.1"
+    assert predictor.model("detector", "2.1").version == "2.1"
+    with pytest.raises(UnknownModel, match=r"served in version 2\.1, not '1\.0'"):
+        predictor.model("detector", "1.0")
+    with pytest.raises(UnknownModel, match="no model 'x'; served are: detector, faces"):
+        predictor.model("x")
+
+
+async def test_the_detector_is_the_named_or_the_first() -> None:
+    models = [served_model("faces"), served_model(name="b"), served_model(name="a")]
+    predictor = predictor_of(models)
+    assert predictor.detector().name == "b"
+    assert predictor.detector("a").name == "a"
+    with pytest.raises(InvalidRequest, match="does not detect"):
+        predictor.detector("faces")
+    with pytest.raises(UnknownModel):
+        predictor.detector("c")
+    with pytest.raises(UnknownModel, match="no detector is served"):
+        predictor_of([served_model("faces")]).detector()

@@ -1,0 +1,213 @@
+"""Which models are served, and with how many workers and threads; `nvidia-smi` is a script here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.model_server import models as models_module
+from deepfake_serving.model_server.models import Placement, place, served_models
+from deepfake_serving.model_server.settings import Settings, SettingsError
+from deepfake_serving.packaging.archive import Archive
+from model_handlers.manifest import ManifestError
+from tests.served import served_model
+
+ONE = Placement(gpus=0, workers=1, threads=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def folder(archives: dict[str, Archive]) -> Path:
+    return archives["detector"].path.parent
+
+
+def nvidia_smi(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
+    """Puts a script in the driver's place."""
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
+TWO_GPUS = """[ "$*" = -L ] || exit 9
+echo "GPU 0: NVIDIA A100 (UUID: GPU-7d4b)"
+echo "  MIG 1g.5gb     Device  0: (UUID: MIG-c2)"
+echo "GPU 1: NVIDIA A100 (UUID: GPU-8e5c)"
+printf '\\377\\n'"""
+
+
+# Workers and threads -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cpus", "models", "workers", "threads"),
+    [
+        (1, 1, 1, 1),
+        (2, 1, 2, 1),
+        (4, 1, 4, 1),
+        (16, 1, 4, 4),
+        (2, 3, 1, 1),
+        (7, 3, 2, 1),
+        (24, 3, 4, 2),
+        (64, 1, 4, 16),
+    ],
+)
+def test_without_gpus_the_cpus_are_divided(
+    monkeypatch: pytest.MonkeyPatch, cpus: int, models: int, workers: int, threads: int
+) -> None:
+    monkeypatch.setattr(models_module, "available_cpus", lambda: cpus)
+    names = tuple(f"m{n}" for n in range(models))
+    assert place(Settings(models=names)) == Placement(0, workers, threads)
+
+
+@given(
+    cpus=st.integers(1, 256),
+    models=st.integers(1, 8),
+    workers=st.integers(0, 64),
+    gpus=st.integers(0, 16),
+)
+def test_workers_times_threads_never_exceed_the_cpus_unless_workers_must_be(
+    cpus: int, models: int, workers: int, gpus: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models_module, "available_cpus", lambda: cpus)
+        names = tuple(f"m{n}" for n in range(models))
+        placement = place(Settings(models=names, workers=workers, gpus=gpus))
+    assert placement.gpus == gpus
+    assert placement.workers >= 1
+    assert placement.threads >= 1
+    needed = models * (workers or gpus or 1)
+    assert placement.workers * placement.threads * models <= max(cpus, needed)
+
+
+def test_who_asks_for_more_threads_than_cpus_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
+    assert place(Settings(workers=3, threads=5)) == Placement(0, 3, 5)
+
+
+def test_one_worker_a_gpu_as_the_driver_shows_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
+    monkeypatch.setattr(models_module, "available_cpus", lambda: 8)
+    assert place(Settings()) == Placement(2, 2, 4)
+
+
+def test_one_worker_a_gpu_also_where_there_are_fewer_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
+    assert place(Settings(gpus=8)) == Placement(8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"), [("0", 1), ("1,0", 2), ("0,1,2", 2), ("", 0), ("-1", 0), ("GPU-8e5c", 1)]
+)
+def test_gpus_that_are_hidden_from_cuda_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str, gpus: int
+) -> None:
+    nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert place(Settings()).gpus == gpus
+
+
+@pytest.mark.parametrize("setting", [{"device": "cpu"}, {"gpus": 0}, {"gpus": 1}])
+def test_the_driver_is_not_asked_where_settings_say_it_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: dict[str, object]
+) -> None:
+    nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/asked; {TWO_GPUS}")
+    assert place(Settings(**setting)).gpus == setting.get("gpus", 0)
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvidia_smi(monkeypatch, tmp_path, 'echo "NVIDIA-SMI has failed"; exit 9')
+    assert place(Settings()).gpus == 0
+
+
+@pytest.mark.parametrize(("script", "patience"), [("exec sleep 60", 0.2), (None, 30)])
+def test_a_driver_that_does_not_answer_is_told_as_the_setting_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None, patience: float
+) -> None:
+    nvidia_smi(monkeypatch, tmp_path, script or "")
+    if script is None:
+        (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF")
+    monkeypatch.setattr(models_module, "_PATIENCE_S", patience)
+    with pytest.raises(SettingsError, match="gpus: "):
+        place(Settings())
+
+
+# Archives ----------------------------------------------------------------------------------------
+
+
+def test_models_are_served_in_the_order_of_the_setting(
+    folder: Path, archives: dict[str, Archive]
+) -> None:
+    settings = Settings(archives=folder, models="faces,detector")
+    served = served_models(settings, Placement(0, 3, 1))
+    assert list(served) == ["faces", "detector"]
+    model = served["faces"]
+    assert (model.name, model.version, model.task) == ("faces", "1.0", "faces")
+    assert model.archive == archives["faces"]
+    assert model.ref.digest == archives["faces"].digest
+    assert model.ref.trained
+    assert served["detector"].ref.trained
+    assert (model.workers, model.batch_size, model.batch_delay_ms) == (3, 2, 1)
+
+
+def test_settings_override_the_batches_of_manifests(folder: Path) -> None:
+    settings = Settings(archives=folder, batch_size=9, batch_delay_ms=0)
+    model = served_models(settings, ONE)["detector"]
+    assert (model.batch_size, model.batch_delay_ms) == (9, 0)
+
+
+def test_a_gpu_is_given_larger_batches(folder: Path) -> None:
+    model = served_models(Settings(archives=folder), Placement(2, 2, 1))["detector"]
+    assert model.batch_size == model.archive.manifest.batching.gpu_max_batch_size == 32
+
+
+def test_two_batches_a_worker_may_be_in_flight() -> None:
+    assert served_model(workers=3, batch_size=5).max_in_flight == 30
+
+
+def test_an_archive_with_the_digest_that_it_must_have_is_served(
+    folder: Path, archives: dict[str, Archive]
+) -> None:
+    digests = {"detector": archives["detector"].digest}
+    assert served_models(Settings(archives=folder, digests=digests), ONE)
+
+
+@pytest.mark.parametrize("wanted", ["sha256:" + "0" * 64, "", "detector"])
+def test_another_digest_is_refused(folder: Path, wanted: str) -> None:
+    settings = Settings(archives=folder, digests={"detector": wanted})
+    with pytest.raises(SettingsError, match=f"digests: .*has sha256:[0-9a-f]{{64}}, not {wanted}"):
+        served_models(settings, ONE)
+
+
+def test_a_digest_of_a_model_that_is_not_served_is_refused(folder: Path) -> None:
+    settings = Settings(archives=folder, digests={"faces": "sha256:00"})
+    with pytest.raises(SettingsError, match="digests: no such model is served: faces"):
+        served_models(settings, ONE)
+
+
+def test_a_missing_archive_is_named_with_what_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"models: .*detector\.mar does not exist; .*package"):
+        served_models(Settings(archives=tmp_path), ONE)
+
+
+def test_an_archive_under_another_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "detector.mar").symlink_to(folder / "faces.mar")
+    with pytest.raises(SettingsError, match=r"detector\.mar holds the model 'faces'"):
+        served_models(Settings(archives=tmp_path), ONE)
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "detector.mar").write_bytes(b"PK\x03\x04 nothing")
+    with pytest.raises(ManifestError, match="not a model archive"):
+        served_models(Settings(archives=tmp_path), ONE)

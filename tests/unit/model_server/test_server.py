@@ -1,0 +1,86 @@
+"""What the server listens on, without a TorchServe below it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from deepfake_serving.model_server.grpc_api.server import follow_health
+from deepfake_serving.model_server.server import Server
+from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.state import ServerState
+from deepfake_serving.packaging.archive import Archive
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[dict[str, int]]:
+    server = Server(
+        Settings(
+            archives=archives["detector"].path.parent,
+            host=host,
+            http_port=0,
+            grpc_port=0,
+            metrics_port=0,
+            drain_timeout_s=0.1,
+            device="cpu",
+        )
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(server.supervisor.stop)
+        yield await server._listen(stack)
+
+
+class _Checker:
+    async def set(self, service: str, status: int) -> None:
+        pass
+
+
+async def test_following_health_ends_when_told_so_even_as_something_changes() -> None:
+    state = ServerState({})
+    following = asyncio.create_task(follow_health(_Checker(), state))
+    await asyncio.sleep(0.01)
+    state.notify()
+    following.cancel()
+    await asyncio.wait({following}, timeout=2)
+    assert following.cancelled()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        pytest.param("::1", marks=pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")),
+    ],
+)
+async def test_rest_metrics_and_grpc_listen_on_every_kind_of_host(
+    archives: dict[str, Archive], host: str
+) -> None:
+    async with listening(archives, host) as ports, httpx.AsyncClient() as client:
+        assert len(set(ports.values())) == 3
+        netloc = f"[{host}]" if ":" in host else host
+        ready = await client.get(f"http://{netloc}:{ports['http']}/readyz")
+        assert ready.status_code == 503
+        metrics = await client.get(f"http://{netloc}:{ports['metrics']}/metrics")
+        assert "deepfake_ready 0.0" in metrics.text
+        async with grpc.aio.insecure_channel(f"{netloc}:{ports['grpc']}") as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=5
+            )
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING

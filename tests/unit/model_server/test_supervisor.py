@@ -1,0 +1,295 @@
+"""The supervisor: what it concludes from what it sees, and what it does about it.
+
+There is no Java here: a process that does nothing stands in for it, and a small aiohttp server on a
+Unix socket for TorchServe, see `tests/stand_in.py`. The integration tests kill the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from deepfake_serving.contracts.problems import Internal
+from deepfake_serving.model_server import supervisor as supervisor_module
+from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.metrics import Metrics
+from deepfake_serving.model_server.models import Placement
+from deepfake_serving.model_server.prediction.predictor import Predictor
+from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.state import Phase, ServerState
+from deepfake_serving.model_server.supervisor import GaveUp, Supervisor
+from deepfake_serving.model_server.torchserve.config import Launch
+from tests.served import served_model
+from tests.stand_in import Answer, StandIn, bad, good, hang_up, own, raw, torchserve
+
+SANE = good({"fake_probability": 0.5, "faces": [{"box": [80.0, 60.0, 168.0, 172.0]}]})
+INSANE = good({"fake_probability": 0.5, "faces": []})
+TAKEN = raw(202, b"{}", "application/json")
+
+
+class FakeProcess:
+    """Lives until it is told otherwise."""
+
+    pid = 0
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.stopped = False
+
+    def last_words(self) -> list[str]:
+        return ["out of luck"]
+
+    async def stop(self) -> None:
+        self.alive, self.stopped = False, True
+
+
+class World:
+    """A supervisor, and everything that it sees."""
+
+    def __init__(self, stand_in: StandIn, **settings: Any) -> None:
+        self.stand_in = stand_in
+        self.processes: list[FakeProcess] = []
+        self.ready = ["READY", "READY"]
+        self.prediction: Answer = SANE
+        self.registration: list[Answer] = []
+        stand_in.otherwise = self._answer
+        models = {"detector": served_model(workers=2)}
+        gates = {"detector": Gate(4, 4)}
+        self.state = ServerState({"detector": 2})
+        self.metrics = Metrics(models, gates, self.state)
+        given = Settings(device="cpu", **settings)
+        self.predictor = Predictor(given, models, gates, self.state, self.metrics)
+        placement = Placement(0, 2, 1)
+        self.supervisor = Supervisor(
+            given, placement, models, self.predictor, self.state, self.metrics
+        )
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/predictions/"):
+            return await self.prediction(request)
+        if request.method == "POST":
+            return await (self.registration.pop(0) if self.registration else TAKEN)(request)
+        if request.path == "/models":
+            return await good({"models": []})(request)
+        return await good([{"workers": [{"status": status} for status in self.ready]}])(request)
+
+    def asked(self, method_or_path: str) -> int:
+        return sum(asked.path.startswith(method_or_path) for asked in self.stand_in.asked)
+
+    @property
+    def scratch_is_left(self) -> bool:
+        return Path(self.supervisor._scratch.name).exists()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        running: Coroutine[Any, Any, None] = self.supervisor.run()
+        task = asyncio.create_task(running)
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., World]]:
+    async with torchserve() as (stand_in, _):
+        worlds: list[World] = []
+
+        async def start(_: Launch) -> FakeProcess:
+            worlds[-1].processes.append(FakeProcess())
+            return worlds[-1].processes[-1]
+
+        def prepare(*_: Any) -> Launch:
+            return Launch([], {}, Path(), stand_in.address, stand_in.address)
+
+        def made(**settings: Any) -> World:
+            worlds.append(World(stand_in, **settings))
+            return worlds[-1]
+
+        monkeypatch.setattr(supervisor_module.TorchServeProcess, "start", start)
+        monkeypatch.setattr(supervisor_module, "prepare", prepare)
+        monkeypatch.setattr(supervisor_module, "reap", lambda _: None)
+        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 0.005)
+        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_AT_START_S", 0.005)
+        yield made
+        for world in worlds:
+            await world.supervisor.stop()
+
+
+async def test_ready_is_who_has_all_workers_and_answered_sanely(make: Callable[..., World]) -> None:
+    world = make()
+    world.ready = ["READY", "LOADING"]
+    async with world.running():
+        await world.until(lambda: world.state.models["detector"].workers_ready == 1)
+        assert not world.state.ready
+        assert world.asked("/predictions") == 0
+        world.ready = ["READY", "READY"]
+        await world.until(lambda: world.state.ready)
+        assert world.state.phase is Phase.SERVING
+        assert world.predictor.upstream is not None
+        assert world.asked("/predictions") == 2  # one a worker
+    assert len(world.processes) == 1
+
+
+async def test_workers_that_are_gone_are_not_ready_and_are_proven_again(
+    make: Callable[..., World],
+) -> None:
+    world = make()
+    async with world.running():
+        await world.until(lambda: world.state.ready)
+        world.ready = []
+        await world.until(lambda: not world.state.ready)
+        assert world.state.phase is Phase.SERVING
+        assert world.predictor.upstream is not None  # TorchServe keeps requests for its workers
+        before = world.asked("/predictions")
+        world.ready = ["READY", "LOADING"]
+        await world.until(lambda: world.state.ready)  # one is enough to serve
+        assert world.asked("/predictions") == before + 2
+    assert len(world.processes) == 1
+
+
+async def test_java_that_died_is_started_and_registered_again(make: Callable[..., World]) -> None:
+    world = make()
+    async with world.running():
+        await world.until(lambda: world.state.ready)
+        old = world.predictor.upstream
+        world.processes[0].alive = False
+        await world.until(lambda: len(world.processes) == 2 and world.state.ready)
+        assert world.processes[0].stopped
+        assert world.predictor.upstream not in (None, old)
+    registered = [asked for asked in world.stand_in.asked if "model_name" in asked.query]
+    assert len(registered) == 2
+    assert b"deepfake_torchserve_restarts_total 1.0" in world.metrics.exposition()
+
+
+async def test_a_suspended_predictor_is_let_go_on_when_all_is_well(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    async with world.running():
+        await world.until(lambda: world.state.ready)
+        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 60)
+        world.predictor.upstream = None
+        world.state.notify()
+        await world.until(lambda: world.predictor.upstream is not None)
+
+
+async def test_a_warm_up_that_fails_is_tried_again(make: Callable[..., World]) -> None:
+    world = make()
+    for failure in (own(507, "Worker died."), bad(Internal("a defect")), hang_up):
+        world.prediction = failure
+        world.state.phase = Phase.STARTING
+        before = world.asked("/predictions")
+        async with world.running():
+            await world.until(lambda before=before: world.asked("/predictions") > before + 2)
+            assert not world.state.ready
+            world.prediction = SANE
+            await world.until(lambda: world.state.ready)
+        world.state.models["detector"].warm = False
+
+
+async def test_an_insane_answer_ends_the_server(make: Callable[..., World]) -> None:
+    world = make()
+    world.prediction = INSANE
+    async with world.running() as task:
+        with pytest.raises(GaveUp, match="detector: found faces at"):
+            await asyncio.wait_for(task, 5)
+    assert not world.state.ready
+
+
+async def test_a_refused_archive_ends_the_server(make: Callable[..., World]) -> None:
+    world = make()
+    world.registration = [own(400, "broken archive")]
+    async with world.running() as task:
+        with pytest.raises(GaveUp, match=r"refused an archive: detector: .*broken archive"):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_a_connection_that_breaks_during_registration_does_not(
+    make: Callable[..., World],
+) -> None:
+    world = make()
+    world.registration = [hang_up, hang_up]
+    async with world.running():
+        await world.until(lambda: world.state.ready)
+
+
+async def test_java_that_lives_and_takes_no_models_ends_the_server(
+    make: Callable[..., World],
+) -> None:
+    world = make(start_timeout_s=0.1)
+
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    world.registration = [never]
+    async with world.running() as task:
+        with pytest.raises(GaveUp, match="does not take the models"):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_workers_that_never_come_end_the_server_with_their_last_words(
+    make: Callable[..., World],
+) -> None:
+    world = make(start_timeout_s=0.1)
+    world.ready = ["LOADING"]
+    async with world.running() as task:
+        with pytest.raises(GaveUp, match="out of luck"):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_workers_that_never_come_back_end_the_server(make: Callable[..., World]) -> None:
+    world = make(recovery_timeout_s=0.1)
+    async with world.running() as task:
+        await world.until(lambda: world.state.ready)
+        world.ready = []
+        with pytest.raises(GaveUp, match="out of luck"):
+            await asyncio.wait_for(task, 5)
+
+
+async def test_a_cancellation_that_comes_with_a_change_is_heeded(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    async with world.running() as task:
+        await world.until(lambda: world.state.ready)
+        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 60)
+        looks = world.asked("/models/")
+        world.state.notify()
+        await world.until(lambda: world.asked("/models/") > looks)
+        await asyncio.sleep(0.05)  # now it waits for long
+        world.state.notify()
+        task.cancel()
+        await asyncio.wait({task}, timeout=2)
+        assert task.cancelled()
+
+
+async def test_in_the_end_everything_is_stopped_and_nothing_left(
+    make: Callable[..., World],
+) -> None:
+    world = make()
+    assert world.scratch_is_left
+    async with world.running():
+        await world.until(lambda: world.state.ready)
+        world.supervisor.drain()
+        assert world.state.phase is Phase.DRAINING
+        assert not world.state.ready
+        assert world.predictor.upstream is not None  # what is in flight goes on
+    await world.supervisor.stop()
+    assert world.state.phase is Phase.DEAD
+    assert world.predictor.upstream is None
+    assert world.processes[0].stopped
+    assert not world.scratch_is_left

@@ -1,0 +1,270 @@
+"""TorchServe's replies told apart: a handler's answer, a handler's problem, everything else.
+
+There is no TorchServe here. A small aiohttp server on a Unix socket stands in for it, see
+`tests/stand_in.py`; the integration tests meet the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+
+from deepfake_serving.contracts.problems import MEDIA_TYPE, Internal, NotReady, UndecodableMedia
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.torchserve import client as upstream_module
+from deepfake_serving.model_server.torchserve.client import (
+    RegistrationFailed,
+    TorchServeLost,
+    Upstream,
+    WorkerLost,
+)
+from tests.served import served_model
+from tests.stand_in import StandIn, bad, break_off, good, hang_up, later, own, raw, torchserve
+
+MODEL = served_model("detector", workers=3, batch_size=8, batch_delay_ms=20)
+RESULT = {"verdict": "real", "fake_probability": 0.1, "faces": []}
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[tuple[StandIn, Upstream]]:
+    async with torchserve() as pair:
+        yield pair
+
+
+@pytest.fixture
+def stand_in(served: tuple[StandIn, Upstream]) -> StandIn:
+    return served[0]
+
+
+@pytest.fixture
+def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
+    return served[1]
+
+
+# Predictions -------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent_arrives_as_it_is(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers.append(good(RESULT))
+    body, headers = b"\x00\xff" * 500_000, {"X-Request-ID": "a", "Content-Type": "image/x"}
+    await upstream.predict(MODEL, body, headers, 5)
+    (asked,) = stand_in.asked
+    assert asked.path == "/predictions/detector/1.0"
+    assert asked.body == body
+    assert asked.headers["X-Request-ID"] == "a"
+    assert asked.headers["Content-Type"] == "image/x"
+    assert set(asked.headers) == {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
+
+
+async def test_a_handlers_answer_is_the_result(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers.append(good(RESULT))
+    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    assert reply.document == RESULT
+    assert orjson.loads(reply.raw) == RESULT
+    assert (reply.batch, reply.problem) == (None, None)
+
+
+async def test_the_first_answer_of_a_batch_tells_of_the_batch(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    batch = {"items": 4, "requests": 2, "stages": {"decode": 0.01}}
+    stand_in.answers.append(good(RESULT, batch))
+    assert (await upstream.predict(MODEL, b"picture", {}, 5)).batch == batch
+
+
+async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
+    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    assert type(reply.problem) is UndecodableMedia
+    assert reply.problem.detail == "broken"
+    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    assert type(reply.problem) is NotReady
+    assert reply.problem.retry_after_s == 7
+
+
+async def test_a_problem_of_an_unknown_type_is_a_defect(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.answers.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
+    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    assert type(reply.problem) is Internal
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Parameter model_name is required."),
+        (404, "Model not found: detector"),
+        (413, "Request entity too large"),
+        (500, "Worker died."),
+        (503, 'Model "detector" has no worker to serve inference request.'),
+        (507, "Worker died."),
+    ],
+)
+async def test_torchserves_own_answer_is_a_lost_worker(
+    stand_in: StandIn, upstream: Upstream, status: int, message: str
+) -> None:
+    stand_in.answers.append(own(status, message))
+    with pytest.raises(WorkerLost, match=f"TorchServe answered {status}: ") as caught:
+        await upstream.predict(MODEL, b"picture", {}, 5)
+    assert not isinstance(caught.value, TorchServeLost)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(b"Prediction failed", "text/plain"), (b"", "application/octet-stream"), (b"\xff" * 999, "x")],
+)
+async def test_a_200_that_is_not_json_is_a_lost_worker(
+    stand_in: StandIn, upstream: Upstream, body: bytes, content_type: str
+) -> None:
+    stand_in.answers.append(raw(200, body, content_type))
+    with pytest.raises(WorkerLost, match="TorchServe answered 200: ") as caught:
+        await upstream.predict(MODEL, b"picture", {}, 5)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("answer", [hang_up, break_off])
+async def test_a_connection_that_breaks_is_a_lost_torchserve(
+    stand_in: StandIn, upstream: Upstream, answer: object
+) -> None:
+    stand_in.answers.append(answer)  # type: ignore[arg-type]
+    with pytest.raises(TorchServeLost, match="does not answer"):
+        await upstream.predict(MODEL, b"picture", {}, 5)
+
+
+async def test_nobody_at_the_socket_is_a_lost_torchserve(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'none.sock'}"
+    upstream = Upstream(address, address)
+    with pytest.raises(TorchServeLost):
+        await upstream.predict(MODEL, b"picture", {}, 5)
+    assert not await upstream.alive()
+    assert await upstream.workers_ready(MODEL) == 0
+    with pytest.raises(TorchServeLost):
+        await upstream.register(MODEL, 60)
+    await upstream.close()
+
+
+async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
+    upstream = Upstream("http://127.0.0.1:1", "http://127.0.0.1:1")
+    with pytest.raises(TorchServeLost):
+        await upstream.predict(MODEL, b"picture", {}, 5)
+    assert not await upstream.alive()
+    await upstream.close()
+
+
+async def test_time_that_runs_out_is_no_loss(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers += [later(30, good(RESULT)), good(RESULT)]
+    with pytest.raises(TimeoutError):
+        await upstream.predict(MODEL, b"picture", {}, 0.05)
+    assert (await upstream.predict(MODEL, b"picture", {}, 5)).document == RESULT
+
+
+async def test_who_hangs_up_is_not_told_of_a_loss(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers.append(later(30, good(RESULT)))
+    asking = asyncio.create_task(upstream.predict(MODEL, b"picture", {}, 5))
+    while not stand_in.asked:
+        await asyncio.sleep(0.001)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_connections_are_not_bounded(stand_in: StandIn, upstream: Upstream) -> None:
+    all_are_here = asyncio.Event()
+
+    async def together(request: web.Request) -> web.StreamResponse:
+        if len(stand_in.asked) == 150:
+            all_are_here.set()
+        await all_are_here.wait()
+        return await good(RESULT)(request)
+
+    stand_in.otherwise = together
+    asking = [upstream.predict(MODEL, b"picture", {}, 10) for _ in range(150)]
+    assert len(await asyncio.gather(*asking)) == 150
+
+
+# Management --------------------------------------------------------------------------------------
+
+
+async def test_a_model_is_registered_with_its_workers_and_batches(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.answers.append(raw(202, b"{}", "application/json"))
+    await upstream.register(MODEL, 120)
+    (asked,) = stand_in.asked
+    assert asked.path == "/models"
+    assert asked.query == {
+        "url": "detector.mar",
+        "model_name": "detector",
+        "batch_size": "8",
+        "max_batch_delay": "20",
+        "response_timeout": "120",
+        "initial_workers": "3",
+        "synchronous": "false",
+    }
+
+
+async def test_a_refused_archive_is_told_with_the_reason(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.answers.append(own(409, "Model version 1.0 is already registered"))
+    with pytest.raises(RegistrationFailed, match=r"^detector: .*already registered"):
+        await upstream.register(MODEL, 120)
+
+
+async def test_a_connection_that_breaks_while_registering_is_a_lost_torchserve(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.answers.append(hang_up)
+    with pytest.raises(TorchServeLost):
+        await upstream.register(MODEL, 120)
+
+
+def described(*statuses: str) -> list[dict[str, object]]:
+    return [{"modelName": "detector", "workers": [{"status": s} for s in statuses]}]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "ready"),
+    [([], 0), (["READY"], 1), (["READY", "UNLOADING", "READY"], 2), (["LOADING"], 0)],
+)
+async def test_only_workers_that_have_loaded_count(
+    stand_in: StandIn, upstream: Upstream, statuses: list[str], ready: int
+) -> None:
+    stand_in.answers.append(good(described(*statuses)))
+    assert await upstream.workers_ready(MODEL) == ready
+    assert stand_in.asked[0].path == "/models/detector/1.0"
+
+
+async def test_without_an_answer_there_is_no_worker(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers += [own(404, "Model not found"), hang_up]
+    assert await upstream.workers_ready(MODEL) == 0
+    assert await upstream.workers_ready(MODEL) == 0
+
+
+async def test_alive_is_who_answers(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.answers += [good({"models": []}), own(500, "no"), hang_up]
+    assert [await upstream.alive() for _ in range(3)] == [True, False, False]
+
+
+async def test_java_that_lives_but_hangs_has_no_workers(
+    stand_in: StandIn, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_module, "_MANAGEMENT_S", aiohttp.ClientTimeout(total=0.05))
+    stand_in.otherwise = later(30, good(described("READY")))
+    assert await upstream.workers_ready(MODEL) == 0
+    assert not await upstream.alive()
+
+
+async def test_a_models_version_is_asked_for(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.otherwise = good(RESULT)
+    newer: ServedModel = dataclasses.replace(MODEL, archive=served_model(version="2.1").archive)
+    await upstream.predict(newer, b"picture", {}, 5)
+    assert stand_in.asked[0].path == "/predictions/detector/2.1"

@@ -1,0 +1,85 @@
+"""The proving prediction: a sane answer passes, and nothing else does."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import orjson
+import pytest
+
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH, InsaneAnswer, check_answer
+from model_handlers.items import Options
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
+from tests.served import served_model
+
+FACE = [80.0, 60.0, 168.0, 172.0]
+DETECTOR = {"fake_probability": 0.5, "faces": [{"box": FACE}]}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "detector": DETECTOR,
+    "faces": {"faces": [{"box": [0, 0, 20, 20]}, {"box": FACE}]},
+    "classifier": {"fake_probability": 0.0},
+}
+
+
+def answer_of(task: Task) -> dict[str, Any]:
+    (outcome,) = task.run([PHOTOGRAPH], [Options()], Stopwatch())
+    assert not isinstance(outcome, Problem)
+    document = orjson.loads(orjson.dumps(dataclasses.asdict(outcome)))
+    assert isinstance(document, dict)
+    return document
+
+
+def test_what_the_models_really_answer_is_sane(
+    detector: DetectorTask, faces_task: FacesTask, classifier_task: ClassifierTask
+) -> None:
+    for task in (detector, faces_task, classifier_task):
+        check_answer(served_model(task.manifest.task), answer_of(task))
+
+
+@pytest.mark.parametrize("task", ANSWERS)
+def test_a_sane_answer_passes(task: str) -> None:
+    check_answer(served_model(task), ANSWERS[task])
+
+
+@pytest.mark.parametrize("task", ["detector", "faces"])
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [],
+        [{"box": [300.0, 300.0, 400.0, 400.0]}],
+        [{"box": [0.0, 0.0, 512.0, 512.0]}],
+        [{"box": [168.0, 172.0, 80.0, 60.0]}],
+        [{"box": [math.nan] * 4}],
+        [{"box": [math.inf, math.inf, -math.inf, -math.inf]}],
+        [{"box": [0.0, 0.0, 0.0, 0.0]}],
+        [{"box": [80.0, 60.0]}],
+        [{"box": None}],
+        [{"box": ["80", "60", "168", "172"]}],
+        [{}],
+        [5],
+        None,
+    ],
+)
+def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) -> None:
+    with pytest.raises(InsaneAnswer, match=f"^{task}: "):
+        check_answer(served_model(task), {"fake_probability": 0.5, "faces": faces})
+
+
+@pytest.mark.parametrize("task", ["detector", "classifier"])
+@pytest.mark.parametrize(
+    "probability", [None, math.nan, math.inf, -0.01, 1.01, "0.5", True, 1, [0.5]]
+)
+def test_a_probability_that_is_none_is_insane(task: str, probability: Any) -> None:
+    with pytest.raises(InsaneAnswer, match=f"^{task}: fake_probability is "):
+        check_answer(served_model(task), DETECTOR | {"fake_probability": probability})
+
+
+@pytest.mark.parametrize("task", ANSWERS)
+@pytest.mark.parametrize("answer", [{}, [], None, "ok", {"results": [DETECTOR]}])
+def test_an_answer_of_something_else_is_insane(task: str, answer: Any) -> None:
+    with pytest.raises(InsaneAnswer, match=f"^{task}: "):
+        check_answer(served_model(task), answer)

@@ -1,0 +1,107 @@
+"""A web server on loopback, and what can go wrong with one."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from urllib.parse import unquote, urlsplit
+
+import trustme
+
+from tests.unit.packaging.fetch.material import BODY
+
+
+@contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler], authority: trustme.CA | None = None
+) -> Iterator[str]:
+    """Serves on a free loopback port, over TLS where there is an authority; yields host:port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if authority is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("localhost").configure_cert(context)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"content_length": str(len(body)), **headers}.items():
+            if value:
+                self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+asked_so_far = count()
+"""Counts requests for what answers each of them differently; a test sets it back."""
+
+
+class Files(Handler):
+    """BODY at /models/a.mar, and what can go wrong at the other paths."""
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        match unquote(url.path).split("/")[1:]:
+            case ["models", "a.mar"]:
+                self.answer(200, BODY, last_modified="Thu, 01 Jan 1970 00:00:00 GMT", etag='"1"')
+            case ["signed"]:
+                self.answer(*((200, BODY) if url.query == "key=a%2Fb&sig=x" else (403, b"denied")))
+            case ["moved"]:
+                self.answer(302, location="/models/a.mar")
+            case ["downgraded"]:
+                self.answer(302, location=f"http://{self.headers['host']}/models/a.mar")
+            case ["loop"]:
+                self.answer(302, location="/loop")
+            case ["broken"]:
+                self.answer(500)
+            case ["cut", length]:
+                self.answer(200, BODY[: int(length)], content_length=str(len(BODY)))
+                self.close_connection = True
+            case ["stalled"]:
+                self.answer(200, BODY, content_length=str(len(BODY) + 1))
+                with suppress(ConnectionError):
+                    self.rfile.read(1)  # until the client goes away
+            case ["unstated"]:
+                self.answer(200, BODY, content_length="")
+                self.close_connection = True
+            case ["fragile", cut, tag, skew]:
+                etags = {"same": '"1"', "weak": 'W/"1"', "new": f'"{next(asked_so_far)}"'}
+                self.fragile(int(cut), etags[tag], int(skew))
+            case ["busy", times]:
+                busy = next(asked_so_far) < int(times)
+                self.answer(503 if busy else 200, BODY, retry_after="3600" if busy else "")
+            case _:
+                self.answer(404, b"no such file")
+
+    def fragile(self, cut: int, etag: str, skew: int) -> None:
+        """A range, where the file is the same, that breaks off after so many bytes."""
+        asked = self.headers["Range"] if self.headers["If-Range"] == etag else None
+        begin = int(asked.removeprefix("bytes=").removesuffix("-")) + skew if asked else 0
+        ranged = {"content_range": f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"} if asked else {}
+        length, sent = str(len(BODY) - begin), BODY[begin : begin + cut]
+        self.answer(206 if asked else 200, sent, content_length=length, etag=etag, **ranged)
+        self.close_connection = True
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,129 @@
+"""Fetching by https: TLS with a private CA, on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepfake_serving.packaging.fetch import SourceUnreachable, UnsupportedSource, fetch
+from tests.unit.packaging.fetch import servers
+from tests.unit.packaging.fetch.material import BODY, DIGEST, unchanged
+from tests.unit.packaging.fetch.servers import Files, free_port, serving
+
+
+def test_https_with_progress(files: str, target: Path) -> None:
+    steps: list[tuple[int, int | None]] = []
+    fetch(f"{files}/models/a.mar#x", target, DIGEST, progress=lambda *step: steps.append(step))
+    assert target.read_bytes() == BODY
+    assert steps == sorted(steps)
+    assert steps[0] == (0, len(BODY))
+    assert steps[-1] == (len(BODY), len(BODY))
+    assert len(steps) > 2, "not streamed"
+
+
+@pytest.mark.parametrize("path", ["moved", "signed?key=a%2Fb&sig=x"])
+def test_https_follows_redirects_and_keeps_queries(files: str, target: Path, path: str) -> None:
+    fetch(f"{files}/{path}", target, DIGEST)
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(("path", "reason"), [
+    ("nothing", "404"), ("signed?sig=hidden", "403"), ("broken", "500"), ("loop", "redirects"),
+    ("cut/1500000", "1500000 bytes read, 1060000 more"),
+])  # fmt: skip
+def test_https_failures(files: str, target: Path, path: str, reason: str) -> None:
+    with unchanged(target.parent), pytest.raises(SourceUnreachable) as caught:
+        fetch(f"{files}/{path}", target, DIGEST)
+    assert reason in str(caught.value)
+    assert "hidden" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_https_is_not_led_to_plain_http(files: str, target: Path) -> None:
+    with unchanged(target.parent), pytest.raises(UnsupportedSource, match="plain http"):
+        fetch(f"{files}/downgraded", target, DIGEST)
+
+
+def test_https_without_a_stated_length(files: str, target: Path) -> None:
+    steps: list[tuple[int, int | None]] = []
+    fetch(f"{files}/unstated", target, DIGEST, progress=lambda *step: steps.append(step))
+    assert target.read_bytes() == BODY
+    assert steps[0] == (0, None)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Requests from here on."""
+    counter = count()
+    monkeypatch.setattr(servers, "asked_so_far", counter)
+    return counter
+
+
+def test_busy_server_is_asked_again_at_once(files: str, target: Path, asked: Iterator[int]) -> None:
+    """Not after the hour that it named: the test would not end."""
+    fetch(f"{files}/busy/2", target, DIGEST)
+    assert next(asked) == 3
+
+
+def test_busy_server_is_not_asked_for_ever(files: str, target: Path, asked: Iterator[int]) -> None:
+    with unchanged(target.parent), pytest.raises(SourceUnreachable, match="503"):
+        fetch(f"{files}/busy/9", target, DIGEST)
+    assert next(asked) == 4
+
+
+def test_broken_off_download_goes_on_where_it_stood(files: str, target: Path) -> None:
+    """Two connections bring a chunk of 1 MiB and a piece of the next; a third one the rest."""
+    steps: list[tuple[int, int | None]] = []
+    source = f"{files}/fragile/1100000/same/0"
+    fetch(source, target, DIGEST, progress=lambda *step: steps.append(step))
+    assert target.read_bytes() == BODY
+    assert steps == [(done, len(BODY)) for done in (0, 2**20, 2**21, len(BODY))]
+
+
+@pytest.mark.parametrize("path", [
+    "1100000/same/1",  # another range than the one asked for
+    "1100000/new/0",  # another file at each request
+    "1100000/weak/0",  # a file that is only about the same
+    "100000/same/0",  # nothing whole within as many connections as are made
+])  # fmt: skip
+def test_broken_off_download_is_not_patched_up(files: str, target: Path, path: str) -> None:
+    with unchanged(target.parent), pytest.raises(SourceUnreachable, match="broken"):
+        fetch(f"{files}/fragile/{path}", target, DIGEST)
+
+
+@settings(max_examples=20, deadline=None)
+@given(cut=st.integers(0, len(BODY) - 1), older=st.none() | st.binary(max_size=9))
+def test_interrupted_download_leaves_the_directory_as_it_was(
+    files: str, tmp_path_factory: pytest.TempPathFactory, cut: int, older: bytes | None
+) -> None:
+    target = tmp_path_factory.mktemp("models") / "a.mar"
+    if older is not None:
+        target.write_bytes(older)
+    with unchanged(target.parent), pytest.raises(SourceUnreachable):
+        fetch(f"{files}/cut/{cut}", target, DIGEST)
+
+
+def test_unknown_certificate_is_refused(
+    files: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with unchanged(target.parent), pytest.raises(SourceUnreachable, match="SSL_CERT_FILE"):
+        fetch(f"{files}/models/a.mar", target, DIGEST)
+
+
+def test_plain_http_on_loopback(target: Path) -> None:
+    with serving(Files) as host:
+        fetch(f"http://{host}/models/a.mar", target, DIGEST)
+    assert target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("source", ["http://{}/a.mar", "https://u:hidden@{}/a", "oci://{}/a:1"])
+def test_connection_refused(target: Path, source: str) -> None:
+    with unchanged(target.parent), pytest.raises(SourceUnreachable, match="refused") as caught:
+        fetch(source.format(f"127.0.0.1:{free_port()}"), target, DIGEST)
+    assert "hidden" not in str(caught.value)

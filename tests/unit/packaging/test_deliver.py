@@ -1,0 +1,111 @@
+"""The delivery of archives to a pod: proven, explained while it is not done, and tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deepfake_serving.packaging import delivered
+from deepfake_serving.packaging.deliver import Archive, Delivery, deliver
+from deepfake_serving.packaging.fetch import DigestMismatch
+
+CONTENT = b"an archive"
+DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+WRONG = "sha256:" + "0" * 64
+
+
+def test_what_lies_there_is_proven(tmp_path: Path) -> None:
+    (tmp_path / "detector.mar").write_bytes(CONTENT)
+    deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)}))
+    with pytest.raises(DigestMismatch, match=r"0{64}"):
+        deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=WRONG)}))
+
+
+def test_what_lies_elsewhere_is_fetched(tmp_path: Path) -> None:
+    source = tmp_path / "source.mar"
+    source.write_bytes(CONTENT)
+    archives = {"detector": Archive(digest=DIGEST, source=str(source))}
+    deliver(Delivery(folder=tmp_path / "models", archives=archives))
+    assert (tmp_path / "models" / "detector.mar").read_bytes() == CONTENT
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"detector\.mar"):
+        deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)}))
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "words"),
+    [(None, 1, "under way"), ("a reason", 1, "a reason"), ("", 0, "")],
+)
+def test_the_probe_says_why_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    state: str | None,
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.setattr(delivered, "STATE", tmp_path / "state")
+    if state is not None:
+        (tmp_path / "state").write_text(state)
+    assert delivered.main() == code
+    assert words in capsys.readouterr().out
+
+
+def test_the_process_tries_again_then_waits_small(tmp_path: Path) -> None:
+    """As a sidecar lives: the archive comes late, a probe sees why, and SIGTERM ends it."""
+    state, archive = tmp_path / "state", tmp_path / "detector.mar"
+    program = (
+        "import pathlib, sys; from model_store import deliver; "
+        f"deliver.STATE = pathlib.Path({str(state)!r}); deliver._PAUSE_S = 0.1; "
+        "sys.exit(deliver.main())"
+    )
+    delivery = Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)})
+    environment = {**os.environ, "DEEPFAKE_DELIVERY": delivery.model_dump_json()}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        _until(lambda: state.exists() and "No such file" in state.read_text())
+        archive.write_bytes(CONTENT)
+        _until(lambda: state.read_text() == "")
+        _until(lambda: b"sigwait" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+        time.sleep(0.3)
+        assert process.poll() is None
+        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+        assert pages * os.sysconf("SC_PAGESIZE") < 16 * 2**20
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "{}", '{"folder": "/m", "archives": {"a": {"digest": "x"}}}']
+)
+def test_a_wrong_order_is_refused(wrong: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deepfake_serving.packaging.deliver"],
+        env={**os.environ, "DEEPFAKE_DELIVERY": wrong},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "DEEPFAKE_DELIVERY" in done.stderr
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)

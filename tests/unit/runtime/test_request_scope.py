@@ -1,0 +1,173 @@
+"""A request's id, trace, count and line in the log."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from deepfake_serving.contracts.problems import Internal, Problem, TooLarge
+from deepfake_serving.model_server.metrics import Metrics
+from deepfake_serving.model_server.state import ServerState
+from deepfake_serving.runtime.request_scope import Exchange, as_problem
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics({}, {}, ServerState({}))
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+# Ids ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given_id", ["a", "A-1_b.c:d/e+f=g@h", "x" * 128, str(uuid.UUID(int=7))])
+def test_a_harmless_id_is_kept(given_id: str) -> None:
+    assert Exchange("/", given_id, None).id == given_id
+
+
+@pytest.mark.parametrize(
+    "given_id",
+    [
+        None,
+        "",
+        "x" * 129,
+        "a b",
+        "a\n",
+        "a\r\nSet-Cookie: b",
+        "a\x00",
+        "\x1b[31m",
+        "é",
+        "a,b",
+        "{}",
+        "\ud800",
+    ],
+)
+def test_any_other_is_replaced_by_one_of_our_own(given_id: str | None) -> None:
+    made = Exchange("/", given_id, None).id
+    assert re.fullmatch("[0-9a-f]{32}", made)
+    assert made != Exchange("/", given_id, None).id
+
+
+@given(given_id=st.text())
+def test_no_id_can_break_a_header_or_a_line(given_id: str) -> None:
+    made = Exchange("/", given_id, None).id
+    assert 1 <= len(made) <= 128
+    assert made.isascii()
+    assert made.isprintable()
+    assert " " not in made
+
+
+# Traces ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("traceparent", [TRACE, "01" + TRACE[2:], TRACE[:-2] + "00"])
+def test_a_trace_is_kept(traceparent: str) -> None:
+    assert Exchange("/", None, traceparent).traceparent == traceparent
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        None,
+        "",
+        TRACE.upper(),
+        TRACE + "\n",
+        TRACE + "-00",
+        TRACE[:-1],
+        "ff" + TRACE[2:],
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+    ],
+)
+def test_what_the_standard_calls_invalid_is_dropped(traceparent: str | None) -> None:
+    """https://www.w3.org/TR/trace-context/#traceparent-header"""
+    assert Exchange("/", None, traceparent).traceparent is None
+
+
+# The end -----------------------------------------------------------------------------------------
+
+
+def line(exchange: Exchange, *args: Any) -> dict[str, Any]:
+    with capture_logs() as lines:
+        exchange.end(*args)
+    (only,) = lines
+    return dict(only)
+
+
+def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
+    exchange = Exchange("/predictions/{model}", "a", TRACE)
+    exchange.note(model="detector", bytes=7)
+    exchange.note(verdict="real")
+    logged = line(exchange, 200, metrics)
+    assert 0 <= logged.pop("ms") < 1000
+    assert logged == {
+        "event": "request",
+        "log_level": "info",
+        "route": "/predictions/{model}",
+        "status": 200,
+        "id": "a",
+        "traceparent": TRACE,
+        "model": "detector",
+        "bytes": 7,
+        "verdict": "real",
+    }
+    labels = {"route": "/predictions/{model}"}
+    assert value(metrics, "deepfake_requests_total", code="200", **labels) == 1
+    labels["outcome"] = "answered"
+    assert value(metrics, "deepfake_request_duration_seconds_count", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "became"),
+    [(101, "answered"), (202, "answered"), (304, "answered"), (400, "refused"), (429, "refused"),
+     (499, "cancelled"), (500, "failed"), (507, "failed")],
+)  # fmt: skip
+def test_times_are_kept_apart_by_what_became_of_the_request(
+    metrics: Metrics, status: int, became: str
+) -> None:
+    Exchange("/", "a", None).end(status, metrics)
+    for each in ("answered", "refused", "failed", "cancelled"):
+        labels = {"route": "/", "outcome": each}
+        count = value(metrics, "deepfake_request_duration_seconds_count", **labels)
+        assert (count or 0) == (each == became)
+
+
+def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Metrics) -> None:
+    problem = TooLarge("the body has more than 5 bytes")
+    logged = line(Exchange("/", "a", None), 413, metrics, problem)
+    assert logged["problem"] == "too-large"
+    assert logged["detail"] == "the body has more than 5 bytes"
+    assert "traceparent" not in logged
+    assert value(metrics, "deepfake_problems_total", type="too-large") == 1
+    assert value(metrics, "deepfake_requests_total", route="/", code="413") == 1
+
+
+def test_a_problem_is_told_as_it_is() -> None:
+    problem = TooLarge("5")
+    with capture_logs() as lines:
+        assert as_problem(problem, Exchange("/", "a", None)) is problem
+    assert lines == []
+
+
+def test_a_defect_is_logged_under_its_request_and_says_nothing_of_itself() -> None:
+    try:
+        raise ZeroDivisionError("secret")
+    except ZeroDivisionError as error:
+        with capture_logs() as lines:
+            problem: Problem = as_problem(error, Exchange("/", "a", None))
+    assert type(problem) is Internal
+    assert "secret" not in problem.detail
+    (logged,) = lines
+    assert (logged["event"], logged["id"], logged["exc_info"]) == ("defect", "a", True)

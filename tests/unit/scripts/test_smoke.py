@@ -1,0 +1,147 @@
+"""The smoke test of a deployment: what it lets pass and what not.
+
+The gateway here is a stand-in that answers what it is told to; `helm test` meets the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import grpc
+import pytest
+
+from deepfake_serving.contracts.messages import verdict_message
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2_grpc
+from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM
+from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH
+from scripts.smoke import WrongAnswer, by_grpc, main
+
+GOOD = {**IMAGE, "width": 256, "height": 256}
+IMPOSSIBLE = {**IMAGE["faces"][0], "fake_probability": 1.5}
+
+
+@dataclass
+class Gateway(detector_pb2_grpc.DetectorServicer):
+    """What is answered, and what was asked."""
+
+    status: int = 200
+    answer: Any = field(default_factory=lambda: dict(GOOD))
+    keys: list[str | None] = field(default_factory=list)
+    url: str = ""
+    target: str = ""
+
+    def DetectImage(  # noqa: N802 - the protocol's name
+        self, request: pb.DetectImageRequest, context: grpc.ServicerContext
+    ) -> pb.ImageVerdict:
+        assert request.image == PHOTOGRAPH
+        self.keys.append(dict(context.invocation_metadata()).get("x-api-key"))
+        return verdict_message(self.answer)
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    for variable in ("DFK_SERVER", "DFK_GRPC", "DFK_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    told = Gateway()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/images"
+            assert self.rfile.read(int(self.headers["Content-Length"])) == PHOTOGRAPH
+            told.keys.append(self.headers["Authorization"])
+            body = json.dumps(told.answer).encode()
+            self.send_response(told.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+    thread.start()
+    rpc = grpc.server(ThreadPoolExecutor(1))
+    detector_pb2_grpc.add_DetectorServicer_to_server(told, rpc)
+    told.url = f"http://127.0.0.1:{http.server_port}"
+    told.target = f"127.0.0.1:{rpc.add_insecure_port('127.0.0.1:0')}"
+    rpc.start()
+    yield told
+    rpc.stop(None).wait()
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def test_both_doors_are_asked_with_the_key(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([gateway.url, "--grpc", gateway.target, "--key", "k"]) == 0
+    assert gateway.keys == ["Bearer k", "k"]
+    assert capsys.readouterr().out.count("0.128") == 2
+
+
+def test_what_is_not_given_comes_from_the_environment(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFK_SERVER", gateway.url)
+    monkeypatch.setenv("DFK_KEY", "k")
+    assert main([]) == 0
+    assert gateway.keys == ["Bearer k"], "gRPC is asked only where it is named"
+
+
+def test_without_a_server_it_says_so(gateway: Gateway) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"faces": [], "fake_probability": None}, "no face"),
+        ({"width": 512}, "512x256"),
+        ({"fake_probability": 0.9}, "0.9"),
+        ({"verdict": "perhaps"}, "not a verdict"),
+        (
+            {"faces": [{**GOOD["faces"][0], "fake_probability": 1.5}], "fake_probability": 1.5},
+            "1.5",
+        ),
+        ({"model": None}, "not a verdict"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_fails(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any], said: str
+) -> None:
+    gateway.answer |= wrong
+    assert main([gateway.url]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_grpc_is_looked_at_as_closely(gateway: Gateway) -> None:
+    gateway.answer |= {"faces": [], "fake_probability": None}
+    with pytest.raises(WrongAnswer, match="gRPC: no face"):
+        by_grpc(gateway.target, None)
+
+
+def test_a_problem_is_told(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.status, gateway.answer = 415, PROBLEM
+    assert main([gateway.url]) == 1
+    assert PROBLEM["detail"] in capsys.readouterr().err
+
+
+def test_nobody_at_rest_fails(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://127.0.0.1:1"]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_nobody_at_grpc_fails(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([gateway.url, "--grpc", "127.0.0.1:1"]) == 1
+    assert "gRPC: UNAVAILABLE" in capsys.readouterr().err

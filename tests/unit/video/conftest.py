@@ -1,0 +1,94 @@
+"""Videos made of the one photograph that the project may carry, and the real detector."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import orjson
+import pytest
+
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.video import VideoVerdict
+from deepfake_serving.video.analyse import analyse
+from deepfake_serving.video.judged import Answer
+from deepfake_serving.video.options import VideoOptions
+from model_handlers.items import Options
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import DetectorTask
+from tests.videos import HEAD, RATE, pan, two_faces, write_video
+
+__all__ = ["HEAD", "RATE", "pan", "two_faces", "write_video"]
+
+
+@pytest.fixture(scope="session")
+def moving(astronaut: Pixels) -> list[Pixels]:
+    """Three seconds at `RATE` of one face that the camera moves over."""
+    return pan(astronaut, 36)
+
+
+@pytest.fixture(scope="session")
+def clip(moving: list[Pixels], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", moving)
+
+
+@pytest.fixture(scope="session")
+def cuts(
+    astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[float]]:
+    """Four shots of two seconds: the face, coffee, the face mirrored and larger, two faces; and
+    when they begin."""
+    large = cv2.resize(astronaut[:256, 96:416], (640, 512), interpolation=cv2.INTER_CUBIC)
+    two = [cv2.resize(frame, (320, 160)) for frame in two_faces(astronaut, 24)]
+    shots = [
+        pan(astronaut, 24),
+        pan(no_face, 24),
+        pan(np.ascontiguousarray(large[:, ::-1]), 24, (200, 100)),
+        [cv2.copyMakeBorder(frame, 40, 40, 0, 0, cv2.BORDER_REPLICATE) for frame in two],
+    ]
+    path = tmp_path_factory.mktemp("cuts") / "cuts.mp4"
+    write_video(path, [frame for shot in shots for frame in shot])
+    return path, [0.0, 2.0, 4.0, 6.0]
+
+
+Judge = Callable[[list[Pixels]], Awaitable[list[Answer]]]
+
+
+@pytest.fixture(scope="session")
+def judge(detector: DetectorTask) -> Judge:
+    """The real detector, as a model server of one worker would answer: one call at a time."""
+    worker = threading.Lock()
+
+    def run(frames: list[Pixels]) -> list[Answer]:
+        with worker:
+            outcomes = detector.run(frames, [Options()] * len(frames), Stopwatch())
+        return [o if isinstance(o, Problem) else orjson.loads(orjson.dumps(o)) for o in outcomes]
+
+    async def judge(frames: list[Pixels]) -> list[Answer]:
+        return await asyncio.to_thread(run, frames)
+
+    return judge
+
+
+Analysed = tuple[VideoVerdict, dict[str, bytes]]
+
+
+@pytest.fixture
+def analysed(judge: Judge) -> Callable[..., Awaitable[Analysed]]:
+    """Analyses a file with the real detector: its verdict and its pictures."""
+
+    async def run(path: Path, **options: object) -> Analysed:
+        pictures: dict[str, bytes] = {}
+
+        async def keep(name: str, data: bytes) -> None:
+            pictures[name] = data
+
+        given = VideoOptions(**options)  # type: ignore[arg-type]
+        return await analyse(path, judge, given, keep, lambda _: None), pictures
+
+    return run

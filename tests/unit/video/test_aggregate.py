@@ -1,0 +1,111 @@
+"""Many faces, one probability."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.contracts.video import Aggregation, Shot, Track, TrackFrame
+from deepfake_serving.video.aggregate import (
+    aggregate,
+    confident,
+    fake_frame_ratio,
+    highest_faces,
+    mean,
+)
+from deepfake_serving.video.options import Thresholds
+
+THRESHOLDS = Thresholds()
+HOWS: tuple[Aggregation, ...] = get_args(Aggregation)
+
+
+def track(*faces: float, start_s: float = 0.0) -> Track:
+    probability, spread = mean(faces)
+    assert probability is not None
+    assert spread is not None
+    frames = [TrackFrame(start_s + i, [0, 0, 1, 1], p) for i, p in enumerate(faces)]
+    return Track("1", THRESHOLDS.word(probability), probability, spread, frames)
+
+
+def shot(*tracks: Track) -> Shot:
+    return Shot(0, 1, "real", None, list(tracks))
+
+
+probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=20)
+videos = st.lists(
+    st.lists(probabilities, max_size=3).map(lambda tracks: shot(*(track(*t) for t in tracks))),
+    max_size=4,
+)
+
+
+def test_shots_takes_the_mean_of_a_track_and_the_highest_track() -> None:
+    video = [shot(track(0.2, 0.4), track(0.9, 0.7)), shot(), shot(track(0.1))]
+    assert aggregate(video, "shots", THRESHOLDS) == pytest.approx((0.8, 0.1))
+
+
+def test_mean_takes_every_face() -> None:
+    video = [shot(track(0.2, 0.4), track(0.9)), shot(track(0.1))]
+    faces = [0.2, 0.4, 0.9, 0.1]
+    expected = (np.mean(faces), np.std(faces))
+    assert aggregate(video, "mean", THRESHOLDS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_confident_takes_the_sure_fakes_where_there_are_many() -> None:
+    assert confident([0.9] * 12 + [0.1] * 12) == [0.9] * 12
+    assert confident([0.9] * 11 + [0.1] * 11) == [0.9] * 11 + [0.1] * 11
+    assert confident([0.1] * 19 + [0.5]) == [0.1] * 19
+    assert confident([0.1] * 9 + [0.5]) == [0.1] * 9 + [0.5]
+
+
+def test_the_ratio_counts_frames_by_their_highest_face() -> None:
+    video = [shot(track(0.9, 0.9, 0.1, 0.1), track(0.1, 0.1, 0.1, 0.61))]
+    assert highest_faces(video) == [0.9, 0.9, 0.1, 0.61]
+    assert fake_frame_ratio(video, THRESHOLDS) == 0.75
+    assert aggregate(video, "fake_frame_ratio", THRESHOLDS).probability == 0.75
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_no_face_is_never_a_guess(how: Aggregation) -> None:
+    assert aggregate([], how, THRESHOLDS) == (None, None)
+    assert aggregate([shot()], how, THRESHOLDS) == (None, None)
+    assert fake_frame_ratio([shot()], THRESHOLDS) is None
+
+
+@given(video=videos, how=st.sampled_from(HOWS))
+def test_every_aggregation_lies_among_the_faces(video: list[Shot], how: Aggregation) -> None:
+    faces = [face.fake_probability for s in video for t in s.tracks for face in t.frames]
+    probability, spread = aggregate(video, how, THRESHOLDS)
+    if not faces:
+        assert probability is None
+        return
+    assert probability is not None
+    assert spread is not None
+    assert 0 <= spread <= 0.5 + 1e-6
+    assert 0 <= probability <= 1
+    if how != "fake_frame_ratio":
+        assert min(faces) - 1e-6 <= probability <= max(faces) + 1e-6
+
+
+@given(video=videos.filter(lambda v: any(s.tracks for s in v)), how=st.sampled_from(HOWS))
+def test_the_order_of_shots_and_tracks_does_not_matter(video: list[Shot], how: Aggregation) -> None:
+    turned = [shot(*reversed(each.tracks)) for each in reversed(video)]
+    a, b = aggregate(video, how, THRESHOLDS), aggregate(turned, how, THRESHOLDS)
+    assert a.probability == pytest.approx(b.probability, abs=2e-6)
+
+
+@given(low=st.floats(0, 1), rest=probabilities)
+def test_a_higher_face_never_lowers_the_highest_track(low: float, rest: list[float]) -> None:
+    before = aggregate([shot(track(*rest))], "shots", THRESHOLDS).probability
+    after = aggregate([shot(track(*rest), track(low))], "shots", THRESHOLDS).probability
+    assert before is not None
+    assert after is not None
+    assert after >= before
+
+
+def test_words_follow_the_thresholds() -> None:
+    words = [THRESHOLDS.word(p) for p in (0.0, 0.399999, 0.4, 0.6, 0.600001, 1.0, None)]
+    assert words == ["real", "real", "suspicious", "suspicious", "fake", "fake", "no_face"]

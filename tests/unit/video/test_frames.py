@@ -1,0 +1,402 @@
+"""Frames out of files: containers, turns, times, what is broken, and what is hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepfake_serving.contracts.problems import (
+    InvalidRequest,
+    TooManyPixels,
+    UndecodableMedia,
+    UnsupportedMediaType,
+)
+from deepfake_serving.video.decoding.clock import Clock
+from deepfake_serving.video.decoding.duration import measured_s
+from deepfake_serving.video.decoding.frames import Frames
+from deepfake_serving.video.decoding.medium import Cancelled
+from deepfake_serving.video.decoding.pixels import MOST_BYTES, Converter
+from deepfake_serving.video.options import VideoOptions
+from model_handlers.pipeline.decode import Pixels
+from tests.unit.video.conftest import RATE, write_video
+
+OPTIONS = VideoOptions()
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a file gave."""
+
+    video: Frames
+    times: list[float]
+    pictures: list[Pixels]
+
+
+def read(path: Path, options: VideoOptions = OPTIONS) -> Read:
+    video, convert = Frames(path, options, threading.Event()), Converter()
+    times, pictures = [], []
+    for frame in video:
+        times.append(frame.t_s)
+        pictures.append(convert.whole(frame))
+    return Read(video, times, pictures)
+
+
+def difference(a: Pixels, b: Pixels) -> float:
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mov", "prores_ks", "yuv422p10le"),
+        ("a.mkv", "libx265", "yuv420p"),
+        ("a.webm", "libvpx", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.ts", "mpeg2video", "yuv420p"),
+        ("a.mpg", "mpeg1video", "yuv420p"),
+        ("a.flv", "flv1", "yuv420p"),
+        ("a.wmv", "wmv2", "yuv420p"),
+        ("a.gif", "gif", "rgb8"),
+        ("a.y4m", "wrapped_avframe", "yuv420p"),
+    ],
+)
+def test_containers_and_codecs_are_read_whole(
+    name: str, codec: str, pix_fmt: str, moving: list[Pixels], tmp_path: Path
+) -> None:
+    rate = 25 if name in ("a.mpg", "a.ts") else RATE
+    fast = {"x265-params": "log-level=none", "preset": "ultrafast"} if codec == "libx265" else {}
+    path = write_video(tmp_path / name, moving, rate, codec, pix_fmt=pix_fmt, codec_options=fast)
+    seen = read(path)
+    assert len(seen.times) == len(moving)
+    assert seen.times == pytest.approx([i / rate for i in range(len(moving))], abs=0.011)
+    assert difference(seen.pictures[20], moving[20]) < 17  # GIF's few colours are the furthest off
+    assert seen.video.complete
+    assert seen.video.warnings == []
+    assert seen.video.end_s == pytest.approx(len(moving) / rate, abs=0.05)
+
+
+@pytest.mark.parametrize("degrees", [90, -90, 180])
+def test_frames_are_turned_upright(degrees: int, moving: list[Pixels], tmp_path: Path) -> None:
+    """As telephones write them: the pixels lie, and a matrix says how they are to be shown."""
+    lying = [np.rot90(frame, -degrees // 90) for frame in moving[:6]]
+    path = write_video(tmp_path / "turned.mp4", lying, rotation=degrees)
+    picture = read(path).pictures[3]
+    assert picture.shape == moving[3].shape
+    assert difference(picture, moving[3]) < 6
+
+
+def test_times_of_a_variable_rate_are_those_of_the_file(
+    moving: list[Pixels], tmp_path: Path
+) -> None:
+    times = [0.0, 0.04, 0.5, 0.52, 2.0, 2.25]
+    path = write_video(tmp_path / "variable.mkv", moving[:6], times=times)
+    assert read(path).times == pytest.approx(times, abs=0.002)
+
+
+def test_times_count_from_the_first_frame(moving: list[Pixels], tmp_path: Path) -> None:
+    path = write_video(tmp_path / "late.mkv", moving[:3], times=[7.0, 7.5, 8.0])
+    assert read(path).times == pytest.approx([0.0, 0.5, 1.0], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("name", "container_format", "options"),
+    [("raw.h264", "h264", {}), ("live.webm", "matroska", {"live": "1"})],
+)
+def test_a_file_without_a_duration_is_read_and_can_be_measured(
+    name: str,
+    container_format: str,
+    options: dict[str, str],
+    moving: list[Pixels],
+    tmp_path: Path,
+) -> None:
+    path = write_video(
+        tmp_path / name, moving, 25, options=options, container_format=container_format
+    )
+    seen = read(path)
+    assert seen.video.duration_s is None
+    assert len(seen.times) == len(moving)
+    assert seen.video.complete
+    assert all(a < b for a, b in zip(seen.times, seen.times[1:], strict=False))
+    seconds = measured_s(path, OPTIONS.max_pixels, threading.Event())
+    assert seconds == pytest.approx(len(moving) / 25, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"movflags": "faststart"}),
+        ("a.mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("a.mp4", {}),
+        ("a.mkv", {}),
+        ("a.avi", {}),
+        ("a.ts", {}),
+        ("a.flv", {}),
+    ],
+)
+def test_a_file_cut_off_anywhere_is_read_as_far_as_it_goes_or_refused(
+    name: str, options: dict[str, str], moving: list[Pixels], tmp_path: Path
+) -> None:
+    whole = write_video(tmp_path / name, moving, options=options).read_bytes()
+    states_length = name != "a.ts" and "frag" not in str(options)
+    frames = []
+    for tenths in (0.1, 0.5, 1, 3, 5, 7, 9, 9.7):
+        path = tmp_path / f"cut-{tenths}-{name}"
+        path.write_bytes(whole[: int(len(whole) * tenths / 10)])
+        try:
+            seen = read(path)
+        except UndecodableMedia:
+            frames.append(0)
+        else:
+            assert 0 < len(seen.times) <= len(moving)
+            frames.append(len(seen.times))
+            if states_length and len(seen.times) < 20:
+                assert not seen.video.complete
+                assert seen.video.warnings
+    assert frames == sorted(frames)
+    if options or name != "a.mp4":  # whose index comes last
+        assert frames[-1] > 30
+
+
+def test_damage_within_a_file_costs_a_part_and_is_told(clip: Path, tmp_path: Path) -> None:
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = random.Random(1).randbytes(3000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    seen = read(path)
+    assert 10 < len(seen.times) < 36
+    assert not seen.video.complete
+    assert "damaged" in seen.video.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        random.Random(2).randbytes(50_000),
+        b"just some text\n" * 500,
+        b"%PDF-1.7\n" + bytes(3000),
+        b"PK\x03\x04" + bytes(3000),
+        bytes(10_000),
+    ],
+    ids=["noise", "text", "pdf", "zip", "zeros"],
+)
+def test_what_is_no_medium_is_not_supported(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "thing.mp4"
+    path.write_bytes(content)
+    with pytest.raises(UnsupportedMediaType):
+        read(path)
+
+
+def test_a_picture_is_no_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "picture.mp4"
+    path.write_bytes(astronaut_jpeg)
+    with pytest.raises(UnsupportedMediaType):
+        read(path)
+
+
+def test_an_empty_file_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(InvalidRequest, match="empty"):
+        read(tmp_path / "empty.mp4")
+
+
+def _write_sound(path: Path, cover: Pixels | None = None) -> Path:
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=44100)
+        if cover is not None:
+            picture = container.add_stream("mjpeg", rate=1)
+            picture.height, picture.width = cover.shape[:2]
+            picture.pix_fmt = "yuvj420p"
+            picture.disposition = av.stream.Disposition.attached_pic
+        for index in range(20):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts = 44100, index * 1024
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+        if cover is not None:
+            shown = av.VideoFrame.from_ndarray(cover, format="rgb24")
+            container.mux(picture.encode(shown))
+            container.mux(picture.encode(None))
+    return path
+
+
+def test_sound_alone_is_not_supported(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedMediaType, match="no video"):
+        read(_write_sound(tmp_path / "song.m4a"))
+
+
+def test_the_cover_of_a_song_is_no_video(astronaut: Pixels, tmp_path: Path) -> None:
+    path = _write_sound(tmp_path / "song.mp4", astronaut)
+    with av.open(str(path)) as container:
+        assert container.streams.video  # there is one to be taken for a video
+    with pytest.raises(UnsupportedMediaType, match="no video"):
+        read(path)
+
+
+def test_a_video_without_a_frame_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "none.y4m"
+    path.write_bytes(b"YUV4MPEG2 W64 H64 F25:1 C420\n")
+    with pytest.raises(UndecodableMedia):
+        read(path)
+
+
+PLAYLISTS: dict[str, Callable[[Path], str]] = {
+    "list.m3u8": lambda file: (
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:3,\n{file.name}\n#EXT-X-ENDLIST\n"
+    ),
+    "list.ffconcat": lambda file: f"ffconcat version 1.0\nfile {file.name}\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_a_playlist_reads_no_other_file(
+    name: str, moving: list[Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where FFmpeg looks for what it is told of
+    secret = write_video(tmp_path / "secret.ts", moving[:12])
+    playlist = tmp_path / name
+    playlist.write_text(PLAYLISTS[name](secret))
+    with av.open(str(playlist)) as container:  # FFmpeg by itself would
+        assert next(container.decode(video=0)).width == 320
+    for uploaded in (playlist, tmp_path / "innocent.mp4"):
+        if uploaded != playlist:
+            shutil.copy(playlist, uploaded)
+        with pytest.raises(UnsupportedMediaType):
+            read(uploaded)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n"
+        "a=rtpmap:96 H264/90000\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+        "<BaseURL>file:///etc/passwd</BaseURL></Period></MPD>",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:3,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:3,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
+    ],
+    ids=["sdp", "dash", "hls of a file", "hls of a URL"],
+)
+def test_what_points_elsewhere_is_not_followed(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "thing.mp4"
+    path.write_text(content)
+    with pytest.raises(UnsupportedMediaType):
+        read(path)
+
+
+def test_a_header_that_claims_huge_frames_is_refused(
+    clip: Path, moving: list[Pixels], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "huge.gif", moving[:2], codec="gif", pix_fmt="rgb8")
+    data = bytearray(path.read_bytes())
+    data[6:10] = (12_000).to_bytes(2, "little") * 2  # the logical screen
+    path.write_bytes(data)
+    with pytest.raises(UndecodableMedia):  # never held, so that there is no frame
+        read(path)
+    with pytest.raises(TooManyPixels, match="bound is 70000 pixels"):
+        read(clip, VideoOptions(max_pixels=70_000))
+
+
+def test_frames_that_grow_past_the_bound_are_not_decoded(
+    moving: list[Pixels], astronaut: Pixels, tmp_path: Path
+) -> None:
+    small = write_video(tmp_path / "small.ts", moving * 4).read_bytes()
+    large = write_video(tmp_path / "large.ts", [astronaut] * 6).read_bytes()
+    path = tmp_path / "grows.ts"
+    path.write_bytes(small + large)
+    assert {picture.shape for picture in read(path).pictures} == {(240, 320, 3), (512, 512, 3)}
+    seen = read(path, VideoOptions(max_pixels=320 * 256))
+    assert {picture.shape for picture in seen.pictures} == {(240, 320, 3)}
+    assert not seen.video.complete
+
+
+def test_parts_that_were_joined_go_on_in_time(moving: list[Pixels], tmp_path: Path) -> None:
+    part = write_video(tmp_path / "part.ts", moving).read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(part + part)
+    times = read(path).times
+    assert len(times) > 60
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert times[-1] == pytest.approx(6.0, abs=0.5)
+
+
+def test_the_longest_duration_bounds_what_is_read(clip: Path) -> None:
+    seen = read(clip, VideoOptions(max_duration_s=1.0))
+    assert len(seen.times) == RATE + 1
+    assert not seen.video.complete
+    assert "the first 1 s" in seen.video.warnings[0]
+
+
+def test_an_absurd_rate_is_bounded_by_frames(moving: list[Pixels], tmp_path: Path) -> None:
+    path = write_video(tmp_path / "fast.mp4", moving, rate=90_000)
+    seen = read(path, VideoOptions(max_decoded=20))
+    assert len(seen.times) == 20
+    assert not seen.video.complete
+    assert seen.video.rate is None
+
+
+def test_frames_too_large_to_be_sent_are_shrunk(tmp_path: Path) -> None:
+    wide = np.zeros((2400, 4000, 3), np.uint8)
+    path = write_video(tmp_path / "wide.avi", [wide], codec="mjpeg", pix_fmt="yuvj420p")
+    (picture,) = read(path).pictures
+    assert MOST_BYTES * 0.99 < picture.nbytes <= MOST_BYTES
+    assert picture.shape[1] / picture.shape[0] == pytest.approx(4000 / 2400, abs=0.002)
+
+
+def test_stopping_ends_a_reader_in_the_middle(clip: Path) -> None:
+    stop = threading.Event()
+    frames = iter(Frames(clip, OPTIONS, stop))
+    next(frames)
+    stop.set()
+    with pytest.raises(Cancelled):
+        list(frames)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=50))
+def test_a_clock_never_stands_still(stated: list[float | None]) -> None:
+    clock = Clock(0.04)
+    times = [clock.tick(each) for each in stated]
+    assert times[0] == 0.0
+    assert all(a < b for a, b in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.wmv", "wmv2")],
+)
+def test_no_damage_makes_a_reader_fail_in_other_words(
+    name: str, codec: str, moving: list[Pixels], tmp_path: Path
+) -> None:
+    chance = random.Random(name)
+    whole = write_video(tmp_path / name, moving[:12], 25, codec).read_bytes()
+    read_at_all = 0
+    for _ in range(120):
+        path = tmp_path / f"damaged-{name}"
+        path.write_bytes(_damaged(whole, chance))
+        with contextlib.suppress(UnsupportedMediaType, UndecodableMedia, TooManyPixels):
+            read_at_all += bool(read(path, VideoOptions(max_pixels=10**7, max_decoded=50)).times)
+    assert 0 < read_at_all < 120
+
+
+def _damaged(whole: bytes, chance: random.Random) -> bytes:
+    """Numbers made huge or negative, bytes lost and put in; most of it near the start."""
+    data = bytearray(whole)
+    for _ in range(chance.choice([1, 3, 10, 40])):
+        place = int((len(data) - 1) * chance.random() ** 3)
+        end = chance.choice([place, place + 1, place + 4, place + chance.randrange(200)])
+        data[place:end] = chance.choice([b"", b"\xff" * 4, b"\0" * 4, chance.randbytes(5)])
+    return bytes(data)

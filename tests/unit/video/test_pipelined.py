@@ -1,0 +1,131 @@
+"""A thread that is a little ahead, work in flight, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import aclosing
+
+import pytest
+
+from deepfake_serving.video.pipelined import pipelined
+
+
+class Source:
+    """Counts up, and knows whether it was closed."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.made, self.closed = count, 0, False
+        self.stopped = threading.Event()
+        self.threads: set[int] = set()
+
+    def items(self) -> Generator[int, None, None]:
+        try:
+            for number in range(self.count):
+                self.threads.add(threading.get_ident())
+                self.made += 1
+                yield number
+        finally:
+            self.closed = True
+
+    def endless(self) -> Generator[int, None, None]:
+        """The second item never comes, until it is stopped."""
+        try:
+            yield 0
+            self.stopped.wait(30)
+        finally:
+            self.closed = True
+
+
+async def test_results_come_in_order_whichever_is_done_first() -> None:
+    source = Source(20)
+    done: list[int] = []
+
+    async def work(item: int) -> int:
+        for _ in range(3 if item % 2 else 30):
+            await asyncio.sleep(0)
+        done.append(item)
+        return item * item
+
+    found = [pair async for pair in pipelined(source.items(), work, 3, source.stopped.set)]
+    assert found == [(i, i * i) for i in range(20)]
+    assert done != sorted(done)
+    assert source.closed
+    assert source.threads.isdisjoint({threading.get_ident()})
+
+
+async def test_the_source_is_one_ahead_of_what_is_in_flight() -> None:
+    source = Source(200)
+    flying = most = ahead = 0
+
+    async def work(item: int) -> None:
+        nonlocal flying, most, ahead
+        flying += 1
+        most = max(most, flying)
+        for _ in range(50):  # a thread that doesn't wait would run away meanwhile
+            await asyncio.sleep(0)
+            ahead = max(ahead, source.made - item - flying)
+        flying -= 1
+
+    async for _ in pipelined(source.items(), work, 2, source.stopped.set):
+        pass
+    assert source.made == 200
+    assert most == 2
+    assert ahead <= 2  # the next, and one that waits until its forerunner's result is taken
+
+
+async def test_cancelling_ends_the_thread_and_the_work() -> None:
+    source = Source(0)
+    begun, cancelled = asyncio.Event(), False
+
+    async def work(_: int) -> None:
+        nonlocal cancelled
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    async def drain() -> None:
+        batches = pipelined(source.endless(), work, 2, source.stopped.set)
+        async with aclosing(batches):
+            async for _ in batches:
+                pass
+
+    draining = asyncio.create_task(drain())
+    await begun.wait()
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert source.closed
+    assert cancelled
+    assert not [t for t in threading.enumerate() if t.name.startswith("decode") and t.is_alive()]
+
+
+async def test_failed_work_ends_all_and_is_told() -> None:
+    source = Source(50)
+
+    async def work(item: int) -> None:
+        if item == 3:
+            raise ValueError("three")
+
+    with pytest.raises(ValueError, match="three"):
+        async for _ in pipelined(source.items(), work, 2, source.stopped.set):
+            pass
+    assert source.closed
+    assert source.made < 10
+
+
+async def test_a_failing_source_is_told_after_what_it_gave() -> None:
+    def items() -> Generator[int, None, None]:
+        yield 1
+        raise OSError("torn")
+
+    async def work(item: int) -> int:
+        return item
+
+    with pytest.raises(OSError, match="torn"):
+        async for _ in pipelined(items(), work, 2, lambda: None):
+            pass
