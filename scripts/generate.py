@@ -23,7 +23,7 @@ from deepfake_serving.gateway.metrics import PoolGauges
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.pools import Pools
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics as ModelServerMetrics
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from deepfake_serving.model_server.state import ServerState
@@ -91,7 +91,7 @@ def problems_page() -> str:
 
 def metrics_page() -> str:
     """Every metric, read from registries like those of running servers."""
-    below = ModelServerMetrics({}, {"": Gate(1, 1)}, ServerState({}))
+    below = ModelServerMetrics({}, {"": AdmissionController(1, 1)}, ServerState({}))
     above = GatewayMetrics()
     pools = PoolGauges(Pools(Routing(pools=(PoolSpec(name="a", url="http://a"),)), Mock()))
     return "\n".join(

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-from deepfake_serving.gateway.auth.access import Access
+from deepfake_serving.gateway.auth.authenticator import Authenticator
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.metrics import Metrics
@@ -24,7 +24,7 @@ _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 class _Described:
     """A gateway that is only described."""
 
-    settings, metrics, access = load_settings(), Metrics(), Access(None, None, None)
+    settings, metrics, access = load_settings(), Metrics(), Authenticator(None, None, None)
 
 
 def document() -> str:

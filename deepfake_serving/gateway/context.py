@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem
-from deepfake_serving.gateway.auth.access import Access
+from deepfake_serving.gateway.auth.authenticator import Authenticator
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.jobs.service import Ledger
+from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import Settings
-from deepfake_serving.gateway.upstream.client import Asked, Upstream
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.runtime.request_scope import RequestScope
 
 T = TypeVar("T")
 
@@ -33,10 +33,10 @@ class Gateway:
 
     settings: Settings
     metrics: Metrics
-    access: Access
+    access: Authenticator
     upstream: Upstream
     submission: Submission
-    jobs: Ledger
+    jobs: JobService
     fetcher: Fetcher | None
     draining: bool = False
     exchanges: int = 0
@@ -86,18 +86,18 @@ def gateway_of(request: Request) -> Gateway:
     return gateway
 
 
-def exchange_of(request: Request) -> Exchange:
-    exchange: Exchange = request.state.exchange
+def exchange_of(request: Request) -> RequestScope:
+    exchange: RequestScope = request.state.exchange
     return exchange
 
 
-def asked(request: Request) -> Asked:
+def asked(request: Request) -> RequestContext:
     """The request's id, trace, and the deadline that `X-Request-Timeout` and the bound leave."""
     exchange = exchange_of(request)
     longest = gateway_of(request).settings.request_timeout_s
     seconds = min(longest, asked_seconds(request.headers.get("X-Request-Timeout"), longest))
     deadline = asyncio.get_running_loop().time() + seconds
-    return Asked(exchange.id, deadline, exchange.traceparent)
+    return RequestContext(exchange.id, deadline, exchange.traceparent)
 
 
 def asked_seconds(given: str | None, default: float) -> float:

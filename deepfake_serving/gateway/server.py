@@ -15,13 +15,13 @@ import structlog
 import uvicorn
 from aiohttp import web
 
-from deepfake_serving.gateway.auth.access import open_access
+from deepfake_serving.gateway.auth.authenticator import open_access
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.fetch.fetcher import open_fetcher
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.jobs.maintenance import housekeeping
-from deepfake_serving.gateway.jobs.service import Ledger
+from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.store import open_store
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.jobs.webhooks import telling_webhooks
@@ -111,7 +111,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             access=access,
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream, fetcher),
-            jobs=Ledger(store, objects),
+            jobs=JobService(store, objects),
             fetcher=fetcher,
         )
         keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))

@@ -15,7 +15,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.gateway.ingest.min_rate import Pace
+from deepfake_serving.gateway.ingest.min_rate import MinDataRate
 from deepfake_serving.gateway.jobs.signing import signing_key
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
@@ -177,9 +177,9 @@ class Settings(ServerSettings):
     )
 
     @property
-    def upload_pace(self) -> Pace:
+    def upload_pace(self) -> MinDataRate:
         """How slowly a body may come."""
-        return Pace(self.upload_patience_s, self.upload_least_bytes_per_s)
+        return MinDataRate(self.upload_patience_s, self.upload_least_bytes_per_s)
 
     @field_validator("webhook_secret")
     @classmethod

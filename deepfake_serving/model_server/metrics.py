@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.runtime.metrics import SECONDS, ServerMetrics
@@ -24,7 +24,10 @@ class Metrics(ServerMetrics):
     """All metrics of a server. Gauges are read from their owners when they are scraped."""
 
     def __init__(
-        self, models: dict[str, ServedModel], gates: dict[str, Gate], state: ServerState
+        self,
+        models: dict[str, ServedModel],
+        gates: dict[str, AdmissionController],
+        state: ServerState,
     ) -> None:
         super().__init__()
         r = self.registry
@@ -94,7 +97,10 @@ class Gauges(Collector):
     """Values that others own: queues, workers, readiness, and who the models are."""
 
     def __init__(
-        self, models: dict[str, ServedModel], gates: dict[str, Gate], state: ServerState
+        self,
+        models: dict[str, ServedModel],
+        gates: dict[str, AdmissionController],
+        state: ServerState,
     ) -> None:
         self.models, self.gates, self.state = models, gates, state
 

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from deepfake_serving.model_server.grpc_api.server import build_server, follow_health
 from deepfake_serving.model_server.http.app import build_app
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import place, served_models
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.settings import Settings, SettingsError
 from deepfake_serving.model_server.state import ServerState
-from deepfake_serving.model_server.supervisor import GaveUp, Supervisor
+from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.process import adopt_orphans
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,9 @@ class Server:
         placement = place(settings)
         models = served_models(settings, placement)
         self.state = ServerState({name: model.workers for name, model in models.items()})
-        self.gates = {n: Gate(m.max_in_flight, settings.max_queue) for n, m in models.items()}
+        self.gates = {
+            n: AdmissionController(m.max_in_flight, settings.max_queue) for n, m in models.items()
+        }
         self.metrics = Metrics(models, self.gates, self.state)
         self.predictor = Predictor(settings, models, self.gates, self.state, self.metrics)
         self.supervisor = Supervisor(
@@ -75,7 +77,7 @@ class Server:
                 self.supervisor.drain()
                 await self._drain(asked)
             supervising.cancel()
-            with contextlib.suppress(asyncio.CancelledError, GaveUp):
+            with contextlib.suppress(asyncio.CancelledError, StartupFailed):
                 await supervising
         log.info("stopped", code=code)
         return code
@@ -177,7 +179,7 @@ def _on_signals() -> asyncio.Queue[int]:
 
 def _failed(supervising: asyncio.Task[None]) -> int:
     error = supervising.exception()
-    if isinstance(error, GaveUp):
+    if isinstance(error, StartupFailed):
         log.error("gave up", reason=str(error))
     else:
         log.error("the supervisor failed", exc_info=error)

@@ -28,7 +28,11 @@ from deepfake_serving.model_server.torchserve.client import (
 )
 from deepfake_serving.model_server.torchserve.config import prepare
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
-from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH, InsaneAnswer, check_answer
+from deepfake_serving.model_server.torchserve.warmup import (
+    PHOTOGRAPH,
+    WarmupCheckFailed,
+    check_answer,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +40,7 @@ _LOOK_EVERY_S = 1.0
 _LOOK_EVERY_AT_START_S = 0.1
 
 
-class GaveUp(Exception):
+class StartupFailed(Exception):
     """TorchServe can't serve and won't be waited for any longer."""
 
 
@@ -149,9 +153,9 @@ class Supervisor:
         except TorchServeLost as lost:
             log.warning("TorchServe was lost while it took the models", reason=str(lost))
         except RegistrationFailed as error:
-            raise GaveUp(f"TorchServe refused an archive: {error}") from error
+            raise StartupFailed(f"TorchServe refused an archive: {error}") from error
         except TimeoutError as error:
-            raise GaveUp("TorchServe lives, but does not take the models") from error
+            raise StartupFailed("TorchServe lives, but does not take the models") from error
         finally:
             if self.upstream is not upstream:
                 await upstream.close()
@@ -184,8 +188,8 @@ class Supervisor:
         except (WorkerLost, Problem, TimeoutError) as error:
             log.warning("warm-up failed", model=model.name, reason=str(error))
             return False
-        except InsaneAnswer as error:
-            raise GaveUp(str(error)) from error
+        except WarmupCheckFailed as error:
+            raise StartupFailed(str(error)) from error
         log.info("model ready", model=model.name, digest=model.archive.digest)
         return True
 
@@ -198,4 +202,6 @@ class Supervisor:
         assert self.process is not None
         words = self.process.last_words()
         log.error("giving up", after_s=patience, last_words=words, **self.state.describe())
-        raise GaveUp(f"not ready for {patience:.0f} s; the last lines: " + "\n".join(words[-15:]))
+        raise StartupFailed(
+            f"not ready for {patience:.0f} s; the last lines: " + "\n".join(words[-15:])
+        )

@@ -170,11 +170,11 @@ def _judging_graph(network: _Network, weights: bytes | None) -> tuple[bytes, byt
     from safetensors.torch import load
 
     from deepfake_serving.packaging.openvino_ir import intermediate_representation
-    from model_handlers.networks.judging import Judging, filled_network
+    from model_handlers.networks.inference import InferenceModule, load_network
 
     named = {"name": "model", "version": "0.0", "task": "classifier"}
     manifest = Manifest.model_validate(named | network._asdict())
-    judging = Judging(filled_network(manifest, load(weights) if weights else None), manifest)
+    judging = InferenceModule(load_network(manifest, load(weights) if weights else None), manifest)
     size = network.crop.size
     return intermediate_representation(judging, (-1, size, size, 3))
 

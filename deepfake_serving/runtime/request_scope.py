@@ -26,7 +26,7 @@ _TRACEPARENT = re.compile(
 )
 
 
-class Exchange:
+class RequestScope:
     """A request from its arrival to its end."""
 
     def __init__(self, route: str, given_id: str | None, traceparent: str | None) -> None:
@@ -75,7 +75,7 @@ def outcome(status: int) -> Outcome:
     return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 
-def as_problem(error: Exception, exchange: Exchange) -> Problem:
+def as_problem(error: Exception, exchange: RequestScope) -> Problem:
     """What a caller is told of an exception; one that is no `Problem` is a defect, and logged."""
     if isinstance(error, Problem):
         return error

@@ -43,16 +43,16 @@ def train(
 ) -> None:
     """Trains a network, or goes on where an interrupted run stopped."""
     from deepfake_serving.training.folds import train_with_swaps
+    from deepfake_serving.training.tracking import Kind
     from deepfake_serving.training.train import run
 
+    kind: Kind = track  # type: ignore[assignment]
     if swaps is None:
-        run(faces, spec, out, media, (), workers, track, cache)  # type: ignore[arg-type]
+        run(faces, spec, out, media, (), workers, kind, cache)
     elif media is not None:
         raise typer.BadParameter("what is trained on can't choose the epoch", param_hint="--media")
     else:
-        train_with_swaps(
-            faces, swaps, spec, out, folds, workers, track, cache  # type: ignore[arg-type]
-        )
+        train_with_swaps(faces, swaps, spec, out, folds, workers, kind, cache)
 
 
 @app.command()

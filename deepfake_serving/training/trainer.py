@@ -31,7 +31,7 @@ Validate = Callable[[Network], dict[str, float]]
 """Figures of a network on what it is not trained on; `loss` among them drives `plateau`."""
 
 
-class Learner(nn.Module):
+class TrainModule(nn.Module):
     """The network, and a 1x1 convolution over its last maps that predicts the blend's mask.
 
     The mask makes the network say where it sees a blend, not only that it sees one; the
@@ -52,7 +52,7 @@ class Learner(nn.Module):
 
 
 @dataclass
-class Progressed:
+class TrainState:
     """Where a run stands: `step` batches of epoch `epoch` are done."""
 
     epoch: int = 0
@@ -89,12 +89,12 @@ class Trainer:
         self.processes, self.tracker, self.validate = processes, tracker, validate
         self.save_every = save_every
         device = processes.device
-        self.learner = Learner(network.train(), manifest.head.channels).to(device)
+        self.learner = TrainModule(network.train(), manifest.head.channels).to(device)
         self.learner = self.learner.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.learner.network).eval() if spec.ema else None
         self.parallel = processes.wrap(self.learner)
         self.optimizer = _optimizer(spec, self.learner)
-        self.at = Progressed()
+        self.at = TrainState()
         out.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -229,7 +229,7 @@ class Trainer:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["spec"] != self.spec.model_dump_json():
             raise ValueError(f"{path} is of a run with other settings; name another folder")
-        self.at = Progressed(**state["at"])
+        self.at = TrainState(**state["at"])
         self.learner.load_state_dict(state["learner"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -248,7 +248,7 @@ class Trainer:
         )
 
 
-def _optimizer(spec: TrainingSpec, learner: Learner) -> torch.optim.Optimizer:
+def _optimizer(spec: TrainingSpec, learner: TrainModule) -> torch.optim.Optimizer:
     """Weight decay spares biases and normalisations."""
     settings = spec.optimizer
     learnt: Iterator[nn.Parameter] = (p for p in learner.parameters() if p.requires_grad)

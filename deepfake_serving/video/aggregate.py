@@ -19,30 +19,30 @@ _SURE_FAKE, _FAKES, _LEAST_FAKES = 0.8, 1 / 2.5, 11
 _SURE_REAL, _REALS = 0.2, 0.9
 
 
-class Opinion(NamedTuple):
+class ScoreStats(NamedTuple):
     """A probability and the standard deviation of what it was taken from; None without a face."""
 
     probability: float | None
     spread: float | None
 
 
-NO_FACE = Opinion(None, None)
+NO_FACE = ScoreStats(None, None)
 
 
-def mean(probabilities: Sequence[float]) -> Opinion:
+def mean(probabilities: Sequence[float]) -> ScoreStats:
     """Of any number of faces."""
     if not probabilities:
         return NO_FACE
-    return Opinion(_rounded(np.mean(probabilities)), _rounded(np.std(probabilities)))
+    return ScoreStats(_rounded(np.mean(probabilities)), _rounded(np.std(probabilities)))
 
 
-def aggregate(shots: Sequence[Shot], how: Aggregation, thresholds: Thresholds) -> Opinion:
+def aggregate(shots: Sequence[Shot], how: Aggregation, thresholds: Thresholds) -> ScoreStats:
     """The video's probability, by what `contracts.video.Aggregation` says of each."""
     if how == "shots":
         return _highest([track for shot in shots for track in shot.tracks])
     if how == "fake_frame_ratio":
         highest = highest_faces(shots)
-        return Opinion(fake_frame_ratio(shots, thresholds), mean(highest).spread)
+        return ScoreStats(fake_frame_ratio(shots, thresholds), mean(highest).spread)
     faces = [face.fake_probability for shot in shots for t in shot.tracks for face in t.frames]
     return mean(confident(faces) if how == "confident" else faces)
 
@@ -75,11 +75,11 @@ def fake_frame_ratio(shots: Sequence[Shot], thresholds: Thresholds) -> float | N
     return _rounded(sum(thresholds.word(p) == "fake" for p in highest) / len(highest))
 
 
-def _highest(tracks: Sequence[Track]) -> Opinion:
+def _highest(tracks: Sequence[Track]) -> ScoreStats:
     if not tracks:
         return NO_FACE
     highest = max(tracks, key=lambda track: track.fake_probability)
-    return Opinion(highest.fake_probability, highest.spread)
+    return ScoreStats(highest.fake_probability, highest.spread)
 
 
 def _rounded(value: float | np.floating) -> float:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.video import VideoVerdict
-from deepfake_serving.video.collect import Collector, Take
-from deepfake_serving.video.conclude import conclude
+from deepfake_serving.video.accumulator import VideoAccumulator
+from deepfake_serving.video.build_shot import build_shot
+from deepfake_serving.video.collect import Collector, ShotFrames
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.judged import Answer, judged
 from deepfake_serving.video.meter import Meter
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.pipelined import pipelined
 from deepfake_serving.video.reading import Batch, Cut, Reader
-from deepfake_serving.video.tally import Tally
 
 Detect = Callable[[list[Pixels]], Awaitable[list[Answer]]]
 """Judges frames of one size, uint8 (h, w, 3) RGB, at most `pixels.MOST_BYTES` in all."""
@@ -69,7 +69,7 @@ class _Analysis:
         self._detect, self._options, self._gallery = detect, options, gallery
         self._reader = reader
         self._collector = Collector(options.shortest_shot_s, options.per_shot)
-        self.tally = Tally()
+        self.tally = VideoAccumulator()
 
     async def ask(self, batch: Batch) -> list[Answer]:
         """Calls overlap: their times may add up to more than has passed."""
@@ -94,14 +94,14 @@ class _Analysis:
     async def end(self) -> None:
         await self._conclude(self._collector.end(self._reader.video.end_s))
 
-    async def _conclude(self, takes: Sequence[Take]) -> None:
+    async def _conclude(self, takes: Sequence[ShotFrames]) -> None:
         begun = time.perf_counter()
         for take in takes:
             if not take.seen:
                 self.tally.unseen += 1
                 continue
             number = len(self.tally.shots) + 1
-            done = await asyncio.to_thread(conclude, number, take, self._options.thresholds)
+            done = await asyncio.to_thread(build_shot, number, take, self._options.thresholds)
             for name, picture in done.pictures.items():
                 await self._gallery(name, picture)
             self.tally.concluded(done)

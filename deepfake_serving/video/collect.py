@@ -19,7 +19,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScoredFrame:
     """A judged frame. `small` is uint8 (h, w, 3) BGR."""
 
     t_s: float
@@ -28,12 +28,12 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Take:
+class ShotFrames:
     """A shot's judged frames."""
 
     start_s: float
     end_s: float = math.inf
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[ScoredFrame] = field(default_factory=list)
 
 
 class Collector:
@@ -44,32 +44,34 @@ class Collector:
 
     def __init__(self, shortest_s: float, per_shot: int) -> None:
         self._shortest_s, self._per_shot = shortest_s, per_shot
-        self._open = [Take(0.0)]
+        self._open = [ShotFrames(0.0)]
 
-    def add(self, seen: Seen) -> list[Take]:
+    def add(self, seen: ScoredFrame) -> list[ShotFrames]:
         """A frame after all the others."""
         done = self._settled(seen.t_s)
         last = self._open[-1]
         last.seen = [*thin(last.seen, self._per_shot), seen]
         return done
 
-    def cut(self, t_s: float) -> list[Take]:
+    def cut(self, t_s: float) -> list[ShotFrames]:
         """A cut at least `shortest_s` after the one before; late frames may have been added."""
         done = self._settled(math.inf)
         last = self._open[-1]
-        self._open.append(Take(t_s, seen=[seen for seen in last.seen if seen.t_s >= t_s]))
+        self._open.append(ShotFrames(t_s, seen=[seen for seen in last.seen if seen.t_s >= t_s]))
         last.seen, last.end_s = [seen for seen in last.seen if seen.t_s < t_s], t_s
         return done
 
-    def end(self, t_s: float) -> list[Take]:
+    def end(self, t_s: float) -> list[ShotFrames]:
         """The video ends."""
         done = self._settled(t_s)
-        whole = Take(self._open[0].start_s, t_s, [s for take in self._open for s in take.seen])
+        whole = ShotFrames(
+            self._open[0].start_s, t_s, [s for take in self._open for s in take.seen]
+        )
         while len(whole.seen) > self._per_shot:
             whole.seen = thin(whole.seen, self._per_shot)
         return [*done, whole]
 
-    def _settled(self, now_s: float) -> list[Take]:
+    def _settled(self, now_s: float) -> list[ShotFrames]:
         if len(self._open) == 2 and now_s - self._open[1].start_s >= self._shortest_s:
             return [self._open.pop(0)]
         return []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.video.collect import Face, Seen
+from deepfake_serving.video.collect import Face, ScoredFrame
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery import face_picture
 from deepfake_serving.video.options import VideoOptions
@@ -18,7 +18,7 @@ Answer = dict[str, Any] | Problem
 
 def judged(
     samples: Sequence[Sample], answers: Sequence[Answer], width: int, options: VideoOptions
-) -> list[Seen | None]:
+) -> list[ScoredFrame | None]:
     """The faces that count in each frame, with pictures; None for one that was not judged.
 
     Args:
@@ -30,10 +30,14 @@ def judged(
     ]
 
 
-def _seen(sample: Sample, faces: list[dict[str, Any]], width: int, options: VideoOptions) -> Seen:
+def _seen(
+    sample: Sample, faces: list[dict[str, Any]], width: int, options: VideoOptions
+) -> ScoredFrame:
     scale = width / sample.pixels.shape[1]
     counting = _that_count(faces, options.min_face_px / scale, options)
-    return Seen(sample.t_s, sample.small, [_face(face, sample.pixels, scale) for face in counting])
+    return ScoredFrame(
+        sample.t_s, sample.small, [_face(face, sample.pixels, scale) for face in counting]
+    )
 
 
 def _that_count(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from model_handlers.backends.device_picture import DevicePicture, on_device
 from model_handlers.manifest import Manifest
-from model_handlers.networks.judging import Judging, filled_network
+from model_handlers.networks.inference import InferenceModule, load_network
 from model_handlers.networks.mtcnn import STAGES, build_stage
 from model_handlers.networks.network import Network
 from model_handlers.pipeline.decode import Pixels
@@ -65,5 +65,5 @@ def judge(
     Raises:
         ManifestError: the weights are of another network.
     """
-    network = weights if isinstance(weights, Network) else filled_network(manifest, weights)
-    return TorchGraph(Judging(network, manifest, _DTYPES[manifest.precision]), device)
+    network = weights if isinstance(weights, Network) else load_network(manifest, weights)
+    return TorchGraph(InferenceModule(network, manifest, _DTYPES[manifest.precision]), device)

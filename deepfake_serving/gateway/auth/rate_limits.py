@@ -24,7 +24,7 @@ _PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitStatus:
     """Where a key stands: `remaining` of `quota` requests in `window_s` seconds, the seconds until
     there are more, and whether this one was within."""
 
@@ -75,7 +75,7 @@ class Limits:
         self._limiter = SlidingWindowCounterRateLimiter(store)
         self._on_failure, self._paused_until = on_failure, 0.0
 
-    async def count(self, key_id: str, own_rate: str | None) -> Standing | None:
+    async def count(self, key_id: str, own_rate: str | None) -> RateLimitStatus | None:
         """Counts a request; None where nothing is limited, or nothing could be counted."""
         rate = parse(own_rate) if own_rate else self._rate
         if rate is None or time.monotonic() < self._paused_until:
@@ -91,12 +91,12 @@ class Limits:
         if self._pool is not None:
             await self._pool.aclose()
 
-    async def _hit(self, rate: RateLimitItem, key_id: str) -> Standing:
+    async def _hit(self, rate: RateLimitItem, key_id: str) -> RateLimitStatus:
         passed = await self._limiter.hit(rate, key_id)
         window = await self._limiter.get_window_stats(rate, key_id)
         wait = max(0, math.ceil(window.reset_time - time.time()))
         remaining = max(0, window.remaining)
-        return Standing(rate.amount, rate.get_expiry(), remaining, wait, passed)
+        return RateLimitStatus(rate.amount, rate.get_expiry(), remaining, wait, passed)
 
     def _pause(self, error: Exception) -> None:
         self._paused_until = time.monotonic() + _PAUSE_S

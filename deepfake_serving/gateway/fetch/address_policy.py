@@ -16,7 +16,7 @@ _INWARD = [
 """Public by their number only: they lead into the network that asks, or nowhere."""
 
 
-class Reach:
+class AddressPolicy:
     """Public addresses, and the networks that were named besides."""
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:

@@ -8,14 +8,14 @@ import ssl
 from asyncio import StreamReader, StreamWriter
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 
 _CONNECT_S = 10
 _PER_ADDRESS_S = 4
 
 
 async def dial(
-    reach: Reach, host: str, port: int, *, tls: bool
+    reach: AddressPolicy, host: str, port: int, *, tls: bool
 ) -> tuple[StreamReader, StreamWriter]:
     """A connection to a name or address, looked up once: what is checked is what is connected to.
 

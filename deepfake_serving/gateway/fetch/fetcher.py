@@ -23,7 +23,7 @@ from deepfake_serving.contracts.problems import (
     TooLarge,
     UnreachableURL,
 )
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.storage.spool import unwritten
 
@@ -41,7 +41,7 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepfake-serving"}
 class Fetcher:
     """Brings media from elsewhere."""
 
-    def __init__(self, reach: Reach, timeout_s: float) -> None:
+    def __init__(self, reach: AddressPolicy, timeout_s: float) -> None:
         """`timeout_s` bounds a whole fetch, redirects and all."""
         self.reach, self.timeout_s = reach, timeout_s
 
@@ -195,7 +195,7 @@ def open_fetcher(settings: Settings) -> Fetcher | None:
         SettingsError: `fetch_private` names a network that can't be.
     """
     try:
-        reach = Reach(settings.fetch_private)
+        reach = AddressPolicy(settings.fetch_private)
     except ValueError as error:
         raise SettingsError(f"fetch_private: {error}") from error
     return Fetcher(reach, settings.fetch_timeout_s) if settings.fetch_urls else None

@@ -12,7 +12,7 @@ import resource
 import sys
 from typing import Any
 
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 
 _MEMORY = 512 * 2**20
 _FORMAT = "bv*[protocol~='^https?$'][height<=?1080]/bv*[protocol~='^https?$']"
@@ -27,7 +27,7 @@ _FORBIDDEN = {
 class Guard:
     """Checks what this process does from now on; a hook can't be taken out again."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: AddressPolicy) -> None:
         self.reach, self.refused = reach, False
         sys.addaudithook(self._hook)
 
@@ -95,7 +95,7 @@ def main() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (bound, bound))
-    guard = Guard(Reach(asked["allowed"]))
+    guard = Guard(AddressPolicy(asked["allowed"]))
     print(json.dumps(find(asked["url"], guard, asked["timeout_s"])))
 
 

@@ -21,15 +21,15 @@ from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.submission import VideoRequest
 from deepfake_serving.gateway.live.frames import Frame, Latest, judged
 from deepfake_serving.gateway.upstream.batch import judge_all
-from deepfake_serving.gateway.upstream.client import Asked
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.gateway.upstream.client import RequestContext
+from deepfake_serving.runtime.request_scope import RequestScope
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call: its exchange, its metadata, and the seconds that the caller grants."""
 
-    exchange: Exchange
+    exchange: RequestScope
     metadata: Mapping[str, str]
     remaining_s: float | None
 
@@ -142,11 +142,11 @@ class DetectorService:
     def _count(self, outcome: str) -> None:
         self.gateway.metrics.stream_frames.labels(outcome).inc()
 
-    def _asked(self, call: Call) -> Asked:
+    def _asked(self, call: Call) -> RequestContext:
         limit = self.gateway.settings.request_timeout_s
         seconds = limit if call.remaining_s is None else min(limit, call.remaining_s)
         deadline = asyncio.get_running_loop().time() + seconds
-        return Asked(call.exchange.id, deadline, call.exchange.traceparent)
+        return RequestContext(call.exchange.id, deadline, call.exchange.traceparent)
 
 
 async def _next(

@@ -20,7 +20,7 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.detector import Call, DetectorService
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
 from deepfake_serving.runtime.grpc_errors import abort, parse
-from deepfake_serving.runtime.request_scope import CANCELLED, Exchange, as_problem
+from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 
 Context = Any
 
@@ -113,7 +113,9 @@ class _Exchanging:
         self.gateway, self.context = gateway, context
         metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
         self.metadata = metadata
-        self.exchange = Exchange(route, metadata.get("x-request-id"), metadata.get("traceparent"))
+        self.exchange = RequestScope(
+            route, metadata.get("x-request-id"), metadata.get("traceparent")
+        )
 
     async def __aenter__(self) -> Call:
         self.context.set_trailing_metadata((("x-request-id", self.exchange.id),))

@@ -18,8 +18,8 @@ from starlette.responses import FileResponse, Response
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.examples import PROBLEM
-from deepfake_serving.gateway.http.middleware import ExchangeMiddleware
-from deepfake_serving.gateway.http.origin_guard import NeighboursMiddleware
+from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
+from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 from deepfake_serving.gateway.http.responses import answer_problem
 from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
 from deepfake_serving.runtime.version import VERSION
@@ -65,8 +65,8 @@ def build_app(gateway: Gateway) -> FastAPI:
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )
     if gateway.access.open_on_loopback:
-        app.add_middleware(NeighboursMiddleware, origins=gateway.settings.cors_origins)
-    app.add_middleware(ExchangeMiddleware, gateway=gateway)
+        app.add_middleware(OriginGuardMiddleware, origins=gateway.settings.cors_origins)
+    app.add_middleware(RequestScopeMiddleware, gateway=gateway)
     return app
 
 

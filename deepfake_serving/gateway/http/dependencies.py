@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request, WebSocket
 
-from deepfake_serving.gateway.auth.access import Principal
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
-from deepfake_serving.gateway.auth.rate_limits import Standing
+from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.context import exchange_of, gateway_of
 
 
@@ -16,7 +16,7 @@ def allow(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     """Who asks, where their key has the scope and is within its rate."""
 
     async def check(request: Request) -> Principal:
-        def tell(standing: Standing) -> None:
+        def tell(standing: RateLimitStatus) -> None:
             request.state.limit_headers = standing.headers()
 
         principal = await gateway_of(request).access.allow(request.headers, scope, tell)

@@ -14,7 +14,7 @@ from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.context import CallerLeft, Gateway
 from deepfake_serving.gateway.http.responses import problem_reply
 from deepfake_serving.gateway.ingest.min_rate import PacedReceive
-from deepfake_serving.runtime.request_scope import CANCELLED, Exchange, as_problem
+from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 
 _QUIET = ("/healthz", "/readyz", "/metrics")
 """Probes: neither counted nor logged, as they would drown what callers do."""
@@ -34,8 +34,8 @@ _SAFE = {
 }
 
 
-class ExchangeMiddleware:
-    """Puts an `Exchange` into each request's state as `exchange`.
+class RequestScopeMiddleware:
+    """Puts an `RequestScope` into each request's state as `exchange`.
 
     The handler is cancelled when the caller hangs up, and all that it waits for with it.
     """
@@ -48,7 +48,9 @@ class ExchangeMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        exchange = Exchange("unmatched", headers.get("X-Request-ID"), headers.get("traceparent"))
+        exchange = RequestScope(
+            "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
+        )
         scope.setdefault("state", {})["exchange"] = exchange
         sender = _Sender(send, exchange, scope["state"], self.gateway)
         problem: Problem | None = None
@@ -69,7 +71,9 @@ class ExchangeMiddleware:
         status = CANCELLED if sender.status is None else sender.status
         self._end(scope, exchange, status, problem or exchange.problem)
 
-    def _end(self, scope: Scope, exchange: Exchange, status: int, problem: Problem | None) -> None:
+    def _end(
+        self, scope: Scope, exchange: RequestScope, status: int, problem: Problem | None
+    ) -> None:
         if scope["path"] not in _QUIET:
             exchange.route = getattr(scope.get("route"), "path", "unmatched")
             exchange.end(status, self.gateway.metrics, problem)
@@ -79,7 +83,7 @@ class _Sender:
     """Adds headers to the answer and remembers its status."""
 
     def __init__(
-        self, send: Send, exchange: Exchange, state: Mapping[str, Any], gateway: Gateway
+        self, send: Send, exchange: RequestScope, state: Mapping[str, Any], gateway: Gateway
     ) -> None:
         self.send, self.exchange, self.state, self.gateway = send, exchange, state, gateway
         self.status: int | None = None

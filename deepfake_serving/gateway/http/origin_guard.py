@@ -19,7 +19,7 @@ from deepfake_serving.contracts.problems import Forbidden
 _POLICY = 1008  # RFC 6455, section 7.4.1; before the handshake, servers answer 403
 
 
-class NeighboursMiddleware:
+class OriginGuardMiddleware:
     """Refuses requests for another name, or from another origin than those that are named."""
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:

@@ -18,17 +18,17 @@ Message = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class MinDataRate:
     """Bytes a second that a body must come with on average, but for pauses of `patience_s`."""
 
     patience_s: float
     least_bytes_per_s: int
 
 
-class Patience:
+class RateBudget:
     """What is left of it for one body. Only waiting for the caller uses it up; bytes restore it."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: MinDataRate) -> None:
         self._pace, self._left_s = pace, pace.patience_s
 
     async def wait(self, arriving: Awaitable[T], size: Callable[[T], int]) -> T:
@@ -54,13 +54,13 @@ class Patience:
         return arrived
 
 
-async def paced(chunks: AsyncIterator[bytes], pace: Pace) -> AsyncIterator[bytes]:
+async def paced(chunks: AsyncIterator[bytes], pace: MinDataRate) -> AsyncIterator[bytes]:
     """Pieces of a body, as long as they come fast enough.
 
     Raises:
         SlowRequest
     """
-    patience = Patience(pace)
+    patience = RateBudget(pace)
     while (chunk := await patience.wait(_next(chunks), lambda c: len(c or b""))) is not None:
         yield chunk
 
@@ -73,8 +73,8 @@ class PacedReceive:
     """An ASGI `receive` that raises `SlowRequest` while the body comes too slowly; once that is
     here, it waits for the caller to leave as long as ever."""
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], pace: Pace) -> None:
-        self._receive, self._patience, self._whole = receive, Patience(pace), False
+    def __init__(self, receive: Callable[[], Awaitable[Message]], pace: MinDataRate) -> None:
+        self._receive, self._patience, self._whole = receive, RateBudget(pace), False
 
     async def __call__(self) -> Message:
         if self._whole:

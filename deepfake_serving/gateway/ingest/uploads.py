@@ -23,14 +23,14 @@ from deepfake_serving.gateway.context import Gateway, asked, gateway_of
 from deepfake_serving.gateway.fetch.fetcher import WEB
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
 from deepfake_serving.gateway.ingest.multipart import Form, shown_name
-from deepfake_serving.gateway.jobs.submission import Link
+from deepfake_serving.gateway.jobs.submission import RemoteMedia
 from deepfake_serving.gateway.storage.spool import Part, Spool
 
 _MOST_JSON = 256 * 1024
 _FETCHES = 4
 """URLs of one request that are fetched together."""
 
-ToLink = Callable[[Gateway, str], Link]
+ToLink = Callable[[Gateway, str], RemoteMedia]
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def received(
 @asynccontextmanager
 async def sent(
     request: Request, *, file_bytes: int, live: bool = False
-) -> AsyncIterator[Part | Link]:
+) -> AsyncIterator[Part | RemoteMedia]:
     """The one medium of a request; a URL is left to whom it may concern.
 
     Args:
@@ -64,12 +64,12 @@ async def sent(
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
     """
 
-    def of_video(gateway: Gateway, url: str) -> Link:
+    def of_video(gateway: Gateway, url: str) -> RemoteMedia:
         return video_link(gateway, url, live)
 
     with Spool(file_bytes) as spool:
         (medium,) = await _read(request, spool, 1, of_video)
-        if live and not isinstance(medium, Link):
+        if live and not isinstance(medium, RemoteMedia):
             raise InvalidRequest("live=true goes with the URL of a source")
         yield medium
 
@@ -88,7 +88,7 @@ async def streamed(chunks: AsyncIterator[bytes], name: str, file_bytes: int) -> 
 
 async def _read(
     request: Request, spool: Spool, most_files: int, to_link: ToLink | None = None
-) -> list[Part | Link]:
+) -> list[Part | RemoteMedia]:
     """At least one."""
     content_type = request.headers.get("Content-Type", "")
     kind = content_type.partition(";")[0].strip().lower()
@@ -115,7 +115,7 @@ async def _form(request: Request, content_type: str, spool: Spool, most_files: i
     return form.finish()
 
 
-async def _links(request: Request, most: int, to_link: ToLink) -> list[Part | Link]:
+async def _links(request: Request, most: int, to_link: ToLink) -> list[Part | RemoteMedia]:
     """`{"url": …}` or `{"urls": […]}`."""
     body = bytearray()
     async for chunk in request.stream():
@@ -140,7 +140,7 @@ def _urls(document: Any) -> list[str]:
     return urls
 
 
-def link(gateway: Gateway, url: str) -> Link:
+def link(gateway: Gateway, url: str) -> RemoteMedia:
     """A URL that may be fetched, as far as that can be told now.
 
     Raises:
@@ -149,10 +149,10 @@ def link(gateway: Gateway, url: str) -> Link:
     if gateway.fetcher is None:
         raise RefusedURL("media are not fetched from URLs here")
     gateway.fetcher.check(url)
-    return Link(url)
+    return RemoteMedia(url)
 
 
-def video_link(gateway: Gateway, url: str, live: bool) -> Link:
+def video_link(gateway: Gateway, url: str, live: bool) -> RemoteMedia:
     """A URL of a video, or of a live source: RTSP always is one, HLS where it is said.
 
     Raises:
@@ -164,11 +164,15 @@ def video_link(gateway: Gateway, url: str, live: bool) -> Link:
     if gateway.fetcher is None or not gateway.settings.fetch_streams:
         raise RefusedURL("live sources are not followed here")
     gateway.fetcher.check(url, RTSP_SCHEMES if rtsp else WEB)
-    return Link(url, live=True)
+    return RemoteMedia(url, live=True)
 
 
 async def _fetched(
-    gateway: Gateway, medium: Part | Link, spool: Spool, room: asyncio.Semaphore, deadline: float
+    gateway: Gateway,
+    medium: Part | RemoteMedia,
+    spool: Spool,
+    room: asyncio.Semaphore,
+    deadline: float,
 ) -> Part | Problem:
     """What was sent, or what lies at a URL, or why it can't be had within the deadline."""
     if isinstance(medium, Part):

@@ -13,7 +13,7 @@ import orjson
 
 from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, State
 from deepfake_serving.contracts.problems import NotFound
-from deepfake_serving.gateway.auth.access import Principal
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.jobs.document import job_document, linked
 from deepfake_serving.gateway.jobs.store import JobStore
 from deepfake_serving.gateway.live.windows import read, result_key
@@ -35,7 +35,7 @@ class Medium:
         return self.objects.read(self.key, begin, end)
 
 
-class Ledger:
+class JobService:
     """Every method takes who asks; a job of somebody else is as good as none."""
 
     def __init__(self, store: JobStore, objects: Objects) -> None:

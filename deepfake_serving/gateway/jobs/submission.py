@@ -13,7 +13,7 @@ import orjson
 from deepfake_serving.contracts.jobs import LIVE, Job, Source, State
 from deepfake_serving.contracts.problems import Conflict, InvalidRequest, Overloaded
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.gateway.auth.access import Principal
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.store import JobStore
 from deepfake_serving.gateway.settings import Settings
@@ -38,7 +38,7 @@ class VideoRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class RemoteMedia:
     """A medium that the worker fetches, or a live source that it follows."""
 
     url: str
@@ -61,7 +61,7 @@ class Submission:
 
     async def submit(
         self,
-        medium: Part | Link,
+        medium: Part | RemoteMedia,
         asked: VideoRequest,
         owner: Principal,
         traceparent: str | None = None,
@@ -76,10 +76,10 @@ class Submission:
             RefusedURL: a webhook that is none.
             Overloaded: too many jobs wait, or too many live sources are followed.
         """
-        live = isinstance(medium, Link) and medium.live
+        live = isinstance(medium, RemoteMedia) and medium.live
         options = self._options(asked, live)
         job_id = uuid.uuid4().hex
-        if isinstance(medium, Link):
+        if isinstance(medium, RemoteMedia):
             source = Source(name=medium.url[:200], url=medium.url)
         else:
             key = f"jobs/{job_id}/media"

@@ -14,8 +14,8 @@ from deepfake_serving.contracts.problems import DeadlineExceeded, UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
 from deepfake_serving.gateway.sources.hls import HLS
-from deepfake_serving.gateway.sources.piece import Piece, Source
 from deepfake_serving.gateway.sources.rtsp import RTSP
+from deepfake_serving.gateway.sources.segment import Segment, Source
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ def open_source(fetcher: Fetcher, url: str, folder: Path, window_s: float) -> So
     return HLS(fetcher, url, folder, window_s)
 
 
-async def follow(source: Source, patience_s: float, known: bool) -> AsyncGenerator[Piece, None]:
+async def follow(source: Source, patience_s: float, known: bool) -> AsyncGenerator[Segment, None]:
     """All pieces of a source, whatever connections they come over.
 
     Args:

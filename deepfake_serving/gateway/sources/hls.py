@@ -18,9 +18,9 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.sources.cutter import Cutter
-from deepfake_serving.gateway.sources.piece import MOST_BYTES, Piece
-from deepfake_serving.gateway.sources.playlist import Playlist, Segment, best, parse
+from deepfake_serving.gateway.sources.playlist import MediaSegment, Playlist, best, parse
+from deepfake_serving.gateway.sources.segment import MOST_BYTES, Segment
+from deepfake_serving.gateway.sources.segmenter import Segmenter
 
 _MOST_PLAYLIST, _MOST_INIT = 2**20, 2**20
 _EDGE, _BEHIND = 3, 12
@@ -43,9 +43,9 @@ class HLS:
         self._following: int | None = None
         self._failed = 0
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
+    async def pieces(self) -> AsyncGenerator[Segment, None]:
         """Pieces of whole segments, at least `window_s` long where nothing cuts them short."""
-        cutter = Cutter(self._folder, self._window_s)
+        cutter = Segmenter(self._folder, self._window_s)
         lost: Problem | None = None
         try:
             async for segment, missed in self._segments():
@@ -67,7 +67,7 @@ class HLS:
         if lost is not None:
             raise lost
 
-    async def _segments(self) -> AsyncGenerator[tuple[Segment, str | None], None]:
+    async def _segments(self) -> AsyncGenerator[tuple[MediaSegment, str | None], None]:
         """New segments as they appear, with why some before are missing, where they are."""
         loop = asyncio.get_running_loop()
         url, grown = await self._media_url(), loop.time()
@@ -104,7 +104,7 @@ class HLS:
         found = await self._fetcher.fetch(str(url), data.extend, _MOST_PLAYLIST)
         return found, data.decode(errors="replace")
 
-    async def _add(self, segment: Segment, cutter: Cutter) -> bool:
+    async def _add(self, segment: MediaSegment, cutter: Segmenter) -> bool:
         """False where the segment is not to be had.
 
         Raises:
@@ -129,7 +129,7 @@ class HLS:
         await self._fetcher.fetch(str(self._fetcher.lead(self._base, uri)), write, most)
 
 
-def _new(playlist: Playlist, following: int | None) -> tuple[list[Segment], str | None]:
+def _new(playlist: Playlist, following: int | None) -> tuple[list[MediaSegment], str | None]:
     """The segments to read now, and why some were passed over."""
     segments = playlist.segments
     if following is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 
 _BEHIND = "the analysis fell behind"
 
@@ -14,11 +14,11 @@ class Newest:
     """A queue of one piece, for one reader; a newer piece takes the place of one that waits."""
 
     def __init__(self) -> None:
-        self._piece: Piece | None = None
+        self._piece: Segment | None = None
         self._changed = asyncio.Event()
         self._closed = False
 
-    def put(self, piece: Piece | None) -> None:
+    def put(self, piece: Segment | None) -> None:
         """Nothing is put for None."""
         if piece is None:
             return
@@ -33,7 +33,7 @@ class Newest:
         self._closed = True
         self._changed.set()
 
-    async def get(self) -> Piece | None:
+    async def get(self) -> Segment | None:
         """The next piece; None after the last."""
         while self._piece is None and not self._closed:
             self._changed.clear()

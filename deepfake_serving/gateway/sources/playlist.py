@@ -19,7 +19,7 @@ _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class MediaSegment:
     """One file of the stream. `init` is the URI of what must stand before it, as in fragmented MP4;
     `cut` where it does not continue the one before (EXT-X-DISCONTINUITY)."""
 
@@ -34,7 +34,7 @@ class Segment:
 class Playlist:
     """A media playlist as it is now."""
 
-    segments: list[Segment]
+    segments: list[MediaSegment]
     target_s: float
     ended: bool
 
@@ -83,7 +83,7 @@ def _variants(lines: list[str]) -> list[Variant]:
 
 
 def _media(lines: list[str]) -> Playlist:
-    segments: list[Segment] = []
+    segments: list[MediaSegment] = []
     number, target_s, seconds = 0, 0.0, 0.0
     init: str | None = None
     cut = missing = ended = False
@@ -110,7 +110,7 @@ def _media(lines: list[str]) -> Playlist:
                 ended = True
         if line and not line.startswith("#"):
             if not missing:
-                segments.append(Segment(number, line, seconds, init, cut))
+                segments.append(MediaSegment(number, line, seconds, init, cut))
             number, seconds, cut, missing = number + 1, 0.0, missing, False
     return Playlist(segments, target_s, ended)
 

@@ -11,9 +11,9 @@ from av.stream import Stream
 
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.gateway.sources.codecs import Codec
-from deepfake_serving.gateway.sources.cutter import new_file
-from deepfake_serving.gateway.sources.piece import MOST_BYTES, Piece
-from deepfake_serving.gateway.sources.rtp import CLOCK, Coded
+from deepfake_serving.gateway.sources.rtp import CLOCK, AccessUnit
+from deepfake_serving.gateway.sources.segment import MOST_BYTES, Segment
+from deepfake_serving.gateway.sources.segmenter import new_file
 from deepfake_serving.gateway.storage.spool import unwritten
 
 _LONGEST_S = 60.0
@@ -37,7 +37,7 @@ class Recording:
         self._waited: int | None = None
         self._gap: str | None = None
 
-    def add(self, coded: Coded) -> Piece | None:
+    def add(self, coded: AccessUnit) -> Segment | None:
         """The piece that is whole by this picture, if one is.
 
         Raises:
@@ -49,7 +49,7 @@ class Recording:
         except OSError as error:
             raise unwritten(error) from error
 
-    def _add(self, coded: Coded) -> Piece | None:
+    def _add(self, coded: AccessUnit) -> Segment | None:
         done = None
         if self._open is not None and self._open.ends_before(coded, self._window_s):
             gap = self._open.gap_before(coded)
@@ -63,12 +63,12 @@ class Recording:
             self._wait(coded)
         return done
 
-    def end(self, following: Coded | None = None) -> Piece | None:
+    def end(self, following: AccessUnit | None = None) -> Segment | None:
         """The piece that was begun, if one was."""
         opened, self._open = self._open, None
         return None if opened is None else opened.close(following, self._gap)
 
-    def _wait(self, coded: Coded) -> None:
+    def _wait(self, coded: AccessUnit) -> None:
         self._waited = coded.ticks if self._waited is None else self._waited
         if abs(coded.ticks - self._waited) > _PATIENCE_S * CLOCK:
             raise UndecodableMedia("the source sends no keyframe")
@@ -85,7 +85,7 @@ class _Open:
         self._container: OutputContainer = av.open(str(path), "w", format="mpegts")
         self._stream: Stream = self._container.add_mux_stream(codec.name, rate=25)
 
-    def ends_before(self, coded: Coded, window_s: float) -> bool:
+    def ends_before(self, coded: AccessUnit, window_s: float) -> bool:
         if self._jumps(coded):
             return True
         seconds = (coded.ticks - self._begin) / CLOCK
@@ -93,13 +93,13 @@ class _Open:
             return True
         return seconds >= max(_LONGEST_S, window_s) or self._bytes >= MOST_BYTES
 
-    def gap_before(self, coded: Coded) -> str | None:
+    def gap_before(self, coded: AccessUnit) -> str | None:
         """What is missing where the next piece begins."""
         if self._jumps(coded):
             return "the source's clock jumped"
         return None if coded.keyframe else "the source sent no keyframe for long"
 
-    def add(self, coded: Coded) -> None:
+    def add(self, coded: AccessUnit) -> None:
         packet = av.Packet(coded.data)
         packet.stream, packet.time_base = self._stream, Fraction(1, CLOCK)
         shown = coded.ticks - self._begin
@@ -112,14 +112,14 @@ class _Open:
             self._container.mux(packet)
             self._pictures += 1
 
-    def close(self, following: Coded | None, gap: str | None) -> Piece:
+    def close(self, following: AccessUnit | None, gap: str | None) -> Segment:
         """`following` is the picture after the last one."""
         self._container.close()
         seconds = (self._latest - self._begin) / CLOCK
         step_s = seconds / max(1, self._pictures - 1) or _USUAL_S
         if following is not None and not self._jumps(following):
             step_s = max(0.0, (following.ticks - self._latest) / CLOCK)
-        return Piece(self._path, seconds + step_s, gap)
+        return Segment(self._path, seconds + step_s, gap)
 
-    def _jumps(self, coded: Coded) -> bool:
+    def _jumps(self, coded: AccessUnit) -> bool:
         return abs(coded.ticks - self._last) > _JUMP_S * CLOCK

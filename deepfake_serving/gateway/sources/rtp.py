@@ -16,7 +16,7 @@ _START = b"\0\0\0\1"
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
+class AccessUnit:
     """One coded picture: NAL units with start codes (H.264, annex B), and when it is shown."""
 
     ticks: int
@@ -38,7 +38,7 @@ class Pictures:
         self._sequence: int | None = None
         self._ticks: int | None = None
 
-    def add(self, packet: bytes) -> Iterator[Coded]:
+    def add(self, packet: bytes) -> Iterator[AccessUnit]:
         """The pictures that are whole by this packet.
 
         Raises:
@@ -94,7 +94,7 @@ class Pictures:
         if size > _MOST_PICTURE:
             raise UndecodableMedia("the source sends a picture without end")
 
-    def _whole(self) -> Coded:
+    def _whole(self) -> AccessUnit:
         """Keyframes get the session's parameter sets, where they come without."""
         units, self._units, self._size, self._fragment = self._units, [], 0, None
         kinds = {self._codec.kind(unit) for unit in units}
@@ -102,7 +102,7 @@ class Pictures:
         if keyframe and not kinds & self._codec.sets:
             units = [*self._track.sets, *units]
         assert self._ticks is not None
-        return Coded(self._ticks, b"".join(_START + unit for unit in units), keyframe)
+        return AccessUnit(self._ticks, b"".join(_START + unit for unit in units), keyframe)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ from pathlib import Path
 from yarl import URL
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.connect import dial
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES
 from deepfake_serving.gateway.sources.newest import Newest
-from deepfake_serving.gateway.sources.piece import Piece
 from deepfake_serving.gateway.sources.recording import Recording
 from deepfake_serving.gateway.sources.rtp import Pictures
 from deepfake_serving.gateway.sources.sdp import Track, video_of
+from deepfake_serving.gateway.sources.segment import Segment
 
 _SILENCE_S = 15.0
 _USUAL_SESSION_S = 60.0
@@ -36,11 +36,11 @@ _AGENT = "deepfake-serving"
 class RTSP:
     """A `Source`."""
 
-    def __init__(self, reach: Reach, url: URL, folder: Path, window_s: float) -> None:
+    def __init__(self, reach: AddressPolicy, url: URL, folder: Path, window_s: float) -> None:
         self._reach, self._url = reach, url
         self._folder, self._window_s = folder, window_s
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
+    async def pieces(self) -> AsyncGenerator[Segment, None]:
         """Pieces that begin with keyframes. The source waits for nobody: where pieces are not
         taken, the newest is kept."""
         newest = Newest()
@@ -174,7 +174,7 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connected(reach: Reach, url: URL) -> AsyncIterator[_Connection]:
+async def _connected(reach: AddressPolicy, url: URL) -> AsyncIterator[_Connection]:
     """A connection, and its errors in our words."""
     tls = url.scheme == "rtsps"
     port = url.explicit_port or RTSP_SCHEMES[url.scheme]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 
 _AT_ONCE = 8
 
@@ -15,7 +15,7 @@ Picture = Callable[[], Awaitable[bytes]] | Problem
 
 
 async def judge_all(
-    upstream: Upstream, pictures: Sequence[Picture], model: str, asked: Asked
+    upstream: Upstream, pictures: Sequence[Picture], model: str, asked: RequestContext
 ) -> list[bytes | Problem]:
     """The JSON of each picture's verdict, or the problem in its place, in the order given."""
     room = asyncio.Semaphore(_AT_ONCE)

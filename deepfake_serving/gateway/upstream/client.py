@@ -43,16 +43,16 @@ _PIECE = 2**18
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """Who asks, and until when on the loop's clock; travels down with every request."""
 
     id: str
     deadline: float
     traceparent: str | None = None
 
-    def part(self, number: int) -> Asked:
+    def part(self, number: int) -> RequestContext:
         """One item of the request."""
-        return Asked(f"{self.id}.{number}", self.deadline, self.traceparent)
+        return RequestContext(f"{self.id}.{number}", self.deadline, self.traceparent)
 
     def headers(self) -> dict[str, str]:
         left = self.deadline - asyncio.get_running_loop().time()
@@ -63,7 +63,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamResponse:
     """What a model server answered."""
 
     status: int
@@ -91,7 +91,7 @@ class Upstream:
             return name
         raise UpstreamUnavailable("no model server is up", retry_after_s=5)
 
-    async def picture(self, picture: Body, model: str, asked: Asked) -> bytes:
+    async def picture(self, picture: Body, model: str, asked: RequestContext) -> bytes:
         """One encoded picture → the JSON of its verdict, as the model server wrote it.
 
         Raises:
@@ -102,7 +102,7 @@ class Upstream:
         return answer.body
 
     async def frames(
-        self, frames: Sequence[npt.NDArray[np.uint8]], model: str, asked: Asked
+        self, frames: Sequence[npt.NDArray[np.uint8]], model: str, asked: RequestContext
     ) -> list[dict[str, Any] | Problem]:
         """Decoded frames of one size, uint8 (h, w, 3) RGB each → verdicts or problems, in order.
 
@@ -129,12 +129,12 @@ class Upstream:
         method: str,
         path: str,
         model: str | None,
-        asked: Asked,
+        asked: RequestContext,
         body: Body | None = None,
         headers: dict[str, str] | None = None,
         *,
         raw: bool = False,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """The answer of any replica that serves the model.
 
         Predictions change nothing, so that one which was lost on its way is asked again elsewhere.
@@ -169,10 +169,10 @@ class Upstream:
         replica: Replica,
         method: str,
         path: str,
-        asked: Asked,
+        asked: RequestContext,
         body: Body | None,
         headers: dict[str, str] | None,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Answers are bounded by the model server (16 MiB) and read whole, so that one which breaks
         off can still be asked for elsewhere.
 
@@ -193,7 +193,7 @@ class Upstream:
                     allow_redirects=False,
                 ) as answer,
             ):
-                return Answer(answer.status, answer.headers, await answer.read())
+                return UpstreamResponse(answer.status, answer.headers, await answer.read())
         except TimeoutError:
             raise DeadlineExceeded("no answer within the deadline") from None
 
@@ -209,7 +209,7 @@ async def _pieces(
             yield view[begin : begin + _PIECE]
 
 
-def _problem(answer: Answer) -> Problem:
+def _problem(answer: UpstreamResponse) -> Problem:
     """What a model server answered, which says it in the same words; else what can be said."""
     try:
         return from_dict(orjson.loads(answer.body))

@@ -18,7 +18,7 @@ from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.sources.following import LOST, follow, open_source
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
-from deepfake_serving.gateway.worker.live_windows import Follower
+from deepfake_serving.gateway.worker.live_windows import WindowProcessor
 
 
 class LiveJob:
@@ -48,7 +48,7 @@ class LiveJob:
         if self.fetcher is None or not self.settings.fetch_streams or job.source.url is None:
             raise RefusedURL("live sources are not followed here")
         windows = await Windows.open(self.objects, job.id)
-        follower = Follower(
+        follower = WindowProcessor(
             self.settings, self.upstream, self.objects, job, windows, report, self.count
         )
         source = open_source(self.fetcher, job.source.url, workspace, self.settings.stream_window_s)

@@ -17,9 +17,9 @@ from deepfake_serving.gateway.jobs.loop import FINAL
 from deepfake_serving.gateway.live.frames import smoothed
 from deepfake_serving.gateway.live.windows import Windows
 from deepfake_serving.gateway.settings import Settings
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from deepfake_serving.gateway.storage.objects import Objects
-from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.options import VideoOptions
@@ -30,7 +30,7 @@ _SHOWN = ("suspicious", "fake")
 """Verdicts of windows whose pictures are kept: a day of them all would be many thousands."""
 
 
-class Follower:
+class WindowProcessor:
     """What happens to the pieces of one source, in order."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Follower:
             )
         )
 
-    async def judge(self, piece: Piece) -> None:
+    async def judge(self, piece: Segment) -> None:
         """Appends the piece's window.
 
         Raises:
@@ -100,7 +100,7 @@ class Follower:
         window = self._window(verdict, start_s, end_s, gap)
         await self._append(await self._pictured(window, pictures), verdict.model)
 
-    def _place(self, piece: Piece) -> tuple[float, float, str | None]:
+    def _place(self, piece: Segment) -> tuple[float, float, str | None]:
         """Where the piece lies: right after the one before, unless something is missing."""
         start_s, gap = self._windows.summary.duration_s, self._gap or piece.gap
         if gap is not None:
@@ -146,7 +146,7 @@ class Follower:
 
     async def _detect(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         deadline = asyncio.get_running_loop().time() + self._settings.request_timeout_s
-        asked = Asked(self._job.id, deadline, self._job.traceparent)
+        asked = RequestContext(self._job.id, deadline, self._job.traceparent)
         return await self._upstream.frames(frames, self._job.options["model"], asked)
 
 

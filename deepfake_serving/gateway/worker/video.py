@@ -19,7 +19,7 @@ from deepfake_serving.gateway.fetch.sites import Sites
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
-from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.options import VideoOptions
@@ -71,7 +71,7 @@ class VideoJob:
 
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
-            asked = Asked(job.id, deadline, job.traceparent)
+            asked = RequestContext(job.id, deadline, job.traceparent)
             return await self.upstream.frames(frames, job.options["model"], asked)
 
         verdict = await analyse(medium, detect, self._options(job), keep, report)

@@ -8,7 +8,7 @@ from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers.wire import join_bytes
 
 
@@ -19,7 +19,7 @@ class DetectorService:
         self.predictor = predictor
 
     async def DetectImage(  # noqa: N802 - the protocol's name
-        self, request: pb.DetectImageRequest, exchange: Exchange, deadline: float
+        self, request: pb.DetectImageRequest, exchange: RequestScope, deadline: float
     ) -> pb.ImageVerdict:
         model = self.predictor.detector(request.model)
         exchange.note(model=model.name, bytes=len(request.image))
@@ -29,7 +29,7 @@ class DetectorService:
         return verdict_message(reply.document)
 
     async def DetectBatch(  # noqa: N802 - the protocol's name
-        self, request: pb.DetectBatchRequest, exchange: Exchange, deadline: float
+        self, request: pb.DetectBatchRequest, exchange: RequestScope, deadline: float
     ) -> pb.DetectBatchResponse:
         model = self.predictor.detector(request.model)
         if not request.images:

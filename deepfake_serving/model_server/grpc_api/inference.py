@@ -9,7 +9,7 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers.wire import join_bytes
 
 
@@ -20,28 +20,28 @@ class InferenceService:
         self.predictor = predictor
 
     async def ServerLive(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerLiveRequest, exchange: Exchange, deadline: float
+        self, _: pb.ServerLiveRequest, exchange: RequestScope, deadline: float
     ) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=self.predictor.state.phase is not Phase.DEAD)
 
     async def ServerReady(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerReadyRequest, exchange: Exchange, deadline: float
+        self, _: pb.ServerReadyRequest, exchange: RequestScope, deadline: float
     ) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=self.predictor.state.ready)
 
     async def ModelReady(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelReadyRequest, exchange: Exchange, deadline: float
+        self, request: pb.ModelReadyRequest, exchange: RequestScope, deadline: float
     ) -> pb.ModelReadyResponse:
         model = self.predictor.model(request.name, request.version)
         return pb.ModelReadyResponse(ready=self.predictor.state.model_ready(model.name))
 
     async def ServerMetadata(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerMetadataRequest, exchange: Exchange, deadline: float
+        self, _: pb.ServerMetadataRequest, exchange: RequestScope, deadline: float
     ) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(**oip.server_metadata())
 
     async def ModelMetadata(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelMetadataRequest, exchange: Exchange, deadline: float
+        self, request: pb.ModelMetadataRequest, exchange: RequestScope, deadline: float
     ) -> pb.ModelMetadataResponse:
         metadata = oip.model_metadata(self.predictor.model(request.name, request.version))
         tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -50,7 +50,7 @@ class InferenceService:
         return pb.ModelMetadataResponse(**metadata)
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelInferRequest, exchange: Exchange, deadline: float
+        self, request: pb.ModelInferRequest, exchange: RequestScope, deadline: float
     ) -> pb.ModelInferResponse:
         model = self.predictor.model(request.model_name, request.model_version)
         oip.check_counts(len(request.inputs), len(request.outputs))

@@ -21,12 +21,12 @@ from deepfake_serving.model_server.grpc_api.inference import InferenceService
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.runtime.grpc_errors import abort, parse
-from deepfake_serving.runtime.request_scope import CANCELLED, Exchange, as_problem
+from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = Any
-Method = Callable[[Request, Exchange, float], Awaitable[Response]]
+Method = Callable[[Request, RequestScope, float], Awaitable[Response]]
 
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -110,7 +110,7 @@ class _Wrapper:
             request, broken = _read(kind, data)
             metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
             given = metadata.get("x-request-id") or getattr(request, "id", None)
-            exchange = Exchange(route, given, metadata.get("traceparent"))
+            exchange = RequestScope(route, given, metadata.get("traceparent"))
             problem: Problem | None = None
             status = CANCELLED
             try:

@@ -26,11 +26,11 @@ from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
-from deepfake_serving.runtime.request_scope import CANCELLED, Exchange, as_problem
+from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 from deepfake_serving.runtime.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
-_EXCHANGE = web.RequestKey("exchange", Exchange)
+_EXCHANGE = web.RequestKey("exchange", RequestScope)
 _QUIET = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 """Probes: neither counted nor logged, as they would drown what callers do."""
 
@@ -71,7 +71,7 @@ async def _exchange(request: web.Request, handler: Handler) -> web.StreamRespons
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
     headers = request.headers
-    exchange = Exchange(route, headers.get("X-Request-ID"), headers.get("traceparent"))
+    exchange = RequestScope(route, headers.get("X-Request-ID"), headers.get("traceparent"))
     request[_EXCHANGE] = exchange
     problem: Problem | None = None
     try:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from deepfake_serving.contracts.problems import DeadlineExceeded, Overloaded
 
 
-class Gate:
+class AdmissionController:
     """Bounds one model's requests: `max_in_flight` at TorchServe, `max_queue` waiting, in order."""
 
     def __init__(self, max_in_flight: int, max_queue: int) -> None:

@@ -19,7 +19,7 @@ from deepfake_serving.contracts.problems import (
     UpstreamUnavailable,
     from_dict,
 )
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.settings import Settings
@@ -67,7 +67,7 @@ class Predictor:
         self,
         settings: Settings,
         models: dict[str, ServedModel],
-        gates: dict[str, Gate],
+        gates: dict[str, AdmissionController],
         state: ServerState,
         metrics: Metrics,
     ) -> None:

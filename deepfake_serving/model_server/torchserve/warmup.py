@@ -16,29 +16,31 @@ _FACE = (79.0, 60.0, 169.0, 173.0)
 """Where the face is, in pixels."""
 
 
-class InsaneAnswer(Exception):
+class WarmupCheckFailed(Exception):
     """A model is up and answers, but not what anybody in their right mind would."""
 
 
 def check_answer(model: ServedModel, answer: dict[str, Any]) -> None:
-    """Raises `InsaneAnswer` unless the answer about `PHOTOGRAPH` is one that makes sense."""
+    """Raises `WarmupCheckFailed` unless the answer about `PHOTOGRAPH` is one that makes sense."""
     try:
         _check(model, answer)
     except (KeyError, IndexError, TypeError) as error:
-        raise InsaneAnswer(f"{model.name}: not an answer of a {model.task}: {error!r}") from error
+        raise WarmupCheckFailed(
+            f"{model.name}: not an answer of a {model.task}: {error!r}"
+        ) from error
 
 
 def _check(model: ServedModel, answer: dict[str, Any]) -> None:
     if model.task in ("detector", "faces"):
         boxes = [face["box"] for face in answer["faces"]]
         if not any(_overlap(box, _FACE) > 0.5 for box in boxes):
-            raise InsaneAnswer(f"{model.name}: found faces at {boxes}, not at {_FACE}")
+            raise WarmupCheckFailed(f"{model.name}: found faces at {boxes}, not at {_FACE}")
     if model.task in ("detector", "classifier"):
         probability = answer["fake_probability"]
         if not (isinstance(probability, float) and math.isfinite(probability)):
-            raise InsaneAnswer(f"{model.name}: fake_probability is {probability!r}")
+            raise WarmupCheckFailed(f"{model.name}: fake_probability is {probability!r}")
         if not 0 <= probability <= 1:
-            raise InsaneAnswer(f"{model.name}: fake_probability is {probability}")
+            raise WarmupCheckFailed(f"{model.name}: fake_probability is {probability}")
 
 
 def _overlap(a: Any, b: Any) -> float:

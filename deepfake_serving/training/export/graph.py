@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model_handlers.networks.judging import Judging
+from model_handlers.networks.inference import InferenceModule
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.decode import Pixels
 
@@ -24,12 +24,12 @@ def batches(crops: Sequence[Pixels]) -> list[Pixels]:
 
 
 @torch.inference_mode()
-def torch_logits(judging: Judging, crops: Sequence[Pixels]) -> Floats:
+def torch_logits(judging: InferenceModule, crops: Sequence[Pixels]) -> Floats:
     """uint8 (s, s, 3) crops → logits (n,), by torch."""
     return joined([judging(torch.from_numpy(b)).numpy() for b in batches(crops)])
 
 
-def write_onnx(judging: Judging, path: Path) -> None:
+def write_onnx(judging: InferenceModule, path: Path) -> None:
     """One file, any number of 8-bit crops (n, s, s, 3). The exporter's notes of source lines go."""
     import onnx
 

@@ -23,7 +23,7 @@ from deepfake_serving.training.export.provenance import provenance
 from deepfake_serving.training.export.samples import sample_crops
 from deepfake_serving.training.trainer import NETWORK
 from model_handlers.manifest import CalibrationSpec, Manifest, WeightsSpec, read_manifest
-from model_handlers.networks.judging import Judging
+from model_handlers.networks.inference import InferenceModule
 from model_handlers.pipeline.decode import Pixels
 
 FORMATS = ("safetensors", "onnx", "openvino")
@@ -76,9 +76,9 @@ def export(
 
     trained = read_network(run / NETWORK, manifest)
     state = halved(trained.state_dict())
-    shipped = Judging(filled(manifest, state), manifest).eval()
+    shipped = InferenceModule(filled(manifest, state), manifest).eval()
     logits = graph.torch_logits(shipped, samples)
-    before = graph.torch_logits(Judging(trained, manifest).eval(), samples)
+    before = graph.torch_logits(InferenceModule(trained, manifest).eval(), samples)
     checks = [("safetensors", compare("safetensors", before, logits, scale, bound))]
     stem = f"{manifest.name}-{version}"
     for name, found in _graphs(shipped, graphs / stem, samples, formats):
@@ -115,7 +115,7 @@ def _fitted(path: Path | None) -> dict[str, Any]:
 
 
 def _graphs(
-    shipped: Judging, stem: Path, samples: Sequence[Pixels], formats: Sequence[str]
+    shipped: InferenceModule, stem: Path, samples: Sequence[Pixels], formats: Sequence[str]
 ) -> list[tuple[str, Any]]:
     """Writes the asked-for graphs beside `stem`; (format, logits (n,)) of each."""
     found: list[tuple[str, Any]] = []

@@ -34,7 +34,7 @@ def imported_with(*modules: str) -> set[str]:
         (["deepfake_serving.model_server.server", "deepfake_serving.model_server.__main__"], HEAVY),
         (
             [
-                "contracts",
+                "deepfake_serving.contracts",
                 "deepfake_serving.contracts.problems",
                 "deepfake_serving.contracts.verdict",
             ],

@@ -17,13 +17,13 @@ from aiohttp import web
 
 from deepfake_serving.contracts.problems import Internal
 from deepfake_serving.model_server import supervisor as supervisor_module
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import Placement
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import Phase, ServerState
-from deepfake_serving.model_server.supervisor import GaveUp, Supervisor
+from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.config import Launch
 from tests.served import served_model
 from tests.stand_in import Answer, StandIn, bad, good, hang_up, own, raw, torchserve
@@ -60,7 +60,7 @@ class World:
         self.registration: list[Answer] = []
         stand_in.otherwise = self._answer
         models = {"detector": served_model(workers=2)}
-        gates = {"detector": Gate(4, 4)}
+        gates = {"detector": AdmissionController(4, 4)}
         self.state = ServerState({"detector": 2})
         self.metrics = Metrics(models, gates, self.state)
         given = Settings(device="cpu", **settings)
@@ -204,7 +204,7 @@ async def test_an_insane_answer_ends_the_server(make: Callable[..., World]) -> N
     world = make()
     world.prediction = INSANE
     async with world.running() as task:
-        with pytest.raises(GaveUp, match="detector: found faces at"):
+        with pytest.raises(StartupFailed, match="detector: found faces at"):
             await asyncio.wait_for(task, 5)
     assert not world.state.ready
 
@@ -213,7 +213,7 @@ async def test_a_refused_archive_ends_the_server(make: Callable[..., World]) -> 
     world = make()
     world.registration = [own(400, "broken archive")]
     async with world.running() as task:
-        with pytest.raises(GaveUp, match=r"refused an archive: detector: .*broken archive"):
+        with pytest.raises(StartupFailed, match=r"refused an archive: detector: .*broken archive"):
             await asyncio.wait_for(task, 5)
 
 
@@ -237,7 +237,7 @@ async def test_java_that_lives_and_takes_no_models_ends_the_server(
 
     world.registration = [never]
     async with world.running() as task:
-        with pytest.raises(GaveUp, match="does not take the models"):
+        with pytest.raises(StartupFailed, match="does not take the models"):
             await asyncio.wait_for(task, 5)
 
 
@@ -247,7 +247,7 @@ async def test_workers_that_never_come_end_the_server_with_their_last_words(
     world = make(start_timeout_s=0.1)
     world.ready = ["LOADING"]
     async with world.running() as task:
-        with pytest.raises(GaveUp, match="out of luck"):
+        with pytest.raises(StartupFailed, match="out of luck"):
             await asyncio.wait_for(task, 5)
 
 
@@ -256,7 +256,7 @@ async def test_workers_that_never_come_back_end_the_server(make: Callable[..., W
     async with world.running() as task:
         await world.until(lambda: world.state.ready)
         world.ready = []
-        with pytest.raises(GaveUp, match="out of luck"):
+        with pytest.raises(StartupFailed, match="out of luck"):
             await asyncio.wait_for(task, 5)
 
 

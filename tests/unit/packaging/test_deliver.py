@@ -65,7 +65,7 @@ def test_the_process_tries_again_then_waits_small(tmp_path: Path) -> None:
     """As a sidecar lives: the archive comes late, a probe sees why, and SIGTERM ends it."""
     state, archive = tmp_path / "state", tmp_path / "detector.mar"
     program = (
-        "import pathlib, sys; from model_store import deliver; "
+        "import pathlib, sys; from deepfake_serving.packaging import deliver; "
         f"deliver.STATE = pathlib.Path({str(state)!r}); deliver._PAUSE_S = 0.1; "
         "sys.exit(deliver.main())"
     )

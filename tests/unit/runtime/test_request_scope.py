@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from deepfake_serving.contracts.problems import Internal, Problem, TooLarge
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.state import ServerState
-from deepfake_serving.runtime.request_scope import Exchange, as_problem
+from deepfake_serving.runtime.request_scope import RequestScope, as_problem
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -33,7 +33,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 @pytest.mark.parametrize("given_id", ["a", "A-1_b.c:d/e+f=g@h", "x" * 128, str(uuid.UUID(int=7))])
 def test_a_harmless_id_is_kept(given_id: str) -> None:
-    assert Exchange("/", given_id, None).id == given_id
+    assert RequestScope("/", given_id, None).id == given_id
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_a_harmless_id_is_kept(given_id: str) -> None:
     ],
 )
 def test_any_other_is_replaced_by_one_of_our_own(given_id: str | None) -> None:
-    made = Exchange("/", given_id, None).id
+    made = RequestScope("/", given_id, None).id
     assert re.fullmatch("[0-9a-f]{32}", made)
-    assert made != Exchange("/", given_id, None).id
+    assert made != RequestScope("/", given_id, None).id
 
 
 @given(given_id=st.text())
 def test_no_id_can_break_a_header_or_a_line(given_id: str) -> None:
-    made = Exchange("/", given_id, None).id
+    made = RequestScope("/", given_id, None).id
     assert 1 <= len(made) <= 128
     assert made.isascii()
     assert made.isprintable()
@@ -73,7 +73,7 @@ def test_no_id_can_break_a_header_or_a_line(given_id: str) -> None:
 
 @pytest.mark.parametrize("traceparent", [TRACE, "01" + TRACE[2:], TRACE[:-2] + "00"])
 def test_a_trace_is_kept(traceparent: str) -> None:
-    assert Exchange("/", None, traceparent).traceparent == traceparent
+    assert RequestScope("/", None, traceparent).traceparent == traceparent
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_trace_is_kept(traceparent: str) -> None:
 )
 def test_what_the_standard_calls_invalid_is_dropped(traceparent: str | None) -> None:
     """https://www.w3.org/TR/trace-context/#traceparent-header"""
-    assert Exchange("/", None, traceparent).traceparent is None
+    assert RequestScope("/", None, traceparent).traceparent is None
 
 
 # The end -----------------------------------------------------------------------------------------
 
 
-def line(exchange: Exchange, *args: Any) -> dict[str, Any]:
+def line(exchange: RequestScope, *args: Any) -> dict[str, Any]:
     with capture_logs() as lines:
         exchange.end(*args)
     (only,) = lines
@@ -107,7 +107,7 @@ def line(exchange: Exchange, *args: Any) -> dict[str, Any]:
 
 
 def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
-    exchange = Exchange("/predictions/{model}", "a", TRACE)
+    exchange = RequestScope("/predictions/{model}", "a", TRACE)
     exchange.note(model="detector", bytes=7)
     exchange.note(verdict="real")
     logged = line(exchange, 200, metrics)
@@ -137,7 +137,7 @@ def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
 def test_times_are_kept_apart_by_what_became_of_the_request(
     metrics: Metrics, status: int, became: str
 ) -> None:
-    Exchange("/", "a", None).end(status, metrics)
+    RequestScope("/", "a", None).end(status, metrics)
     for each in ("answered", "refused", "failed", "cancelled"):
         labels = {"route": "/", "outcome": each}
         count = value(metrics, "deepfake_request_duration_seconds_count", **labels)
@@ -146,7 +146,7 @@ def test_times_are_kept_apart_by_what_became_of_the_request(
 
 def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Metrics) -> None:
     problem = TooLarge("the body has more than 5 bytes")
-    logged = line(Exchange("/", "a", None), 413, metrics, problem)
+    logged = line(RequestScope("/", "a", None), 413, metrics, problem)
     assert logged["problem"] == "too-large"
     assert logged["detail"] == "the body has more than 5 bytes"
     assert "traceparent" not in logged
@@ -157,7 +157,7 @@ def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Me
 def test_a_problem_is_told_as_it_is() -> None:
     problem = TooLarge("5")
     with capture_logs() as lines:
-        assert as_problem(problem, Exchange("/", "a", None)) is problem
+        assert as_problem(problem, RequestScope("/", "a", None)) is problem
     assert lines == []
 
 
@@ -166,7 +166,7 @@ def test_a_defect_is_logged_under_its_request_and_says_nothing_of_itself() -> No
         raise ZeroDivisionError("secret")
     except ZeroDivisionError as error:
         with capture_logs() as lines:
-            problem: Problem = as_problem(error, Exchange("/", "a", None))
+            problem: Problem = as_problem(error, RequestScope("/", "a", None))
     assert type(problem) is Internal
     assert "secret" not in problem.detail
     (logged,) = lines

@@ -10,7 +10,7 @@ import torch
 
 from deepfake_serving.training.export.check import PROBABILITY_BOUND, ExportError, compare
 from deepfake_serving.training.export.graph import (
-    Judging,
+    InferenceModule,
     batches,
     onnx_logits,
     torch_logits,
@@ -60,12 +60,12 @@ def crops() -> list[Pixels]:
 @pytest.fixture(scope="module")
 def graph(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graphs") / "tiny.onnx"
-    write_onnx(Judging(network, MANIFEST), path)
+    write_onnx(InferenceModule(network, MANIFEST), path)
     return path
 
 
 def logits(network: Network, crops: list[Pixels]) -> np.ndarray:
-    return torch_logits(Judging(network, MANIFEST).eval(), crops)
+    return torch_logits(InferenceModule(network, MANIFEST).eval(), crops)
 
 
 # Crops ------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_a_second_look_is_part_of_what_is_exported(crops: list[Pixels]) -> None:
     network = telling(second)
     judging = judge(second, network.state_dict(), torch.device("cpu"))
     expected = Classifier(second, judging)
-    found = torch_logits(Judging(network, second).eval(), crops)
+    found = torch_logits(InferenceModule(network, second).eval(), crops)
     np.testing.assert_allclose(found, expected.logits(crops, Stopwatch()), atol=1e-3)
     assert np.abs(found - logits(network, crops)).max() > 0.01
 

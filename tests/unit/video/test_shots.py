@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.video.collect import Collector, Seen, Take
+from deepfake_serving.video.collect import Collector, ScoredFrame, ShotFrames
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.shots import Cuts
 from tests.unit.video.conftest import pan
@@ -54,17 +54,17 @@ def test_a_short_shot_at_the_start_is_joined_to_the_next(
 
 def gathered(
     times: list[float], cut_s: list[float], end_s: float, late: int = 0, per_shot: int = 64
-) -> list[Take]:
+) -> list[ShotFrames]:
     """Frames at `times`; each cut is told `late` frames after its first one."""
     collector, takes, waiting = Collector(1.5, per_shot), [], list(cut_s)
     for index, t_s in enumerate(times):
-        takes += collector.add(Seen(t_s, SMALL, []))
+        takes += collector.add(ScoredFrame(t_s, SMALL, []))
         if waiting and times[max(0, index - late)] >= waiting[0]:
             takes += collector.cut(waiting.pop(0))
     return takes + collector.end(end_s)
 
 
-def spans(takes: list[Take]) -> list[tuple[float, float, list[float]]]:
+def spans(takes: list[ShotFrames]) -> list[tuple[float, float, list[float]]]:
     return [(take.start_s, take.end_s, [seen.t_s for seen in take.seen]) for take in takes]
 
 

@@ -16,7 +16,7 @@ from deepfake_serving.gateway.http.responses import json_reply
 from deepfake_serving.gateway.http.schemas import BatchDocument
 from deepfake_serving.gateway.ingest.uploads import BATCH_BODY, MEDIUM_BODY, received
 from deepfake_serving.gateway.upstream.batch import judge_all
-from deepfake_serving.gateway.upstream.client import Asked
+from deepfake_serving.gateway.upstream.client import RequestContext
 
 router = APIRouter(tags=["images"], dependencies=[Depends(allow("images"))])
 
@@ -78,7 +78,7 @@ async def judge_batch(request: Request, model: Model = None) -> Response:
 
 
 def _result(
-    gateway: Gateway, name: str | None, result: bytes | Problem, asked: Asked
+    gateway: Gateway, name: str | None, result: bytes | Problem, asked: RequestContext
 ) -> dict[str, Any]:
     if isinstance(result, Problem):
         gateway.metrics.problems.labels(result.slug).inc()

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from deepfake_serving.contracts.jobs import ENDED, State
-from deepfake_serving.gateway.auth.access import Principal
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import gateway_of
 from deepfake_serving.gateway.http.dependencies import allow
 from deepfake_serving.gateway.http.ranges import asked_range

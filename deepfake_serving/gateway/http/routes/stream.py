@@ -13,8 +13,8 @@ from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Prob
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import allow_socket
 from deepfake_serving.gateway.live.frames import Frame, Latest, judged, until_first
-from deepfake_serving.gateway.upstream.client import Asked
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.gateway.upstream.client import RequestContext
+from deepfake_serving.runtime.request_scope import RequestScope
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ _ENDED, _POLICY, _TRY_LATER = 1000, 1008, 1013
 async def stream(socket: WebSocket, model: str | None = None) -> None:
     """Frames that come faster than they are judged push out those that wait."""
     gateway: Gateway = socket.app.state.gateway
-    exchange = Exchange(
+    exchange = RequestScope(
         "/v1/stream", socket.headers.get("X-Request-ID"), socket.headers.get("traceparent")
     )
     await socket.accept()
@@ -44,7 +44,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
         exchange.end(101 if problem is None else problem.status, gateway.metrics, problem)
 
 
-async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: Exchange) -> None:
+async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: RequestScope) -> None:
     frames, settings = Latest(), gateway.settings
     loop = asyncio.get_running_loop()
     number = 0
@@ -65,7 +65,7 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: Exch
         nonlocal number
         number += 1
         deadline = loop.time() + settings.request_timeout_s
-        mine = Asked(f"{exchange.id}.{frame.number}", deadline, exchange.traceparent)
+        mine = RequestContext(f"{exchange.id}.{frame.number}", deadline, exchange.traceparent)
         return await gateway.upstream.picture(frame.picture, model, mine)
 
     async def tell(message: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.gateway.auth.access import Principal
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import exchange_of, gateway_of
 from deepfake_serving.gateway.http.dependencies import allow
 from deepfake_serving.gateway.http.examples import JOB, shown

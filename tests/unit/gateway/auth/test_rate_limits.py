@@ -14,7 +14,7 @@ import redis
 
 from deepfake_serving.contracts.problems import RateLimited
 from deepfake_serving.gateway.auth import rate_limits as limits
-from deepfake_serving.gateway.auth.rate_limits import Limits, Standing
+from deepfake_serving.gateway.auth.rate_limits import Limits, RateLimitStatus
 from tests.redis_server import redis_program
 
 Failures = list[int]
@@ -117,7 +117,7 @@ async def test_without_a_rate_nothing_is_counted(make: Callable[[str | None], Li
 
 
 def test_the_headers_are_those_of_the_draft() -> None:
-    assert Standing(quota=100, window_s=60, remaining=9, reset_s=12).headers() == {
+    assert RateLimitStatus(quota=100, window_s=60, remaining=9, reset_s=12).headers() == {
         "RateLimit-Policy": '"key";q=100;w=60',
         "RateLimit": '"key";r=9;t=12',
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 
 PRIVATE = [
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
@@ -40,12 +40,12 @@ def wrapped(address: IPv4Address) -> list[IPv6Address]:
 @given(private())
 def test_a_private_address_is_refused_however_it_is_wrapped(address: IPv4Address) -> None:
     for each in (address, *wrapped(address)):
-        assert not Reach().allows(str(each)), each
+        assert not AddressPolicy().allows(str(each)), each
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_what_is_reached_is_always_global(address: IPv4Address | IPv6Address) -> None:
-    if Reach().allows(str(address)):
+    if AddressPolicy().allows(str(address)):
         assert ip_address(address).is_global or getattr(address, "ipv4_mapped", None)
 
 
@@ -58,23 +58,23 @@ def test_what_is_reached_is_always_global(address: IPv4Address | IPv6Address) ->
 )  # fmt: skip
 def test_no_cloud_tells_its_metadata(address: str) -> None:
     """Azure, Oracle, Alibaba, AWS and most others, ECS; AWS and Google by IPv6."""
-    assert not Reach().allows(address)
+    assert not AddressPolicy().allows(address)
 
 
 @pytest.mark.parametrize("address", ["fec0::1", "5f00::1", "4000::1", "3fff::1", "100::1", "::1"])
 def test_ipv6_outside_of_global_unicast_is_refused(address: str) -> None:
-    assert not Reach().allows(address)
+    assert not AddressPolicy().allows(address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808", "2001:4860:4860::8888"]
 )
 def test_what_is_public_is_reached_in_its_usual_spellings(address: str) -> None:
-    assert Reach().allows(address)
+    assert AddressPolicy().allows(address)
 
 
 def test_what_is_named_is_reached_also_as_a_mapped_address_but_nothing_beside_it() -> None:
-    reach = Reach(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
+    reach = AddressPolicy(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd00:1::5"):
         assert reach.allows(address)
     assert reach.allows("168.63.129.16")
@@ -85,4 +85,4 @@ def test_what_is_named_is_reached_also_as_a_mapped_address_but_nothing_beside_it
 @pytest.mark.parametrize("network", ["10.0.0.0/40", "intranet", ""])
 def test_a_network_that_can_not_be_is_told_at_the_start(network: str) -> None:
     with pytest.raises(ValueError):
-        Reach([network])
+        AddressPolicy([network])

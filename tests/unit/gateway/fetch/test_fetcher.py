@@ -27,10 +27,10 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
 )
 from deepfake_serving.gateway.fetch import fetcher as fetching
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
-LOOPBACK = Reach(["127.0.0.0/8", "::1"])
+LOOPBACK = AddressPolicy(["127.0.0.0/8", "::1"])
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -74,7 +74,7 @@ async def speaking(lines: bytes, pause_s: float | None = None) -> AsyncIterator[
 
 
 async def fetch(
-    url: str, *, reach: Reach = LOOPBACK, most: int = 10_000, within_s: float = 5
+    url: str, *, reach: AddressPolicy = LOOPBACK, most: int = 10_000, within_s: float = 5
 ) -> bytes:
     got = bytearray()
     await Fetcher(reach, within_s).fetch(url, got.extend, most)
@@ -107,7 +107,7 @@ async def test_no_spelling_leads_to_this_machine(host: str) -> None:
     async with serving(note) as url:
         port = url.rpartition(":")[2]
         with pytest.raises((RefusedURL, UnreachableURL)) as caught:
-            await fetch(f"http://{host}:{port}/", reach=Reach())
+            await fetch(f"http://{host}:{port}/", reach=AddressPolicy())
     assert asked == []
     assert "127.0" not in caught.value.detail
 
@@ -122,16 +122,16 @@ async def test_no_spelling_leads_to_this_machine(host: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_public_is_not_reached(address: str) -> None:
-    assert not Reach().allows(address)
+    assert not AddressPolicy().allows(address)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
 def test_what_is_public_is_reached(address: str) -> None:
-    assert Reach().allows(address)
+    assert AddressPolicy().allows(address)
 
 
 def test_a_network_can_be_allowed() -> None:
-    reach = Reach(["10.1.0.0/16"])
+    reach = AddressPolicy(["10.1.0.0/16"])
     assert reach.allows("10.1.2.3")
     assert not reach.allows("10.2.0.1")
     assert not reach.allows("127.0.0.1")
@@ -160,7 +160,7 @@ async def test_a_name_server_that_changes_its_mind_changes_nothing(
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
         await getaddrinfo("rebinding.test")  # whoever checks before connecting gets this one
         with pytest.raises(RefusedURL):
-            await fetch(f"http://rebinding.test:{port}/", reach=Reach())
+            await fetch(f"http://rebinding.test:{port}/", reach=AddressPolicy())
     assert asked == []
     assert looked_up[-1] == "127.0.0.1"
 
@@ -175,7 +175,7 @@ async def test_a_redirect_to_where_one_may_not_go_is_refused() -> None:
 
     async with serving(redirect) as url:
         with pytest.raises(RefusedURL):
-            await fetch(url, reach=Reach(["127.0.0.1/32"]))
+            await fetch(url, reach=AddressPolicy(["127.0.0.1/32"]))
     assert reached == []
 
 
@@ -221,14 +221,14 @@ async def test_a_redirect_is_followed() -> None:
 )  # fmt: skip
 def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(RefusedURL):
-        Fetcher(Reach(), 5).check(url)
+        Fetcher(AddressPolicy(), 5).check(url)
 
 
 @given(st.text(max_size=60))
 def test_whatever_a_url_is_it_is_a_url_or_refused(text: str) -> None:
     for url in (text, f"http://{text}", f"http://x/{text}", f"https://{text}:80/"):
         try:
-            assert Fetcher(Reach(), 5).check(url).scheme in ("http", "https")
+            assert Fetcher(AddressPolicy(), 5).check(url).scheme in ("http", "https")
         except RefusedURL:
             continue
 

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.fetch.sites import Sites
 
@@ -35,7 +35,7 @@ async def serving(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[st
 
 
 def sites(timeout_s: float = 60, allowed: list[str] = ALLOWED) -> Sites:
-    return Sites(Fetcher(Reach(allowed), 10), allowed, timeout_s)
+    return Sites(Fetcher(AddressPolicy(allowed), 10), allowed, timeout_s)
 
 
 def showing(source: str) -> Handler:
@@ -175,7 +175,7 @@ async def test_a_page_without_end_is_bounded() -> None:
 )
 def test_the_process_can_neither_start_programs_nor_connect_inwards(attempt: str) -> None:
     code = (
-        "from deepfake_serving.gateway.fetch.address_policy import Reach\n"
+        "from deepfake_serving.gateway.fetch.address_policy import AddressPolicy\n"
         "from deepfake_serving.gateway.fetch.site_process import Guard\n"
         "Guard(Reach())\n"
         f"try:\n    {attempt}\n"

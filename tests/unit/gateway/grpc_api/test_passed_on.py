@@ -15,20 +15,22 @@ import pytest
 
 from deepfake_serving.contracts.problems import DeadlineExceeded
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
-from deepfake_serving.gateway.auth.access import Access
+from deepfake_serving.gateway.auth.authenticator import Authenticator
 from deepfake_serving.gateway.grpc_api.detector import Call
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
-from deepfake_serving.runtime.request_scope import Exchange
+from deepfake_serving.runtime.request_scope import RequestScope
 
-Answer = Callable[[Any, Any], Awaitable[pb.ServerLiveResponse]]
+UpstreamResponse = Callable[[Any, Any], Awaitable[pb.ServerLiveResponse]]
 
 
 @asynccontextmanager
-async def passing_on(*answers: Answer) -> AsyncIterator[tuple[InferenceService, list[str]]]:
+async def passing_on(
+    *answers: UpstreamResponse,
+) -> AsyncIterator[tuple[InferenceService, list[str]]]:
     """A service with one model server for each way to answer; and the pools of retries."""
     retried: list[str] = []
     servers = []
@@ -54,7 +56,7 @@ async def passing_on(*answers: Answer) -> AsyncIterator[tuple[InferenceService, 
         for spec in specs:
             pools.replicas[spec.name] = [Replica(spec, "127.0.0.1", healthy=True)]
         gateway: Any = SimpleNamespace(
-            access=Access(None, None, None),
+            access=Authenticator(None, None, None),
             settings=SimpleNamespace(request_timeout_s=60.0),
             upstream=Upstream(pools, retried.append),
         )
@@ -66,7 +68,7 @@ async def passing_on(*answers: Answer) -> AsyncIterator[tuple[InferenceService, 
 
 
 def call(seconds: float) -> Call:
-    return Call(Exchange("/", "id", None), {}, seconds)
+    return Call(RequestScope("/", "id", None), {}, seconds)
 
 
 async def live(_: Any, __: Any) -> pb.ServerLiveResponse:

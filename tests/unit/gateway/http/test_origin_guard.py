@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from deepfake_serving.contracts.problems import Forbidden
-from deepfake_serving.gateway.http.origin_guard import NeighboursMiddleware
+from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 
 
 async def passes(headers: dict[str, str], kind: str = "http") -> bool:
@@ -24,7 +24,7 @@ async def passes(headers: dict[str, str], kind: str = "http") -> bool:
         assert message == {"type": "websocket.close", "code": 1008}
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    guard = NeighboursMiddleware(app, ["https://console.example"])
+    guard = OriginGuardMiddleware(app, ["https://console.example"])
     try:
         await guard({"type": kind, "headers": raw}, receive, send)
     except Forbidden:

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from deepfake_serving.contracts.problems import SlowRequest
-from deepfake_serving.gateway.ingest.min_rate import Pace, PacedReceive, Patience, paced
+from deepfake_serving.gateway.ingest.min_rate import MinDataRate, PacedReceive, RateBudget, paced
 
-PACE = Pace(patience_s=10.0, least_bytes_per_s=100)
+PACE = MinDataRate(patience_s=10.0, least_bytes_per_s=100)
 
 
 class Sleeper(asyncio.SelectorEventLoop):
@@ -95,7 +95,7 @@ def test_another_s_timeout_stays_its_own() -> None:
         raise TimeoutError
 
     with asyncio.Runner(loop_factory=Sleeper) as runner, pytest.raises(TimeoutError):
-        runner.run(Patience(PACE).wait(late(), len))
+        runner.run(RateBudget(PACE).wait(late(), len))
 
 
 def test_who_has_sent_all_may_wait_for_the_answer() -> None:

@@ -30,10 +30,10 @@ from deepfake_serving.contracts.problems import (
     StorageFull,
     UnreachableURL,
 )
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
-LOOPBACK = Reach(["127.0.0.1/32"])
+LOOPBACK = AddressPolicy(["127.0.0.1/32"])
 Names = dict[str, list[str]]
 """Answers to a name one after another; the last one stays."""
 
@@ -94,7 +94,7 @@ async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
         await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
 
-async def fetch(url: str, reach: Reach = LOOPBACK, within_s: float = 10) -> bytes:
+async def fetch(url: str, reach: AddressPolicy = LOOPBACK, within_s: float = 10) -> bytes:
     got = bytearray()
     await Fetcher(reach, within_s).fetch(url, got.extend, 10_000)
     return bytes(got)
@@ -315,7 +315,7 @@ def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, hos
             _look_up_in({}, monkeypatch)
             async with server:
                 with pytest.raises(Problem) as caught:
-                    await fetch(f"http://{host}:{port}/", Reach(), within_s=1)
+                    await fetch(f"http://{host}:{port}/", AddressPolicy(), within_s=1)
         assert isinstance(caught.value, RefusedURL | UnreachableURL)
         assert accepted == []
 
@@ -324,7 +324,7 @@ def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, hos
 
 async def test_sessions_of_others_are_guarded_as_well(names: Names) -> None:
     names["hook.test"] = ["10.0.0.1"]
-    async with Fetcher(Reach(), 5).session() as session:
+    async with Fetcher(AddressPolicy(), 5).session() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.post("http://hook.test/")
 
@@ -332,12 +332,12 @@ async def test_sessions_of_others_are_guarded_as_well(names: Names) -> None:
 @pytest.mark.parametrize("port", [1, 22, 25, 443 + 1, 1023])
 def test_ports_of_other_services_are_refused(port: int) -> None:
     with pytest.raises(RefusedURL, match="1024"):
-        Fetcher(Reach(), 5).check(f"http://media.test:{port}/")
+        Fetcher(AddressPolicy(), 5).check(f"http://media.test:{port}/")
 
 
 @pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/", "http://a.test:8080/"])
 def test_usual_ports_are_not(url: str) -> None:
-    assert Fetcher(Reach(), 5).check(url).host == "a.test"
+    assert Fetcher(AddressPolicy(), 5).check(url).host == "a.test"
 
 
 async def test_a_full_disk_is_not_the_url_s_fault() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import pytest
 
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from model_handlers.pipeline.decode import Pixels
 from tests.videos import pan, write_video
 
@@ -37,10 +37,10 @@ def h265(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fetcher() -> Fetcher:
     """Reaches 127.0.0.1, and no other address that is not public."""
-    return Fetcher(Reach(["127.0.0.1/32"]), 10)
+    return Fetcher(AddressPolicy(["127.0.0.1/32"]), 10)
 
 
-async def all_of(pieces: AsyncIterator[Piece], found: list[Piece]) -> None:
+async def all_of(pieces: AsyncIterator[Segment], found: list[Segment]) -> None:
     """Adds them as they come, however they end."""
     async for piece in pieces:
         found.append(piece)  # noqa: PERF401 - those before an error count
@@ -51,7 +51,7 @@ def files_in(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
-def shown(piece: Piece) -> list[float]:
+def shown(piece: Segment) -> list[float]:
     """When its frames are shown, from the first on, in seconds."""
     with av.open(str(piece.path)) as container:
         times = [float(frame.time) for frame in container.decode(video=0)]

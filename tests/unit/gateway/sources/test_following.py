@@ -15,7 +15,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.sources import following
 from deepfake_serving.gateway.sources.following import follow
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from tests.unit.gateway.sources.conftest import all_of
 
 AWAY = UnreachableURL("the source has hung up")
@@ -24,10 +24,10 @@ AWAY = UnreachableURL("the source has hung up")
 class Scripted:
     """Each connection brings what its turn says; after the last turn it is away."""
 
-    def __init__(self, *turns: Sequence[Piece | Problem]) -> None:
+    def __init__(self, *turns: Sequence[Segment | Problem]) -> None:
         self.turns, self.connections = list(turns), 0
 
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
+    async def pieces(self) -> AsyncGenerator[Segment, None]:
         self.connections += 1
         for each in self.turns.pop(0) if self.turns else [AWAY]:
             if isinstance(each, Problem):
@@ -41,11 +41,11 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_LONGEST_PAUSE_S", 0.02)
 
 
-def piece(name: str, gap: str | None = None) -> Piece:
-    return Piece(Path(name), 1.0, gap)
+def piece(name: str, gap: str | None = None) -> Segment:
+    return Segment(Path(name), 1.0, gap)
 
 
-async def seen(source: Scripted, patience_s: float = 0.2, known: bool = False) -> list[Piece]:
+async def seen(source: Scripted, patience_s: float = 0.2, known: bool = False) -> list[Segment]:
     return [each async for each in follow(source, patience_s, known)]
 
 
@@ -76,7 +76,7 @@ async def test_a_source_that_was_never_there_is_told_at_once() -> None:
 
 async def test_a_source_that_stays_away_has_ended() -> None:
     source = Scripted([piece("a"), AWAY])
-    found: list[Piece] = []
+    found: list[Segment] = []
     with pytest.raises(UnreachableURL):
         await all_of(follow(source, 0.2, False), found)
     assert found == [piece("a")]

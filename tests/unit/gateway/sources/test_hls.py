@@ -19,12 +19,12 @@ from deepfake_serving.contracts.problems import (
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources import hls
 from deepfake_serving.gateway.sources.hls import HLS
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from tests.live_sources import GrowingPlaylist, serving, write_hls
 from tests.unit.gateway.sources.conftest import SECONDS, all_of, files_in, shown
 
 
-async def read(source: HLS) -> list[Piece]:
+async def read(source: HLS) -> list[Segment]:
     async with aclosing(source.pieces()) as pieces, asyncio.timeout(20):
         return [piece async for piece in pieces]
 
@@ -116,7 +116,7 @@ async def test_a_playlist_that_stops_growing_is_lost(
     monkeypatch.setattr(hls, "_STALE", 0)
     async with serving(playlist.answer) as url:
         source = HLS(fetcher, f"{url}/live.m3u8", tmp_path, 30.0)
-        found: list[Piece] = []
+        found: list[Segment] = []
         with pytest.raises(UnreachableURL, match="growing"):
             await all_of(source.pieces(), found)
         assert [round(piece.seconds) for piece in found] == [3], "what there was is not lost"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from deepfake_serving.contracts.problems import UndecodableMedia, UnsupportedMediaType
 from deepfake_serving.gateway.sources.codecs import H264, H265
 from deepfake_serving.gateway.sources.newest import Newest
-from deepfake_serving.gateway.sources.piece import Piece
 from deepfake_serving.gateway.sources.recording import Recording
-from deepfake_serving.gateway.sources.rtp import CLOCK, Coded, Pictures
+from deepfake_serving.gateway.sources.rtp import CLOCK, AccessUnit, Pictures
 from deepfake_serving.gateway.sources.sdp import Track, video_of
+from deepfake_serving.gateway.sources.segment import Segment
 from tests.live_sources import description, rtp_packets
 from tests.unit.gateway.sources.conftest import SECONDS, files_in, shown
 
@@ -29,7 +29,7 @@ def packet(payload: bytes, number: int = 0, ticks: int = 0, *, marker: bool = Fa
     return struct.pack(">BBHII", 0x80, 96 | marker << 7, number, ticks, 1) + payload
 
 
-def put_together(packets: Iterable[bytes], track: Track = TRACK) -> list[Coded]:
+def put_together(packets: Iterable[bytes], track: Track = TRACK) -> list[AccessUnit]:
     pictures = Pictures(track)
     return [coded for each in packets for coded in pictures.add(each)]
 
@@ -122,12 +122,12 @@ def test_a_session_s_video_is_found() -> None:
 # Recording ---------------------------------------------------------------------------------------
 
 
-def recorded(given: Iterable[Coded], folder: Path, window_s: float = 2.0) -> list[Piece]:
+def recorded(given: Iterable[AccessUnit], folder: Path, window_s: float = 2.0) -> list[Segment]:
     recording = Recording(H264, folder, window_s)
     return [piece for coded in given if (piece := recording.add(coded)) is not None]
 
 
-def coded_of(video: Path) -> list[Coded]:
+def coded_of(video: Path) -> list[AccessUnit]:
     return put_together([each for _, each in rtp_packets(video)], video_of(description(video)))
 
 
@@ -160,9 +160,9 @@ async def test_a_piece_that_is_replaced_leaves_no_file(tmp_path: Path) -> None:
     newest = Newest()
     for name in "abc":
         (tmp_path / name).touch()
-        newest.put(Piece(tmp_path / name, 1.0))
+        newest.put(Segment(tmp_path / name, 1.0))
     newest.put(None)
     newest.close()
-    assert await newest.get() == Piece(tmp_path / "c", 1.0, "the analysis fell behind")
+    assert await newest.get() == Segment(tmp_path / "c", 1.0, "the analysis fell behind")
     assert await newest.get() is None
     assert list(files_in(tmp_path)) == ["c"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from deepfake_serving.contracts.problems import UnsupportedMediaType
 from deepfake_serving.gateway.sources.playlist import (
     LONGEST_SEGMENT_S,
+    MediaSegment,
     Playlist,
-    Segment,
     best,
     parse,
 )
@@ -35,8 +35,8 @@ def test_a_media_playlist() -> None:
     found = parse(LIVE)
     assert found == Playlist(
         [
-            Segment(41, "a.m4s?x=1", 5.005, "init.mp4", False),
-            Segment(43, "c.m4s", 6.0, "init.mp4", True),  # what was a gap is a cut
+            MediaSegment(41, "a.m4s?x=1", 5.005, "init.mp4", False),
+            MediaSegment(43, "c.m4s", 6.0, "init.mp4", True),  # what was a gap is a cut
         ],
         6.0,
         False,

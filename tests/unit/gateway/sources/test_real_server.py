@@ -22,7 +22,7 @@ import pytest
 from deepfake_serving.contracts.problems import UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources.following import open_source
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from tests.unit.gateway.sources.conftest import shown
 
 _SERVER = "rtsp-simple-server"
@@ -83,7 +83,7 @@ def published(
             process.wait()
 
 
-async def first(fetcher: Fetcher, url: str, folder: Path) -> Piece:
+async def first(fetcher: Fetcher, url: str, folder: Path) -> Segment:
     async with aclosing(open_source(fetcher, url, folder, 2.0).pieces()) as pieces:
         return await asyncio.wait_for(anext(pieces), 30)
 

@@ -19,11 +19,11 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
-from deepfake_serving.gateway.fetch.address_policy import Reach
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources import rtsp
 from deepfake_serving.gateway.sources.following import open_source
-from deepfake_serving.gateway.sources.piece import Piece
+from deepfake_serving.gateway.sources.segment import Segment
 from tests.live_sources import RTSPServer, description, rtp_packets
 from tests.unit.gateway.sources.conftest import files_in, shown
 
@@ -41,7 +41,7 @@ def server_of() -> Any:
     return server
 
 
-async def first(fetcher: Fetcher, url: str, folder: Path, count: int = 1) -> list[Piece]:
+async def first(fetcher: Fetcher, url: str, folder: Path, count: int = 1) -> list[Segment]:
     async with aclosing(open_source(fetcher, url, folder, 2.0).pieces()) as pieces:
         async with asyncio.timeout(20):
             return [await anext(pieces) for _ in range(count)]
@@ -136,7 +136,7 @@ async def refused(server: RTSPServer, fetcher: Fetcher, folder: Path) -> Problem
 async def test_no_redirect_is_followed(
     method: str, h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
-    fetcher = Fetcher(Reach(["127.0.0.0/8"]), 10)  # even where it might go there
+    fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)  # even where it might go there
     async with listening("127.0.0.2") as (port, came):
         server = server_of(h264)
         target = f"rtsp://127.0.0.2:{port}/"
@@ -150,7 +150,7 @@ async def test_no_address_that_a_session_names_is_gone_to(
     h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
     """By the description's `c=`, a track's own URL, and the base of them all."""
-    fetcher = Fetcher(Reach(["127.0.0.0/8"]), 10)
+    fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)
     async with listening("127.0.0.2") as (port, came):
         server = server_of(h264)
         elsewhere = f"rtsp://127.0.0.2:{port}/elsewhere"
@@ -173,7 +173,7 @@ async def test_no_address_that_a_session_names_is_gone_to(
 )  # fmt: skip
 async def test_addresses_are_checked_like_those_of_other_urls(url: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedURL):
-        await first(Fetcher(Reach(), 10), url, tmp_path)
+        await first(Fetcher(AddressPolicy(), 10), url, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ async def test_addresses_are_checked_like_those_of_other_urls(url: str, tmp_path
 )  # fmt: skip
 def test_a_url_that_is_none_is_refused_at_once(url: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedURL):
-        open_source(Fetcher(Reach(), 10), url, tmp_path, 2.0)
+        open_source(Fetcher(AddressPolicy(), 10), url, tmp_path, 2.0)
 
 
 async def test_a_name_is_looked_up_once_and_all_its_addresses_count(
@@ -200,7 +200,7 @@ async def test_a_name_is_looked_up_once_and_all_its_addresses_count(
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
     async with listening("127.0.0.1") as (port, came):
         with pytest.raises(RefusedURL):
-            await first(Fetcher(Reach(), 10), f"rtsp://both.test:{port}/", tmp_path)
+            await first(Fetcher(AddressPolicy(), 10), f"rtsp://both.test:{port}/", tmp_path)
         assert (came, looked_up) == ([], 1)
 
 

@@ -29,7 +29,7 @@ from deepfake_serving.contracts.problems import (
     UpstreamUnavailable,
 )
 from deepfake_serving.gateway.upstream import pools as pools_module
-from deepfake_serving.gateway.upstream.client import Asked, Upstream
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.pools import Pools
 
@@ -126,8 +126,8 @@ async def serving(
         await replica.stop()
 
 
-def asked(seconds: float = 5.0) -> Asked:
-    return Asked("id-1", asyncio.get_running_loop().time() + seconds, None)
+def asked(seconds: float = 5.0) -> RequestContext:
+    return RequestContext("id-1", asyncio.get_running_loop().time() + seconds, None)
 
 
 async def picture(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, Overloaded
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 
 FOREVER = 1e6
 
@@ -67,12 +67,12 @@ async def settle() -> None:
 class Request:
     """One that comes to a gate, and once admitted stays until it is told to leave."""
 
-    def __init__(self, gate: Gate, left_s: float = FOREVER) -> None:
+    def __init__(self, gate: AdmissionController, left_s: float = FOREVER) -> None:
         self.admitted_at: float | None = None
         self._leave = asyncio.Event()
         self.task = asyncio.create_task(self._come(gate, now() + left_s))
 
-    async def _come(self, gate: Gate, deadline: float) -> None:
+    async def _come(self, gate: AdmissionController, deadline: float) -> None:
         async with gate.admit(deadline):
             self.admitted_at = now()
             await self._leave.wait()
@@ -89,7 +89,7 @@ class Request:
         return self.task.done()
 
 
-async def hold(gate: Gate, seconds: float, count: int = 1) -> None:
+async def hold(gate: AdmissionController, seconds: float, count: int = 1) -> None:
     """`count` requests, all at once, that take so long each."""
 
     async def one() -> None:
@@ -100,14 +100,14 @@ async def hold(gate: Gate, seconds: float, count: int = 1) -> None:
 
 
 @contextmanager
-def empty_in_the_end(gate: Gate) -> Iterator[None]:
+def empty_in_the_end(gate: AdmissionController) -> Iterator[None]:
     yield
     assert (gate.in_flight, gate.waiting) == (0, 0)
 
 
 @in_made_up_time
 async def test_one_alone_goes_at_once_and_gives_its_place_back() -> None:
-    gate = Gate(1, 0)
+    gate = AdmissionController(1, 0)
     async with gate.admit(now() + 1):
         assert (gate.in_flight, gate.waiting) == (1, 0)
     assert (gate.in_flight, gate.waiting) == (0, 0)
@@ -116,7 +116,7 @@ async def test_one_alone_goes_at_once_and_gives_its_place_back() -> None:
 
 @in_made_up_time
 async def test_as_many_as_there_are_places_are_in_flight_and_the_others_wait() -> None:
-    gate = Gate(3, 10)
+    gate = AdmissionController(3, 10)
     requests = [Request(gate) for _ in range(7)]
     await settle()
     assert (gate.in_flight, gate.waiting) == (3, 4)
@@ -125,7 +125,7 @@ async def test_as_many_as_there_are_places_are_in_flight_and_the_others_wait() -
 
 @in_made_up_time
 async def test_who_waits_longest_goes_first() -> None:
-    gate, order = Gate(2, 100), []
+    gate, order = AdmissionController(2, 100), []
 
     async def come(number: int) -> None:
         async with gate.admit(now() + FOREVER):
@@ -140,7 +140,7 @@ async def test_who_waits_longest_goes_first() -> None:
 
 @in_made_up_time
 async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None:
-    gate, order = Gate(1, 10), []
+    gate, order = AdmissionController(1, 10), []
 
     async def comes_again() -> None:
         for turn in ("first", "again"):
@@ -159,7 +159,7 @@ async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None
 
 @in_made_up_time
 async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
-    gate = Gate(1, 2)
+    gate = AdmissionController(1, 2)
     await hold(gate, 5.5)
     kept = [Request(gate) for _ in range(3)]
     await settle()
@@ -175,7 +175,7 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
 async def test_without_a_queue_the_second_is_refused_and_one_who_comes_after_the_first_is_not() -> (
     None
 ):
-    gate = Gate(1, 0)
+    gate = AdmissionController(1, 0)
     async with gate.admit(now() + 1):
         with pytest.raises(Overloaded) as caught:
             async with gate.admit(now() + 1):
@@ -187,7 +187,7 @@ async def test_without_a_queue_the_second_is_refused_and_one_who_comes_after_the
 
 @in_made_up_time
 async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> None:
-    gate = Gate(2, 10)
+    gate = AdmissionController(2, 10)
     await hold(gate, 10, count=2)
     kept = [Request(gate) for _ in range(4)]
     await settle()
@@ -205,7 +205,7 @@ async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> No
 
 @in_made_up_time
 async def test_a_deadline_that_passes_while_waiting_ends_the_wait_then() -> None:
-    gate = Gate(1, 10)
+    gate = AdmissionController(1, 10)
     holder, waiter = Request(gate), Request(gate, left_s=3)
     with pytest.raises(DeadlineExceeded, match="while waiting"):
         await waiter.task
@@ -221,7 +221,7 @@ async def test_a_deadline_that_passes_while_waiting_ends_the_wait_then() -> None
 @pytest.mark.parametrize("left_s", [0.0, -1.0])
 @in_made_up_time
 async def test_a_deadline_that_has_passed_is_no_overload(left_s: float, busy: bool) -> None:
-    gate = Gate(1, 10)
+    gate = AdmissionController(1, 10)
     holder = [Request(gate)] if busy else []
     await settle()
     with pytest.raises(DeadlineExceeded):
@@ -232,7 +232,7 @@ async def test_a_deadline_that_has_passed_is_no_overload(left_s: float, busy: bo
 
 @in_made_up_time
 async def test_a_waiter_who_hangs_up_leaves_its_turn_to_the_next() -> None:
-    gate = Gate(1, 10)
+    gate = AdmissionController(1, 10)
     holder, gone, next_one = Request(gate), Request(gate), Request(gate)
     await settle()
     gone.task.cancel()
@@ -245,7 +245,7 @@ async def test_a_waiter_who_hangs_up_leaves_its_turn_to_the_next() -> None:
 
 @in_made_up_time
 async def test_a_waiter_who_hangs_up_when_its_turn_has_just_come_leaves_it_to_the_next() -> None:
-    gate = Gate(1, 10)
+    gate = AdmissionController(1, 10)
     async with gate.admit(now() + FOREVER):
         gone, next_one = Request(gate), Request(gate)
         await settle()
@@ -258,7 +258,7 @@ async def test_a_waiter_who_hangs_up_when_its_turn_has_just_come_leaves_it_to_th
 
 @in_made_up_time
 async def test_a_deadline_that_passes_when_the_turn_has_just_come_leaves_it_to_the_next() -> None:
-    gate, loop = Gate(1, 10), asyncio.get_running_loop()
+    gate, loop = AdmissionController(1, 10), asyncio.get_running_loop()
     assert isinstance(loop, _Loop)
 
     async def holder() -> None:
@@ -279,7 +279,7 @@ async def test_a_deadline_that_passes_when_the_turn_has_just_come_leaves_it_to_t
 
 @in_made_up_time
 async def test_a_holder_who_hangs_up_gives_its_place_back() -> None:
-    gate = Gate(1, 10)
+    gate = AdmissionController(1, 10)
     holder, next_one = Request(gate), Request(gate)
     await settle()
     holder.task.cancel()
@@ -290,7 +290,7 @@ async def test_a_holder_who_hangs_up_gives_its_place_back() -> None:
 
 @in_made_up_time
 async def test_a_holder_who_fails_gives_its_place_back() -> None:
-    gate = Gate(1, 0)
+    gate = AdmissionController(1, 0)
     with pytest.raises(ZeroDivisionError):
         async with gate.admit(now() + 1):
             raise ZeroDivisionError
@@ -303,7 +303,7 @@ async def test_a_holder_who_fails_gives_its_place_back() -> None:
 
 @in_made_up_time
 async def test_nobody_expects_to_wait_while_a_place_is_free() -> None:
-    gate = Gate(2, 10)
+    gate = AdmissionController(2, 10)
     await hold(gate, 30)
     holder = Request(gate)
     await settle()
@@ -314,7 +314,7 @@ async def test_nobody_expects_to_wait_while_a_place_is_free() -> None:
 @pytest.mark.parametrize("places", [1, 4])
 @in_made_up_time
 async def test_the_wait_that_is_expected_is_the_wait_that_comes(places: int) -> None:
-    gate = Gate(places, 1000)
+    gate = AdmissionController(places, 1000)
     await hold(gate, 2, count=20 * places)
     flood = asyncio.create_task(hold(gate, 2, count=10 * places))
     await settle()
@@ -329,7 +329,7 @@ async def test_the_wait_that_is_expected_is_the_wait_that_comes(places: int) -> 
 @pytest.mark.parametrize("places", [1, 2, 8, 64])
 @in_made_up_time
 async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(places: int) -> None:
-    gate = Gate(places, 2000)
+    gate = AdmissionController(places, 2000)
     await hold(gate, 0.1, count=20 * places)
     await hold(gate, 60, count=places)  # all who are in flight sit through it
     kept = [Request(gate) for _ in range(places)]
@@ -346,7 +346,7 @@ async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(places
 @pytest.mark.parametrize("places", [1, 8])
 @in_made_up_time
 async def test_service_that_has_become_slow_for_good_is_believed(places: int) -> None:
-    gate = Gate(places, 1000)
+    gate = AdmissionController(places, 1000)
     await hold(gate, 0.1, count=20 * places)
     await hold(gate, 10, count=40 * places)
     kept = [Request(gate) for _ in range(places)]
@@ -357,7 +357,7 @@ async def test_service_that_has_become_slow_for_good_is_believed(places: int) ->
 
 @in_made_up_time
 async def test_those_who_hang_up_do_not_make_the_queue_look_short() -> None:
-    gate = Gate(1, 100)
+    gate = AdmissionController(1, 100)
     await hold(gate, 10)
     for _ in range(50):
         gone = Request(gate)
@@ -383,7 +383,7 @@ async def test_whoever_comes_and_goes_order_and_bounds_hold(
     places: int, queue: int, actions: list[tuple[str, int]], at_once: bool
 ) -> None:
     """Against a queue on paper; `at_once` gives nobody a chance to run between two actions."""
-    gate = Gate(places, queue)
+    gate = AdmissionController(places, queue)
     everybody: list[Request] = []
     holding: list[Request] = []
     waiting: deque[Request] = deque()

@@ -26,7 +26,7 @@ from deepfake_serving.contracts.problems import (
     UnknownModel,
     UpstreamUnavailable,
 )
-from deepfake_serving.model_server.limits.admission import Gate
+from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
@@ -51,7 +51,9 @@ def predictor_of(models: Sequence[ServedModel], **settings: Any) -> Predictor:
     """As the server puts it together, for models that are up."""
     given = Settings(max_items=3, max_body_bytes=1024, max_queue=1, **settings)
     by_name = {model.name: model for model in models}
-    gates = {name: Gate(m.max_in_flight, given.max_queue) for name, m in by_name.items()}
+    gates = {
+        name: AdmissionController(m.max_in_flight, given.max_queue) for name, m in by_name.items()
+    }
     state = ServerState({name: model.workers for name, model in by_name.items()})
     state.phase = Phase.SERVING
     return Predictor(given, by_name, gates, state, Metrics(by_name, gates, state))

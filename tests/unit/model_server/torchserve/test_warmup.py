@@ -10,7 +10,11 @@ import orjson
 import pytest
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH, InsaneAnswer, check_answer
+from deepfake_serving.model_server.torchserve.warmup import (
+    PHOTOGRAPH,
+    WarmupCheckFailed,
+    check_answer,
+)
 from model_handlers.items import Options
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
@@ -65,7 +69,7 @@ def test_a_sane_answer_passes(task: str) -> None:
     ],
 )
 def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) -> None:
-    with pytest.raises(InsaneAnswer, match=f"^{task}: "):
+    with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
         check_answer(served_model(task), {"fake_probability": 0.5, "faces": faces})
 
 
@@ -74,12 +78,12 @@ def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) 
     "probability", [None, math.nan, math.inf, -0.01, 1.01, "0.5", True, 1, [0.5]]
 )
 def test_a_probability_that_is_none_is_insane(task: str, probability: Any) -> None:
-    with pytest.raises(InsaneAnswer, match=f"^{task}: fake_probability is "):
+    with pytest.raises(WarmupCheckFailed, match=f"^{task}: fake_probability is "):
         check_answer(served_model(task), DETECTOR | {"fake_probability": probability})
 
 
 @pytest.mark.parametrize("task", ANSWERS)
 @pytest.mark.parametrize("answer", [{}, [], None, "ok", {"results": [DETECTOR]}])
 def test_an_answer_of_something_else_is_insane(task: str, answer: Any) -> None:
-    with pytest.raises(InsaneAnswer, match=f"^{task}: "):
+    with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
         check_answer(served_model(task), answer)

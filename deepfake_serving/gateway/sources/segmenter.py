@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from deepfake_serving.gateway.sources.piece import MOST_BYTES, Piece
+from deepfake_serving.gateway.sources.segment import MOST_BYTES, Segment
 from deepfake_serving.gateway.storage.spool import unwritten
 
 _MOST_SEGMENTS = 64
 _numbers = itertools.count(1)
 
 
-class Cutter:
+class Segmenter:
     """Writes segment after segment to one file, until it is cut."""
 
     def __init__(self, folder: Path, window_s: float) -> None:
@@ -46,7 +46,7 @@ class Cutter:
             raise
         self._segments, self._seconds = self._segments + 1, self._seconds + seconds
 
-    def cut(self, gap: str | None = None) -> list[Piece]:
+    def cut(self, gap: str | None = None) -> list[Segment]:
         """The piece that there is, if any; `gap` is what lies between it and the next."""
         file, self._file = self._file, None
         if file is not None:
@@ -54,7 +54,7 @@ class Cutter:
         if file is None or not self._segments:
             self._gap = gap or self._gap
             return []
-        piece = Piece(Path(file.name), self._seconds, self._gap)
+        piece = Segment(Path(file.name), self._seconds, self._gap)
         self._segments, self._seconds, self._gap = 0, 0.0, gap
         return [piece]
 

@@ -12,7 +12,7 @@ from model_handlers.networks.network import Network, build_network
 from model_handlers.networks.reduction import reduction_of
 
 
-class Judging(nn.Module):
+class InferenceModule(nn.Module):
     """The network and, where the manifest has one, the second look, subtracted.
 
     The noise residuals are taken in fp32, which bf16's 8 bits would drown; the rest is computed in
@@ -45,7 +45,7 @@ class Judging(nn.Module):
             return self.network.judge(planes).float()
 
 
-def filled_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network:
+def load_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network:
     """The manifest's network with these weights; without any, the untrained one.
 
     Raises:

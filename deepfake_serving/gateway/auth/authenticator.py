@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from deepfake_serving.gateway.auth.keys import Keys, Scope
-from deepfake_serving.gateway.auth.rate_limits import Limits, Standing
+from deepfake_serving.gateway.auth.rate_limits import Limits, RateLimitStatus
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
 
@@ -23,7 +23,7 @@ class Principal:
         return self.sees_all or owner == self.id
 
 
-class Access:
+class Authenticator:
     """The door. Without keys everybody may do everything."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Access:
         self,
         headers: Mapping[str, str],
         scope: Scope,
-        tell: Callable[[Standing], object] = lambda _: None,
+        tell: Callable[[RateLimitStatus], object] = lambda _: None,
     ) -> Principal:
         """Lets a request pass whose key has the scope and is within its rate; `tell` is told where
         a key with a rate stands.
@@ -72,7 +72,9 @@ class Access:
         await self._limits.close()
 
 
-def open_access(settings: Settings, on_uncounted: Callable[[], object] = lambda: None) -> Access:
+def open_access(
+    settings: Settings, on_uncounted: Callable[[], object] = lambda: None
+) -> Authenticator:
     """The door that the settings describe.
 
     Raises:
@@ -83,7 +85,7 @@ def open_access(settings: Settings, on_uncounted: Callable[[], object] = lambda:
         keys = Keys(settings.keys_file) if settings.keys_file else None
         shared = settings.jobs if settings.jobs.startswith(("redis://", "rediss://")) else None
         asked = keys if settings.auth != "none" else None
-        access = Access(asked, settings.rate_limit, shared, on_uncounted)
+        access = Authenticator(asked, settings.rate_limit, shared, on_uncounted)
     except ValueError as error:
         raise SettingsError(f"keys_file or rate_limit: {error}") from error
     if settings.auth == "keys" and keys is None:

@@ -12,7 +12,7 @@ MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Segment:
     """A stretch of a source as a file that can be decoded alone.
 
     `gap` says why what came between it and the piece before is missing, where something is.
@@ -26,7 +26,7 @@ class Piece:
 class Source(Protocol):
     """A live source, which may be connected to again after it was lost."""
 
-    def pieces(self) -> AsyncGenerator[Piece, None]:
+    def pieces(self) -> AsyncGenerator[Segment, None]:
         """Pieces as they come, until the source ends.
 
         Raises:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, RateLimited, Unauthorized
-from deepfake_serving.gateway.auth.access import Access, Principal, open_access
+from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal, open_access
 from deepfake_serving.gateway.auth.keys import Keys, generate
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
@@ -31,7 +31,7 @@ def key_and_file(tmp_path: Path) -> tuple[str, Path]:
 
 async def test_a_key_opens_what_its_scopes_cover(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
-    access = Access(Keys(path), None, None)
+    access = Authenticator(Keys(path), None, None)
     for headers in ({"authorization": f"Bearer {key}"}, {"x-api-key": key}):
         assert await access.allow(headers, "images") == Principal("team-a", sees_all=False)
         with pytest.raises(Forbidden, match="'videos'"):
@@ -59,7 +59,7 @@ async def test_no_other_key_does(key_and_file: tuple[str, Path], change: object)
     key, path = key_and_file
     other = change(key)  # type: ignore[operator]
     with pytest.raises(Unauthorized):
-        await Access(Keys(path), None, None).allow({"x-api-key": other}, "images")
+        await Authenticator(Keys(path), None, None).allow({"x-api-key": other}, "images")
 
 
 @given(st.text())
@@ -75,7 +75,7 @@ def test_nothing_made_up_is_a_key(tmp_path_factory: pytest.TempPathFactory, text
 
 async def test_a_changed_file_counts_at_once(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
-    access = Access(Keys(path), None, None)
+    access = Authenticator(Keys(path), None, None)
     await access.allow({"x-api-key": key}, "images")
     other, entry = generate("team-b", ["admin"])
     written(path, entry)
@@ -88,7 +88,7 @@ async def test_a_file_that_breaks_leaves_the_keys_as_they_were(
     key_and_file: tuple[str, Path],
 ) -> None:
     key, path = key_and_file
-    access = Access(Keys(path), None, None)
+    access = Authenticator(Keys(path), None, None)
     written(path, "]")
     assert (await access.allow({"x-api-key": key}, "images")).id == "team-a"
     path.unlink()
@@ -120,7 +120,7 @@ def test_a_key_that_cannot_be_is_not_made(name: str, scopes: list[str]) -> None:
 
 async def test_a_rate_is_each_keys_own(tmp_path: Path) -> None:
     (first, a), (second, b) = generate("a", ["images"]), generate("b", ["images"])
-    access = Access(Keys(written(tmp_path / "keys.yaml", a, b)), "3/minute", None)
+    access = Authenticator(Keys(written(tmp_path / "keys.yaml", a, b)), "3/minute", None)
     for _ in range(3):
         await access.allow({"x-api-key": first}, "images")
     with pytest.raises(RateLimited, match="3 requests in 60 s") as caught:
@@ -133,7 +133,7 @@ async def test_an_entry_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
     key, text = generate("a", ["images"])
     (entry,) = yaml.safe_load(text)
     path = written(tmp_path / "keys.yaml", yaml.safe_dump([entry | {"rate": "1/hour"}]))
-    access = Access(Keys(path), "100/minute", None)
+    access = Authenticator(Keys(path), "100/minute", None)
     await access.allow({"x-api-key": key}, "images")
     with pytest.raises(RateLimited):
         await access.allow({"x-api-key": key}, "images")
@@ -141,7 +141,7 @@ async def test_an_entry_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
 
 async def test_a_counter_that_is_away_lets_requests_pass(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
-    access = Access(Keys(path), "1/minute", "redis://127.0.0.1:1/0")
+    access = Authenticator(Keys(path), "1/minute", "redis://127.0.0.1:1/0")
     for _ in range(3):
         await access.allow({"x-api-key": key}, "images")
 

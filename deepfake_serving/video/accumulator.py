@@ -9,14 +9,14 @@ from deepfake_serving.contracts.problems import Problem, UndecodableMedia
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
-from deepfake_serving.video.conclude import Concluded
+from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.judged import Answer
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.reading import Reader
 
 
 @dataclass(slots=True)
-class Tally:
+class VideoAccumulator:
     """Counts, and the shots that are over."""
 
     shots: list[Shot] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Tally:
             elif self.model is None:
                 self.model = ModelRef(**answer["model"])
 
-    def concluded(self, done: Concluded) -> None:
+    def concluded(self, done: ShotResult) -> None:
         self.shots.append(done.shot)
         self.names += done.pictures
         self.frames += done.frames

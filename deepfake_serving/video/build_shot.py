@@ -10,7 +10,7 @@ import numpy as np
 from deepfake_serving.contracts.verdict import Word
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
-from deepfake_serving.video.collect import Seen, Take
+from deepfake_serving.video.collect import ScoredFrame, ShotFrames
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery import strip
 from deepfake_serving.video.options import Thresholds
@@ -18,7 +18,7 @@ from deepfake_serving.video.tracks import Boxes, Place, link, without_rare
 
 
 @dataclass(frozen=True, slots=True)
-class Concluded:
+class ShotResult:
     """A shot, its pictures by name, its frames, and how many tracks were too rare to count."""
 
     shot: Shot
@@ -27,7 +27,7 @@ class Concluded:
     rare: int
 
 
-def conclude(number: int, take: Take, thresholds: Thresholds) -> Concluded:
+def build_shot(number: int, take: ShotFrames, thresholds: Thresholds) -> ShotResult:
     """`number` counts shots from 1; the take has at least one frame."""
     linked = link([seen.t_s for seen in take.seen], [_boxes(seen) for seen in take.seen])
     kept = without_rare(linked, len(take.seen))
@@ -47,13 +47,13 @@ def conclude(number: int, take: Take, thresholds: Thresholds) -> Concluded:
         tracks=tracks,
         strip=name,
     )
-    return Concluded(shot, pictures, len(take.seen), len(linked) - len(kept))
+    return ShotResult(shot, pictures, len(take.seen), len(linked) - len(kept))
 
 
 def _track(
     name: str,
     places: Sequence[Place],
-    seen: Sequence[Seen],
+    seen: Sequence[ScoredFrame],
     thresholds: Thresholds,
     pictures: dict[str, bytes],
 ) -> Track:
@@ -81,7 +81,7 @@ def _track(
 
 
 def _scored(
-    seen: Sequence[Seen], tracks: Sequence[Sequence[Place]], thresholds: Thresholds
+    seen: Sequence[ScoredFrame], tracks: Sequence[Sequence[Place]], thresholds: Thresholds
 ) -> list[tuple[Pixels, Word]]:
     """Each frame with the word of its highest face that counts."""
     highest: dict[int, float] = {}
@@ -91,5 +91,5 @@ def _scored(
     return [(each.small, thresholds.word(highest.get(i))) for i, each in enumerate(seen)]
 
 
-def _boxes(seen: Seen) -> Boxes:
+def _boxes(seen: ScoredFrame) -> Boxes:
     return np.array([face.box for face in seen.faces], np.float64).reshape(-1, 4)
