@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from deepfake_serving.contracts.jobs import ENDED, STATES
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 from loadtest.answers import Document, Wrong, problem
 from loadtest.media import Picture, Video
 
-_OF_FACES = frozenset(get_args(Word)) - {"no_face"}
+_OF_FACES = frozenset(get_args(Label)) - {"no_face"}
 _ROUNDING = 1e-5
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 
 State = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
@@ -34,7 +34,7 @@ class Progress:
     eta_s: float | None = None
     windows: int | None = None
     seconds: float | None = None
-    verdict: Word | None = None
+    verdict: Label | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from deepfake_serving.contracts.verdict import ModelRef, Word
+from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot
 
 EndOfSource = Literal["source", "lost", "bound"]
@@ -30,7 +30,7 @@ class Window:
     number: int
     start_s: float
     end_s: float
-    verdict: Word | None = None
+    verdict: Label | None = None
     fake_probability: float | None = None
     smoothed: float | None = None
     frames_analyzed: int = 0
@@ -48,7 +48,7 @@ class WindowRef:
     number: int
     start_s: float
     end_s: float
-    verdict: Word
+    verdict: Label
     fake_probability: float
 
 
@@ -61,7 +61,7 @@ class LiveVerdict:
     the `duration_s` in all. `ended` is None while it runs, and after it was cancelled.
     """
 
-    verdict: Word = "no_face"
+    verdict: Label = "no_face"
     fake_probability: float | None = None
     smoothed: float | None = None
     windows: int = 0

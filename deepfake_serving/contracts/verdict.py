@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Word = Literal["real", "suspicious", "fake", "no_face"]
+Label = Literal["real", "suspicious", "fake", "no_face"]
+"""The verdict of a face, an image, a shot or a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class FaceVerdict:
     landmarks: list[list[float]]
     detection_confidence: float
     fake_probability: float
-    verdict: Word
+    verdict: Label
     models: dict[str, float]
     heatmap: str | None = None
 
@@ -39,7 +40,7 @@ class FaceVerdict:
 class ImageVerdict:
     """One photograph; its probability is that of its most suspicious face."""
 
-    verdict: Word
+    verdict: Label
     fake_probability: float | None
     faces: list[FaceVerdict]
     width: int
@@ -75,7 +76,7 @@ class ImageFaces:
 class CropVerdict:
     """One face crop, judged as it is: nobody looked for a face in it."""
 
-    verdict: Word
+    verdict: Label
     fake_probability: float
     model: ModelRef
     timings_ms: dict[str, float] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deepfake_serving.contracts.verdict import ModelRef, Word
+from deepfake_serving.contracts.verdict import Label, ModelRef
 
 Aggregation = Literal["shots", "mean", "confident", "fake_frame_ratio"]
 """How faces become one probability.
@@ -41,7 +41,7 @@ class Track:
     """
 
     id: str
-    verdict: Word
+    verdict: Label
     fake_probability: float
     spread: float
     frames: list[TrackFrame]
@@ -55,7 +55,7 @@ class Shot:
 
     start_s: float
     end_s: float
-    verdict: Word
+    verdict: Label
     fake_probability: float | None
     tracks: list[Track]
     strip: str | None = None
@@ -72,7 +72,7 @@ class VideoVerdict:
     `gallery` holds the names of all pictures; a job links them.
     """
 
-    verdict: Word
+    verdict: Label
     fake_probability: float | None
     uncertainty: float | None
     aggregation: Aggregation

@@ -53,7 +53,7 @@ class VideoAccumulator:
         video, thresholds = reader.video, options.thresholds
         probability, spread = aggregate(self.shots, options.aggregation, thresholds)
         return VideoVerdict(
-            verdict=thresholds.word(probability),
+            verdict=thresholds.label(probability),
             fake_probability=probability,
             uncertainty=spread,
             aggregation=options.aggregation,

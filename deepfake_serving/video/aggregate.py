@@ -72,7 +72,7 @@ def fake_frame_ratio(shots: Sequence[Shot], thresholds: Thresholds) -> float | N
     highest = highest_faces(shots)
     if not highest:
         return None
-    return _rounded(sum(thresholds.word(p) == "fake" for p in highest) / len(highest))
+    return _rounded(sum(thresholds.label(p) == "fake" for p in highest) / len(highest))
 
 
 def _highest(tracks: Sequence[Track]) -> ScoreStats:

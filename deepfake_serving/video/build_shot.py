@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
 from deepfake_serving.video.collect import ScoredFrame, ShotFrames
@@ -42,7 +42,7 @@ def build_shot(number: int, take: ShotFrames, thresholds: Thresholds) -> ShotRes
     shot = Shot(
         start_s=round(take.start_s, 3),
         end_s=round(take.end_s, 3),
-        verdict=thresholds.word(highest),
+        verdict=thresholds.label(highest),
         fake_probability=highest,
         tracks=tracks,
         strip=name,
@@ -68,7 +68,7 @@ def _track(
     assert opinion.spread is not None
     return Track(
         id=name,
-        verdict=thresholds.word(opinion.probability),
+        verdict=thresholds.label(opinion.probability),
         fake_probability=opinion.probability,
         spread=opinion.spread,
         frames=[
@@ -82,13 +82,13 @@ def _track(
 
 def _scored(
     seen: Sequence[ScoredFrame], tracks: Sequence[Sequence[Place]], thresholds: Thresholds
-) -> list[tuple[Pixels, Word]]:
+) -> list[tuple[Pixels, Label]]:
     """Each frame with the word of its highest face that counts."""
     highest: dict[int, float] = {}
     for frame, face in (place for track in tracks for place in track):
         probability = seen[frame].faces[face].fake_probability
         highest[frame] = max(highest.get(frame, 0.0), probability)
-    return [(each.small, thresholds.word(highest.get(i))) for i, each in enumerate(seen)]
+    return [(each.small, thresholds.label(highest.get(i))) for i, each in enumerate(seen)]
 
 
 def _boxes(seen: ScoredFrame) -> Boxes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.video.decoding.pixels import Pixels
 
 _SIDE = 256
@@ -17,7 +17,7 @@ _STRIP = 6
 _WHITE = (255, 255, 255)
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
-_COLOURS: dict[Word, tuple[int, int, int]] = {
+_COLOURS: dict[Label, tuple[int, int, int]] = {
     "real": (115, 158, 0),
     "suspicious": (0, 159, 230),
     "fake": (0, 94, 213),
@@ -48,7 +48,7 @@ def face_picture(pixels: Pixels, box: Sequence[float]) -> bytes:
     return _jpeg(canvas)
 
 
-def strip(frames: Sequence[tuple[Pixels, Word]]) -> bytes:
+def strip(frames: Sequence[tuple[Pixels, Label]]) -> bytes:
     """A row of at most six frames, evenly chosen, each bordered by the colour of its word, as JPEG.
 
     Args:
@@ -60,7 +60,7 @@ def strip(frames: Sequence[tuple[Pixels, Word]]) -> bytes:
     return _jpeg(row)
 
 
-def _bordered(picture: Pixels, word: Word, *, height: int) -> Pixels:
+def _bordered(picture: Pixels, word: Label, *, height: int) -> Pixels:
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
     sized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     edge, flat = _BORDER, cv2.BORDER_CONSTANT

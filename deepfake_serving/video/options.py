@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.video.sampling import EVERY_FIFTH, Sampling
 
@@ -16,7 +16,7 @@ class Thresholds:
     suspicious_from: float = 0.4
     fake_above: float = 0.6
 
-    def word(self, probability: float | None) -> Word:
+    def label(self, probability: float | None) -> Label:
         """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake; None is no face."""
         if probability is None:
             return "no_face"

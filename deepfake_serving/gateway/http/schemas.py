@@ -7,7 +7,7 @@ from typing import Any
 
 from deepfake_serving.contracts.jobs import Progress, State
 from deepfake_serving.contracts.live import LiveVerdict, Window
-from deepfake_serving.contracts.verdict import ImageVerdict, Word
+from deepfake_serving.contracts.verdict import ImageVerdict, Label
 from deepfake_serving.contracts.video import VideoVerdict
 
 
@@ -54,7 +54,7 @@ class SourceDocument:
 class SummaryDocument:
     """The few words of a result that lists show."""
 
-    verdict: Word
+    verdict: Label
     fake_probability: float | None
 
 

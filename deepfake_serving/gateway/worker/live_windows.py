@@ -11,7 +11,7 @@ from typing import Any
 from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.contracts.verdict import ModelRef, Word
+from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.gateway.jobs.loop import FINAL
 from deepfake_serving.gateway.live.frames import smoothed
@@ -46,7 +46,7 @@ class WindowProcessor:
         """`count` is told `judged` or `problem` for each window."""
         self._settings, self._upstream, self._objects = settings, upstream, objects
         self._job, self._windows, self._report, self._count = job, windows, report, count
-        self._verdict: Word | None = None
+        self._verdict: Label | None = None
         self.begun = job.started_at or time.time()
         self._options = VideoOptions(
             sampling=Sampling.parse(job.options["sampling"]),

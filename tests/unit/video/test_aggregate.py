@@ -28,7 +28,7 @@ def track(*faces: float, start_s: float = 0.0) -> Track:
     assert probability is not None
     assert spread is not None
     frames = [TrackFrame(start_s + i, [0, 0, 1, 1], p) for i, p in enumerate(faces)]
-    return Track("1", THRESHOLDS.word(probability), probability, spread, frames)
+    return Track("1", THRESHOLDS.label(probability), probability, spread, frames)
 
 
 def shot(*tracks: Track) -> Shot:
@@ -107,5 +107,5 @@ def test_a_higher_face_never_lowers_the_highest_track(low: float, rest: list[flo
 
 
 def test_words_follow_the_thresholds() -> None:
-    words = [THRESHOLDS.word(p) for p in (0.0, 0.399999, 0.4, 0.6, 0.600001, 1.0, None)]
+    words = [THRESHOLDS.label(p) for p in (0.0, 0.399999, 0.4, 0.6, 0.600001, 1.0, None)]
     assert words == ["real", "real", "suspicious", "suspicious", "fake", "fake", "no_face"]

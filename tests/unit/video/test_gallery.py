@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.contracts.verdict import Word
+from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery import face_picture, strip
 from tests.unit.video.conftest import HEAD
@@ -53,7 +53,7 @@ def test_any_box_makes_a_picture(
 
 
 def test_a_strip_shows_six_frames_evenly_with_borders_by_word() -> None:
-    words: list[Word] = ["real", "fake", "suspicious", "no_face"]
+    words: list[Label] = ["real", "fake", "suspicious", "no_face"]
     frames = [(np.full((90, 160, 3), 20 * i, np.uint8), words[i % 4]) for i in range(11)]
     row = decoded(strip(frames))
     assert row.shape == (98, 6 * 172, 3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.contracts.verdict import FaceVerdict, Word
+from deepfake_serving.contracts.verdict import FaceVerdict, Label
 from model_handlers.manifest import ThresholdsSpec
 from model_handlers.pipeline.verdict import image_verdict, word
 
@@ -32,7 +32,7 @@ def face(probability: float) -> FaceVerdict:
         (1.0, "fake"),
     ],
 )
-def test_the_edges_belong_to_suspicious(probability: float, expected: Word) -> None:
+def test_the_edges_belong_to_suspicious(probability: float, expected: Label) -> None:
     assert word(probability, SPEC) == expected
 
 
@@ -40,7 +40,7 @@ def test_the_edges_belong_to_suspicious(probability: float, expected: Word) -> N
     ("probability", "expected"), [(0.49, "real"), (0.5, "suspicious"), (0.51, "fake")]
 )
 def test_equal_thresholds_leave_one_suspicious_probability(
-    probability: float, expected: Word
+    probability: float, expected: Label
 ) -> None:
     assert word(probability, ThresholdsSpec(suspicious_from=0.5, fake_above=0.5)) == expected
 
