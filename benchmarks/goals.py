@@ -111,8 +111,11 @@ def memory_and_start() -> list[Goal]:
     """Of the model server as `make run` starts it, after a hundred pictures of all sizes."""
     given = workloads()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        ports = {f"DEEPFAKE_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
-        environment = {"DEEPFAKE_ARCHIVES": str(inprocess.ARCHIVES), "DEEPFAKE_DEVICE": "cpu"}
+        ports = {f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
+        environment = {
+            "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(inprocess.ARCHIVES),
+            "DEEPFAKE_MODEL_SERVER_DEVICE": "cpu",
+        }
         begun = time.perf_counter()
         command = [sys.executable, "-m", "deepfake_serving.model_server"]
         with Program(command, Path(folder) / "server", environment | ports) as program:

@@ -67,8 +67,12 @@ class System:
 
 def start_server(folder: Path, settings: Settings) -> System:
     """The model server as it comes, on free ports: REST, gRPC, and past both."""
-    ports = {f"DEEPFAKE_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
-    environment = {"DEEPFAKE_ARCHIVES": str(settings.archives), "DEEPFAKE_DEVICE": "cpu", **ports}
+    ports = {f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
+    environment = {
+        "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(settings.archives),
+        "DEEPFAKE_MODEL_SERVER_DEVICE": "cpu",
+        **ports,
+    }
     program = Program([sys.executable, "-m", "deepfake_serving.model_server"], folder, environment)
 
     def ready() -> bool:

@@ -30,8 +30,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
 WORKDIR /app
-ENV DEEPFAKE_HOST=0.0.0.0 \
-    DEEPFAKE_LOG_FORMAT=json \
+ENV DEEPFAKE_MODEL_SERVER_HOST=0.0.0.0 \
+    DEEPFAKE_MODEL_SERVER_LOG_FORMAT=json \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PYTHONDONTWRITEBYTECODE=1

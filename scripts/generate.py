@@ -40,11 +40,11 @@ def settings_page() -> str:
         [
             _NOTE.format(source="the settings of model_server and gateway"),
             "# Settings\n",
-            "Each is an environment variable. They can also stand in a YAML file under the same "
-            "name in lower case without the prefix: `DEEPFAKE_CONFIG` names the model server's "
-            "file, `DEEPFAKE_GATEWAY_CONFIG` the gateway's, and the environment wins. A wrong or "
-            "unknown one stops the start with exit code 2 and a line that says which, where and "
-            "why.\n",
+            "Each setting is an environment variable. A YAML file can set it too, under its name "
+            "in lower case without the prefix. `DEEPFAKE_MODEL_SERVER_CONFIG` names the model "
+            "server's file, `DEEPFAKE_GATEWAY_CONFIG` the gateway's. The environment wins over the "
+            "file. An invalid value or an unknown name stops the start with exit code 2 and a line "
+            "that names the setting, its origin and the reason.\n",
             "## Model server\n",
             *_settings_table(ModelServerSettings),
             "## Gateway and worker\n",

@@ -176,7 +176,7 @@ def fetch(
 
 @app.command()
 def serve() -> None:
-    """Runs the model server; settings come from DEEPFAKE_* variables (docs/settings.md)."""
+    """Runs the model server. Settings: DEEPFAKE_MODEL_SERVER_* variables (docs/settings.md)."""
     from deepfake_serving.model_server.__main__ import main
 
     raise typer.Exit(main(on_ready=_invite))

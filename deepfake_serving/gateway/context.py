@@ -70,7 +70,7 @@ class Gateway:
         Raises:
             Overloaded: there are as many as may be.
         """
-        if self._streams >= self.settings.max_streams:
+        if self._streams >= self.settings.live_max_sessions:
             raise Overloaded(f"{self._streams} live streams are open", retry_after_s=10)
         self._streams += 1
         self.metrics.streams.set(self._streams)

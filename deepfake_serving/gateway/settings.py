@@ -1,7 +1,7 @@
-"""Every setting of the gateway and its worker: its one home, its type, its default, its sentence.
+"""Settings of the gateway and its worker, each with its type, default and description.
 
-Read from the environment (`DEEPFAKE_GATEWAY_` and the upper-case name), else from the YAML file
-that `DEEPFAKE_GATEWAY_CONFIG` names, else the default.
+A value comes from the environment (`DEEPFAKE_GATEWAY_` and the name in upper case), else from the
+YAML file that `DEEPFAKE_GATEWAY_CONFIG` names, else from the default.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Settings(ServerSettings):
         0.0,
         ge=0,
         le=86_400,
-        description="Older gRPC connections are asked to end, what runs on them aside, so that "
-        "callers find other gateways and leave one that is about to stop; 0: never.",
+        description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
+        "clients reconnect to other gateways before this one stops; 0: never.",
     )
     metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0 takes a free one.")
 
@@ -58,85 +58,94 @@ class Settings(ServerSettings):
         60.0,
         gt=0,
         le=3600,
-        description="Longest that a request may take; callers may ask for less.",
+        description="Longest duration of a request; clients may ask for a shorter deadline.",
     )
-    upload_patience_s: float = Field(
-        30.0, gt=0, le=3600, description="Longest that a body may pause while it is sent; then 408."
+    upload_stall_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Total time for which a request body may stall; past it, 408.",
     )
-    upload_least_bytes_per_s: int = Field(
+    upload_min_bytes_per_s: int = Field(
         4096,
         ge=1,
-        description="Bytes a second that a body must come with, pauses aside.",
+        description="Least average rate of a request body, in bytes a second, stalls aside.",
     )
-    max_image_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest picture.")
-    max_batch_items: int = Field(64, ge=1, le=4096, description="Most pictures in one batch.")
+    max_image_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest image.")
+    max_batch_items: int = Field(64, ge=1, le=4096, description="Most images in one batch.")
     max_video_bytes: int = Field(2 * 2**30, ge=1024, le=2**40, description="Largest video.")
 
     auth: Literal["auto", "none", "keys"] = Field(
         "auto",
-        description="`keys`: an API key is needed; `none`: not; `auto`: keys where `keys_file` is "
-        "set, none on loopback, and no start otherwise.",
+        description="`keys`: clients need an API key; `none`: they need none; `auto`: `keys` if "
+        "`keys_file` is set, else `none` on loopback, else no start.",
     )
     keys_file: Path | None = Field(
-        None, description="YAML file of API keys; `deepfake-serving key` makes an entry."
+        None, description="YAML file of API keys; `deepfake-serving key` creates an entry."
     )
     rate_limit: str | None = Field(
-        None, description="Requests a key, for example `100/minute`; unset: no limit."
+        None, description="Requests per key, for example `100/minute`; unset: no limit."
     )
     cors_origins: Names = Field(
         (), description="Origins that browsers may call from, separated by commas."
     )
 
-    fetch_urls: bool = Field(True, description="Whether media may be named by their URL.")
+    fetch_urls: bool = Field(True, description="Whether clients may name media by URL.")
     fetch_private: Names = Field(
         (),
-        description="Networks that URLs may lead to although they are not public, separated by "
-        "commas, for example `10.1.0.0/16`.",
+        description="Private networks that URLs may resolve to, separated by commas, for example "
+        "`10.1.0.0/16`.",
     )
-    fetch_timeout_s: float = Field(120.0, gt=0, le=3600, description="Longest that a URL may take.")
+    fetch_timeout_s: float = Field(
+        120.0, gt=0, le=3600, description="Longest duration of a download."
+    )
     fetch_sites: bool = Field(
-        False, description="Whether pages of video sites are resolved by yt-dlp (docs/security.md)."
+        False, description="Whether yt-dlp resolves pages of video sites (docs/security.md)."
     )
 
-    fetch_streams: bool = Field(
+    source_enabled: bool = Field(
         False,
-        description="Whether live sources (RTSP, HLS) are followed as jobs (docs/security.md).",
+        description="Whether live sources (RTSP, HLS) are accepted as jobs (docs/security.md).",
     )
 
     jobs: str = Field(
         f"sqlite:///{_DATA / 'jobs.sqlite'}",
-        description="Where jobs are kept: `sqlite:///path` on one machine, `redis://…` in a "
-        "cluster.",
+        description="Job store: `sqlite:///path` on one machine, `redis://…` in a cluster.",
     )
     objects: str = Field(
         f"file://{_DATA / 'objects'}",
-        description="Where media and results are kept: `file:///folder` or `s3://bucket/prefix` "
+        description="Object store of media and results: `file:///folder` or `s3://bucket/prefix` "
         "(credentials from the usual AWS_ variables).",
     )
-    max_queued: int = Field(1000, ge=1, description="Most jobs that wait; past it 429.")
+    max_queued: int = Field(1000, ge=1, description="Most queued jobs; past it, 429.")
     max_attempts: int = Field(5, ge=1, le=100, description="Attempts at a job before it is dead.")
     lease_s: float = Field(
-        15.0, ge=2, le=3600, description="A worker that is silent for so long has lost its job."
+        15.0, ge=2, le=3600, description="A worker without a heartbeat for this long loses its job."
     )
     retain_hours: float = Field(
-        24 * 7, gt=0, description="Ended jobs are deleted with their media after this long."
+        24 * 7, gt=0, description="Finished jobs and their media are deleted after this long."
     )
     retain_bytes: int = Field(
-        20 * 2**30, ge=2**20, description="Oldest ended jobs are deleted when all take more."
+        20 * 2**30,
+        ge=2**20,
+        description="Finished jobs are deleted, oldest first, while all take more space than this.",
     )
     embedded_worker: bool = Field(
-        True, description="Whether the gateway runs a worker of its own beside itself."
+        True, description="Whether the gateway starts a worker process of its own."
     )
     worker_metrics_port: Port = Field(8003, description="Port of a worker's metrics.")
-    worker_jobs: int = Field(1, ge=1, le=64, description="Jobs that a worker runs at once.")
-    worker_streams: int = Field(
-        2, ge=0, le=64, description="Live sources that a worker follows at once, beside its jobs."
+    worker_jobs: int = Field(1, ge=1, le=64, description="Jobs that a worker runs concurrently.")
+    worker_sources: int = Field(
+        2,
+        ge=0,
+        le=64,
+        description="Live sources that a worker follows concurrently, beside its jobs.",
     )
     worker_drain_s: float = Field(
-        20.0, ge=0, le=3600, description="After SIGTERM, a running job may go on for so long."
+        20.0, ge=0, le=3600, description="After SIGTERM, running jobs may continue for this long."
     )
     webhook_secret: str | None = Field(
-        None, description="`whsec_…` that webhooks are signed with; unset: no webhooks."
+        None, description="`whsec_…` that signs webhooks; unset: no webhooks."
     )
 
     video_sampling: str = Field(
@@ -144,42 +153,58 @@ class Settings(ServerSettings):
         description="Which frames are analysed: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",
     )
     video_aggregation: Aggregation = Field(
-        "shots", description="How faces become one probability, unless the caller says."
+        "shots", description="How faces become one probability, unless the client chooses."
     )
-    max_video_s: float = Field(4 * 3600, gt=0, description="Longest part of a video analysed.")
+    max_video_s: float = Field(4 * 3600, gt=0, description="Most seconds analysed of one video.")
     max_video_frames: int = Field(20_000, ge=1, description="Most frames analysed of one video.")
 
-    stream_idle_s: float = Field(30.0, gt=0, description="A live stream without frames ends.")
-    stream_max_s: float = Field(3600.0, gt=0, description="A live stream ends after this long.")
-    max_streams: int = Field(32, ge=0, description="Live streams at once.")
+    live_idle_timeout_s: float = Field(
+        30.0, gt=0, description="A live session without frames ends after this long."
+    )
+    live_max_duration_s: float = Field(
+        3600.0, gt=0, description="A live session ends after this long."
+    )
+    live_max_sessions: int = Field(
+        32, ge=0, description="Most concurrent live sessions (WebSocket and gRPC streams)."
+    )
 
-    stream_sampling: str = Field(
-        "fps:2", description="Which frames of a live source are analysed, unless the caller says."
+    source_sampling: str = Field(
+        "fps:2",
+        description="Which frames of a live source are analysed, unless the client chooses.",
     )
-    stream_window_s: float = Field(
-        10.0, ge=1, le=60, description="A live source is judged in windows of this length."
+    source_window_s: float = Field(
+        10.0, ge=1, le=60, description="Length of the windows in which a live source is analysed."
     )
-    stream_patience_s: float = Field(
-        60.0, ge=0, le=86_400, description="A live source that is away for longer has ended."
+    source_reconnect_timeout_s: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="A live source that is unreachable for this long has ended.",
     )
-    stream_job_max_s: float = Field(
-        24 * 3600, gt=0, description="A live source is followed for this long at most."
+    source_max_duration_s: float = Field(
+        24 * 3600, gt=0, description="A live source is followed for at most this long."
     )
-    max_stream_jobs: int = Field(
-        16, ge=0, description="Live sources that are followed or wait to be; past it 429."
+    source_max_jobs: int = Field(
+        16, ge=0, description="Most live sources that are queued or followed; past it, 429."
     )
 
     drain_delay_s: float = Field(
-        0.0, ge=0, le=86_400, description="After SIGTERM, serve this long while already not ready."
+        0.0,
+        ge=0,
+        le=86_400,
+        description="After SIGTERM, keep serving for this long while not ready.",
     )
     drain_timeout_s: float = Field(
-        60.0, ge=0, le=86_400, description="After SIGTERM, wait at most this long for requests."
+        60.0,
+        ge=0,
+        le=86_400,
+        description="After SIGTERM, wait at most this long for requests in flight.",
     )
 
     @property
-    def upload_pace(self) -> MinDataRate:
-        """How slowly a body may come."""
-        return MinDataRate(self.upload_patience_s, self.upload_least_bytes_per_s)
+    def upload_min_rate(self) -> MinDataRate:
+        """Least rate of a request body."""
+        return MinDataRate(self.upload_stall_timeout_s, self.upload_min_bytes_per_s)
 
     @field_validator("webhook_secret")
     @classmethod
@@ -202,7 +227,7 @@ class Settings(ServerSettings):
             raise ValueError("file:///folder or s3://bucket/prefix is expected")
         return value
 
-    @field_validator("video_sampling", "stream_sampling")
+    @field_validator("video_sampling", "source_sampling")
     @classmethod
     def _is_a_sampling(cls, value: str) -> str:
         try:

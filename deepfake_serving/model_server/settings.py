@@ -1,7 +1,7 @@
-"""Every setting of the model server: its one home, its type, its default and its sentence.
+"""Settings of the model server, each with its type, default and description.
 
-Read from the environment (`DEEPFAKE_` and the upper-case name), else from the YAML file that
-`DEEPFAKE_CONFIG` names, else the default.
+A value comes from the environment (`DEEPFAKE_MODEL_SERVER_` and the name in upper case), else from
+the YAML file that `DEEPFAKE_MODEL_SERVER_CONFIG` names, else from the default.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsErro
 
 __all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
-ENV_PREFIX = "DEEPFAKE_"
+ENV_PREFIX = "DEEPFAKE_MODEL_SERVER_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
-GATEWAY_PREFIX = ENV_PREFIX + "GATEWAY_"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,7 +41,9 @@ class Settings(ServerSettings):
         _ROOT / "build" / "archives", description="Folder that holds `<model>.mar`."
     )
     digests: Annotated[dict[str, str], NoDecode] = Field(
-        {}, description="Model name to `sha256:…` that its archive must have; else no start."
+        {},
+        description="Expected `sha256:…` of each archive, by model name; a mismatch stops the "
+        "start.",
     )
 
     device: Literal["auto", "cpu", "cuda"] | None = Field(
@@ -52,56 +53,59 @@ class Settings(ServerSettings):
         None, description="Overrides the manifests' precision."
     )
     gpus: int | None = Field(
-        None, ge=0, description="GPUs to use; unset: all that the driver shows."
+        None, ge=0, description="GPUs to use; unset: all that the driver lists."
     )
     workers: int = Field(
         0,
         ge=0,
         le=64,
-        description="Workers a model; 0: one a GPU, else its share of the CPUs, at most 4.",
+        description="Workers per model; 0: one per GPU, else the model's share of the CPUs, at "
+        "most 4.",
     )
     threads: int = Field(
-        0, ge=0, description="Threads a worker; 0: the CPU quota divided by all workers."
+        0, ge=0, description="Threads per worker; 0: the CPU quota divided by all workers."
     )
     batch_size: int = Field(
-        0, ge=0, le=1024, description="Overrides the manifests' largest batch; 0: theirs."
+        0, ge=0, le=1024, description="Overrides the manifests' maximum batch size; 0: keeps it."
     )
     batch_delay_ms: int | None = Field(
-        None, ge=0, le=1000, description="Overrides how long a batch waits to fill."
+        None, ge=0, le=1000, description="Overrides the manifests' maximum batch delay."
     )
 
     max_body_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest request body.")
-    max_items: int = Field(64, ge=1, le=4096, description="Most pictures in one batch request.")
-    max_queue: int = Field(
-        64, ge=0, description="Requests a model that may wait for a place in flight."
-    )
+    max_items: int = Field(64, ge=1, le=4096, description="Most images in one batch request.")
+    max_queue: int = Field(64, ge=0, description="Requests per model that may wait for a slot.")
     request_timeout_s: float = Field(
         60.0,
         gt=0,
         le=3600,
-        description="Longest that a request may take; callers may ask for less.",
+        description="Longest duration of a request; clients may ask for a shorter deadline.",
     )
 
     start_timeout_s: float = Field(
-        180.0, gt=0, le=86_400, description="Give up when the models are not ready after this long."
+        180.0, gt=0, le=86_400, description="Exit if the models are not ready after this long."
     )
     recovery_timeout_s: float = Field(
-        120.0, gt=0, le=86_400, description="Give up when workers have been gone for this long."
+        120.0, gt=0, le=86_400, description="Exit if workers have been down for this long."
     )
     drain_delay_s: float = Field(
-        0.0, ge=0, le=86_400, description="After SIGTERM, serve this long while already not ready."
+        0.0,
+        ge=0,
+        le=86_400,
+        description="After SIGTERM, keep serving for this long while not ready.",
     )
     drain_timeout_s: float = Field(
         60.0,
         ge=0,
         le=86_400,
-        description="After SIGTERM, wait at most this long for what is in flight.",
+        description="After SIGTERM, wait at most this long for requests in flight.",
     )
 
     torchserve_sockets: Literal["auto", "unix", "tcp"] = Field(
         "auto",
         description="How TorchServe listens: `unix` sockets in a private folder, or `tcp` on "
-        "loopback; `auto` takes `unix` where its Java libraries can (not on Apple's ARM).",
+        "loopback; `auto` takes `unix` where its Java libraries support it (not on "
+        "Apple's ARM).",
     )
     jvm_options: str = Field(
         "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
@@ -133,4 +137,4 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         SettingsError: naming each wrong setting, its environment variable and the reason.
     """
-    return load(Settings, overrides, others=(GATEWAY_PREFIX,))
+    return load(Settings, overrides)

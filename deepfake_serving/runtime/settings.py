@@ -58,17 +58,16 @@ class ServerSettings(BaseSettings):
 Some = TypeVar("Some", bound=ServerSettings)
 
 
-def load(kind: type[Some], overrides: Mapping[str, object], others: tuple[str, ...] = ()) -> Some:
+def load(kind: type[Some], overrides: Mapping[str, object]) -> Some:
     """Reads and checks all settings of a server.
 
     Args:
         overrides: settings that win over the environment.
-        others: prefixes of the variables of other servers, which are none of this one's business.
 
     Raises:
         SettingsError: naming each wrong setting, its environment variable and the reason.
     """
-    _refuse_unknown_variables(kind, others)
+    _refuse_unknown_variables(kind)
     try:
         return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -122,13 +121,13 @@ _SERVICE_LINK = re.compile(
 """What Kubernetes adds to every container's environment for a Service of the same name."""
 
 
-def _refuse_unknown_variables(kind: type[BaseSettings], others: tuple[str, ...]) -> None:
+def _refuse_unknown_variables(kind: type[BaseSettings]) -> None:
     """A mistyped variable would otherwise be ignored without a word."""
     prefix = _prefix(kind)
     known = {prefix + name.upper() for name in kind.model_fields} | {config_variable(kind)}
     for variable, value in os.environ.items():
         upper = variable.upper()
-        if not upper.startswith(prefix) or upper.startswith(others) or variable in known:
+        if not upper.startswith(prefix) or variable in known:
             continue
         if not _SERVICE_LINK.fullmatch(f"{variable}={value}"):
             raise SettingsError(f"{variable}: there is no such setting")

@@ -77,7 +77,7 @@ _FILL = [
     ),
     Panel(
         "Waiting",
-        "Requests without a place yet, by pod. Past DEEPFAKE_MAX_QUEUE callers get 429.",
+        "Requests that wait for a slot, by pod. Past `max_queue`, clients get 429.",
         "none",
         [Query(total(model_server(_QUEUE, _MINE), *_POD), "{{pod}}")],
     ),

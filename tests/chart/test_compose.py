@@ -65,7 +65,7 @@ def test_its_settings_are_known_and_valid(service: str) -> None:
 
 
 def test_a_mistyped_setting_would_be_seen(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    prefix = "DEEPFAKE_" if service == "model-server" else "DEEPFAKE_GATEWAY_"
+    prefix = "DEEPFAKE_MODEL_SERVER_" if service == "model-server" else "DEEPFAKE_GATEWAY_"
     monkeypatch.setenv(f"{prefix}LOG_LEVLE", "info")
     with pytest.raises(ValueError, match="no such setting"):
         LOADERS[service]()

@@ -48,12 +48,12 @@ class MakeRun:
 
     def __init__(self, clone: Path) -> None:
         names: tuple[str, ...] = ("HTTP", "GRPC", "METRICS")
-        below = {f"DEEPFAKE_{name}_PORT": str(_free_port()) for name in names}
+        below = {f"DEEPFAKE_MODEL_SERVER_{name}_PORT": str(_free_port()) for name in names}
         above = {
             f"DEEPFAKE_GATEWAY_{name}_PORT": str(_free_port())
             for name in (*names, "WORKER_METRICS")
         }
-        model_server = f"http://127.0.0.1:{below['DEEPFAKE_HTTP_PORT']}"
+        model_server = f"http://127.0.0.1:{below['DEEPFAKE_MODEL_SERVER_HTTP_PORT']}"
         routing = {"pools": [{"name": "default", "url": model_server}]}
         self.url = f"http://127.0.0.1:{above['DEEPFAKE_GATEWAY_HTTP_PORT']}"
         inherited = {

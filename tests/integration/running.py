@@ -222,7 +222,7 @@ class RunningServer(RunningProcess):
         httpx.get(server.url + "/readyz")
     """
 
-    module, prefix = "model_server", "DEEPFAKE_"
+    module, prefix = "model_server", "DEEPFAKE_MODEL_SERVER_"
     defaults: ClassVar[dict[str, Any]] = {
         "models": ",".join(MODELS),
         "http_port": 0,

@@ -186,7 +186,9 @@ def test_sigterm_waits_for_an_upload_that_has_begun(
         assert server.wait() == 0
 
 
-@pytest.mark.parametrize("setting", ["DEEPFAKE_HTTP_PORT", "DEEPFAKE_GRPC_PORT"])
+@pytest.mark.parametrize(
+    "setting", ["DEEPFAKE_MODEL_SERVER_HTTP_PORT", "DEEPFAKE_MODEL_SERVER_GRPC_PORT"]
+)
 def test_a_port_that_is_taken_is_named(archive_folder: Path, setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -194,17 +196,31 @@ def test_a_port_that_is_taken_is_named(archive_folder: Path, setting: str) -> No
         port = str(taken.getsockname()[1])
         done = _refused(archive_folder, {setting: port})
     assert done.returncode == 2
-    assert f"{setting.removeprefix('DEEPFAKE_').lower()}: 127.0.0.1:{port}" in done.stderr
+    assert (
+        f"{setting.removeprefix('DEEPFAKE_MODEL_SERVER_').lower()}: 127.0.0.1:{port}" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"DEEPFAKE_HTTP_PORT": "99999"}, ("http_port", "DEEPFAKE_HTTP_PORT", "65535")),
-        ({"DEEPFAKE_WORKRES": "2"}, ("DEEPFAKE_WORKRES", "no such setting")),
-        ({"DEEPFAKE_MODELS": "nobody"}, ("models", "nobody.mar", "does not exist")),
-        ({"DEEPFAKE_DIGESTS": '{"detector": "sha256:00"}'}, ("digests", "not sha256:00")),
-        ({"DEEPFAKE_CONFIG": "/nowhere.yaml"}, ("DEEPFAKE_CONFIG", "/nowhere.yaml")),
+        (
+            {"DEEPFAKE_MODEL_SERVER_HTTP_PORT": "99999"},
+            ("http_port", "DEEPFAKE_MODEL_SERVER_HTTP_PORT", "65535"),
+        ),
+        (
+            {"DEEPFAKE_MODEL_SERVER_WORKRES": "2"},
+            ("DEEPFAKE_MODEL_SERVER_WORKRES", "no such setting"),
+        ),
+        ({"DEEPFAKE_MODEL_SERVER_MODELS": "nobody"}, ("models", "nobody.mar", "does not exist")),
+        (
+            {"DEEPFAKE_MODEL_SERVER_DIGESTS": '{"detector": "sha256:00"}'},
+            ("digests", "not sha256:00"),
+        ),
+        (
+            {"DEEPFAKE_MODEL_SERVER_CONFIG": "/nowhere.yaml"},
+            ("DEEPFAKE_MODEL_SERVER_CONFIG", "/nowhere.yaml"),
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_says_which(
@@ -219,11 +235,11 @@ def test_a_wrong_setting_stops_the_start_and_says_which(
 
 def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A start that must fail by itself."""
-    ports = {f"DEEPFAKE_{name}_PORT": "0" for name in ("HTTP", "GRPC", "METRICS")}
+    ports = {f"DEEPFAKE_MODEL_SERVER_{name}_PORT": "0" for name in ("HTTP", "GRPC", "METRICS")}
     return subprocess.run(
         [sys.executable, "-m", "deepfake_serving.model_server"],
         cwd=ROOT,
-        env=os.environ | ports | {"DEEPFAKE_ARCHIVES": str(archives)} | settings,
+        env=os.environ | ports | {"DEEPFAKE_MODEL_SERVER_ARCHIVES": str(archives)} | settings,
         capture_output=True,
         text=True,
         timeout=60,

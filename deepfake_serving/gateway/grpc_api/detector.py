@@ -76,7 +76,7 @@ class DetectorService:
             job = await self.gateway.submission.submit(given, asked, principal, trace)
         else:
             most = self.gateway.settings.max_video_bytes
-            chunks = paced(_chunks(messages), self.gateway.settings.upload_pace)
+            chunks = paced(_chunks(messages), self.gateway.settings.upload_min_rate)
             async with streamed(chunks, first.options.name, most) as medium:
                 job = await self.gateway.submission.submit(medium, asked, principal, trace)
         return job_message(job_document(job))

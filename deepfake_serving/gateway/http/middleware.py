@@ -56,7 +56,7 @@ class RequestScopeMiddleware:
         problem: Problem | None = None
         try:
             with self.gateway.exchange():
-                paced = PacedReceive(receive, self.gateway.settings.upload_pace)
+                paced = PacedReceive(receive, self.gateway.settings.upload_min_rate)
                 await self.app(scope, paced, sender)
         except (CallerLeft, ClientDisconnect):
             pass

@@ -161,7 +161,7 @@ def video_link(gateway: Gateway, url: str, live: bool) -> RemoteMedia:
     rtsp = is_rtsp(url)
     if not (live or rtsp):
         return link(gateway, url)
-    if gateway.fetcher is None or not gateway.settings.fetch_streams:
+    if gateway.fetcher is None or not gateway.settings.source_enabled:
         raise RefusedURL("live sources are not followed here")
     gateway.fetcher.check(url, RTSP_SCHEMES if rtsp else WEB)
     return RemoteMedia(url, live=True)

@@ -114,7 +114,7 @@ class Submission:
 
     async def _full_of_streams(self) -> str | None:
         """Why there is no room for one more live source."""
-        most = self.settings.max_stream_jobs
+        most = self.settings.source_max_jobs
         count = 0
         for state in _UNENDED:
             count += len((await self.store.list(kind=LIVE, state=state, limit=most + 1))[0])
@@ -122,7 +122,7 @@ class Submission:
 
     def _options(self, asked: VideoRequest, live: bool) -> dict[str, Any]:
         settings = self.settings
-        usual = settings.stream_sampling if live else settings.video_sampling
+        usual = settings.source_sampling if live else settings.video_sampling
         sampling = asked.sampling or usual
         Sampling.parse(sampling)
         if asked.webhook is not None:

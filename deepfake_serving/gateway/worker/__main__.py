@@ -71,7 +71,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
             lease_s=settings.lease_s,
             places={
                 "jobs": settings.worker_jobs,
-                "live": settings.worker_streams if settings.fetch_streams else 0,
+                "live": settings.worker_sources if settings.source_enabled else 0,
             },
             drain_s=settings.worker_drain_s,
             ended=metrics.job_ended,

@@ -45,16 +45,16 @@ class LiveJob:
         Raises:
             Problem: nothing of the source could ever be judged, or it leads where nobody may go.
         """
-        if self.fetcher is None or not self.settings.fetch_streams or job.source.url is None:
+        if self.fetcher is None or not self.settings.source_enabled or job.source.url is None:
             raise RefusedURL("live sources are not followed here")
         windows = await Windows.open(self.objects, job.id)
         follower = WindowProcessor(
             self.settings, self.upstream, self.objects, job, windows, report, self.count
         )
-        source = open_source(self.fetcher, job.source.url, workspace, self.settings.stream_window_s)
+        source = open_source(self.fetcher, job.source.url, workspace, self.settings.source_window_s)
         known = windows.summary.windows > 0
-        pieces = follow(source, self.settings.stream_patience_s, known)
-        left_s = follower.begun + self.settings.stream_job_max_s - time.time()
+        pieces = follow(source, self.settings.source_reconnect_timeout_s, known)
+        left_s = follower.begun + self.settings.source_max_duration_s - time.time()
         ended: EndOfSource = "source"
         warnings = []
         try:

@@ -34,7 +34,7 @@ def gateway(
         fetch_private="127.0.0.0/8",
         webhook_secret="whsec_" + "c2VjcmV0" * 4,
         lease_s=2,
-        stream_idle_s=2,
+        live_idle_timeout_s=2,
     ) as running:
         yield running
         assert running.process.poll() is None, running.tail()

@@ -150,7 +150,7 @@ def strict(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
     """Patient for a second, then for a hundred thousand bytes a second."""
-    pace = {"upload_patience_s": 1, "upload_least_bytes_per_s": 100_000}
+    pace = {"upload_stall_timeout_s": 1, "upload_min_bytes_per_s": 100_000}
     folder = tmp_path_factory.mktemp("strict")
     with RunningGateway.start(folder, server.url, **pace) as gateway:
         yield gateway

@@ -39,13 +39,13 @@ pytestmark = pytest.mark.integration
 Start = Callable[[Coroutine[Any, Any, Any]], Future[Any]]
 
 SETTINGS = {
-    "fetch_streams": True,
+    "source_enabled": True,
     "fetch_private": "127.0.0.1/32",
-    "stream_window_s": 2,
-    "stream_patience_s": 4,
+    "source_window_s": 2,
+    "source_reconnect_timeout_s": 4,
     "lease_s": 2,
-    "max_stream_jobs": 3,
-    "worker_streams": 2,
+    "source_max_jobs": 3,
+    "worker_sources": 2,
 }
 
 

@@ -478,7 +478,7 @@ def test_a_digest_is_needed(tmp_path: Path) -> None:
 
 
 def test_serving_ends_with_the_exit_code_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEEPFAKE_WORKERS", "many")
+    monkeypatch.setenv("DEEPFAKE_MODEL_SERVER_WORKERS", "many")
     assert main(monkeypatch, "serve") == 2
 
 

@@ -195,7 +195,7 @@ def test_a_wrong_variable_is_refused_by_name_origin_and_reason(place: Place, nam
     value, reason = WRONG[name]
     place.env(**{name: value})
     said = complaint()
-    assert said.startswith(f"{name} (environment variable DEEPFAKE_{name.upper()}): ")
+    assert said.startswith(f"{name} (environment variable DEEPFAKE_MODEL_SERVER_{name.upper()}): ")
     assert reason in said
     assert "Value error" not in said
 
@@ -215,7 +215,7 @@ def test_every_wrong_value_is_told_at_once_each_with_its_origin(place: Place) ->
     place.yaml({"workers": -1, "typo": 1})
     place.env(http_port="x")
     first, second, third = sorted(complaint().split("; "))
-    assert first.startswith("http_port (environment variable DEEPFAKE_HTTP_PORT): ")
+    assert first.startswith("http_port (environment variable DEEPFAKE_MODEL_SERVER_HTTP_PORT): ")
     assert second == f"typo (settings file {place.file}): Extra inputs are not permitted"
     assert third.startswith(f"workers (settings file {place.file}): ")
 
@@ -228,7 +228,7 @@ def test_a_wrong_argument_is_told_as_one() -> None:
 @pytest.mark.parametrize("value", ['{"detector": 5}', '["detector"]', "5"])
 def test_digests_are_an_object_of_texts(place: Place, value: str) -> None:
     place.env(digests=value)
-    assert "(environment variable DEEPFAKE_DIGESTS): " in complaint()
+    assert "(environment variable DEEPFAKE_MODEL_SERVER_DIGESTS): " in complaint()
 
 
 def test_no_model_is_named_twice(place: Place) -> None:
@@ -266,13 +266,13 @@ def test_a_file_that_is_none_is_named(place: Place, kind: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("DEEPFAKE_HTPP_PORT", "80"),
-        ("DEEPFAKE_WORKER", "1"),
-        ("DEEPFAKE_", "1"),
-        ("deepfake_workers", "1"),
-        ("DEEPFAKE_Workers", "1"),
-        ("DEEPFAKE_SERVICE_HOSTS", "1"),
-        ("DEEPFAKE_PORT_TCP", "1"),
+        ("DEEPFAKE_MODEL_SERVER_HTPP_PORT", "80"),
+        ("DEEPFAKE_MODEL_SERVER_WORKER", "1"),
+        ("DEEPFAKE_MODEL_SERVER_", "1"),
+        ("deepfake_model_server_workers", "1"),
+        ("DEEPFAKE_MODEL_SERVER_Workers", "1"),
+        ("DEEPFAKE_MODEL_SERVER_SERVICE_HOSTS", "1"),
+        ("DEEPFAKE_MODEL_SERVER_PORT_TCP", "1"),
     ],
 )
 def test_a_mistyped_variable_is_refused(place: Place, variable: str, value: str) -> None:
@@ -282,7 +282,7 @@ def test_a_mistyped_variable_is_refused(place: Place, variable: str, value: str)
 
 def test_variables_of_others_are_not_looked_at(place: Place) -> None:
     place.variable("DEEPFAKES", "1")
-    place.variable("MY_DEEPFAKE_WORKERS", "x")
+    place.variable("MY_DEEPFAKE_MODEL_SERVER_WORKERS", "x")
     assert load_settings() == Settings.model_validate({})
 
 
@@ -299,7 +299,7 @@ def test_what_kubernetes_tells_of_a_service_of_our_name_is_ignored(place: Place)
         "PORT_8080_TCP_ADDR": "10.0.0.11",
         "PORT_53_UDP": "udp://10.0.0.11:53",
     }.items():
-        place.variable(f"DEEPFAKE_SERVING_{variable}", value)
+        place.variable(f"DEEPFAKE_MODEL_SERVER_{variable}", value)
     assert load_settings() == Settings.model_validate({})
 
 
@@ -309,4 +309,6 @@ def test_the_server_tells_a_wrong_setting_in_one_line_and_exits_with_2(
     place.env(workers="many")
     assert entry.main() == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("deepfake-serving: workers (environment variable DEEPFAKE_WORKERS): ")
+    assert line.startswith(
+        "deepfake-serving: workers (environment variable DEEPFAKE_MODEL_SERVER_WORKERS): "
+    )

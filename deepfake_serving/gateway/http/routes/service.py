@@ -50,7 +50,7 @@ async def get_info(request: Request) -> dict[str, Any]:
             "max_batch_items": settings.max_batch_items,
             "max_video_bytes": settings.max_video_bytes,
             "max_video_s": settings.max_video_s,
-            "stream_max_s": settings.stream_max_s,
+            "stream_max_s": settings.live_max_duration_s,
         },
         "defaults": {
             "sampling": settings.video_sampling,

@@ -50,10 +50,10 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: Requ
     number = 0
 
     async def read() -> None:
-        ends = loop.time() + settings.stream_max_s
+        ends = loop.time() + settings.live_max_duration_s
         while loop.time() < ends:
             try:
-                async with asyncio.timeout(min(settings.stream_idle_s, ends - loop.time())):
+                async with asyncio.timeout(min(settings.live_idle_timeout_s, ends - loop.time())):
                     picture = await _frame(socket, settings.max_image_bytes)
             except TimeoutError:
                 break

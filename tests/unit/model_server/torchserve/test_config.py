@@ -195,7 +195,12 @@ def test_nothing_can_be_configured_behind_its_back(tmp_path: Path) -> None:
 def test_our_settings_and_others_for_torchserve_are_not_passed_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DEEPFAKE_HOST", "DEEPFAKE_WORKER_DEVICE", "TS_CONFIG_FILE", "TS_NUMBER_OF_GPU"):
+    for name in (
+        "DEEPFAKE_MODEL_SERVER_HOST",
+        "DEEPFAKE_WORKER_DEVICE",
+        "TS_CONFIG_FILE",
+        "TS_NUMBER_OF_GPU",
+    ):
         monkeypatch.setenv(name, "127.9.9.9")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
