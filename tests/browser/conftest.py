@@ -1,4 +1,4 @@
-"""A real Chromium, media, and the console: of the stack at CONSOLE_URL, else of the stand-in.
+"""Fixtures: a real Chromium, media, and the console of CONSOLE_URL or of the stub gateway.
 
 Without /usr/bin/chromium these tests skip; with REQUIRE_CHROMIUM=1 they fail.
 """
@@ -15,16 +15,16 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from tests.browser.media import make_media
-from tests.browser.standin import standin
+from tests.browser.stub_gateway import stub_gateway
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHARED: dict[str, Any] = {"scope": "session", "loop_scope": "session"}
 
-Opener = Callable[..., Awaitable[Page]]
+OpenPage = Callable[..., Awaitable[Page]]
 
 
 def launch_arguments(camera: Path) -> list[str]:
-    """Chromium's flags: no sandbox for root, a camera that plays a file and needs no consent."""
+    """Returns Chromium's flags: no sandbox for root, a camera that plays a file, no prompt."""
     return [
         "--no-sandbox",
         "--use-fake-device-for-media-stream",
@@ -43,7 +43,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chromium_path() -> Path:
     if not CHROMIUM.exists() and os.environ.get("REQUIRE_CHROMIUM") != "1":
-        pytest.skip(f"{CHROMIUM} is not there")
+        pytest.skip(f"{CHROMIUM} does not exist")
     return CHROMIUM
 
 
@@ -59,43 +59,43 @@ async def browser(media: Path, chromium_path: Path) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(**SHARED)
 async def console(media: Path) -> AsyncIterator[str]:
-    """The base URL of what is tested."""
+    """Yields the base URL of the console under test."""
     if url := os.environ.get("CONSOLE_URL"):
         yield url.rstrip("/")
         return
-    async with standin(media) as url:
+    async with stub_gateway(media) as url:
         yield url
 
 
-class Complaints:
-    """What the browser complained of: errors in scripts, breaches of the policy.
+class BrowserErrors:
+    """Errors that the browser reported: script errors and policy violations.
 
-    That an answer was no good one is told by Chromium too; tests of failures expect that.
+    Chromium also reports error responses; tests of failures expect those.
     """
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def listen(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.heard.append(str(error)))
-        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        page.on("console", self._record)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _record(self, message: ConsoleMessage) -> None:
         expected = ("Failed to load resource", "WebSocket connection to")
         if message.type in ("error", "warning") and not message.text.startswith(expected):
-            self.heard.append(message.text)
+            self.messages.append(message.text)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def opened(browser: Browser, console: str) -> AsyncIterator[Opener]:
-    """Opens a page of the console: `await opened("#/batch", width=360, dark=True)`.
+async def open_page(browser: Browser, console: str) -> AsyncIterator[OpenPage]:
+    """Opens a page of the console: `await open_page("#/batch", width=360, dark=True)`.
 
-    Whatever the test does, the browser may complain of nothing.
+    The browser must report no error in any test.
     """
-    complaints = Complaints()
+    browser_errors = BrowserErrors()
     contexts: list[BrowserContext] = []
 
-    async def open_page(
+    async def new_page(
         path: str = "", *, width: int = 1280, height: int = 900, dark: bool = False
     ) -> Page:
         context = await browser.new_context(
@@ -106,11 +106,11 @@ async def opened(browser: Browser, console: str) -> AsyncIterator[Opener]:
         contexts.append(context)
         context.set_default_timeout(30_000)
         page = await context.new_page()
-        complaints.listen(page)
+        browser_errors.listen(page)
         await page.goto(f"{console}/{path}")
         return page
 
-    yield open_page
+    yield new_page
     for context in contexts:
         await context.close()
-    assert complaints.heard == []
+    assert browser_errors.messages == []

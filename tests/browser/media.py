@@ -1,4 +1,4 @@
-"""Real media for the browser: photographs, a video of three shots, a file for the fake camera."""
+"""Real media for the browser: images, a video of three shots, a file for the fake camera."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 FACE = (0.34, 0.13, 0.53, 0.37)
-"""Where the astronaut's face is, as shares of the picture."""
+"""The astronaut's face box, relative to the image size."""
 _HEAD = (slice(0, 256), slice(96, 352))
 RATE = 24
 SHOTS_S = (2.5, 2.5, 2.0)
 
 
 def make_media(folder: Path) -> None:
-    """Writes all of it into a folder."""
+    """Writes all media into a folder."""
     astronaut = skimage.data.astronaut()
     for name in ("astronaut.jpg", "swapped.jpg", "unsure.jpg"):
         Image.fromarray(astronaut).save(folder / name, quality=90)
@@ -29,33 +29,33 @@ def make_media(folder: Path) -> None:
     Image.fromarray(group(astronaut)).save(folder / "group.jpg", quality=90)
     whole = (folder / "astronaut.jpg").read_bytes()
     (folder / "broken.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "notes.txt").write_text("This is no picture.\n" * 20)
+    (folder / "notes.txt").write_text("This is no image.\n" * 20)
     write_video(folder / "shots.mp4", astronaut)
     (folder / "broken.mp4").write_bytes((folder / "shots.mp4").read_bytes()[:4000])
     write_camera(folder / "camera.y4m", astronaut)
 
 
-def group(astronaut: Picture) -> Picture:
-    """600 x 900: the same head three times, once mirrored, once large."""
+def group(astronaut: Pixels) -> Pixels:
+    """Builds a 600 x 900 image with the same head three times, once mirrored, once large."""
     head = astronaut[_HEAD]
-    picture = np.full((600, 900, 3), 214, np.uint8)
-    picture[20:276, 20:276] = head
-    picture[320:576, 40:296] = head[:, ::-1]
-    picture[60:572, 340:852] = np.asarray(Image.fromarray(head).resize((512, 512)))
-    return picture
+    image = np.full((600, 900, 3), 214, np.uint8)
+    image[20:276, 20:276] = head
+    image[320:576, 40:296] = head[:, ::-1]
+    image[60:572, 340:852] = np.asarray(Image.fromarray(head).resize((512, 512)))
+    return image
 
 
-def write_video(path: Path, astronaut: Picture) -> None:
-    """H.264, 640 x 360: one face, then two, then none."""
+def write_video(path: Path, astronaut: Pixels) -> None:
+    """Writes H.264 video, 640 x 360: one face, then two, then none."""
     with av.open(path, "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "23"})
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for picture in _frames(astronaut):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        for image in _frames(astronaut):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         container.mux(stream.encode(None))
 
 
-def _frames(astronaut: Picture) -> list[Picture]:
+def _frames(astronaut: Pixels) -> list[Pixels]:
     head = np.asarray(Image.fromarray(astronaut[_HEAD]).resize((300, 300)))
     coffee = np.asarray(Image.fromarray(skimage.data.coffee()).resize((800, 480)))
     frames = []
@@ -73,8 +73,8 @@ def _frames(astronaut: Picture) -> list[Picture]:
     return frames
 
 
-def write_camera(path: Path, astronaut: Picture) -> None:
-    """YUV4MPEG2, 640 x 480 at 10 a second: two seconds that Chromium's fake camera repeats."""
+def write_camera(path: Path, astronaut: Pixels) -> None:
+    """Writes two seconds of YUV4MPEG2, 640 x 480, that Chromium's fake camera repeats."""
     scene = np.full((480, 640, 3), 120, np.uint8)
     with path.open("wb") as file:
         file.write(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n")
@@ -88,8 +88,10 @@ def write_camera(path: Path, astronaut: Picture) -> None:
             file.write(b"FRAME\n" + planes.to_ndarray().tobytes())
 
 
-def stills(path: Path, every: int) -> list[tuple[float, Picture]]:
-    """Every nth frame of a video with its time in seconds; raises av.FFmpegError where broken."""
+def stills(path: Path, every: int) -> list[tuple[float, Pixels]]:
+    """Returns every nth frame with its time in seconds.
+
+    Raises: av.FFmpegError if the video is broken."""
     found = []
     with av.open(path) as container:
         for number, frame in enumerate(container.decode(video=0)):

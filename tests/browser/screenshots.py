@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/console.md: `python -m tests.browser.screenshots [folder]`."""
+"""Takes the screenshots of docs/console.md: `python -m tests.browser.screenshots [folder]`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.conftest import CHROMIUM, launch_arguments
 from tests.browser.media import make_media
-from tests.browser.standin import standin
+from tests.browser.stub_gateway import stub_gateway
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "images"
 BATCH = ("astronaut.jpg", "swapped.jpg", "unsure.jpg", "group.jpg", "coffee.jpg", "notes.txt")
 
 
 async def main(folder: Path) -> None:
-    """Of the stack at CONSOLE_URL, else of the stand-in."""
+    """Takes all screenshots of the stack at CONSOLE_URL, or of the stub gateway."""
     async with AsyncExitStack() as stack:
         media = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         make_media(media)
         url = os.environ.get("CONSOLE_URL", "")
         if not url:
-            url = await stack.enter_async_context(standin(media))
+            url = await stack.enter_async_context(stub_gateway(media))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=launch_arguments(media / "camera.y4m")
@@ -44,7 +44,7 @@ async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> No
     await save(wide, folder / "console-image.png")
     await wide.goto(f"{url}/#/batch")
     await wide.set_input_files("input[type=file]", [media / name for name in BATCH])
-    await wide.get_by_text(f"{len(BATCH)} of {len(BATCH)} answered").wait_for()
+    await wide.get_by_text(f"{len(BATCH)} of {len(BATCH)} finished").wait_for()
     await save(wide, folder / "console-batch.png")
     await video(wide, url, media)
     await save(wide, folder / "console-video.png")
@@ -57,7 +57,7 @@ async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> No
     await save(dark, folder / "console-video-dark.png")
     await dark.goto(f"{url}/#/live")
     await dark.get_by_role("button", name="Start the camera").click()
-    await dark.locator(".trace circle").nth(40).wait_for()
+    await dark.locator(".score-trace circle").nth(40).wait_for()
     await save(dark, folder / "console-live-dark.png", whole=False)
 
     phone = await _page(browser, url, width=360, height=760)
@@ -95,7 +95,7 @@ async def video(page: Page, url: str, media: Path) -> None:
         await chart.press("ArrowRight")
     await page.locator(".box").first.wait_for()
     await page.wait_for_function("() => document.querySelector('video').readyState >= 3")
-    await page.wait_for_timeout(1500)  # Chromium's own spinner fades, and tells nobody
+    await page.wait_for_timeout(1500)  # Chromium's own spinner fades without an event
     await page.evaluate("scrollTo(0, 0)")
     await page.evaluate("document.activeElement.blur()")
 
@@ -105,15 +105,15 @@ async def save(page: Page, path: Path, *, whole: bool = True) -> None:
 
 
 def _shrink(png: bytes, path: Path) -> None:
-    """To a palette, so that the docs stay small: the page's own colours, then the photographs'."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    pixels = np.asarray(picture).reshape(-1, 3)
+    """Reduces a screenshot to a palette, to keep the docs small: the page's colours first."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    pixels = np.asarray(image).reshape(-1, 3)
     colours, counts = np.unique(pixels, axis=0, return_counts=True)
     flat = colours[np.argsort(-counts)[:130]].ravel().tolist()
-    photographs = picture.quantize(48, dither=Image.Dither.NONE).getpalette() or []
+    photo_colours = image.quantize(48, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
-    palette.putpalette(flat + photographs)
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+    palette.putpalette(flat + photo_colours)
+    image.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size // 1024} KiB")
 
 

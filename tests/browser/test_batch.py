@@ -1,4 +1,4 @@
-"""The Batch panel: the table, its order, totals, downloads, a service that puts pictures off."""
+"""The Batch panel: the table, its order, totals, downloads, retries of an overloaded service."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.asking import problem
-from tests.browser.conftest import Opener
+from tests.browser.actions import problem_response
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,15 +21,15 @@ FILES = ("astronaut.jpg", "coffee.jpg", "group.jpg", "notes.txt")
 
 async def _batch(page: Page, media: Path, *names: str) -> None:
     await page.set_input_files("input[type=file]", [media / name for name in names])
-    await expect(page.get_by_text(f"{len(names)} of {len(names)} answered")).to_be_visible(
+    await expect(page.get_by_text(f"{len(names)} of {len(names)} finished")).to_be_visible(
         timeout=60_000
     )
 
 
-async def test_the_table_has_a_row_for_each_file_and_a_bad_one_spoils_no_other(
-    opened: Opener, media: Path
+async def test_the_table_has_a_row_for_each_file_and_a_bad_file_affects_no_other(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/batch")
+    page = await open_page("#/batch")
     await _batch(page, media, *FILES)
     rows = page.locator("tbody tr")
     await expect(rows).to_have_count(4)
@@ -43,9 +43,9 @@ async def test_the_table_has_a_row_for_each_file_and_a_bad_one_spoils_no_other(
 
 
 async def test_columns_sort_both_ways_and_rows_without_a_score_come_last(
-    opened: Opener, media: Path
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/batch")
+    page = await open_page("#/batch")
     await _batch(page, media, *FILES)
     heading = page.get_by_role("columnheader", name="Score")
     for direction in ("descending", "ascending"):
@@ -55,18 +55,18 @@ async def test_columns_sort_both_ways_and_rows_without_a_score_come_last(
         scores = [float(c) for c in cells if c not in ("", "–")]
         assert scores == sorted(scores, reverse=direction == "descending")
         assert all(c in ("", "–") for c in cells[len(scores) :])
-    await page.get_by_role("columnheader", name="Picture").get_by_role("button").click()
+    await page.get_by_role("columnheader", name="Image").get_by_role("button").click()
     names = await page.locator("tbody .name").all_text_contents()
     assert names == sorted(FILES)
 
 
-async def test_csv_holds_every_row_and_runs_no_formula(
-    opened: Opener, media: Path, tmp_path: Path
+async def test_csv_holds_every_row_and_escapes_formulas(
+    open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
     hostile = tmp_path / '=HYPERLINK("http:x","y").jpg'.replace("/", "")
     shutil.copy(media / "astronaut.jpg", hostile)
     shutil.copy(media / "coffee.jpg", tmp_path / "plain.jpg")
-    page = await opened("#/batch")
+    page = await open_page("#/batch")
     await _batch(page, tmp_path, hostile.name, "plain.jpg")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download CSV").click()
@@ -81,13 +81,13 @@ async def test_csv_holds_every_row_and_runs_no_formula(
     assert documents[1]["verdict"]["faces"] == []
 
 
-async def test_a_picture_that_a_busy_service_put_off_is_sent_again(
-    opened: Opener, media: Path
+async def test_an_image_is_retried_when_the_service_is_overloaded(
+    open_page: OpenPage, media: Path
 ) -> None:
-    """The 429 is stood in for; that it comes from a full queue is for the gateway's own tests."""
-    page = await opened("#/batch")
+    """The 429 is stubbed; the gateway's own tests cover the full queue."""
+    page = await open_page("#/batch")
     refused: list[str] = []
-    refuse = problem("overloaded", "Overloaded", 429, "the queue is full", 1)
+    refuse = problem_response("overloaded", "Overloaded", 429, "the queue is full", 1)
 
     async def first_refused(route: Route) -> None:
         if not refused:
@@ -98,13 +98,13 @@ async def test_a_picture_that_a_busy_service_put_off_is_sent_again(
 
     await page.route("**/v1/images", first_refused)
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
-    await expect(page.locator("tbody tr")).to_contain_text("busy, again in 1 s")
-    await expect(page.get_by_text("1 of 1 answered")).to_be_visible()
+    await expect(page.locator("tbody tr")).to_contain_text("busy, retrying in 1 s")
+    await expect(page.get_by_text("1 of 1 finished")).to_be_visible()
     await expect(page.locator("tbody .badge")).not_to_have_class("badge problem-badge")
 
 
-async def test_at_most_three_pictures_are_under_way_at_once(opened: Opener, media: Path) -> None:
-    page = await opened("#/batch")
+async def test_at_most_three_images_are_in_flight(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/batch")
     held: list[Route] = []
 
     async def hold(route: Route) -> None:
@@ -120,11 +120,11 @@ async def test_at_most_three_pictures_are_under_way_at_once(opened: Opener, medi
     assert len(held) == 3
 
 
-async def test_a_row_opens_its_picture_with_the_boxes(opened: Opener, media: Path) -> None:
-    page = await opened("#/batch")
+async def test_a_row_opens_its_image_with_the_boxes(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/batch")
     await _batch(page, media, "astronaut.jpg")
     await page.get_by_role("link", name="astronaut.jpg").click()
     await expect(page.locator(".finding")).to_be_visible()
-    await expect(page.locator(".stage .box")).to_have_count(1)
+    await expect(page.locator(".face-overlay .box")).to_have_count(1)
     await page.go_back()
     await expect(page.locator("tbody tr")).to_have_count(1)

@@ -1,4 +1,4 @@
-"""The Image panel: files, the clipboard, URLs, boxes, words, failures."""
+"""The Image panel: files, clipboard, URLs, boxes, texts, failures."""
 
 from __future__ import annotations
 
@@ -11,100 +11,102 @@ import pytest
 from playwright.async_api import Route, expect
 
 from deepfake_serving.contracts.problems import BY_TYPE
-from tests.browser.asking import WORDS, judge, problem
-from tests.browser.conftest import Opener
+from tests.browser.actions import LABELS, analyse_image, problem_response
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-_DELIVER = """([kind, name, data]) => {
+_DISPATCH = """([kind, name, data]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const transfer = new DataTransfer();
   transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
   const event = kind === "paste"
     ? new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true, cancelable: true })
     : new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
-  document.querySelector(kind === "paste" ? "body" : ".drop").dispatchEvent(event);
+  document.querySelector(kind === "paste" ? "body" : ".drop-zone").dispatchEvent(event);
 }"""
 
 
-async def test_a_chosen_picture_is_shown_with_its_verdict_and_a_box_on_each_face(
-    opened: Opener, media: Path
+async def test_a_chosen_image_is_shown_with_its_verdict_and_a_box_on_each_face(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened()
-    verdict = await judge(page, media / "astronaut.jpg")
-    await expect(page.locator(".verdict")).to_have_text(WORDS[verdict["verdict"]])
+    page = await open_page()
+    verdict = await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".verdict")).to_have_text(LABELS[verdict["verdict"]])
     assert len(verdict["faces"]) == 1
     score = f"{verdict['fake_probability']:.2f}"
     await expect(page.locator(".big-score strong")).to_have_text(score)
     await expect(page.locator(".faces li")).to_contain_text(score)
     await expect(page.locator(".box .tag")).to_contain_text(score)
-    await expect(page.locator("#announcer")).to_contain_text(WORDS[verdict["verdict"]])
+    await expect(page.locator("#announcer")).to_contain_text(LABELS[verdict["verdict"]])
 
 
-async def test_the_box_lies_where_the_face_is_at_the_size_the_picture_is_shown(
-    opened: Opener, media: Path
+async def test_the_box_covers_the_face_at_the_displayed_size(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened(width=700)
-    verdict = await judge(page, media / "astronaut.jpg")
-    picture = await page.locator(".stage img").bounding_box()
+    page = await open_page(width=700)
+    verdict = await analyse_image(page, media / "astronaut.jpg")
+    image = await page.locator(".face-overlay img").bounding_box()
     box = await page.locator(".box").bounding_box()
-    assert picture is not None
+    assert image is not None
     assert box is not None
-    scale = picture["width"] / verdict["width"]
+    scale = image["width"] / verdict["width"]
     x1, y1, x2, y2 = verdict["faces"][0]["box"]
-    assert box["x"] - picture["x"] == pytest.approx(x1 * scale, abs=1.5)
-    assert box["y"] - picture["y"] == pytest.approx(y1 * scale, abs=1.5)
+    assert box["x"] - image["x"] == pytest.approx(x1 * scale, abs=1.5)
+    assert box["y"] - image["y"] == pytest.approx(y1 * scale, abs=1.5)
     assert box["width"] == pytest.approx((x2 - x1) * scale, abs=1.5)
     assert box["height"] == pytest.approx((y2 - y1) * scale, abs=1.5)
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
-async def test_a_dropped_or_pasted_picture_is_judged(
-    opened: Opener, media: Path, kind: str
+async def test_a_dropped_or_pasted_image_is_analysed(
+    open_page: OpenPage, media: Path, kind: str
 ) -> None:
-    page = await opened()
+    page = await open_page()
     data = base64.b64encode((media / "astronaut.jpg").read_bytes()).decode()
     async with page.expect_response("**/v1/images"):
-        await page.evaluate(_DELIVER, [kind, "astronaut.jpg", data])
+        await page.evaluate(_DISPATCH, [kind, "astronaut.jpg", data])
     await expect(page.locator(".finding")).to_be_visible()
     await expect(page.locator("figcaption")).to_contain_text("astronaut.jpg")
 
 
-async def test_no_face_is_said_not_to_mean_real(opened: Opener, media: Path) -> None:
-    page = await opened()
-    verdict = await judge(page, media / "coffee.jpg")
+async def test_no_face_is_explained_as_not_meaning_real(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    verdict = await analyse_image(page, media / "coffee.jpg")
     assert verdict["verdict"] == "no_face"
     await expect(page.locator(".verdict")).to_have_text("No face found")
     await expect(page.locator(".finding")).to_contain_text("This doesn't mean “real”")
     await expect(page.locator(".meter")).to_have_count(0)
 
 
-async def test_a_face_of_the_list_lights_up_its_box(opened: Opener, media: Path) -> None:
-    page = await opened()
-    verdict = await judge(page, media / "group.jpg")
+async def test_a_face_of_the_list_highlights_its_box(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    verdict = await analyse_image(page, media / "group.jpg")
     assert len(verdict["faces"]) == 3
-    lit = re.compile(r"\blit\b")
+    highlighted = re.compile(r"\bhighlighted\b")
     for place in range(3):
         await page.locator(".faces li").nth(place).focus()
-        await expect(page.locator(".box.lit")).to_have_count(1)
-        await expect(page.locator(".box").nth(place)).to_have_class(lit)
+        await expect(page.locator(".box.highlighted")).to_have_count(1)
+        await expect(page.locator(".box").nth(place)).to_have_class(highlighted)
     await page.locator(".faces li").nth(0).hover()
-    await expect(page.locator(".box").nth(0)).to_have_class(lit)
+    await expect(page.locator(".box").nth(0)).to_have_class(highlighted)
 
 
-async def test_a_model_without_trained_weights_is_warned_of(opened: Opener, media: Path) -> None:
-    """The service's answer is changed on its way, as any one stack has but one kind of model."""
-    page = await opened()
-    known = await judge(page, media / "astronaut.jpg")
-    untrained = known | {"model": known["model"] | {"trained": False}}
+async def test_a_model_without_trained_weights_shows_a_warning(
+    open_page: OpenPage, media: Path
+) -> None:
+    """The response is modified in transit, as a stack serves only one kind of model."""
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
+    untrained = original | {"model": original["model"] | {"trained": False}}
     await page.route("**/v1/images", lambda route: route.fulfill(json=untrained))
-    await judge(page, media / "astronaut.jpg")
+    await analyse_image(page, media / "astronaut.jpg")
     await expect(page.locator(".notice.warn")).to_contain_text("This model is untrained.")
 
 
-async def test_model_timings_and_json_can_be_had(opened: Opener, media: Path) -> None:
-    page = await opened()
-    verdict = await judge(page, media / "astronaut.jpg")
+async def test_model_timings_and_json_are_available(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    verdict = await analyse_image(page, media / "astronaut.jpg")
     await page.get_by_text("Model and timings").click()
     await expect(page.locator("details")).to_contain_text(verdict["model"]["name"])
     await expect(page.locator("details")).to_contain_text(verdict["model"]["digest"][:19])
@@ -117,23 +119,23 @@ async def test_model_timings_and_json_can_be_had(opened: Opener, media: Path) ->
     assert json.loads(await page.evaluate("navigator.clipboard.readText()")) == verdict
 
 
-async def test_of_a_url_the_faces_are_listed_and_it_is_said_why_no_picture_is_shown(
-    opened: Opener, media: Path
+async def test_a_url_lists_the_faces_and_explains_why_no_image_is_shown(
+    open_page: OpenPage, media: Path
 ) -> None:
-    """The service is stood in for: no public address can be relied on here."""
-    page = await opened()
-    known = await judge(page, media / "astronaut.jpg")
+    """The response is stubbed: no public address is reliable in a test."""
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
 
     async def fetched(route: Route) -> None:
         assert route.request.post_data_json == {"url": "https://media.example/a.jpg"}
-        await route.fulfill(json=known)
+        await route.fulfill(json=original)
 
     await page.route("**/v1/images", fetched)
     await page.get_by_label("URL").fill("https://media.example/a.jpg")
     await page.get_by_role("button", name="Fetch URL").click()
     await expect(page.locator("figcaption")).to_contain_text("your browser did not")
     await expect(page.locator(".faces li")).to_have_count(1)
-    await expect(page.locator(".stage.blank .box")).to_have_count(1)
+    await expect(page.locator(".face-overlay.blank .box")).to_have_count(1)
 
 
 @pytest.mark.parametrize(
@@ -143,10 +145,10 @@ async def test_of_a_url_the_faces_are_listed_and_it_is_said_why_no_picture_is_sh
         ("https://nowhere.invalid/a.jpg", "Unreachable URL"),
     ],
 )
-async def test_a_url_that_is_not_fetched_is_a_problem_with_advice(
-    opened: Opener, url: str, title: str
+async def test_a_url_that_can_not_be_fetched_is_a_problem_with_advice(
+    open_page: OpenPage, url: str, title: str
 ) -> None:
-    page = await opened()
+    page = await open_page()
     await page.get_by_label("URL").fill(url)
     await page.get_by_role("button", name="Fetch URL").click()
     await expect(page.locator(".problem h2")).to_have_text(title)
@@ -158,19 +160,19 @@ async def test_a_url_that_is_not_fetched_is_a_problem_with_advice(
     [("notes.txt", "Unsupported media type"), ("broken.jpg", "Undecodable media")],
 )
 async def test_a_bad_file_is_a_problem_with_advice(
-    opened: Opener, media: Path, name: str, title: str
+    open_page: OpenPage, media: Path, name: str, title: str
 ) -> None:
-    page = await opened()
+    page = await open_page()
     await page.set_input_files("input[type=file]", media / name)
     await expect(page.get_by_role("alert")).to_contain_text(title)
     await expect(page.locator(".advice")).to_contain_text("What to do:")
     await expect(page.locator(".problem code")).not_to_be_empty()
 
 
-async def test_a_server_out_of_reach_is_said_and_can_be_tried_again(
-    opened: Opener, media: Path
+async def test_an_unreachable_server_is_shown_and_can_be_retried(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened()
+    page = await open_page()
     await page.context.set_offline(True)
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
     await expect(page.locator(".problem h2")).to_have_text("Server not reachable")
@@ -179,23 +181,25 @@ async def test_a_server_out_of_reach_is_said_and_can_be_tried_again(
     await expect(page.locator(".finding")).to_be_visible()
 
 
-async def test_an_answer_that_is_no_problem_document_is_told_by_its_status(
-    opened: Opener, media: Path
+async def test_an_error_without_a_problem_document_shows_its_status(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened()
+    page = await open_page()
     await page.route("**/v1/images", lambda route: route.fulfill(status=502, body="<h1>Bad</h1>"))
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
-    await expect(page.locator(".problem h2")).to_have_text("The answer was 502")
+    await expect(page.locator(".problem h2")).to_have_text("The response was 502")
 
 
-async def test_every_problem_type_has_advice_of_its_own(opened: Opener, media: Path) -> None:
-    page = await opened()
+async def test_every_problem_type_has_advice_of_its_own(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
     seen = set()
     for cls in BY_TYPE.values():
         if cls.status == 401:
             continue  # asks for a key instead
         await page.unroute("**/v1/images")
-        await page.route("**/v1/images", problem(cls.slug, cls.title, cls.status, "a detail"))
+        await page.route(
+            "**/v1/images", problem_response(cls.slug, cls.title, cls.status, "a detail")
+        )
         await page.set_input_files("input[type=file]", media / "astronaut.jpg")
         await expect(page.locator(".problem h2")).to_have_text(cls.title)
         seen.add(await page.locator(".advice").text_content())

@@ -7,17 +7,17 @@ import re
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.asking import go
-from tests.browser.conftest import Opener
+from tests.browser.actions import open_panel
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_camera_is_judged_live_until_it_is_stopped(opened: Opener) -> None:
-    page = await opened("#/live")
+async def test_the_camera_is_analysed_until_it_is_stopped(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".stage .box")).to_have_count(1, timeout=60_000)
-    await expect(page.locator(".trace .dots circle").nth(4)).to_be_attached(timeout=60_000)
+    await expect(page.locator(".face-overlay .box")).to_have_count(1, timeout=60_000)
+    await expect(page.locator(".score-trace .dots circle").nth(4)).to_be_attached(timeout=60_000)
     await expect(page.locator(".facts")).to_contain_text(re.compile(r"\d+ sent, \d+ dropped"))
     await expect(page.locator(".facts")).to_contain_text(re.compile(r"0\.\d\d"))
     assert await page.locator("video").evaluate("v => v.srcObject.active") is True
@@ -27,18 +27,18 @@ async def test_the_camera_is_judged_live_until_it_is_stopped(opened: Opener) -> 
     assert await stream.evaluate("s => s.active") is False
 
 
-async def test_leaving_the_panel_gives_the_camera_back(opened: Opener) -> None:
-    page = await opened("#/live")
+async def test_leaving_the_panel_releases_the_camera(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".trace .dots circle").first).to_be_attached(timeout=60_000)
+    await expect(page.locator(".score-trace .dots circle").first).to_be_attached(timeout=60_000)
     stream = await page.evaluate_handle("document.querySelector('video').srcObject")
-    await go(page, "Image")
+    await open_panel(page, "Image")
     await expect(page.get_by_role("heading", name="Image")).to_be_visible()
     assert await stream.evaluate("s => s.active") is False
 
 
-async def test_no_more_than_two_frames_are_under_way(opened: Opener) -> None:
-    page = await opened("#/live")
+async def test_at_most_two_frames_are_in_flight(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
     frames: list[bytes | str] = []
 
     async def silent(socket: WebSocketRoute) -> None:
@@ -46,8 +46,8 @@ async def test_no_more_than_two_frames_are_under_way(opened: Opener) -> None:
 
     await page.route_web_socket("**/v1/stream", silent)
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".stage video")).to_be_visible()
-    await page.wait_for_timeout(1000)  # that a third is not sent can only be waited for
+    await expect(page.locator(".face-overlay video")).to_be_visible()
+    await page.wait_for_timeout(1000)  # time in which a third frame would be sent
     assert len(frames) == 2
     assert all(isinstance(frame, bytes) and frame[:2] == b"\xff\xd8" for frame in frames)
 
@@ -60,12 +60,12 @@ async def test_no_more_than_two_frames_are_under_way(opened: Opener) -> None:
         ("NotReadableError", "The camera can't be used"),
     ],
 )
-async def test_why_there_is_no_camera_is_explained(opened: Opener, error: str, title: str) -> None:
-    """The refusal is made up: the fake camera is always there and always allowed."""
-    page = await opened("#/live")
+async def test_a_missing_camera_is_explained(open_page: OpenPage, error: str, title: str) -> None:
+    """The refusal is simulated: the fake camera always exists and is always allowed."""
+    page = await open_page("#/live")
     await page.evaluate(
         "name => { navigator.mediaDevices.getUserMedia ="
-        " () => Promise.reject(new DOMException('made up', name)) }",
+        " () => Promise.reject(new DOMException('simulated', name)) }",
         error,
     )
     await page.get_by_role("button", name="Start the camera").click()
@@ -74,11 +74,11 @@ async def test_why_there_is_no_camera_is_explained(opened: Opener, error: str, t
     await expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
 
 
-async def test_a_stream_that_is_refused_shows_its_problem(opened: Opener) -> None:
-    page = await opened("#/live")
+async def test_a_refused_stream_shows_its_problem(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
     refusal = (
         '{"problem": {"type": "urn:problem:deepfake-serving:overloaded", "title": "Overloaded",'
-        ' "status": 429, "detail": "32 streams are open; that is the bound"}}'
+        ' "status": 429, "detail": "32 streams are open; that is the limit"}}'
     )
 
     async def refuse(socket: WebSocketRoute) -> None:

@@ -1,4 +1,4 @@
-"""The whole page: tabs, colours, phones, the keyboard, keys, and hostile words."""
+"""The whole page: tabs, colours, phones, keyboard, API keys and hostile text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.async_api import FilePayload, Page, Route, expect
 
-from tests.browser.asking import analysed, go, judge, overflow, problem
-from tests.browser.conftest import Opener
+from tests.browser.actions import (
+    analyse_image,
+    analyse_video,
+    horizontal_overflow,
+    open_panel,
+    problem_response,
+)
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -17,40 +23,40 @@ PANELS = ("image", "batch", "video", "live", "history", "about", "nothing")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
-async def _rgb(page: Page, selector: str, what: str) -> list[int]:
-    value = await page.locator(selector).first.evaluate(f"e => getComputedStyle(e).{what}")
+async def _rgb(page: Page, selector: str, property_name: str) -> list[int]:
+    value = await page.locator(selector).first.evaluate(f"e => getComputedStyle(e).{property_name}")
     return [int(float(part)) for part in re.findall(r"[\d.]+", value)[:3]]
 
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("panel", PANELS)
 async def test_each_panel_has_a_heading_and_is_no_wider_than_the_window(
-    opened: Opener, panel: str, width: int
+    open_page: OpenPage, panel: str, width: int
 ) -> None:
-    page = await opened(f"#/{panel}", width=width)
+    page = await open_page(f"#/{panel}", width=width)
     await expect(page.locator("h1")).to_be_visible()
-    assert await overflow(page) == 0
+    assert await horizontal_overflow(page) == 0
 
 
-async def test_results_are_no_wider_than_a_phone(opened: Opener, media: Path) -> None:
-    page = await opened("", width=360, height=740)
-    await judge(page, media / "group.jpg")
+async def test_results_are_no_wider_than_a_phone(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("", width=360, height=740)
+    await analyse_image(page, media / "group.jpg")
     await expect(page.locator(".finding")).to_be_visible()
-    assert await overflow(page) == 0
-    await go(page, "Batch")
+    assert await horizontal_overflow(page) == 0
+    await open_panel(page, "Batch")
     await page.set_input_files("input[type=file]", [media / "group.jpg", media / "notes.txt"])
-    await expect(page.get_by_text("2 of 2 answered")).to_be_visible()
-    assert await overflow(page) == 0
-    await go(page, "Video")
-    await analysed(page, media / "shots.mp4")
-    assert await overflow(page) == 0
-    await go(page, "History")
+    await expect(page.get_by_text("2 of 2 finished")).to_be_visible()
+    assert await horizontal_overflow(page) == 0
+    await open_panel(page, "Video")
+    await analyse_video(page, media / "shots.mp4")
+    assert await horizontal_overflow(page) == 0
+    await open_panel(page, "History")
     await expect(page.locator("tbody tr").first).to_be_visible()
-    assert await overflow(page) == 0
+    assert await horizontal_overflow(page) == 0
 
 
-async def test_colours_follow_the_system_until_someone_chooses(opened: Opener) -> None:
-    page = await opened(dark=True)
+async def test_colours_follow_the_system_until_the_user_chooses(open_page: OpenPage) -> None:
+    page = await open_page(dark=True)
     assert max(await _rgb(page, "body", "backgroundColor")) < 60
     await page.get_by_role("button", name="Use light colours").click()
     assert min(await _rgb(page, "body", "backgroundColor")) > 200
@@ -78,8 +84,8 @@ _CONTRAST = """() => {
   const poor = [];
   for (const element of document.querySelectorAll("body *")) {
     const text = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    const left = "svg, .unseen, option, :disabled";
-    if (!text || !element.checkVisibility() || element.closest(left)) continue;
+    const excluded = "svg, .visually-hidden, option, :disabled";
+    if (!text || !element.checkVisibility() || element.closest(excluded)) continue;
     const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) poor.push(`${element.tagName}.${element.className} ${ratio.toFixed(2)}`);
@@ -89,25 +95,25 @@ _CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-async def test_every_text_has_the_contrast_that_wcag_wants(
-    opened: Opener, media: Path, dark: bool
+async def test_every_text_has_the_contrast_that_wcag_requires(
+    open_page: OpenPage, media: Path, dark: bool
 ) -> None:
     """4.5 : 1, WCAG 2.2, success criterion 1.4.3."""
-    page = await opened(dark=dark)
-    await judge(page, media / "group.jpg")
+    page = await open_page(dark=dark)
+    await analyse_image(page, media / "group.jpg")
     await expect(page.locator(".finding")).to_be_visible()
     assert await page.evaluate(_CONTRAST) == []
-    await go(page, "Batch")
+    await open_panel(page, "Batch")
     await page.set_input_files("input[type=file]", [media / "coffee.jpg", media / "notes.txt"])
-    await expect(page.get_by_text("2 of 2 answered")).to_be_visible()
+    await expect(page.get_by_text("2 of 2 finished")).to_be_visible()
     assert await page.evaluate(_CONTRAST) == []
     await page.goto(page.url.split("#")[0] + "#/about")
     await expect(page.get_by_role("heading", name="Is a score proof?")).to_be_visible()
     assert await page.evaluate(_CONTRAST) == []
 
 
-async def test_arrow_keys_walk_the_tabs(opened: Opener) -> None:
-    page = await opened()
+async def test_arrow_keys_move_between_tabs(open_page: OpenPage) -> None:
+    page = await open_page()
     await page.get_by_role("tab", name="Image").focus()
     await page.keyboard.press("ArrowRight")
     await expect(page.get_by_role("tab", name="Batch")).to_be_focused()
@@ -121,7 +127,7 @@ async def test_arrow_keys_walk_the_tabs(opened: Opener) -> None:
 
 
 async def _tab_to(page: Page, selector: str) -> None:
-    """Presses Tab until something is focused, as one does without a mouse."""
+    """Presses Tab until an element that matches has the focus."""
     for _ in range(60):
         await page.keyboard.press("Tab")
         if await page.evaluate("s => document.activeElement.matches(s)", selector):
@@ -130,28 +136,28 @@ async def _tab_to(page: Page, selector: str) -> None:
 
 
 async def _choose(page: Page, file: Path) -> None:
-    """The chooser is awaited before the first Tab: to be told of it takes Chromium a moment."""
+    """Chooses a file by keyboard. The chooser is awaited early, as Chromium reports it late."""
     async with page.expect_file_chooser() as chooser:
         await _tab_to(page, "input[type=file]")
-        outline = await page.locator(".drop").evaluate("e => getComputedStyle(e).outlineStyle")
+        outline = await page.locator(".drop-zone").evaluate("e => getComputedStyle(e).outlineStyle")
         assert outline == "solid"
         await page.keyboard.press("Enter")
     await (await chooser.value).set_files(file)
 
 
-async def test_the_image_panel_works_by_keyboard_alone(opened: Opener, media: Path) -> None:
-    page = await opened()
+async def test_the_image_panel_works_by_keyboard_alone(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
     await _choose(page, media / "group.jpg")
     await expect(page.locator(".finding")).to_be_visible()
     await _tab_to(page, ".faces li")
-    await expect(page.locator(".box.lit")).to_have_count(1)
+    await expect(page.locator(".box.highlighted")).to_have_count(1)
     await _tab_to(page, "summary")
     await page.keyboard.press("Enter")
     await expect(page.locator("details[open]")).to_have_count(1)
 
 
-async def test_the_video_panel_works_by_keyboard_alone(opened: Opener, media: Path) -> None:
-    page = await opened("#/video")
+async def test_the_video_panel_works_by_keyboard_alone(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/video")
     await _choose(page, media / "shots.mp4")
     await expect(page.locator(".finding")).to_be_visible(timeout=240_000)
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
@@ -164,8 +170,8 @@ async def test_the_video_panel_works_by_keyboard_alone(opened: Opener, media: Pa
     await expect(page.locator(".tracks h3")).to_have_text(f"Faces of {chosen.lower()}")
 
 
-async def test_landmarks_and_names_are_there_for_screen_readers(opened: Opener) -> None:
-    page = await opened("#/video")
+async def test_landmarks_and_names_exist_for_screen_readers(open_page: OpenPage) -> None:
+    page = await open_page("#/video")
     for landmark in ("header", "nav[aria-label]", "main", "footer"):
         await expect(page.locator(landmark)).to_have_count(1)
     unnamed = await page.evaluate(
@@ -176,28 +182,28 @@ async def test_landmarks_and_names_are_there_for_screen_readers(opened: Opener) 
     assert unnamed == []
 
 
-async def _needing(page: Page, key: str) -> list[str]:
-    """A service that wants a key is stood in for, before the real one."""
-    shown: list[str] = []
-    refuse = problem("unauthorized", "Unauthorized", 401, "an API key is needed")
+async def _require_key(page: Page, key: str) -> list[str]:
+    """Requires an API key by a stub before the service; returns the URLs sent with the key."""
+    authorized: list[str] = []
+    refuse = problem_response("unauthorized", "Unauthorized", 401, "an API key is needed")
 
     async def check(route: Route) -> None:
         sent = await route.request.header_value("Authorization")
         if sent != f"Bearer {key}":
             await refuse(route)
         else:
-            shown.append(route.request.url)
+            authorized.append(route.request.url)
             await route.continue_()
 
     await page.route("**/v1/**", check)
-    return shown
+    return authorized
 
 
-async def test_a_key_is_asked_for_kept_for_the_tab_and_sent_with_everything(
-    opened: Opener, media: Path
+async def test_a_key_is_prompted_for_kept_for_the_tab_and_sent_with_every_request(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened()
-    shown = await _needing(page, "s3cret")
+    page = await open_page()
+    authorized = await _require_key(page, "s3cret")
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
     dialog = page.get_by_role("dialog", name="An API key is needed")
     await dialog.get_by_label("API key").fill("wrong")
@@ -206,16 +212,16 @@ async def test_a_key_is_asked_for_kept_for_the_tab_and_sent_with_everything(
     await dialog.get_by_label("API key").fill("s3cret")
     await dialog.get_by_role("button", name="Use this key").click()
     await expect(page.locator(".finding")).to_be_visible()
-    await go(page, "Video")
-    await analysed_with_key(page, media)
-    sent = " ".join(shown)
+    await open_panel(page, "Video")
+    await analyse_with_key(page, media)
+    sent = " ".join(authorized)
     for part in ("/v1/images", "/v1/videos", "/events", "/gallery/", "/media"):
         assert part in sent
     await page.get_by_role("button", name="Forget the API key").click()
     assert await page.evaluate("sessionStorage.length") == 0
 
 
-async def analysed_with_key(page: Page, media: Path) -> None:
+async def analyse_with_key(page: Page, media: Path) -> None:
     await page.set_input_files("input[type=file]", media / "shots.mp4")
     await expect(page.locator(".finding")).to_be_visible(timeout=240_000)
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
@@ -227,58 +233,62 @@ async def analysed_with_key(page: Page, media: Path) -> None:
     assert source.startswith("blob:")
 
 
-async def test_a_key_that_is_not_given_leaves_the_problem(opened: Opener, media: Path) -> None:
-    page = await opened()
-    await _needing(page, "s3cret")
+async def test_cancelling_the_key_prompt_shows_the_problem(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    await _require_key(page, "s3cret")
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
     await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     await expect(page.locator(".problem h2")).to_have_text("Unauthorized")
 
 
-async def test_hostile_names_and_details_stay_words(
-    opened: Opener, media: Path, tmp_path: Path
+async def test_hostile_names_and_details_stay_text(
+    open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
-    page = await opened()
+    page = await open_page()
     name = HOSTILE.replace("/", "") + ".jpg"
-    picture = (media / "astronaut.jpg").read_bytes()
-    good = FilePayload(name=name, mimeType="image/jpeg", buffer=picture)
-    bad = FilePayload(name=name, mimeType="image/jpeg", buffer=b"no picture")
+    image = (media / "astronaut.jpg").read_bytes()
+    good = FilePayload(name=name, mimeType="image/jpeg", buffer=image)
+    bad = FilePayload(name=name, mimeType="image/jpeg", buffer=b"no image")
     await page.set_input_files("input[type=file]", good)
     await expect(page.locator("figcaption .name")).to_have_text(name)
-    await go(page, "Batch")
+    await open_panel(page, "Batch")
     await page.set_input_files("input[type=file]", bad)
     await expect(page.locator("tbody .name")).to_have_text(name)
     await page.goto(page.url.split("#")[0] + f"#/jobs/{HOSTILE}")
     await expect(page.locator(".problem")).to_be_visible()
-    await go(page, "Image")
-    await page.route("**/v1/images", problem("internal", HOSTILE, 500, HOSTILE))
+    await open_panel(page, "Image")
+    await page.route("**/v1/images", problem_response("internal", HOSTILE, 500, HOSTILE))
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
     await expect(page.locator(".problem h2")).to_have_text(HOSTILE)
     await page.unroute("**/v1/images")
     await page.get_by_label("URL").fill(f"https://nowhere.invalid/{HOSTILE}")
     await page.get_by_role("button", name="Fetch URL").click()
     await expect(page.locator(".problem h2")).to_have_text(re.compile("URL"))
-    await go(page, "History")
+    await open_panel(page, "History")
     await expect(page.get_by_role("link", name=name)).to_have_count(1)
     assert await page.locator("img[src=x]").count() == 0
     assert await page.title() != "owned"
 
 
-async def test_the_policy_forbids_scripts_of_others(opened: Opener, console: str) -> None:
-    page = await opened()
-    reply = await page.request.get(console + "/")
-    policy = reply.headers["content-security-policy"]
+async def test_the_policy_forbids_foreign_scripts(open_page: OpenPage, console: str) -> None:
+    page = await open_page()
+    response = await page.request.get(console + "/")
+    policy = response.headers["content-security-policy"]
     for rule in ("script-src 'self'", "style-src 'self'", "object-src 'none'", "base-uri 'none'"):
         assert rule in policy
     assert "unsafe" not in policy
 
 
-async def test_nothing_is_loaded_from_elsewhere(opened: Opener, console: str, media: Path) -> None:
-    page = await opened()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+async def test_nothing_is_loaded_from_other_hosts(
+    open_page: OpenPage, console: str, media: Path
+) -> None:
+    page = await open_page()
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     await page.reload()
-    await judge(page, media / "astronaut.jpg")
+    await analyse_image(page, media / "astronaut.jpg")
     await expect(page.locator("#service")).to_have_text(re.compile(r"deepfake-serving \d"))
-    assert [url for url in asked if not url.startswith((console, "blob:", "data:"))] == []
-    assert len(asked) > 20
+    assert [url for url in requested if not url.startswith((console, "blob:", "data:"))] == []
+    assert len(requested) > 20

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.asking import WORDS, analyse, analysed, go, problem
-from tests.browser.conftest import Opener
+from tests.browser.actions import LABELS, analyse_video, open_panel, problem_response, submit_video
+from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -25,11 +25,11 @@ async def _ready(page: Page) -> None:
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
 
 
-async def test_a_video_is_sent_watched_and_told(opened: Opener, media: Path) -> None:
-    page = await opened("#/video")
-    job = await analysed(page, media / "shots.mp4")
+async def test_a_video_is_uploaded_followed_and_reported(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/video")
+    job = await analyse_video(page, media / "shots.mp4")
     result = job["result"]
-    await expect(page.locator(".verdict")).to_have_text(WORDS[result["verdict"]])
+    await expect(page.locator(".verdict")).to_have_text(LABELS[result["verdict"]])
     await expect(page.locator(".shot-button")).to_have_count(len(result["shots"]))
     await _ready(page)
     assert await page.locator("video").evaluate("v => v.videoWidth") == 640
@@ -39,9 +39,11 @@ async def test_a_video_is_sent_watched_and_told(opened: Opener, media: Path) -> 
     await expect(page.locator(".timeline .segment")).to_have_count(len(result["shots"]))
 
 
-async def test_shots_stand_highest_first_and_show_their_faces(opened: Opener, media: Path) -> None:
-    page = await opened("#/video")
-    result = (await analysed(page, media / "shots.mp4"))["result"]
+async def test_shots_are_sorted_highest_first_and_show_their_faces(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/video")
+    result = (await analyse_video(page, media / "shots.mp4"))["result"]
     order = sorted(
         range(len(result["shots"])), key=lambda n: -(result["shots"][n]["fake_probability"] or -1)
     )
@@ -49,34 +51,34 @@ async def test_shots_stand_highest_first_and_show_their_faces(opened: Opener, me
     assert names == [f"Shot {n + 1}" for n in order]
     best = result["shots"][order[0]]
     await expect(page.locator(".track-card")).to_have_count(len(best["tracks"]))
-    picture = page.locator(".frame-button img").first
-    await expect(picture).to_be_visible()
-    assert await picture.evaluate("async i => { await i.decode(); return i.naturalWidth }") > 0
+    image = page.locator(".frame-button img").first
+    await expect(image).to_be_visible()
+    assert await image.evaluate("async i => { await i.decode(); return i.naturalWidth }") > 0
     empty = next(n for n, shot in enumerate(result["shots"]) if not shot["tracks"])
     await page.locator(".shot-button", has_text=f"Shot {empty + 1}").click()
-    await expect(page.locator(".tracks")).to_contain_text("nothing was judged in it")
+    await expect(page.locator(".tracks")).to_contain_text("nothing was scored in it")
     await _ready(page)
     assert await _time(page) == pytest.approx(result["shots"][empty]["start_s"], abs=0.05)
 
 
-async def test_a_point_of_the_timeline_seeks_and_the_boxes_follow(
-    opened: Opener, media: Path
+async def test_a_click_on_the_timeline_seeks_and_the_boxes_follow(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/video")
-    result = (await analysed(page, media / "shots.mp4"))["result"]
+    page = await open_page("#/video")
+    result = (await analyse_video(page, media / "shots.mp4"))["result"]
     await _ready(page)
     point = page.locator(".timeline circle").nth(3)
     await point.click()
     first = [f["t_s"] for shot in result["shots"] for t in shot["tracks"] for f in t["frames"]]
     assert await _time(page) == pytest.approx(first[3], abs=0.02)
-    await expect(page.locator(".stage .box").first).to_be_visible()
+    await expect(page.locator(".face-overlay .box").first).to_be_visible()
 
 
-async def test_arrow_keys_walk_the_judged_frames_and_page_keys_the_shots(
-    opened: Opener, media: Path
+async def test_arrow_keys_step_through_frames_and_page_keys_through_shots(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/video")
-    result = (await analysed(page, media / "shots.mp4"))["result"]
+    page = await open_page("#/video")
+    result = (await analyse_video(page, media / "shots.mp4"))["result"]
     await _ready(page)
     slider = page.get_by_role("slider", name="Score over time")
     await slider.focus()
@@ -93,11 +95,11 @@ async def test_arrow_keys_walk_the_judged_frames_and_page_keys_the_shots(
     assert await _time(page) == pytest.approx(begin, abs=0.05)
 
 
-async def test_a_picture_of_a_face_grows_under_pointer_or_focus_and_seeks(
-    opened: Opener, media: Path
+async def test_a_face_image_is_enlarged_on_hover_or_focus_and_seeks(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/video")
-    await analysed(page, media / "shots.mp4")
+    page = await open_page("#/video")
+    await analyse_video(page, media / "shots.mp4")
     await _ready(page)
     button = page.locator(".frame-button").first
     await button.scroll_into_view_if_needed()
@@ -116,11 +118,11 @@ async def test_a_picture_of_a_face_grows_under_pointer_or_focus_and_seeks(
     await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
 
 
-async def test_the_options_are_asked_for(opened: Opener, media: Path) -> None:
-    page = await opened("#/video")
+async def test_the_options_are_sent(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/video")
     await page.get_by_label("Frames").select_option("uniform:30")
     await page.get_by_label("Score of the video").select_option("mean")
-    await page.get_by_label("Cut into shots").uncheck()
+    await page.get_by_label("Split into shots").uncheck()
     async with page.expect_request("**/v1/videos?*") as sent:
         await page.set_input_files("input[type=file]", media / "shots.mp4")
     url = (await sent.value).url
@@ -129,46 +131,48 @@ async def test_the_options_are_asked_for(opened: Opener, media: Path) -> None:
     assert "shots=false" in url
 
 
-async def test_a_broken_video_says_what_is_wrong_and_what_to_do(
-    opened: Opener, media: Path
+async def test_a_broken_video_shows_the_problem_and_advice(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/video")
+    page = await open_page("#/video")
     await page.set_input_files("input[type=file]", media / "broken.mp4")
     await expect(page.locator(".problem h2")).to_have_text("Undecodable media", timeout=60_000)
-    await expect(page.locator(".advice")).to_contain_text("Export or download it anew")
+    await expect(page.locator(".advice")).to_contain_text("Export or download it again")
 
 
-async def test_a_job_that_is_not_there_is_a_problem(opened: Opener) -> None:
-    page = await opened("#/jobs/nothing-of-the-kind")
+async def test_an_unknown_job_is_a_problem(open_page: OpenPage) -> None:
+    page = await open_page("#/jobs/nothing-of-the-kind")
     await expect(page.locator(".problem h2")).to_have_text("Not found")
 
 
-async def test_a_part_only_warnings_and_a_kept_result_are_said(opened: Opener, media: Path) -> None:
-    """The answer is changed on its way: what the console says of it is tested, not the worker."""
-    page = await opened("#/video")
-    job = await analysed(page, media / "shots.mp4")
+async def test_an_incomplete_result_warnings_and_a_cached_result_are_shown(
+    open_page: OpenPage, media: Path
+) -> None:
+    """The response is modified in transit: this tests the console, not the worker."""
+    page = await open_page("#/video")
+    job = await analyse_video(page, media / "shots.mp4")
     result = dict(job["result"])
-    result |= {"complete": False, "warnings": ["<b>timestamps</b> were mended"]}
+    result |= {"complete": False, "warnings": ["<b>timestamps</b> were repaired"]}
     changed = job | {"result": result, "cached": True}
     await page.route("**/v1/jobs/*", lambda route: route.fulfill(json=changed))
     await page.reload()
     notices = page.locator(".notice")
     await expect(notices.nth(0)).to_contain_text("Only a part of this video could be read")
-    await expect(notices.nth(1)).to_have_text("<b>timestamps</b> were mended")
+    await expect(notices.nth(1)).to_have_text("<b>timestamps</b> were repaired")
     await expect(notices.nth(2)).to_contain_text("analysed before")
 
 
-async def test_a_dead_job_shows_its_problem_and_a_video_without_faces_its_words(
-    opened: Opener, media: Path
+async def test_a_dead_job_shows_its_problem_and_a_video_without_faces_its_explanation(
+    open_page: OpenPage, media: Path
 ) -> None:
-    """As above, changed on its way."""
-    page = await opened("#/video")
-    job = await analysed(page, media / "shots.mp4")
+    """The responses are modified in transit, as above."""
+    page = await open_page("#/video")
+    job = await analyse_video(page, media / "shots.mp4")
     problem_of = {
         "type": "urn:problem:deepfake-serving:upstream-unavailable",
         "title": "Upstream unavailable",
         "status": 503,
-        "detail": "no model server answered",
+        "detail": "no model server responded",
     }
     dead = job | {"state": "dead", "result": None, "problem": problem_of, "attempt": 5}
     await page.route("**/v1/jobs/*", lambda route: route.fulfill(json=dead))
@@ -192,28 +196,26 @@ async def test_a_dead_job_shows_its_problem_and_a_video_without_faces_its_words(
     await page.route("**/v1/jobs/*", lambda route: route.fulfill(json=faceless))
     await page.reload()
     await expect(page.locator(".verdict")).to_have_text("No face found")
-    await expect(page.locator(".tracks")).to_contain_text("nothing was judged")
+    await expect(page.locator(".tracks")).to_contain_text("nothing was scored")
 
 
-async def test_without_events_the_job_is_asked_for_now_and_then(
-    opened: Opener, media: Path
-) -> None:
-    page = await opened("#/video")
+async def test_without_events_the_job_is_polled(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/video")
     await page.route("**/v1/jobs/*/events", lambda route: route.abort())
-    await analysed(page, media / "shots.mp4")
+    await analyse_video(page, media / "shots.mp4")
 
 
 async def test_a_long_job_shows_progress_and_can_be_cancelled(
-    opened: Opener, media: Path, tmp_path: Path
+    open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
-    """A job still running is told on its way to the browser; the cancel is answered likewise."""
-    page = await opened("#/video")
-    job = await analysed(page, media / "shots.mp4")
+    """The responses for a running job and for its cancellation are stubbed."""
+    page = await open_page("#/video")
+    job = await analyse_video(page, media / "shots.mp4")
     progress = {"stage": "analyse", "frames": 420, "percent": 42.0, "eta_s": 75.0}
     running = job | {"state": "running", "result": None, "progress": progress}
     state = {"job": running}
 
-    async def answer(route: Route) -> None:
+    async def respond(route: Route) -> None:
         if route.request.method == "DELETE":
             state["job"] = running | {"state": "cancelled"}
             await route.fulfill(status=202, json=state["job"])
@@ -225,7 +227,7 @@ async def test_a_long_job_shows_progress_and_can_be_cancelled(
         body = f"event: {event}\ndata: {json.dumps(state['job'])}\n\n"
         await route.fulfill(content_type="text/event-stream", body=body)
 
-    await page.route("**/v1/jobs/*", answer)
+    await page.route("**/v1/jobs/*", respond)
     await page.route("**/v1/jobs/*/events", events)
     await page.reload()
     await expect(page.locator(".progress-card")).to_contain_text(
@@ -236,8 +238,10 @@ async def test_a_long_job_shows_progress_and_can_be_cancelled(
     await expect(page.locator(".notice")).to_contain_text("was cancelled")
 
 
-async def test_an_upload_shows_its_progress_and_can_be_stopped(opened: Opener, media: Path) -> None:
-    page = await opened("#/video")
+async def test_an_upload_shows_its_progress_and_can_be_stopped(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/video")
 
     async def hold(_: Route) -> None:
         return None
@@ -249,11 +253,13 @@ async def test_an_upload_shows_its_progress_and_can_be_stopped(opened: Opener, m
     await expect(page.locator(".notice")).to_have_text("The upload was stopped.")
 
 
-async def test_an_overloaded_service_is_told_and_the_upload_tried_again(
-    opened: Opener, media: Path
+async def test_an_overloaded_service_is_shown_and_the_upload_retried(
+    open_page: OpenPage, media: Path
 ) -> None:
-    page = await opened("#/video")
-    await page.route("**/v1/videos*", problem("overloaded", "Overloaded", 429, "1000 jobs wait", 7))
+    page = await open_page("#/video")
+    await page.route(
+        "**/v1/videos*", problem_response("overloaded", "Overloaded", 429, "1000 jobs wait", 7)
+    )
     await page.set_input_files("input[type=file]", media / "shots.mp4")
     await expect(page.locator(".advice")).to_contain_text("The service asks to wait 7 s.")
     await page.unroute("**/v1/videos*")
@@ -262,13 +268,13 @@ async def test_an_overloaded_service_is_told_and_the_upload_tried_again(
 
 
 async def test_history_filters_opens_and_deletes(
-    opened: Opener, media: Path, tmp_path: Path
+    open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
     name = f"for-history-{tmp_path.name}.mp4"
     shutil.copy(media / "shots.mp4", tmp_path / name)
-    page = await opened("#/video")
-    await analysed(page, tmp_path / name)
-    await go(page, "History")
+    page = await open_page("#/video")
+    await analyse_video(page, tmp_path / name)
+    await open_panel(page, "History")
     await page.get_by_label("Search").fill("no such name anywhere")
     await expect(page.get_by_text("No analyses match.")).to_be_visible()
     await page.get_by_label("Search").fill(name)
@@ -289,16 +295,16 @@ async def test_history_filters_opens_and_deletes(
     await expect(link).to_have_count(0)
 
 
-async def test_a_cancelled_job_is_cancelled_at_the_service_too(
-    opened: Opener, media: Path, tmp_path: Path
+async def test_cancelling_a_job_cancels_it_in_the_service(
+    open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
     shutil.copy(media / "shots.mp4", tmp_path / "long.mp4")
-    page = await opened("#/video")
+    page = await open_page("#/video")
     await page.get_by_label("Frames").select_option("every:1")
     await page.get_by_label("Score of the video").select_option("confident")
-    await analyse(page, tmp_path / "long.mp4")
+    await submit_video(page, tmp_path / "long.mp4")
     await page.get_by_role("button", name="Cancel the analysis").click()
     await expect(page.locator(".notice")).to_contain_text("was cancelled", timeout=30_000)
     job_id = page.url.rsplit("/", 1)[1]
-    reply = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
-    assert (await reply.json())["state"] == "cancelled"
+    response = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
+    assert (await response.json())["state"] == "cancelled"

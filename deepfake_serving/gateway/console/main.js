@@ -1,25 +1,25 @@
-/** Starts the console: panels, colours, the foot of the page. */
+/** Starts the console: panels, colour theme, footer. */
 
-import { aboutPanel } from "./about.js";
-import { info } from "./api.js";
-import { batchPanel } from "./batch.js";
-import { el } from "./dom.js";
-import { historyPanel } from "./history.js";
-import { imagePanel } from "./image.js";
-import { jobPanel } from "./job.js";
-import { apiKey, forgetKey } from "./key.js";
-import { asProblem, problemCard } from "./problems.js";
-import { route } from "./router.js";
-import { theme } from "./theme.js";
-import { videoPanel } from "./video.js";
-import { livePanel } from "./live.js";
+import { aboutPanel } from "./about/aboutPanel.js";
+import { info } from "./api/client.js";
+import { batchPanel } from "./batch/batchPanel.js";
+import { el } from "./lib/dom.js";
+import { historyPanel } from "./history/historyPanel.js";
+import { imagePanel } from "./image/imagePanel.js";
+import { jobPanel } from "./jobs/jobPanel.js";
+import { apiKey, forgetKey } from "./api/apiKey.js";
+import { asProblem, problemCard } from "./api/problems.js";
+import { startRouter } from "./lib/router.js";
+import { setUpTheme } from "./lib/theme.js";
+import { videoPanel } from "./video/videoPanel.js";
+import { livePanel } from "./live/livePanel.js";
 
 const missing = {
-  title: "Nothing here",
-  open: () => el("p", {}, "This address leads nowhere. Choose a panel above."),
+  title: "Page not found",
+  open: () => el("p", {}, "There is no such page. Choose a panel above."),
 };
 
-function foot() {
+function setUpFooter() {
   const service = document.getElementById("service");
   const forget = document.getElementById("forget");
   const showKey = () => (forget.hidden = !apiKey());
@@ -31,17 +31,17 @@ function foot() {
     .catch((error) => (service.textContent = `deepfake-serving (${asProblem(error).title.toLowerCase()})`));
 }
 
-/** A defect of the console is shown like any other failure. */
-function showDefects() {
+/** Shows the console's own errors like any other failure. */
+function showUncaughtErrors() {
   const show = (error) => document.querySelector("main").prepend(problemCard(error));
   addEventListener("error", (event) => event.error && show(event.error));
   addEventListener("unhandledrejection", (event) => show(event.reason));
 }
 
-showDefects();
-theme(document.getElementById("theme"));
-foot();
-route(
+showUncaughtErrors();
+setUpTheme(document.getElementById("theme"));
+setUpFooter();
+startRouter(
   {
     image: imagePanel(),
     batch: batchPanel(),

@@ -1,0 +1,87 @@
+/** HTTP client of the API: URLs, the API key, problems and network failures. */
+
+import { authorization, apiKey, replaceKey } from "./apiKey.js";
+import { Problem, unreachable } from "./problems.js";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Returns the URL of an API path below wherever the console is mounted; never on another host. */
+export function urlFor(path) {
+  return ROOT.href + path.replace(/^\/+/, "");
+}
+
+export function jobPath(id, rest = "") {
+  return `/v1/jobs/${encodeURIComponent(id)}${rest}`;
+}
+
+/**
+ * Sends a request. Where the service requires an API key, prompts for one and sends the request again.
+ * @returns {Promise<Response>} a successful response
+ * @throws {Problem} for an error response, and when there was no response at all
+ */
+export async function request(path, options = {}) {
+  for (;;) {
+    const used = apiKey();
+    const response = await fetchOrUnreachable(path, options);
+    if (response.ok) return response;
+    const problem = await problemFromResponse(response);
+    if (problem.status !== 401) throw problem;
+    await replaceKey(used, problem);
+  }
+}
+
+async function fetchOrUnreachable(path, options) {
+  try {
+    return await fetch(urlFor(path), { ...options, headers: { ...options.headers, ...authorization() } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw unreachable();
+  }
+}
+
+async function problemFromResponse(response) {
+  const wait = Number(response.headers.get("Retry-After")) || null;
+  return problemFrom(response.status, await response.text(), wait);
+}
+
+/** Reads an error response. Proxies in between don't send RFC 9457 documents. */
+export function problemFrom(status, text, wait) {
+  let document;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    document = { title: `The response was ${status}`, detail: "It came without an explanation." };
+  }
+  return new Problem({ retry_after_s: wait, ...document, status });
+}
+
+/** @returns {Promise<Object|null>} the JSON of the response; null where it has no content */
+export async function fetchJson(path, options = {}) {
+  const response = await request(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+/** Body and headers of an upload: a file as a form, or its URL as JSON. */
+export function mediaBody(source) {
+  if (typeof source === "string") {
+    return { body: JSON.stringify({ url: source }), headers: { "Content-Type": "application/json" } };
+  }
+  const form = new FormData();
+  form.append("file", source, source.name || "pasted");
+  return { body: form, headers: {} };
+}
+
+export function analyseImage(source, signal) {
+  return fetchJson("/v1/images", { method: "POST", signal, ...mediaBody(source) });
+}
+
+let cachedInfo = null;
+
+/** Fetches the service's version and limits, once per page. */
+export function info() {
+  cachedInfo ??= fetchJson("/v1/info").catch((error) => {
+    cachedInfo = null;
+    throw error;
+  });
+  return cachedInfo;
+}

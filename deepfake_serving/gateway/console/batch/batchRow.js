@@ -1,0 +1,86 @@
+/** One image of a batch, and its table row. */
+
+import { el } from "../lib/dom.js";
+import { score, duration } from "../lib/format.js";
+import { saveAnalysis } from "../image/analyses.js";
+import { badge } from "../components/verdicts.js";
+
+const THUMBNAIL = 96; // pixels; full-size images would use too much memory
+
+/** @returns a row: `{file, name, state, verdict, problem, seconds, ended, element, update()}` */
+export function batchRow(file) {
+  const thumb = el("span", { class: "thumbnail" });
+  const name = el("span", { class: "name" }, file.name);
+  const [verdict, figure, faces, time] = [
+    el("td"),
+    el("td", { class: "numeric" }),
+    el("td", { class: "numeric minor" }),
+    el("td", { class: "numeric minor" }),
+  ];
+  const element = el(
+    "tr",
+    {},
+    el("th", { scope: "row" }, el("div", { class: "name-cell" }, thumb, name)),
+    verdict,
+    figure,
+    faces,
+    time,
+  );
+  const row = {
+    file,
+    name: file.name,
+    state: "waiting",
+    verdict: null,
+    problem: null,
+    seconds: null,
+    element,
+    update,
+  };
+  Object.defineProperty(row, "ended", { get: () => ["done", "failed", "stopped"].includes(row.state) });
+  let linked = false;
+
+  function update() {
+    verdict.replaceChildren(...statusCells(row));
+    if (!row.verdict || linked) return;
+    linked = true;
+    figure.textContent = score(row.verdict.fake_probability);
+    faces.textContent = String(row.verdict.faces.length);
+    time.textContent = duration(row.seconds);
+    const id = saveAnalysis(file.name, row.verdict, file);
+    name.replaceChildren(el("a", { href: `#/image/${id}` }, file.name));
+  }
+
+  update();
+  thumbnail(file)
+    .then((canvas) => thumb.append(canvas))
+    .catch(() => thumb.classList.add("none"));
+  return row;
+}
+
+function statusCells({ state, verdict, problem }) {
+  if (verdict) return [badge(verdict.verdict)];
+  if (!problem) return [el("span", { class: "state" }, state)];
+  return [
+    el("span", { class: "badge problem-badge" }, problem.title),
+    el(
+      "details",
+      { class: "fine-print" },
+      el("summary", {}, "What to do"),
+      el("p", {}, problem.detail),
+      el("p", {}, problem.advice),
+    ),
+  ];
+}
+
+async function thumbnail(file) {
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  const scale = THUMBNAIL / Math.max(bitmap.width, bitmap.height);
+  const canvas = el("canvas", {
+    width: Math.ceil(bitmap.width * scale),
+    height: Math.ceil(bitmap.height * scale),
+    "aria-hidden": "true",
+  });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas;
+}

@@ -1,0 +1,43 @@
+/** Uploads many images, a few at once, and retries those that an overloaded service rejected. */
+
+import { analyseImage } from "../api/client.js";
+import { asProblem } from "../api/problems.js";
+import { pause } from "../lib/pause.js";
+
+const CONCURRENCY = 3;
+const MAX_ATTEMPTS = 6;
+
+/** @param {Function} onChange called with each row whose state changed */
+export async function analyseAll(rows, signal, onChange) {
+  const waiting = [...rows];
+  const worker = async () => {
+    for (let row = waiting.shift(); row; row = waiting.shift()) await analyse(row, signal, onChange);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+}
+
+async function analyse(row, signal, onChange) {
+  const set = (state, more = {}) => onChange(Object.assign(row, { state, ...more }));
+  try {
+    signal.throwIfAborted();
+    set("sent");
+    const started = performance.now();
+    const verdict = await withRetries(row, signal, (seconds) => set(`busy, retrying in ${seconds} s`));
+    set("done", { verdict, seconds: (performance.now() - started) / 1000 });
+  } catch (error) {
+    if (error.name === "AbortError") set("stopped");
+    else set("failed", { problem: asProblem(error) });
+  }
+}
+
+async function withRetries(row, signal, onRetry) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await analyseImage(row.file, signal);
+    } catch (error) {
+      if (error.retryAfter === null || error.retryAfter === undefined || attempt === MAX_ATTEMPTS) throw error;
+      onRetry(error.retryAfter);
+      await pause(error.retryAfter * 1000, signal);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** The camera: opened, read as JPEG frames, closed. */
+
+import { el } from "../lib/dom.js";
+import { localProblem } from "../api/problems.js";
+
+const LONGEST_SIDE = 960;
+const QUALITY = 0.8;
+
+/** @throws {Problem} explains why there is no camera */
+export async function openCamera() {
+  if (!navigator.mediaDevices) {
+    throw localProblem(
+      "camera-insecure",
+      "No camera on insecure pages",
+      "This page was opened over plain http:// from another computer.",
+    );
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+export function closeCamera(stream) {
+  for (const track of stream.getTracks()) track.stop();
+}
+
+function explain(error) {
+  switch (error.name) {
+    case "NotAllowedError":
+      return localProblem(
+        "camera-refused",
+        "The camera was not allowed",
+        "The browser or the system doesn't allow this page to use the camera.",
+      );
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return localProblem("no-camera", "No camera found", "The browser found no camera.");
+    default:
+      return localProblem("camera-busy", "The camera can't be used", String(error.message));
+  }
+}
+
+/** @returns {Function} captures the video's current frame: a promise of a JPEG blob */
+export function frameCapture(video) {
+  const canvas = el("canvas");
+  return () => {
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
+    canvas.width = Math.round(video.videoWidth * scale);
+    canvas.height = Math.round(video.videoHeight * scale);
+    canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+  };
+}

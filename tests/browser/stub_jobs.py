@@ -1,0 +1,181 @@
+"""Jobs of the stub gateway: kept in memory, sent as events, cancelled and deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import av
+from aiohttp import ClientConnectionResetError, web
+
+from deepfake_serving.contracts.problems import NotFound, UndecodableMedia
+from tests.browser.media import stills
+from tests.browser.stub_video import Result
+
+_STEP_S = 0.15
+Job = dict[str, Any]
+
+
+class Jobs:
+    """Jobs in memory. A job whose name begins with `long` runs until it is cancelled."""
+
+    def __init__(self, folder: Path, model: dict[str, Any], name_of: Callable[[str], str]) -> None:
+        self.folder, self.model, self.name_of = folder, model, name_of
+        self.jobs: dict[str, Job] = {}
+        self.images: dict[tuple[str, str], bytes] = {}
+        self.changed = asyncio.Condition()
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/v1/videos", self.submit),
+            web.get("/v1/jobs", self.list),
+            web.get("/v1/jobs/{id}", self.get),
+            web.delete("/v1/jobs/{id}", self.delete),
+            web.get("/v1/jobs/{id}/events", self.events),
+            web.get("/v1/jobs/{id}/media", self.media),
+            web.get("/v1/jobs/{id}/gallery/{name}", self.image),
+        ]
+
+    async def close(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        job_id = uuid.uuid4().hex[:12]
+        if request.content_type == "application/json":
+            url = (await request.json())["url"]
+            self.name_of(url)
+            source: dict[str, Any] = {"name": url, "url": url, "bytes": None, "digest": None}
+            (self.folder / job_id).write_bytes((self.folder / "shots.mp4").read_bytes())
+        else:
+            field = (await request.post())["file"]
+            assert isinstance(field, web.FileField)
+            data = field.file.read()
+            (self.folder / job_id).write_bytes(data)
+            source = {"name": field.filename, "url": None, "bytes": len(data), "digest": None}
+        job = _new(job_id, source, dict(request.query))
+        self.jobs[job_id] = job
+        self.tasks[job_id] = asyncio.create_task(self._run(job))
+        headers = {"Location": job["links"]["self"]}
+        return web.json_response(job, status=202, headers=headers)
+
+    async def _run(self, job: Job) -> None:
+        path = self.folder / job["id"]
+        await self._set(job, state="running", started_at=_now(), progress=_progress("fetch"))
+        try:
+            frames = await asyncio.to_thread(stills, path, 5)
+        except av.FFmpegError as error:
+            problem = UndecodableMedia(f"{job['source']['name']}: {error.strerror}").to_dict("x")
+            await self._set(job, state="failed", problem=problem, finished_at=_now())
+            return
+        for part in range(1, 6):
+            progress = _progress("analyse", part * len(frames) // 5, part * 20.0, 3.0 - part / 2)
+            await self._set(job, progress=progress)
+            if job["source"]["name"].startswith("long"):
+                await asyncio.Event().wait()  # until the job is cancelled
+            await asyncio.sleep(_STEP_S)
+        built = Result(job["id"], self.folder, frames)
+        result = await asyncio.to_thread(built.document, job, self.model)
+        self.images |= built.images
+        job["summary"] = {key: result[key] for key in ("verdict", "fake_probability")}
+        progress = _progress("done", len(frames), 100.0, 0.0)
+        await self._set(
+            job, state="succeeded", result=result, progress=progress, finished_at=_now()
+        )
+
+    async def _set(self, job: Job, **change: Any) -> None:
+        async with self.changed:
+            job.update(change)
+            self.changed.notify_all()
+
+    def _job(self, request: web.Request) -> Job:
+        try:
+            return self.jobs[request.match_info["id"]]
+        except KeyError:
+            raise NotFound(f"no job {request.match_info['id']}") from None
+
+    async def get(self, request: web.Request) -> web.Response:
+        return web.json_response(self._job(request))
+
+    async def list(self, request: web.Request) -> web.Response:
+        state, text = request.query.get("state"), request.query.get("q", "")
+        begin, limit = int(request.query.get("cursor", 0)), int(request.query.get("limit", 50))
+        jobs = [
+            {k: v for k, v in job.items() if k != "result"}
+            for job in reversed(self.jobs.values())
+            if state in (None, job["state"]) and text in job["source"]["name"]
+        ]
+        following = str(begin + limit) if begin + limit < len(jobs) else None
+        return web.json_response({"jobs": jobs[begin : begin + limit], "next": following})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        job = self._job(request)
+        if job["state"] in ("queued", "running"):
+            self.tasks[job["id"]].cancel()
+            await self._set(job, state="cancelled", finished_at=_now())
+            return web.json_response(job, status=202)
+        del self.jobs[job["id"]]
+        return web.Response(status=204)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        job = self._job(request)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with contextlib.suppress(ClientConnectionResetError):  # the page was closed
+            await self._send_events(job, response)
+        return response
+
+    async def _send_events(self, job: Job, response: web.StreamResponse) -> None:
+        while job["state"] in ("queued", "running"):
+            document = {k: v for k, v in job.items() if k != "result"}
+            await response.write(b"event: progress\ndata: %s\n\n" % json.dumps(document).encode())
+            async with self.changed:
+                await self.changed.wait()
+        await response.write(b"event: end\ndata: %s\n\n" % json.dumps(job).encode())
+
+    async def media(self, request: web.Request) -> web.FileResponse:
+        path = self.folder / self._job(request)["id"]
+        return web.FileResponse(path, headers={"Content-Type": "video/mp4"})
+
+    async def image(self, request: web.Request) -> web.Response:
+        data = self.images[request.match_info["id"], request.match_info["name"]]
+        return web.Response(body=data, content_type="image/jpeg")
+
+
+def _new(job_id: str, source: dict[str, Any], options: dict[str, str]) -> Job:
+    path = f"/v1/jobs/{job_id}"
+    return {
+        "id": job_id,
+        "kind": "video",
+        "state": "queued",
+        "created_at": _now(),
+        "started_at": None,
+        "finished_at": None,
+        "attempt": 1,
+        "source": source,
+        "options": options,
+        "progress": _progress("queued"),
+        "problem": None,
+        "summary": None,
+        "result": None,
+        "cached": False,
+        "links": {"self": path, "events": f"{path}/events", "media": f"{path}/media"},
+    }
+
+
+def _progress(
+    stage: str, frames: int = 0, percent: float | None = None, eta_s: float | None = None
+) -> dict[str, Any]:
+    return {"stage": stage, "frames": frames, "percent": percent, "eta_s": eta_s}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
