@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from fastapi import Request
 
-from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem
+from deepfake_serving.contracts.problems import Overloaded, Problem
 from deepfake_serving.gateway.auth.authenticator import Authenticator
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.service import JobService
@@ -19,6 +19,9 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.runtime.request_scope import RequestScope
+from deepfake_serving.runtime.request_timeout import parse_timeout
+from deepfake_serving.runtime.shutdown import InFlight
+from deepfake_serving.runtime.tasks import first_of
 
 T = TypeVar("T")
 
@@ -39,8 +42,7 @@ class Gateway:
     jobs: JobService
     fetcher: Fetcher | None
     draining: bool = False
-    exchanges: int = 0
-    """Requests that are not answered yet, their bodies perhaps still on the way."""
+    in_flight: InFlight = field(default_factory=InFlight)
     _streams: int = 0
 
     async def unready(self) -> list[str]:
@@ -53,15 +55,6 @@ class Gateway:
         except Problem as problem:
             reasons.append(f"jobs: {problem.detail}")
         return reasons
-
-    @contextmanager
-    def exchange(self) -> Iterator[None]:
-        """Around every request, so that a drain knows what it waits for."""
-        self.exchanges += 1
-        try:
-            yield
-        finally:
-            self.exchanges -= 1
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -95,26 +88,9 @@ def asked(request: Request) -> RequestContext:
     """The request's id, trace, and the deadline that `X-Request-Timeout` and the bound leave."""
     exchange = exchange_of(request)
     longest = gateway_of(request).settings.request_timeout_s
-    seconds = min(longest, asked_seconds(request.headers.get("X-Request-Timeout"), longest))
+    seconds = min(longest, parse_timeout(request.headers.get("X-Request-Timeout")) or longest)
     deadline = asyncio.get_running_loop().time() + seconds
     return RequestContext(exchange.id, deadline, exchange.traceparent)
-
-
-def asked_seconds(given: str | None, default: float) -> float:
-    """Seconds that the caller grants.
-
-    Raises:
-        InvalidRequest
-    """
-    if given is None:
-        return default
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise InvalidRequest("X-Request-Timeout is a number of seconds above zero")
-    return seconds
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -123,16 +99,10 @@ async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         CallerLeft
     """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise CallerLeft
-        return working.result()
-    finally:
-        for task in (working, leaving):
-            task.cancel()
+    first, result = await first_of(work, _left(request))
+    if first == 1:
+        raise CallerLeft
+    return cast("T", result)
 
 
 async def _left(request: Request) -> None:

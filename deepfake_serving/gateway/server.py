@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,6 @@ from typing import Any
 import aiohttp
 import structlog
 import uvicorn
-from aiohttp import web
 
 from deepfake_serving.gateway.auth.authenticator import open_access
 from deepfake_serving.gateway.context import Gateway
@@ -26,18 +24,18 @@ from deepfake_serving.gateway.jobs.store import open_store
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.jobs.webhooks import telling_webhooks
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.settings import Settings, SettingsError
+from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
+from deepfake_serving.runtime.listeners import bind_errors, bind_grpc, metrics_listener
+from deepfake_serving.runtime.shutdown import drain, stop_signals
+from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
 
 Ports = dict[str, int]
-
-_QUIET_S = 0.25
-"""After a signal, no request for this long means that none is on its way."""
 
 
 async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = None) -> int:
@@ -49,7 +47,7 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
     Raises:
         SettingsError: a setting that turns out to be wrong when it is used.
     """
-    asked = _on_signals()
+    signals = stop_signals()
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(opened(settings))
         ports, server = await _listen(stack, gateway)
@@ -58,30 +56,28 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
             await stack.enter_async_context(EmbeddedWorker().running())
         announcing = asyncio.create_task(_announce(gateway, ports, on_ready))
         stack.callback(announcing.cancel)
-        await asked.get()
+        await signals.get()
         log.info("draining")
-        again = asyncio.create_task(asked.get())
-        let_go = asyncio.create_task(_let_go(gateway, server))
-        await asyncio.wait({again, let_go}, return_when=asyncio.FIRST_COMPLETED)
-        again.cancel()
-        let_go.cancel()
+        await first_of(_drain(gateway, server), signals.get())
     log.info("stopped")
     return 0
 
 
-async def _let_go(gateway: Gateway, server: uvicorn.Server) -> None:
-    """Not ready any more, then no new connections, then until no request has been for a while:
-    each answer says that the connection ends, and callers take their next request elsewhere."""
+async def _drain(gateway: Gateway, server: uvicorn.Server) -> None:
+    """Finishes what is in flight; each response closes its connection, so that clients move on."""
+
+    async def close_listeners() -> None:
+        for listener in server.servers:
+            listener.close()
+
     gateway.draining = True
-    await asyncio.sleep(gateway.settings.drain_delay_s)
-    for listener in server.servers:
-        listener.close()
-    loop = asyncio.get_running_loop()
-    quiet_since, end = loop.time(), loop.time() + gateway.settings.drain_timeout_s
-    while loop.time() < end and loop.time() - quiet_since < _QUIET_S:
-        if gateway.exchanges:
-            quiet_since = loop.time()
-        await asyncio.sleep(0.02)
+    settings = gateway.settings
+    await drain(
+        gateway.in_flight,
+        close_listeners,
+        delay_s=settings.drain_delay_s,
+        timeout_s=settings.drain_timeout_s,
+    )
 
 
 @asynccontextmanager
@@ -126,8 +122,10 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     """Opens HTTP, gRPC and metrics; on exit each ends only after its requests have."""
     settings = gateway.settings
     ports = {}
-    ports["metrics"] = await _listen_for_metrics(stack, gateway)
-    with _naming("http_port", settings.host, settings.http_port):
+    ports["metrics"] = await stack.enter_async_context(
+        metrics_listener(gateway.metrics, settings.host, settings.metrics_port)
+    )
+    with bind_errors("http_port", settings.host, settings.http_port):
         listener = socket.create_server(
             (settings.host, settings.http_port),
             family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
@@ -147,37 +145,13 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stack.push_async_callback(_stop, server, serving)
-    rpc, checker = build_server(gateway, stack)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    with _naming("grpc_port", host, settings.grpc_port):
-        ports["grpc"] = rpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+    rpc, health = build_server(gateway, stack)
+    ports["grpc"] = bind_grpc(rpc, settings.host, settings.grpc_port)
     await rpc.start()
     stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
-    following = asyncio.create_task(follow_health(checker, gateway))
+    following = asyncio.create_task(follow_health(health, gateway))
     stack.callback(following.cancel)
     return ports, server
-
-
-async def _listen_for_metrics(stack: AsyncExitStack, gateway: Gateway) -> int:
-    settings = gateway.settings
-    return await serve_metrics(stack, gateway.metrics, settings.host, settings.metrics_port)
-
-
-async def serve_metrics(stack: AsyncExitStack, metrics: Metrics, host: str, port: int) -> int:
-    """`/metrics` on a port of its own, which no caller needs to reach; returns the port."""
-
-    async def exposition(_: web.Request) -> web.Response:
-        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return web.Response(body=metrics.exposition(), headers=headers)
-
-    app = web.Application()
-    app.router.add_get("/metrics", exposition)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    with _naming("metrics_port", host, port):
-        await web.TCPSite(runner, host, port).start()
-    return int(runner.addresses[0][1])
 
 
 class _Uvicorn(uvicorn.Server):
@@ -201,22 +175,3 @@ async def _announce(
     log.info("ready")
     if on_ready is not None:
         on_ready(ports)
-
-
-@contextlib.contextmanager
-def _naming(setting: str, host: str, port: int) -> Iterator[None]:
-    """Turns a port that can't be had into a setting that is wrong."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
-        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
-
-
-def _on_signals() -> asyncio.Queue[int]:
-    """A queue that gets every SIGTERM and SIGINT."""
-    asked: asyncio.Queue[int] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.put_nowait, int(number))
-    return asked

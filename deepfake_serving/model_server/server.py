@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
@@ -16,17 +15,18 @@ from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import place, served_models
 from deepfake_serving.model_server.prediction.predictor import Predictor
-from deepfake_serving.model_server.settings import Settings, SettingsError
+from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.process import adopt_orphans
+from deepfake_serving.runtime.listeners import bind_errors, bind_grpc, metrics_listener
+from deepfake_serving.runtime.shutdown import drain, stop_signals
+from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
 
 _READ_AHEAD = 2**20
 """Bytes of a body that may wait to be read; at aiohttp's 64 KiB large bodies come in fits."""
-_QUIET_S = 0.25
-"""After a signal, no request for this long means that none is on its way."""
 
 
 class Server:
@@ -58,14 +58,14 @@ class Server:
         for model in self.models.values():
             if not model.ref.trained:
                 log.warning("untrained model: its verdicts mean nothing", model=model.name)
-        asked = _on_signals()
+        signals = stop_signals()
         async with contextlib.AsyncExitStack() as stack:
             ports = await self._listen(stack)
             log.info("listening", host=self.settings.host, **ports)
             stack.push_async_callback(self.supervisor.stop)
             supervising = asyncio.create_task(self.supervisor.run())
             announcing = asyncio.create_task(self._announce(ports, on_ready))
-            stopping = asyncio.create_task(asked.get())
+            stopping = asyncio.create_task(signals.get())
             done, _ = await asyncio.wait(
                 {supervising, stopping}, return_when=asyncio.FIRST_COMPLETED
             )
@@ -75,7 +75,7 @@ class Server:
                 code = _failed(supervising)
             else:
                 self.supervisor.drain()
-                await self._drain(asked)
+                await self._drain(signals)
             supervising.cancel()
             with contextlib.suppress(asyncio.CancelledError, StartupFailed):
                 await supervising
@@ -83,8 +83,11 @@ class Server:
         return code
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> dict[str, int]:
-        """Opens REST, gRPC and metrics; on exit each ends only after its requests have."""
-        settings = self.settings
+        """Opens REST, gRPC and metrics; on exit each closes after its requests have finished."""
+        settings, ports = self.settings, {}
+        ports["metrics"] = await stack.enter_async_context(
+            metrics_listener(self.metrics, settings.host, settings.metrics_port)
+        )
         self._rest = web.AppRunner(
             build_app(self.predictor),
             handler_cancellation=True,
@@ -92,37 +95,18 @@ class Server:
             read_bufsize=_READ_AHEAD,
             shutdown_timeout=settings.drain_timeout_s,
         )
-        self._metrics = web.AppRunner(self._metrics_app(), access_log=None)
-        ports = {}
-        for name, runner, port in (
-            ("metrics", self._metrics, settings.metrics_port),
-            ("http", self._rest, settings.http_port),
-        ):
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            with _naming(f"{name}_port", settings.host, port):
-                await web.TCPSite(runner, settings.host, port).start()
-            ports[name] = int(runner.addresses[0][1])
-        self._grpc, checker = build_server(self.predictor)
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        with _naming("grpc_port", host, settings.grpc_port):
-            ports["grpc"] = self._grpc.add_insecure_port(f"{host}:{settings.grpc_port}")
+        await self._rest.setup()
+        stack.push_async_callback(self._rest.cleanup)
+        with bind_errors("http_port", settings.host, settings.http_port):
+            await web.TCPSite(self._rest, settings.host, settings.http_port).start()
+        ports["http"] = int(self._rest.addresses[0][1])
+        self._grpc, health = build_server(self.predictor)
+        ports["grpc"] = bind_grpc(self._grpc, settings.host, settings.grpc_port)
         await self._grpc.start()
         stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
-        following = asyncio.create_task(follow_health(checker, self.state))
+        following = asyncio.create_task(follow_health(health, self.state))
         stack.callback(following.cancel)
         return ports
-
-    def _metrics_app(self) -> web.Application:
-        async def metrics(_: web.Request) -> web.Response:
-            return web.Response(
-                body=self.metrics.exposition(),
-                headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-            )
-
-        app = web.Application()
-        app.router.add_get("/metrics", metrics)
-        return app
 
     async def _announce(
         self, ports: dict[str, int], on_ready: Callable[[dict[str, int]], None] | None
@@ -132,49 +116,25 @@ class Server:
         if on_ready is not None:
             on_ready(ports)
 
-    async def _drain(self, asked: asyncio.Queue[int]) -> None:
-        """Lets callers go and finishes their requests, unless a second signal comes."""
-        again = asyncio.create_task(asked.get())
-        finished = asyncio.create_task(self._let_go())
-        done, pending = await asyncio.wait({again, finished}, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        if again in done:
-            log.warning(
-                "second signal: what is in flight is dropped", requests=self.state.exchanges
-            )
+    async def _drain(self, signals: asyncio.Queue[None]) -> None:
+        """Finishes what is in flight, unless a second signal arrives first."""
+        first, _ = await first_of(self._finish(), signals.get())
+        if first == 1:
+            pending = self.state.in_flight.count
+            log.warning("second signal: requests in flight are dropped", requests=pending)
 
-    async def _let_go(self) -> None:
-        await asyncio.sleep(self.settings.drain_delay_s)
-        for site in tuple(self._rest.sites):
-            await site.stop()
+    async def _finish(self) -> None:
+        delay_s, timeout_s = self.settings.drain_delay_s, self.settings.drain_timeout_s
         loop = asyncio.get_running_loop()
-        end = loop.time() + self.settings.drain_timeout_s
-        quiet_since = loop.time()
-        while loop.time() < end and loop.time() - quiet_since < _QUIET_S:
-            if self.state.exchanges:
-                quiet_since = loop.time()
-            await asyncio.sleep(0.02)
+        end = loop.time() + delay_s + timeout_s
+        await drain(
+            self.state.in_flight, self._close_listeners, delay_s=delay_s, timeout_s=timeout_s
+        )
         await self._grpc.stop(max(0.0, end - loop.time()))
 
-
-@contextlib.contextmanager
-def _naming(setting: str, host: str, port: int) -> Iterator[None]:
-    """Turns a port that can't be had into a setting that is wrong."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
-        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
-
-
-def _on_signals() -> asyncio.Queue[int]:
-    """A queue that gets every SIGTERM and SIGINT."""
-    asked: asyncio.Queue[int] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.put_nowait, int(number))
-    return asked
+    async def _close_listeners(self) -> None:
+        for site in tuple(self._rest.sites):
+            await site.stop()
 
 
 def _failed(supervising: asyncio.Task[None]) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from deepfake_serving.contracts.problems import NotReady
+from deepfake_serving.runtime.shutdown import InFlight
 
 
 class Phase(StrEnum):
@@ -39,18 +38,8 @@ class ServerState:
     def __init__(self, workers_wanted: dict[str, int]) -> None:
         self.phase = Phase.STARTING
         self.models = {name: ModelState(n) for name, n in workers_wanted.items()}
-        self.exchanges = 0
-        """Requests of callers that are not answered yet, their bodies perhaps still on the way."""
+        self.in_flight = InFlight()
         self._changed = asyncio.Event()
-
-    @contextmanager
-    def exchange(self) -> Iterator[None]:
-        """Around every request, so that a drain knows what it waits for."""
-        self.exchanges += 1
-        try:
-            yield
-        finally:
-            self.exchanges -= 1
 
     @property
     def ready(self) -> bool:

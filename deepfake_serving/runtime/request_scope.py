@@ -1,4 +1,4 @@
-"""One request as both protocols see it: its id, its trace, its time, its line in the log."""
+"""The scope of one request, whatever the protocol: its id, trace, metrics and log line."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ from deepfake_serving.runtime.metrics import ServerMetrics
 log = structlog.get_logger("request")
 
 CANCELLED = 499
-"""In place of a status where the caller left before the answer."""
+"""Recorded instead of a status when the client disconnects before the response."""
 
 Outcome = Literal["answered", "refused", "failed", "cancelled"]
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 
 class RequestScope:
-    """A request from its arrival to its end."""
+    """A request from its arrival to its response."""
 
-    def __init__(self, route: str, given_id: str | None, traceparent: str | None) -> None:
-        """Takes the caller's id where it is harmless, else makes one; likewise the trace's parent
-        (https://www.w3.org/TR/trace-context/)."""
+    def __init__(self, route: str, request_id: str | None, traceparent: str | None) -> None:
+        """Keeps the client's id if it is safe to log and send, else generates one.
+
+        An invalid `traceparent` is dropped (https://www.w3.org/TR/trace-context/).
+        """
         self.route = route
-        self.id = given_id if given_id and _ID.fullmatch(given_id) else uuid.uuid4().hex
-        well_formed = traceparent and _TRACEPARENT.fullmatch(traceparent)
-        self.traceparent = traceparent if well_formed else None
+        self.id = request_id if request_id and _ID.fullmatch(request_id) else uuid.uuid4().hex
+        self.traceparent = tracing.valid_traceparent(traceparent)
         self._span = tracing.begin(route, self.traceparent)
         if self._span is not None:
             self.traceparent = tracing.traceparent_of(self._span)
@@ -44,11 +42,11 @@ class RequestScope:
         self._begun = time.perf_counter()
 
     def note(self, **fields: Any) -> None:
-        """Adds to the request's line in the log."""
+        """Adds fields to the request's log line."""
         self.fields |= fields
 
     def end(self, status: int, metrics: ServerMetrics, problem: Problem | None = None) -> None:
-        """Counts and logs, once."""
+        """Records the request in metrics, trace and log. Call it once."""
         seconds = time.perf_counter() - self._begun
         metrics.requests.labels(self.route, str(status)).inc()
         metrics.duration.labels(self.route, outcome(status)).observe(seconds)
@@ -69,15 +67,18 @@ class RequestScope:
 
 
 def outcome(status: int) -> Outcome:
-    """What became of a request. Refusals are quick, and would make answers look so."""
+    """Classifies a status, so that quick refusals don't lower the latency of answered requests."""
     if status == CANCELLED:
         return "cancelled"
     return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 
-def as_problem(error: Exception, exchange: RequestScope) -> Problem:
-    """What a caller is told of an exception; one that is no `Problem` is a defect, and logged."""
+def as_problem(error: Exception, request_scope: RequestScope) -> Problem:
+    """Returns the problem that a client receives for an exception.
+
+    Any exception but a `Problem` is a defect: it is logged, and becomes an `Internal`.
+    """
     if isinstance(error, Problem):
         return error
-    log.exception("defect", id=exchange.id, route=exchange.route)
+    log.exception("defect", id=request_scope.id, route=request_scope.route)
     return Internal("an unexpected error; the log has it under this request's id")

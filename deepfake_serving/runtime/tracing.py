@@ -1,9 +1,8 @@
-"""Spans of requests and jobs, by OpenTelemetry: sent where OTEL_EXPORTER_OTLP_ENDPOINT names a
-collector.
+"""OpenTelemetry spans of requests and jobs, exported to OTEL_EXPORTER_OTLP_ENDPOINT.
 
-Without it nothing is imported and nothing is made; a caller's `traceparent` is then passed on as it
-came (https://www.w3.org/TR/trace-context/). The other OTEL_ variables are the SDK's own:
-OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on.
+Without that variable there are no spans, the SDK is not imported, and a client's `traceparent` is
+forwarded unchanged (https://www.w3.org/TR/trace-context/). The SDK reads its other OTEL_ variables
+itself: OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on.
 """
 
 from __future__ import annotations
@@ -14,16 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import SpanContext, get_current_span, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from deepfake_serving.runtime.version import VERSION
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
+_PROPAGATOR = TraceContextTextMapPropagator()
 _tracer: Tracer | None = None
 
 
 def configure_tracing(service: str) -> None:
-    """Sends spans from now on, as `service` unless OTEL_SERVICE_NAME says otherwise."""
+    """Exports spans from now on, under OTEL_SERVICE_NAME or else `service`."""
     global _tracer
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return
@@ -39,8 +43,15 @@ def configure_tracing(service: str) -> None:
     _tracer = provider.get_tracer(service)
 
 
+def valid_traceparent(header: str | None) -> str | None:
+    """Returns the header if it names a trace, else None."""
+    if not header or not header.isprintable():
+        return None
+    return header if _parent(header).is_valid else None
+
+
 def begin(name: str, traceparent: str | None) -> Span | None:
-    """A request's span, below its caller's; None where nothing is traced."""
+    """Starts a request's span as a child of its client's; None without tracing."""
     if _tracer is None:
         return None
     from opentelemetry.trace import SpanKind
@@ -49,13 +60,14 @@ def begin(name: str, traceparent: str | None) -> Span | None:
 
 
 def traceparent_of(span: Span) -> str:
-    """What those below are told."""
-    found = span.get_span_context()
-    return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
+    """Returns the header for requests made within a span."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, set_span_in_context(span))
+    return carrier["traceparent"]
 
 
 def end(span: Span, name: str, status: int, fields: Mapping[str, Any]) -> None:
-    """Ends a request's span: its route, its status, and what the log says of it."""
+    """Ends a request's span, with its route, its status and the fields of its log line."""
     from opentelemetry.trace import StatusCode
 
     span.update_name(name)
@@ -72,8 +84,10 @@ def end(span: Span, name: str, status: int, fields: Mapping[str, Any]) -> None:
 def work(
     name: str, traceparent: str | None, fields: Mapping[str, str | int]
 ) -> Iterator[str | None]:
-    """The span of work that a request has left to be done later, below that request; gives what
-    those below are told."""
+    """Wraps work that a request deferred, such as a job, in a span that is a child of that request.
+
+    Yields the `traceparent` for requests that the work makes.
+    """
     if _tracer is None:
         yield traceparent
         return
@@ -92,11 +106,11 @@ def work(
 
 
 def stages(timings_ms: Mapping[str, float], traceparent: str | None) -> None:
-    """The stages of a worker, which end now, as spans one after the other.
+    """Records a worker's stages, which end now, as consecutive spans.
 
-    The worker measures how long each took, for a whole batch; when each began is inferred.
+    The worker measures durations only, for a whole batch; start times are inferred.
     """
-    if _tracer is None or not traceparent or traceparent.endswith("-00"):
+    if _tracer is None or not _parent(traceparent).trace_flags.sampled:
         return
     at = time.time_ns() - round(sum(timings_ms.values()) * 1e6)
     for stage, ms in timings_ms.items():
@@ -105,8 +119,9 @@ def stages(timings_ms: Mapping[str, float], traceparent: str | None) -> None:
         span.end(at)
 
 
-def _context(traceparent: str | None) -> Any:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+def _context(traceparent: str | None) -> Context:
+    return _PROPAGATOR.extract({"traceparent": traceparent} if traceparent else {})
 
-    carrier = {"traceparent": traceparent} if traceparent else {}
-    return TraceContextTextMapPropagator().extract(carrier)
+
+def _parent(traceparent: str | None) -> SpanContext:
+    return get_current_span(_context(traceparent)).get_span_context()

@@ -55,7 +55,7 @@ class RequestScopeMiddleware:
         sender = _Sender(send, exchange, scope["state"], self.gateway)
         problem: Problem | None = None
         try:
-            with self.gateway.exchange():
+            with self.gateway.in_flight.track():
                 paced = PacedReceive(receive, self.gateway.settings.upload_min_rate)
                 await self.app(scope, paced, sender)
         except (CallerLeft, ClientDisconnect):

@@ -17,9 +17,8 @@ from deepfake_serving.contracts.problems import (
     MethodNotAllowed,
     NotFound,
     Problem,
-    SlowRequest,
-    Unauthorized,
 )
+from deepfake_serving.runtime.http_problems import problem_body, problem_headers
 
 
 def json_reply(
@@ -30,18 +29,9 @@ def json_reply(
 
 
 def problem_reply(problem: Problem, request_id: str, path: str) -> Response:
-    """A problem; on the Open Inference Protocol's paths also where that looks for it."""
-    document = problem.to_dict(request_id)
-    if path.startswith("/v2"):
-        document["error"] = problem.detail
-    headers = {}
-    if problem.retry_after_s is not None:
-        headers["Retry-After"] = str(problem.retry_after_s)
-    if isinstance(problem, SlowRequest):
-        headers["Connection"] = "close"  # the rest of the body is not waited for
-    if isinstance(problem, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(orjson.dumps(document), problem.status, headers, media_type=MEDIA_TYPE)
+    """Returns a problem as a response (RFC 9457)."""
+    body, headers = problem_body(problem, request_id, path), problem_headers(problem)
+    return Response(body, problem.status, headers, media_type=MEDIA_TYPE)
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:

@@ -31,8 +31,8 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.jobs.records import Claim, Lane
 from deepfake_serving.gateway.jobs.store import JobStore
-from deepfake_serving.gateway.live.frames import until_first
 from deepfake_serving.runtime import tracing
+from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,7 @@ class Worker:
                 claim = await self.store.claim(self.lease_s, lane)
                 if claim is not None:
                     holding = self._hold(claim)
-                    await (until_first(holding, stop.wait()) if lane == "live" else holding)
+                    await (first_of(holding, stop.wait()) if lane == "live" else holding)
                     continue
             except Problem as problem:
                 log.warning("store", problem=problem.slug, detail=problem.detail)

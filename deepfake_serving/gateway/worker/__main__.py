@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from contextlib import AsyncExitStack
 
@@ -16,14 +15,15 @@ from deepfake_serving.gateway.fetch.fetcher import open_fetcher
 from deepfake_serving.gateway.jobs.loop import Handler, Worker
 from deepfake_serving.gateway.jobs.store import open_store
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.server import serve_metrics
 from deepfake_serving.gateway.settings import Settings, SettingsError, load_settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.worker.live import LiveJob
 from deepfake_serving.gateway.worker.video import VideoJob
+from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.shutdown import on_stop_signal
 from deepfake_serving.runtime.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
@@ -37,14 +37,14 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         with_parent: whether the end of standard input, a pipe of the parent's, ends it too.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop_signal(stop.set)
     if with_parent:
-        loop.add_reader(sys.stdin.fileno(), stop.set)
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        port = await serve_metrics(stack, metrics, settings.host, settings.worker_metrics_port)
+        port = await stack.enter_async_context(
+            metrics_listener(metrics, settings.host, settings.worker_metrics_port)
+        )
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )

@@ -10,8 +10,6 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
@@ -20,8 +18,10 @@ from deepfake_serving.model_server.grpc_api.detector import DetectorService
 from deepfake_serving.model_server.grpc_api.inference import InferenceService
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.state import ServerState
-from deepfake_serving.runtime.grpc_errors import abort, parse
-from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
+from deepfake_serving.runtime.grpc_errors import parse
+from deepfake_serving.runtime.grpc_health import Health
+from deepfake_serving.runtime.grpc_scope import GrpcRequestScope
+from deepfake_serving.runtime.request_scope import RequestScope
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -35,8 +35,8 @@ _QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/Serve
 """Probes: neither counted nor logged, as on REST."""
 
 
-def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
-    """A server with all services, not yet bound or started, and its health service."""
+def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Health]:
+    """Builds a server with all services, not yet bound or started, and its health service."""
     limit = predictor.settings.max_body_bytes + 64 * 1024
     server = grpc.aio.server(
         options=[
@@ -52,23 +52,13 @@ def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Any]:
             wrap(InferenceService(predictor), _INFERENCE),
         )
     )
-    checker = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs lack aio
-    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
-    names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    return server, checker
+    return server, Health(server, _SERVICES)
 
 
-async def follow_health(checker: Any, state: ServerState) -> None:
-    """Keeps grpc.health.v1 saying what /readyz says."""
+async def follow_health(health: Health, state: ServerState) -> None:
+    """Keeps grpc.health.v1 in step with /readyz."""
     while True:
-        status = (
-            health_pb2.HealthCheckResponse.SERVING
-            if state.ready
-            else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        for service in ("", *_SERVICES):
-            await checker.set(service, status)
+        await health.set(state.ready)
         try:
             async with asyncio.timeout(0.5):
                 await state.changed()
@@ -108,27 +98,19 @@ class _Wrapper:
 
         async def call(data: bytes, context: Context) -> Any:
             request, broken = _read(kind, data)
-            metadata = {k: v for k, v in context.invocation_metadata() or () if isinstance(v, str)}
-            given = metadata.get("x-request-id") or getattr(request, "id", None)
-            exchange = RequestScope(route, given, metadata.get("traceparent"))
-            problem: Problem | None = None
-            status = CANCELLED
-            try:
-                context.set_trailing_metadata((("x-request-id", exchange.id),))
+            scope = GrpcRequestScope(
+                route,
+                context,
+                self.predictor.metrics,
+                message_id=getattr(request, "id", None),
+                recorded=route not in _QUIET,
+            )
+            async with scope as request_scope:
                 if broken is not None:
                     raise broken
                 deadline = self.predictor.deadline(context.time_remaining())
-                with self.predictor.state.exchange():
-                    response = await method(request, exchange, deadline)
-                status = 200
-                return response
-            except Exception as error:
-                problem = as_problem(error, exchange)
-                status = problem.status
-                await abort(context, problem, exchange.id)
-            finally:
-                if route not in _QUIET:
-                    exchange.end(status, self.predictor.metrics, problem)
+                with self.predictor.state.in_flight.track():
+                    return await method(request, request_scope, deadline)
 
         return call
 

@@ -26,7 +26,9 @@ from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
+from deepfake_serving.runtime.http_problems import problem_body, problem_headers
 from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
+from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
@@ -75,7 +77,7 @@ async def _exchange(request: web.Request, handler: Handler) -> web.StreamRespons
     request[_EXCHANGE] = exchange
     problem: Problem | None = None
     try:
-        with predictor.state.exchange():
+        with predictor.state.in_flight.track():
             response = await handler(request)
     except asyncio.CancelledError:
         exchange.end(CANCELLED, predictor.metrics)
@@ -112,14 +114,11 @@ def _from_aiohttp(error: Exception, request: web.Request) -> Exception:
 
 
 def _problem_response(problem: Problem, request_id: str, path: str) -> web.Response:
-    document = problem.to_dict(request_id)
-    if path.startswith("/v2"):
-        document["error"] = problem.detail  # where the Open Inference Protocol looks for it
-    headers = {}
-    if problem.retry_after_s is not None:
-        headers["Retry-After"] = str(problem.retry_after_s)
     return web.Response(
-        body=orjson.dumps(document), status=problem.status, content_type=MEDIA_TYPE, headers=headers
+        body=problem_body(problem, request_id, path),
+        status=problem.status,
+        content_type=MEDIA_TYPE,
+        headers=problem_headers(problem),
     )
 
 
@@ -154,7 +153,7 @@ async def _readyz(request: web.Request) -> web.Response:
 async def _predict(request: web.Request) -> web.Response:
     predictor, exchange = request.app[_PREDICTOR], request[_EXCHANGE]
     model = _model(request)
-    deadline = predictor.deadline(_asked_time(request))
+    deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
         picture = await read_picture(request, predictor.settings.max_body_bytes)
     exchange.note(model=model.name, bytes=len(picture))
@@ -182,7 +181,7 @@ async def _model_ready(request: web.Request) -> web.Response:
 async def _infer(request: web.Request) -> web.Response:
     predictor, exchange = request.app[_PREDICTOR], request[_EXCHANGE]
     model = _model(request)
-    deadline = predictor.deadline(_asked_time(request))
+    deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
         body = await read_body(request, predictor.settings.max_body_bytes)
     asked = read_request(body, request.headers.get("Inference-Header-Content-Length"))
@@ -202,18 +201,9 @@ def _model(request: web.Request) -> ServedModel:
     return request.app[_PREDICTOR].model(found["model"], found.get("version", ""))
 
 
-def _asked_time(request: web.Request) -> float | None:
-    """Seconds that the caller grants, from `X-Request-Timeout`."""
-    given = request.headers.get("X-Request-Timeout")
-    if given is None:
-        return None
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise InvalidRequest("X-Request-Timeout is a number of seconds above zero")
-    return seconds
+def _deadline(request: web.Request) -> float:
+    """Returns the request's deadline on the loop's clock, which `X-Request-Timeout` may shorten."""
+    return request.app[_PREDICTOR].deadline(parse_timeout(request.headers.get("X-Request-Timeout")))
 
 
 def _options(request: web.Request) -> str | None:

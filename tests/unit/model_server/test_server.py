@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -46,14 +47,14 @@ async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[di
         yield await server._listen(stack)
 
 
-class _Checker:
-    async def set(self, service: str, status: int) -> None:
+class _Health:
+    async def set(self, ready: bool) -> None:
         pass
 
 
 async def test_following_health_ends_when_told_so_even_as_something_changes() -> None:
     state = ServerState({})
-    following = asyncio.create_task(follow_health(_Checker(), state))
+    following = asyncio.create_task(follow_health(cast("Any", _Health()), state))
     await asyncio.sleep(0.01)
     state.notify()
     following.cancel()

@@ -12,9 +12,10 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import allow_socket
-from deepfake_serving.gateway.live.frames import Frame, Latest, judged, until_first
+from deepfake_serving.gateway.live.frames import Frame, Latest, judged
 from deepfake_serving.gateway.upstream.client import RequestContext
 from deepfake_serving.runtime.request_scope import RequestScope
+from deepfake_serving.runtime.tasks import first_of
 
 router = APIRouter()
 
@@ -75,7 +76,7 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: Requ
         gateway.metrics.stream_frames.labels(outcome).inc()
 
     try:
-        await until_first(read(), judged(frames, judge, tell, count))
+        await first_of(read(), judged(frames, judge, tell, count))
         await socket.close(_ENDED, "the stream was idle or long enough")
     finally:
         gateway.metrics.stream_frames.labels("dropped").inc(frames.dropped)

@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from deepfake_serving.contracts.problems import UndecodableMedia
-from deepfake_serving.gateway.live.frames import Frame, Latest, Smoothed, judged, until_first
+from deepfake_serving.gateway.live.frames import Frame, Latest, Smoothed, judged
+from deepfake_serving.runtime.tasks import first_of
 
 
 async def test_the_oldest_frame_that_waits_is_dropped() -> None:
@@ -82,5 +83,5 @@ async def test_the_first_to_end_ends_the_others() -> None:
         raise ValueError("told")
 
     with pytest.raises(ValueError, match="told"):
-        await until_first(endless(), fails())
+        await first_of(endless(), fails())
     assert ended.is_set()

@@ -1,0 +1,30 @@
+"""Problems as HTTP responses (RFC 9457), whatever the framework."""
+
+from __future__ import annotations
+
+import orjson
+
+from deepfake_serving.contracts.problems import Problem, SlowRequest, Unauthorized
+
+
+def problem_body(problem: Problem, request_id: str, path: str) -> bytes:
+    """Returns the `application/problem+json` body of a request to `path`.
+
+    Under /v2 it also has the `error` member that the Open Inference Protocol defines.
+    """
+    document = problem.to_dict(request_id)
+    if path.startswith("/v2"):
+        document["error"] = problem.detail
+    return orjson.dumps(document)
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """Returns the headers that a problem adds to its response."""
+    headers = {}
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
+    if isinstance(problem, SlowRequest):
+        headers["Connection"] = "close"  # the rest of the body is not read
+    if isinstance(problem, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers

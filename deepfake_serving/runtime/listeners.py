@@ -1,0 +1,70 @@
+"""Listening sockets: failures to bind as wrong settings, and the metrics listener."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import start_http_server
+
+from deepfake_serving.runtime.metrics import ServerMetrics
+from deepfake_serving.runtime.settings import SettingsError
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@contextmanager
+def bind_errors(setting: str, host: str, port: int) -> Iterator[None]:
+    """Turns a failure to bind `host:port` into a `SettingsError` that names the setting."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
+        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
+
+
+def bind_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
+    """Binds a gRPC server's port, named `grpc_port` in settings; returns the port.
+
+    Raises:
+        SettingsError: the port can't be bound.
+    """
+    address = f"[{host}]" if ":" in host else host
+    with bind_errors("grpc_port", address, port):
+        return int(server.add_insecure_port(f"{address}:{port}"))
+
+
+@asynccontextmanager
+async def metrics_listener(metrics: ServerMetrics, host: str, port: int) -> AsyncIterator[int]:
+    """Serves `/metrics` on a port of its own while the block runs; yields the port.
+
+    Raises:
+        SettingsError: the port can't be bound.
+    """
+    with bind_errors("metrics_port", host, port):
+        server, thread = start_http_server(port, host, metrics.registry)
+    server.set_app(_only_metrics(server.get_app()))
+    try:
+        yield server.server_port
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
+
+
+def _only_metrics(exposition: Any) -> WsgiApp:
+    """Restricts prometheus_client's application, which serves every path, to `/metrics`."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/metrics":
+            response: Iterable[bytes] = exposition(environ, start_response)
+            return response
+        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"not found\n"]
+
+    return app

@@ -1,0 +1,34 @@
+"""The metrics listener, and ports that can't be bound."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from deepfake_serving.runtime.listeners import metrics_listener
+from deepfake_serving.runtime.metrics import ServerMetrics
+from deepfake_serving.runtime.settings import SettingsError
+
+
+async def test_metrics_are_served_alone_on_their_port_and_end_with_the_block() -> None:
+    metrics = ServerMetrics()
+    metrics.requests.labels("/route", "200").inc()
+    async with metrics_listener(metrics, "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
+        base = f"http://127.0.0.1:{port}"
+        response = await client.get(base + "/metrics")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert 'deepfake_requests_total{code="200",route="/route"} 1.0' in response.text
+        assert (await client.get(base + "/")).status_code == 404
+        assert (await client.post(base + "/predictions/detector")).status_code == 404
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(base + "/metrics")
+
+
+async def test_a_port_in_use_is_a_wrong_setting() -> None:
+    metrics = ServerMetrics()
+    async with metrics_listener(metrics, "127.0.0.1", 0) as port:
+        with pytest.raises(SettingsError, match=f"metrics_port: 127.0.0.1:{port}: Address already"):
+            async with metrics_listener(metrics, "127.0.0.1", port):
+                pass
