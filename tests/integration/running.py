@@ -222,7 +222,7 @@ class RunningServer(RunningProcess):
         httpx.get(server.url + "/readyz")
     """
 
-    module, prefix = "model_server", "DEEPFAKE_MODEL_SERVER_"
+    module, prefix = "deepfake_serving.model_server", "DEEPFAKE_MODEL_SERVER_"
     defaults: ClassVar[dict[str, Any]] = {
         "models": ",".join(MODELS),
         "http_port": 0,
@@ -256,7 +256,7 @@ class RunningServer(RunningProcess):
 class RunningGateway(RunningProcess):
     """`python -m deepfake_serving.gateway`, with its worker below it, in front of model servers."""
 
-    module, prefix = "gateway", "DEEPFAKE_GATEWAY_"
+    module, prefix = "deepfake_serving.gateway", "DEEPFAKE_GATEWAY_"
     defaults: ClassVar[dict[str, Any]] = {
         "http_port": 0,
         "grpc_port": 0,
