@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 
 from deepfake_serving.packaging.archive import build_archive
-from tests.integration.running import ROOT, RunningGateway, RunningServer
+from tests.support.paths import ROOT
+from tests.support.running import RunningGateway, RunningServer
 
 _TIMES = 300
 _WARM = 30
@@ -27,7 +28,9 @@ def main() -> None:
         with RunningServer.start(folder, models="detector", workers=2) as server:
             data = folder / "data"
             with RunningGateway.start(data, server.url, embedded_worker="false") as gateway:
-                picture = (ROOT / "model_server" / "assets" / "warmup.jpg").read_bytes()
+                picture = (
+                    ROOT / "deepfake_serving" / "model_server" / "assets" / "warmup.jpg"
+                ).read_bytes()
                 _measure(server.url, gateway.url, picture)
 
 

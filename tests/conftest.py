@@ -1,9 +1,11 @@
-"""What several test files share: one photograph with a face, pictures made of it, loaded models."""
+"""Test images, and the models of the project as archives and loaded.
+
+All images are made of one portrait and one image without a face.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import io
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,35 +14,29 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-import torch
-import yaml
-from PIL import Image
-from safetensors.torch import save_file
-from torch import nn
 
-from deepfake_serving.packaging.archive import Archive, build_archive
+from deepfake_serving.packaging.archive import Archive, build_archive, open_archive
 from model_handlers.loading import Runtime, load_task
-from model_handlers.manifest import parse_manifest
-from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
-
-MANIFESTS = Path(__file__).resolve().parent.parent / "config" / "models"
-MODELS = ("detector", "faces", "classifier")
+from tests.support.build_cache import built
+from tests.support.images import frozen, jpeg
+from tests.support.paths import MANIFESTS, MODELS
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    """Small nets on small pictures are not faster on more, and other work wants the cores."""
-    torch.set_num_threads(1)
+    """Leaves the other cores to other test processes: small networks gain nothing from them."""
     cv2.setNumThreads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> Pixels:
     """Eileen Collins (NASA, public domain), 512 x 512, one face of about 90 x 110 pixels."""
-    return _frozen(skimage.data.astronaut())
+    return frozen(skimage.data.astronaut())
 
 
 @pytest.fixture(scope="session")
@@ -50,47 +46,52 @@ def astronaut_jpeg(astronaut: Pixels) -> bytes:
 
 @pytest.fixture(scope="session")
 def three_faces(astronaut: Pixels) -> Pixels:
-    """600 x 900 grey with the same head three times: as it is, mirrored, and at 1.6 times."""
+    """600 x 900 grey with the same head three times: original, mirrored, and at 1.6 times."""
     head = astronaut[:256, 96:352]
-    picture = np.full((600, 900, 3), 128, np.uint8)
-    picture[20:276, 20:276] = head
-    picture[320:576, 40:296] = head[:, ::-1]
-    picture[100:510, 400:810] = cv2.resize(head, (410, 410), interpolation=cv2.INTER_CUBIC)
-    return _frozen(picture)
+    image = np.full((600, 900, 3), 128, np.uint8)
+    image[20:276, 20:276] = head
+    image[320:576, 40:296] = head[:, ::-1]
+    image[100:510, 400:810] = cv2.resize(head, (410, 410), interpolation=cv2.INTER_CUBIC)
+    return frozen(image)
 
 
 @pytest.fixture(scope="session")
 def no_face() -> Pixels:
     """A cup of coffee, 400 x 600."""
-    return _frozen(skimage.data.coffee())
+    return frozen(skimage.data.coffee())
 
 
 @pytest.fixture(scope="session")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Archive]:
+def archives() -> dict[str, Archive]:
     """The archives of the manifests that the project ships."""
-    out = tmp_path_factory.mktemp("archives")
-    return {name: build_archive(MANIFESTS / f"{name}.yaml", out) for name in MODELS}
+
+    def build(out: Path) -> None:
+        for name in MODELS:
+            build_archive(MANIFESTS / f"{name}.yaml", out)
+
+    folder = built("archives", build)
+    return {name: open_archive(folder / f"{name}.mar") for name in MODELS}
 
 
 @pytest.fixture(scope="session")
-def untrained_archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+def untrained_archive() -> Archive:
     """A detector without weights."""
-    return build_archive(MANIFESTS / "variants" / "b0.yaml", tmp_path_factory.mktemp("untrained"))
+    manifest = MANIFESTS / "variants" / "b0.yaml"
+    (path,) = built("untrained", lambda out: build_archive(manifest, out)).glob("*.mar")
+    return open_archive(path)
 
 
 @pytest.fixture(scope="session")
 def unpacked(
     archives: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
-    """A model's name to the folder that its archive was unpacked into."""
+    """Unpacks a model's archive into a folder, once."""
     root = tmp_path_factory.mktemp("unpacked")
 
     def unpack(name: str) -> Path:
-        folder = root / name
-        if not folder.exists():
-            with zipfile.ZipFile(archives[name].path) as archive:
-                archive.extractall(folder)
-        return folder
+        if not (root / name).exists():
+            _unpack(archives[name].path, root / name)
+        return root / name
 
     return unpack
 
@@ -117,47 +118,23 @@ def classifier_task(unpacked: Callable[[str], Path]) -> ClassifierTask:
 
 
 @pytest.fixture(scope="session")
-def trained_manifest(
-    astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A detector whose weights nobody trained, but which, unlike fresh ones, tell pictures apart.
+def finder(faces_task: FacesTask) -> FaceFinder:
+    return faces_task.finder
 
-    Its weights file lies beside it.
+
+@pytest.fixture(scope="session")
+def trained_manifest() -> Path:
+    """A detector with random weights that, unlike fresh ones, separate images.
+
+    Its weights file is in the same folder.
     """
-    folder = tmp_path_factory.mktemp("trained")
-    data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
-    network = build_network(parse_manifest(data, "detector.yaml"), seed=7)
-    places = [(y, x) for y in (0, 100, 160) for x in (0, 150, 280)]
-    crops = [
-        picture[y : y + 224, x : x + 224] for y, x in places for picture in (astronaut, no_face)
-    ]
-    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # statistics of this very batch
-        network.train()(batch)
-        logits = network.eval()(batch)
-        network.head.linear.weight *= 2 / logits.std()
-        network.head.linear.bias -= (logits * 2 / logits.std()).mean()
-    weights = folder / "network.safetensors"
-    save_file(network.state_dict(), weights)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    data["name"] = "trained"
-    data["weights"] = {"file": weights.name, "sha256": digest, "licence": "CC0-1.0"}
-    manifest = folder / "trained.yaml"
-    manifest.write_text(yaml.safe_dump(data))
-    return manifest
+    return built("trained", _build_trained) / "trained.yaml"
 
 
 @pytest.fixture(scope="session")
 def trained(trained_manifest: Path) -> Path:
-    """The folder that the trained detector's archive was unpacked into."""
-    archive = build_archive(trained_manifest, trained_manifest.parent, trained_manifest.parent)
-    folder = trained_manifest.parent / "unpacked"
-    with zipfile.ZipFile(archive.path) as packed:
-        packed.extractall(folder)
-    return folder
+    """The folder that holds the trained detector's unpacked archive."""
+    return trained_manifest.parent / "unpacked"
 
 
 @pytest.fixture(scope="session")
@@ -167,26 +144,14 @@ def trained_detector(trained: Path) -> DetectorTask:
     return task
 
 
-@pytest.fixture(scope="session")
-def finder(faces_task: FacesTask) -> FaceFinder:
-    return faces_task.finder
+def _build_trained(folder: Path) -> None:
+    from tests.support.trained import write_trained
+
+    write_trained(folder)
+    archive = build_archive(folder / "trained.yaml", folder, folder)
+    _unpack(archive.path, folder / "unpacked")
 
 
-def doubled(pixels: Pixels) -> Pixels:
-    """Twice as wide and high: faces of which a crop of 224 pixels holds no more than the picture.
-
-    A crop doesn't tell how many pixels its face had before it was cut.
-    """
-    return cv2.resize(pixels, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-
-
-def jpeg(pixels: Pixels) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=95)
-    return stream.getvalue()
-
-
-def _frozen(pixels: Pixels) -> Pixels:
-    """Read-only, so that no test can spoil what the next one gets."""
-    pixels.flags.writeable = False
-    return pixels
+def _unpack(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)

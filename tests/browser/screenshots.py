@@ -17,8 +17,9 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.browser.conftest import CHROMIUM, launch_arguments
 from tests.browser.media import make_media
 from tests.browser.stub_gateway import stub_gateway
+from tests.support.paths import ROOT
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "images"
+DOCS = ROOT / "docs" / "images"
 BATCH = ("astronaut.jpg", "swapped.jpg", "unsure.jpg", "group.jpg", "coffee.jpg", "notes.txt")
 
 

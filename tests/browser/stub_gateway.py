@@ -30,8 +30,9 @@ from deepfake_serving.contracts.problems import (
 from tests.browser.media import FACE
 from tests.browser.stub_jobs import Jobs
 from tests.browser.stub_video import verdict_of
+from tests.support.paths import ROOT
 
-CONSOLE = Path(__file__).resolve().parents[2] / "deepfake_serving" / "gateway" / "console"
+CONSOLE = ROOT / "deepfake_serving" / "gateway" / "console"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "

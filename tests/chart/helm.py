@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
 
 Object = dict[str, Any]

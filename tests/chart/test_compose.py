@@ -16,8 +16,8 @@ import yaml
 
 from deepfake_serving.gateway import settings as gateway_settings
 from deepfake_serving.model_server import settings as model_server_settings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
 PROMETHEUS = ROOT / "docker" / "compose" / "prometheus"
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]

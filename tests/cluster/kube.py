@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
 VALUES = Path(__file__).with_name("values.yaml")
 

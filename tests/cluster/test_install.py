@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.cluster.kube import Release, kubectl
-from tests.videos import scenes, write_video
+from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.smoke
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.cluster.kube import Release, kubectl, wait_until
-from tests.videos import scenes, write_video
+from tests.support.videos import scenes, write_video
 
 SCALING = {"type": "keda", "minReplicas": 0, "cooldownSeconds": 10, "fallbackReplicas": 0}
 

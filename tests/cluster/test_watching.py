@@ -19,7 +19,7 @@ from tests.chart.expressions import Expression, check_live, collect
 from tests.chart.helm import Object, only, render
 from tests.cluster import prometheus
 from tests.cluster.kube import Release, run, wait_until
-from tests.videos import scenes, write_video
+from tests.support.videos import scenes, write_video
 
 MONITORED = {
     "monitoring": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}},

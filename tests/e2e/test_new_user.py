@@ -26,9 +26,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from tests.integration.callers import Callers
-from tests.processes import command
-from tests.videos import scenes, write_video
+from tests.support.load import Callers
+from tests.support.processes import command
+from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.timeout(1800)
 _ROOT = Path(__file__).resolve().parent.parent.parent

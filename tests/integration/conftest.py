@@ -16,9 +16,9 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 )
 from deepfake_serving.packaging.archive import Archive
 from model_handlers.pipeline.decode import Pixels
-from tests.conftest import jpeg
-from tests.integration.asking import MAX_BODY, MAX_ITEMS
-from tests.integration.running import RunningServer
+from tests.support.images import jpeg
+from tests.support.requests import MAX_BODY, MAX_ITEMS
+from tests.support.running import RunningServer
 
 
 @pytest.fixture(scope="session")

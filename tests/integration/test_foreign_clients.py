@@ -14,8 +14,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.integration.asking import BAD_PICTURES, same
-from tests.integration.running import ROOT, RunningServer
+from tests.support.paths import ROOT
+from tests.support.requests import BAD_PICTURES, same
+from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

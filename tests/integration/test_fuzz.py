@@ -24,8 +24,9 @@ from PIL import Image
 from deepfake_serving.contracts.problems import BY_TYPE, MEDIA_TYPE, Internal
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb2
-from tests.integration.asking import BAD_PICTURES, bomb, joined
-from tests.integration.running import MODELS, RunningServer
+from tests.support.paths import MODELS
+from tests.support.requests import BAD_PICTURES, bomb, joined
+from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

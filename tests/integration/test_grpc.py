@@ -14,14 +14,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.integration.asking import (
+from tests.support.requests import (
     BAD_PICTURES,
     MAX_BODY,
     MAX_ITEMS,
     problem_of,
     rpc_problem_of,
 )
-from tests.integration.running import RunningServer
+from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

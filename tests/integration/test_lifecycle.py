@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from deepfake_serving.packaging.archive import build_archive
-from tests.integration.callers import Callers
-from tests.integration.running import ROOT, RunningServer
+from tests.support.load import Callers
+from tests.support.paths import ROOT
+from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.integration
 

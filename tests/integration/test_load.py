@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from loadtest.making import make
-from tests.integration.running import ROOT, RunningGateway, RunningServer
+from tests.support.paths import ROOT
+from tests.support.running import RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 

@@ -22,9 +22,10 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oi
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
-from tests.conftest import jpeg
-from tests.integration.asking import encoded, infer_message
-from tests.integration.running import MODELS, ROOT, RunningServer
+from tests.support.images import jpeg
+from tests.support.paths import MODELS, ROOT
+from tests.support.requests import encoded, infer_message
+from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

@@ -16,7 +16,8 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
     GRPCInferenceServiceStub,
 )
 from model_handlers.pipeline.decode import Pixels
-from tests.integration.asking import (
+from tests.support.paths import MODELS
+from tests.support.requests import (
     BAD_PICTURES,
     MAX_BODY,
     MAX_ITEMS,
@@ -29,7 +30,6 @@ from tests.integration.asking import (
     same,
     tensors,
 )
-from tests.integration.running import MODELS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

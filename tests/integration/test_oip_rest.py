@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from model_handlers.pipeline.decode import Pixels
-from tests.conftest import doubled, jpeg
-from tests.integration.asking import (
+from tests.support.images import doubled, jpeg
+from tests.support.paths import MODELS
+from tests.support.requests import (
     BAD_PICTURES,
     MAX_BODY,
     MAX_ITEMS,
@@ -24,7 +25,6 @@ from tests.integration.asking import (
     split,
     tensors,
 )
-from tests.integration.running import MODELS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

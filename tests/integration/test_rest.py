@@ -19,9 +19,10 @@ import pytest
 from PIL import Image
 
 from model_handlers.pipeline.decode import Pixels
-from tests.conftest import doubled, jpeg
-from tests.integration.asking import BAD_PICTURES, MAX_BODY, problem_of, same
-from tests.integration.running import MODELS, RunningServer
+from tests.support.images import doubled, jpeg
+from tests.support.paths import MODELS
+from tests.support.requests import BAD_PICTURES, MAX_BODY, problem_of, same
+from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 

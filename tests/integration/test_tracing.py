@@ -16,8 +16,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.integration.running import RunningGateway, RunningServer
-from tests.videos import scenes, write_video
+from tests.support.running import RunningGateway, RunningServer
+from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
 

@@ -24,8 +24,8 @@ from deepfake_serving.training.material import FaceRegion
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from tests.conftest import MANIFESTS
-from tests.integration.running import ROOT, RunningServer
+from tests.support.paths import MANIFESTS, ROOT
+from tests.support.running import RunningServer
 
 pytestmark = pytest.mark.integration
 DETECTOR = "/predictions/detector"

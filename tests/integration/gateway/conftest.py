@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.integration.running import RunningGateway, RunningServer
-from tests.videos import scenes, write_video
+from tests.support.running import RunningGateway, RunningServer
+from tests.support.videos import scenes, write_video
 
 MAX_IMAGE = 4 * 2**20
 MAX_VIDEO = 16 * 2**20

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.openapi import write_client
-from tests.integration.running import RunningGateway
+from tests.support.running import RunningGateway
 
 pytestmark = pytest.mark.integration
 

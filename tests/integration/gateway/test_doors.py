@@ -21,8 +21,8 @@ from google.rpc.status_pb2 import Status
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.gateway.auth.keys import generate
-from tests.integration.asking import problem_of
-from tests.integration.running import RunningGateway, RunningServer
+from tests.support.requests import problem_of
+from tests.support.running import RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 

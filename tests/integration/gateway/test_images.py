@@ -16,9 +16,9 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oi
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
-from tests.integration.asking import BAD_PICTURES, problem_of
 from tests.integration.gateway.conftest import MAX_IMAGE
-from tests.integration.running import RunningGateway, RunningServer
+from tests.support.requests import BAD_PICTURES, problem_of
+from tests.support.running import RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 

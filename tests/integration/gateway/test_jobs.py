@@ -20,11 +20,11 @@ import pytest
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.integration.asking import problem_of
 from tests.integration.gateway.conftest import MAX_VIDEO
-from tests.integration.running import RunningGateway, RunningServer
-from tests.processes import command
-from tests.videos import scenes, write_video
+from tests.support.processes import command
+from tests.support.requests import problem_of
+from tests.support.running import RunningGateway, RunningServer
+from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import pytest
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.integration.running import RunningGateway, RunningServer
+from tests.support.running import RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.gateway.conftest import MAX_IMAGE
-from tests.integration.running import RunningGateway
+from tests.support.running import RunningGateway
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 

@@ -21,9 +21,7 @@ import pytest
 import skimage.data
 from aiohttp import web
 
-from tests.integration.asking import problem_of
-from tests.integration.running import RunningGateway, RunningServer
-from tests.live_sources import (
+from tests.support.media_servers import (
     GrowingPlaylist,
     RTSPServer,
     description,
@@ -31,8 +29,10 @@ from tests.live_sources import (
     serving,
     write_hls,
 )
-from tests.processes import command
-from tests.videos import pan, scenes, write_video
+from tests.support.processes import command
+from tests.support.requests import problem_of
+from tests.support.running import RunningGateway, RunningServer
+from tests.support.videos import pan, scenes, write_video
 
 pytestmark = pytest.mark.integration
 

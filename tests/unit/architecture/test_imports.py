@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.paths import ROOT
+
 HEAVY = {"torch", "torchvision", "timm", "cv2", "PIL", "facenet_pytorch", "safetensors", "skimage"}
 TORCH = {"torch", "torchvision", "timm", "facenet_pytorch", "safetensors"}
 TRAINING = {"training", "sklearn", "scipy", "av", "matplotlib", "art", "mlflow", "onnx"}

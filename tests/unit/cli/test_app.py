@@ -29,9 +29,9 @@ from model_handlers.manifest import ManifestError
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
-from tests.conftest import MANIFESTS, MODELS, jpeg
+from tests.support.images import jpeg
+from tests.support.paths import MANIFESTS, MODELS, ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 LITTLE = np.full((32, 32, 3), 90, np.uint8)
 """Too small for any face, so that it costs next to nothing."""
 

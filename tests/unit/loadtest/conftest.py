@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
 
 
 @dataclass(frozen=True)

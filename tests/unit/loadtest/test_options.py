@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import configargparse
 import pytest
@@ -13,8 +12,8 @@ import yaml
 from loadtest import options
 from loadtest.__main__ import command, parser
 from loadtest.kinds import KINDS
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 URL = ["--url", "http://127.0.0.1:8000/"]
 
 

@@ -17,8 +17,8 @@ from model_handlers.manifest import (
     parse_manifest,
     read_manifest,
 )
+from tests.support.paths import MANIFESTS
 
-MANIFESTS = Path(__file__).resolve().parents[3] / "config" / "models"
 LEAST: dict[str, Any] = {"name": "least", "version": "1.0", "task": "detector"}
 WEIGHTS = {"file": "a/b.safetensors", "sha256": "0" * 64, "licence": "MIT"}
 

@@ -13,7 +13,7 @@ from deepfake_serving.model_server.models import Placement, place, served_models
 from deepfake_serving.model_server.settings import Settings, SettingsError
 from deepfake_serving.packaging.archive import Archive
 from model_handlers.manifest import ManifestError
-from tests.served import served_model
+from tests.support.served_models import served_model
 
 ONE = Placement(gpus=0, workers=1, threads=1)
 

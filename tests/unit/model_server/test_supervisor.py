@@ -25,8 +25,8 @@ from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.config import Launch
-from tests.served import served_model
-from tests.stand_in import Answer, StandIn, bad, good, hang_up, own, raw, torchserve
+from tests.support.served_models import served_model
+from tests.support.torchserve_stub import Answer, StandIn, bad, good, hang_up, own, raw, torchserve
 
 SANE = good({"fake_probability": 0.5, "faces": [{"box": [80.0, 60.0, 168.0, 172.0]}]})
 INSANE = good({"fake_probability": 0.5, "faces": []})

@@ -29,9 +29,7 @@ from model_handlers.manifest import ManifestError, read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
-
-ROOT = Path(__file__).resolve().parents[3]
-MANIFESTS = ROOT / "config" / "models"
+from tests.support.paths import MANIFESTS, ROOT
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -17,8 +17,7 @@ from deepfake_serving.model_server.settings import (
     SettingsError,
     load_settings,
 )
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(autouse=True)

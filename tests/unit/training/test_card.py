@@ -23,8 +23,9 @@ from deepfake_serving.training.evaluate.record import Evaluation, write_json
 from deepfake_serving.training.evaluate.robustness import robustness
 from deepfake_serving.training.scores import Score
 from model_handlers.manifest import ThresholdsSpec
+from tests.support.paths import ROOT
 
-FACTS = Path(__file__).resolve().parents[3] / "config" / "training" / "data-card.yaml"
+FACTS = ROOT / "config" / "training" / "data-card.yaml"
 SHA = "ab" * 32
 COMMAND = "python -m deepfake_serving.training evaluate elsewhere --model detector.yaml"
 EXPORTED: dict[str, Any] = {

@@ -29,7 +29,7 @@ from deepfake_serving.training.report.plot_robustness import plot_robustness
 from deepfake_serving.training.scores import read_scores
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from tests.conftest import MANIFESTS
+from tests.support.paths import MANIFESTS
 from tests.unit.training.conftest import write_clip
 
 

@@ -25,6 +25,7 @@ from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
+from tests.support.paths import ROOT
 
 IDENTITY = CalibrationSpec()
 MANIFEST = parse_manifest(
@@ -176,7 +177,7 @@ def test_onnx_and_openvino_judge_as_torch_for_any_number_of_crops(
 
 def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
     content = graph.read_bytes()
-    assert str(Path(__file__).resolve().parents[3]).encode() not in content
+    assert str(ROOT).encode() not in content
     assert b"site-packages" not in content
 
 

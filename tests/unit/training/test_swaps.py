@@ -25,7 +25,7 @@ from deepfake_serving.training.trainer import CHECKPOINT, NETWORK
 from model_handlers.manifest import CropSpec, read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
-from tests.conftest import MANIFESTS
+from tests.support.paths import MANIFESTS
 from tests.unit.training.conftest import write_clip
 
 

@@ -28,8 +28,9 @@ from deepfake_serving.training.train import trained_manifest
 from deepfake_serving.training.trainer import CHECKPOINT, LOG, NETWORK, Trainer, Validate
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import Network, build_network
+from tests.support.paths import ROOT
 
-PRESETS = Path(__file__).resolve().parents[3] / "config" / "training"
+PRESETS = ROOT / "config" / "training"
 SMALL = {
     "name": "small",
     "version": "1.0",

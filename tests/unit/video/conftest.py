@@ -21,7 +21,7 @@ from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
-from tests.videos import HEAD, RATE, pan, two_faces, write_video
+from tests.support.videos import HEAD, RATE, pan, two_faces, write_video
 
 __all__ = ["HEAD", "RATE", "pan", "two_faces", "write_video"]
 

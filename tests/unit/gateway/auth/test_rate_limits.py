@@ -15,7 +15,7 @@ import redis
 from deepfake_serving.contracts.problems import RateLimited
 from deepfake_serving.gateway.auth import rate_limits as limits
 from deepfake_serving.gateway.auth.rate_limits import Limits, RateLimitStatus
-from tests.redis_server import redis_program
+from tests.support.redis_server import redis_program
 
 Failures = list[int]
 Make = Callable[[str | None, str | None, Callable[[], object]], Limits]

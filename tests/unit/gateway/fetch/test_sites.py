@@ -17,6 +17,7 @@ from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, Un
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.fetch.sites import Sites
+from tests.support.paths import ROOT
 
 ALLOWED = ["127.0.0.1/32"]
 PAGE = "<html><body><video src='{}'></video></body></html>"
@@ -177,11 +178,11 @@ def test_the_process_can_neither_start_programs_nor_connect_inwards(attempt: str
     code = (
         "from deepfake_serving.gateway.fetch.address_policy import AddressPolicy\n"
         "from deepfake_serving.gateway.fetch.site_process import Guard\n"
-        "Guard(Reach())\n"
+        "Guard(AddressPolicy())\n"
         f"try:\n    {attempt}\n"
         "except PermissionError:\n    print('refused')\n"
     )
-    root = Path(__file__).resolve().parents[3]
+    root = ROOT
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.redis_server import redis_program
+from tests.support.redis_server import redis_program
 
 
 class RedisServer:

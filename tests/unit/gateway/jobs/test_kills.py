@@ -18,8 +18,8 @@ from deepfake_serving.contracts.jobs import ENDED, Job, Source
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.jobs.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 SCRIPT = Path(__file__).with_name("job_process.py")
 MAX_ATTEMPTS = 5
 PATIENCE_S = 60

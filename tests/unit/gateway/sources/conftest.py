@@ -12,7 +12,7 @@ from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources.segment import Segment
 from model_handlers.pipeline.decode import Pixels
-from tests.videos import pan, write_video
+from tests.support.videos import pan, write_video
 
 SECONDS = 8
 """Of a clip; with a keyframe each second."""

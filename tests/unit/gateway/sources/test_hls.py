@@ -20,7 +20,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources import hls
 from deepfake_serving.gateway.sources.hls import HLS
 from deepfake_serving.gateway.sources.segment import Segment
-from tests.live_sources import GrowingPlaylist, serving, write_hls
+from tests.support.media_servers import GrowingPlaylist, serving, write_hls
 from tests.unit.gateway.sources.conftest import SECONDS, all_of, files_in, shown
 
 

@@ -19,7 +19,7 @@ from deepfake_serving.gateway.sources.recording import Recording
 from deepfake_serving.gateway.sources.rtp import CLOCK, AccessUnit, Pictures
 from deepfake_serving.gateway.sources.sdp import Track, video_of
 from deepfake_serving.gateway.sources.segment import Segment
-from tests.live_sources import description, rtp_packets
+from tests.support.media_servers import description, rtp_packets
 from tests.unit.gateway.sources.conftest import SECONDS, files_in, shown
 
 TRACK = Track(H264, 96, "*", (b"\x67sps", b"\x68pps"))

@@ -24,7 +24,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources import rtsp
 from deepfake_serving.gateway.sources.following import open_source
 from deepfake_serving.gateway.sources.segment import Segment
-from tests.live_sources import RTSPServer, description, rtp_packets
+from tests.support.media_servers import RTSPServer, description, rtp_packets
 from tests.unit.gateway.sources.conftest import files_in, shown
 
 

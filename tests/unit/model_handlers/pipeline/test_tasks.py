@@ -37,7 +37,7 @@ from model_handlers.pipeline.tasks import (
     Task,
 )
 from model_handlers.pipeline.verdict import word
-from tests.conftest import doubled
+from tests.support.images import doubled
 
 POOL = {
     "face": 1,

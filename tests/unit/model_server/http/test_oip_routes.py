@@ -23,7 +23,7 @@ from deepfake_serving.model_server.http.oip_routes import (
 )
 from deepfake_serving.model_server.prediction.oip import Input, Output, outputs
 from model_handlers.wire import join_bytes, split_bytes
-from tests.served import served_model
+from tests.support.served_models import served_model
 
 DETECTOR = served_model("detector")
 TEXT = {"name": "images", "datatype": "BYTES", "shape": [1], "data": ["YWJj"]}

@@ -29,7 +29,7 @@ from deepfake_serving.model_server.prediction.oip import (
 )
 from deepfake_serving.model_server.prediction.predictor import Tensor
 from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
-from tests.served import served_model
+from tests.support.served_models import served_model
 
 DETECTOR = served_model("detector")
 FACES = served_model("faces")

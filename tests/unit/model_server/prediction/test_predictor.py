@@ -34,8 +34,8 @@ from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.torchserve.client import Upstream
 from model_handlers import wire
-from tests.served import served_model
-from tests.stand_in import StandIn, bad, good, hang_up, later, own, torchserve
+from tests.support.served_models import served_model
+from tests.support.torchserve_stub import StandIn, bad, good, hang_up, later, own, torchserve
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 RESULT = {

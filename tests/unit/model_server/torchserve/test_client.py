@@ -25,8 +25,18 @@ from deepfake_serving.model_server.torchserve.client import (
     Upstream,
     WorkerLost,
 )
-from tests.served import served_model
-from tests.stand_in import StandIn, bad, break_off, good, hang_up, later, own, raw, torchserve
+from tests.support.served_models import served_model
+from tests.support.torchserve_stub import (
+    StandIn,
+    bad,
+    break_off,
+    good,
+    hang_up,
+    later,
+    own,
+    raw,
+    torchserve,
+)
 
 MODEL = served_model("detector", workers=3, batch_size=8, batch_delay_ms=20)
 RESULT = {"verdict": "real", "fake_probability": 0.1, "faces": []}

@@ -16,7 +16,7 @@ from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.torchserve import config as torchserve
 from deepfake_serving.model_server.torchserve.config import Launch, prepare
-from tests.served import DIGEST, served_model
+from tests.support.served_models import DIGEST, served_model
 
 PLACEMENT = Placement(gpus=2, workers=3, threads=5)
 MODELS = (served_model("detector", workers=3, batch_size=8), served_model("faces", workers=3))

@@ -18,7 +18,7 @@ from deepfake_serving.model_server.torchserve.warmup import (
 from model_handlers.items import Options
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
-from tests.served import served_model
+from tests.support.served_models import served_model
 
 FACE = [80.0, 60.0, 168.0, 172.0]
 DETECTOR = {"fake_probability": 0.5, "faces": [{"box": FACE}]}

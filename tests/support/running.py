@@ -17,10 +17,8 @@ from typing import Any, ClassVar, Self
 import httpx
 import psutil
 
-from tests.processes import command
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-MODELS = ("detector", "faces", "classifier")
+from tests.support.paths import MODELS, ROOT
+from tests.support.processes import command
 
 
 class RunningProcess:
