@@ -185,7 +185,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (chart / "Chart.yaml").write_text('version: 1.2.3\nappVersion: "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text(
-        "# Changelog\n\n## 1.2.3 (2026-11-23)\n\n- New.\n\n## 1.2.2 (2026-11-01)\n\n- Old.\n"
+        "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-23\n\n- New.\n\n"
+        "## [1.2.2] - 2026-11-01\n\n- Old.\n"
     )
     return tmp_path
 
@@ -203,7 +204,7 @@ def test_a_release_goes_on_where_all_versions_agree(tree: Path) -> None:
         ("k8s/helm/deepfake-serving/Chart.yaml", "version: 1.2.3", "version: 1.2.2"),
         ("k8s/helm/deepfake-serving/Chart.yaml", '"1.2.3"', '"1.2.2"'),
         ("CHANGELOG.md", "2026-11-23", "unreleased"),
-        ("CHANGELOG.md", "## 1.2.3", "## 1.2.4"),
+        ("CHANGELOG.md", "## [1.2.3]", "## [1.2.4]"),
     ],
 )
 def test_a_release_stops_where_one_disagrees(
