@@ -1,1 +1,1 @@
-"""The command line: what a person calls directly."""
+"""Deepfake detection as a service: model server, gateway, workers and command line."""

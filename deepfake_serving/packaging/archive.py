@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from deepfake_serving.assets import MODEL_STORE
 from model_handlers.manifest import (
     GRAPHS_FOLDER,
     JUDGE_GRAPH,
@@ -37,13 +38,11 @@ from model_handlers.manifest import (
 )
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_CODE = (
-    "deepfake_serving/__init__.py",
-    "deepfake_serving/contracts/*.py",
-    "model_handlers/*.py",
-    "model_handlers/*/*.py",
-)
-_ROOT = Path(__file__).resolve().parents[2]
+_CODE = {
+    "deepfake_serving": ("__init__.py", "contracts/*.py"),
+    "model_handlers": ("*.py", "*/*.py"),
+}
+"""Packages that run inside a worker: the files of each that an archive carries."""
 _NETS = ("pnet", "rnet", "onet")
 
 
@@ -56,9 +55,7 @@ class Archive:
     digest: str
 
 
-def build_archive(
-    manifest_path: Path, out: Path, weights_root: Path = _ROOT / "model_store"
-) -> Archive:
+def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STORE) -> Archive:
     """Packs the model that `manifest_path` describes into `out/<name>.mar`, atomically.
 
     Raises:
@@ -107,9 +104,7 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
         MANIFEST_FILE: _json(manifest.model_dump(mode="json")),
         "model-config.yaml": yaml.safe_dump(_torchserve_config(manifest)).encode(),
     }
-    for pattern in _CODE:
-        for path in _ROOT.glob(pattern):
-            entries[path.relative_to(_ROOT).as_posix()] = path.read_bytes()
+    entries |= _code()
     mtcnn = mtcnn_weights() if manifest.task != "classifier" else None
     network = _weights(manifest, weights_root) if manifest.weights is not None else None
     if manifest.backend != "openvino":
@@ -118,6 +113,17 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
     if manifest.backend != "torch":
         entries |= _graphs(manifest, mtcnn, network)
     return entries
+
+
+def _code() -> dict[str, bytes]:
+    """Returns the modules of `_CODE` by their paths inside the archive."""
+    return {
+        f"{package}/{path.relative_to(root).as_posix()}": path.read_bytes()
+        for package, patterns in _CODE.items()
+        for root in [Path(str(files(package)))]
+        for pattern in patterns
+        for path in root.glob(pattern)
+    }
 
 
 def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> dict[str, bytes]:

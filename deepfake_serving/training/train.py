@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from deepfake_serving import assets
 from deepfake_serving.training.data.faces import Swap, read_portraits, split_by_identity
 from deepfake_serving.training.data.loader import PairLoader
 from deepfake_serving.training.data.locate import best_locator
@@ -18,8 +19,6 @@ from deepfake_serving.training.tracking import Kind, tracker
 from deepfake_serving.training.trainer import Trainer
 from deepfake_serving.training.validation import MediaValidation
 from model_handlers.manifest import HeadSpec, Manifest, read_manifest
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(
@@ -70,7 +69,7 @@ def run(
 
 def trained_manifest(spec: TrainingSpec) -> Manifest:
     """The manifest that `spec` names, with the spec's dropout."""
-    manifest = read_manifest(_ROOT / spec.model)
+    manifest = read_manifest(assets.DATA / spec.model)
     if spec.dropout is None:
         return manifest
     head = HeadSpec(channels=manifest.head.channels, dropout=spec.dropout)

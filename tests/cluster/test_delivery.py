@@ -145,7 +145,7 @@ def test_from_a_claim(release: Release, tmp_path: Path) -> None:
     }
     copy = (
         "import shutil, os; os.makedirs('/models/1', exist_ok=True);"
-        " shutil.copy('/app/build/archives/detector.mar', '/models/1/')"
+        " shutil.copy('/app/archives/detector.mar', '/models/1/')"
     )
     filler = {
         "apiVersion": "v1",

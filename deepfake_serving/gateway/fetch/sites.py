@@ -15,16 +15,15 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import orjson
 
+from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
 _AT_ONCE = 2
 _LONGEST_ANSWER = 64 * 1024
-_ROOT = Path(__file__).resolve().parents[3]
 _ENVIRONMENT = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -91,7 +90,7 @@ async def _started() -> AsyncIterator[asyncio.subprocess.Process]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             cwd=folder,
-            env=environment | {"PYTHONPATH": str(_ROOT), "HOME": folder},
+            env=environment | {"PYTHONPATH": str(PACKAGE.parent), "HOME": folder},
             start_new_session=True,
         )
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
+from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.examples import PROBLEM
@@ -25,7 +25,7 @@ from deepfake_serving.gateway.http.routes import images, inference, jobs, servic
 from deepfake_serving.runtime.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
-_CONSOLE = Path(__file__).resolve().parents[1] / "console"
+_CONSOLE = PACKAGE / "gateway" / "console"
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},

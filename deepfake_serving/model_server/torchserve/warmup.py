@@ -6,12 +6,12 @@ The photograph is NASA's portrait of Eileen Collins, in the public domain.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
+from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.model_server.models import ServedModel
 
-PHOTOGRAPH = (Path(__file__).parents[1] / "assets" / "warmup.jpg").read_bytes()
+PHOTOGRAPH = WARMUP_IMAGE.read_bytes()
 _FACE = (79.0, 60.0, 169.0, 173.0)
 """Where the face is, in pixels."""
 

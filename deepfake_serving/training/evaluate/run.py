@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepfake_serving.assets import MODEL_STORE
 from deepfake_serving.packaging.archive import digest_of
 from deepfake_serving.training.data.locate import finder
 from deepfake_serving.training.evaluate.breakdown import parts
@@ -23,8 +24,6 @@ from deepfake_serving.training.report.report import write_report
 from deepfake_serving.training.trainer import NETWORK
 from model_handlers.manifest import Manifest, ManifestError, read_manifest
 from model_handlers.pipeline.faces import FaceFinder
-
-_STORE = Path(__file__).resolve().parents[3] / "model_store"
 
 
 def evaluate(
@@ -91,7 +90,7 @@ def pinned_weights(manifest: Manifest) -> Path | None:
     """
     if manifest.weights is None:
         return None
-    path = _STORE / manifest.weights.file
+    path = MODEL_STORE / manifest.weights.file
     if not path.is_file() or digest_of(path) != f"sha256:{manifest.weights.sha256}":
         raise ManifestError(f"{manifest.name}: {manifest.weights.file}: missing or of other sha256")
     return path

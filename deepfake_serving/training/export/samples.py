@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.training.data.faces import PICTURES
 from model_handlers.manifest import CropSpec, DecodeSpec
 from model_handlers.pipeline.crop import crop_face, fit_crop
 from model_handlers.pipeline.decode import Pixels, decode
-
-_PORTRAIT = Path(__file__).resolve().parents[2] / "model_server" / "assets" / "warmup.jpg"
 
 
 def sample_crops(
@@ -27,7 +26,7 @@ def sample_crops(
         ValueError: the folder holds no picture.
     """
     rng = np.random.default_rng(seed)
-    portrait = decode(_PORTRAIT.read_bytes(), DecodeSpec())
+    portrait = decode(WARMUP_IMAGE.read_bytes(), DecodeSpec())
     crops = [_varied(portrait, spec, rng) for _ in range(count)]
     if folder is None:
         return crops

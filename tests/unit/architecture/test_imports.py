@@ -47,7 +47,7 @@ def imported_with(*modules: str) -> set[str]:
             [
                 "model_handlers.handler",
                 "deepfake_serving.packaging.archive",
-                "deepfake_serving.cli.detect",
+                "deepfake_serving.cli.detector",
             ],
             TRAINING,
         ),
@@ -62,7 +62,7 @@ def imported_with(*modules: str) -> set[str]:
             HEAVY | {"gateway", "model_server"},
         ),
         (
-            ["deepfake_serving.cli.up", "deepfake_serving.cli.remote"],
+            ["deepfake_serving.cli.up", "deepfake_serving.cli.gateway_client"],
             HEAVY | {"gateway", "model_server"},
         ),
         (["deepfake_serving.training.cli"], HEAVY | NETWORK | TRAINING - {"training"}),

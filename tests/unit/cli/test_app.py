@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from deepfake_serving.cli import app as cli
 from deepfake_serving.cli.annotate import Annotator
-from deepfake_serving.cli.detect import LocalDetector
+from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive, open_archive
@@ -235,7 +235,7 @@ def test_the_table_has_a_line_for_each_picture(
     result = run(*pictures)
     assert result.exit_code == 1
     header, *rows = result.stdout.splitlines()
-    assert header.split() == ["picture", "verdict", "fake", "faces", "remark"]
+    assert header.split() == ["image", "verdict", "fake", "faces", "remark"]
     face, none, broken = (row.split() for row in rows)
     assert face[0] == str(pictures[0])
     assert face[1] in ("real", "suspicious", "fake")
@@ -311,11 +311,12 @@ def test_an_archive_that_breaks_while_it_is_loaded_leaves_nothing(
 def test_the_bundled_archive_is_packed_where_there_is_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli, "_ARCHIVES", tmp_path)
-    archive, picture = tmp_path / "detector.mar", put(tmp_path / "a.jpg")
-    result = CliRunner().invoke(cli.app, ["detect", "--archive", str(archive), str(picture)])
+    monkeypatch.setenv("DEEPFAKE_HOME", str(tmp_path / "home"))
+    result = CliRunner().invoke(cli.app, ["detect", str(put(tmp_path / "a.jpg"))])
     assert result.exit_code == 0
-    assert open_archive(tmp_path / "detector.mar").manifest.name == "detector"
+    folder = tmp_path / "home" / "archives"
+    assert result.stderr == f"packing detector into {folder} (only the first time)\n"
+    assert open_archive(folder / "detector.mar").manifest.name == "detector"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--batch", "0", "a.jpg"], ["--batch", "257", "a.jpg"]])

@@ -16,12 +16,12 @@ from typing import Any
 import grpc
 import pytest
 
+from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.contracts.messages import verdict_message
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2_grpc
 from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM
-from deepfake_serving.model_server.torchserve.warmup import PHOTOGRAPH
-from scripts.smoke import WrongAnswer, by_grpc, main
+from scripts.smoke import ImplausibleVerdict, by_grpc, main
 
 GOOD = {**IMAGE, "width": 256, "height": 256}
 IMPOSSIBLE = {**IMAGE["faces"][0], "fake_probability": 1.5}
@@ -40,7 +40,7 @@ class Gateway(detector_pb2_grpc.DetectorServicer):
     def DetectImage(  # noqa: N802 - the protocol's name
         self, request: pb.DetectImageRequest, context: grpc.ServicerContext
     ) -> pb.ImageVerdict:
-        assert request.image == PHOTOGRAPH
+        assert request.image == WARMUP_IMAGE.read_bytes()
         self.keys.append(dict(context.invocation_metadata()).get("x-api-key"))
         return verdict_message(self.answer)
 
@@ -54,7 +54,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.path == "/v1/images"
-            assert self.rfile.read(int(self.headers["Content-Length"])) == PHOTOGRAPH
+            assert self.rfile.read(int(self.headers["Content-Length"])) == WARMUP_IMAGE.read_bytes()
             told.keys.append(self.headers["Authorization"])
             body = json.dumps(told.answer).encode()
             self.send_response(told.status)
@@ -127,7 +127,7 @@ def test_an_answer_that_makes_no_sense_fails(
 
 def test_grpc_is_looked_at_as_closely(gateway: Gateway) -> None:
     gateway.answer |= {"faces": [], "fake_probability": None}
-    with pytest.raises(WrongAnswer, match="gRPC: no face"):
+    with pytest.raises(ImplausibleVerdict, match="gRPC: no face"):
         by_grpc(gateway.target, None)
 
 

@@ -25,7 +25,7 @@
 {{/* Where its archives lie. */}}
 {{- define "deepfake.model.folder" -}}
 {{- if eq .pool.delivery.type "image" -}}
-/app/build/archives
+/app/archives
 {{- else -}}
 /models{{ with .pool.delivery.path }}/{{ . | trimPrefix "/" | trimSuffix "/" }}{{ end }}
 {{- end }}

@@ -1,4 +1,4 @@
-"""A video from a file to its verdict in this process."""
+"""Analyses a video file in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from deepfake_serving.cli.detect import LocalDetector
+from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.video import Aggregation
@@ -18,7 +18,7 @@ from deepfake_serving.video.sampling import Sampling
 from model_handlers.pipeline.decode import Pixels
 
 
-def judge_video(
+def analyse_video(
     path: Path,
     archive: Path,
     sampling: str,
@@ -27,10 +27,10 @@ def judge_video(
     gallery: Path | None,
     report: Callable[[str, float | None], None],
 ) -> dict[str, Any]:
-    """The JSON of a `VideoVerdict`; pictures go to `gallery` where one is given.
+    """Returns the JSON of a `VideoVerdict`; writes images of shots and faces to `gallery`.
 
     Raises:
-        Problem
+        Problem: the video or an option can't be used.
         ManifestError: the archive can't be used.
     """
     if aggregation not in get_args(Aggregation):
@@ -39,16 +39,16 @@ def judge_video(
         sampling=Sampling.parse(sampling),
         aggregation=cast("Aggregation", aggregation),
         shots=shots,
-        in_flight=1,  # there is one of it
+        in_flight=1,  # one detector
     )
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
 
-    async def keep(name: str, picture: bytes) -> None:
+    async def save(name: str, image: bytes) -> None:
         if gallery is not None:
-            (gallery / name).write_bytes(picture)
+            (gallery / name).write_bytes(image)
 
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         report(progress.stage, progress.percent)
 
     with LocalDetector(archive) as detector:
@@ -56,5 +56,5 @@ def judge_video(
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             return await asyncio.to_thread(detector.frames, frames)
 
-        verdict = asyncio.run(analyse(path, detect, options, keep, tell))
+        verdict = asyncio.run(analyse(path, detect, options, save, on_progress))
     return dataclasses.asdict(verdict)

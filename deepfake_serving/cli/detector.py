@@ -1,4 +1,4 @@
-"""Pictures from files to verdicts in this process, in batches, in order."""
+"""Analyses image files in this process, in batches and in order."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ from model_handlers.pipeline.tasks import Outcome
 
 
 class LocalDetector:
-    """A detector out of its archive, as a context manager around its unpacked files."""
+    """A detector loaded from its archive; a context manager that removes the unpacked files."""
 
     def __init__(self, archive: Path) -> None:
-        """Raises `ManifestError` where the archive can't be used."""
+        """Loads the archive.
+
+        Raises:
+            ManifestError: it is no usable archive of a detector.
+        """
         opened = open_archive(archive)
         if opened.manifest.task != "detector":
             raise ManifestError(f"{archive}: holds a {opened.manifest.task}, not a detector")
@@ -47,49 +51,50 @@ class LocalDetector:
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
 
-    def answers(
-        self, pictures: Sequence[Path], batch: int, annotate: Path | None
+    def documents(
+        self, images: Sequence[Path], batch: int, annotate: Path | None
     ) -> Iterator[dict[str, Any]]:
-        """One document a picture, in the order given: its verdict or its problem, and `file`."""
-        annotator = Annotator(annotate, pictures) if annotate is not None else None
-        for start in range(0, len(pictures), batch):
-            paths = pictures[start : start + batch]
-            read = [self._read(path) for path in paths]
-            for path, data, outcome in zip(paths, read, self._judge(read), strict=True):
+        """Yields a document per image, in order: its verdict or its problem, and `file`."""
+        annotator = Annotator(annotate, images) if annotate is not None else None
+        for start in range(0, len(images), batch):
+            paths = images[start : start + batch]
+            contents = [self._read(path) for path in paths]
+            outcomes = self._detect(contents)
+            for path, data, outcome in zip(paths, contents, outcomes, strict=True):
                 if annotator is not None and isinstance(data, bytes):
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
                 yield {"file": _name(path)} | _document(outcome)
 
     def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
-        """uint8 (h, w, 3) RGB frames → their verdicts, or problems in their places."""
-        judged = self._run(list(frames))
-        return [o if isinstance(o, Problem) else _document(o) for o in judged]
+        """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame."""
+        outcomes = self._run(list(frames))
+        return [o if isinstance(o, Problem) else _document(o) for o in outcomes]
 
-    def _judge(self, read: Sequence[bytes | Problem]) -> list[Outcome]:
-        judged = iter(self._run([data for data in read if isinstance(data, bytes)]))
-        return [data if isinstance(data, Problem) else next(judged) for data in read]
+    def _detect(self, contents: Sequence[bytes | Problem]) -> list[Outcome]:
+        outcomes = iter(self._run([data for data in contents if isinstance(data, bytes)]))
+        return [data if isinstance(data, Problem) else next(outcomes) for data in contents]
 
     def _run(self, items: list[Item]) -> list[Outcome]:
         watch = Stopwatch()
-        judged = run_isolated(self._task, items, [Options()] * len(items), watch)
+        outcomes = run_isolated(self._task, items, [Options()] * len(items), watch)
         timings = watch.milliseconds()
-        return [_timed(outcome, timings) for outcome in judged]
+        return [_timed(outcome, timings) for outcome in outcomes]
 
     def _read(self, path: Path) -> bytes | Problem:
-        """The file's bytes, of which no more than the bound are read."""
-        bound = self._task.manifest.decode.max_bytes
+        """Returns the file's bytes; reads no more than the limit."""
+        limit = self._task.manifest.decode.max_bytes
         try:
             with path.open("rb") as stream:
-                data = stream.read(bound + 1)
+                data = stream.read(limit + 1)
         except OSError as error:
             return InvalidRequest(f"the file can't be read: {error.strerror}")
-        if len(data) > bound:
-            return TooLarge(f"the picture has more than the bound of {bound} bytes")
+        if len(data) > limit:
+            return TooLarge(f"the image has more than the limit of {limit} bytes")
         return data
 
 
 def _name(path: Path) -> str:
-    """As it can be printed: a byte of a name that is no UTF-8 as `\\xff`."""
+    """Returns a printable name; bytes that are not UTF-8 appear as `\\xff`."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

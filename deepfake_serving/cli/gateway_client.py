@@ -1,4 +1,4 @@
-"""A gateway, asked from a terminal: videos submitted, jobs watched."""
+"""A client of a gateway: submits videos and watches jobs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import requests
 
 from deepfake_serving.contracts.problems import Problem, UpstreamUnavailable, from_dict
 
-_LINKS = ("http://", "https://", "rtsp://", "rtsps://")
-_CONNECT_S, _SILENCE_S = 10, 60
-"""Seconds until a connection, and between two signs of life."""
+_URL_PREFIXES = ("http://", "https://", "rtsp://", "rtsps://")
+_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10, 60
 
 
-class Remote:
+class GatewayClient:
     """A gateway at a URL. Every method raises `Problem`."""
 
     def __init__(self, server: str, key: str | None = None) -> None:
@@ -29,9 +28,9 @@ class Remote:
     def submit(
         self, video: str, options: dict[str, str], idempotency: str | None
     ) -> dict[str, Any]:
-        """A file's path, a URL, or that of a live source → the job."""
+        """Submits a file, a URL or a live source; returns the job."""
         headers = {"Idempotency-Key": idempotency} if idempotency else {}
-        if video.startswith(_LINKS):
+        if video.startswith(_URL_PREFIXES):
             return self._submit(params=options, json={"url": video}, headers=headers)
         path = Path(video)
         headers |= {"Content-Type": "application/octet-stream", "X-Filename": quote(path.name)}
@@ -39,27 +38,27 @@ class Remote:
             return self._submit(params=options, data=stream, headers=headers)
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """The job now and after every change; the last one has ended and holds its result."""
+        """Yields the job now and after every change; the last one holds the result."""
         path = f"/v1/jobs/{quote(job_id)}/events"
-        with self._answer("GET", path, stream=True) as answer:
-            for line in answer.iter_lines():
+        with self.request("GET", path, stream=True) as response:
+            for line in response.iter_lines():
                 if line.startswith(b"data: "):
                     yield json.loads(line.removeprefix(b"data: "))
 
     def _submit(self, **given: Any) -> dict[str, Any]:
-        document: dict[str, Any] = self._answer("POST", "/v1/videos", **given).json()
+        document: dict[str, Any] = self.request("POST", "/v1/videos", **given).json()
         return document
 
-    def _answer(self, method: str, path: str, **given: Any) -> requests.Response:
+    def request(self, method: str, path: str, **given: Any) -> requests.Response:
+        """Sends a request; returns the response if it succeeded."""
+        timeout = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
         try:
-            answer = self._session.request(
-                method, self.server + path, timeout=(_CONNECT_S, _SILENCE_S), **given
-            )
+            response = self._session.request(method, self.server + path, timeout=timeout, **given)
         except requests.RequestException as error:
             raise UpstreamUnavailable(f"{self.server} does not answer: {error}") from error
-        if answer.ok:
-            return answer
+        if response.ok:
+            return response
         try:
-            raise from_dict(answer.json())
+            raise from_dict(response.json())
         except ValueError:
-            raise Problem(f"{self.server} answered {answer.status_code}") from None
+            raise Problem(f"{self.server} answered {response.status_code}") from None

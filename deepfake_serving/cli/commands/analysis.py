@@ -1,0 +1,68 @@
+"""`detect` and `video`: analysis in this process, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepfake_serving.cli import results
+from deepfake_serving.cli.bundled import bundled_archive
+from deepfake_serving.cli.extras import requires
+from deepfake_serving.cli.options import AGGREGATION, SAMPLING
+from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
+
+Archive = Annotated[
+    Path | None,
+    typer.Option(
+        help="A detector's archive; unset, the bundled detector, which is packed the first time."
+    ),
+]
+
+
+@requires("all")
+def detect(
+    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document a line, in the order given.")
+    ] = False,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Folder for copies with boxes and scores drawn in.")
+    ] = None,
+    archive: Archive = None,
+    batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
+) -> None:
+    """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
+    from deepfake_serving.cli.detector import LocalDetector
+
+    with LocalDetector(archive or bundled_archive("detector")) as detector:
+        warn_untrained(detector.model.trained)
+        documents = tracked(detector.documents(images, batch, annotate), len(images))
+        show = results.print_json_lines if as_json else results.print_image_table
+        problems = show(documents)
+    raise typer.Exit(1 if problems else 0)
+
+
+@requires("all")
+def video(
+    path: Annotated[Path, typer.Argument(help="A video file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    sampling: Annotated[str, typer.Option(help=SAMPLING)] = "every:5",
+    aggregation: Annotated[str, typer.Option(help=AGGREGATION)] = "shots",
+    shots: Annotated[bool, typer.Option(help="Detect cuts between shots.")] = True,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Folder for images of shots and faces.")
+    ] = None,
+    archive: Archive = None,
+) -> None:
+    """Analyses a video in this process, without a server."""
+    from deepfake_serving.cli.video import analyse_video
+
+    path_of_archive = archive or bundled_archive("detector")
+    with progress_bar() as report:
+        verdict = analyse_video(
+            path, path_of_archive, sampling, aggregation, shots, gallery, report
+        )
+    warn_untrained(verdict["model"]["trained"])
+    results.print_video(verdict, as_json)

@@ -1,0 +1,70 @@
+"""`submit` and `watch`: jobs of a gateway."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from deepfake_serving.cli import results
+from deepfake_serving.cli.options import AGGREGATION, LOCAL_GATEWAY, SAMPLING, Key, Server
+from deepfake_serving.cli.output import errors, progress_bar, warn_untrained
+from deepfake_serving.contracts.jobs import LIVE
+
+
+def submit(
+    video: Annotated[str, typer.Argument(help="A video's path or URL.")],
+    server: Server = LOCAL_GATEWAY,
+    key: Key = None,
+    sampling: Annotated[str | None, typer.Option(help=SAMPLING)] = None,
+    aggregation: Annotated[str | None, typer.Option(help=AGGREGATION)] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The URL is an HLS playlist to be followed live.")
+    ] = False,
+    idempotency: Annotated[str | None, typer.Option(help="An Idempotency-Key.")] = None,
+    wait: Annotated[bool, typer.Option(help="Watch the job until it ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --wait: the job as JSON.")] = False,
+) -> None:
+    """Submits a video to a gateway and prints the job's id."""
+    from deepfake_serving.cli.gateway_client import GatewayClient
+
+    options = {"sampling": sampling, "aggregation": aggregation, "live": "true" if live else None}
+    given = {name: value for name, value in options.items() if value}
+    job = GatewayClient(server, key).submit(video, given, idempotency)
+    if wait:
+        watch(job["id"], server, key, as_json)
+    else:
+        print(job["id"])
+
+
+def watch(
+    job: Annotated[str, typer.Argument(help="A job's id.")],
+    server: Server = LOCAL_GATEWAY,
+    key: Key = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
+) -> None:
+    """Shows a job's progress and finally its verdict. Exits with 1 if the job did not succeed."""
+    from deepfake_serving.cli.gateway_client import GatewayClient
+
+    last: dict[str, Any] = {}
+    with progress_bar() as report:
+        for last in GatewayClient(server, key).watch(job):
+            report(results.describe(last["progress"]), last["progress"]["percent"])
+    if as_json:
+        print(json.dumps(last))
+    else:
+        _print_job(last)
+    raise typer.Exit(0 if last["state"] == "succeeded" else 1)
+
+
+def _print_job(job: dict[str, Any]) -> None:
+    if job["kind"] == LIVE and job["result"]:
+        results.print_live(job)
+    elif job["state"] == "succeeded":
+        warn_untrained(job["result"]["model"]["trained"])
+        results.print_video(job["result"], as_json=False)
+    else:
+        reason = (job["problem"] or {}).get("detail", "")
+        errors.print(Text(f"{job['state']}: {reason}", "red"), soft_wrap=True)

@@ -1,0 +1,65 @@
+"""`serve`, `gateway`, `worker` and `up`: the servers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import webbrowser
+
+import typer
+
+from deepfake_serving.assets import WARMUP_IMAGE
+from deepfake_serving.cli.extras import requires
+
+
+@requires("model-server")
+def serve() -> None:
+    """Runs the model server. Settings: DEEPFAKE_MODEL_SERVER_* variables (docs/settings.md)."""
+    from deepfake_serving.model_server.__main__ import main
+
+    raise typer.Exit(main(on_ready=_print_model_server))
+
+
+@requires("gateway")
+def gateway() -> None:
+    """Runs the gateway. Settings: DEEPFAKE_GATEWAY_* variables (docs/settings.md)."""
+    from deepfake_serving.gateway.__main__ import main
+
+    raise typer.Exit(main(on_ready=_print_gateway))
+
+
+@requires("gateway")
+def worker() -> None:
+    """Runs a worker, with the gateway's settings."""
+    from deepfake_serving.gateway.worker.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@requires("all")
+def up() -> None:
+    """Runs everything on this machine: model server, gateway, worker and console."""
+    from deepfake_serving.cli.up import main
+
+    raise typer.Exit(main())
+
+
+def _print_model_server(ports: dict[str, int]) -> None:
+    url = f"http://127.0.0.1:{ports['http']}/predictions/detector"
+    command = shlex.join(["curl", "-s", "--data-binary", f"@{_test_image()}", url])
+    print(f"\nReady. Try:\n\n  {command}\n", flush=True)
+
+
+def _print_gateway(ports: dict[str, int]) -> None:
+    """Prints the console's address; on a terminal, also opens it in the browser."""
+    url = f"http://127.0.0.1:{ports['http']}"
+    command = shlex.join(["curl", "-s", "-F", f"file=@{_test_image()}", f"{url}/v1/images"])
+    print(f"\nReady: {url}\n\nOr try:\n\n  {command}\n", flush=True)
+    if sys.stdout.isatty():
+        webbrowser.open(url)
+
+
+def _test_image() -> str:
+    """Returns the bundled test image's path, relative where that is shorter."""
+    return min(os.path.relpath(WARMUP_IMAGE), str(WARMUP_IMAGE), key=len)

@@ -1,0 +1,65 @@
+"""What every command prints with: errors, warnings and progress go to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress, track
+from rich.text import Text
+
+T = TypeVar("T")
+
+_UNWRAPPED = 100_000
+errors = Console(stderr=True)
+
+
+def tables() -> Console:
+    """Returns a console for stdout that wraps lines on a terminal only."""
+    return Console(width=None if sys.stdout.isatty() else _UNWRAPPED)
+
+
+def printable(text: str) -> Text:
+    """Returns untrusted text without markup, its control characters escaped."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return Text("".join(shown))
+
+
+def note(message: str) -> None:
+    """Prints a line to stderr."""
+    errors.print(Text(message), soft_wrap=True)
+
+
+def warn_untrained(trained: bool) -> None:
+    """Warns about a model without trained weights."""
+    if not trained:
+        errors.print("[yellow]untrained model: these verdicts mean nothing[/]")
+
+
+def fail(error: Exception) -> NoReturn:
+    """Prints an error and exits with 2."""
+    errors.print(Text(f"deepfake-serving: {error}", "red"), soft_wrap=True)
+    sys.exit(2)
+
+
+def tracked(items: Iterable[T], total: int) -> Iterable[T]:
+    """Yields the items, with a progress bar on a terminal."""
+    if not errors.is_terminal:
+        return items
+    return track(items, total=total, console=errors, description="analysing", transient=True)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
+    """Shows progress on a terminal. Yields a function of the stage and its percentage, if known."""
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda stage, percent: progress.update(
+            task,
+            description=stage,
+            completed=percent or 0,
+            total=None if percent is None else 100,
+        )
