@@ -107,10 +107,10 @@ async def test_at_most_three_images_are_in_flight(open_page: OpenPage, media: Pa
     page = await open_page("#/batch")
     held: list[Route] = []
 
-    async def hold(route: Route) -> None:
+    async def keep_waiting(route: Route) -> None:
         held.append(route)
 
-    await page.route("**/v1/images", hold)
+    await page.route("**/v1/images", keep_waiting)
     await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 5)
     await expect(page.locator(".state", has_text="sent")).to_have_count(3)
     await expect(page.locator(".state", has_text="waiting")).to_have_count(2)

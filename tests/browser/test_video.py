@@ -178,7 +178,7 @@ async def test_a_dead_job_shows_its_problem_and_a_video_without_faces_its_explan
     await page.route("**/v1/jobs/*", lambda route: route.fulfill(json=dead))
     await page.reload()
     await expect(page.locator(".problem h2")).to_have_text("Upstream unavailable")
-    await expect(page.locator(".notice.warn")).to_contain_text("gave up")
+    await expect(page.locator(".notice.warn")).to_contain_text("without success")
     await page.unroute("**/v1/jobs/*")
     result = dict(job["result"])
     shots = [
@@ -243,10 +243,10 @@ async def test_an_upload_shows_its_progress_and_can_be_stopped(
 ) -> None:
     page = await open_page("#/video")
 
-    async def hold(_: Route) -> None:
+    async def never_respond(_: Route) -> None:
         return None
 
-    await page.route("**/v1/videos*", hold)
+    await page.route("**/v1/videos*", never_respond)
     await page.set_input_files("input[type=file]", media / "shots.mp4")
     await expect(page.locator(".progress-card")).to_contain_text("shots.mp4")
     await page.get_by_role("button", name="Stop").click()

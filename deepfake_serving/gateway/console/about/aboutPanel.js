@@ -14,7 +14,7 @@ const QUESTIONS = [
   ],
   [
     "Is a score proof?",
-    "No. It is one expert's opinion, and this expert can't explain itself. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
+    "No. It is one model's estimate, and the model can't explain it. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
   ],
   ["What is the score of an image?", "The score of its highest face. Look at the faces one by one."],
   [

@@ -26,10 +26,10 @@ const ADVICE = {
   internal: "This is a bug in the service. Report it with the request id below.",
   "not-ready": "The service is starting or restarting. Try again in a minute.",
   "upstream-unavailable":
-    "A part of the service doesn't respond. Try again in a minute; if it persists, tell the operator of the service.",
+    "A part of the service doesn't respond. Try again in a minute; if it persists, contact the operator of the service.",
   "deadline-exceeded": "It took too long. Try again, or send something smaller.",
   "storage-full":
-    "The service's storage is full. Delete what you don't need under History, or tell the operator of the service.",
+    "The service's storage is full. Delete what you don't need under History, or contact the operator of the service.",
   unreachable: "Check your connection, and whether the service runs; then try again.",
   "no-camera": "Connect a camera, and try again.",
   "camera-refused": "Allow the camera for this page in the browser's address bar, and try again.",
@@ -52,7 +52,7 @@ export class Problem extends Error {
   }
 
   get advice() {
-    return ADVICE[this.slug] ?? "Try again; if it persists, tell the operator of the service.";
+    return ADVICE[this.slug] ?? "Try again; if it persists, contact the operator of the service.";
   }
 }
 

@@ -15,7 +15,7 @@ export const VERDICTS = {
   },
   suspicious: {
     label: "Suspicious",
-    meaning: "The score is in the range where the model can't tell real from fake.",
+    meaning: "The score is in the range where the model can't distinguish real from fake.",
     caveat: "Treat it as unknown: look for the source, a better copy or other evidence.",
   },
   fake: {

@@ -111,7 +111,7 @@ function outcome(job) {
   if (job.state === "cancelled")
     return el("p", { class: "notice" }, "This analysis was cancelled; nothing of it was stored.");
   const text =
-    job.state === "dead" ? "The service tried several times and gave up." : "This video can't be analysed.";
+    job.state === "dead" ? "The service tried several times without success." : "This video can't be analysed.";
   return el(
     "div",
     {},
