@@ -23,7 +23,11 @@ LOAD_IMAGE ?= kind load docker-image
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 	--chart-search-root k8s/helm --sort-values-order file --log-level warning
 
-.PHONY: help run archives test lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+# Processes that run tests: make WORKERS=4 unit.
+WORKERS ?= auto
+PARALLEL := -n $(WORKERS)
+
+.PHONY: help run archives test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train evaluate calibrate export attack card
 
@@ -70,13 +74,17 @@ clean:  ## remove installed and built files
 test: build/.dev clients lint unit integration browser  ## all checks and tests that need no cluster
 
 unit: build/.dev  ## unit and property tests
-	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit
+	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(PARALLEL) --dist worksteal
+
+test-nightly: build/.dev clients archives  ## unit and integration with many examples of every property (an hour)
+	HYPOTHESIS_PROFILE=nightly PATH="$(CURDIR)/build/bin:$$PATH" \
+		$(BIN)/pytest tests/unit tests/integration $(PARALLEL) --dist loadfile --timeout 3600
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration $(PARALLEL) --dist loadfile
 
 browser: build/.dev  ## the console in a real Chromium
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile
 
 e2e: build/.dev  ## a clean clone and an installed wheel, as a new user meets them; then the cluster of KUBECONFIG
 	$(BIN)/pytest tests/e2e

@@ -22,7 +22,7 @@ cpu_build() {
   }
 }
 
-export VIRTUAL_ENV="$PWD/.venv"
+export VIRTUAL_ENV="$PWD/.venv" UV_COMPILE_BYTECODE=1
 has_torch() { "$uv" pip show --quiet torch >/dev/null 2>&1; }
 if has_torch || cpu_build; then
   if "$uv" pip freeze | grep -q '^torch==.*+cpu'; then

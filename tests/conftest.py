@@ -23,6 +23,9 @@ from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTas
 from tests.support.build_cache import built
 from tests.support.images import frozen, jpeg
 from tests.support.paths import MANIFESTS, MODELS
+from tests.support.properties import load_profile
+
+load_profile()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,7 +17,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -25,16 +25,13 @@ from deepfake_serving.contracts.problems import BY_TYPE, MEDIA_TYPE, Internal
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb2
 from tests.support.paths import MODELS
+from tests.support.properties import examples
 from tests.support.requests import BAD_PICTURES, bomb, joined
 from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
-fuzz = settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+fuzz = settings(max_examples=examples(300))
 CALLERS_FAULT = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
@@ -298,7 +295,7 @@ infer_request = st.one_of(
 )
 
 
-@settings(fuzz, max_examples=600)
+@settings(max_examples=examples(600))
 @given(st.sampled_from(MODELS), infer_request)
 def test_any_json(http: httpx.Client, model: str, document: Any) -> None:
     check(http.post(f"/v2/models/{model}/infer", content=json.dumps(document)))
@@ -396,7 +393,7 @@ messages = st.one_of(
 )
 
 
-@settings(fuzz, max_examples=600)
+@settings(max_examples=examples(600))
 @given(messages)
 def test_any_message(channel: grpc.Channel, message: tuple[str, Any]) -> None:
     method, content = message

@@ -21,7 +21,7 @@ SOURCES = (
     "model_handlers",
     "model_store",
     "config/models",
-    "requirements/run.txt",
+    "requirements/all.txt",
     "tests/support/trained.py",
 )
 _DAY_S = 86_400

@@ -37,6 +37,7 @@ from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask, FacesTask, Outcome
+from tests.support.properties import examples
 
 Row = dict[str, Any]
 Headers = dict[str, Any]
@@ -354,7 +355,7 @@ def essence(reply: Reply) -> Any:
     return reply.status, reply.phrase, reply.headers["content-type"], body
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(names=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=6))
 def test_a_request_is_answered_as_if_it_were_alone(names: list[str]) -> None:
     together = answers(Echo(), *[REQUESTS[name] for name in names])

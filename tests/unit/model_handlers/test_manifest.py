@@ -18,6 +18,7 @@ from model_handlers.manifest import (
     read_manifest,
 )
 from tests.support.paths import MANIFESTS
+from tests.support.properties import examples
 
 LEAST: dict[str, Any] = {"name": "least", "version": "1.0", "task": "detector"}
 WEIGHTS = {"file": "a/b.safetensors", "sha256": "0" * 64, "licence": "MIT"}
@@ -189,7 +190,7 @@ def parsed(data: Any) -> Manifest | ManifestError:
         return error
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     fields=st.dictionaries(st.sampled_from(sorted(Manifest.model_fields)), json_values, max_size=3)
 )

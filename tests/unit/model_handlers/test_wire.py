@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
 from model_handlers import wire
 from model_handlers.items import Item, Options
+from tests.support.properties import examples
 
 
 def request(tensor: Any, raw: bytes = b"") -> tuple[bytes, int]:
@@ -198,7 +199,7 @@ def unpack(body: bytes, length: int) -> list[Item] | InvalidRequest:
 numbers = st.integers(-3, 4) | st.floats() | st.none() | st.text(max_size=2)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     tensor=st.fixed_dictionaries(
         {},

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, StorageFull, TooLarge
@@ -132,7 +132,6 @@ def test_nothing_is_left_of_what_was_received() -> None:
     assert not folder.exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_whatever_comes_nothing_but_a_problem_is_raised(read: Read, data: bytes, step: int) -> None:
     for content in (data, b"--b\r\n" + data, part(b"x")[:-2] + data, body(part(data))):

@@ -20,7 +20,7 @@ import aiohttp.connector
 import pytest
 import trustme
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import (
@@ -304,7 +304,6 @@ def spelled(draw: st.DrawFn) -> str:
     return before + host
 
 
-@settings(deadline=None)
 @given(host=spelled())
 def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, host: str) -> None:
     async def attempt() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from model_handlers.manifest import Kernel, NoiseSpec
 from model_handlers.networks.srm import KERNELS, SRM
+from tests.support.properties import examples
 
 # As printed in Zhou et al. 2018, figure 4, with their divisors.
 PUBLISHED = {
@@ -107,7 +108,7 @@ def test_a_slope_has_no_residual_away_from_the_border() -> None:
     np.testing.assert_allclose(found[:, 2:-2, 2:-2], 0, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(seed=st.integers(0, 999), truncation=st.floats(0.5, 20))
 def test_residuals_lie_within_one(seed: int, truncation: float) -> None:
     found = residuals(image(seed=seed), NoiseSpec(kernels=ALL, truncation=truncation))

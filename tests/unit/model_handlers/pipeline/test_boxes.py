@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, rerec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torchvision.ops import nms
@@ -68,7 +68,6 @@ def test_square_keeps_centre_and_longer_side(rows: Floats) -> None:
     )
 
 
-@settings(deadline=None)
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
 def test_suppress_is_torchvisions(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
@@ -76,7 +75,6 @@ def test_suppress_is_torchvisions(rows: Floats, threshold: float) -> None:
     np.testing.assert_array_equal(suppress(rows, scores, threshold), theirs)
 
 
-@settings(deadline=None)
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
 def test_suppress_by_smaller_is_facenets(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face, fit_crop, shrink
 from model_handlers.pipeline.decode import Pixels
+from tests.support.properties import examples
 
 PAD = 60
 
@@ -93,7 +94,7 @@ def test_a_box_without_area_still_gives_a_crop_of_where_it_is(
 side = st.floats(-500, 1500, allow_nan=False)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     box=st.tuples(side, side, side, side),
@@ -110,7 +111,7 @@ def test_any_box_on_any_picture_gives_a_crop_of_the_size(
     assert crop.flags.c_contiguous
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(shape=st.tuples(st.integers(1, 50), st.integers(1, 50)), value=st.integers(0, 255))
 def test_a_plain_picture_gives_a_plain_crop(shape: tuple[int, int], value: int) -> None:
     picture = np.full((*shape, 3), value, np.uint8)

@@ -28,6 +28,7 @@ from deepfake_serving.contracts.problems import (
 )
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
+from tests.support.properties import examples
 
 SPEC = DecodeSpec()
 HEIGHT, WIDTH = 40, 56
@@ -508,7 +509,7 @@ def test_the_corpus_is_valid() -> None:
         assert decode(data, SPEC).shape in {(12, 16, 3), (16, 12, 3)}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     start=st.sampled_from(
         [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF\x40\0\0\0WEBPVP8X"]
@@ -519,7 +520,7 @@ def test_random_bytes_are_answered(start: bytes, rest: bytes) -> None:
     is_answered(start + rest)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_mutated_and_truncated_pictures_are_answered(data: st.DataObject) -> None:
     valid = CORPUS[data.draw(st.sampled_from(sorted(CORPUS)))]

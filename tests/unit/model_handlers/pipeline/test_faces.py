@@ -26,6 +26,7 @@ from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import Face, FaceFinder
 from model_handlers.pipeline.mtcnn import MTCNN, Detections
 from model_handlers.pipeline.pyramid import Layout, lay_out
+from tests.support.properties import examples
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_no_pictures_have_no_faces(finder: FaceFinder) -> None:
     assert finder.find([]) == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),

@@ -38,6 +38,7 @@ from model_handlers.pipeline.tasks import (
 )
 from model_handlers.pipeline.verdict import word
 from tests.support.images import doubled
+from tests.support.properties import examples
 
 POOL = {
     "face": 1,
@@ -128,7 +129,7 @@ def test_the_pools_faces_are_told_apart(alone: dict[str, Outcome]) -> None:
     assert max(probabilities) - min(probabilities) > 0.05
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(20))
 @given(names=st.lists(st.sampled_from(sorted(POOL)), max_size=6))
 def test_a_batch_is_answered_as_its_items_alone(
     names: list[str],

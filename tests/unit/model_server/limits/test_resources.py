@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.model_server.limits.resources import available_cpus
@@ -90,7 +90,6 @@ def test_without_affinity_the_cores_count(tmp_path: Path, monkeypatch: pytest.Mo
     assert available_cpus(tmp_path) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=30))
 def test_whatever_the_kernel_says_there_is_at_least_one_and_never_more_than_there_are(
     tmp_path: Path, content: bytes

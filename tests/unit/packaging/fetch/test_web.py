@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake_serving.packaging.fetch import SourceUnreachable, UnsupportedSource, fetch
+from tests.support.properties import examples
 from tests.unit.packaging.fetch import servers
 from tests.unit.packaging.fetch.material import BODY, DIGEST, unchanged
 from tests.unit.packaging.fetch.servers import Files, free_port, serving
@@ -96,7 +97,7 @@ def test_broken_off_download_is_not_patched_up(files: str, target: Path, path: s
         fetch(f"{files}/fragile/{path}", target, DIGEST)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(cut=st.integers(0, len(BODY) - 1), older=st.none() | st.binary(max_size=9))
 def test_interrupted_download_leaves_the_directory_as_it_was(
     files: str, tmp_path_factory: pytest.TempPathFactory, cut: int, older: bytes | None
