@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 CACHE = ROOT / "build" / "tests"
 SOURCES = (
     "deepfake_serving/__init__.py",
+    "deepfake_serving/assets.py",
     "deepfake_serving/contracts",
     "deepfake_serving/packaging",
     "model_handlers",

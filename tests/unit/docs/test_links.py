@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from deepfake_serving.assets import HOME_VARIABLE
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 
@@ -101,7 +102,7 @@ def test_settings_exist(page: Path) -> None:
             ("DEEPFAKE_MODEL_SERVER", ModelServerSettings),
         )
         for name in (*settings.model_fields, "config")
-    }
+    } | {HOME_VARIABLE}
     named = re.findall(r"\bDEEPFAKE_[A-Z0-9_]*[A-Z0-9]\b(?![_*…])", page.read_text())
     assert set(named) <= known
 
