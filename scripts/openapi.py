@@ -24,7 +24,7 @@ _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 class _Described:
     """A gateway that is only described."""
 
-    settings, metrics, access = load_settings(), Metrics(), Authenticator(None, None, None)
+    settings, metrics, authenticator = load_settings(), Metrics(), Authenticator(None, None, None)
 
 
 def document() -> str:

@@ -1,4 +1,4 @@
-"""What all handlers of the gateway share, and what is known of one request."""
+"""The parts that all handlers of the gateway share, and the context of one HTTP request."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from deepfake_serving.runtime.tasks import first_of
 T = TypeVar("T")
 
 
-class CallerLeft(Exception):
-    """The caller has hung up: there is nobody to answer."""
+class ClientDisconnected(Exception):
+    """The client has closed the connection; no response can be sent."""
 
 
 @dataclass
 class Gateway:
-    """The parts, put together once."""
+    """The parts of a running gateway, and its counts of open requests and streams."""
 
     settings: Settings
     metrics: Metrics
-    access: Authenticator
+    authenticator: Authenticator
     upstream: Upstream
     submission: Submission
     jobs: JobService
     fetcher: Fetcher | None
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
-    _streams: int = 0
+    _open_streams: int = 0
 
-    async def unready(self) -> list[str]:
-        """Why requests can't be served; nothing where they can."""
+    async def unready_reasons(self) -> list[str]:
+        """Returns why requests can't be served; empty when ready."""
         reasons = ["draining"] if self.draining else []
         if not self.upstream.pools.ready():
             reasons.append("no model server is up")
@@ -57,54 +57,70 @@ class Gateway:
         return reasons
 
     @contextmanager
-    def stream(self) -> Iterator[None]:
-        """Around every live stream.
+    def track_stream(self) -> Iterator[None]:
+        """Counts a live stream as open.
 
         Raises:
-            Overloaded: there are as many as may be.
+            Overloaded: `live_max_sessions` streams are open already.
         """
-        if self._streams >= self.settings.live_max_sessions:
-            raise Overloaded(f"{self._streams} live streams are open", retry_after_s=10)
-        self._streams += 1
-        self.metrics.streams.set(self._streams)
+        if self._open_streams >= self.settings.live_max_sessions:
+            raise Overloaded(f"{self._open_streams} live streams are open", retry_after_s=10)
+        self._open_streams += 1
+        self.metrics.streams.set(self._open_streams)
         try:
             yield
         finally:
-            self._streams -= 1
-            self.metrics.streams.set(self._streams)
+            self._open_streams -= 1
+            self.metrics.streams.set(self._open_streams)
+
+    def request_context(self, scope: RequestScope, timeout_s: float | None) -> RequestContext:
+        """Returns the context of upstream requests: id, trace and deadline.
+
+        Args:
+            timeout_s: the client's own timeout; `request_timeout_s` limits it.
+        """
+        limit = self.settings.request_timeout_s
+        seconds = limit if timeout_s is None else min(limit, timeout_s)
+        deadline = asyncio.get_running_loop().time() + seconds
+        return RequestContext(scope.id, deadline, scope.traceparent)
 
 
-def gateway_of(request: Request) -> Gateway:
+def get_gateway(request: Request) -> Gateway:
+    """Returns the gateway that serves this request."""
     gateway: Gateway = request.app.state.gateway
     return gateway
 
 
-def exchange_of(request: Request) -> RequestScope:
-    exchange: RequestScope = request.state.exchange
-    return exchange
+def get_request_scope(request: Request) -> RequestScope:
+    """Returns the scope that the middleware opened for this request."""
+    scope: RequestScope = request.state.request_scope
+    return scope
 
 
-def asked(request: Request) -> RequestContext:
-    """The request's id, trace, and the deadline that `X-Request-Timeout` and the bound leave."""
-    exchange = exchange_of(request)
-    longest = gateway_of(request).settings.request_timeout_s
-    seconds = min(longest, parse_timeout(request.headers.get("X-Request-Timeout")) or longest)
-    deadline = asyncio.get_running_loop().time() + seconds
-    return RequestContext(exchange.id, deadline, exchange.traceparent)
-
-
-async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Awaits the work, and cancels it when the caller hangs up; the body must have been read.
+def request_context(request: Request) -> RequestContext:
+    """Returns the request's id, trace, and the deadline that `X-Request-Timeout` sets.
 
     Raises:
-        CallerLeft
+        InvalidRequest: the header is not a positive number.
     """
-    first, result = await first_of(work, _left(request))
+    timeout_s = parse_timeout(request.headers.get("X-Request-Timeout"))
+    return get_gateway(request).request_context(get_request_scope(request), timeout_s)
+
+
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Awaits `work` and cancels it when the client disconnects.
+
+    The request's body must have been read.
+
+    Raises:
+        ClientDisconnected
+    """
+    first, result = await first_of(work, _disconnect(request))
     if first == 1:
-        raise CallerLeft
+        raise ClientDisconnected
     return cast("T", result)
 
 
-async def _left(request: Request) -> None:
+async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -19,81 +19,84 @@ _LONG_SECONDS = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class Metrics(ServerMetrics):
-    """All metrics of a gateway or a worker. Gauges of others are read when they are scraped."""
+    """All metrics of a gateway or a worker. Gauges are collected when they are scraped."""
 
     def __init__(self) -> None:
         super().__init__()
-        r = self.registry
+        registry = self.registry
         self.retries = Counter(
             "deepfake_upstream_retries",
-            "Predictions asked again at another model server.",
+            "Requests that were retried on another model server.",
             ("pool",),
-            registry=r,
+            registry=registry,
         )
         self.jobs_ended = Counter(
-            "deepfake_jobs_ended", "Jobs that a worker has ended.", ("kind", "state"), registry=r
+            "deepfake_jobs_ended", "Jobs that have ended.", ("kind", "state"), registry=registry
         )
         self.job_duration = Histogram(
             "deepfake_job_duration_seconds",
-            "From a job's submission to its end.",
+            "Time from a job's submission to its end.",
             ("kind",),
             buckets=_LONG_SECONDS,
-            registry=r,
+            registry=registry,
         )
-        self.streams = Gauge("deepfake_streams", "Live streams that are open.", registry=r)
+        self.streams = Gauge("deepfake_streams", "Open live streams.", registry=registry)
         self.stream_frames = Counter(
-            "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=r
+            "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=registry
         )
         self.windows = Counter(
             "deepfake_live_windows",
-            "Windows of live sources that a worker followed.",
+            "Analysed windows of live sources.",
             ("outcome",),
-            registry=r,
+            registry=registry,
         )
         self.webhooks = Counter(
-            "deepfake_webhook_attempts", "Attempts to tell a webhook.", ("outcome",), registry=r
+            "deepfake_webhook_attempts",
+            "Webhook delivery attempts.",
+            ("outcome",),
+            registry=registry,
         )
-        self.uncounted = Counter(
+        self.rate_limit_failures = Counter(
             "deepfake_rate_limit_failures",
-            "Times that the counter of rate limits did not answer, and requests passed.",
-            registry=r,
+            "Failures of the rate-limit counter; requests pass meanwhile.",
+            registry=registry,
         )
         self.jobs = JobGauges()
-        self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=r)
+        self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=registry)
         self.build.labels(VERSION).set(1)
 
     def expect_jobs(self, kinds: Iterable[str]) -> None:
-        """Counters at zero for each end of each kind: a rate sees no rise from nothing to one."""
+        """Initialises counters of ended jobs at zero: a rate misses the step from absent to 1."""
         for kind in kinds:
             for state in ENDED:
                 self.jobs_ended.labels(kind, state)
 
     def job_ended(self, job: Job, state: str) -> None:
-        """Notes a job's end."""
+        """Counts a job that has ended."""
         self.jobs_ended.labels(job.kind, state).inc()
         self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
 
-    def webhook_tried(self, told: bool) -> None:
-        """Notes an attempt to tell a webhook."""
-        self.webhooks.labels("told" if told else "failed").inc()
+    def webhook_attempted(self, delivered: bool) -> None:
+        """Counts an attempt to deliver a webhook."""
+        self.webhooks.labels("delivered" if delivered else "failed").inc()
 
-    def window_judged(self, outcome: str) -> None:
-        """Notes a window of a live source."""
+    def window_analysed(self, outcome: str) -> None:
+        """Counts a window of a live source."""
         self.windows.labels(outcome).inc()
 
     def count_jobs(self) -> None:
-        """Adds the store's counts. Gateways do; a worker, which doesn't read them, would lie."""
+        """Registers the job store's gauges. Only gateways do: a worker never updates them."""
         self.registry.register(self.jobs)
 
     def watch(self, pools: Pools) -> None:
-        """Adds the replicas of all pools."""
+        """Registers the gauges of all pools."""
         for pool in pools.routing.pools:
             self.retries.labels(pool.name)
         self.registry.register(PoolGauges(pools))
 
 
 class PoolGauges(Collector):
-    """Replicas and their load."""
+    """Gauges of the replicas, their load and their models."""
 
     def __init__(self, pools: Pools) -> None:
         self.pools = pools
@@ -103,7 +106,9 @@ class PoolGauges(Collector):
             "deepfake_replicas", "Model servers by state.", labels=["pool", "state"]
         )
         inflight = GaugeMetricFamily(
-            "deepfake_inflight_requests", "Requests at the model servers.", labels=["pool"]
+            "deepfake_inflight_requests",
+            "Requests in flight upstream.",
+            labels=["pool"],
         )
         for name, members in self.pools.replicas.items():
             healthy = sum(replica.healthy for replica in members)
@@ -123,9 +128,9 @@ class PoolGauges(Collector):
 
 
 class JobGauges(Collector):
-    """The store's counts, as they were last read: a scrape waits for no store.
+    """Gauges of the job store, as it was last read: a scrape does not wait for the store.
 
-    Before the first reading there are none: a zero that no store said would look like a fall.
+    Before the first read there are none, since a zero would look like a drop.
     """
 
     def __init__(self) -> None:
@@ -137,7 +142,7 @@ class JobGauges(Collector):
         for state in STATES if self.counts is not None else ():
             jobs.add_metric([state], (self.counts or {}).get(state, 0))
         age = GaugeMetricFamily(
-            "deepfake_job_queue_age_seconds", "How long the oldest queued job has waited."
+            "deepfake_job_queue_age_seconds", "Time that the oldest queued job has waited."
         )
         if self.counts is not None:
             age.add_metric([], self.oldest_queued_s)

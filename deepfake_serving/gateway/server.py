@@ -1,4 +1,4 @@
-"""The gateway put together: parts started in order, signals heeded, ended in the other order."""
+"""Composition of the gateway: parts start in order and stop in reverse, on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import aiohttp
 import structlog
 import uvicorn
 
-from deepfake_serving.gateway.auth.authenticator import open_access
+from deepfake_serving.gateway.auth.authenticator import open_authenticator
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.fetch.fetcher import open_fetcher
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
@@ -49,7 +49,7 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
     """
     signals = stop_signals()
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(opened(settings))
+        gateway = await stack.enter_async_context(open_gateway(settings))
         ports, server = await _listen(stack, gateway)
         log.info("listening", host=settings.host, **ports)
         if settings.embedded_worker:
@@ -81,45 +81,45 @@ async def _drain(gateway: Gateway, server: uvicorn.Server) -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Gateway]:
-    """All parts behind the listeners."""
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    """Opens all parts behind the listeners, and closes them in reverse."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
         pools = Pools(settings.routing, session)
-        await stack.enter_async_context(pools.watching())
+        await stack.enter_async_context(pools.monitor())
         metrics.watch(pools)
         metrics.count_jobs()
-        upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
+        upstream = Upstream(pools, on_retry=lambda pool: metrics.retries.labels(pool).inc())
         store = await stack.enter_async_context(
             open_store(
                 settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
             )
         )
         objects, fetcher = Objects.open(settings.objects), open_fetcher(settings)
-        access = open_access(settings, metrics.uncounted.inc)
-        stack.push_async_callback(access.close)
+        authenticator = open_authenticator(settings, metrics.rate_limit_failures.inc)
+        stack.push_async_callback(authenticator.close)
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
-            access=access,
+            authenticator=authenticator,
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream, fetcher),
             jobs=JobService(store, objects),
             fetcher=fetcher,
         )
-        keeping = asyncio.create_task(housekeeping(settings, store, objects, metrics))
-        stack.callback(keeping.cancel)
+        maintaining = asyncio.create_task(housekeeping(settings, store, objects, metrics))
+        stack.callback(maintaining.cancel)
         await stack.enter_async_context(
-            telling_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_tried)
+            telling_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_attempted)
         )
         yield gateway
 
 
 async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvicorn.Server]:
-    """Opens HTTP, gRPC and metrics; on exit each ends only after its requests have."""
+    """Opens HTTP, gRPC and metrics; on exit each stops after its requests have ended."""
     settings = gateway.settings
     ports = {}
     ports["metrics"] = await stack.enter_async_context(
@@ -155,7 +155,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
 
 
 class _Uvicorn(uvicorn.Server):
-    """Signals are ours to heed."""
+    """Uvicorn without its signal handlers; `serve` has its own."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -170,7 +170,7 @@ async def _stop(server: uvicorn.Server, serving: asyncio.Task[Any]) -> None:
 async def _announce(
     gateway: Gateway, ports: Ports, on_ready: Callable[[Ports], None] | None
 ) -> None:
-    while await gateway.unready():  # noqa: ASYNC110 - nothing tells
+    while await gateway.unready_reasons():  # noqa: ASYNC110 - there is no event
         await asyncio.sleep(0.1)
     log.info("ready")
     if on_ready is not None:

@@ -7,6 +7,7 @@ YAML file that `DEEPFAKE_GATEWAY_CONFIG` names, else from the default.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,17 +17,25 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.gateway.ingest.min_rate import MinDataRate
 from deepfake_serving.gateway.jobs.signing import signing_key
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
 from deepfake_serving.video.sampling import Sampling
 
-__all__ = ["Settings", "SettingsError", "load_settings"]
+__all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
 
 Names = Annotated[tuple[str, ...], NoDecode]
+
+
+@dataclass(frozen=True, slots=True)
+class MinDataRate:
+    """The average data rate that a request body must have, apart from pauses."""
+
+    max_pause_s: float
+    """Total time that the client may pause; fast stretches restore it."""
+    min_bytes_per_s: int
 
 
 class Settings(ServerSettings):
@@ -202,7 +211,7 @@ class Settings(ServerSettings):
 
     @property
     def upload_min_rate(self) -> MinDataRate:
-        """Least rate of a request body."""
+        """The minimum data rate of request bodies."""
         return MinDataRate(self.upload_stall_timeout_s, self.upload_min_bytes_per_s)
 
     @field_validator("webhook_secret")

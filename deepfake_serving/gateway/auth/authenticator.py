@@ -1,4 +1,4 @@
-"""Who asks: the API key of a request, its scopes, and its rate."""
+"""Authentication and authorization of a request: its API key, the key's scopes and rate limit."""
 
 from __future__ import annotations
 
@@ -7,54 +7,59 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from deepfake_serving.gateway.auth.keys import Keys, Scope
-from deepfake_serving.gateway.auth.rate_limits import Limits, RateLimitStatus
+from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStatus
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks; `id` is that of their API key, None where none is needed."""
+    """The client of a request. `id` is that of its API key; None where no key is required."""
 
     id: str | None = None
     sees_all: bool = True
 
     def may_see(self, owner: str | None) -> bool:
-        """Whether a job of that owner is theirs to see."""
+        """Returns whether the principal may see a job of `owner`."""
         return self.sees_all or owner == self.id
 
 
 class Authenticator:
-    """The door. Without keys everybody may do everything."""
+    """Checks API keys. Without a key file every client may do everything."""
 
     def __init__(
         self,
         keys: Keys | None,
         rate: str | None,
         storage: str | None,
-        on_uncounted: Callable[[], object] = lambda: None,
+        on_failure: Callable[[], object] = lambda: None,
     ) -> None:
-        """`storage` is a Redis URL where several gateways count together; `on_uncounted` hears of
-        a counter that does not answer.
+        """
+        Args:
+            rate: the limit of keys without their own, such as `100/minute`.
+            storage: a Redis URL where several gateways share the counters.
+            on_failure: called when the counter of rate limits fails.
 
         Raises:
-            ValueError: a rate that can't be read.
+            ValueError: the rate can't be parsed.
         """
-        self._keys, self._limits = keys, Limits(rate, storage, on_uncounted)
+        self._keys, self._limiter = keys, RateLimiter(rate, storage, on_failure)
         self.open_on_loopback = False
 
     @property
-    def needed(self) -> bool:
-        """Whether a key is needed."""
+    def requires_key(self) -> bool:
+        """Whether requests need an API key."""
         return self._keys is not None
 
-    async def allow(
+    async def authorize(
         self,
         headers: Mapping[str, str],
         scope: Scope,
-        tell: Callable[[RateLimitStatus], object] = lambda _: None,
+        on_status: Callable[[RateLimitStatus], object] = lambda _: None,
     ) -> Principal:
-        """Lets a request pass whose key has the scope and is within its rate; `tell` is told where
-        a key with a rate stands.
+        """Returns the principal of a request whose key has the scope and is within its rate.
+
+        Args:
+            on_status: called with the key's rate-limit status, if it has a limit.
 
         Raises:
             Unauthorized, Forbidden, RateLimited
@@ -62,41 +67,42 @@ class Authenticator:
         if self._keys is None:
             return Principal()
         entry = self._keys.find(_key(headers), scope)
-        standing = await self._limits.count(entry.id, entry.rate)
-        if standing is not None:
-            tell(standing)
-            standing.check()
+        status = await self._limiter.hit(entry.id, entry.rate)
+        if status is not None:
+            on_status(status)
+            status.check()
         return Principal(entry.id, "admin" in entry.scopes)
 
     async def close(self) -> None:
-        await self._limits.close()
+        """Closes the connections to the shared counters."""
+        await self._limiter.close()
 
 
-def open_access(
-    settings: Settings, on_uncounted: Callable[[], object] = lambda: None
+def open_authenticator(
+    settings: Settings, on_failure: Callable[[], object] = lambda: None
 ) -> Authenticator:
-    """The door that the settings describe.
+    """Builds the authenticator that the settings describe.
 
     Raises:
-        SettingsError: the keys or the rate can't be read, or the gateway would stand open on a
-            network without anybody having said so.
+        SettingsError: the keys or the rate can't be read, or the gateway would be open to a network
+            although no setting says so.
     """
     try:
         keys = Keys(settings.keys_file) if settings.keys_file else None
         shared = settings.jobs if settings.jobs.startswith(("redis://", "rediss://")) else None
-        asked = keys if settings.auth != "none" else None
-        access = Authenticator(asked, settings.rate_limit, shared, on_uncounted)
+        required = keys if settings.auth != "none" else None
+        authenticator = Authenticator(required, settings.rate_limit, shared, on_failure)
     except ValueError as error:
         raise SettingsError(f"keys_file or rate_limit: {error}") from error
     if settings.auth == "keys" and keys is None:
-        raise SettingsError("auth: keys are needed, but keys_file is unset")
+        raise SettingsError("auth: keys are required, but keys_file is unset")
     if settings.auth == "auto" and keys is None and not _is_loopback(settings.host):
         raise SettingsError(
             f"auth: {settings.host} is open to others: set keys_file, or auth to none "
-            "where something in front of the gateway asks who they are"
+            "where a proxy in front of the gateway authenticates clients"
         )
-    access.open_on_loopback = settings.auth == "auto" and keys is None
-    return access
+    authenticator.open_on_loopback = settings.auth == "auto" and keys is None
+    return authenticator
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

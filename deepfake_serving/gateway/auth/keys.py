@@ -1,7 +1,7 @@
-"""API keys: made once, kept as hashes, each with its scopes.
+"""API keys, stored as hashes, each with its scopes.
 
-A key is 256 random bits, which nobody guesses however fast the hash is: SHA-256 is enough, and a
-slow one, made for passwords, would only cost every request.
+A key is 256 random bits. Nobody can guess it, however fast the hash is, so SHA-256 is enough; a
+slow password hash would only add latency to every request.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, Unaut
 log = structlog.get_logger(__name__)
 
 Scope = Literal["images", "videos", "jobs", "stream", "models", "infer", "admin"]
-"""What a key is good for; `admin` sees everybody's jobs, and the metrics."""
+"""The operations that a key permits; `admin` sees all jobs and the metrics."""
 
 _KEY = re.compile(r"dfk_([a-z0-9-]{1,40})_[A-Za-z0-9_-]{43}")
 _ID = r"^[a-z0-9-]{1,40}$"
 
 
 class KeyEntry(BaseModel):
-    """One key of the file."""
+    """One entry of the key file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,49 +39,52 @@ class KeyEntry(BaseModel):
     hash: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
     scopes: frozenset[Scope]
     rate: str | None = None
-    """Its own rate limit, in place of the general one."""
+    """The key's own rate limit, which replaces the default one."""
 
     @field_validator("rate")
     @classmethod
-    def _can_be_read(cls, rate: str | None) -> str | None:
+    def _check_rate(cls, rate: str | None) -> str | None:
         if rate is not None:
             parse(rate)
         return rate
 
 
-# A key put where its hash belongs must not reach the log by way of the complaint.
+# An error must not show its input: somebody may have put a key where its hash belongs.
 _ENTRIES = TypeAdapter(list[KeyEntry], config=ConfigDict(hide_input_in_errors=True))
 
 
 def generate(name: str, scopes: Iterable[str]) -> tuple[str, str]:
-    """A new key, and its entry for the file as YAML.
+    """Generates a key; returns it, and its entry for the key file as YAML.
 
     Raises:
-        InvalidRequest: a name or scope that can't be.
+        InvalidRequest: an invalid name or an unknown scope.
     """
     if not re.fullmatch(_ID, name):
         raise InvalidRequest("a key's name has 1 to 40 small letters, digits and dashes")
-    wanted = sorted(set(scopes))
-    unknown = set(wanted) - set(get_args(Scope))
-    if unknown or not wanted:
+    requested = sorted(set(scopes))
+    unknown = set(requested) - set(get_args(Scope))
+    if unknown or not requested:
         raise InvalidRequest(f"scopes are among: {', '.join(get_args(Scope))}")
     key = f"dfk_{name}_{secrets.token_urlsafe(32)}"
-    entry = [{"id": name, "hash": _hash(key), "scopes": wanted}]
+    entry = [{"id": name, "hash": _hash(key), "scopes": requested}]
     return key, yaml.safe_dump(entry, sort_keys=False)
 
 
 class Keys:
-    """The keys of a file, which is read again when it changes."""
+    """The keys of a file, which is reloaded when it changes."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `ValueError` where the file can't be read or is wrong."""
+        """
+        Raises:
+            ValueError: the file can't be read or is invalid.
+        """
         self.path = path
         self._entries: dict[str, KeyEntry] = {}
         self._stamp: tuple[int, int] | None = None
         self._reload(strict=True)
 
     def find(self, key: str | None, scope: Scope) -> KeyEntry:
-        """The entry of a key that is good for a scope.
+        """Returns the entry of a key that has the scope.
 
         Raises:
             Unauthorized, Forbidden
@@ -89,18 +92,18 @@ class Keys:
         self._reload(strict=False)
         match = _KEY.fullmatch(key or "")
         if match is None:
-            raise Unauthorized("an API key is needed: Authorization: Bearer dfk_… or X-API-Key")
+            raise Unauthorized("an API key is required: Authorization: Bearer dfk_… or X-API-Key")
         entry = self._entries.get(match[1])
-        # Compared also where there is no such entry, so that ids can't be told apart by time.
-        known = entry.hash if entry is not None else _hash("")
-        if not hmac.compare_digest(known, _hash(match[0])) or entry is None:
-            raise Unauthorized("the API key is not known here")
+        # Compares also where the id is unknown, so that timing does not reveal which ids exist.
+        expected = entry.hash if entry is not None else _hash("")
+        if not hmac.compare_digest(expected, _hash(match[0])) or entry is None:
+            raise Unauthorized("the API key is unknown")
         if scope not in entry.scopes and "admin" not in entry.scopes:
-            raise Forbidden(f"the API key has not the scope {scope!r}")
+            raise Forbidden(f"the API key lacks the scope {scope!r}")
         return entry
 
     def _reload(self, *, strict: bool) -> None:
-        """A file that can't be read leaves the keys as they were, once there are any."""
+        """Reloads a changed file. Unless `strict`, an invalid one leaves the loaded keys in use."""
         stamp = _stamp(self.path)
         if stamp == self._stamp and not strict:
             return
@@ -110,15 +113,15 @@ class Keys:
         except (OSError, ValueError, yaml.YAMLError) as error:
             if strict:
                 raise ValueError(f"{self.path}: {error}") from error
-            log.error("the keys stay as they were", path=str(self.path), reason=str(error))
+            log.error("key file not reloaded", path=str(self.path), reason=str(error))
 
 
 def _read(path: Path) -> dict[str, KeyEntry]:
     entries = _ENTRIES.validate_python(yaml.safe_load(path.read_text()) or [])
-    found = {entry.id: entry for entry in entries}
-    if len(found) != len(entries):
+    by_id = {entry.id: entry for entry in entries}
+    if len(by_id) != len(entries):
         raise ValueError("two keys have the same id")
-    return found
+    return by_id
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

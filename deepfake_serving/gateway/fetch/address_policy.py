@@ -1,47 +1,49 @@
-"""Which addresses may be connected to on behalf of a caller."""
+"""The policy of addresses that may be connected to on behalf of a client (against SSRF)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-_GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291; all else of IPv6 is local, or nobody's
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291; all other IPv6 is local or unassigned
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
-_INWARD = [
-    ip_network("168.63.129.16"),  # Azure's host, which answers its guests alone
-    ip_network("192.0.0.0/24"),  # RFC 6890; Oracle Cloud's metadata among them
-    ip_network("192.88.99.0/24"),  # RFC 7526: relays of 6to4
+_INTERNAL = [
+    ip_network("168.63.129.16"),  # Azure's host, reachable by its guests only
+    ip_network("192.0.0.0/24"),  # RFC 6890; includes Oracle Cloud's metadata
+    ip_network("192.88.99.0/24"),  # RFC 7526: 6to4 relays
     ip_network("3fff::/20"),  # RFC 9637: documentation
 ]
-"""Public by their number only: they lead into the network that asks, or nowhere."""
+"""Public by number, but routed into the local network or nowhere."""
 
 
 class AddressPolicy:
-    """Public addresses, and the networks that were named besides."""
+    """Allows public addresses, and the networks that are configured as well."""
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
-        """`allowed` holds networks or addresses.
+        """
+        Args:
+            allowed: networks or addresses.
 
         Raises:
-            ValueError: one that can't be.
+            ValueError: one of them is malformed.
         """
         self._networks = [ip_network(each, strict=False) for each in allowed]
 
     def allows(self, address: str) -> bool:
-        """Whether a connection may go to this address.
+        """Returns whether an address may be connected to.
 
-        An IPv4-mapped one is the IPv4 one. What another IPv6 address carries of an IPv4 one (6to4,
-        Teredo, NAT64) must be allowed as well, since a router may take it out.
+        An IPv4-mapped address counts as its IPv4 address. IPv4 addresses that are embedded in other
+        IPv6 addresses (6to4, Teredo, NAT64) must be allowed too, since a router may extract them.
         """
-        found = ip_address(address.partition("%")[0])
-        if isinstance(found, IPv6Address):
-            found = found.ipv4_mapped or found
-        return all(self._allowed(each) for each in (found, *_carried(found)))
+        parsed = ip_address(address.partition("%")[0])
+        if isinstance(parsed, IPv6Address):
+            parsed = parsed.ipv4_mapped or parsed
+        return all(self._allowed(each) for each in (parsed, *_embedded(parsed)))
 
     def _allowed(self, address: IPv4Address | IPv6Address) -> bool:
         if any(address in network for network in self._networks):
             return True
-        return _is_public(address) and not any(address in network for network in _INWARD)
+        return _is_public(address) and not any(address in network for network in _INTERNAL)
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -50,7 +52,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _carried(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
+def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     inner = [address.sixtofour, *(address.teredo or ())]

@@ -1,4 +1,4 @@
-"""Connections that are no HTTP: to checked addresses, as those of URLs are."""
+"""TCP and TLS connections other than HTTP, under the same address policy."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ _CONNECT_S = 10
 _PER_ADDRESS_S = 4
 
 
-async def dial(
-    reach: AddressPolicy, host: str, port: int, *, tls: bool
+async def open_connection(
+    policy: AddressPolicy, host: str, port: int, *, tls: bool
 ) -> tuple[StreamReader, StreamWriter]:
-    """A connection to a name or address, looked up once: what is checked is what is connected to.
+    """Connects to a host, which is resolved once: the address that is checked is the one used.
 
     Raises:
-        RefusedURL: one of its addresses may not be reached.
+        RefusedURL: the policy forbids one of its addresses.
         UnreachableURL, DeadlineExceeded
     """
     try:
         async with asyncio.timeout(_CONNECT_S):
-            found = await _addresses(host, port)
-            if not all(reach.allows(address[0]) for _, address in found):
+            addresses = await _resolve(host, port)
+            if not all(policy.allows(address[0]) for _, address in addresses):
                 raise RefusedURL("the URL leads to an address that is not public")
-            connected = await _first(found)
+            connected = await _connect_first(addresses)
             context = ssl.create_default_context() if tls else None
             name = host if tls else None
             return await asyncio.open_connection(sock=connected, ssl=context, server_hostname=name)
     except TimeoutError:
-        raise DeadlineExceeded("the source was not connected to in time") from None
+        raise DeadlineExceeded("connecting to the source timed out") from None
     except ssl.SSLError as error:
         raise UnreachableURL("the source's certificate is not trusted") from error
     except OSError as error:
-        raise UnreachableURL("the source's host does not answer") from error
+        raise UnreachableURL("the source's host does not respond") from error
 
 
-async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise UnreachableURL("the source's host is not known") from error
+        raise UnreachableURL("the source's host is unknown") from error
     return [(family, (str(address[0]), port)) for family, _, _, _, address in found]
 
 
-async def _first(
+async def _connect_first(
     addresses: list[tuple[socket.AddressFamily, tuple[str, int]]],
 ) -> socket.socket:
-    """The first that answers.
+    """Returns a connection to the first address that accepts one.
 
     Raises:
-        OSError: what the last one said.
+        OSError: that of the last address.
     """
     loop = asyncio.get_running_loop()
-    refused: OSError = OSError("no address")
+    failure: OSError = OSError("no address")
     for family, address in addresses:
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setblocking(False)
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.setblocking(False)
         try:
             async with asyncio.timeout(_PER_ADDRESS_S):
-                await loop.sock_connect(made, address)
+                await loop.sock_connect(connection, address)
         except OSError as error:  # TimeoutError is one
-            made.close()
-            refused = error
+            connection.close()
+            failure = error
             continue
         except BaseException:
-            made.close()
+            connection.close()
             raise
-        return made
-    raise refused
+        return connection
+    raise failure

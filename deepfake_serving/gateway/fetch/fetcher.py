@@ -1,7 +1,7 @@
-"""Media that are named by their URL, fetched so that nobody reaches through us what they can't.
+"""The client that fetches media by URL, protected against server-side request forgery (SSRF).
 
-Every connection goes to an address that was checked at the moment of connecting: by whatever
-spelling, name, redirect or change of mind of a name server it was come to.
+Every connection's address is checked when it is opened. So it does not matter how the URL got
+there: by spelling, host name, redirect, or a name server that changes its response (rebinding).
 """
 
 from __future__ import annotations
@@ -25,74 +25,76 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.settings import Settings, SettingsError
-from deepfake_serving.gateway.storage.spool import unwritten
+from deepfake_serving.gateway.storage.spool import write_problem
 
-_HOPS = 5
-_SILENCE_S = 15
-_CONNECT_S = 10
-_LONGEST_URL = 4096
-_PRIVILEGED = 1024
-"""Below are mail, SSH and the like, which must not be spoken to in a caller's words."""
+_MAX_REDIRECTS = 5
+_READ_TIMEOUT_S = 15
+_CONNECT_TIMEOUT_S = 10
+_MAX_URL = 4096
+_FIRST_UNPRIVILEGED_PORT = 1024
+"""Below are SMTP, SSH and other services that must not receive a client's bytes."""
 WEB: Mapping[str, int] = {"http": 80, "https": 443}
-"""Schemes that are fetched, and their ports."""
+"""Schemes that are fetched, and their default ports."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepfake-serving"}
 
 
 class Fetcher:
-    """Brings media from elsewhere."""
+    """Fetches media over HTTP and HTTPS."""
 
-    def __init__(self, reach: AddressPolicy, timeout_s: float) -> None:
-        """`timeout_s` bounds a whole fetch, redirects and all."""
-        self.reach, self.timeout_s = reach, timeout_s
+    def __init__(self, policy: AddressPolicy, timeout_s: float) -> None:
+        """`timeout_s` limits a whole fetch, including redirects."""
+        self.policy, self.timeout_s = policy, timeout_s
 
     def check(self, url: str, schemes: Mapping[str, int] = WEB) -> URL:
-        """The URL, as far as it alone can tell.
+        """Parses a URL and checks it, as far as the URL alone shows.
 
         Args:
-            schemes: those that it may have, with their ports.
+            schemes: the permitted ones, with their default ports.
 
         Raises:
             RefusedURL: another scheme, a port of other services, a user or password, too long.
         """
-        if len(url) > _LONGEST_URL:
-            raise RefusedURL(f"the URL has more than {_LONGEST_URL} characters")
+        if len(url) > _MAX_URL:
+            raise RefusedURL(f"the URL has more than {_MAX_URL} characters")
         try:
             parsed = URL(url)
-            port = parsed.explicit_port  # raises where it is none
+            port = parsed.explicit_port  # raises if it is invalid
         except ValueError as error:
-            raise RefusedURL("the URL can't be read") from error
+            raise RefusedURL("the URL can't be parsed") from error
         if parsed.scheme not in schemes or not parsed.host:
             raise RefusedURL(f"only {' and '.join(f'{each}://' for each in schemes)} are fetched")
-        if port is not None and port < _PRIVILEGED and port not in schemes.values():
+        if port is not None and port < _FIRST_UNPRIVILEGED_PORT and port not in schemes.values():
             usual = ", ".join(map(str, schemes.values()))
-            raise RefusedURL(f"only the ports {usual} and from {_PRIVILEGED} up are fetched from")
+            raise RefusedURL(
+                f"only the ports {usual} and from {_FIRST_UNPRIVILEGED_PORT} up are fetched from"
+            )
         if parsed.user or parsed.password:
             raise RefusedURL("a URL with a user or a password is not fetched")
         return parsed
 
-    async def fetch(self, url: str, write: Callable[[bytes], object], most_bytes: int) -> URL:
-        """Hands over the medium piece by piece, following redirects; returns where it was found.
+    async def fetch(self, url: str, write: Callable[[bytes], object], max_bytes: int) -> URL:
+        """Passes the media to `write` in chunks, target redirects; returns the final URL.
 
         Raises:
             RefusedURL, UnreachableURL, TooLarge, DeadlineExceeded
         """
         try:
             async with asyncio.timeout(self.timeout_s), self.session() as session:
-                return await self._follow(session, self.check(url), write, most_bytes)
+                return await self._follow(session, self.check(url), write, max_bytes)
         except TimeoutError:
-            bound = f"{self.timeout_s:g} s, or {_SILENCE_S} s of silence"
-            raise DeadlineExceeded(f"the URL took longer than the bound of {bound}") from None
+            limit = f"{self.timeout_s:g} s, or {_READ_TIMEOUT_S} s without data"
+            raise DeadlineExceeded(f"the URL took longer than the limit of {limit}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _told(error) from error
+            raise _as_problem(error) from error
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """A client whose connections are checked; it keeps no cookies and knows no proxies."""
+        """Opens a client whose connections are checked; it keeps no cookies and uses no proxies."""
         connector = aiohttp.TCPConnector(
             socket_factory=self._socket, use_dns_cache=False, force_close=True
         )
         timeout = aiohttp.ClientTimeout(
-            total=self.timeout_s, sock_connect=_CONNECT_S, sock_read=_SILENCE_S
+            total=self.timeout_s, sock_connect=_CONNECT_TIMEOUT_S, sock_read=_READ_TIMEOUT_S
         )
         async with aiohttp.ClientSession(
             connector=connector,
@@ -109,93 +111,95 @@ class Fetcher:
         session: aiohttp.ClientSession,
         url: URL,
         write: Callable[[bytes], object],
-        most_bytes: int,
+        max_bytes: int,
     ) -> URL:
-        for _ in range(_HOPS + 1):
-            async with session.get(url, allow_redirects=False) as answer:
-                if answer.status in (301, 302, 303, 307, 308):
-                    url = self.lead(url, answer.headers.get("Location", ""))
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with session.get(url, allow_redirects=False) as response:
+                if response.status in (301, 302, 303, 307, 308):
+                    url = self.resolve(url, response.headers.get("Location", ""))
                     continue
-                if answer.status != 200:
-                    raise UnreachableURL(f"the URL was answered with {answer.status}")
-                if answer.headers.get("Content-Encoding", "identity") != "identity":
-                    raise UnreachableURL("the URL was answered in an encoding not asked for")
-                await _copy(answer, write, most_bytes)
+                if response.status != 200:
+                    raise UnreachableURL(f"the URL responded with status {response.status}")
+                if response.headers.get("Content-Encoding", "identity") != "identity":
+                    raise UnreachableURL(
+                        "the URL responded with a content encoding that was not requested"
+                    )
+                await _copy(response, write, max_bytes)
                 return url
-        raise UnreachableURL(f"the URL redirects more than {_HOPS} times")
+        raise UnreachableURL(f"the URL redirects more than {_MAX_REDIRECTS} times")
 
-    def lead(self, url: URL, location: str) -> URL:
-        """Where a URL leads: by a redirect, or by what a playlist says.
+    def resolve(self, url: URL, location: str) -> URL:
+        """Resolves a reference against a URL: a redirect's location, or an entry of a playlist.
 
         Raises:
             RefusedURL, UnreachableURL
         """
         if not location:
-            raise UnreachableURL("the URL leads nowhere")
+            raise UnreachableURL("the URL redirects to an empty location")
         try:
-            following = self.check(urljoin(str(url), location))
+            target = self.check(urljoin(str(url), location))
         except ValueError as error:
-            raise RefusedURL("the URL leads to what can't be read") from error
-        if url.scheme == "https" and following.scheme != "https":
+            raise RefusedURL("the URL leads to one that can't be parsed") from error
+        if url.scheme == "https" and target.scheme != "https":
             raise RefusedURL("the URL leads from https to http")
-        return following
+        return target
 
     def _socket(self, address: Any) -> socket.socket:
-        """The one place that every connection comes through."""
-        family, kind, protocol, _, where = address
-        if not self.reach.allows(where[0]):
-            raise _Refused
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
+        """Creates the socket of a connection; every connection passes through here."""
+        family, kind, protocol, _, remote = address
+        if not self.policy.allows(remote[0]):
+            raise _AddressRefused
+        created = socket.socket(family, kind, protocol)
+        created.setblocking(False)
+        return created
 
 
-class _Refused(OSError):
-    """An address that is not connected to; which it was is nobody's business."""
+class _AddressRefused(OSError):
+    """The policy forbids the address. Which one it is stays secret."""
 
 
 async def _copy(
-    answer: aiohttp.ClientResponse, write: Callable[[bytes], object], most_bytes: int
+    response: aiohttp.ClientResponse, write: Callable[[bytes], object], max_bytes: int
 ) -> None:
-    """Bounded by what comes, whatever was announced."""
+    """Copies the body; the limit counts received bytes, whatever Content-Length says."""
     size = 0
-    announced = answer.content_length or 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
-        if max(size, announced) > most_bytes:
-            raise TooLarge(f"the medium is larger than the bound of {most_bytes} bytes")
+    declared = response.content_length or 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if max(size, declared) > max_bytes:
+            raise TooLarge(f"the file is larger than the limit of {max_bytes} bytes")
         try:
-            write(piece)
+            write(chunk)
         except OSError as error:
-            raise unwritten(error) from error
+            raise write_problem(error) from error
     if not size:
-        raise UnreachableURL("the URL was answered with nothing")
+        raise UnreachableURL("the URL responded with an empty body")
 
 
-def _told(error: BaseException) -> Problem:
-    """In words that say nothing of the network that we are in."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _Refused):
+def _as_problem(error: BaseException) -> Problem:
+    """Maps an error to a problem that reveals nothing about the service's network."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _AddressRefused):
             return RefusedURL("the URL leads to an address that is not public")
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return UnreachableURL("the URL's certificate is not trusted")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return UnreachableURL("the URL's host is not known")
+        return UnreachableURL("the URL's host is unknown")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return UnreachableURL("the URL's host does not answer")
-    return UnreachableURL("the URL was answered in a way that can't be read")
+        return UnreachableURL("the URL's host does not respond")
+    return UnreachableURL("the URL's response can't be parsed")
 
 
 def open_fetcher(settings: Settings) -> Fetcher | None:
-    """None where media are not fetched.
+    """Builds the fetcher that the settings describe; None where URLs are not fetched.
 
     Raises:
-        SettingsError: `fetch_private` names a network that can't be.
+        SettingsError: `fetch_private` has a malformed network.
     """
     try:
-        reach = AddressPolicy(settings.fetch_private)
+        policy = AddressPolicy(settings.fetch_private)
     except ValueError as error:
         raise SettingsError(f"fetch_private: {error}") from error
-    return Fetcher(reach, settings.fetch_timeout_s) if settings.fetch_urls else None
+    return Fetcher(policy, settings.fetch_timeout_s) if settings.fetch_urls else None

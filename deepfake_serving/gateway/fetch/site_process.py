@@ -1,8 +1,8 @@
-"""Finds the medium of a page with yt-dlp, in a process of its own: `sites` starts it.
+"""The sandboxed process that finds the media of a page with yt-dlp; `sites` starts it.
 
-yt-dlp is a thousand parsers of strangers' pages, with its own networking. So each connection is
-checked by an audit hook (PEP 578) in the moment it is made, no program may be started, no file
-written, and memory and time are bounded.
+yt-dlp has a thousand parsers of untrusted pages, and its own networking. So an audit hook (PEP 578)
+checks each connection when it is opened, no program may be started, no file written, and memory
+and time are limited.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 
-_MEMORY = 512 * 2**20
+_MAX_MEMORY_BYTES = 512 * 2**20
 _FORMAT = "bv*[protocol~='^https?$'][height<=?1080]/bv*[protocol~='^https?$']"
-"""One file over HTTP with pictures; sound is not analysed."""
+"""A single video file over HTTP; audio is not needed."""
 
 _FORBIDDEN = {
     "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "socket.sendmsg",
@@ -25,10 +25,10 @@ _FORBIDDEN = {
 
 
 class Guard:
-    """Checks what this process does from now on; a hook can't be taken out again."""
+    """An audit hook that checks this process's actions. It can't be removed again."""
 
-    def __init__(self, reach: AddressPolicy) -> None:
-        self.reach, self.refused = reach, False
+    def __init__(self, policy: AddressPolicy) -> None:
+        self.policy, self.refused = policy, False
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -36,19 +36,19 @@ class Guard:
             self.refused = True
             raise PermissionError("an address that is not public")
         if event in _FORBIDDEN:
-            raise PermissionError(f"{event} is not for pages")
+            raise PermissionError(f"{event} is forbidden")
 
-    def _allows(self, where: Any) -> bool:
-        """A name is refused: its address would be looked up after the check."""
+    def _allows(self, remote: Any) -> bool:
+        """Refuses host names too: they would be resolved after the check."""
         try:
-            return self.reach.allows(where[0])
+            return self.policy.allows(remote[0])
         except (TypeError, ValueError, AttributeError):
             return False
 
 
 def find(page: str, guard: Guard, timeout_s: float) -> dict[str, str]:
-    """`url` of the medium, or `error`: `refused` or `nothing`."""
-    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # connects in C, past the hook
+    """Returns the media's `url`, or an `error`: `refused` or `nothing`."""
+    sys.modules["curl_cffi"] = None  # type: ignore[assignment]  # connects in C, bypassing the hook
     import yt_dlp  # type: ignore[import-untyped]
     from yt_dlp.globals import plugin_dirs  # type: ignore[import-untyped]
 
@@ -70,7 +70,7 @@ def find(page: str, guard: Guard, timeout_s: float) -> dict[str, str]:
 
 
 def _url(found: Any) -> str | None:
-    """Of a page's only medium, or of the first one."""
+    """Returns the URL of the page's first media."""
     while isinstance(found, dict) and "entries" in found:
         found = next(iter(found["entries"] or []), None)
     url = found.get("url") if isinstance(found, dict) else None
@@ -78,7 +78,7 @@ def _url(found: Any) -> str | None:
 
 
 class _Silent:
-    """Takes what yt-dlp says of the page, which is nobody's to read."""
+    """A logger that discards yt-dlp's messages, which may quote the page."""
 
     def debug(self, _: str) -> None: ...
 
@@ -86,17 +86,17 @@ class _Silent:
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
-    seconds = int(asked["timeout_s"]) + 1
-    for kind, bound in (
-        (resource.RLIMIT_AS, _MEMORY),
+    request = json.load(sys.stdin)
+    seconds = int(request["timeout_s"]) + 1
+    for kind, limit in (
+        (resource.RLIMIT_AS, _MAX_MEMORY_BYTES),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (bound, bound))
-    guard = Guard(AddressPolicy(asked["allowed"]))
-    print(json.dumps(find(asked["url"], guard, asked["timeout_s"])))
+        resource.setrlimit(kind, (limit, limit))
+    guard = Guard(AddressPolicy(request["allowed"]))
+    print(json.dumps(find(request["url"], guard, request["timeout_s"])))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Pages of video sites: the URL of the medium that a page shows, as yt-dlp finds it.
+"""Pages of video sites: yt-dlp finds the URL of the video that a page shows.
 
-Off by default (`fetch_sites`): see docs/security.md. The medium itself is fetched by the `Fetcher`,
-like any other URL.
+Off by default (`fetch_sites`): see docs/security.md. The `Fetcher` fetches the video itself, like
+any other URL.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
-_AT_ONCE = 2
-_LONGEST_ANSWER = 64 * 1024
+_MAX_CONCURRENT = 2
+_MAX_OUTPUT_BYTES = 64 * 1024
 _ENVIRONMENT = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Sites:
-    """Looks at pages, two at once, each in a process of its own."""
+    """Resolves pages, two at a time, each in a sandboxed process."""
 
     def __init__(self, fetcher: Fetcher, allowed: Sequence[str], timeout_s: float = 30) -> None:
-        """`allowed` are the networks that the fetcher reaches although they are not public;
-        `timeout_s` bounds the look at one page."""
+        """
+        Args:
+            allowed: networks that may be reached although they are not public.
+            timeout_s: limits the resolution of one page.
+        """
         self._fetcher, self._allowed, self._timeout_s = fetcher, list(allowed), timeout_s
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def resolve(self, url: str) -> str:
-        """The URL of the medium; that of a video file stays as it is.
+        """Returns the URL of a page's video; the URL of a video file is returned as it is.
 
         Raises:
             RefusedURL, UnreachableURL, DeadlineExceeded
@@ -46,31 +49,31 @@ class Sites:
         if (mimetypes.guess_type(path)[0] or "").startswith("video/"):
             return url
         try:
-            async with self._places, asyncio.timeout(self._timeout_s):
-                answer = await self._ask(url)
+            async with self._slots, asyncio.timeout(self._timeout_s):
+                output = await self._run(url)
         except TimeoutError:
-            bound = f"{self._timeout_s:g} s"
-            raise DeadlineExceeded(f"the page took longer than the bound of {bound}") from None
-        return self._judge(answer)
+            limit = f"{self._timeout_s:g} s"
+            raise DeadlineExceeded(f"the page took longer than the limit of {limit}") from None
+        return self._parse(output)
 
-    async def _ask(self, url: str) -> bytes:
-        asked = {"url": url, "allowed": self._allowed, "timeout_s": self._timeout_s}
-        async with _started() as process:
+    async def _run(self, url: str) -> bytes:
+        request = {"url": url, "allowed": self._allowed, "timeout_s": self._timeout_s}
+        async with _start() as process:
             assert process.stdin is not None
             assert process.stdout is not None
             with contextlib.suppress(ConnectionError):
-                process.stdin.write(orjson.dumps(asked))
+                process.stdin.write(orjson.dumps(request))
                 await process.stdin.drain()
             process.stdin.close()
-            answer = b""
-            while len(answer) <= _LONGEST_ANSWER and (piece := await process.stdout.read(2**16)):
-                answer += piece
-            return answer
+            output = b""
+            while len(output) <= _MAX_OUTPUT_BYTES and (chunk := await process.stdout.read(2**16)):
+                output += chunk
+            return output
 
-    def _judge(self, answer: bytes) -> str:
+    def _parse(self, output: bytes) -> str:
         try:
-            found = orjson.loads(answer[:_LONGEST_ANSWER])
-        except orjson.JSONDecodeError:  # it ran out of memory or of time
+            found = orjson.loads(output[:_MAX_OUTPUT_BYTES])
+        except orjson.JSONDecodeError:  # the process ran out of memory or time
             found = {}
         if "url" in found:
             return str(self._fetcher.check(found["url"]))
@@ -80,8 +83,8 @@ class Sites:
 
 
 @asynccontextmanager
-async def _started() -> AsyncIterator[asyncio.subprocess.Process]:
-    """The process, which knows nothing of our environment and is gone afterwards."""
+async def _start() -> AsyncIterator[asyncio.subprocess.Process]:
+    """Starts the process without our environment, and kills it afterwards."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     with tempfile.TemporaryDirectory(prefix="deepfake-site-") as folder:
         process = await asyncio.create_subprocess_exec(

@@ -20,7 +20,7 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.examples import PROBLEM
 from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
 from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
-from deepfake_serving.gateway.http.responses import answer_problem
+from deepfake_serving.gateway.http.responses import handle_problem
 from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
 from deepfake_serving.runtime.version import VERSION
 
@@ -28,33 +28,33 @@ _SWAGGER = str(files("fastapi_offline") / "static")
 _CONSOLE = PACKAGE / "gateway" / "console"
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "A problem of the caller", "content": {MEDIA_TYPE: _PROBLEM}},
+    "4XX": {"description": "A problem with the request", "content": {MEDIA_TYPE: _PROBLEM}},
     "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
 }
-_ASK_AGAIN = {"Cache-Control": "no-cache"}
-_ABOUT = """Tells how likely each face in a picture or a video was swapped or synthesised.
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_DESCRIPTION = """Estimates how likely each face in an image or a video was swapped or synthesised.
 
-Errors are `application/problem+json` (RFC 9457). `X-Request-ID` names a request and comes back with
-its answer; `X-Request-Timeout` grants seconds.
+Errors are `application/problem+json` (RFC 9457). `X-Request-ID` identifies a request and its
+response; `X-Request-Timeout` limits its duration in seconds.
 """
 
 
 def build_app(gateway: Gateway) -> FastAPI:
-    """The application around a gateway, which others start and stop."""
+    """Builds the application of a gateway; the server starts and stops the gateway's parts."""
     app = FastAPI(
         title="deepfake-serving",
         version=VERSION,
-        description=_ABOUT,
+        description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation,
+        generate_unique_id_function=_operation_id,
         responses=_PROBLEMS,
     )
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, answer_problem)
-    for part in (images, videos, jobs, inference, service, stream):
-        app.include_router(part.router)
+        app.add_exception_handler(kind, handle_problem)
+    for module in (images, videos, jobs, inference, service, stream):
+        app.include_router(module.router)
     _add_pages(app)
     if gateway.settings.cors_origins:
         app.add_middleware(
@@ -64,23 +64,23 @@ def build_app(gateway: Gateway) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Request-ID", "Retry-After", "Location"],
         )
-    if gateway.access.open_on_loopback:
+    if gateway.authenticator.open_on_loopback:
         app.add_middleware(OriginGuardMiddleware, origins=gateway.settings.cors_origins)
     app.add_middleware(RequestScopeMiddleware, gateway=gateway)
     return app
 
 
-class _Fresh(StaticFiles):
-    """Files that browsers ask for anew, so that modules of two versions never meet."""
+class _RevalidatedFiles(StaticFiles):
+    """Files that browsers revalidate, so that modules of two versions are never mixed."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
-        response.headers.update(_ASK_AGAIN)
+        response.headers.update(_NO_CACHE)
         return response
 
 
-def _operation(route: APIRoute) -> str:
-    """The name of a client's method."""
+def _operation_id(route: APIRoute) -> str:
+    """Returns the operation id, which generated clients use as the method's name."""
     if route.path_format.startswith("/v2"):
         words = re.findall(r"\w+", route.path_format)
         return "_".join(["oip", *sorted(route.methods or ()), *words]).lower()
@@ -88,13 +88,13 @@ def _operation(route: APIRoute) -> str:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """The console and the page of the API, all from here: they work without a network."""
-    app.mount("/console", _Fresh(directory=_CONSOLE), name="console")
+    """Adds the console and the API page. All their assets are local: no CDN is needed."""
+    app.mount("/console", _RevalidatedFiles(directory=_CONSOLE), name="console")
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
 
     @app.get("/", include_in_schema=False)
     async def console() -> Response:
-        return FileResponse(_CONSOLE / "index.html", headers=_ASK_AGAIN)
+        return FileResponse(_CONSOLE / "index.html", headers=_NO_CACHE)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

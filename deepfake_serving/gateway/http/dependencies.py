@@ -1,4 +1,4 @@
-"""FastAPI's dependencies that let a request pass, or raise why not."""
+"""FastAPI dependencies that authorize a request or raise a problem."""
 
 from __future__ import annotations
 
@@ -9,29 +9,33 @@ from fastapi import Request, WebSocket
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
-from deepfake_serving.gateway.context import exchange_of, gateway_of
+from deepfake_serving.gateway.context import Gateway, get_gateway, get_request_scope
 
 
-def allow(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-    """Who asks, where their key has the scope and is within its rate."""
+def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Returns a dependency: the principal of a request whose key has the scope.
 
-    async def check(request: Request) -> Principal:
-        def tell(standing: RateLimitStatus) -> None:
-            request.state.limit_headers = standing.headers()
+    It raises `Unauthorized`, `Forbidden` or `RateLimited`.
+    """
 
-        principal = await gateway_of(request).access.allow(request.headers, scope, tell)
+    async def authorize(request: Request) -> Principal:
+        def set_headers(status: RateLimitStatus) -> None:
+            request.state.limit_headers = status.headers()
+
+        authenticator = get_gateway(request).authenticator
+        principal = await authenticator.authorize(request.headers, scope, set_headers)
         if principal.id is not None:
-            exchange_of(request).note(key=principal.id)
+            get_request_scope(request).note(key=principal.id)
         return principal
 
-    return check
+    return authorize
 
 
-async def allow_socket(socket: WebSocket, scope: Scope) -> Principal:
-    """The same for a WebSocket, whose browsers can't send headers: `?key=` does as well."""
+async def authorize_websocket(socket: WebSocket, scope: Scope) -> Principal:
+    """Authorizes a WebSocket. Browsers can't set headers there, so `?key=` works as well."""
+    gateway: Gateway = socket.app.state.gateway
     headers = dict(socket.headers)
     key = socket.query_params.get("key")
     if key is not None:
         headers.setdefault("x-api-key", key)
-    principal: Principal = await socket.app.state.gateway.access.allow(headers, scope)
-    return principal
+    return await gateway.authenticator.authorize(headers, scope)

@@ -1,4 +1,4 @@
-"""Answers as they were given to the test photograph and a video of it, for the OpenAPI document."""
+"""Example responses for the OpenAPI document: those to the test image and to a video of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROBLEM: dict[str, Any] = {
     "type": "urn:problem:deepfake-serving:unsupported-media-type",
     "title": "Unsupported media type",
     "status": 415,
-    "detail": "not a picture that is read here; send JPEG, PNG, WebP, BMP or GIF",
+    "detail": "not a supported image format; send JPEG, PNG, WebP, BMP or GIF",
     "id": "a66b03e5f21d4fb9a1f6ed3b7e2c1a60",
 }
 JOB: dict[str, Any] = {
@@ -85,6 +85,6 @@ JOB: dict[str, Any] = {
 }
 
 
-def shown(model: type[Any], example: dict[str, Any]) -> dict[str, Any]:
-    """An answer of a kind, with its example."""
+def with_example(model: type[Any], example: dict[str, Any]) -> dict[str, Any]:
+    """Returns the OpenAPI description of a response with its schema and an example."""
     return {"model": model, "content": {"application/json": {"example": example}}}

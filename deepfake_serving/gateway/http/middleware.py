@@ -1,4 +1,4 @@
-"""Around every HTTP request: its id, its problem, its count, its line in the log, safe headers."""
+"""The outermost middleware: request ids, problems, metrics, access log, security headers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.gateway.context import CallerLeft, Gateway
-from deepfake_serving.gateway.http.responses import problem_reply
-from deepfake_serving.gateway.ingest.min_rate import PacedReceive
+from deepfake_serving.gateway.context import ClientDisconnected, Gateway
+from deepfake_serving.gateway.http.responses import problem_response
+from deepfake_serving.gateway.ingest.min_rate import MinRateReceive
 from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 
-_QUIET = ("/healthz", "/readyz", "/metrics")
-"""Probes: neither counted nor logged, as they would drown what callers do."""
+_UNCOUNTED = ("/healthz", "/readyz", "/metrics")
+"""Probes are neither counted nor logged; they would hide the clients' requests."""
 
 _CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
-_SAFE = {
+_SECURITY_HEADERS = {
     "Content-Security-Policy": _CONTENT_POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -35,9 +35,9 @@ _SAFE = {
 
 
 class RequestScopeMiddleware:
-    """Puts an `RequestScope` into each request's state as `exchange`.
+    """Opens a `RequestScope` for each request and stores it in the state as `request_scope`.
 
-    The handler is cancelled when the caller hangs up, and all that it waits for with it.
+    When the client disconnects, the handler is cancelled together with its upstream requests.
     """
 
     def __init__(self, app: ASGIApp, gateway: Gateway) -> None:
@@ -48,55 +48,56 @@ class RequestScopeMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        exchange = RequestScope(
+        request_scope = RequestScope(
             "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
         )
-        scope.setdefault("state", {})["exchange"] = exchange
-        sender = _Sender(send, exchange, scope["state"], self.gateway)
+        scope.setdefault("state", {})["request_scope"] = request_scope
+        sender = _HeaderSender(send, request_scope, scope["state"], self.gateway)
         problem: Problem | None = None
         try:
             with self.gateway.in_flight.track():
-                paced = PacedReceive(receive, self.gateway.settings.upload_min_rate)
-                await self.app(scope, paced, sender)
-        except (CallerLeft, ClientDisconnect):
+                limited = MinRateReceive(receive, self.gateway.settings.upload_min_rate)
+                await self.app(scope, limited, sender)
+        except (ClientDisconnected, ClientDisconnect):
             pass
         except asyncio.CancelledError:
-            self._end(scope, exchange, CANCELLED, None)
+            self._end(scope, request_scope, CANCELLED, None)
             raise
         except Exception as error:
-            problem = as_problem(error, exchange)
+            problem = as_problem(error, request_scope)
             if sender.status is None:
-                reply = problem_reply(problem, exchange.id, scope["path"])
-                await reply(scope, receive, sender)
+                response = problem_response(problem, request_scope.id, scope["path"])
+                await response(scope, receive, sender)
         status = CANCELLED if sender.status is None else sender.status
-        self._end(scope, exchange, status, problem or exchange.problem)
+        self._end(scope, request_scope, status, problem or request_scope.problem)
 
     def _end(
-        self, scope: Scope, exchange: RequestScope, status: int, problem: Problem | None
+        self, scope: Scope, request_scope: RequestScope, status: int, problem: Problem | None
     ) -> None:
-        if scope["path"] not in _QUIET:
-            exchange.route = getattr(scope.get("route"), "path", "unmatched")
-            exchange.end(status, self.gateway.metrics, problem)
+        if scope["path"] not in _UNCOUNTED:
+            request_scope.route = getattr(scope.get("route"), "path", "unmatched")
+            request_scope.end(status, self.gateway.metrics, problem)
 
 
-class _Sender:
-    """Adds headers to the answer and remembers its status."""
+class _HeaderSender:
+    """An ASGI `send` that adds headers to the response and records its status."""
 
     def __init__(
-        self, send: Send, exchange: RequestScope, state: Mapping[str, Any], gateway: Gateway
+        self, send: Send, request_scope: RequestScope, state: Mapping[str, Any], gateway: Gateway
     ) -> None:
-        self.send, self.exchange, self.state, self.gateway = send, exchange, state, gateway
+        self.send, self.request_scope = send, request_scope
+        self.state, self.gateway = state, gateway
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.exchange.id
-            if self.exchange.traceparent:
-                headers["traceparent"] = self.exchange.traceparent
+            headers["X-Request-ID"] = self.request_scope.id
+            if self.request_scope.traceparent:
+                headers["traceparent"] = self.request_scope.traceparent
             if self.gateway.draining:
-                headers["Connection"] = "close"  # the caller's next request goes elsewhere
-            for name, value in (_SAFE | self.state.get("limit_headers", {})).items():
+                headers["Connection"] = "close"  # the client's next request goes elsewhere
+            for name, value in (_SECURITY_HEADERS | self.state.get("limit_headers", {})).items():
                 headers.setdefault(name, value)
         await self.send(message)

@@ -1,8 +1,7 @@
-"""A gateway that stands open on loopback is for this machine's people, not for the pages that their
-browsers happen to show.
+"""Protection of a gateway without keys on loopback from web pages in the user's own browser.
 
-Such a page can name a host of its own that leads here (DNS rebinding) and then read all answers, or
-send forms and open WebSockets from its own origin.
+A page can resolve its own host name to this machine (DNS rebinding) and read all responses, or send
+forms and open WebSockets from its own origin.
 """
 
 from __future__ import annotations
@@ -16,17 +15,22 @@ from yarl import URL
 
 from deepfake_serving.contracts.problems import Forbidden
 
-_POLICY = 1008  # RFC 6455, section 7.4.1; before the handshake, servers answer 403
+_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1; before the handshake, servers send 403
 
 
 class OriginGuardMiddleware:
-    """Refuses requests for another name, or from another origin than those that are named."""
+    """Refuses requests whose `Host` is not local, or whose `Origin` is another one that
+    `cors_origins` does not name."""
 
     def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
         self.app, self.origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises `Forbidden`, which what is around turns into an answer; a WebSocket is closed."""
+        """Passes the request on, or closes the WebSocket.
+
+        Raises:
+            Forbidden: for HTTP; the outer middleware maps it to a response.
+        """
         try:
             if scope["type"] in ("http", "websocket"):
                 self._check(Headers(scope=scope))
@@ -34,19 +38,19 @@ class OriginGuardMiddleware:
             if scope["type"] == "http":
                 raise
             await receive()
-            await send({"type": "websocket.close", "code": _POLICY})
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         await self.app(scope, receive, send)
 
     def _check(self, headers: Headers) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not _is_here(host):
-            raise Forbidden("without API keys, only localhost may be asked; see docs/security.md")
+        if not _is_local(host):
+            raise Forbidden("without API keys, only localhost is served; see docs/security.md")
         if origin is not None and origin not in self.origins and _authority(origin) != host.lower():
-            raise Forbidden("the page is of another origin; cors_origins names those that may ask")
+            raise Forbidden("the page is of another origin; cors_origins names those permitted")
 
 
-def _is_here(host: str) -> bool:
+def _is_local(host: str) -> bool:
     try:
         name = URL(f"http://{host}").host or ""
         return name == "localhost" or ip_address(name).is_loopback

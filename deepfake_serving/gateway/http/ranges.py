@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 
-_ONE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The first byte and the one after the last that `Range` asks for; None for the whole.
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Parses a `Range` header.
 
-    What is malformed, of another unit, of several ranges, or lies beyond the end is ignored, as the
-    RFC lets a server do.
+    Returns:
+        The first byte and the one after the last; None for the whole. A range that is malformed,
+        not in bytes, one of several, or beyond the end is ignored, as the RFC permits.
     """
-    match = _ONE.fullmatch(header.strip()) if header else None
+    match = _SINGLE_RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()

@@ -1,11 +1,10 @@
-"""What is answered: JSON of dataclasses, and problems by RFC 9457."""
+"""Responses: JSON of documents, and problem details (RFC 9457)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,42 +17,44 @@ from deepfake_serving.contracts.problems import (
     NotFound,
     Problem,
 )
+from deepfake_serving.contracts.serialization import to_json
+from deepfake_serving.gateway.context import get_request_scope
 from deepfake_serving.runtime.http_problems import problem_body, problem_headers
 
 
-def json_reply(
-    document: Any, status: int = 200, headers: Mapping[str, str] | None = None
+def json_response(
+    document: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A document of plain values and dataclasses."""
-    return Response(orjson.dumps(document), status, headers, media_type="application/json")
+    """Returns a response whose body is the document, a dataclass."""
+    return Response(to_json(document), status, headers, media_type="application/json")
 
 
-def problem_reply(problem: Problem, request_id: str, path: str) -> Response:
-    """Returns a problem as a response (RFC 9457)."""
+def problem_response(problem: Problem, request_id: str, path: str) -> Response:
+    """Returns the response of a problem (RFC 9457)."""
     body, headers = problem_body(problem, request_id, path), problem_headers(problem)
     return Response(body, problem.status, headers, media_type=MEDIA_TYPE)
 
 
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of exceptions: ours as they are, its own in our words."""
-    problem = _in_our_words(error, request)
-    exchange = request.state.exchange
-    exchange.problem = problem
-    return problem_reply(problem, exchange.id, request.url.path)
+async def handle_problem(request: Request, error: Exception) -> Response:
+    """Handles the exceptions of routes: problems, and FastAPI's own errors as problems."""
+    problem = _as_problem(error, request)
+    scope = get_request_scope(request)
+    scope.problem = problem
+    return problem_response(problem, scope.id, request.url.path)
 
 
-def _in_our_words(error: Exception, request: Request) -> Problem:
+def _as_problem(error: Exception, request: Request) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return InvalidRequest("; ".join(_complaint(e) for e in error.errors()))
+        return InvalidRequest("; ".join(_message(e) for e in error.errors()))
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotFound(f"there is nothing at {request.url.path[:200]}")
     if isinstance(error, HTTPException) and error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        return MethodNotAllowed(f"{request.method} is not possible here; possible: {allowed}")
+        return MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}")
     return InvalidRequest(f"the request can't be served: {getattr(error, 'detail', error)}")
 
 
-def _complaint(error: Mapping[str, Any]) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"

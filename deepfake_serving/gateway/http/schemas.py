@@ -1,105 +1,100 @@
-"""What answers look like, for the OpenAPI document and for clients made from it."""
+"""The documents of responses that only the HTTP API has; jobs are in `contracts.documents`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-from deepfake_serving.contracts.jobs import Progress, State
-from deepfake_serving.contracts.live import LiveVerdict, Window
-from deepfake_serving.contracts.verdict import ImageVerdict, Label
-from deepfake_serving.contracts.video import VideoVerdict
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemDocument:
-    """Problem details (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    id: str | None = None
-    retry_after_s: int | None = None
+from deepfake_serving.contracts.documents import ProblemDocument
+from deepfake_serving.contracts.serialization import OMIT_NONE
+from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.contracts.video import Aggregation
 
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One picture's verdict, or its problem."""
+    """One image's verdict, or its problem."""
 
     name: str | None
-    verdict: ImageVerdict | None = None
-    problem: ProblemDocument | None = None
+    verdict: Annotated[ImageVerdict | None, OMIT_NONE] = None
+    problem: Annotated[ProblemDocument | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchDocument:
-    """Results in the order of the pictures."""
+    """Results in the order of the images."""
 
     id: str
     results: list[BatchItem]
 
 
 @dataclass(frozen=True, slots=True)
-class SourceDocument:
-    """The medium of a job."""
+class PoolDocument:
+    """A pool that serves a model, and the digest of the archive it serves."""
 
     name: str
-    url: str | None
-    bytes: int | None
     digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryDocument:
-    """The few words of a result that lists show."""
+class ModelDocument:
+    """A served model. `trained` is false while it has no trained weights."""
 
-    verdict: Label
-    fake_probability: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LinksDocument:
-    """Paths that belong to a job."""
-
-    self: str
-    events: str
-    media: str | None
-    windows: str | None = None
+    name: str
+    version: str
+    digest: str | None
+    trained: bool
+    pools: list[PoolDocument]
 
 
 @dataclass(frozen=True, slots=True)
-class JobDocument:
-    """A job. Times are RFC 3339; pictures of its result are paths."""
+class ModelsDocument:
+    """All served models, by name."""
 
-    id: str
-    kind: str
-    state: State
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    attempt: int
-    source: SourceDocument
-    options: dict[str, Any]
-    progress: Progress
-    problem: ProblemDocument | None
-    summary: SummaryDocument | None
-    result: VideoVerdict | LiveVerdict | None
-    cached: bool
-    links: LinksDocument
+    models: list[ModelDocument]
 
 
 @dataclass(frozen=True, slots=True)
-class WindowPage:
-    """Windows of a live source in order; `next` is what to ask for those `after`."""
+class LimitsDocument:
+    """Limits of requests."""
 
-    windows: list[Window]
-    next: int
+    max_image_bytes: int
+    max_batch_items: int
+    max_video_bytes: int
+    max_video_s: float
+    stream_max_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class JobPage:
-    """Jobs without their results, and the cursor of the next page."""
+class DefaultsDocument:
+    """The options of a video job that names none."""
 
-    jobs: list[JobDocument]
-    next: str | None
+    sampling: str
+    aggregation: Aggregation
+
+
+@dataclass(frozen=True, slots=True)
+class InfoDocument:
+    """Version and limits; whether requests need an API key; whether URLs are fetched."""
+
+    name: str
+    version: str
+    auth: bool
+    limits: LimitsDocument
+    defaults: DefaultsDocument
+    urls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The response of `/healthz`."""
+
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The response of `/readyz`, with the reasons where it is not ready."""
+
+    ready: bool
+    reasons: list[str]

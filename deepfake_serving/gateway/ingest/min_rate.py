@@ -1,38 +1,34 @@
-"""How slowly a caller may send: whoever trickles holds connections and room that others need.
+"""A minimum data rate of request bodies: slow clients hold connections and space that others need.
 
-As Apache's mod_reqtimeout counts (https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html), with
-a bound on what may be saved up: silence is limited at any time, not only at the beginning.
+It counts as Apache's mod_reqtimeout does (https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html),
+with a limit on what a fast client may save up: pauses are limited at any time, not only at first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from deepfake_serving.contracts.problems import SlowRequest
+from deepfake_serving.gateway.settings import MinDataRate
 
 T = TypeVar("T")
 Message = MutableMapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class MinDataRate:
-    """Bytes a second that a body must come with on average, but for pauses of `patience_s`."""
-
-    patience_s: float
-    least_bytes_per_s: int
-
-
 class RateBudget:
-    """What is left of it for one body. Only waiting for the caller uses it up; bytes restore it."""
+    """The seconds that the client of one body may still pause. Received bytes restore them; time
+    that the server spends between chunks does not count."""
 
-    def __init__(self, pace: MinDataRate) -> None:
-        self._pace, self._left_s = pace, pace.patience_s
+    def __init__(self, rate: MinDataRate) -> None:
+        self._rate, self._left_s = rate, rate.max_pause_s
 
     async def wait(self, arriving: Awaitable[T], size: Callable[[T], int]) -> T:
-        """What arrives next.
+        """Awaits the next chunk.
+
+        Args:
+            size: returns the bytes of a chunk.
 
         Raises:
             SlowRequest
@@ -40,28 +36,28 @@ class RateBudget:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
-            async with asyncio.timeout(self._left_s) as bound:
-                arrived = await arriving
+            async with asyncio.timeout(self._left_s) as timeout:
+                chunk = await arriving
         except TimeoutError:
-            if not bound.expired():
+            if not timeout.expired():
                 raise
             raise SlowRequest(
-                f"the body came with less than {self._pace.least_bytes_per_s} bytes a second, with "
-                f"pauses of {self._pace.patience_s:g} s in all"
+                f"the body came with less than {self._rate.min_bytes_per_s} bytes a second, with "
+                f"pauses of {self._rate.max_pause_s:g} s in all"
             ) from None
-        left = self._left_s - (loop.time() - begun) + size(arrived) / self._pace.least_bytes_per_s
-        self._left_s = min(self._pace.patience_s, left)
-        return arrived
+        left = self._left_s - (loop.time() - begun) + size(chunk) / self._rate.min_bytes_per_s
+        self._left_s = min(self._rate.max_pause_s, left)
+        return chunk
 
 
-async def paced(chunks: AsyncIterator[bytes], pace: MinDataRate) -> AsyncIterator[bytes]:
-    """Pieces of a body, as long as they come fast enough.
+async def enforce_min_rate(chunks: AsyncIterator[bytes], rate: MinDataRate) -> AsyncIterator[bytes]:
+    """Yields the chunks of a body as long as they arrive fast enough.
 
     Raises:
         SlowRequest
     """
-    patience = RateBudget(pace)
-    while (chunk := await patience.wait(_next(chunks), lambda c: len(c or b""))) is not None:
+    budget = RateBudget(rate)
+    while (chunk := await budget.wait(_next(chunks), lambda c: len(c or b""))) is not None:
         yield chunk
 
 
@@ -69,16 +65,18 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
 
 
-class PacedReceive:
-    """An ASGI `receive` that raises `SlowRequest` while the body comes too slowly; once that is
-    here, it waits for the caller to leave as long as ever."""
+class MinRateReceive:
+    """An ASGI `receive` that raises `SlowRequest` when the body arrives too slowly.
 
-    def __init__(self, receive: Callable[[], Awaitable[Message]], pace: MinDataRate) -> None:
-        self._receive, self._patience, self._whole = receive, RateBudget(pace), False
+    After the body's end it waits for the disconnect without a limit.
+    """
+
+    def __init__(self, receive: Callable[[], Awaitable[Message]], rate: MinDataRate) -> None:
+        self._receive, self._budget, self._complete = receive, RateBudget(rate), False
 
     async def __call__(self) -> Message:
-        if self._whole:
+        if self._complete:
             return await self._receive()
-        message = await self._patience.wait(self._receive(), lambda m: len(m.get("body", b"")))
-        self._whole = not message.get("more_body", False)
+        message = await self._budget.wait(self._receive(), lambda m: len(m.get("body", b"")))
+        self._complete = not message.get("more_body", False)
         return message

@@ -1,5 +1,4 @@
-"""multipart/form-data (RFC 7578), read as it arrives: files go to where they are kept, piece by
-piece."""
+"""A streaming reader of multipart/form-data (RFC 7578): files are written as their bytes arrive."""
 
 from __future__ import annotations
 
@@ -10,106 +9,115 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
-from deepfake_serving.gateway.storage.spool import Part
+from deepfake_serving.gateway.storage.spool import SpooledFile
 
 FIELD = "file"
-"""The name of the fields that are files."""
+"""The name of the form fields that are read."""
 
-_LONGEST_NAME = 200
-_MOST_PARTS = 5_000
-_MOST_BESIDES = 2**20
-"""Bytes of a form that are no file's: headers, other fields, what stands before and after."""
+_MAX_NAME_LENGTH = 200
+_MAX_PARTS = 5_000
+_MAX_OVERHEAD_BYTES = 2**20
+"""Bytes of a form that belong to no file: headers, other fields, preamble and epilogue."""
 
 
-class Form:
-    """Parses a form. `write` takes pieces; `files` holds what has come."""
+class FormReader:
+    """Parses a form that is passed to `write` in chunks of any size."""
 
-    def __init__(self, content_type: str, new: Callable[[str | None], Part], most: int) -> None:
-        """`new` makes a place for a file of that name; `most` is how many there may be.
+    def __init__(
+        self, content_type: str, create: Callable[[str | None], SpooledFile], max_files: int
+    ) -> None:
+        """
+        Args:
+            create: opens a file with this display name.
 
         Raises:
-            InvalidRequest: there is no boundary.
+            InvalidRequest: the content type has no boundary.
         """
         _, options = parse_options_header(content_type)
         if not options.get(b"boundary"):
             raise InvalidRequest("multipart/form-data needs a boundary")
-        self.files: list[Part] = []
-        self._new, self._most, self._parts = new, most, 0
-        self._ended, self._besides = False, 0
+        self.files: list[SpooledFile] = []
+        self._create, self._max_files, self._parts = create, max_files, 0
+        self._ended, self._overhead = False, 0
         callbacks: Any = {
-            "on_part_begin": self._begin,
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_header_end": self._header_end,
-            "on_headers_finished": self._headers_finished,
-            "on_part_data": self._data,
-            "on_end": self._end,
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_end": self._on_end,
         }
         try:
             self._parser = MultipartParser(options[b"boundary"], callbacks)
         except FormParserError as error:
-            raise InvalidRequest(f"the form can't be read: {error}") from error
+            raise InvalidRequest(f"the form can't be parsed: {error}") from error
 
     def write(self, data: bytes) -> None:
-        """Raises `InvalidRequest` or `TooLarge`."""
+        """Parses the next chunk.
+
+        Raises:
+            InvalidRequest, TooLarge, StorageFull
+        """
         try:
             self._parser.write(data)
         except FormParserError as error:
-            raise InvalidRequest(f"the form can't be read: {error}") from error
-        self._besides += len(data)
-        if self._besides > _MOST_BESIDES:
-            raise TooLarge(f"the form has more than {_MOST_BESIDES} bytes beside its files")
+            raise InvalidRequest(f"the form can't be parsed: {error}") from error
+        self._overhead += len(data)
+        if self._overhead > _MAX_OVERHEAD_BYTES:
+            raise TooLarge(f"the form has more than {_MAX_OVERHEAD_BYTES} bytes besides its files")
 
-    def finish(self) -> list[Part]:
-        """The files.
+    def finish(self) -> list[SpooledFile]:
+        """Returns the files, at least one.
 
         Raises:
-            InvalidRequest: the form has no end, or no file.
+            InvalidRequest: the form is incomplete, or has no file.
         """
         if not self._ended:
             raise InvalidRequest("the form breaks off before its end")
         if not self.files:
-            raise InvalidRequest(f"the form holds no file in a field named {FIELD!r}")
+            raise InvalidRequest(f"the form has no file in a field named {FIELD!r}")
         return self.files
 
-    def _begin(self) -> None:
+    def _on_part_begin(self) -> None:
         self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise TooLarge(f"the form has more than {_MOST_PARTS} parts")
+        if self._parts > _MAX_PARTS:
+            raise TooLarge(f"the form has more than {_MAX_PARTS} parts")
         self._name, self._value, self._disposition = b"", b"", b""
-        self._part: Part | None = None
+        self._file: SpooledFile | None = None
 
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
 
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
 
-    def _header_end(self) -> None:
+    def _on_header_end(self) -> None:
         if self._name.lower() == b"content-disposition":
             self._disposition = self._value
         self._name, self._value = b"", b""
 
-    def _headers_finished(self) -> None:
+    def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         if options.get(b"name") != FIELD.encode():
             return
-        if len(self.files) >= self._most:
-            raise TooLarge(f"the form holds more files than the bound of {self._most}")
-        self._part = self._new(shown_name(options.get(b"filename", b"").decode(errors="replace")))
-        self.files.append(self._part)
+        if len(self.files) >= self._max_files:
+            raise TooLarge(f"the form has more files than the limit of {self._max_files}")
+        filename = options.get(b"filename", b"").decode(errors="replace")
+        self._file = self._create(display_name(filename))
+        self.files.append(self._file)
 
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._part is not None:
-            self._part.write(data[start:end])
-            self._besides -= end - start
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+            self._overhead -= end - start
 
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         self._ended = True
 
 
-def shown_name(name: str) -> str | None:
-    """A file's name as it may be shown: its last part, printable, of bounded length."""
+def display_name(name: str) -> str | None:
+    """Returns a file's name for display: its last path segment, printable, of limited length."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     clean = "".join(c for c in last if c.isprintable()).strip()
-    return clean[:_LONGEST_NAME] or None
+    return clean[:_MAX_NAME_LENGTH] or None

@@ -1,83 +1,81 @@
-"""A job as its owner is shown it: times as text, links instead of keys."""
+"""The document of a job: times as text, and links in place of storage keys."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
+from deepfake_serving.contracts.documents import (
+    JobDocument,
+    LinksDocument,
+    ProblemDocument,
+    SourceDocument,
+    SummaryDocument,
+)
 from deepfake_serving.contracts.jobs import LIVE, Job
+from deepfake_serving.contracts.live import LiveVerdict
+from deepfake_serving.contracts.serialization import from_plain
+from deepfake_serving.contracts.video import Shot, VideoVerdict
 
 
-def job_document(job: Job, result: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON of a job, with its result where it is given."""
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "created_at": _time(job.created_at),
-        "started_at": _time(job.started_at),
-        "finished_at": _time(job.finished_at),
-        "attempt": job.attempt,
-        "source": {
-            "name": job.source.name,
-            "url": job.source.url,
-            "bytes": job.source.bytes,
-            "digest": job.source.digest,
-        },
-        "options": job.options,
-        "progress": dataclasses.asdict(job.progress),
-        "problem": job.problem,
-        "summary": job.summary,
-        "result": None if result is None else _shown(result, job),
-        "cached": job.cached,
-        "links": {
-            "self": f"/v1/jobs/{job.id}",
-            "events": f"/v1/jobs/{job.id}/events",
-            "media": f"/v1/jobs/{job.id}/media" if job.source.object else None,
-            "windows": f"/v1/jobs/{job.id}/windows" if job.kind == LIVE else None,
-        },
-    }
+def job_document(job: Job, result: VideoVerdict | LiveVerdict | None = None) -> JobDocument:
+    """Builds the document of a job, with its result where it is given."""
+    created_at = _time(job.created_at)
+    assert created_at is not None
+    return JobDocument(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        created_at=created_at,
+        started_at=_time(job.started_at),
+        finished_at=_time(job.finished_at),
+        attempt=job.attempt,
+        source=SourceDocument(job.source.name, job.source.url, job.source.bytes, job.source.digest),
+        options=job.options,
+        progress=job.progress,
+        problem=None if job.problem is None else from_plain(ProblemDocument, job.problem),
+        summary=None if job.summary is None else from_plain(SummaryDocument, job.summary),
+        result=link_result(result, job.id) if isinstance(result, VideoVerdict) else result,
+        cached=job.cached,
+        links=LinksDocument(
+            self=f"/v1/jobs/{job.id}",
+            events=f"/v1/jobs/{job.id}/events",
+            media=f"/v1/jobs/{job.id}/media" if job.source.object else None,
+            windows=f"/v1/jobs/{job.id}/windows" if job.kind == LIVE else None,
+        ),
+    )
 
 
-def _shown(result: dict[str, Any], job: Job) -> dict[str, Any]:
-    """The verdict with the names of its pictures as links; a live source's has none."""
-    if job.kind == LIVE:
-        return result
-    gallery = [_link(name, job.id) for name in result["gallery"]]
-    return linked(result, job.id) | {"gallery": gallery}
+def link_result(verdict: VideoVerdict, job_id: str) -> VideoVerdict:
+    """Returns the verdict with links in place of the names of its images."""
+    link = _linker(job_id)
+    gallery = [path for path in map(link, verdict.gallery) if path is not None]
+    return replace(verdict, shots=linked(verdict.shots, job_id), gallery=gallery)
 
 
-def linked(document: dict[str, Any], job_id: str) -> dict[str, Any]:
-    """What has shots, with the names of their pictures as links."""
-
-    def link(name: str | None) -> str | None:
-        return None if name is None else _link(name, job_id)
-
-    shots = [
-        shot
-        | {
-            "strip": link(shot["strip"]),
-            "tracks": [
-                track
-                | {
-                    "keyframe": link(track["keyframe"]),
-                    "median_frame": link(track["median_frame"]),
-                }
-                for track in shot["tracks"]
+def linked(shots: list[Shot], job_id: str) -> list[Shot]:
+    """Returns shots with links in place of the names of their images."""
+    link = _linker(job_id)
+    return [
+        replace(
+            shot,
+            strip=link(shot.strip),
+            tracks=[
+                replace(track, keyframe=link(track.keyframe), median_frame=link(track.median_frame))
+                for track in shot.tracks
             ],
-        }
-        for shot in document["shots"]
+        )
+        for shot in shots
     ]
-    return document | {"shots": shots}
 
 
-def _link(name: str, job_id: str) -> str:
-    return f"/v1/jobs/{job_id}/gallery/{name}"
+def _linker(job_id: str) -> Callable[[str | None], str | None]:
+    return lambda name: None if name is None else f"/v1/jobs/{job_id}/gallery/{name}"
 
 
 def _time(seconds: float | None) -> str | None:
-    """RFC 3339, in UTC."""
+    """Formats a time as RFC 3339, in UTC."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

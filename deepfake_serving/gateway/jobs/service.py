@@ -6,13 +6,14 @@ import mimetypes
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import orjson
-
+from deepfake_serving.contracts.documents import JobDocument
 from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, State
+from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.problems import NotFound
+from deepfake_serving.contracts.serialization import from_json, from_plain
+from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.jobs.document import job_document, linked
 from deepfake_serving.gateway.jobs.store import JobStore
@@ -48,27 +49,29 @@ class JobService:
             raise NotFound(f"there is no job {job_id[:80]!r}")
         return job
 
-    async def document(self, job_id: str, principal: Principal) -> dict[str, Any]:
-        """The job's JSON, with its result where it has one."""
+    async def document(self, job_id: str, principal: Principal) -> JobDocument:
+        """Returns the job's document, with its result where it has one."""
         job = await self.get(job_id, principal)
         return job_document(job, await self._result(job))
 
-    async def _result(self, job: Job) -> dict[str, Any] | None:
-        """That of a live source is there from its first window on, however it ends."""
+    async def _result(self, job: Job) -> VideoVerdict | LiveVerdict | None:
+        """Reads the result. A live source has one from its first window on, however it ends."""
         key = result_key(job.id) if job.kind == LIVE else job.result
         if key is None:
             return None
         try:
-            result: dict[str, Any] = orjson.loads(await self.objects.get(key))
+            data = await self.objects.get(key)
         except NotFound:
             if job.kind == LIVE:
                 return None
             raise
-        return result
+        if job.kind == LIVE:
+            return from_json(LiveVerdict, data)
+        return from_json(VideoVerdict, data)
 
     async def windows(
         self, job_id: str, principal: Principal, after: int, limit: int
-    ) -> list[dict[str, Any]]:
+    ) -> list[Window]:
         """The windows of a live source that follow, as far as there are any.
 
         Raises:
@@ -77,10 +80,11 @@ class JobService:
         job = await self.get(job_id, principal)
         if job.kind != LIVE:
             raise NotFound("only jobs of live sources have windows")
-        found: list[dict[str, Any]] = []
+        found: list[Window] = []
         async with aclosing(read(self.objects, job_id, after)) as windows:
             async for document in windows:
-                found.append(linked(document, job_id))
+                window = from_plain(Window, document)
+                found.append(replace(window, shots=linked(window.shots, job_id)))
                 if len(found) == limit:
                     break
         return found

@@ -18,7 +18,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
-from deepfake_serving.gateway.storage.spool import Part
+from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.video.sampling import Sampling
 
@@ -61,7 +61,7 @@ class Submission:
 
     async def submit(
         self,
-        medium: Part | RemoteMedia,
+        medium: SpooledFile | RemoteMedia,
         asked: VideoRequest,
         owner: Principal,
         traceparent: str | None = None,

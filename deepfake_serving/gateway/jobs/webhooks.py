@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
-import orjson
 import structlog
 
+from deepfake_serving.contracts.documents import WebhookEvent
 from deepfake_serving.contracts.jobs import Job
 from deepfake_serving.contracts.problems import RefusedURL
+from deepfake_serving.contracts.serialization import to_json
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.loop import Worker
@@ -40,7 +41,7 @@ class Webhooks:
 
     async def tell(self, job: Job) -> bool:
         """Posts the job, without its result; whether the answer was 2xx."""
-        body = orjson.dumps({"type": f"job.{job.state}", "data": job_document(job)})
+        body = to_json(WebhookEvent(f"job.{job.state}", job_document(job)))
         patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
         headers = signature(self._key, job.id, int(time.time()), body)
         try:

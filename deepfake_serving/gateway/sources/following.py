@@ -30,7 +30,7 @@ def open_source(fetcher: Fetcher, url: str, folder: Path, window_s: float) -> So
         RefusedURL
     """
     if is_rtsp(url):
-        return RTSP(fetcher.reach, fetcher.check(url, RTSP_SCHEMES), folder, window_s)
+        return RTSP(fetcher.policy, fetcher.check(url, RTSP_SCHEMES), folder, window_s)
     return HLS(fetcher, url, folder, window_s)
 
 

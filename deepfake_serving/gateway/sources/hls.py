@@ -89,7 +89,7 @@ class HLS:
         """The playlist itself, or the best of those that it names."""
         url, text = await self._text(self._url)
         found = parse(text)
-        return url if isinstance(found, Playlist) else self._fetcher.lead(url, best(found).uri)
+        return url if isinstance(found, Playlist) else self._fetcher.resolve(url, best(found).uri)
 
     async def _load(self, url: URL) -> Playlist:
         self._base, text = await self._text(url)
@@ -126,7 +126,7 @@ class HLS:
         return True
 
     async def _bring(self, uri: str, write: Callable[[bytes], object], most: int) -> None:
-        await self._fetcher.fetch(str(self._fetcher.lead(self._base, uri)), write, most)
+        await self._fetcher.fetch(str(self._fetcher.resolve(self._base, uri)), write, most)
 
 
 def _new(playlist: Playlist, following: int | None) -> tuple[list[MediaSegment], str | None]:

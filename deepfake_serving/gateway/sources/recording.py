@@ -14,7 +14,7 @@ from deepfake_serving.gateway.sources.codecs import Codec
 from deepfake_serving.gateway.sources.rtp import CLOCK, AccessUnit
 from deepfake_serving.gateway.sources.segment import MOST_BYTES, Segment
 from deepfake_serving.gateway.sources.segmenter import new_file
-from deepfake_serving.gateway.storage.spool import unwritten
+from deepfake_serving.gateway.storage.spool import write_problem
 
 _LONGEST_S = 60.0
 """At which a piece ends though no keyframe comes."""
@@ -47,7 +47,7 @@ class Recording:
         try:
             return self._add(coded)
         except OSError as error:
-            raise unwritten(error) from error
+            raise write_problem(error) from error
 
     def _add(self, coded: AccessUnit) -> Segment | None:
         done = None

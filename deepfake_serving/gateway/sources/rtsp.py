@@ -18,7 +18,7 @@ from yarl import URL
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
-from deepfake_serving.gateway.fetch.connect import dial
+from deepfake_serving.gateway.fetch.connect import open_connection
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES
 from deepfake_serving.gateway.sources.newest import Newest
 from deepfake_serving.gateway.sources.recording import Recording
@@ -178,7 +178,7 @@ async def _connected(reach: AddressPolicy, url: URL) -> AsyncIterator[_Connectio
     """A connection, and its errors in our words."""
     tls = url.scheme == "rtsps"
     port = url.explicit_port or RTSP_SCHEMES[url.scheme]
-    reader, writer = await dial(reach, url.host or "", port, tls=tls)
+    reader, writer = await open_connection(reach, url.host or "", port, tls=tls)
     try:
         yield _Connection(reader, writer, url)
     except TimeoutError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deepfake_serving.gateway.sources.segment import MOST_BYTES, Segment
-from deepfake_serving.gateway.storage.spool import unwritten
+from deepfake_serving.gateway.storage.spool import write_problem
 
 _MOST_SEGMENTS = 64
 _numbers = itertools.count(1)
@@ -63,7 +63,7 @@ class Segmenter:
             self._file = new_file(self._folder).open("wb")
             self._file.write(init)
         except OSError as error:
-            raise unwritten(error) from error
+            raise write_problem(error) from error
         return self._file
 
 

@@ -1,4 +1,4 @@
-"""Media and results, in a folder or in S3: written and read in pieces, whatever their size."""
+"""The object store of media and results, a folder or S3; reads and writes are chunked."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 
-_PIECE = 4 * 2**20
-_PART, _PARTS_AT_ONCE = 8 * 2**20, 4
-"""Of an upload to S3, which takes none under 5 MiB but the last."""
+_CHUNK_BYTES = 4 * 2**20
+_PART_BYTES, _CONCURRENT_PARTS = 8 * 2**20, 4
+"""Multipart uploads to S3, where every part but the last has at least 5 MiB."""
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _OPTIONS: Any = {"allow_http": True, "timeout": "60s"}
 _RETRIES: Any = {"max_retries": 6}
-_FULL = ("No space left", "os error 28", "Disk quota", "os error 122", "EntityTooLarge")
+_FULL_MESSAGES = ("No space left", "os error 28", "Disk quota", "os error 122", "EntityTooLarge")
 
 
 class Objects:
     """An object store. Keys are paths of letters, digits, dots, dashes and underscores.
 
-    Every method raises `UpstreamUnavailable` where the store does not answer after some retries,
-    `StorageFull` where it has no room, and `NotFound` where there is no such object.
+    Every method raises `UpstreamUnavailable` where the store fails after its retries, `StorageFull`
+    where it is full, and `NotFound` where there is no such object.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -37,11 +37,11 @@ class Objects:
 
     @classmethod
     def open(cls, url: str) -> Objects:
-        """`file:///folder`, which is made, or `s3://bucket/prefix`, with endpoint, region and
-        credentials from the usual AWS_ variables.
+        """Opens `file:///folder`, which is created, or `s3://bucket/prefix`, with endpoint, region
+        and credentials from the usual AWS_ variables.
 
         Raises:
-            ValueError: another URL.
+            ValueError: the URL is of another form.
         """
         parts = urlsplit(url)
         if parts.scheme == "file" and parts.path not in ("", "/"):
@@ -56,65 +56,67 @@ class Objects:
         raise ValueError(f"objects: {url}: file:///folder or s3://bucket/prefix is expected")
 
     async def put(self, key: str, content: bytes | IO[bytes]) -> None:
-        """Writes an object; nothing half-written is ever seen under its key."""
-        with _telling(key):
+        """Writes an object atomically: readers never see a part of it."""
+        with _map_errors(key):
             await obstore.put_async(
                 self._store,
-                _checked(key),
+                _valid_key(key),
                 content,
-                chunk_size=_PART,
-                max_concurrency=_PARTS_AT_ONCE,
+                chunk_size=_PART_BYTES,
+                max_concurrency=_CONCURRENT_PARTS,
             )
 
     async def add(self, key: str, content: bytes) -> bool:
-        """Writes an object unless there is one; False where there is.
+        """Creates an object; returns False where it exists already.
 
-        On S3 by `If-None-Match: *`; a store that ignores it writes over what there is.
+        S3 uses `If-None-Match: *`; a store that ignores the header overwrites the object.
         """
-        with _telling(key):
+        with _map_errors(key):
             try:
-                await obstore.put_async(self._store, _checked(key), content, mode="create")
+                await obstore.put_async(self._store, _valid_key(key), content, mode="create")
             except AlreadyExistsError:
                 return False
         return True
 
     async def get(self, key: str) -> bytes:
-        """An object that fits into the memory."""
-        with _telling(key):
-            found = await obstore.get_async(self._store, _checked(key))
-            return bytes(await found.bytes_async())
+        """Reads an object into memory."""
+        with _map_errors(key):
+            response = await obstore.get_async(self._store, _valid_key(key))
+            return bytes(await response.bytes_async())
 
     async def get_file(self, key: str, path: Path) -> None:
-        """Writes an object to a file."""
-        with _telling(key):
-            found = await obstore.get_async(self._store, _checked(key))
+        """Downloads an object to a file."""
+        with _map_errors(key):
+            response = await obstore.get_async(self._store, _valid_key(key))
             with path.open("wb") as file:
-                async for piece in found.stream(min_chunk_size=_PIECE):
-                    await asyncio.to_thread(file.write, piece)
+                async for chunk in response.stream(min_chunk_size=_CHUNK_BYTES):
+                    await asyncio.to_thread(file.write, chunk)
 
     async def read(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `begin` to before `end`, piece by piece."""
-        with _telling(key):
-            for start in range(begin, end, _PIECE):
-                stop = min(end, start + _PIECE)
-                piece = await obstore.get_range_async(
-                    self._store, _checked(key), start=start, end=stop
+        """Yields the bytes from `begin` up to, but not including, `end`, in chunks."""
+        with _map_errors(key):
+            for start in range(begin, end, _CHUNK_BYTES):
+                stop = min(end, start + _CHUNK_BYTES)
+                chunk = await obstore.get_range_async(
+                    self._store, _valid_key(key), start=start, end=stop
                 )
-                yield bytes(piece)
+                yield bytes(chunk)
 
     async def size(self, key: str) -> int:
-        with _telling(key):
-            return (await obstore.head_async(self._store, _checked(key)))["size"]
+        """Returns an object's size in bytes."""
+        with _map_errors(key):
+            return (await obstore.head_async(self._store, _valid_key(key)))["size"]
 
     async def copy(self, key: str, to: str) -> None:
-        with _telling(key):
-            await obstore.copy_async(self._store, _checked(key), _checked(to))
+        """Copies an object within the store."""
+        with _map_errors(key):
+            await obstore.copy_async(self._store, _valid_key(key), _valid_key(to))
 
     async def delete(self, key: str) -> None:
-        """Deletes an object, if it is there."""
-        with _telling(key):
+        """Deletes an object, if it exists."""
+        with _map_errors(key):
             try:
-                await obstore.delete_async(self._store, _checked(key))
+                await obstore.delete_async(self._store, _valid_key(key))
             except FileNotFoundError:
                 return
 
@@ -124,29 +126,29 @@ class Objects:
             await self.delete(key)
 
     async def list(self, prefix: str) -> list[tuple[str, int, float]]:
-        """Key, bytes and time of the last change of every object below a prefix."""
+        """Lists the objects below a prefix: key, size in bytes, time of the last change."""
         found: list[tuple[str, int, float]] = []
-        with _telling(prefix):
-            async for page in obstore.list(self._store, _checked(prefix.rstrip("/"))):
+        with _map_errors(prefix):
+            async for page in obstore.list(self._store, _valid_key(prefix.rstrip("/"))):
                 found += [(o["path"], o["size"], o["last_modified"].timestamp()) for o in page]
         return found
 
 
-def _checked(key: str) -> str:
-    """Keys are made by us; one that could lead elsewhere is a defect."""
+def _valid_key(key: str) -> str:
+    """Checks a key. Keys are never client input, so an invalid one is a defect."""
     if not _KEY.fullmatch(key):
-        raise Internal(f"no key of an object: {key!r}")
+        raise Internal(f"invalid object key: {key!r}")
     return key
 
 
 @contextmanager
-def _telling(key: str) -> Iterator[None]:
-    """Tells what the store says in our words."""
+def _map_errors(key: str) -> Iterator[None]:
+    """Maps the store's errors to problems."""
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFound(f"{key.rsplit('/', 1)[-1]} is not kept") from error
+        raise NotFound(f"{key.rsplit('/', 1)[-1]} is not stored") from error
     except (BaseError, OSError) as error:
-        if any(word in str(error) for word in _FULL):
-            raise StorageFull("there is no room for media and results") from error
-        raise UpstreamUnavailable("the object store does not answer", retry_after_s=5) from error
+        if any(text in str(error) for text in _FULL_MESSAGES):
+            raise StorageFull("there is no space left for media and results") from error
+        raise UpstreamUnavailable("the object store does not respond", retry_after_s=5) from error

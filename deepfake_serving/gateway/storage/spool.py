@@ -1,4 +1,4 @@
-"""What is received, kept in memory while it is small and in a file from then on."""
+"""Files of a request: in memory while they are small, then on disk."""
 
 from __future__ import annotations
 
@@ -10,82 +10,82 @@ from typing import IO
 
 from deepfake_serving.contracts.problems import Internal, Problem, StorageFull, TooLarge
 
-_IN_MEMORY = 2**20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MAX_MEMORY_BYTES = 2**20
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Spool:
-    """A place for the media of one request, all of which are gone when its context ends."""
+    """The files of one request. All are deleted when the context ends."""
 
-    def __init__(self, most_bytes: int) -> None:
-        """`most_bytes` bounds each of them."""
-        self.most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        """`max_bytes` limits each file."""
+        self.max_bytes = max_bytes
         self._folder = tempfile.TemporaryDirectory(prefix="deepfake-upload-")
-        self._parts: list[Part] = []
+        self._files: list[SpooledFile] = []
 
-    def new(self, name: str | None) -> Part:
-        """A place for one more."""
-        part = Part(name, self.most_bytes, Path(self._folder.name))
-        self._parts.append(part)
-        return part
+    def create(self, name: str | None) -> SpooledFile:
+        """Creates an empty file with this display name."""
+        file = SpooledFile(name, self.max_bytes, Path(self._folder.name))
+        self._files.append(file)
+        return file
 
     def __enter__(self) -> Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for part in self._parts:
-            part.close()
+        for file in self._files:
+            file.close()
         self._folder.cleanup()
 
 
-class Part:
-    """One medium: its name as the caller gave it, its size in bytes and its digest (`sha256:…`)."""
+class SpooledFile:
+    """A file: its display name, size in bytes and digest (`sha256:…`)."""
 
-    def __init__(self, name: str | None, most_bytes: int, folder: Path) -> None:
-        self.name, self.most_bytes = name, most_bytes
+    def __init__(self, name: str | None, max_bytes: int, folder: Path) -> None:
+        self.name, self.max_bytes = name, max_bytes
         self.size = 0
-        self._sum = hashlib.sha256()
-        self._stream: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the spool closes it
-            _IN_MEMORY, dir=str(folder)
+        self._hash = hashlib.sha256()
+        self._stream: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by the spool
+            _MAX_MEMORY_BYTES, dir=str(folder)
         )
 
     @property
     def digest(self) -> str:
-        return f"sha256:{self._sum.hexdigest()}"
+        """The digest of all bytes written so far."""
+        return f"sha256:{self._hash.hexdigest()}"
 
     def write(self, data: bytes) -> None:
-        """Adds to it.
+        """Appends bytes.
 
         Raises:
-            TooLarge
-            StorageFull
+            TooLarge, StorageFull
         """
         self.size += len(data)
-        if self.size > self.most_bytes:
-            raise TooLarge(f"the file is larger than the bound of {self.most_bytes} bytes")
-        self._sum.update(data)
+        if self.size > self.max_bytes:
+            raise TooLarge(f"the file is larger than the limit of {self.max_bytes} bytes")
+        self._hash.update(data)
         try:
             self._stream.write(data)
         except OSError as error:
-            raise unwritten(error) from error
+            raise write_problem(error) from error
 
     async def content(self) -> bytes:
-        """All of it, which must fit into the memory: pictures do."""
+        """Reads all of it into memory; meant for images."""
         self._stream.seek(0)
         return self._stream.read()
 
     def file(self) -> IO[bytes]:
-        """From its beginning."""
+        """Returns the stream, at its beginning."""
         self._stream.seek(0)
         return self._stream
 
     def close(self) -> None:
-        """Forgets it."""
+        """Deletes the file."""
         self._stream.close()
 
 
-def unwritten(error: OSError) -> Problem:
-    """What could not be written here is never the caller's fault."""
-    if error.errno in _FULL:
-        return StorageFull("there is no room for what was sent")
-    return Internal("what was sent could not be kept")
+def write_problem(error: OSError) -> Problem:
+    """Maps a failed write, which is never the client's fault, to a problem."""
+    if error.errno in _DISK_FULL:
+        return StorageFull("there is no space left for the upload")
+    return Internal("the upload could not be stored")

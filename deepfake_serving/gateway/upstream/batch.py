@@ -1,4 +1,4 @@
-"""Several pictures of one request: each asked about alone, on whichever replicas have room."""
+"""Detection on the images of a batch: each is its own request, on whichever replica is free."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from collections.abc import Awaitable, Callable, Sequence
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 
-_AT_ONCE = 8
+_MAX_CONCURRENT = 8
 
-Picture = Callable[[], Awaitable[bytes]] | Problem
-"""How to read a picture, or why there is none."""
+ImageSource = Callable[[], Awaitable[bytes]] | Problem
+"""A function that reads an image, or the problem that stands in its place."""
 
 
-async def judge_all(
-    upstream: Upstream, pictures: Sequence[Picture], model: str, asked: RequestContext
+async def detect_batch(
+    upstream: Upstream, images: Sequence[ImageSource], model: str, context: RequestContext
 ) -> list[bytes | Problem]:
-    """The JSON of each picture's verdict, or the problem in its place, in the order given."""
-    room = asyncio.Semaphore(_AT_ONCE)
+    """Returns the JSON of each image's verdict, or the problem in its place, in order."""
+    slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def judge(place: int, picture: Picture) -> bytes | Problem:
+    async def detect(number: int, image: ImageSource) -> bytes | Problem:
+        if isinstance(image, Problem):
+            return image
         try:
-            if isinstance(picture, Problem):
-                return picture
-            async with room:
-                return await upstream.picture(await picture(), model, asked.part(place))
+            async with slots:
+                item = context.for_item(number)
+                return await upstream.detect_image(await image(), model, item)
         except Problem as problem:
             return problem
 
-    return await asyncio.gather(*(judge(n, picture) for n, picture in enumerate(pictures)))
+    return await asyncio.gather(*(detect(n, image) for n, image in enumerate(images)))

@@ -1,70 +1,65 @@
-"""Asking model servers: any replica that can, another one where that fails, within a deadline."""
+"""The client of the model servers: requests with a deadline, retried on another replica."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
-import numpy as np
-import numpy.typing as npt
 import orjson
-import structlog
 
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     Internal,
-    NotReady,
-    Overloaded,
     Problem,
     UpstreamUnavailable,
     from_dict,
 )
+from deepfake_serving.gateway.upstream.frames import Frames, infer_body, infer_header
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
+from deepfake_serving.gateway.upstream.retry import send_with_retries
 
-log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
-_ATTEMPTS = 3
-_NONE = aiohttp.ClientTimeout(total=None)
-_OCTETS = "application/octet-stream"
-
-_ELSEWHERE = (UpstreamUnavailable, NotReady, Overloaded)
-"""What another replica may not say."""
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+_OCTET_STREAM = "application/octet-stream"
 
 Body = bytes | Callable[[], BinaryIO | AsyncIterator[bytes | memoryview]]
-"""What is sent: bytes, or how to open the file or begin anew for each attempt."""
-
-_PIECE = 2**18
-"""Of a large body, so that a slow connection holds no second copy of it."""
+"""A request body: bytes, or a function that opens it anew for each attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Who asks, and until when on the loop's clock; travels down with every request."""
+    """The id and trace of a request, and its deadline on the event loop's clock."""
 
     id: str
     deadline: float
     traceparent: str | None = None
 
-    def part(self, number: int) -> RequestContext:
-        """One item of the request."""
+    def for_item(self, number: int) -> RequestContext:
+        """Returns the context of one item of the request."""
         return RequestContext(f"{self.id}.{number}", self.deadline, self.traceparent)
 
     def headers(self) -> dict[str, str]:
+        """Returns the headers that carry the context upstream.
+
+        Raises:
+            DeadlineExceeded: no time is left.
+        """
         left = self.deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            raise DeadlineExceeded("no answer within the deadline")
+            raise DeadlineExceeded("no response within the deadline")
         headers = {"X-Request-ID": self.id, "X-Request-Timeout": f"{left:.3f}"}
         return headers | ({"traceparent": self.traceparent} if self.traceparent else {})
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponse:
-    """What a model server answered."""
+    """The response of a model server."""
 
     status: int
     headers: Mapping[str, str]
@@ -74,15 +69,15 @@ class UpstreamResponse:
 class Upstream:
     """The model servers behind this gateway."""
 
-    def __init__(self, pools: Pools, retried: Callable[[str], None] = lambda _: None) -> None:
-        """`retried` is told the pool of every replica that failed a request."""
-        self.pools, self.retried = pools, retried
+    def __init__(self, pools: Pools, on_retry: Callable[[str], None] = lambda _: None) -> None:
+        """`on_retry` is called with the pool of each replica whose request is retried elsewhere."""
+        self.pools, self.on_retry = pools, on_retry
 
     def detector(self) -> str:
-        """The model that pictures go to where none is named.
+        """Returns the default model for images.
 
         Raises:
-            UpstreamUnavailable: none is known yet.
+            UpstreamUnavailable: no model is known yet.
         """
         served = self.pools.models()
         if "detector" in served:
@@ -91,37 +86,34 @@ class Upstream:
             return name
         raise UpstreamUnavailable("no model server is up", retry_after_s=5)
 
-    async def picture(self, picture: Body, model: str, asked: RequestContext) -> bytes:
-        """One encoded picture → the JSON of its verdict, as the model server wrote it.
+    async def detect_image(self, image: Body, model: str, context: RequestContext) -> bytes:
+        """Returns the verdict of one encoded image, as the JSON that the model server wrote.
 
         Raises:
             Problem
         """
-        path = f"/predictions/{model}"
-        answer = await self.request("POST", path, model, asked, picture, {"Content-Type": _OCTETS})
-        return answer.body
+        path, headers = f"/predictions/{model}", {"Content-Type": _OCTET_STREAM}
+        return (await self.request("POST", path, model, context, image, headers)).body
 
-    async def frames(
-        self, frames: Sequence[npt.NDArray[np.uint8]], model: str, asked: RequestContext
+    async def detect_frames(
+        self, frames: Frames, model: str, context: RequestContext
     ) -> list[dict[str, Any] | Problem]:
-        """Decoded frames of one size, uint8 (h, w, 3) RGB each → verdicts or problems, in order.
+        """Returns a verdict or a problem for each decoded frame, in order.
 
-        They travel as one tensor by the Open Inference Protocol.
+        Args:
+            frames: uint8 RGB, (h, w, 3), all of one size. They are sent as one tensor.
         """
-        shape = [len(frames), *frames[0].shape]
-        length = sum(frame.nbytes for frame in frames)
-        size = {"binary_data_size": length}
-        tensor = {"name": "images", "datatype": "UINT8", "shape": shape, "parameters": size}
-        head = orjson.dumps({"inputs": [tensor], "outputs": [{"name": "result"}], "id": asked.id})
+        header = infer_header(frames, context.id)
+        length = len(header) + sum(frame.nbytes for frame in frames)
         headers = {
-            "Inference-Header-Content-Length": str(len(head)),
-            "Content-Length": str(len(head) + length),
-            "Content-Type": _OCTETS,
+            "Inference-Header-Content-Length": str(len(header)),
+            "Content-Length": str(length),
+            "Content-Type": _OCTET_STREAM,
         }
         path = f"/v2/models/{model}/infer"
-        body = partial(_pieces, head, frames)
-        answer = await self.request("POST", path, model, asked, body, headers)
-        results = [orjson.loads(t) for t in orjson.loads(answer.body)["outputs"][0]["data"]]
+        body = partial(infer_body, header, frames)
+        response = await self.request("POST", path, model, context, body, headers)
+        results = [orjson.loads(t) for t in orjson.loads(response.body)["outputs"][0]["data"]]
         return [from_dict(result) if "type" in result else result for result in results]
 
     async def request(
@@ -129,89 +121,81 @@ class Upstream:
         method: str,
         path: str,
         model: str | None,
-        asked: RequestContext,
+        context: RequestContext,
         body: Body | None = None,
         headers: dict[str, str] | None = None,
         *,
         raw: bool = False,
     ) -> UpstreamResponse:
-        """The answer of any replica that serves the model.
-
-        Predictions change nothing, so that one which was lost on its way is asked again elsewhere.
+        """Sends an HTTP request to any replica that serves the model.
 
         Args:
-            raw: give errors that are the caller's back as they are.
+            raw: return 4xx responses as they are instead of raising them.
 
         Raises:
-            Problem: what the model server answered, or why none did.
+            Problem: the model server's own, or the reason why none responded.
         """
-        tried: list[Replica] = []
-        while True:
-            replica = self.pools.choose(model, tried)
-            tried.append(replica)
-            try:
-                with replica.request():
-                    answer = await self._send(replica, method, path, asked, body, headers)
-                if answer.status < 400 or (raw and answer.status < 500):
-                    return answer
-                lost = _problem(answer)
-            except (aiohttp.ClientError, OSError) as error:
-                replica.healthy = False  # until the next check says otherwise
-                reason = str(error) or type(error).__name__
-                lost = UpstreamUnavailable(f"a model server was lost: {reason}", retry_after_s=5)
-            if not isinstance(lost, _ELSEWHERE) or len(tried) >= _ATTEMPTS:
-                raise lost
-            self.retried(replica.pool.name)
-            log.warning("asked again", id=asked.id, replica=replica.url, problem=lost.slug)
+
+        async def send(replica: Replica) -> UpstreamResponse:
+            response = await self._send(replica, method, path, context, body, headers)
+            if response.status < 400 or (raw and response.status < 500):
+                return response
+            raise _as_problem(response)
+
+        return await self.retry(model, context.id, send)
+
+    async def retry(
+        self, model: str | None, request_id: str, send: Callable[[Replica], Awaitable[T]]
+    ) -> T:
+        """Calls `send` with a replica that serves the model, and with another where it fails."""
+        return await send_with_retries(
+            self.pools, model, send, request_id=request_id, on_retry=self.on_retry
+        )
 
     async def _send(
         self,
         replica: Replica,
         method: str,
         path: str,
-        asked: RequestContext,
+        context: RequestContext,
         body: Body | None,
         headers: dict[str, str] | None,
     ) -> UpstreamResponse:
-        """Answers are bounded by the model server (16 MiB) and read whole, so that one which breaks
-        off can still be asked for elsewhere.
+        """Sends a request to one replica.
+
+        The model server limits responses to 16 MiB. They are read whole, so that a response that
+        breaks off can still be retried.
 
         Raises:
             DeadlineExceeded
-            aiohttp.ClientError: the replica was lost.
+            UpstreamUnavailable: the connection failed.
         """
-        sent = asked.headers() | (headers or {})
+        all_headers = context.headers() | (headers or {})
         try:
             async with (
-                asyncio.timeout_at(asked.deadline),
+                asyncio.timeout_at(context.deadline),
                 self.pools.session.request(
                     method,
                     replica.url + path,
                     data=body() if callable(body) else body,
-                    headers=sent,
-                    timeout=_NONE,
+                    headers=all_headers,
+                    timeout=_NO_TIMEOUT,
                     allow_redirects=False,
-                ) as answer,
+                ) as response,
             ):
-                return UpstreamResponse(answer.status, answer.headers, await answer.read())
+                return UpstreamResponse(response.status, response.headers, await response.read())
         except TimeoutError:
-            raise DeadlineExceeded("no answer within the deadline") from None
+            raise DeadlineExceeded("no response within the deadline") from None
+        except (aiohttp.ClientError, OSError) as error:
+            replica.healthy = False  # until the next health check
+            reason = str(error) or type(error).__name__
+            detail = f"a model server was lost: {reason}"
+            raise UpstreamUnavailable(detail, retry_after_s=5) from error
 
 
-async def _pieces(
-    head: bytes, frames: Sequence[npt.NDArray[np.uint8]]
-) -> AsyncIterator[bytes | memoryview]:
-    """The frames' own memory, one after the other, after the head."""
-    yield head
-    for frame in frames:
-        view = np.ascontiguousarray(frame).data.cast("B")
-        for begin in range(0, len(view), _PIECE):
-            yield view[begin : begin + _PIECE]
-
-
-def _problem(answer: UpstreamResponse) -> Problem:
-    """What a model server answered, which says it in the same words; else what can be said."""
+def _as_problem(response: UpstreamResponse) -> Problem:
+    """Parses the problem document of an error response."""
     try:
-        return from_dict(orjson.loads(answer.body))
+        return from_dict(orjson.loads(response.body))
     except (orjson.JSONDecodeError, AttributeError):
-        return Internal(f"a model server answered {answer.status} in no words of ours")
+        return Internal(f"a model server answered {response.status} without a problem document")

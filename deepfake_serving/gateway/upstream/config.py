@@ -1,4 +1,4 @@
-"""Which model servers there are and who asks which: one setting, `routing`."""
+"""The value of the setting `routing`: the pools of model servers and how requests choose one."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ class _Spec(BaseModel):
 
 
 class PoolSpec(_Spec):
-    """Replicas of one kind.
+    """A pool of replicas of one kind.
 
-    `url` names them all: a host name is resolved again and again, and every address behind it is a
-    replica (in Kubernetes, a headless Service). Of the pools that serve a model, those of the
-    lowest `priority` are asked, shared between them by `weight`; the next ones only when they are
-    full or down.
+    The host in `url` is resolved every few seconds, and every address behind it is a replica (in
+    Kubernetes, a headless Service). Of the pools that serve a model, those of the lowest `priority`
+    get its requests, divided by `weight`; the next ones only when these are full or down.
     """
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
     url: str
     grpc_port: Annotated[int, Field(ge=1, le=65535)] = 8081
-    """Where the same replicas speak gRPC, for the Open Inference Protocol."""
+    """The gRPC port of the same replicas, for the Open Inference Protocol."""
     models: tuple[str, ...] = ()
-    """Which of their models are asked for here; empty: all that they serve."""
+    """The models that the pool is used for; empty: all that its replicas serve."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 0
     weight: Annotated[int, Field(ge=0, le=1000)] = 100
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
-    """Requests at one replica at once; past it the next pool is asked."""
+    """Concurrent requests of one replica; beyond it the next pool is used."""
 
     @field_validator("url")
     @classmethod
-    def _is_http(cls, value: str) -> str:
+    def _check_url(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("a model server is http://host:port")
+            raise ValueError("the URL of a model server is http://host:port")
         return value.rstrip("/")
 
     @property
@@ -50,12 +49,12 @@ class PoolSpec(_Spec):
 
 
 class Routing(_Spec):
-    """All pools."""
+    """All pools, at least one."""
 
     pools: tuple[PoolSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Routing:
+    def _check_names(self) -> Routing:
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):
             raise ValueError("two pools have the same name")

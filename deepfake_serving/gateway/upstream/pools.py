@@ -1,7 +1,7 @@
 """The replicas of all pools, kept up to date, and the choice of one for each request.
 
-A request is given to the replica with the fewest requests in flight, so that neither kept-alive
-connections nor HTTP/2 stick to one; addresses behind a name are looked up anew every few seconds.
+Each request goes to the replica with the fewest requests in flight, so load does not stick to one
+replica as it does with keep-alive or HTTP/2 connections. Host names are resolved every few seconds.
 """
 
 from __future__ import annotations
@@ -16,30 +16,35 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import aiohttp
 import structlog
 
-from deepfake_serving.contracts.problems import Overloaded, UnknownModel, UpstreamUnavailable
+from deepfake_serving.contracts.problems import (
+    Overloaded,
+    Problem,
+    UnknownModel,
+    UpstreamUnavailable,
+)
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.replicas import Replica
 
 log = structlog.get_logger(__name__)
 
-_CHECK_S = 1.0
-_RESOLVE_S = 2.0
+_CHECK_INTERVAL_S = 1.0
+_RESOLVE_INTERVAL_S = 2.0
 
 
 class Pools:
-    """All replicas. Run `watching` around its use."""
+    """All replicas. They are known and kept up to date within `monitor`."""
 
     def __init__(self, routing: Routing, session: aiohttp.ClientSession) -> None:
         self.routing, self.session = routing, session
         self.replicas: dict[str, list[Replica]] = {pool.name: [] for pool in routing.pools}
 
     @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Looks after the replicas meanwhile; they are known when it begins."""
+    async def monitor(self) -> AsyncIterator[None]:
+        """Resolves and checks the replicas once, then keeps doing so in the background."""
         await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
         await self._check_all()
-        tasks = [asyncio.create_task(self._resolving()), asyncio.create_task(self._checking())]
+        tasks = [asyncio.create_task(self._resolve_loop()), asyncio.create_task(self._check_loop())]
         try:
             yield
         finally:
@@ -48,10 +53,11 @@ class Pools:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def all(self) -> Iterable[Replica]:
+        """Returns the replicas of all pools."""
         return (replica for replicas in self.replicas.values() for replica in replicas)
 
     def models(self) -> dict[str, dict[str, ModelRef]]:
-        """What is served: by model, by pool. Where a pool's replicas differ, the first one's."""
+        """Returns the served models by name and pool. Where replicas differ, the first wins."""
         served: dict[str, dict[str, ModelRef]] = defaultdict(dict)
         for replica in self.all():
             for name, ref in replica.models.items():
@@ -60,55 +66,58 @@ class Pools:
         return served
 
     def ready(self) -> bool:
+        """Returns whether any replica is healthy."""
         return any(replica.healthy for replica in self.all())
 
     def choose(self, model: str | None, tried: Sequence[Replica] = ()) -> Replica:
-        """The replica that a request for a model goes to.
+        """Returns the replica for a request.
 
         Args:
-            tried: those that have failed it already; asked again only where there is no other.
+            tried: replicas where the request failed; chosen again only if there is no other.
 
         Raises:
-            UnknownModel: no pool serves it.
-            UpstreamUnavailable: all that serve it are down.
-            Overloaded: all that serve it are full.
+            UnknownModel: no pool serves the model.
+            UpstreamUnavailable: all replicas that serve it are down.
+            Overloaded: all replicas that serve it are full.
         """
         serving = [replica for replica in self.all() if replica.serves(model)]
         if not serving:
-            raise self._nobody(model)
-        fresh = [replica for replica in serving if replica not in tried] or serving
-        free = [replica for replica in fresh if not replica.full]
+            raise self._unavailable(model)
+        untried = [replica for replica in serving if replica not in tried] or serving
+        free = [replica for replica in untried if not replica.full]
         if not free:
             raise Overloaded("all model servers are full", retry_after_s=1)
-        first = min(replica.pool.priority for replica in free)
-        return _least(_weighted([r for r in free if r.pool.priority == first]))
+        priority = min(replica.pool.priority for replica in free)
+        return _least_loaded(_pick_pool([r for r in free if r.pool.priority == priority]))
 
-    def _nobody(self, model: str | None) -> Exception:
+    def _unavailable(self, model: str | None) -> Problem:
         known = sorted({name for replica in self.all() for name in replica.models})
         if model is not None and known and model not in known:
             return UnknownModel(f"there is no model {model!r}; served are: {', '.join(known)}")
-        what = "no model server" if model is None else f"no model server with {model}"
-        return UpstreamUnavailable(f"{what} is up", retry_after_s=5)
+        subject = "no model server" if model is None else f"no model server with {model}"
+        return UpstreamUnavailable(f"{subject} is up", retry_after_s=5)
 
-    async def _resolving(self) -> None:
+    async def _resolve_loop(self) -> None:
         while True:
-            await asyncio.sleep(_RESOLVE_S)
+            await asyncio.sleep(_RESOLVE_INTERVAL_S)
             await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
 
-    async def _checking(self) -> None:
+    async def _check_loop(self) -> None:
         while True:
-            await asyncio.sleep(_CHECK_S)
+            await asyncio.sleep(_CHECK_INTERVAL_S)
             await self._check_all()
 
     async def _resolve(self, pool: PoolSpec) -> None:
-        """Adds the addresses that are new and drops those that are gone; a failed lookup changes
-        nothing, since the replicas may well be there while the name server is not."""
+        """Adds replicas of new addresses and drops those of gone ones.
+
+        A failed lookup changes nothing: the replicas may be up while the name server is down.
+        """
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 pool.host, pool.port, type=socket.SOCK_STREAM
             )
         except OSError as error:
-            log.warning("unresolved", pool=pool.name, host=pool.host, reason=str(error))
+            log.warning("pool not resolved", pool=pool.name, host=pool.host, reason=str(error))
             return
         addresses = {str(entry[4][0]) for entry in found}
         present = {replica.address: replica for replica in self.replicas[pool.name]}
@@ -124,12 +133,15 @@ class Pools:
         for replica, healthy in before.items():
             if replica.healthy != healthy:
                 log.info(
-                    "replica", pool=replica.pool.name, url=replica.url, healthy=replica.healthy
+                    "replica health changed",
+                    pool=replica.pool.name,
+                    url=replica.url,
+                    healthy=replica.healthy,
                 )
 
 
-def _weighted(replicas: Sequence[Replica]) -> Sequence[Replica]:
-    """Those of one pool, drawn by the pools' weights; a weight of 0 only where all have it."""
+def _pick_pool(replicas: Sequence[Replica]) -> Sequence[Replica]:
+    """Returns the replicas of one pool, drawn by weight; 0 counts only if all pools have it."""
     pools = {replica.pool.name: replica.pool.weight for replica in replicas}
     if len(pools) == 1:
         return replicas
@@ -138,8 +150,8 @@ def _weighted(replicas: Sequence[Replica]) -> Sequence[Replica]:
     return [replica for replica in replicas if replica.pool.name == drawn]
 
 
-def _least(replicas: Sequence[Replica]) -> Replica:
-    """The one with the fewest requests in flight; any of several."""
+def _least_loaded(replicas: Sequence[Replica]) -> Replica:
+    """Returns a replica with the fewest requests in flight, at random where there are several."""
     fewest = min(replica.in_flight for replica in replicas)
-    idle = [replica for replica in replicas if replica.in_flight == fewest]
-    return random.choice(idle)
+    candidates = [replica for replica in replicas if replica.in_flight == fewest]
+    return random.choice(candidates)

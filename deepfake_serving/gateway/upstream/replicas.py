@@ -1,4 +1,4 @@
-"""One model server as the gateway sees it: where it is, whether it can be asked, what it serves."""
+"""One replica of a model server: its address, health, load and models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import aiohttp
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.upstream.config import PoolSpec
 
-_PATIENCE = aiohttp.ClientTimeout(total=3)
+_TIMEOUT = aiohttp.ClientTimeout(total=3)
 
 
 @dataclass(eq=False)
 class Replica:
-    """An address within a pool. `models` is what it says that it serves."""
+    """An address within a pool. `models` are those that its metadata lists."""
 
     pool: PoolSpec
     address: str
@@ -35,7 +35,7 @@ class Replica:
         return self.in_flight >= self.pool.max_in_flight
 
     def serves(self, model: str | None) -> bool:
-        """Whether it can be asked for a model; None stands for any."""
+        """Returns whether the replica is healthy and serves the model; None stands for any."""
         if not self.healthy:
             return False
         if model is None:
@@ -43,8 +43,8 @@ class Replica:
         return model in self.models and (not self.pool.models or model in self.pool.models)
 
     @contextmanager
-    def request(self) -> Iterator[None]:
-        """Around every request to it."""
+    def track_request(self) -> Iterator[None]:
+        """Counts a request as in flight."""
         self.in_flight += 1
         try:
             yield
@@ -52,13 +52,13 @@ class Replica:
             self.in_flight -= 1
 
     async def check(self, session: aiohttp.ClientSession) -> None:
-        """Asks whether it is ready, and which models it serves."""
+        """Updates the replica's health and models from its `/readyz` and `/`."""
         try:
-            async with session.get(f"{self.url}/readyz", timeout=_PATIENCE) as answer:
-                ready = answer.status == 200
+            async with session.get(f"{self.url}/readyz", timeout=_TIMEOUT) as response:
+                ready = response.status == 200
             if ready:
-                async with session.get(f"{self.url}/", timeout=_PATIENCE) as answer:
-                    document = await answer.json()
+                async with session.get(f"{self.url}/", timeout=_TIMEOUT) as response:
+                    document = await response.json()
                 self.models = {m["name"]: _ref(m) for m in document["models"]}
             self.healthy = ready
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):

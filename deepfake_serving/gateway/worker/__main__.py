@@ -49,7 +49,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )
         pools = Pools(settings.routing, session)
-        await stack.enter_async_context(pools.watching())
+        await stack.enter_async_context(pools.monitor())
         metrics.watch(pools)
         upstream = Upstream(pools, lambda pool: metrics.retries.labels(pool).inc())
         store = await stack.enter_async_context(
@@ -62,7 +62,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         log.info("working", metrics=port)
         handlers: dict[str, Handler] = {
             "video": VideoJob(settings, upstream, objects, fetcher),
-            LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_judged),
+            LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_analysed),
         }
         metrics.expect_jobs(handlers)
         worker = Worker(

@@ -147,7 +147,7 @@ class WindowProcessor:
     async def _detect(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         deadline = asyncio.get_running_loop().time() + self._settings.request_timeout_s
         asked = RequestContext(self._job.id, deadline, self._job.traceparent)
-        return await self._upstream.frames(frames, self._job.options["model"], asked)
+        return await self._upstream.detect_frames(frames, self._job.options["model"], asked)
 
 
 def _renamed(shot: Shot, named: Callable[[str | None], str | None]) -> Shot:

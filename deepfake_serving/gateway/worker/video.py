@@ -72,7 +72,7 @@ class VideoJob:
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
             asked = RequestContext(job.id, deadline, job.traceparent)
-            return await self.upstream.frames(frames, job.options["model"], asked)
+            return await self.upstream.detect_frames(frames, job.options["model"], asked)
 
         verdict = await analyse(medium, detect, self._options(job), keep, report)
         return dataclasses.replace(verdict, id=job.id)

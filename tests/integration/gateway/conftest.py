@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from tests.support.published_schema import checked_client
 from tests.support.running import RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 
@@ -54,7 +55,7 @@ def no_defects(gateway: RunningGateway) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def api(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, timeout=60) as client:
+    with checked_client(gateway.url, timeout=60) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.openapi import write_client
+from tests.support.published_schema import event_hooks
 from tests.support.running import RunningGateway
 
 pytestmark = pytest.mark.integration
@@ -31,14 +32,16 @@ def test_a_picture_a_video_and_a_problem(
     client_package: Any, gateway: RunningGateway, astronaut_jpeg: bytes, video: Path
 ) -> None:
     models, types = client_package("models"), client_package("types")
-    client = client_package("client").Client(base_url=gateway.url, timeout=60)
+    client = client_package("client").Client(
+        base_url=gateway.url, timeout=60, httpx_args={"event_hooks": event_hooks()}
+    )
     file = types.File(BytesIO(astronaut_jpeg), "a.jpg")
-    judge = client_package("api.images.judge_image").sync_detailed
-    verdict = judge(client=client, body=models.JudgeImageFilesBody(file=file)).parsed
+    judge = client_package("api.images.detect_image").sync_detailed
+    verdict = judge(client=client, body=models.DetectImageFilesBody(file=file)).parsed
     assert isinstance(verdict, models.ImageVerdict)
     assert len(verdict.faces) == 1
     text = types.File(BytesIO(b"text"), "a.txt")
-    problem = judge(client=client, body=models.JudgeImageFilesBody(file=text)).parsed
+    problem = judge(client=client, body=models.DetectImageFilesBody(file=text)).parsed
     assert isinstance(problem, models.ProblemDocument)
     assert problem.status == 415
     film = types.File(BytesIO(video.read_bytes()), "scenes.mp4")

@@ -21,6 +21,7 @@ from google.rpc.status_pb2 import Status
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.gateway.auth.keys import generate
+from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
 
@@ -35,7 +36,7 @@ class Locked:
 
     def client(self, name: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.keys[name]}"}
-        return httpx.Client(base_url=self.gateway.url, headers=headers, timeout=60)
+        return checked_client(self.gateway.url, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_without_a_key_only_probes_and_pages_are_answered(locked: Locked) -> None:
-    with httpx.Client(base_url=locked.gateway.url) as nobody:
+    with checked_client(locked.gateway.url) as nobody:
         for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
             assert nobody.get(path).status_code == 200, path
         for path in ("/v1/jobs", "/v1/models", "/v2", "/metrics", "/v1/jobs/x/events"):
@@ -130,7 +131,7 @@ def test_grpc_and_websockets_have_the_same_door(locked: Locked, astronaut_jpeg: 
 
 def test_with_nobody_behind_it_a_gateway_says_so(tmp_path: Path, astronaut_jpeg: bytes) -> None:
     with RunningGateway.start(tmp_path, "http://127.0.0.1:9", wait_ready=False) as gateway:
-        with httpx.Client(base_url=gateway.url) as api:
+        with checked_client(gateway.url) as api:
             assert api.get("/readyz").json() == {
                 "ready": False,
                 "reasons": ["no model server is up"],
@@ -199,6 +200,7 @@ def test_a_body_that_trickles_is_given_up(
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.lower()
     assert orjson.loads(body)["type"].endswith(":slow-request")
+    SCHEMA.check_document("ProblemDocument", orjson.loads(body))
     assert time.monotonic() - begun < 15
 
 
@@ -225,7 +227,8 @@ def test_a_body_in_pieces_with_pauses_is_read(
             time.sleep(0.2)
             yield astronaut_jpeg[start : start + 40_000]
 
-    answer = httpx.post(f"{strict.url}/v1/images", content=pieces(), timeout=60)
+    with checked_client(strict.url, timeout=60) as api:
+        answer = api.post("/v1/images", content=pieces())
     assert answer.status_code == 200
     assert answer.json()["faces"]
 
@@ -247,7 +250,7 @@ def test_a_full_disk_is_told_and_nothing_else_is_hurt(
 ) -> None:
     objects = f"file://{small_disk}/objects"
     with RunningGateway.start(tmp_path, server.url, objects=objects) as gateway:
-        with httpx.Client(base_url=gateway.url, timeout=60) as api:
+        with checked_client(gateway.url, timeout=60) as api:
             problem_of(api.post("/v1/videos", content=bytes(9 * 2**20)), 507, "storage-full")
             assert api.post("/v1/images", content=astronaut_jpeg).status_code == 200
             assert api.post("/v1/videos", content=video.read_bytes()).status_code == 202

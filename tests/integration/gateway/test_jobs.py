@@ -22,6 +22,7 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.gateway.conftest import MAX_VIDEO
 from tests.support.processes import command
+from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
@@ -84,6 +85,8 @@ def test_every_change_is_an_event_and_the_last_holds_the_result(
                 name = line.removeprefix("event: ")
             if line.startswith("data: "):
                 events.append((name, json.loads(line.removeprefix("data: "))))
+    for _, job in events:
+        SCHEMA.check_document("JobDocument", job)
     assert events[-1][0] == "end"
     assert events[-1][1]["result"]["verdict"] == "real"
     assert {name for name, _ in events[:-1]} <= {"progress"}
@@ -214,6 +217,7 @@ def test_a_webhook_is_told_signed_and_again_where_it_failed(
     headers, body = told[1]
     assert json.loads(body)["type"] == "job.succeeded"
     assert json.loads(body)["data"]["id"] == job["id"] == headers["webhook-id"]
+    SCHEMA.check_document("JobDocument", json.loads(body)["data"])
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     key = base64.b64decode("c2VjcmV0" * 4)
     expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
@@ -260,7 +264,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
 ) -> None:
     """kill -9 of the gateway and its worker in the middle of one job, with others in the queue."""
     with RunningGateway.start(tmp_path, server.url, lease_s=2) as first:
-        with httpx.Client(base_url=first.url, timeout=60) as api:
+        with checked_client(first.url, timeout=60) as api:
             ids = [submit(api, long_video)["id"]]
             ids += [submit(api, video.read_bytes(), params={"sampling": f"every:{n}"})["id"]
                     for n in (2, 3, 4)]  # fmt: skip
@@ -268,7 +272,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
         first.process.send_signal(signal.SIGKILL)
         worker.kill()
     with RunningGateway.start(tmp_path, server.url, lease_s=2) as second:
-        with httpx.Client(base_url=second.url, timeout=60) as api:
+        with checked_client(second.url, timeout=60) as api:
             assert [ended(api, job_id)["state"] for job_id in ids] == ["succeeded"] * 4
         assert second.stop() == 0
 
@@ -286,13 +290,13 @@ def test_a_stopped_gateway_gives_its_job_back(
 ) -> None:
     settings = {"lease_s": 60, "worker_drain_s": 0}
     with RunningGateway.start(tmp_path, server.url, **settings) as first:
-        with httpx.Client(base_url=first.url, timeout=60) as api:
+        with checked_client(first.url, timeout=60) as api:
             job = submit(api, long_video, params={"sampling": "every:1"})
             while api.get(f"/v1/jobs/{job['id']}").json()["state"] != "running":
                 time.sleep(0.02)
         assert first.stop() == 0
     with RunningGateway.start(tmp_path, server.url, **settings) as second:
-        with httpx.Client(base_url=second.url, timeout=60) as api:
+        with checked_client(second.url, timeout=60) as api:
             done = ended(api, job["id"])
             assert (done["state"], done["attempt"]) == ("succeeded", 1)
         assert second.stop() == 0

@@ -30,6 +30,7 @@ from tests.support.media_servers import (
     write_hls,
 )
 from tests.support.processes import command
+from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
 from tests.support.videos import pan, scenes, write_video
@@ -64,7 +65,7 @@ def following(
 
 @pytest.fixture(scope="module")
 def live(following: RunningGateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=following.url, timeout=60) as client:
+    with checked_client(following.url, timeout=60) as client:
         yield client
 
 

@@ -1,86 +1,105 @@
-"""Pictures: one, or a batch in which a bad one is a problem in its place."""
+"""Images: one, or a batch in which a bad image is a problem in its place."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.documents import ProblemDocument
+from deepfake_serving.contracts.problems import Internal, Problem
+from deepfake_serving.contracts.serialization import from_json
 from deepfake_serving.contracts.verdict import ImageVerdict
-from deepfake_serving.gateway.context import Gateway, asked, exchange_of, gateway_of, unless_left
-from deepfake_serving.gateway.http.dependencies import allow
-from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM, shown
-from deepfake_serving.gateway.http.responses import json_reply
-from deepfake_serving.gateway.http.schemas import BatchDocument
-from deepfake_serving.gateway.ingest.uploads import BATCH_BODY, MEDIUM_BODY, received
-from deepfake_serving.gateway.upstream.batch import judge_all
-from deepfake_serving.gateway.upstream.client import RequestContext
+from deepfake_serving.gateway.context import (
+    Gateway,
+    cancel_on_disconnect,
+    get_gateway,
+    get_request_scope,
+    request_context,
+)
+from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM, with_example
+from deepfake_serving.gateway.http.request_bodies import BATCH_BODY, SINGLE_BODY
+from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
+from deepfake_serving.gateway.ingest.uploads import read_media
+from deepfake_serving.gateway.upstream import batch
 
-router = APIRouter(tags=["images"], dependencies=[Depends(allow("images"))])
+router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
 
 _BATCH: dict[str, Any] = {
     "id": "90e816577f0e4c8f8b9c938eb762a469",
     "results": [{"name": "a.jpg", "verdict": IMAGE}, {"name": "b.txt", "problem": PROBLEM}],
 }
-Model = Annotated[str | None, Query(description="The detector to ask; the first one served.")]
+Model = Annotated[str | None, Query(description="The detector; by default the first one served.")]
 
 
 @router.post(
     "/v1/images",
-    summary="Judge every face of one picture",
-    responses={200: shown(ImageVerdict, IMAGE)},
-    openapi_extra={"requestBody": MEDIUM_BODY},
+    summary="Detect manipulated faces in one image",
+    responses={200: with_example(ImageVerdict, IMAGE)},
+    openapi_extra={"requestBody": SINGLE_BODY},
 )
-async def judge_image(request: Request, model: Model = None) -> Response:
-    """The picture comes as a form's `file`, as the body itself, or as `{"url": …}`."""
-    gateway, caller = gateway_of(request), asked(request)
-    bound = gateway.settings.max_image_bytes
-    async with received(request, most_files=1, file_bytes=bound) as media:
-        (picture,) = media
-        if isinstance(picture, Problem):
-            raise picture
+async def detect_image(request: Request, model: Model = None) -> Response:
+    """The image is a form's `file`, the body itself, or `{"url": …}`."""
+    gateway, context = get_gateway(request), request_context(request)
+    async with read_media(
+        request,
+        gateway.fetcher,
+        deadline=context.deadline,
+        max_files=1,
+        max_bytes=gateway.settings.max_image_bytes,
+    ) as media:
+        (image,) = media
+        if isinstance(image, Problem):
+            raise image
         name = model or gateway.upstream.detector()
-        exchange_of(request).note(model=name, bytes=picture.size)
-        body = await picture.content()
-        answer = await unless_left(request, gateway.upstream.picture(body, name, caller))
-    return Response(answer, media_type="application/json")
+        get_request_scope(request).note(model=name, bytes=image.size)
+        body = await image.content()
+        detecting = gateway.upstream.detect_image(body, name, context)
+        verdict = await cancel_on_disconnect(request, detecting)
+    return Response(verdict, media_type="application/json")
 
 
 @router.post(
     "/v1/images/batch",
-    summary="Judge several pictures",
-    responses={200: shown(BatchDocument, _BATCH)},
+    summary="Detect manipulated faces in several images",
+    responses={200: with_example(BatchDocument, _BATCH)},
     openapi_extra={"requestBody": BATCH_BODY},
 )
-async def judge_batch(request: Request, model: Model = None) -> Response:
-    """The pictures come as a form's files, or as `{"urls": […]}`; results keep their order."""
-    gateway, caller = gateway_of(request), asked(request)
+async def detect_batch(request: Request, model: Model = None) -> Response:
+    """The images are a form's files, or `{"urls": […]}`; results keep their order."""
+    gateway, context = get_gateway(request), request_context(request)
     settings = gateway.settings
-    async with received(
-        request, most_files=settings.max_batch_items, file_bytes=settings.max_image_bytes
+    async with read_media(
+        request,
+        gateway.fetcher,
+        deadline=context.deadline,
+        max_files=settings.max_batch_items,
+        max_bytes=settings.max_image_bytes,
     ) as media:
         name = model or gateway.upstream.detector()
-        exchange_of(request).note(model=name, items=len(media))
-        pictures = [m if isinstance(m, Problem) else m.content for m in media]
-        judging = judge_all(gateway.upstream, pictures, name, caller)
-        results = await unless_left(request, judging)
-    return json_reply(
-        {
-            "id": caller.id,
-            "results": [
-                _result(gateway, getattr(medium, "name", None), result, caller.part(n))
-                for n, (medium, result) in enumerate(zip(media, results, strict=True))
-            ],
-        }
-    )
+        get_request_scope(request).note(model=name, items=len(media))
+        images = [m if isinstance(m, Problem) else m.content for m in media]
+        detecting = batch.detect_batch(gateway.upstream, images, name, context)
+        results = await cancel_on_disconnect(request, detecting)
+    items = [
+        _item(gateway, getattr(medium, "name", None), result, context.for_item(n).id)
+        for n, (medium, result) in enumerate(zip(media, results, strict=True))
+    ]
+    return json_response(BatchDocument(context.id, items))
 
 
-def _result(
-    gateway: Gateway, name: str | None, result: bytes | Problem, asked: RequestContext
-) -> dict[str, Any]:
-    if isinstance(result, Problem):
-        gateway.metrics.problems.labels(result.slug).inc()
-        return {"name": name, "problem": result.to_dict(asked.id)}
-    return {"name": name, "verdict": orjson.Fragment(result)}
+def _item(gateway: Gateway, name: str | None, result: bytes | Problem, item_id: str) -> BatchItem:
+    verdict = _parse(result) if isinstance(result, bytes) else result
+    if isinstance(verdict, Problem):
+        gateway.metrics.problems.labels(verdict.slug).inc()
+        return BatchItem(name, problem=ProblemDocument.of(verdict, item_id))
+    return BatchItem(name, verdict=verdict)
+
+
+def _parse(body: bytes) -> ImageVerdict | Problem:
+    try:
+        return from_json(ImageVerdict, body)
+    except ValueError:
+        return Internal("a model server's verdict is malformed")

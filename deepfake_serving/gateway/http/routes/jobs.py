@@ -1,50 +1,51 @@
-"""Jobs: their list, one of them, its progress as events, its pictures and its medium."""
+"""Jobs: their list, one of them, its progress events, its windows, its images and its media."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
+from deepfake_serving.contracts.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.contracts.jobs import ENDED, State
+from deepfake_serving.contracts.serialization import to_json
 from deepfake_serving.gateway.auth.authenticator import Principal
-from deepfake_serving.gateway.context import gateway_of
-from deepfake_serving.gateway.http.dependencies import allow
-from deepfake_serving.gateway.http.ranges import asked_range
-from deepfake_serving.gateway.http.responses import json_reply
-from deepfake_serving.gateway.http.schemas import JobDocument, JobPage, WindowPage
+from deepfake_serving.gateway.context import Gateway, get_gateway
+from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.ranges import parse_range
+from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.jobs.document import job_document
 
 router = APIRouter(tags=["jobs"])
 
 
-def _of(media_type: str, binary: bool = True) -> dict[int | str, dict[str, Any]]:
-    """How OpenAPI describes an answer that is no JSON."""
+def _content(media_type: str, *, binary: bool = True) -> dict[int | str, dict[str, Any]]:
+    """Returns the OpenAPI description of a response that is not JSON."""
     schema = {"type": "string"} | ({"format": "binary"} if binary else {})
     return {200: {"content": {media_type: {"schema": schema}}}}
 
 
-Caller = Annotated[Principal, Depends(allow("jobs"))]
+Client = Annotated[Principal, Depends(require_scope("jobs"))]
 
 
 @router.get("/v1/jobs", summary="Jobs, the newest first", responses={200: {"model": JobPage}})
 async def list_jobs(
     request: Request,
-    principal: Caller,
+    principal: Client,
     state: State | None = None,
     kind: Annotated[str | None, Query(max_length=40)] = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the name or id.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """One's own jobs; all of them with the scope `admin`."""
-    jobs, following = await gateway_of(request).jobs.list(
+    """The client's own jobs; all jobs with the scope `admin`."""
+    jobs, next_cursor = await get_gateway(request).jobs.list(
         principal, state=state, kind=kind, text=q, limit=limit, cursor=cursor
     )
-    return json_reply({"jobs": [job_document(job) for job in jobs], "next": following})
+    return json_response(JobPage([job_document(job) for job in jobs], next_cursor))
 
 
 @router.get(
@@ -52,8 +53,8 @@ async def list_jobs(
     summary="One job, with its result where it has one",
     responses={200: {"model": JobDocument}},
 )
-async def get_job(request: Request, job_id: str, principal: Caller) -> Response:
-    return json_reply(await gateway_of(request).jobs.document(job_id, principal))
+async def get_job(request: Request, job_id: str, principal: Client) -> Response:
+    return json_response(await get_gateway(request).jobs.document(job_id, principal))
 
 
 @router.delete(
@@ -62,12 +63,12 @@ async def get_job(request: Request, job_id: str, principal: Caller) -> Response:
     status_code=204,
     responses={202: {"model": JobDocument}},
 )
-async def delete_job(request: Request, job_id: str, principal: Caller) -> Response:
-    """202 and the job where it was cancelled; 204 where it was deleted with all that it kept."""
-    jobs = gateway_of(request).jobs
+async def delete_job(request: Request, job_id: str, principal: Client) -> Response:
+    """202 and the job where it is cancelled; 204 where it is deleted with its media and result."""
+    jobs = get_gateway(request).jobs
     job = await jobs.get(job_id, principal)
     if job.state not in ENDED:
-        return json_reply(job_document(await jobs.cancel(job_id, principal)), 202)
+        return json_response(job_document(await jobs.cancel(job_id, principal)), 202)
     await jobs.delete(job_id, principal)
     return Response(status_code=204)
 
@@ -76,81 +77,82 @@ async def delete_job(request: Request, job_id: str, principal: Caller) -> Respon
     "/v1/jobs/{job_id}/events",
     summary="Progress as server-sent events",
     response_class=StreamingResponse,
-    responses=_of("text/event-stream", binary=False),
+    responses=_content("text/event-stream", binary=False),
 )
-async def watch_job(request: Request, job_id: str, principal: Caller) -> Response:
-    """`progress` with the job after every change, and `end` with the whole of it at last
+async def watch_job(request: Request, job_id: str, principal: Client) -> Response:
+    """`progress` with the job after every change, then `end` with the job and its result
     (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    gateway = gateway_of(request)
-    jobs = gateway.jobs
-    await jobs.get(job_id, principal)  # a problem is told before the stream begins
-
-    async def told() -> AsyncIterator[bytes]:
-        async for job in jobs.watch(job_id, principal):
-            if gateway.draining:
-                return  # who watches comes again, elsewhere
-            if job is None:
-                yield b": still there\n\n"
-            elif job.state in ENDED:
-                yield _event("end", job.version, await jobs.document(job_id, principal))
-            else:
-                yield _event("progress", job.version, job_document(job))
-
+    gateway = get_gateway(request)
+    await gateway.jobs.get(job_id, principal)  # raises before the stream begins
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+    return EventSourceResponse(_events(gateway, job_id, principal), headers=headers)
+
+
+async def _events(gateway: Gateway, job_id: str, principal: Principal) -> AsyncIterator[bytes]:
+    async for job in gateway.jobs.watch(job_id, principal):
+        if gateway.draining:
+            return  # the client reconnects to another gateway
+        if job is None:
+            yield format_sse_event(comment="heartbeat")
+        elif job.state in ENDED:
+            yield _event("end", job.version, await gateway.jobs.document(job_id, principal))
+        else:
+            yield _event("progress", job.version, job_document(job))
+
+
+def _event(name: str, version: int, job: JobDocument) -> bytes:
+    return format_sse_event(event=name, id=str(version), data_str=to_json(job).decode())
 
 
 @router.get(
     "/v1/jobs/{job_id}/windows",
-    summary="What was found so far of a live source",
+    summary="The windows of a live source so far",
     responses={200: {"model": WindowPage}},
 )
 async def list_windows(
     request: Request,
     job_id: str,
-    principal: Caller,
+    principal: Client,
     after: Annotated[int, Query(ge=0, le=10**9, description="The last number seen.")] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
-    """In order, while the job runs and after. A window never changes; no window is an empty list,
-    to be asked for again."""
-    jobs = gateway_of(request).jobs
-    windows = await jobs.windows(job_id, principal, after, limit)
-    last = windows[-1]["number"] if windows else after
-    return json_reply({"windows": windows, "next": last})
+    """In order, while the job runs and afterwards. A window never changes. An empty list means that
+    there is no later window yet."""
+    windows = await get_gateway(request).jobs.windows(job_id, principal, after, limit)
+    return json_response(WindowPage(windows, windows[-1].number if windows else after))
 
 
 @router.get(
     "/v1/jobs/{job_id}/gallery/{name}",
-    summary="A picture of the result",
+    summary="An image of the result",
     response_class=Response,
-    responses=_of("image/jpeg"),
+    responses=_content("image/jpeg"),
 )
-async def get_picture(request: Request, job_id: str, name: str, principal: Caller) -> Response:
-    data = await gateway_of(request).jobs.picture(job_id, name, principal)
+async def get_gallery_image(
+    request: Request, job_id: str, name: str, principal: Client
+) -> Response:
+    data = await get_gateway(request).jobs.picture(job_id, name, principal)
     headers = {"Cache-Control": "private, max-age=3600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
 @router.get(
     "/v1/jobs/{job_id}/media",
-    summary="The medium that was sent",
+    summary="The uploaded media",
     response_class=StreamingResponse,
-    responses=_of("application/octet-stream"),
+    responses=_content("application/octet-stream"),
 )
-async def get_media(request: Request, job_id: str, principal: Caller) -> Response:
-    """One range can be asked for (RFC 9110, section 14), as players do."""
-    medium = await gateway_of(request).jobs.medium(job_id, principal)
-    asked = asked_range(request.headers.get("Range"), medium.size)
-    begin, end = asked or (0, medium.size)
+async def get_media(request: Request, job_id: str, principal: Client) -> Response:
+    """Supports a single byte range (RFC 9110, section 14), as players request it."""
+    medium = await get_gateway(request).jobs.medium(job_id, principal)
+    byte_range = parse_range(request.headers.get("Range"), medium.size)
+    begin, end = byte_range or (0, medium.size)
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - begin)}
-    if asked:
+    if byte_range:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{medium.size}"
-    status = 206 if asked else 200
     return StreamingResponse(
-        medium.read(begin, end), status, headers, media_type=medium.content_type
+        medium.read(begin, end),
+        206 if byte_range else 200,
+        headers,
+        media_type=medium.content_type,
     )
-
-
-def _event(name: str, number: int, document: object) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(document))

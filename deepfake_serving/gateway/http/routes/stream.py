@@ -1,4 +1,4 @@
-"""`WS /v1/stream`: binary JPEG frames in, one JSON message a judged frame out."""
+"""`WS /v1/stream`: binary JPEG frames in, one JSON message per analysed frame out."""
 
 from __future__ import annotations
 
@@ -11,93 +11,97 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.http.dependencies import allow_socket
+from deepfake_serving.gateway.http.dependencies import authorize_websocket
 from deepfake_serving.gateway.live.frames import Frame, Latest, judged
-from deepfake_serving.gateway.upstream.client import RequestContext
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.tasks import first_of
 
 router = APIRouter()
 
-_ENDED, _POLICY, _TRY_LATER = 1000, 1008, 1013
+_NORMAL_CLOSURE, _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1000, 1008, 1013
 """Close codes of RFC 6455, section 7.4.1, and of its registry."""
 
 
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket, model: str | None = None) -> None:
-    """Frames that come faster than they are judged push out those that wait."""
+    """Where frames arrive faster than they are analysed, the oldest waiting ones are dropped."""
     gateway: Gateway = socket.app.state.gateway
-    exchange = RequestScope(
+    scope = RequestScope(
         "/v1/stream", socket.headers.get("X-Request-ID"), socket.headers.get("traceparent")
     )
     await socket.accept()
     problem: Problem | None = None
     try:
-        await allow_socket(socket, "stream")
-        with gateway.stream():
-            await _serve(socket, gateway, model or gateway.upstream.detector(), exchange)
+        await authorize_websocket(socket, "stream")
+        with gateway.track_stream():
+            await _serve(socket, gateway, model or gateway.upstream.detector(), scope)
     except WebSocketDisconnect:
         pass
     except Problem as raised:
         problem = raised
-        await _refuse(socket, raised, exchange.id)
+        await _close_with_problem(socket, raised, scope.id)
     finally:
-        exchange.end(101 if problem is None else problem.status, gateway.metrics, problem)
+        scope.end(101 if problem is None else problem.status, gateway.metrics, problem)
 
 
-async def _serve(socket: WebSocket, gateway: Gateway, model: str, exchange: RequestScope) -> None:
-    frames, settings = Latest(), gateway.settings
-    loop = asyncio.get_running_loop()
-    number = 0
+async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: RequestScope) -> None:
+    frames = Latest()
+    counter = gateway.metrics.stream_frames
+    analysed = 0
 
     async def read() -> None:
-        ends = loop.time() + settings.live_max_duration_s
-        while loop.time() < ends:
-            try:
-                async with asyncio.timeout(min(settings.live_idle_timeout_s, ends - loop.time())):
-                    picture = await _frame(socket, settings.max_image_bytes)
-            except TimeoutError:
-                break
-            frames.put(picture)
+        await _read_frames(socket, gateway, frames)
         frames.close()
-        await asyncio.Event().wait()  # the other side ends it
+        await asyncio.Event().wait()  # the analysis ends the stream
 
-    async def judge(frame: Frame) -> bytes:
-        nonlocal number
-        number += 1
-        deadline = loop.time() + settings.request_timeout_s
-        mine = RequestContext(f"{exchange.id}.{frame.number}", deadline, exchange.traceparent)
-        return await gateway.upstream.picture(frame.picture, model, mine)
+    async def detect(frame: Frame) -> bytes:
+        nonlocal analysed
+        analysed += 1
+        context = gateway.request_context(scope, None)
+        item = context.for_item(frame.number)
+        return await gateway.upstream.detect_image(frame.picture, model, item)
 
-    async def tell(message: dict[str, Any]) -> None:
+    async def send(message: dict[str, Any]) -> None:
         await socket.send_text(orjson.dumps(message).decode())
 
     def count(outcome: str) -> None:
-        gateway.metrics.stream_frames.labels(outcome).inc()
+        counter.labels(outcome).inc()
 
     try:
-        await first_of(read(), judged(frames, judge, tell, count))
-        await socket.close(_ENDED, "the stream was idle or long enough")
+        await first_of(read(), judged(frames, detect, send, count))
+        await socket.close(_NORMAL_CLOSURE, "the stream was idle or reached its maximum duration")
     finally:
-        gateway.metrics.stream_frames.labels("dropped").inc(frames.dropped)
-        exchange.note(model=model, frames=number, dropped=frames.dropped)
+        counter.labels("dropped").inc(frames.dropped)
+        scope.note(model=model, frames=analysed, dropped=frames.dropped)
 
 
-async def _frame(socket: WebSocket, limit: int) -> bytes:
+async def _read_frames(socket: WebSocket, gateway: Gateway, frames: Latest) -> None:
+    """Reads frames until the stream is idle for too long or reaches its maximum duration."""
+    settings, loop = gateway.settings, asyncio.get_running_loop()
+    end = loop.time() + settings.live_max_duration_s
+    while loop.time() < end:
+        try:
+            async with asyncio.timeout(min(settings.live_idle_timeout_s, end - loop.time())):
+                frames.put(await _read_frame(socket, settings.max_image_bytes))
+        except TimeoutError:
+            return
+
+
+async def _read_frame(socket: WebSocket, max_bytes: int) -> bytes:
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(message.get("code", _ENDED))
-    picture = message.get("bytes")
-    if not picture:
-        raise InvalidRequest("a frame is a binary message that holds an encoded picture")
-    if len(picture) > limit:
-        raise TooLarge(f"the frame has {len(picture)} bytes; the bound is {limit}")
-    return bytes(picture)
+        raise WebSocketDisconnect(message.get("code", _NORMAL_CLOSURE))
+    image = message.get("bytes")
+    if not image:
+        raise InvalidRequest("a frame is a binary message with an encoded image")
+    if len(image) > max_bytes:
+        raise TooLarge(f"the frame has {len(image)} bytes; the limit is {max_bytes}")
+    return bytes(image)
 
 
-async def _refuse(socket: WebSocket, problem: Problem, request_id: str) -> None:
-    """The problem as a last message, and a close code that says whose fault it is."""
-    code = _TRY_LATER if isinstance(problem, Overloaded) else _POLICY
+async def _close_with_problem(socket: WebSocket, problem: Problem, request_id: str) -> None:
+    """Sends the problem as the last message, and closes with a code that matches it."""
+    code = _TRY_AGAIN_LATER if isinstance(problem, Overloaded) else _POLICY_VIOLATION
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         text = orjson.dumps({"problem": problem.to_dict(request_id)}).decode()
         await socket.send_text(text)

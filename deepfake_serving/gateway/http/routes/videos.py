@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from deepfake_serving.contracts.documents import JobDocument
+from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.auth.authenticator import Principal
-from deepfake_serving.gateway.context import exchange_of, gateway_of
-from deepfake_serving.gateway.http.dependencies import allow
-from deepfake_serving.gateway.http.examples import JOB, shown
-from deepfake_serving.gateway.http.responses import json_reply
-from deepfake_serving.gateway.http.schemas import JobDocument
-from deepfake_serving.gateway.ingest.uploads import MEDIUM_BODY, sent
+from deepfake_serving.gateway.context import get_gateway, get_request_scope
+from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.examples import JOB, with_example
+from deepfake_serving.gateway.http.request_bodies import SINGLE_BODY
+from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.ingest.links import video_link
+from deepfake_serving.gateway.ingest.uploads import read_single_medium
 from deepfake_serving.gateway.jobs.document import job_document
-from deepfake_serving.gateway.jobs.submission import VideoRequest
+from deepfake_serving.gateway.jobs.submission import RemoteMedia, VideoRequest
 
 router = APIRouter(tags=["videos"])
 
 
-def asked_video(
+def video_request(
     sampling: Annotated[
         str | None, Query(description="`every:5`, `uniform:30`, `fps:2` or `per_shot:64`.")
     ] = None,
-    shots: Annotated[bool, Query(description="Whether to look for cuts.")] = True,
+    shots: Annotated[bool, Query(description="Whether to detect shot boundaries.")] = True,
     aggregation: Annotated[
-        Aggregation | None, Query(description="How faces become one probability.")
+        Aggregation | None, Query(description="How the faces' scores become one probability.")
     ] = None,
-    model: Annotated[str | None, Query(description="The detector to ask.")] = None,
-    webhook: Annotated[str | None, Query(description="A URL that is told of the end.")] = None,
+    model: Annotated[str | None, Query(description="The detector.")] = None,
+    webhook: Annotated[str | None, Query(description="A URL that is notified of the end.")] = None,
     key: Annotated[
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="The same key with the same request makes no second job.",
+            description="A repeated request with the same key returns the first one's job.",
         ),
     ] = None,
 ) -> VideoRequest:
-    """The query and headers of a submission."""
+    """Returns the options in the query and the headers."""
     return VideoRequest(sampling, shots, aggregation, model, webhook, key)
 
 
@@ -46,26 +49,33 @@ def asked_video(
     "/v1/videos",
     summary="Submit a video for analysis",
     status_code=202,
-    responses={202: shown(JobDocument, JOB)},
-    openapi_extra={"requestBody": MEDIUM_BODY},
+    responses={202: with_example(JobDocument, JOB)},
+    openapi_extra={"requestBody": SINGLE_BODY},
 )
 async def submit_video(
     request: Request,
-    asked: Annotated[VideoRequest, Depends(asked_video)],
-    principal: Annotated[Principal, Depends(allow("videos"))],
+    options: Annotated[VideoRequest, Depends(video_request)],
+    principal: Annotated[Principal, Depends(require_scope("videos"))],
     live: Annotated[
         bool, Query(description="Whether the URL is a live source, as RTSP always is.")
     ] = False,
 ) -> Response:
-    """The video comes as a form's `file`, as the body itself (`X-Filename` names it), or as
-    `{"url": …}`. Answers with the job and its `Location`.
+    """The video is a form's `file`, the body itself (`X-Filename` names it), or `{"url": …}`.
+    The response is the job; `Location` is its path.
 
-    An RTSP URL, or with `live=true` one of an HLS playlist, makes a job of the kind `live`, which
-    runs until it is cancelled, and whose windows can be read meanwhile.
+    An RTSP URL, or with `live=true` one of an HLS playlist, creates a job of the kind `live`. It
+    runs until it is cancelled, and its windows can be read meanwhile.
     """
-    gateway, trace = gateway_of(request), exchange_of(request).traceparent
-    async with sent(request, file_bytes=gateway.settings.max_video_bytes, live=live) as medium:
-        job = await gateway.submission.submit(medium, asked, principal, trace)
-    exchange_of(request).note(job=job.id, bytes=job.source.bytes)
-    document: dict[str, Any] = job_document(job)
-    return json_reply(document, 202, {"Location": document["links"]["self"]})
+    gateway, scope = get_gateway(request), get_request_scope(request)
+    settings = gateway.settings
+
+    def link(url: str) -> RemoteMedia:
+        return video_link(url, gateway.fetcher, live=live, allow_live=settings.source_enabled)
+
+    async with read_single_medium(request, link, max_bytes=settings.max_video_bytes) as medium:
+        if live and not isinstance(medium, RemoteMedia):
+            raise InvalidRequest("live=true needs the URL of a source")
+        job = await gateway.submission.submit(medium, options, principal, scope.traceparent)
+    scope.note(job=job.id, bytes=job.source.bytes)
+    document = job_document(job)
+    return json_response(document, 202, {"Location": document.links.self})

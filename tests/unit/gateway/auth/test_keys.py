@@ -87,7 +87,7 @@ def test_a_change_that_is_wrong_changes_nothing_and_is_logged_once(
             assert keys.find(key, "images").id == "a"
             with pytest.raises(Unauthorized):
                 keys.find(other, "images")
-    assert [line["event"] for line in logs] == ["the keys stay as they were"]
+    assert [line["event"] for line in logs] == ["key file not reloaded"]
 
 
 def test_a_change_that_is_mended_counts(write: Write) -> None:

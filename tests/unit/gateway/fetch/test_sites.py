@@ -122,7 +122,7 @@ async def test_a_slow_page_ends_and_its_process_with_it() -> None:
 
     before = _children()
     async with serving(silent) as url:
-        with pytest.raises(DeadlineExceeded, match="bound of 3 s"):
+        with pytest.raises(DeadlineExceeded, match="limit of 3 s"):
             await sites(timeout_s=3).resolve(f"{url}/watch")
     assert _children() <= before
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from deepfake_serving.contracts.documents import JobDocument, ProblemDocument
 from deepfake_serving.contracts.problems import BY_TYPE
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.gateway.http.examples import IMAGE, JOB, PROBLEM
-from deepfake_serving.gateway.http.schemas import JobDocument, ProblemDocument
 from scripts.openapi import document
 
 

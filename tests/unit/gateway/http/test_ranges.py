@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.gateway.http.ranges import asked_range
+from deepfake_serving.gateway.http.ranges import parse_range
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from deepfake_serving.gateway.http.ranges import asked_range
     ],
 )
 def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
-    assert asked_range(header, 100) == expected
+    assert parse_range(header, 100) == expected
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
     ],
 )
 def test_what_is_no_range_means_the_whole(header: str | None) -> None:
-    assert asked_range(header, 100) is None
+    assert parse_range(header, 100) is None
 
 
 @given(st.text(), st.integers(0, 10**12))
 def test_a_range_lies_within_the_medium(header: str, size: int) -> None:
     for text in (header, f"bytes={header}"):
-        found = asked_range(text, size)
+        found = parse_range(text, size)
         assert found is None or 0 <= found[0] < found[1] <= size

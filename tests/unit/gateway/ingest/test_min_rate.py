@@ -1,4 +1,4 @@
-"""How slowly a body may come, by a clock that only moves when the sender makes it."""
+"""The minimum data rate of bodies, on a clock that only moves when the client does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from deepfake_serving.contracts.problems import SlowRequest
-from deepfake_serving.gateway.ingest.min_rate import MinDataRate, PacedReceive, RateBudget, paced
+from deepfake_serving.gateway.ingest.min_rate import MinRateReceive, RateBudget, enforce_min_rate
+from deepfake_serving.gateway.settings import MinDataRate
 
-PACE = MinDataRate(patience_s=10.0, least_bytes_per_s=100)
+RATE = MinDataRate(max_pause_s=10.0, min_bytes_per_s=100)
 
 
 class Sleeper(asyncio.SelectorEventLoop):
@@ -33,16 +34,16 @@ class Sleeper(asyncio.SelectorEventLoop):
 Pauses = Iterable[tuple[float, int]]
 
 
-async def sent(pauses: Pauses) -> AsyncIterator[bytes]:
-    """So many bytes after each pause."""
+async def body(pauses: Pauses) -> AsyncIterator[bytes]:
+    """A body: a number of bytes after each pause."""
     for seconds, count in pauses:
         await asyncio.sleep(seconds)
         yield bytes(count)
 
 
-def received(pauses: Pauses) -> int:
+def bytes_read(pauses: Pauses) -> int:
     async def all_of_it() -> int:
-        return sum([len(chunk) async for chunk in paced(sent(pauses), PACE)])
+        return sum([len(chunk) async for chunk in enforce_min_rate(body(pauses), RATE)])
 
     with asyncio.Runner(loop_factory=Sleeper) as runner:
         return runner.run(all_of_it())
@@ -59,8 +60,8 @@ def received(pauses: Pauses) -> int:
         [(5.0, 500), (9.9, 10)],
     ],
 )
-def test_bodies_that_come_fast_enough(pauses: Pauses) -> None:
-    assert received(pauses) == sum(count for _, count in pauses)
+def test_fast_bodies_are_read(pauses: Pauses) -> None:
+    assert bytes_read(pauses) == sum(count for _, count in pauses)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +74,15 @@ def test_bodies_that_come_fast_enough(pauses: Pauses) -> None:
     ],
     ids=["silent", "slower", "a byte now and then", "nothing is saved up"],
 )
-def test_bodies_that_do_not(pauses: Pauses) -> None:
+def test_slow_bodies_are_refused(pauses: Pauses) -> None:
     with pytest.raises(SlowRequest, match="less than 100 bytes a second"):
-        received(pauses)
+        bytes_read(pauses)
 
 
-def test_what_we_take_to_write_is_not_the_caller_s_fault() -> None:
+def test_time_spent_by_the_server_does_not_count() -> None:
     async def slow_to_write() -> int:
         total = 0
-        async for chunk in paced(sent([(1.0, 1)] * 9), PACE):
+        async for chunk in enforce_min_rate(body([(1.0, 1)] * 9), RATE):
             await asyncio.sleep(60)
             total += len(chunk)
         return total
@@ -90,15 +91,15 @@ def test_what_we_take_to_write_is_not_the_caller_s_fault() -> None:
         assert runner.run(slow_to_write()) == 9
 
 
-def test_another_s_timeout_stays_its_own() -> None:
+def test_an_unrelated_timeout_is_not_caught() -> None:
     async def late() -> bytes:
         raise TimeoutError
 
     with asyncio.Runner(loop_factory=Sleeper) as runner, pytest.raises(TimeoutError):
-        runner.run(RateBudget(PACE).wait(late(), len))
+        runner.run(RateBudget(RATE).wait(late(), len))
 
 
-def test_who_has_sent_all_may_wait_for_the_answer() -> None:
+def test_after_the_body_there_is_no_limit() -> None:
     messages: list[tuple[float, dict[str, object]]] = [
         (1.0, {"type": "http.request", "body": b"a", "more_body": True}),
         (1.0, {"type": "http.request", "body": b"b"}),
@@ -111,8 +112,8 @@ def test_who_has_sent_all_may_wait_for_the_answer() -> None:
         return message
 
     async def all_of_them() -> list[object]:
-        paced_receive = PacedReceive(receive, PACE)
-        return [(await paced_receive())["type"] for _ in range(3)]
+        receive_limited = MinRateReceive(receive, RATE)
+        return [(await receive_limited())["type"] for _ in range(3)]
 
     with asyncio.Runner(loop_factory=Sleeper) as runner:
         assert runner.run(all_of_them()) == ["http.request", "http.request", "http.disconnect"]

@@ -1,4 +1,4 @@
-"""Forms as they arrive: in pieces, broken, hostile, too large."""
+"""Forms as they arrive: in chunks, malformed, hostile, too large."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, StorageFull, TooLarge
-from deepfake_serving.gateway.ingest.multipart import Form, shown_name
-from deepfake_serving.gateway.storage.spool import Part, Spool
+from deepfake_serving.gateway.ingest.multipart import FormReader, display_name
+from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 
 TYPE = 'multipart/form-data; boundary="b"'
 
@@ -30,11 +30,11 @@ def body(*parts: bytes) -> bytes:
 
 
 @pytest.fixture
-def read() -> Iterator[Callable[..., list[Part]]]:
+def read() -> Iterator[Callable[..., list[SpooledFile]]]:
     with ExitStack() as stack:
 
-        def read(data: bytes, *, most: int = 8, step: int = 2**16) -> list[Part]:
-            form = Form(TYPE, stack.enter_context(Spool(10_000)).new, most)
+        def read(data: bytes, *, max_files: int = 8, step: int = 2**16) -> list[SpooledFile]:
+            form = FormReader(TYPE, stack.enter_context(Spool(10_000)).create, max_files)
             for start in range(0, len(data), step):
                 form.write(data[start : start + step])
             return form.finish()
@@ -42,7 +42,7 @@ def read() -> Iterator[Callable[..., list[Part]]]:
         yield read
 
 
-Read = Callable[..., list[Part]]
+Read = Callable[..., list[SpooledFile]]
 
 
 @pytest.mark.parametrize("step", [1, 7, 2**16])
@@ -56,44 +56,44 @@ async def test_files_keep_their_order_names_and_bytes(read: Read, step: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "breaks off"),
-        (b"no form at all", "can't be read"),
+        (b"no form at all", "can't be parsed"),
         (part(b"cut off"), "breaks off"),
         (body(part(b"x", "other")), "no file in a field named 'file'"),
-        (b"--b--\r\n", "no file|can't be read"),
-        (body(b"--b\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n"), "can't be read"),
-        (body(b"--b\r\nA: " + b"x" * 9000 + b"\r\n\r\nx\r\n"), "can't be read"),
+        (b"--b--\r\n", "no file|can't be parsed"),
+        (body(b"--b\r\n" + b"A: b\r\n" * 50 + b"\r\nx\r\n"), "can't be parsed"),
+        (body(b"--b\r\nA: " + b"x" * 9000 + b"\r\n\r\nx\r\n"), "can't be parsed"),
     ],
     ids=["empty", "text", "cut", "other field", "no part", "many headers", "long header"],
 )
-def test_a_broken_form_is_refused(read: Read, data: bytes, says: str) -> None:
-    with pytest.raises(InvalidRequest, match=says):
+def test_a_broken_form_is_refused(read: Read, data: bytes, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
         read(data)
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])
 def test_a_form_needs_a_boundary(content_type: str) -> None:
     with Spool(10) as spool, pytest.raises(InvalidRequest, match="boundary"):
-        Form(content_type, spool.new, 1)
+        FormReader(content_type, spool.create, 1)
 
 
-def test_bounds_are_said(read: Read) -> None:
-    with pytest.raises(TooLarge, match="bound of 10000 bytes"):
+def test_limits_are_named(read: Read) -> None:
+    with pytest.raises(TooLarge, match="limit of 10000 bytes"):
         read(body(part(bytes(10_001))))
-    with pytest.raises(TooLarge, match="bound of 2"):
-        read(body(*[part(b"x")] * 3), most=2)
+    with pytest.raises(TooLarge, match="limit of 2"):
+        read(body(*[part(b"x")] * 3), max_files=2)
     with pytest.raises(TooLarge, match="5000 parts"):
         read(body(*[part(b"", "other", None)] * 5001))
 
 
-def test_a_file_at_the_bound_is_taken(read: Read) -> None:
+def test_a_file_at_the_limit_is_accepted(read: Read) -> None:
     assert read(body(part(bytes(10_000))))[0].size == 10_000
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("given", "displayed"),
     [
         ("a.jpg", "a.jpg"),
         ("../../etc/passwd", "passwd"),
@@ -106,34 +106,34 @@ def test_a_file_at_the_bound_is_taken(read: Read) -> None:
         ("\u202egpj.exe", "gpj.exe"),
     ],
 )
-def test_names_are_only_for_show(given: str, shown: str | None) -> None:
-    assert shown_name(given) == shown
+def test_a_display_name_is_safe(given: str, displayed: str | None) -> None:
+    assert display_name(given) == displayed
 
 
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full by word of mouth: filling one takes rights that a test may not have."""
+def test_a_full_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is simulated: filling a disk needs privileges that a test may lack."""
 
     def full(_: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     with Spool(2**30) as spool:
-        part = spool.new("a")
+        part = spool.create("a")
         part.write(bytes(2**20 + 1))
         monkeypatch.setattr(part._stream, "write", full)
         with pytest.raises(StorageFull):
             part.write(b"x")
 
 
-def test_nothing_is_left_of_what_was_received() -> None:
+def test_the_files_are_deleted() -> None:
     with Spool(2**30) as spool:
         folder = Path(spool._folder.name)
-        spool.new("a").write(bytes(2**21))
+        spool.create("a").write(bytes(2**21))
         assert folder.is_dir()
     assert not folder.exists()
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
-def test_whatever_comes_nothing_but_a_problem_is_raised(read: Read, data: bytes, step: int) -> None:
+def test_any_input_raises_nothing_but_problems(read: Read, data: bytes, step: int) -> None:
     for content in (data, b"--b\r\n" + data, part(b"x")[:-2] + data, body(part(data))):
         try:
             assert read(content, step=step)
@@ -149,8 +149,8 @@ def test_whatever_comes_nothing_but_a_problem_is_raised(read: Read, data: bytes,
     ],
     ids=["another field", "after the end"],
 )
-def test_what_is_no_file_is_bounded_too(read: Read, around: tuple[bytes, bytes]) -> None:
+def test_bytes_besides_files_are_limited(read: Read, around: tuple[bytes, bytes]) -> None:
     before, ended = around
     start = before or part(b"x") + ended
-    with pytest.raises(TooLarge, match="1048576 bytes beside"):
+    with pytest.raises(TooLarge, match="1048576 bytes besides"):
         read(start + bytes(2**20))

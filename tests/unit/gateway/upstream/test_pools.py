@@ -1,7 +1,7 @@
 """Which replica a request goes to, and what happens when one goes away.
 
-The replicas are scripted HTTP servers on addresses of their own (127.0.0.2 and on), which is what a
-headless Service looks like from here; real model servers are asked in tests/integration.
+The replicas are scripted HTTP servers on addresses of their own (127.0.0.2 and on), as behind a
+headless Service; tests/integration covers real model servers.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ Predict = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class FakeReplica:
-    """A model server that says what it is told to."""
+    """A scripted model server."""
 
     def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
         self.address, self.models, self.ready = address, models, True
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
         self.predict: Predict = self._verdict
 
     async def _verdict(self, request: web.Request) -> web.Response:
@@ -60,7 +60,7 @@ class FakeReplica:
             return web.json_response({"models": refs})
 
         async def predict(request: web.Request) -> web.Response:
-            self.asked.append(dict(request.headers))
+            self.requests.append(dict(request.headers))
             return await self.predict(request)
 
         app = web.Application(client_max_size=2**24)
@@ -80,8 +80,8 @@ class FakeReplica:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools_module, "_CHECK_S", 0.05)
-    monkeypatch.setattr(pools_module, "_RESOLVE_S", 0.05)
+    monkeypatch.setattr(pools_module, "_CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(pools_module, "_RESOLVE_INTERVAL_S", 0.05)
 
 
 class Names:
@@ -119,19 +119,19 @@ async def serving(
         names.addresses[given["name"]] = [member.address for member in members]
         specs.append(PoolSpec(url=f"http://{given['name']}:{port}", **given))
     async with aiohttp.ClientSession() as session:
-        watched = Pools(Routing(pools=tuple(specs)), session)
-        async with watched.watching():
-            yield Upstream(watched)
+        monitored = Pools(Routing(pools=tuple(specs)), session)
+        async with monitored.monitor():
+            yield Upstream(monitored)
     for replica in replicas:
         await replica.stop()
 
 
-def asked(seconds: float = 5.0) -> RequestContext:
+def context(seconds: float = 5.0) -> RequestContext:
     return RequestContext("id-1", asyncio.get_running_loop().time() + seconds, None)
 
 
-async def picture(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
-    return orjson.loads(await upstream.picture(b"picture", model, asked(seconds)))
+async def detect(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
+    return orjson.loads(await upstream.detect_image(b"image", model, context(seconds)))
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -141,10 +141,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def problem(raised: Problem) -> Predict:
-    async def answer(_: web.Request) -> web.Response:
+    async def respond(_: web.Request) -> web.Response:
         return web.json_response(raised.to_dict("x"), status=raised.status)
 
-    return answer
+    return respond
 
 
 async def hang(_: web.Request) -> web.Response:
@@ -163,28 +163,28 @@ async def test_requests_go_to_the_least_busy_replica(names: Names) -> None:
 
         for member in members:
             member.predict = wait
-        tasks = [asyncio.create_task(picture(upstream)) for _ in range(9)]
-        await until(lambda: sum(len(m.asked) for m in members) == 9)
-        assert [len(member.asked) for member in members] == [3, 3, 3]
+        tasks = [asyncio.create_task(detect(upstream)) for _ in range(9)]
+        await until(lambda: sum(len(m.requests) for m in members) == 9)
+        assert [len(member.requests) for member in members] == [3, 3, 3]
         gate.set()
         await asyncio.gather(*tasks)
         assert all(replica.in_flight == 0 for replica in upstream.pools.all())
 
 
-async def test_id_and_time_left_travel_down(names: Names) -> None:
+async def test_id_and_remaining_time_are_sent_upstream(names: Names) -> None:
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
-        await picture(upstream, seconds=3)
-    (headers,) = member.asked
+        await detect(upstream, seconds=3)
+    (headers,) = member.requests
     assert headers["X-Request-ID"] == "id-1"
     assert 2 < float(headers["X-Request-Timeout"]) <= 3
 
 
-async def test_a_replica_that_dies_costs_a_retry_and_no_error(names: Names) -> None:
+async def test_a_replica_that_dies_causes_a_retry_and_no_error(names: Names) -> None:
     first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     retried: list[str] = []
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
-        upstream.retried = retried.append
+        upstream.on_retry = retried.append
 
         async def die(request: web.Request) -> web.Response:
             assert request.transport is not None
@@ -192,13 +192,13 @@ async def test_a_replica_that_dies_costs_a_retry_and_no_error(names: Names) -> N
             return web.Response()
 
         first.predict = die
-        answers = [await picture(upstream) for _ in range(8)]
-    assert {answer["by"] for answer in answers} == {"127.0.0.3"}
+        results = [await detect(upstream) for _ in range(8)]
+    assert {result["by"] for result in results} == {"127.0.0.3"}
     assert retried
     assert set(retried) == {"a"}
 
 
-async def test_frames_are_sent_whole_again_where_a_replica_dies_in_their_middle(
+async def test_frames_are_sent_again_in_full_when_a_replica_dies_midway(
     names: Names,
 ) -> None:
     first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
@@ -219,71 +219,71 @@ async def test_frames_are_sent_whole_again_where_a_replica_dies_in_their_middle(
 
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
         first.predict, second.predict = die, take
-        while not first.asked:
-            answers = await upstream.frames(frames, "detector", asked())
+        while not first.requests:
+            results = await upstream.detect_frames(frames, "detector", context())
     headers, body = bodies[-1]
     begin = int(headers["Inference-Header-Content-Length"])
     assert int(headers["Content-Length"]) == len(body)
     (tensor,) = orjson.loads(body[:begin])["inputs"]
     assert tensor["shape"] == [4, 400, 500, 3]
     assert body[begin:] == np.stack(frames).tobytes()
-    assert [answer["number"] for answer in answers if isinstance(answer, dict)] == [0, 1, 2, 3]
+    assert [result["number"] for result in results if isinstance(result, dict)] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("busy", [Overloaded("full", retry_after_s=2), NotReady("draining")])
-async def test_a_replica_that_cannot_now_is_passed_over(names: Names, busy: Problem) -> None:
+async def test_a_busy_replica_is_skipped(names: Names, busy: Problem) -> None:
     first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
         first.predict = problem(busy)
         for _ in range(6):
-            assert (await picture(upstream))["by"] == "127.0.0.3"
+            assert (await detect(upstream))["by"] == "127.0.0.3"
 
 
-async def test_where_all_are_overloaded_the_caller_is_told_when_to_come_back(names: Names) -> None:
+async def test_when_all_are_overloaded_the_client_gets_a_retry_after(names: Names) -> None:
     members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
     async with serving(({"name": "a"}, members), names=names) as upstream:
         for member in members:
             member.predict = problem(Overloaded("full", retry_after_s=7))
         with pytest.raises(Overloaded) as caught:
-            await picture(upstream)
+            await detect(upstream)
     assert caught.value.retry_after_s == 7
 
 
-async def test_the_callers_own_error_is_not_asked_about_again(names: Names) -> None:
+async def test_a_client_error_is_not_retried(names: Names) -> None:
     members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
     async with serving(({"name": "a"}, members), names=names) as upstream:
         for member in members:
             member.predict = problem(InvalidRequest("the body is empty"))
         with pytest.raises(InvalidRequest, match="the body is empty"):
-            await picture(upstream)
-    assert sum(len(member.asked) for member in members) == 1
+            await detect(upstream)
+    assert sum(len(member.requests) for member in members) == 1
 
 
-async def test_a_deadline_ends_the_request_below(names: Names) -> None:
+async def test_a_deadline_ends_the_upstream_request(names: Names) -> None:
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         member.predict = hang
         with pytest.raises(DeadlineExceeded):
-            await picture(upstream, seconds=0.2)
+            await detect(upstream, seconds=0.2)
         assert next(iter(upstream.pools.all())).in_flight == 0
 
 
-async def test_new_addresses_are_found_and_old_ones_forgotten(names: Names) -> None:
+async def test_new_addresses_are_added_and_old_ones_dropped(names: Names) -> None:
     old, new = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     async with serving(({"name": "a"}, [old]), names=names) as upstream:
         await new.start(next(iter(upstream.pools.all())).pool.port)
         names.addresses["a"] = ["127.0.0.3"]
         await until(lambda: [r.address for r in upstream.pools.all()] == ["127.0.0.3"])
-        assert (await picture(upstream))["by"] == "127.0.0.3"
+        assert (await detect(upstream))["by"] == "127.0.0.3"
         await new.stop()
 
 
-async def test_a_name_server_that_is_away_takes_no_replica_with_it(names: Names) -> None:
+async def test_a_failed_lookup_drops_no_replica(names: Names) -> None:
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         names.broken = True
         await asyncio.sleep(0.2)
-        assert (await picture(upstream))["by"] == "127.0.0.2"
+        assert (await detect(upstream))["by"] == "127.0.0.2"
 
 
 async def test_health_is_followed_both_ways(names: Names) -> None:
@@ -292,18 +292,18 @@ async def test_health_is_followed_both_ways(names: Names) -> None:
         member.ready = False
         await until(lambda: not upstream.pools.ready())
         with pytest.raises(UpstreamUnavailable) as caught:
-            await picture(upstream)
+            await detect(upstream)
         assert caught.value.retry_after_s
         member.ready = True
         await until(upstream.pools.ready)
-        await picture(upstream)
+        await detect(upstream)
 
 
-async def test_an_unknown_model_is_named_with_those_that_there_are(names: Names) -> None:
+async def test_an_unknown_model_is_named_with_those_that_are_served(names: Names) -> None:
     member = FakeReplica("127.0.0.2", ("detector", "faces"))
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         with pytest.raises(UnknownModel, match="'cats'; served are: detector, faces"):
-            await picture(upstream, "cats")
+            await detect(upstream, "cats")
 
 
 async def test_full_pools_overflow_to_the_next(names: Names) -> None:
@@ -314,11 +314,11 @@ async def test_full_pools_overflow_to_the_next(names: Names) -> None:
     )
     async with serving(*pools, names=names) as upstream:
         gpu.predict = cpu.predict = hang
-        tasks = [asyncio.create_task(picture(upstream)) for _ in range(3)]
-        await until(lambda: len(gpu.asked) + len(cpu.asked) == 3)
-        assert (len(gpu.asked), len(cpu.asked)) == (2, 1)
+        tasks = [asyncio.create_task(detect(upstream)) for _ in range(3)]
+        await until(lambda: len(gpu.requests) + len(cpu.requests) == 3)
+        assert (len(gpu.requests), len(cpu.requests)) == (2, 1)
         with pytest.raises(Overloaded) as caught:
-            await picture(upstream)
+            await detect(upstream)
         assert caught.value.retry_after_s
         for task in tasks:
             task.cancel()
@@ -326,7 +326,7 @@ async def test_full_pools_overflow_to_the_next(names: Names) -> None:
         assert all(replica.in_flight == 0 for replica in upstream.pools.all())
 
 
-async def test_weights_share_requests_between_pools(names: Names) -> None:
+async def test_weights_divide_requests_between_pools(names: Names) -> None:
     stable, canary, none = (FakeReplica(f"127.0.0.{n}") for n in (2, 3, 4))
     pools = (
         ({"name": "stable", "weight": 90}, [stable]),
@@ -339,15 +339,15 @@ async def test_weights_share_requests_between_pools(names: Names) -> None:
     assert 0.07 < counted["127.0.0.3"] / 4000 < 0.13
 
 
-async def test_a_pool_serves_only_the_models_it_is_for(names: Names) -> None:
+async def test_a_pool_serves_only_its_own_models(names: Names) -> None:
     first, second = (FakeReplica(f"127.0.0.{n}", ("detector", "faces")) for n in (2, 3))
     pools = (
         ({"name": "a", "models": ("detector",)}, [first]),
         ({"name": "b", "models": ("faces",)}, [second]),
     )
     async with serving(*pools, names=names) as upstream:
-        assert (await picture(upstream, "faces"))["by"] == "127.0.0.3"
-        assert (await picture(upstream, "detector"))["by"] == "127.0.0.2"
+        assert (await detect(upstream, "faces"))["by"] == "127.0.0.3"
+        assert (await detect(upstream, "detector"))["by"] == "127.0.0.2"
         assert {m: list(by) for m, by in upstream.pools.models().items()} == {
             "detector": ["a"],
             "faces": ["b"],
@@ -365,6 +365,6 @@ async def test_a_pool_serves_only_the_models_it_is_for(names: Names) -> None:
         [{"name": "a", "url": "http://x", "weigth": 3}],
     ],
 )
-def test_a_wrong_routing_is_refused(pools: list[dict[str, Any]]) -> None:
+def test_an_invalid_routing_is_refused(pools: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="pools"):
         Routing.model_validate({"pools": pools})

@@ -1,0 +1,23 @@
+"""One gRPC call as the service methods see it: its request scope, metadata and deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.upstream.client import RequestContext
+from deepfake_serving.runtime.request_scope import RequestScope
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a service method gets besides its message. `remaining_s` is None without a deadline."""
+
+    scope: RequestScope
+    metadata: Mapping[str, str]
+    remaining_s: float | None
+
+    def context(self, gateway: Gateway) -> RequestContext:
+        """Returns the context of the call's upstream requests."""
+        return gateway.request_context(self.scope, self.remaining_s)

@@ -1,0 +1,96 @@
+"""Jobs and their results as protobuf messages of `deepfake.v1`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from deepfake_serving.contracts.documents import JobDocument
+from deepfake_serving.contracts.messages import box_message, label_message, problem_message
+from deepfake_serving.contracts.problems import from_dict
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.video import Shot, Track, VideoVerdict
+
+
+def job_message(job: JobDocument) -> pb.Job:
+    """Converts a job. The windows of a live source are available over REST only."""
+    progress, result = job.progress, job.result
+    message = pb.Job(
+        id=job.id,
+        kind=job.kind,
+        state=pb.JobState.Value(f"JOB_STATE_{job.state.upper()}"),
+        created_at=_timestamp(job.created_at),
+        started_at=_timestamp(job.started_at),
+        finished_at=_timestamp(job.finished_at),
+        attempt=job.attempt,
+        progress=pb.Progress(
+            stage=progress.stage,
+            frames=progress.frames,
+            percent=progress.percent,
+            eta_s=progress.eta_s,
+        ),
+        cached=job.cached,
+        result=video_message(result) if isinstance(result, VideoVerdict) else None,
+    )
+    if job.problem is not None:
+        message.problem.CopyFrom(problem_message(from_dict(asdict(job.problem)), job.id))
+    return message
+
+
+def video_message(verdict: VideoVerdict) -> pb.VideoVerdict:
+    """Converts a video's verdict."""
+    model = verdict.model
+    return pb.VideoVerdict(
+        verdict=label_message(verdict.verdict),
+        fake_probability=verdict.fake_probability,
+        uncertainty=verdict.uncertainty,
+        aggregation=verdict.aggregation,
+        shots=[_shot(shot) for shot in verdict.shots],
+        frames_analyzed=verdict.frames_analyzed,
+        frames_with_face=verdict.frames_with_face,
+        fake_frame_ratio=verdict.fake_frame_ratio,
+        duration_s=verdict.duration_s,
+        frame_rate=verdict.frame_rate,
+        width=verdict.width,
+        height=verdict.height,
+        complete=verdict.complete,
+        warnings=verdict.warnings,
+        model=pb.Model(
+            name=model.name,
+            version=model.version,
+            digest=model.digest or "",
+            trained=model.trained,
+        ),
+    )
+
+
+def _shot(shot: Shot) -> pb.Shot:
+    return pb.Shot(
+        start_s=shot.start_s,
+        end_s=shot.end_s,
+        verdict=label_message(shot.verdict),
+        fake_probability=shot.fake_probability,
+        tracks=[_track(track) for track in shot.tracks],
+    )
+
+
+def _track(track: Track) -> pb.Track:
+    return pb.Track(
+        id=track.id,
+        verdict=label_message(track.verdict),
+        fake_probability=track.fake_probability,
+        spread=track.spread,
+        frames=[
+            pb.TrackFrame(
+                t_s=frame.t_s,
+                box=box_message(frame.box),
+                fake_probability=frame.fake_probability,
+            )
+            for frame in track.frames
+        ],
+    )
+
+
+def _timestamp(time: str | None) -> float:
+    """Converts RFC 3339 to seconds since the epoch; 0 where there is no time."""
+    return datetime.fromisoformat(time).timestamp() if time else 0.0

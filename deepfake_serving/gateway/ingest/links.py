@@ -1,0 +1,76 @@
+"""Media that clients name by URL, as JSON: `{"url": …}` or `{"urls": […]}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import Request
+
+from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL, TooLarge
+from deepfake_serving.gateway.fetch.fetcher import WEB, Fetcher
+from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
+from deepfake_serving.gateway.jobs.submission import RemoteMedia
+
+_MAX_JSON_BYTES = 256 * 1024
+
+
+async def read_urls(request: Request, max_urls: int) -> list[str]:
+    """Reads the URLs of a JSON body, at least one.
+
+    Raises:
+        InvalidRequest, TooLarge
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_JSON_BYTES:
+            raise TooLarge(f"the JSON is larger than the limit of {_MAX_JSON_BYTES} bytes")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
+    urls = _parse_urls(document)
+    if len(urls) > max_urls:
+        raise TooLarge(f"{len(urls)} URLs in one request; the limit is {max_urls}")
+    return urls
+
+
+def _parse_urls(document: Any) -> list[str]:
+    members = document if isinstance(document, dict) else {}
+    urls = [members["url"]] if "url" in members else members.get("urls")
+    if not isinstance(urls, list) or not urls or not all(isinstance(u, str) for u in urls):
+        raise InvalidRequest('the JSON must be {"url": "…"} or {"urls": ["…"]}')
+    return urls
+
+
+def media_link(url: str, fetcher: Fetcher | None) -> RemoteMedia:
+    """Returns a link to media that may be fetched, as far as the URL alone shows.
+
+    Raises:
+        RefusedURL
+    """
+    if fetcher is None:
+        raise RefusedURL("this service does not fetch URLs")
+    fetcher.check(url)
+    return RemoteMedia(url)
+
+
+def video_link(
+    url: str, fetcher: Fetcher | None, *, live: bool, allow_live: bool = False
+) -> RemoteMedia:
+    """Returns a link to a video or a live source: RTSP is always live, HLS where `live` says so.
+
+    Args:
+        allow_live: whether the service follows live sources.
+
+    Raises:
+        RefusedURL
+    """
+    rtsp = is_rtsp(url)
+    if not (live or rtsp):
+        return media_link(url, fetcher)
+    if fetcher is None or not allow_live:
+        raise RefusedURL("this service does not follow live sources")
+    fetcher.check(url, RTSP_SCHEMES if rtsp else WEB)
+    return RemoteMedia(url, live=True)
