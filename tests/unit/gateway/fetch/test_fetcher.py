@@ -26,7 +26,7 @@ from deepfake_serving.contracts.problems import (
     TooLarge,
     UnreachableURL,
 )
-from deepfake_serving.gateway.fetch import fetcher as fetching
+from deepfake_serving.gateway.fetch import fetcher as fetcher_module
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
@@ -298,7 +298,7 @@ async def test_a_slow_body_and_slow_headers_end(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_silence_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "_SILENCE_S", 0.3)
+    monkeypatch.setattr(fetcher_module, "_READ_TIMEOUT_S", 0.3)
     async with speaking(b"H", pause_s=30) as url:
         with pytest.raises(DeadlineExceeded):
             await fetch(url, within_s=20)
