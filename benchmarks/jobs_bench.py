@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 
 _LEASE_S = 15.0
 _IDLE_S = 10.0
@@ -49,7 +49,7 @@ async def work(store: JobStore, count: int, moved: dict[str, float]) -> tuple[li
         claim = await store.claim(_LEASE_S)
         assert claim is not None
         claimed = time.perf_counter()
-        await store.beat(claim, Progress("analyse", 5, 50.0, 1.0), _LEASE_S)
+        await store.heartbeat(claim, Progress("analyse", 5, 50.0, 1.0), _LEASE_S)
         beaten = time.perf_counter()
         await store.finish(claim, f"jobs/{claim.job.id}/result.json", {"verdict": "real"})
         moved[claim.job.id] = time.perf_counter()

@@ -31,15 +31,15 @@ from benchmarks.goals import Goal, table
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.analyse import analyse
-from deepfake_serving.video.judged import Answer
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.pipeline.decode import Pixels
 
 _SIZE = (1280, 720)
 _RATE = 30
 _STAGES = ("decode", "shots", "convert", "detect", "gallery")
 
-Detect = Callable[[list[Pixels]], Awaitable[list[Answer]]]
+Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
 
 
 def talking_head(path: Path, seconds: float) -> Path:
@@ -89,7 +89,7 @@ def detector() -> Detect:
 
     task, worker = shipped("detector"), threading.Lock()
 
-    def run(frames: list[Pixels]) -> list[Answer]:
+    def run(frames: list[Pixels]) -> list[DetectionResult]:
         with worker:
             outcomes = task.run(frames, [Options()] * len(frames), Stopwatch())
         return [o if isinstance(o, Problem) else orjson.loads(orjson.dumps(o)) for o in outcomes]
@@ -111,7 +111,7 @@ async def run(path: Path, detect: Detect, options: VideoOptions) -> tuple[VideoV
 def speed(path: Path) -> list[Goal]:
     """Of a talking head, as shipped and with no frame left out."""
     detect = detector()
-    ways = {"every fifth": VideoOptions(frames_per_shot=10_000), "as shipped": VideoOptions()}
+    ways = {"every fifth": VideoOptions(max_frames_per_shot=10_000), "as shipped": VideoOptions()}
     asyncio.run(run(path, detect, VideoOptions(max_frames=8)))
     goals = []
     for name, options in ways.items():
@@ -169,7 +169,7 @@ def watch(path: Path) -> None:
     }
     model = {"name": "scripted", "version": "1", "digest": None, "trained": False}
 
-    async def scripted(frames: list[Pixels]) -> list[Answer]:
+    async def scripted(frames: list[Pixels]) -> list[DetectionResult]:
         sent = np.stack(frames).tobytes()  # as a client would
         await asyncio.sleep(0)
         return [{"faces": [face], "model": model} for _ in frames if sent]

@@ -39,7 +39,7 @@ def analyse_video(
         sampling=Sampling.parse(sampling),
         aggregation=cast("Aggregation", aggregation),
         shots=shots,
-        in_flight=1,  # one detector
+        max_in_flight=1,  # one detector
     )
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)

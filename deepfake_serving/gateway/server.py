@@ -9,25 +9,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import structlog
 import uvicorn
 
 from deepfake_serving.gateway.auth.authenticator import open_authenticator
+from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.fetch.fetcher import open_fetcher
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
-from deepfake_serving.gateway.jobs.maintenance import housekeeping
+from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
-from deepfake_serving.gateway.jobs.store import open_store
 from deepfake_serving.gateway.jobs.submission import Submission
-from deepfake_serving.gateway.jobs.webhooks import telling_webhooks
+from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import Settings
-from deepfake_serving.gateway.storage.objects import Objects
-from deepfake_serving.gateway.upstream.client import Upstream
-from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
 from deepfake_serving.runtime.listeners import bind_errors, bind_grpc, metrics_listener
 from deepfake_serving.runtime.shutdown import drain, stop_signals
@@ -85,20 +80,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Opens all parts behind the listeners, and closes them in reverse."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
-        )
-        pools = Pools(settings.routing, session)
-        await stack.enter_async_context(pools.monitor())
-        metrics.watch(pools)
+        services = await stack.enter_async_context(open_services(settings, metrics))
+        upstream, store = services.upstream, services.store
+        objects, fetcher = services.objects, services.fetcher
         metrics.count_jobs()
-        upstream = Upstream(pools, on_retry=lambda pool: metrics.retries.labels(pool).inc())
-        store = await stack.enter_async_context(
-            open_store(
-                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
-            )
-        )
-        objects, fetcher = Objects.open(settings.objects), open_fetcher(settings)
         authenticator = open_authenticator(settings, metrics.rate_limit_failures.inc)
         stack.push_async_callback(authenticator.close)
         gateway = Gateway(
@@ -110,10 +95,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             jobs=JobService(store, objects),
             fetcher=fetcher,
         )
-        maintaining = asyncio.create_task(housekeeping(settings, store, objects, metrics))
+        maintaining = asyncio.create_task(run_maintenance(settings, store, objects, metrics))
         stack.callback(maintaining.cancel)
         await stack.enter_async_context(
-            telling_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_attempted)
+            delivering_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_attempted)
         )
         yield gateway
 

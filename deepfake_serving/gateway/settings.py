@@ -17,7 +17,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.gateway.jobs.signing import signing_key
+from deepfake_serving.gateway.jobs.signing import parse_secret
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
 from deepfake_serving.video.sampling import Sampling
@@ -218,7 +218,7 @@ class Settings(ServerSettings):
     @classmethod
     def _can_sign(cls, value: str | None) -> str | None:
         if value is not None:
-            signing_key(value)
+            parse_secret(value)
         return value
 
     @field_validator("jobs")

@@ -1,1 +1,5 @@
-"""Videos: frames, shots, tracks of faces, and one verdict over all of them."""
+"""Video analysis: a file's frames, scored and gathered into shots and face tracks, to one verdict.
+
+Imports point down this list: `decoding/`; `sampling`, `options`, `scene_cuts`, `reader`; `gallery`,
+`shot_collector`, `scored_frames`, `tracks`; `aggregate`, `build_shot`, `accumulator`; `analyse`.
+"""

@@ -1,4 +1,4 @@
-"""What has been found so far, and the verdict over all of it."""
+"""Accumulates the results of a video, and aggregates them to its verdict."""
 
 from __future__ import annotations
 
@@ -10,46 +10,49 @@ from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
 from deepfake_serving.video.build_shot import ShotResult
-from deepfake_serving.video.judged import Answer
 from deepfake_serving.video.options import VideoOptions
-from deepfake_serving.video.reading import Reader
+from deepfake_serving.video.reader import VideoReader
+from deepfake_serving.video.scored_frames import DetectionResult
 
 
 @dataclass(slots=True)
 class VideoAccumulator:
-    """Counts, and the shots that are over."""
+    """Counts, and the finished shots."""
 
     shots: list[Shot] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
+    image_names: list[str] = field(default_factory=list)
     frames: int = 0
-    rare: int = 0
-    unseen: int = 0
+    rare_tracks: int = 0
+    empty_shots: int = 0
     """Shots without a sampled frame."""
-    unjudged: int = 0
-    problem: Problem | None = None
-    """Of the last frame that was not judged."""
+    failed_frames: int = 0
+    last_problem: Problem | None = None
+    """The problem of the last failed frame."""
     model: ModelRef | None = None
 
-    def answered(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            if isinstance(answer, Problem):
-                self.unjudged, self.problem = self.unjudged + 1, answer
+    def add_results(self, results: Sequence[DetectionResult]) -> None:
+        """Counts the detector's problems, and notes the model."""
+        for result in results:
+            if isinstance(result, Problem):
+                self.failed_frames, self.last_problem = self.failed_frames + 1, result
             elif self.model is None:
-                self.model = ModelRef(**answer["model"])
+                self.model = ModelRef(**result["model"])
 
-    def concluded(self, done: ShotResult) -> None:
-        self.shots.append(done.shot)
-        self.names += done.pictures
-        self.frames += done.frames
-        self.rare += done.rare
+    def add_shot(self, result: ShotResult) -> None:
+        """Adds a finished shot."""
+        self.shots.append(result.shot)
+        self.image_names += result.images
+        self.frames += result.frames
+        self.rare_tracks += result.rare_tracks
 
-    def verdict(self, reader: Reader, options: VideoOptions) -> VideoVerdict:
-        """
+    def verdict(self, reader: VideoReader, options: VideoOptions) -> VideoVerdict:
+        """Aggregates the verdict.
+
         Raises:
-            Problem: no frame was judged, and why.
+            Problem: no frame was scored, and why.
         """
         if self.model is None or reader.size is None:
-            raise self.problem or UndecodableMedia("the video has no frame that can be judged")
+            raise self.last_problem or UndecodableMedia("the video has no frame to analyse")
         video, thresholds = reader.video, options.thresholds
         probability, spread = aggregate(self.shots, options.aggregation, thresholds)
         return VideoVerdict(
@@ -62,23 +65,23 @@ class VideoAccumulator:
             frames_with_face=len(highest_faces(self.shots)),
             fake_frame_ratio=fake_frame_ratio(self.shots, thresholds),
             duration_s=round(video.end_s, 3),
-            frame_rate=video.rate,
+            frame_rate=video.frame_rate,
             width=reader.size[0],
             height=reader.size[1],
             complete=video.complete,
             model=self.model,
             warnings=[*video.warnings, *self._warnings()],
-            gallery=self.names,
+            gallery=self.image_names,
             timings_ms={stage: round(1000 * s, 1) for stage, s in reader.seconds.items()},
         )
 
     def _warnings(self) -> list[str]:
-        found = []
-        if self.problem is not None:
-            why = self.problem.detail
-            found.append(f"{self.unjudged} frames were not judged, the last one because: {why}")
-        if self.rare:
-            found.append(f"{self.rare} tracks of faces were too rare in their shots to count")
-        if self.unseen:
-            found.append(f"{self.unseen} shots have no sampled frame and are not listed")
-        return found
+        warnings = []
+        if self.last_problem is not None:
+            reason = self.last_problem.detail
+            warnings.append(f"{self.failed_frames} frames failed; the last problem: {reason}")
+        if self.rare_tracks:
+            warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
+        if self.empty_shots:
+            warnings.append(f"{self.empty_shots} shots have no sampled frame and are not listed")
+        return warnings

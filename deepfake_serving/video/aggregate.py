@@ -1,4 +1,4 @@
-"""Many faces, one probability: the aggregations, and how far the faces are of one mind.
+"""Aggregations of face probabilities to one probability, and their spread.
 
 `confident` is that of Selim Seferbekov's solution, which won the Deepfake Detection Challenge
 (github.com/selimsef/dfdc_deepfake_challenge, `kernel_utils.py`).
@@ -15,12 +15,12 @@ import numpy as np
 from deepfake_serving.contracts.video import Aggregation, Shot, Track
 from deepfake_serving.video.options import Thresholds
 
-_SURE_FAKE, _FAKES, _LEAST_FAKES = 0.8, 1 / 2.5, 11
-_SURE_REAL, _REALS = 0.2, 0.9
+_CONFIDENT_FAKE, _MIN_FAKE_SHARE, _MIN_FAKES = 0.8, 1 / 2.5, 11
+_CONFIDENT_REAL, _MIN_REAL_SHARE = 0.2, 0.9
 
 
 class ScoreStats(NamedTuple):
-    """A probability and the standard deviation of what it was taken from; None without a face."""
+    """A probability and the standard deviation of its inputs; None without a face."""
 
     probability: float | None
     spread: float | None
@@ -30,35 +30,39 @@ NO_FACE = ScoreStats(None, None)
 
 
 def mean(probabilities: Sequence[float]) -> ScoreStats:
-    """Of any number of faces."""
+    """Returns the mean and the standard deviation of any number of faces."""
     if not probabilities:
         return NO_FACE
     return ScoreStats(_rounded(np.mean(probabilities)), _rounded(np.std(probabilities)))
 
 
-def aggregate(shots: Sequence[Shot], how: Aggregation, thresholds: Thresholds) -> ScoreStats:
-    """The video's probability, by what `contracts.video.Aggregation` says of each."""
-    if how == "shots":
+def aggregate(
+    shots: Sequence[Shot], aggregation: Aggregation, thresholds: Thresholds
+) -> ScoreStats:
+    """Returns the video's probability, as `contracts.video.Aggregation` defines it."""
+    if aggregation == "shots":
         return _highest([track for shot in shots for track in shot.tracks])
-    if how == "fake_frame_ratio":
+    if aggregation == "fake_frame_ratio":
         highest = highest_faces(shots)
         return ScoreStats(fake_frame_ratio(shots, thresholds), mean(highest).spread)
     faces = [face.fake_probability for shot in shots for t in shot.tracks for face in t.frames]
-    return mean(confident(faces) if how == "confident" else faces)
+    return mean(confident(faces) if aggregation == "confident" else faces)
 
 
 def confident(faces: Sequence[float]) -> Sequence[float]:
-    """The sure fakes if more than eleven and two fifths, else the sure reals if nine tenths, else
-    all."""
-    fakes = [p for p in faces if p > _SURE_FAKE]
-    reals = [p for p in faces if p < _SURE_REAL]
-    if len(fakes) > _FAKES * len(faces) and len(fakes) > _LEAST_FAKES:
+    """Selects the confident fakes if they are more than eleven and more than two fifths.
+
+    Otherwise the confident reals if they are more than nine tenths, otherwise all faces.
+    """
+    fakes = [p for p in faces if p > _CONFIDENT_FAKE]
+    reals = [p for p in faces if p < _CONFIDENT_REAL]
+    if len(fakes) > _MIN_FAKE_SHARE * len(faces) and len(fakes) > _MIN_FAKES:
         return fakes
-    return reals if len(reals) > _REALS * len(faces) else faces
+    return reals if len(reals) > _MIN_REAL_SHARE * len(faces) else faces
 
 
 def highest_faces(shots: Sequence[Shot]) -> list[float]:
-    """For each frame with a face, the probability of its highest."""
+    """Returns the highest probability of each frame with a face."""
     frames: dict[float, float] = {}
     for shot in shots:
         for track in shot.tracks:
@@ -68,7 +72,7 @@ def highest_faces(shots: Sequence[Shot]) -> list[float]:
 
 
 def fake_frame_ratio(shots: Sequence[Shot], thresholds: Thresholds) -> float | None:
-    """The share of frames with a face whose highest face is fake."""
+    """Returns the share of frames with a face whose highest face is fake."""
     highest = highest_faces(shots)
     if not highest:
         return None
@@ -83,6 +87,6 @@ def _highest(tracks: Sequence[Track]) -> ScoreStats:
 
 
 def _rounded(value: float | np.floating) -> float:
-    """As it is shown; verdicts are taken from it, so that no answer contradicts itself."""
+    """Rounds to the digits of the response. Verdicts use the same digits, so both always agree."""
     assert math.isfinite(value)
     return round(float(value), 6)

@@ -1,4 +1,4 @@
-"""A video → its verdict: decoded, judged frame by frame, gathered into shots, added up."""
+"""Analyses a video: decodes it, scores its frames, groups them into shots, aggregates a verdict."""
 
 from __future__ import annotations
 
@@ -12,97 +12,105 @@ from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.accumulator import VideoAccumulator
 from deepfake_serving.video.build_shot import build_shot
-from deepfake_serving.video.collect import Collector, ShotFrames
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.judged import Answer, judged
-from deepfake_serving.video.meter import Meter
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.pipelined import pipelined
-from deepfake_serving.video.reading import Batch, Cut, Reader
+from deepfake_serving.video.progress import ProgressReporter
+from deepfake_serving.video.reader import Batch, SceneCut, VideoReader
+from deepfake_serving.video.scored_frames import DetectionResult, scored_frames
+from deepfake_serving.video.shot_collector import ShotCollector, ShotFrames
 
-Detect = Callable[[list[Pixels]], Awaitable[list[Answer]]]
-"""Judges frames of one size, uint8 (h, w, 3) RGB, at most `pixels.MOST_BYTES` in all."""
-Keep = Callable[[str, bytes], Awaitable[None]]
+Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
+"""Scores frames of one size, uint8 (h, w, 3) RGB, of at most `pixels.MAX_BATCH_BYTES` in all."""
+SaveImage = Callable[[str, bytes], Awaitable[None]]
 """Stores a JPEG under a name."""
 
 
 async def analyse(
-    medium: Path,
+    path: Path,
     detect: Detect,
     options: VideoOptions,
-    gallery: Keep,
-    progress: Callable[[Progress], None],
+    save_image: SaveImage,
+    on_progress: Callable[[Progress], None],
 ) -> VideoVerdict:
-    """Analyses one file. Cancelling it stops all that it has begun, and closes the file.
+    """Analyses one file. Cancelling it stops all of its tasks and closes the file.
 
     Args:
-        detect: may raise a Problem, which ends the analysis; one in place of an answer only
-            leaves out that frame.
-        gallery: is given each picture as soon as its shot is over.
-        progress: is told at most four times a second.
+        detect: Scores frames. A Problem in a result leaves that frame out. A raised Problem ends
+            the analysis.
+        save_image: Receives each gallery image as soon as its shot is finished.
+        on_progress: Called at most four times a second.
 
     Raises:
-        Problem: the file is no video, is broken from the start, or no frame could be judged.
+        Problem: the file is no video, is broken from the start, or no frame could be scored.
     """
-    begun = time.perf_counter()
-    reader, meter = Reader(medium, options), Meter(progress)
-    analysis = _Analysis(detect, options, gallery, reader)
+    start = time.perf_counter()
+    reader, progress = VideoReader(path, options), ProgressReporter(on_progress)
+    analysis = _Analysis(detect, options, save_image, reader)
     batches = pipelined(
-        reader.batches(), analysis.ask, options.in_flight, reader.stop, lambda batch: batch.large
+        reader.batches(),
+        analysis.detect,
+        options.max_in_flight,
+        reader.stop,
+        lambda batch: batch.large,
     )
     async with aclosing(batches):
-        async for batch, answers in batches:
-            await analysis.take(batch, answers)
-            meter.tell(len(batch.samples), batch.read_s, reader.video.duration_s)
-            del batch  # its pixels need not wait for the next
+        async for batch, results in batches:
+            await analysis.add(batch, results)
+            progress.update(len(batch.samples), batch.read_s, reader.video.duration_s)
+            del batch  # frees its pixels before the next batch arrives
     await analysis.end()
-    reader.seconds["total"] = time.perf_counter() - begun
-    return analysis.tally.verdict(reader, options)
+    reader.seconds["total"] = time.perf_counter() - start
+    return analysis.accumulator.verdict(reader, options)
 
 
 class _Analysis:
-    """What happens to the batches, in order, once they are read."""
+    """Processes batches, in order, after they were read."""
 
     def __init__(
-        self, detect: Detect, options: VideoOptions, gallery: Keep, reader: Reader
+        self, detect: Detect, options: VideoOptions, save_image: SaveImage, reader: VideoReader
     ) -> None:
-        self._detect, self._options, self._gallery = detect, options, gallery
+        self._detect, self._options, self._save_image = detect, options, save_image
         self._reader = reader
-        self._collector = Collector(options.shortest_shot_s, options.per_shot)
-        self.tally = VideoAccumulator()
+        self._collector = ShotCollector(options.min_shot_s, options.per_shot)
+        self.accumulator = VideoAccumulator()
 
-    async def ask(self, batch: Batch) -> list[Answer]:
-        """Calls overlap: their times may add up to more than has passed."""
-        begun = time.perf_counter()
+    async def detect(self, batch: Batch) -> list[DetectionResult]:
+        """Scores a batch. Calls overlap, so their times may add up to more than has passed."""
+        start = time.perf_counter()
         samples = batch.samples
-        answers = await self._detect([sample.pixels for sample in samples]) if samples else []
-        self._reader.seconds["detect"] += time.perf_counter() - begun
-        return answers
+        results = await self._detect([sample.pixels for sample in samples]) if samples else []
+        self._reader.seconds["detect"] += time.perf_counter() - start
+        return results
 
-    async def take(self, batch: Batch, answers: Sequence[Answer]) -> None:
-        assert self._reader.size is not None or not answers
+    async def add(self, batch: Batch, results: Sequence[DetectionResult]) -> None:
+        """Adds a scored batch."""
+        assert self._reader.size is not None or not results
         width = self._reader.size[0] if self._reader.size else 0
-        found = await asyncio.to_thread(judged, batch.samples, answers, width, self._options)
-        self.tally.answered(answers)
-        frames = iter(found)
+        scored = await asyncio.to_thread(
+            scored_frames, batch.samples, results, width, self._options
+        )
+        self.accumulator.add_results(results)
+        frames = iter(scored)
         for event in batch.events:
-            if isinstance(event, Cut):
-                await self._conclude(self._collector.cut(event.t_s))
+            if isinstance(event, SceneCut):
+                await self._finish(self._collector.cut(event.t_s))
             elif (frame := next(frames)) is not None:
-                await self._conclude(self._collector.add(frame))
+                await self._finish(self._collector.add(frame))
 
     async def end(self) -> None:
-        await self._conclude(self._collector.end(self._reader.video.end_s))
+        """Finishes the last shots."""
+        await self._finish(self._collector.end(self._reader.video.end_s))
 
-    async def _conclude(self, takes: Sequence[ShotFrames]) -> None:
-        begun = time.perf_counter()
-        for take in takes:
-            if not take.seen:
-                self.tally.unseen += 1
+    async def _finish(self, shots: Sequence[ShotFrames]) -> None:
+        start = time.perf_counter()
+        for shot in shots:
+            if not shot.frames:
+                self.accumulator.empty_shots += 1
                 continue
-            number = len(self.tally.shots) + 1
-            done = await asyncio.to_thread(build_shot, number, take, self._options.thresholds)
-            for name, picture in done.pictures.items():
-                await self._gallery(name, picture)
-            self.tally.concluded(done)
-        self._reader.seconds["gallery"] += time.perf_counter() - begun
+            number = len(self.accumulator.shots) + 1
+            result = await asyncio.to_thread(build_shot, number, shot, self._options.thresholds)
+            for name, image in result.images.items():
+                await self._save_image(name, image)
+            self.accumulator.add_shot(result)
+        self._reader.seconds["gallery"] += time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A shot's judged frames → its tracks, its verdict and its pictures."""
+"""Builds a shot from its scored frames: face tracks, verdict and gallery images."""
 
 from __future__ import annotations
 
@@ -10,86 +10,94 @@ import numpy as np
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
-from deepfake_serving.video.collect import ScoredFrame, ShotFrames
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.gallery import strip
+from deepfake_serving.video.gallery import film_strip
 from deepfake_serving.video.options import Thresholds
-from deepfake_serving.video.tracks import Boxes, Place, link, without_rare
+from deepfake_serving.video.shot_collector import ScoredFrame, ShotFrames
+from deepfake_serving.video.tracks import Boxes, FaceIndex, link, without_rare
 
 
 @dataclass(frozen=True, slots=True)
 class ShotResult:
-    """A shot, its pictures by name, its frames, and how many tracks were too rare to count."""
+    """A shot, its JPEG images by name, its frame count, and the tracks dropped as too rare."""
 
     shot: Shot
-    pictures: dict[str, bytes]
+    images: dict[str, bytes]
     frames: int
-    rare: int
+    rare_tracks: int
 
 
-def build_shot(number: int, take: ShotFrames, thresholds: Thresholds) -> ShotResult:
-    """`number` counts shots from 1; the take has at least one frame."""
-    linked = link([seen.t_s for seen in take.seen], [_boxes(seen) for seen in take.seen])
-    kept = without_rare(linked, len(take.seen))
-    pictures: dict[str, bytes] = {}
+def build_shot(number: int, shot_frames: ShotFrames, thresholds: Thresholds) -> ShotResult:
+    """Builds a shot.
+
+    Args:
+        number: Counts the shots of a video from 1.
+        shot_frames: At least one frame.
+    """
+    frames = shot_frames.frames
+    linked = link([frame.t_s for frame in frames], [_boxes(frame) for frame in frames])
+    kept = without_rare(linked, len(frames))
+    images: dict[str, bytes] = {}
     tracks = [
-        _track(f"{number}-{place}", places, take.seen, thresholds, pictures)
-        for place, places in enumerate(kept, start=1)
+        _build_track(f"{number}-{n}", indexes, frames, thresholds, images)
+        for n, indexes in enumerate(kept, start=1)
     ]
-    name = f"shot-{number}.jpg"
-    pictures[name] = strip(_scored(take.seen, kept, thresholds))
+    strip = f"shot-{number}.jpg"
+    images[strip] = film_strip(_labelled(frames, kept, thresholds))
     highest = max((track.fake_probability for track in tracks), default=None)
     shot = Shot(
-        start_s=round(take.start_s, 3),
-        end_s=round(take.end_s, 3),
+        start_s=round(shot_frames.start_s, 3),
+        end_s=round(shot_frames.end_s, 3),
         verdict=thresholds.label(highest),
         fake_probability=highest,
         tracks=tracks,
-        strip=name,
+        strip=strip,
     )
-    return ShotResult(shot, pictures, len(take.seen), len(linked) - len(kept))
+    return ShotResult(shot, images, len(frames), len(linked) - len(kept))
 
 
-def _track(
-    name: str,
-    places: Sequence[Place],
-    seen: Sequence[ScoredFrame],
+def _build_track(
+    track_id: str,
+    indexes: Sequence[FaceIndex],
+    frames: Sequence[ScoredFrame],
     thresholds: Thresholds,
-    pictures: dict[str, bytes],
+    images: dict[str, bytes],
 ) -> Track:
-    """Puts the track's pictures among the others'."""
-    faces = [seen[frame].faces[face] for frame, face in places]
+    """Builds a track, and adds its crops to `images`."""
+    faces = [frames[frame].faces[face] for frame, face in indexes]
     ranked = sorted(faces, key=lambda face: face.fake_probability)
-    keyframe, median = f"track-{name}-high.jpg", f"track-{name}-median.jpg"
-    pictures[keyframe] = ranked[-1].picture
-    pictures[median] = ranked[(len(ranked) - 1) // 2].picture
-    opinion = mean([face.fake_probability for face in faces])
-    assert opinion.probability is not None
-    assert opinion.spread is not None
+    keyframe, median = f"track-{track_id}-high.jpg", f"track-{track_id}-median.jpg"
+    images[keyframe] = ranked[-1].crop
+    images[median] = ranked[(len(ranked) - 1) // 2].crop
+    stats = mean([face.fake_probability for face in faces])
+    assert stats.probability is not None
+    assert stats.spread is not None
     return Track(
-        id=name,
-        verdict=thresholds.label(opinion.probability),
-        fake_probability=opinion.probability,
-        spread=opinion.spread,
+        id=track_id,
+        verdict=thresholds.label(stats.probability),
+        fake_probability=stats.probability,
+        spread=stats.spread,
         frames=[
-            TrackFrame(round(seen[frame].t_s, 3), face.box, face.fake_probability)
-            for (frame, _), face in zip(places, faces, strict=True)
+            TrackFrame(round(frames[frame].t_s, 3), face.box, face.fake_probability)
+            for (frame, _), face in zip(indexes, faces, strict=True)
         ],
         keyframe=keyframe,
         median_frame=median,
     )
 
 
-def _scored(
-    seen: Sequence[ScoredFrame], tracks: Sequence[Sequence[Place]], thresholds: Thresholds
+def _labelled(
+    frames: Sequence[ScoredFrame],
+    tracks: Sequence[Sequence[FaceIndex]],
+    thresholds: Thresholds,
 ) -> list[tuple[Pixels, Label]]:
-    """Each frame with the word of its highest face that counts."""
+    """Labels each frame by its highest face in a track."""
     highest: dict[int, float] = {}
-    for frame, face in (place for track in tracks for place in track):
-        probability = seen[frame].faces[face].fake_probability
+    for frame, face in (index for track in tracks for index in track):
+        probability = frames[frame].faces[face].fake_probability
         highest[frame] = max(highest.get(frame, 0.0), probability)
-    return [(each.small, thresholds.label(highest.get(i))) for i, each in enumerate(seen)]
+    return [(f.thumbnail, thresholds.label(highest.get(i))) for i, f in enumerate(frames)]
 
 
-def _boxes(seen: ScoredFrame) -> Boxes:
-    return np.array([face.box for face in seen.faces], np.float64).reshape(-1, 4)
+def _boxes(frame: ScoredFrame) -> Boxes:
+    return np.array([face.box for face in frame.faces], np.float64).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Pictures for people: crops of faces, and a shot's frames in a row, bordered by their score."""
+"""Gallery images: face crops, and film strips with borders in the colours of the labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepfake_serving.video.decoding.pixels import Pixels
 _SIDE = 256
 _MARGIN = 1.6
 _BORDER, _SPACE = 4, 4
-_STRIP = 6
+_STRIP_FRAMES = 6
 _WHITE = (255, 255, 255)
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
@@ -23,24 +23,24 @@ _COLOURS: dict[Label, tuple[int, int, int]] = {
     "fake": (0, 94, 213),
     "no_face": (153, 153, 153),
 }
-"""BGR; green, orange and vermilion that colour-blind people tell apart (Okabe and Ito, 2008)."""
+"""BGR. Green, orange and vermilion of the colour-blind safe palette of Okabe and Ito (2008)."""
 
 
-def face_picture(pixels: Pixels, box: Sequence[float]) -> bytes:
-    """A square of 256 pixels around a face as JPEG.
+def face_crop(pixels: Pixels, box: Sequence[float]) -> bytes:
+    """Crops a square around a face, resized to 256 pixels, as JPEG.
 
     Args:
         pixels: uint8 (h, w, 3) RGB.
-        box: x1, y1, x2, y2 in them.
+        box: x1, y1, x2, y2 in pixels.
     """
     x1, y1, x2, y2 = box
     side = max(x2 - x1, y2 - y1, 1.0) * _MARGIN
     scale = _SIDE / side
     x, y = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
-    cut = pixels[_within(y, side, pixels.shape[0]), _within(x, side, pixels.shape[1])]
-    size = [min(_SIDE, max(1, round(length * scale))) for length in cut.shape[1::-1]]
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    face = cv2.cvtColor(cv2.resize(cut, size, interpolation=how), cv2.COLOR_RGB2BGR)
+    crop = pixels[_clamped(y, side, pixels.shape[0]), _clamped(x, side, pixels.shape[1])]
+    size = [min(_SIDE, max(1, round(length * scale))) for length in crop.shape[1::-1]]
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    face = cv2.cvtColor(cv2.resize(crop, size, interpolation=interpolation), cv2.COLOR_RGB2BGR)
     left, top = (round(max(0.0, -start) * scale) for start in (x, y))
     left, top = min(left, _SIDE - size[0]), min(top, _SIDE - size[1])
     canvas = np.zeros((_SIDE, _SIDE, 3), np.uint8)
@@ -48,28 +48,28 @@ def face_picture(pixels: Pixels, box: Sequence[float]) -> bytes:
     return _jpeg(canvas)
 
 
-def strip(frames: Sequence[tuple[Pixels, Label]]) -> bytes:
-    """A row of at most six frames, evenly chosen, each bordered by the colour of its word, as JPEG.
+def film_strip(frames: Sequence[tuple[Pixels, Label]]) -> bytes:
+    """Draws a row of at most six evenly spaced frames, bordered in their labels' colours, as JPEG.
 
     Args:
-        frames: uint8 (h, w, 3) BGR and the word of each; not none.
+        frames: At least one frame, uint8 (h, w, 3) BGR, with its label.
     """
-    chosen = np.linspace(0, len(frames) - 1, min(_STRIP, len(frames))).round().astype(int)
+    chosen = np.linspace(0, len(frames) - 1, min(_STRIP_FRAMES, len(frames))).round().astype(int)
     height = frames[0][0].shape[0]
     row = np.hstack([_bordered(*frames[index], height=height) for index in chosen])
     return _jpeg(row)
 
 
-def _bordered(picture: Pixels, word: Label, *, height: int) -> Pixels:
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    sized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+def _bordered(image: Pixels, label: Label, *, height: int) -> Pixels:
+    width = max(1, round(image.shape[1] * height / image.shape[0]))
+    sized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     edge, flat = _BORDER, cv2.BORDER_CONSTANT
-    framed = cv2.copyMakeBorder(sized, edge, edge, edge, edge, flat, value=_COLOURS[word])
+    framed = cv2.copyMakeBorder(sized, edge, edge, edge, edge, flat, value=_COLOURS[label])
     spaced = cv2.copyMakeBorder(framed, 0, 0, 0, _SPACE, flat, value=_WHITE)
     return spaced.astype(np.uint8)
 
 
-def _within(start: float, length: float, end: int) -> slice:
+def _clamped(start: float, length: float, end: int) -> slice:
     first = min(max(0, round(start)), end - 1)
     return slice(first, max(first + 1, min(end, round(start + length))))
 

@@ -1,4 +1,4 @@
-"""What may be said about how a video is analysed, and the bounds that it is analysed within."""
+"""Options of a video's analysis, and the limits that it is analysed within."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.video.sampling import EVERY_FIFTH, Sampling
+from deepfake_serving.video.decoding.limits import DecodeLimits
+from deepfake_serving.video.sampling import DEFAULT_SAMPLING, Sampling
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Of calibrated probabilities."""
+    """Thresholds of calibrated probabilities."""
 
     suspicious_from: float = 0.4
     fake_above: float = 0.6
 
     def label(self, probability: float | None) -> Label:
-        """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake; None is no face."""
+        """Labels a probability: real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake.
+
+        None is labelled `no_face`.
+        """
         if probability is None:
             return "no_face"
         if probability < self.suspicious_from:
@@ -27,39 +31,46 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """How one video is analysed."""
+    """Options of one video's analysis."""
 
-    sampling: Sampling = EVERY_FIFTH
+    sampling: Sampling = DEFAULT_SAMPLING
     aggregation: Aggregation = "shots"
     thresholds: Thresholds = Thresholds()
 
     shots: bool = True
-    """Whether the video is cut into its shots; else it is one."""
-    shortest_shot_s: float = 1.5
-    """Shorter shots are joined to a neighbour."""
-    frames_per_shot: int = 64
-    """Whatever the sampling; `per_shot:N` asks for less."""
+    """Whether the video is split into shots. Otherwise it is a single shot."""
+    min_shot_s: float = 1.5
+    """Shorter shots are merged with a neighbour."""
+    max_frames_per_shot: int = 64
+    """Applies to every sampling policy. `per_shot:N` lowers it."""
 
     min_confidence: float = 0.9
+    """Detection confidence below which a face is ignored."""
     min_face_px: float = 40
-    """The detector's surety and the longer side below which a face doesn't count."""
+    """Longer side of the box, in pixels, below which a face is ignored."""
     max_faces: int = 16
-    """Most faces of a frame that count, the largest first."""
+    """Faces of a frame that count, the largest first."""
 
     max_duration_s: float = 4 * 3600
+    """Seconds of presentation, after which the analysis of a longer video ends."""
     max_frames: int = 20_000
-    """Where the analysis of a longer video ends: seconds shown, and frames judged."""
+    """Scored frames, after which the analysis ends."""
     max_decoded: int = 2_000_000
-    """Most frames decoded, judged or not: four hours of 120 a second, and a little."""
+    """Decoded frames, after which it ends: a little more than four hours at 120 per second."""
     max_pixels: int = 8192 * 4320
-    """Of a frame."""
+    """Pixels of a frame."""
 
-    in_flight: int = 2
-    """Calls of the detector at once."""
+    max_in_flight: int = 2
+    """Concurrent calls to the detector."""
+
+    @property
+    def decode_limits(self) -> DecodeLimits:
+        """The limits of the decoder."""
+        return DecodeLimits(self.max_pixels, self.max_duration_s, self.max_decoded)
 
     @property
     def per_shot(self) -> int:
-        """Most frames of a shot in the result."""
-        sampling = self.sampling
-        asked = int(sampling.value) if sampling.policy == "per_shot" else self.frames_per_shot
-        return min(asked, self.frames_per_shot)
+        """The most frames of a shot in the result."""
+        if self.sampling.policy == "per_shot":
+            return min(int(self.sampling.value), self.max_frames_per_shot)
+        return self.max_frames_per_shot

@@ -1,4 +1,4 @@
-"""Work on what a thread brings forth: the next is made while the ones before are worked on."""
+"""An ordered asynchronous map over a generator that runs in a thread."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ R = TypeVar("R")
 
 async def pipelined(
     source: Generator[T, None, None],
-    work: Callable[[T], Awaitable[R]],
-    in_flight: int,
+    process: Callable[[T], Awaitable[R]],
+    max_in_flight: int,
     stop: Callable[[], None],
-    alone: Callable[[T], bool] = lambda _: False,
+    is_exclusive: Callable[[T], bool] = lambda _: False,
 ) -> AsyncGenerator[tuple[T, R], None]:
-    """Yields each item of `source`, in order, with what `work` made of it.
+    """Yields each item of `source`, in order, with the result of `process`.
 
-    `source` runs in a thread of its own and is at most one item ahead of the `in_flight` that are
-    worked on; one that is to be `alone` is worked on with no other. However this generator is left,
-    all work has ended and `source` has too, which `stop` hastens.
+    `source` runs in a thread of its own and stays at most one item ahead of the `max_in_flight`
+    items in process. An exclusive item is processed with no other. However this generator exits,
+    all tasks and `source` have ended by then; `stop` is called to speed that up.
     """
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, "decode")
-    working: deque[tuple[T, asyncio.Future[R]]] = deque()
-    ahead: asyncio.Future[T | None] | None = loop.run_in_executor(thread, next, source, None)
+    in_flight: deque[tuple[T, asyncio.Future[R]]] = deque()
+    upcoming: asyncio.Future[T | None] | None = loop.run_in_executor(thread, next, source, None)
     try:
-        while ahead is not None or working:
-            full = len(working) >= in_flight or any(alone(item) for item, _ in working)
-            if ahead is not None and not full:
-                item = await asyncio.shield(ahead)
-                ahead = None
+        while upcoming is not None or in_flight:
+            full = len(in_flight) >= max_in_flight or any(is_exclusive(i) for i, _ in in_flight)
+            if upcoming is not None and not full:
+                item = await asyncio.shield(upcoming)
+                upcoming = None
                 if item is not None:
-                    working.append((item, asyncio.ensure_future(work(item))))
-                    ahead = loop.run_in_executor(thread, next, source, None)
+                    in_flight.append((item, asyncio.ensure_future(process(item))))
+                    upcoming = loop.run_in_executor(thread, next, source, None)
             else:
-                item, result = working.popleft()
+                item, result = in_flight.popleft()
                 yield item, await result
-                del item, result  # they may be large, and the next may be long in coming
+                del item, result  # they may be large, and the next may take long
     finally:
         stop()
-        left = [result for _, result in working]
-        for result in left:
+        unfinished = [result for _, result in in_flight]
+        for result in unfinished:
             result.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        if ahead is not None:
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        if upcoming is not None:
             with contextlib.suppress(Exception):
-                await ahead
+                await upcoming
         await loop.run_in_executor(thread, source.close)
         thread.shutdown()

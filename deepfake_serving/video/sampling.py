@@ -1,4 +1,4 @@
-"""Which frames are judged: a grid over the video, thinned within shots that last long."""
+"""Frame sampling: a grid over the video, thinned out within long shots."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from deepfake_serving.contracts.problems import InvalidRequest
 T = TypeVar("T")
 Policy = Literal["every", "uniform", "fps", "per_shot"]
 
-MOST_PER_SHOT = 64
-_BOUNDS: dict[str, tuple[float, float]] = {
+MAX_PER_SHOT = 64
+_RANGES: dict[str, tuple[float, float]] = {
     "every": (1, 10_000),
     "uniform": (1, 10_000),
     "fps": (0.01, 120),
-    "per_shot": (2, MOST_PER_SHOT),
+    "per_shot": (2, MAX_PER_SHOT),
 }
-_POSSIBLE = (
-    "every:N (each Nth frame), uniform:N (N frames evenly over the video), fps:N (N frames a "
-    f"second), per_shot:N (at most N frames of each shot, up to {MOST_PER_SHOT})"
+_POLICIES = (
+    "every:N (every Nth frame), uniform:N (N frames evenly over the video), fps:N (N frames per "
+    f"second), per_shot:N (at most N frames of each shot, up to {MAX_PER_SHOT})"
 )
 _ROUNDING = 1e-6
 _PER_SHOT_RATE = 12.0
-"""Frames a second that `per_shot` begins a shot with: a few seconds fill a shot's share."""
+"""Frames per second that `per_shot` starts a shot with: a few seconds fill a shot's share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """A policy and its number."""
+    """A sampling policy and its number."""
 
     policy: Policy
     value: float
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`every:5`, `uniform:30`, `fps:2.5`, `per_shot:64`.
+        """Parses `every:5`, `uniform:30`, `fps:2.5` or `per_shot:64`.
 
         Raises:
-            InvalidRequest: saying what is possible.
+            InvalidRequest: the text is none of these. The detail lists the policies.
         """
         policy, _, number = text.partition(":")
-        if policy not in _BOUNDS:
-            raise InvalidRequest(f"no sampling {text!r}; possible are {_POSSIBLE}")
-        low, high = _BOUNDS[policy]
+        if policy not in _RANGES:
+            raise InvalidRequest(f"unknown sampling {text!r}; the policies are {_POLICIES}")
+        low, high = _RANGES[policy]
         try:
             value = float(number) if policy == "fps" else int(number)
         except ValueError:
@@ -57,53 +57,54 @@ class Sampling:
         return f"{self.policy}:{self.value:g}"
 
 
-EVERY_FIFTH = Sampling("every", 5)
+DEFAULT_SAMPLING = Sampling("every", 5)
 
 
 class Sampler:
-    """Says of each frame, in order of presentation, whether it is judged.
+    """Decides for each frame, in presentation order, whether it is scored.
 
-    How long a shot will last is unknown while it runs. So it begins with every frame of the grid,
-    and each time that `per_shot` frames have been taken, every other of them is let go and from
-    then on only every other is taken. What is left lies evenly over the shot, at most `per_shot`
-    and at least half of it; what is judged in vain grows with the logarithm of the shot's length
-    (a shot of 1000 grid frames: 192 are judged, 32 to 64 stay). `thin` lets go, in step with this.
+    The length of a shot is unknown until it ends. So a shot starts with every frame of the grid,
+    and each time `per_shot` frames were selected, every other one of them is dropped and from then
+    on only every other frame is selected. The remaining frames lie evenly over the shot: at most
+    `per_shot`, at least half of that. The number of dropped frames grows with the logarithm of the
+    shot's length (of 1000 grid frames, 192 are scored and 32 to 64 remain). `thin` drops frames in
+    step with the sampler.
     """
 
     def __init__(self, sampling: Sampling, duration_s: float | None, per_shot: int) -> None:
-        """`duration_s` is needed by `uniform`."""
+        """`uniform` needs `duration_s`."""
         self._every = int(sampling.value) if sampling.policy == "every" else None
         self._step_s = _step_s(sampling, duration_s)
-        self._due_s = 0.0
+        self._next_s = 0.0
         self._per_shot = per_shot
-        self.restart()
+        self.start_shot()
 
-    def restart(self) -> None:
-        """A new shot begins."""
-        self._number, self._taken, self._stride = 0, 0, 1
+    def start_shot(self) -> None:
+        """Starts a new shot."""
+        self._grid_index, self._selected, self._stride = 0, 0, 1
 
-    def take(self, index: int, t_s: float) -> bool:
-        """Whether the frame is judged; to be asked of every frame once."""
+    def select(self, index: int, t_s: float) -> bool:
+        """Returns whether the frame is scored. Call it once for every frame."""
         if not self._on_grid(index, t_s):
             return False
-        number = self._number
-        self._number += 1
-        if number % self._stride:
+        grid_index = self._grid_index
+        self._grid_index += 1
+        if grid_index % self._stride:
             return False
-        if self._taken >= self._per_shot:
+        if self._selected >= self._per_shot:
             self._stride *= 2
-            self._taken = -(-self._taken // 2)
-            if number % self._stride:
+            self._selected = -(-self._selected // 2)
+            if grid_index % self._stride:
                 return False
-        self._taken += 1
+        self._selected += 1
         return True
 
     def _on_grid(self, index: int, t_s: float) -> bool:
         if self._every is not None:
             return index % self._every == 0
-        if t_s < self._due_s:
+        if t_s < self._next_s:
             return False
-        self._due_s = (math.floor(t_s / self._step_s + _ROUNDING) + 1) * self._step_s
+        self._next_s = (math.floor(t_s / self._step_s + _ROUNDING) + 1) * self._step_s
         return True
 
 
@@ -113,6 +114,6 @@ def _step_s(sampling: Sampling, duration_s: float | None) -> float:
     return 1 / (sampling.value if sampling.policy == "fps" else _PER_SHOT_RATE)
 
 
-def thin(kept: list[T], per_shot: int) -> list[T]:
-    """Room for one more of a shot's frames: every other of them, where there are `per_shot`."""
-    return kept[::2] if len(kept) >= per_shot else kept
+def thin(frames: list[T], per_shot: int) -> list[T]:
+    """Drops every other frame of a shot that has `per_shot` frames, before one more is added."""
+    return frames[::2] if len(frames) >= per_shot else frames

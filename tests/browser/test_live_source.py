@@ -11,7 +11,7 @@ from playwright.async_api import Route, expect
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.verdict import ModelRef
-from deepfake_serving.gateway.live.windows import added
+from deepfake_serving.gateway.live.windows import add_window
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,7 +25,7 @@ def summary() -> LiveVerdict:
         Window(2, 30.0, 40.0, "fake", 0.91, 0.5, gap="the source was lost"),
         Window(3, 40.0, 50.0, problem={"type": "x"}),
     ):
-        verdict = added(verdict, window)
+        verdict = add_window(verdict, window)
     return verdict
 
 

@@ -1,6 +1,6 @@
-"""Live sources on loopback, for tests: an HLS server whose playlist grows, and an RTSP server.
+"""Live sources on loopback: an HLS server with a growing playlist, and an RTSP server.
 
-What they send is FFmpeg's: its HLS muxer's segments, and its RTP muxer's packets.
+They send segments of FFmpeg's HLS muxer and packets of its RTP muxer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def write_hls(video: Path, folder: Path, *, segment_s: int = 1, kind: str = "mpegts") -> Path:
-    """A video as segments beside their playlist; `kind` is mpegts or fmp4."""
+    """Writes a video as segments and a playlist; `kind` is mpegts or fmp4."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "all.m3u8"
     options = {"hls_time": str(segment_s), "hls_list_size": "0", "hls_segment_type": kind}
@@ -38,14 +38,16 @@ def write_hls(video: Path, folder: Path, *, segment_s: int = 1, kind: str = "mpe
 
 
 class GrowingPlaylist:
-    """The playlist of a folder, of which the first so many segments are there; the oldest are taken
-    off again, as from a live stream's."""
+    """A live playlist: of the segments in a folder, the first ones are available.
+
+    The oldest are reshifted again, as from a live stream.
+    """
 
     def __init__(self, path: Path, kept: int = 5) -> None:
         self.lines = path.read_text().splitlines()
         self.folder, self.kept = path.parent, kept
-        self.there, self.ended = kept, False
-        self.asked: list[str] = []
+        self.available, self.ended = kept, False
+        self.requests: list[str] = []
         first = next(i for i, line in enumerate(self.lines) if line.startswith("#EXTINF"))
         self.head = [
             line
@@ -56,21 +58,21 @@ class GrowingPlaylist:
         self.segments = list(zip(body[::2], body[1::2], strict=True))
 
     def text(self) -> str:
-        begin = max(0, self.there - self.kept)
-        shown = [line for pair in self.segments[begin : self.there] for line in pair]
+        begin = max(0, self.available - self.kept)
+        shown = [line for pair in self.segments[begin : self.available] for line in pair]
         end = ["#EXT-X-ENDLIST"] if self.ended else []
         return "\n".join([*self.head, f"#EXT-X-MEDIA-SEQUENCE:{begin}", *shown, *end]) + "\n"
 
     async def grow(self, pause_s: float) -> None:
-        """One segment after the other, then its end."""
-        while self.there < len(self.segments):
+        """Adds one segment after another, then ends the playlist."""
+        while self.available < len(self.segments):
             await asyncio.sleep(pause_s)
-            self.there += 1
+            self.available += 1
         self.ended = True
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def respond(self, request: web.Request) -> web.StreamResponse:
         name = request.path.rpartition("/")[2]
-        self.asked.append(name)
+        self.requests.append(name)
         if name.endswith(".m3u8"):
             return web.Response(text=self.text(), content_type="application/vnd.apple.mpegurl")
         return web.FileResponse(self.folder / name)
@@ -78,7 +80,7 @@ class GrowingPlaylist:
 
 @asynccontextmanager
 async def serving(handler: Handler, port: int = 0) -> AsyncIterator[str]:
-    """A server whose every path is answered by one handler; its URL."""
+    """Serves every path with one handler; yields the URL."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -92,8 +94,7 @@ async def serving(handler: Handler, port: int = 0) -> AsyncIterator[str]:
 
 
 def rtp_packets(video: Path) -> list[tuple[float, bytes]]:
-    """FFmpeg's RTP packets of a video in H.264 or H.265, each with its picture's place in seconds
-    of decoding."""
+    """Returns FFmpeg's RTP packets of an H.264 or H.265 video, each with its decoding time in s."""
     found: list[tuple[float, bytes]] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
@@ -117,7 +118,7 @@ def rtp_packets(video: Path) -> list[tuple[float, bytes]]:
 
 
 def description(video: Path, host: str = "127.0.0.1", sets: bool = True) -> str:
-    """A session description of it, with its parameter sets or without."""
+    """Returns a session description of a video, with or without its parameter sets."""
     with av.open(str(video)) as source:
         context = source.streams.video[0].codec_context
         name = {"h264": "H264", "hevc": "H265"}[context.name]
@@ -129,7 +130,7 @@ def description(video: Path, host: str = "127.0.0.1", sets: bool = True) -> str:
 
 
 def _sprop(name: str, extradata: bytes) -> str:
-    """The parameter sets of an `avcC` or `hvcC` box that holds one of each (ISO/IEC 14496-15)."""
+    """Returns the parameter sets of an `avcC` or `hvcC` box (ISO/IEC 14496-15), one of each."""
 
     def unit(place: int) -> str:
         (size,) = struct.unpack_from(">H", extradata, place)
@@ -148,25 +149,25 @@ def _sprop(name: str, extradata: bytes) -> str:
 
 
 CHANNEL = 4
-"""Which a server may choose, whatever it was asked for."""
+"""A channel that differs from the requested one, as servers may choose."""
 
 
 class RTSPServer:
-    """Sends the same packets to everybody, again and again, `speed` times as fast as they play."""
+    """Sends the same packets to every client, in a loop, at `speed` times real time."""
 
     def __init__(
         self, packets: Sequence[tuple[float, bytes]], sdp: str, *, speed: float = 1.0
     ) -> None:
         self.packets, self.sdp, self.speed = packets, sdp, speed
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.replies: dict[str, str] = {}
-        """By method: what is answered in place of the usual."""
+        """Scripted replies by method."""
         self.sessions = 0
-        self._answering: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
+        self._connections: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
 
     @asynccontextmanager
     async def running(self, port: int = 0) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self._answer, "127.0.0.1", port)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield f"rtsp://127.0.0.1:{self.port}/live"
@@ -175,23 +176,23 @@ class RTSPServer:
             await self.drop()
 
     async def drop(self) -> None:
-        """Hangs up on everybody."""
-        answering, self._answering = self._answering, {}
-        for transport in answering.values():
+        """Closes all connections."""
+        connections, self._connections = self._connections, {}
+        for transport in connections.values():
             transport.abort()
-        await asyncio.gather(*answering, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._answering[task] = writer.transport
+        self._connections[task] = writer.transport
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             sending: asyncio.Task[None] | None = None
             try:
                 while True:
                     head = (await reader.readuntil(b"\r\n\r\n")).decode()
                     method = head.split(" ", 1)[0]
-                    self.asked.append(head)
+                    self.requests.append(head)
                     writer.write(self._reply(method, head).encode())
                     if method == "PLAY":
                         sending = asyncio.create_task(self._send(writer))
@@ -213,25 +214,25 @@ class RTSPServer:
         return f"RTSP/1.0 200 OK\r\n{number}\r\n{more}\r\n{body}"
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
-        """From the first keyframe on; sequence numbers and time go on from round to round."""
+        """Sends in a loop, with sequence numbers and timestamps that continue."""
         self.sessions += 1
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        start = loop.time()
         length_s = self.packets[-1][0] + (self.packets[-1][0] - self.packets[0][0]) / 100
         with contextlib.suppress(ConnectionError):
             for turn in range(10**6):
                 for number, (at_s, packet) in enumerate(self.packets):
-                    due = begun + (turn * length_s + at_s) / self.speed
+                    due = start + (turn * length_s + at_s) / self.speed
                     await asyncio.sleep(max(0.0, due - loop.time()))
-                    moved = _moved(packet, turn * len(self.packets) + number, turn * length_s)
+                    shifted = _shifted(packet, turn * len(self.packets) + number, turn * length_s)
                     rtcp = bytes([36, CHANNEL + 1]) + struct.pack(">H", 8) + b"\x80\xc8" + bytes(6)
                     writer.write(
-                        bytes([36, CHANNEL]) + struct.pack(">H", len(moved)) + moved + rtcp
+                        bytes([36, CHANNEL]) + struct.pack(">H", len(shifted)) + shifted + rtcp
                     )
                     await writer.drain()
 
 
-def _moved(packet: bytes, sequence: int, shift_s: float) -> bytes:
+def _shifted(packet: bytes, sequence: int, shift_s: float) -> bytes:
     first, second, _, ticks = struct.unpack_from(">BBHI", packet)
     ticks = (ticks + round(90_000 * shift_s)) % 2**32
     return struct.pack(">BBHI", first, second, sequence % 2**16, ticks) + packet[8:]

@@ -1,4 +1,4 @@
-"""Videos made of the one photograph that the project may carry."""
+"""Videos made of the test image."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from model_handlers.pipeline.decode import Pixels
 
 RATE = 12
 HEAD = (177, 58, 270, 175)
-"""The face's box in the photograph."""
+"""The box of the face in the test image."""
 
 
 def pan(
-    picture: Pixels, count: int, start: tuple[int, int] = (60, 0), step: tuple[int, int] = (1, 0)
+    image: Pixels, count: int, start: tuple[int, int] = (60, 0), step: tuple[int, int] = (1, 0)
 ) -> list[Pixels]:
-    """Windows of 320 x 240 that move over the picture."""
+    """Returns crops of 320 x 240 that move over the image."""
     (x, y), (dx, dy) = start, step
-    return [picture[y + i * dy :, x + i * dx :][:240, :320] for i in range(count)]
+    return [image[y + i * dy :, x + i * dx :][:240, :320] for i in range(count)]
 
 
 def two_faces(astronaut: Pixels, count: int) -> list[Pixels]:
-    """480 x 240: the head and its mirror image side by side; both sway."""
+    """Returns frames of 480 x 240 with the swaying head and its mirror image side by side."""
     frames = []
     for i in range(count):
         shift = 40 + i % 8
@@ -49,7 +49,7 @@ def write_video(
     codec_options: dict[str, str] | None = None,
     container_format: str | None = None,
 ) -> Path:
-    """A file of equal-sized frames. `times` in seconds make its rate variable."""
+    """Writes frames of one size. `times`, in seconds, make the frame rate variable."""
     with av.open(str(path), "w", format=container_format, options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=codec_options or {})
         stream.height, stream.width = frames[0].shape[:2]
@@ -70,7 +70,7 @@ def write_video(
 
 
 def scenes() -> list[Pixels]:
-    """Three shots of two seconds, 480 x 240: one face, none, two; all of them move."""
+    """Returns three moving shots of two seconds, 480 x 240, with one face, none and two."""
     astronaut = skimage.data.astronaut()
     cup = cv2.resize(skimage.data.coffee(), (600, 400))
     count = 2 * RATE

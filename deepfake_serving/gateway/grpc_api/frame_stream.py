@@ -11,7 +11,7 @@ from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
-from deepfake_serving.gateway.live.frames import Frame, Latest, judged
+from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
 
 Verdicts = asyncio.Queue[pb.StreamVerdict | None]
 
@@ -26,26 +26,27 @@ async def detect_frames(
     first = await anext(messages, None)
     if first is None:
         return
-    frames, verdicts = Latest(), Verdicts(1)
-    frames.put(first.image)
+    frames, verdicts = FrameQueue(), Verdicts(1)
+    frames.put_image(first.image)
     model = first.model or gateway.upstream.detector()
     counter = gateway.metrics.stream_frames
 
     async def read() -> None:
         async for message in messages:
-            frames.put(message.image)
+            frames.put_image(message.image)
         frames.close()
 
     async def detect(frame: Frame) -> bytes:
         context = call.context(gateway).for_item(frame.number)
-        return await gateway.upstream.detect_image(frame.picture, model, context)
+        return await gateway.upstream.detect_image(frame.image, model, context)
 
     async def send(message: dict[str, Any]) -> None:
         await verdicts.put(_stream_verdict(message))
 
     async def work() -> None:
         await asyncio.gather(
-            read(), judged(frames, detect, send, lambda outcome: counter.labels(outcome).inc())
+            read(),
+            score_frames(frames, detect, send, lambda outcome: counter.labels(outcome).inc()),
         )
         await verdicts.put(None)
 

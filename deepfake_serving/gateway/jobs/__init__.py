@@ -1,1 +1,1 @@
-"""Work that is answered later: kept, handed to workers, taken up again when a worker is lost."""
+"""Jobs: submission, the worker's loop, lookup by their owners, webhooks, retention."""

@@ -1,7 +1,7 @@
-"""The worker's loop: claim, work, renew the lease meanwhile, store what came of it, say so.
+"""The worker's loop: claims jobs, runs them, renews their leases and stores their outcomes.
 
-A job is acknowledged only after its result is stored: whoever dies in between has done the work in
-vain, and another does it anew.
+A job is acknowledged only after its result is stored. If a worker dies in between, another worker
+runs the job again.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
-from deepfake_serving.gateway.jobs.records import Claim, Lane
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.queue.records import Claim, QueueName
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.runtime import tracing
 from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
 
 Report = Callable[[Progress], None]
-_BEAT_S = 0.5
-_IDLE_S = 0.25
+_HEARTBEAT_S = 0.5
+_POLL_S = 0.25
 
 FINAL = (
     InvalidRequest,
@@ -50,12 +50,12 @@ FINAL = (
     UnreachableURL,
     UnsupportedMediaType,
 )
-"""The medium's fault, or the caller's: another attempt would end alike."""
+"""Problems of the media or the request, which a retry cannot solve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a job: the key of its stored result, and the few words that lists show."""
+    """The outcome of a job: the object key of its result, and the summary that lists show."""
 
     result: str
     summary: dict[str, Any]
@@ -63,11 +63,11 @@ class Outcome:
 
 
 Handler = Callable[[Job, Path, Report], Awaitable[Outcome]]
-"""Does one kind of job in a folder of its own; raises `Problem`; is cancelled when the job is."""
+"""Runs jobs of one kind, each in a temporary folder. Raises `Problem`. Cancelled with its job."""
 
 
 class Worker:
-    """Takes jobs from a store, so many at once."""
+    """Runs jobs of a store, with a concurrency for each queue."""
 
     def __init__(
         self,
@@ -75,137 +75,161 @@ class Worker:
         handlers: Mapping[str, Handler],
         *,
         lease_s: float,
-        places: Mapping[Lane, int] | None = None,
+        concurrency: Mapping[QueueName, int] | None = None,
         drain_s: float = 20.0,
-        tell: Callable[[Job], Awaitable[bool]] | None = None,
-        ended: Callable[[Job, str], None] = lambda _job, _state: None,
+        deliver: Callable[[Job], Awaitable[bool]] | None = None,
+        on_end: Callable[[Job, str], None] = lambda _job, _state: None,
     ) -> None:
-        """`places` is how much of each lane is done at once, one job unless it is given; `tell`
-        tells a job's webhook, and whether it could; `ended` is told of each job's end."""
+        """Sets up a worker.
+
+        Args:
+            handlers: By kind of job.
+            concurrency: Concurrent jobs by queue; one job of `jobs` by default.
+            drain_s: How long running jobs may continue after the stop.
+            deliver: Delivers a job's webhook, and returns whether it succeeded.
+            on_end: Called with each ended job and its state.
+        """
         self.store, self.handlers = store, handlers
         self.lease_s, self.drain_s = lease_s, drain_s
-        self.places: Mapping[Lane, int] = {"jobs": 1} if places is None else places
-        self.tell, self.ended = tell, ended
+        self.concurrency: Mapping[QueueName, int] = (
+            {"jobs": 1} if concurrency is None else concurrency
+        )
+        self.deliver, self.on_end = deliver, on_end
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until told to stop: then nothing new is claimed, what runs may go on for a while,
-        and what is left then goes back to the queue; live sources, which don't end, at once."""
+        """Works until `stop` is set, then drains.
+
+        During the drain no job is claimed, and running jobs may finish. What still runs after
+        `drain_s` returns to the queue; live sources, which have no end, return at once.
+        """
         loops = [
-            asyncio.create_task(self._loop(stop, lane))
-            for lane, places in self.places.items()
-            for _ in range(places)
+            asyncio.create_task(self._loop(stop, queue))
+            for queue, concurrency in self.concurrency.items()
+            for _ in range(concurrency)
         ]
         await stop.wait()
+        if not loops:
+            return
         _, running = await asyncio.wait(loops, timeout=self.drain_s)
         for task in running:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
 
-    async def _loop(self, stop: asyncio.Event, lane: Lane) -> None:
+    async def _loop(self, stop: asyncio.Event, queue: QueueName) -> None:
         while not stop.is_set():
             claim = None
             try:
-                claim = await self.store.claim(self.lease_s, lane)
+                claim = await self.store.claim(self.lease_s, queue)
                 if claim is not None:
-                    holding = self._hold(claim)
-                    await (first_of(holding, stop.wait()) if lane == "live" else holding)
+                    processing = self._process(claim)
+                    await (first_of(processing, stop.wait()) if queue == "live" else processing)
                     continue
             except Problem as problem:
-                log.warning("store", problem=problem.slug, detail=problem.detail)
-            except Exception:  # one job's defect must not end the work on all others
+                log.warning("job store failed", problem=problem.slug, detail=problem.detail)
+            except Exception:  # a defect in one job must not end the work on all others
                 log.exception("defect", id=claim.job.id if claim else None)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _IDLE_S)
+                await asyncio.wait_for(stop.wait(), _POLL_S)
 
-    async def _hold(self, claim: Claim) -> None:
+    async def _process(self, claim: Claim) -> None:
         if claim.deliver:
-            told = self.tell is not None and await self.tell(claim.job)
-            await self.store.delivered(claim, told)
+            success = self.deliver is not None and await self.deliver(claim.job)
+            await self.store.delivered(claim, success)
             return
-        log.info("job", id=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt)
-        held = _Held(claim)
-        working = asyncio.create_task(self._work(claim, held.report))
-        beating = asyncio.create_task(self._beat(claim, held, working))
+        log.info("job started", id=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt)
+        run = _Run(claim)
+        handling = asyncio.create_task(self._handle(claim, run.report))
+        renewing = asyncio.create_task(self._renew_lease(claim, run, handling))
         try:
-            await self._conclude(claim, held, working)
+            await self._end(claim, run, handling)
         except asyncio.CancelledError:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            handling.cancel()
+            await asyncio.gather(handling, return_exceptions=True)
             await self.store.release(claim)
             raise
         finally:
-            beating.cancel()
+            renewing.cancel()
 
-    async def _work(self, claim: Claim, report: Report) -> Outcome:
-        handler = self.handlers.get(claim.job.kind)
-        if handler is None:
-            raise InvalidRequest(f"no worker does jobs of the kind {claim.job.kind!r}")
+    async def _handle(self, claim: Claim, report: Report) -> Outcome:
         job = claim.job
-        said: dict[str, str | int] = {"deepfake.job": job.id, "deepfake.attempt": job.attempt}
+        handler = self.handlers.get(job.kind)
+        if handler is None:
+            raise InvalidRequest(f"no worker handles jobs of kind {job.kind!r}")
+        attributes: dict[str, str | int] = {
+            "deepfake.job": job.id,
+            "deepfake.attempt": job.attempt,
+        }
         with (
             tempfile.TemporaryDirectory(prefix="deepfake-job-") as workspace,
-            tracing.work(f"{job.kind} job", job.traceparent, said) as traceparent,
+            tracing.work(f"{job.kind} job", job.traceparent, attributes) as traceparent,
         ):
             return await handler(replace(job, traceparent=traceparent), Path(workspace), report)
 
-    async def _beat(self, claim: Claim, held: _Held, working: asyncio.Task[Any]) -> None:
-        """Renews the lease; ends the work when nobody wants it, or it is another's by now."""
+    async def _renew_lease(self, claim: Claim, run: _Run, handling: asyncio.Task[Any]) -> None:
+        """Sends heartbeats; cancels the handler if the job was cancelled or the lease was lost."""
         loop = asyncio.get_running_loop()
-        sure_until = loop.time() + self.lease_s
-        while not working.done():
-            await asyncio.sleep(_BEAT_S)
-            with contextlib.suppress(Problem):  # the next time, as long as the lease lasts
-                said = await self.store.beat(claim, held.progress, self.lease_s)
-                sure_until = loop.time() + self.lease_s
-                held.lost = said == "lost"
-                if said != "ok":
-                    working.cancel()
+        leased_until = loop.time() + self.lease_s
+        while not handling.done():
+            await asyncio.sleep(_HEARTBEAT_S)
+            with contextlib.suppress(Problem):  # retried while the lease lasts
+                status = await self.store.heartbeat(claim, run.progress, self.lease_s)
+                leased_until = loop.time() + self.lease_s
+                run.lost = status == "lost"
+                if status != "ok":
+                    handling.cancel()
                     return
-            if loop.time() > sure_until:
-                held.lost = True
-                working.cancel()
+            if loop.time() > leased_until:
+                run.lost = True
+                handling.cancel()
 
-    async def _conclude(self, claim: Claim, held: _Held, working: asyncio.Task[Outcome]) -> None:
-        await asyncio.wait({working})
-        if held.lost:
-            log.warning("lost", id=claim.job.id)
+    async def _end(self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]) -> None:
+        await asyncio.wait({handling})
+        if run.lost:
+            log.warning("lease lost", id=claim.job.id)
             return
-        state = await self._store(claim, held, working)
+        state = await self._store_outcome(claim, run, handling)
         if state is not None:
-            log.info("ended", id=claim.job.id, state=state)
-            self.ended(claim.job, state)
+            log.info("job ended", id=claim.job.id, state=state)
+            self.on_end(claim.job, state)
 
-    async def _store(self, claim: Claim, held: _Held, working: asyncio.Task[Outcome]) -> str | None:
-        """Says what came of it, again and again while the store is away and the lease lasts."""
+    async def _store_outcome(
+        self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]
+    ) -> str | None:
+        """Stores the outcome, and retries until the store is reachable again."""
         while True:
             try:
-                await self._say(claim, held, working)
+                await self._acknowledge(claim, run, handling)
                 job = await self.store.get(claim.job.id)
                 return None if job is None else job.state
             except Problem as problem:
-                log.warning("store", id=claim.job.id, problem=problem.slug, detail=problem.detail)
-                await asyncio.sleep(_BEAT_S)
+                log.warning(
+                    "job store failed",
+                    id=claim.job.id,
+                    problem=problem.slug,
+                    detail=problem.detail,
+                )
+                await asyncio.sleep(_HEARTBEAT_S)
 
-    async def _say(self, claim: Claim, held: _Held, working: asyncio.Task[Outcome]) -> None:
-        if working.cancelled():
+    async def _acknowledge(self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]) -> None:
+        if handling.cancelled():
             await self.store.fail(claim, Internal("cancelled"), final=True)
             return
-        error = working.exception()
+        error = handling.exception()
         if error is None:
-            outcome = working.result()
+            outcome = handling.result()
             await self.store.finish(
-                claim, outcome.result, outcome.summary, outcome.cached, held.progress
+                claim, outcome.result, outcome.summary, outcome.cached, run.progress
             )
         elif isinstance(error, Problem):
             await self.store.fail(claim, error, final=isinstance(error, FINAL))
         else:
             log.error("defect", id=claim.job.id, exc_info=error)
-            defect = Internal("the job could not be done; the log says why")
+            defect = Internal("the job could not be completed; the worker's log has the cause")
             await self.store.fail(claim, defect, final=False)
 
 
-class _Held:
-    """What is known of a job that runs."""
+class _Run:
+    """The state of a running job."""
 
     def __init__(self, claim: Claim) -> None:
         self.progress, self.lost = claim.job.progress, False

@@ -1,4 +1,4 @@
-"""What a gateway does now and then: ends abandoned jobs, counts all, clears up old ones."""
+"""Periodic maintenance: ends abandoned jobs, counts jobs, deletes old ones."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import asyncio
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.gateway.jobs.retention import clear_up
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.jobs.retention import delete_expired
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 
 log = structlog.get_logger(__name__)
 
-_COUNT_S = 2.0
-_CLEAR_EVERY = 150
-"""Counts; five minutes."""
+_INTERVAL_S = 2.0
+_RETENTION_EVERY = 150
+"""Rounds between two runs of the retention: five minutes."""
 
 
-async def housekeeping(
+async def run_maintenance(
     settings: Settings, store: JobStore, objects: Objects, metrics: Metrics
 ) -> None:
-    """Runs until it is cancelled; what fails is tried again the next time."""
+    """Runs until cancelled. A failed round is retried with the next one."""
     rounds = 0
     while True:
         try:
             await store.end_abandoned()
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
-            if rounds % _CLEAR_EVERY == 0:
-                await clear_up(store, objects, settings.retain_hours * 3600, settings.retain_bytes)
+            if rounds % _RETENTION_EVERY == 0:
+                await delete_expired(
+                    store, objects, settings.retain_hours * 3600, settings.retain_bytes
+                )
         except Problem as problem:
-            log.warning("housekeeping", problem=problem.slug, detail=problem.detail)
+            log.warning("maintenance failed", problem=problem.slug, detail=problem.detail)
         rounds += 1
-        await asyncio.sleep(_COUNT_S)
+        await asyncio.sleep(_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""What is forgotten: ended jobs that are old, or the oldest where all take too much; orphans."""
+"""Retention: deletes old ended jobs, the oldest ones if all exceed a size, and orphaned objects."""
 
 from __future__ import annotations
 
@@ -8,64 +8,66 @@ import structlog
 
 from deepfake_serving.contracts.jobs import ENDED, Job
 from deepfake_serving.contracts.problems import Internal
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 
 log = structlog.get_logger(__name__)
 
 _PAGE = 200
-_ORPHAN_S = 3600.0
+_ORPHAN_AGE_S = 3600.0
 
 
-async def clear_up(store: JobStore, objects: Objects, oldest_s: float, most_bytes: int) -> int:
-    """Deletes ended jobs with all that they kept; returns how many.
+async def delete_expired(
+    store: JobStore, objects: Objects, max_age_s: float, max_bytes: int
+) -> int:
+    """Deletes ended jobs with all of their objects, and returns how many.
 
     Args:
-        oldest_s: since their end.
-        most_bytes: that all jobs may keep; past it those that ended first go.
+        max_age_s: Age since the end of a job.
+        max_bytes: Size of the objects of all jobs. Above it, the jobs that ended first are deleted.
     """
     now = store.clock()
-    await _forget_cached(objects, now - oldest_s)
-    sizes, touched = await _kept(objects)
+    await _delete_cache_entries(objects, now - max_age_s)
+    sizes, modified = await _stored(objects)
     jobs = {job.id: job for job in await _all(store)}
-    for job_id, at in touched.items():
-        if job_id not in jobs and at < now - _ORPHAN_S and not await _is_kept(store, job_id):
+    for job_id, at in modified.items():
+        if job_id not in jobs and at < now - _ORPHAN_AGE_S and not await _exists(store, job_id):
             await objects.delete_all(f"jobs/{job_id}")
             sizes.pop(job_id)
     total, deleted = sum(sizes.values()), 0
-    over = (job for job in jobs.values() if job.state in ENDED)
-    for job in sorted(over, key=lambda job: job.finished_at or 0.0):
-        if (job.finished_at or 0.0) > now - oldest_s and total <= most_bytes:
+    ended = (job for job in jobs.values() if job.state in ENDED)
+    for job in sorted(ended, key=lambda job: job.finished_at or 0.0):
+        if (job.finished_at or 0.0) > now - max_age_s and total <= max_bytes:
             break
         await store.delete(job.id)
         await objects.delete_all(f"jobs/{job.id}")
         total -= sizes.get(job.id, 0)
         deleted += 1
     if deleted:
-        log.info("cleared up", jobs=deleted, bytes_left=total)
+        log.info("jobs deleted", jobs=deleted, bytes_left=total)
     return deleted
 
 
-async def _forget_cached(objects: Objects, before: float) -> None:
-    """References that are older than any job that they could lead to."""
+async def _delete_cache_entries(objects: Objects, before: float) -> None:
+    """Deletes cache entries that are older than any job they could refer to."""
     for key, _, at in await objects.list("cache"):
         if at < before:
             await objects.delete(key)
 
 
-async def _kept(objects: Objects) -> tuple[dict[str, int], dict[str, float]]:
-    """Bytes, and the time of the last change, by job."""
+async def _stored(objects: Objects) -> tuple[dict[str, int], dict[str, float]]:
+    """Returns the size in bytes and the time of the last modification, by job."""
     sizes: dict[str, int] = defaultdict(int)
-    touched: dict[str, float] = defaultdict(float)
+    modified: dict[str, float] = defaultdict(float)
     for key, size, at in await objects.list("jobs"):
         job_id = key.split("/")[1]
         sizes[job_id] += size
-        touched[job_id] = max(touched[job_id], at)
-    return sizes, touched
+        modified[job_id] = max(modified[job_id], at)
+    return sizes, modified
 
 
-async def _is_kept(store: JobStore, job_id: str) -> bool:
-    """Whether there is such a job, readable or not."""
+async def _exists(store: JobStore, job_id: str) -> bool:
+    """Returns whether the job exists, readable or not."""
     try:
         return await store.get(job_id) is not None
     except Internal:

@@ -1,4 +1,4 @@
-"""Jobs as their owners see them: looked up, listed, watched, cancelled, deleted."""
+"""Jobs as their owners see them: lookup, lists, events, cancellation, deletion."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from deepfake_serving.contracts.serialization import from_json, from_plain
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.jobs.document import job_document, linked
-from deepfake_serving.gateway.jobs.store import JobStore
-from deepfake_serving.gateway.live.windows import read, result_key
+from deepfake_serving.gateway.live.windows import read_windows, result_key
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 
-_PICTURE = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
+_IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
 
 
 @dataclass(frozen=True, slots=True)
-class Medium:
-    """A stored medium that is read in parts."""
+class StoredMedia:
+    """A stored media file, read in ranges."""
 
     objects: Objects
     key: str
@@ -33,20 +33,25 @@ class Medium:
     content_type: str
 
     def read(self, begin: int, end: int) -> AsyncIterator[bytes]:
+        """Reads the bytes from `begin` up to `end`, exclusive."""
         return self.objects.read(self.key, begin, end)
 
 
 class JobService:
-    """Every method takes who asks; a job of somebody else is as good as none."""
+    """Every method takes the client's principal. Jobs of other owners are not found."""
 
     def __init__(self, store: JobStore, objects: Objects) -> None:
         self.store, self.objects = store, objects
 
     async def get(self, job_id: str, principal: Principal) -> Job:
-        """Raises `NotFound`."""
+        """Returns a job.
+
+        Raises:
+            NotFound: there is no such job, or it has another owner.
+        """
         job = await self.store.get(job_id)
         if job is None or not principal.may_see(job.owner):
-            raise NotFound(f"there is no job {job_id[:80]!r}")
+            raise NotFound(f"no job {job_id[:80]!r}")
         return job
 
     async def document(self, job_id: str, principal: Principal) -> JobDocument:
@@ -72,22 +77,22 @@ class JobService:
     async def windows(
         self, job_id: str, principal: Principal, after: int, limit: int
     ) -> list[Window]:
-        """The windows of a live source that follow, as far as there are any.
+        """Returns the windows of a live source after a number, up to a limit.
 
         Raises:
-            NotFound: no such job, or none of a live source.
+            NotFound: there is no such job, or it has no live source.
         """
         job = await self.get(job_id, principal)
         if job.kind != LIVE:
             raise NotFound("only jobs of live sources have windows")
-        found: list[Window] = []
-        async with aclosing(read(self.objects, job_id, after)) as windows:
-            async for document in windows:
+        windows: list[Window] = []
+        async with aclosing(read_windows(self.objects, job_id, after)) as documents:
+            async for document in documents:
                 window = from_plain(Window, document)
-                found.append(replace(window, shots=linked(window.shots, job_id)))
-                if len(found) == limit:
+                windows.append(replace(window, shots=linked(window.shots, job_id)))
+                if len(windows) == limit:
                     break
-        return found
+        return windows
 
     async def list(
         self,
@@ -99,24 +104,25 @@ class JobService:
         limit: int,
         cursor: str | None,
     ) -> tuple[list[Job], str | None]:
-        """A page of jobs, the newest first, and where the next one begins."""
+        """Returns a page of jobs, the newest first, and the cursor of the next page."""
         owner = None if principal.sees_all else principal.id
         return await self.store.list(
             owner=owner, state=state, kind=kind, text=text, limit=limit, cursor=cursor
         )
 
     async def cancel(self, job_id: str, principal: Principal) -> Job:
+        """Cancels a job."""
         await self.get(job_id, principal)
         return await self.store.cancel(job_id)
 
     async def delete(self, job_id: str, principal: Principal) -> None:
-        """An ended job, with all that it kept."""
+        """Deletes a job with all of its objects."""
         await self.get(job_id, principal)
         await self.store.delete(job_id)
         await self.objects.delete_all(f"jobs/{job_id}")
 
     async def watch(self, job_id: str, principal: Principal) -> AsyncIterator[Job | None]:
-        """The job now and after each change, until it has ended; None as a sign of life."""
+        """Yields the job now and after each change, until it has ended; None as a keep-alive."""
         job = await self.get(job_id, principal)
         yield job
         while job.state not in ENDED:
@@ -125,19 +131,24 @@ class JobService:
                 job = changed
             yield changed
 
-    async def picture(self, job_id: str, name: str, principal: Principal) -> bytes:
-        """A JPEG of the gallery."""
+    async def image(self, job_id: str, name: str, principal: Principal) -> bytes:
+        """Returns a JPEG of the gallery."""
         await self.get(job_id, principal)
-        if not _PICTURE.fullmatch(name):
-            raise NotFound("there is no such picture")
+        if not _IMAGE_NAME.fullmatch(name):
+            raise NotFound("no such image")
         return await self.objects.get(f"jobs/{job_id}/gallery/{name}")
 
-    async def medium(self, job_id: str, principal: Principal) -> Medium:
+    async def media(self, job_id: str, principal: Principal) -> StoredMedia:
+        """Returns the uploaded media of a job.
+
+        Raises:
+            NotFound
+        """
         job = await self.get(job_id, principal)
         if job.source.object is None:
-            raise NotFound("the medium is not kept")
+            raise NotFound("the media file is not stored")
         size = await self.objects.size(job.source.object)
-        kind = mimetypes.guess_type(job.source.name)[0] or "application/octet-stream"
-        if not kind.startswith(("video/", "image/")):
-            kind = "application/octet-stream"
-        return Medium(self.objects, job.source.object, size, kind)
+        content_type = mimetypes.guess_type(job.source.name)[0] or "application/octet-stream"
+        if not content_type.startswith(("video/", "image/")):
+            content_type = "application/octet-stream"
+        return StoredMedia(self.objects, job.source.object, size, content_type)

@@ -1,4 +1,4 @@
-"""Signatures by the Standard Webhooks specification.
+"""Webhook signatures by the Standard Webhooks specification.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -7,38 +7,39 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
 
 _PREFIX = "whsec_"
 
 
-def signing_key(secret: str) -> bytes:
-    """The key in a secret: `whsec_` and base64 of 24 to 64 bytes.
+def parse_secret(secret: str) -> Webhook:
+    """Returns the signer of a secret: `whsec_` and base64 of 24 to 64 bytes.
+
+    The library accepts a secret without the prefix, of any length and with stray characters.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the secret has another form.
     """
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error as error:
-        raise ValueError("the secret is no base64") from error
+        raise ValueError("the secret is not valid base64") from error
     if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-        raise ValueError(f"the secret is {_PREFIX} and base64 of 24 to 64 bytes")
-    return key
+        raise ValueError(f"the secret must be {_PREFIX} and base64 of 24 to 64 bytes")
+    return Webhook(key)
 
 
-def signature(key: bytes, event: str, at: int, body: bytes) -> dict[str, str]:
-    """The headers that say who sent a body, when, and that nobody has changed it.
+def signed_headers(signer: Webhook, event: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Returns the headers that authenticate a body.
 
     Args:
-        at: seconds since the epoch.
+        timestamp: Seconds since the epoch.
     """
-    signed = b".".join([event.encode(), str(at).encode(), body])
-    told = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    at = datetime.fromtimestamp(timestamp, UTC)
     return {
-        "Content-Type": "application/json",
         "webhook-id": event,
-        "webhook-timestamp": str(at),
-        "webhook-signature": f"v1,{told}",
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signer.sign(event, at, body.decode()),
     }

@@ -1,4 +1,4 @@
-"""From what a caller sends to a job that is stored: checked, medium kept, settings fixed."""
+"""Submission: validates a request, stores its media and its job."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from deepfake_serving.contracts.problems import Conflict, InvalidRequest, Overlo
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.video.sampling import Sampling
 
-_UNENDED: tuple[State, ...] = ("queued", "running")
+_ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """What a caller asks of a video; None for the server's own settings."""
+    """The options of a request. None stands for the server's setting."""
 
     sampling: str | None = None
     shots: bool = True
@@ -39,14 +39,14 @@ class VideoRequest:
 
 @dataclass(frozen=True, slots=True)
 class RemoteMedia:
-    """A medium that the worker fetches, or a live source that it follows."""
+    """A media file that the worker downloads, or a live source that it follows."""
 
     url: str
     live: bool = False
 
 
 class Submission:
-    """Takes media and makes jobs of them."""
+    """Accepts videos and live sources as jobs."""
 
     def __init__(
         self,
@@ -61,30 +61,30 @@ class Submission:
 
     async def submit(
         self,
-        medium: SpooledFile | RemoteMedia,
-        asked: VideoRequest,
+        media: SpooledFile | RemoteMedia,
+        request: VideoRequest,
         owner: Principal,
         traceparent: str | None = None,
     ) -> Job:
-        """A new job, or the one that the same idempotency key made before.
+        """Submits a job, or returns the one that was submitted with the same idempotency key.
 
-        The medium is stored before the job is: what is accepted can be worked on.
+        The media is stored before the job, so every accepted job can run.
 
         Raises:
-            InvalidRequest: an option that there isn't.
+            InvalidRequest: an option is invalid.
             Conflict: the idempotency key was used with another request.
-            RefusedURL: a webhook that is none.
-            Overloaded: too many jobs wait, or too many live sources are followed.
+            RefusedURL: the webhook's URL is invalid.
+            Overloaded: too many jobs are queued, or too many live sources are active.
         """
-        live = isinstance(medium, RemoteMedia) and medium.live
-        options = self._options(asked, live)
+        live = isinstance(media, RemoteMedia) and media.live
+        options = self._options(request, live)
         job_id = uuid.uuid4().hex
-        if isinstance(medium, RemoteMedia):
-            source = Source(name=medium.url[:200], url=medium.url)
+        if isinstance(media, RemoteMedia):
+            source = Source(name=media.url[:200], url=media.url)
         else:
             key = f"jobs/{job_id}/media"
-            source = Source(medium.name or "video", key, None, medium.size, medium.digest)
-            await self.objects.put(key, medium.file())
+            source = Source(media.name or "video", key, None, media.size, media.digest)
+            await self.objects.put(key, media.file())
         job = Job(
             id=job_id,
             kind=LIVE if live else "video",
@@ -93,59 +93,60 @@ class Submission:
             options=options,
             created_at=time.time(),
             owner=owner.id,
-            webhook=asked.webhook,
+            webhook=request.webhook,
             traceparent=traceparent,
         )
         try:
-            once = self._idempotency(job, asked, owner)
-            full = await self._full_of_streams() if live else None
-            stored, created = await self.store.submit(job, once, full)
+            idempotency = self._idempotency(job, request, owner)
+            refusal = await self._live_refusal() if live else None
+            stored, created = await self.store.submit(job, idempotency, refusal)
         except (Conflict, Overloaded):
-            await self._forget(source)
+            await self._delete_media(source)
             raise
         if not created:
-            await self._forget(source)
+            await self._delete_media(source)
         return stored
 
-    async def _forget(self, source: Source) -> None:
-        """A medium that no job will need."""
+    async def _delete_media(self, source: Source) -> None:
+        """Deletes media that no job refers to."""
         if source.object is not None:
             await self.objects.delete(source.object)
 
-    async def _full_of_streams(self) -> str | None:
-        """Why there is no room for one more live source."""
-        most = self.settings.source_max_jobs
+    async def _live_refusal(self) -> str | None:
+        """Returns why one more live source is not accepted, if so."""
+        limit = self.settings.source_max_jobs
         count = 0
-        for state in _UNENDED:
-            count += len((await self.store.list(kind=LIVE, state=state, limit=most + 1))[0])
-        return f"{count} live sources are followed or wait" if count >= most else None
+        for state in _ACTIVE:
+            count += len((await self.store.list(kind=LIVE, state=state, limit=limit + 1))[0])
+        return f"{count} live sources are running or queued" if count >= limit else None
 
-    def _options(self, asked: VideoRequest, live: bool) -> dict[str, Any]:
+    def _options(self, request: VideoRequest, live: bool) -> dict[str, Any]:
         settings = self.settings
-        usual = settings.source_sampling if live else settings.video_sampling
-        sampling = asked.sampling or usual
-        Sampling.parse(sampling)
-        if asked.webhook is not None:
+        sampling = settings.source_sampling if live else settings.video_sampling
+        if request.sampling:
+            Sampling.parse(request.sampling)
+            sampling = request.sampling
+        if request.webhook is not None:
             if settings.webhook_secret is None or self.fetcher is None:
-                raise InvalidRequest("webhooks are not set up here")
-            self.fetcher.check(asked.webhook)
+                raise InvalidRequest("webhooks are not configured on this server")
+            self.fetcher.check(request.webhook)
         return {
             "sampling": sampling,
-            "shots": asked.shots,
-            "aggregation": asked.aggregation or settings.video_aggregation,
-            "model": asked.model or self.upstream.detector(),
+            "shots": request.shots,
+            "aggregation": request.aggregation or settings.video_aggregation,
+            "model": request.model or self.upstream.detector(),
         }
 
     def _idempotency(
-        self, job: Job, asked: VideoRequest, owner: Principal
+        self, job: Job, request: VideoRequest, owner: Principal
     ) -> tuple[str, str, str] | None:
-        """The owner, the key, and a fingerprint of all that the request says."""
-        key = asked.idempotency_key
+        """Returns the owner, the key, and a fingerprint of the whole request."""
+        key = request.idempotency_key
         if key is None:
             return None
         if not 0 < len(key) <= 200:
-            raise InvalidRequest("Idempotency-Key has 1 to 200 characters")
-        medium = job.source.digest or job.source.url
+            raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
+        media = job.source.digest or job.source.url
         kind = [LIVE] if job.kind == LIVE else []
-        said = orjson.dumps([medium, asdict(asked), *kind], option=orjson.OPT_SORT_KEYS)
-        return owner.id or "", key, hashlib.sha256(said).hexdigest()
+        fingerprint = orjson.dumps([media, asdict(request), *kind], option=orjson.OPT_SORT_KEYS)
+        return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()

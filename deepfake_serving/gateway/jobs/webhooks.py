@@ -1,4 +1,4 @@
-"""Webhooks: a job's end, told to a URL, with a signature."""
+"""Webhooks: signed notifications of ended jobs."""
 
 from __future__ import annotations
 
@@ -17,62 +17,72 @@ from deepfake_serving.contracts.serialization import to_json
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.loop import Worker
-from deepfake_serving.gateway.jobs.records import Lane
-from deepfake_serving.gateway.jobs.signing import signature, signing_key
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.jobs.signing import parse_secret, signed_headers
+from deepfake_serving.gateway.queue.store import JobStore
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S = 10.0
-_LEASE_S = 3 * _PATIENCE_S
-_AT_ONCE = 4
+_TIMEOUT_S = 10.0
+_LEASE_S = 3 * _TIMEOUT_S
+_CONCURRENCY = 4
 
 
-class Webhooks:
-    """Tells webhooks, over connections that are checked like those to callers' media."""
+class WebhookSender:
+    """Posts webhooks, over connections that follow the same address policy as media URLs."""
 
     def __init__(self, secret: str, fetcher: Fetcher, count: Callable[[bool], object]) -> None:
-        """`count` is told of each attempt whether it could be told.
+        """Prepares the signer.
+
+        Args:
+            count: Called after each attempt with whether it succeeded.
 
         Raises:
-            ValueError: the secret can't be one.
+            ValueError: the secret is invalid.
         """
-        self._key, self._fetcher, self._count = signing_key(secret), fetcher, count
+        self._signer, self._fetcher, self._count = parse_secret(secret), fetcher, count
 
-    async def tell(self, job: Job) -> bool:
-        """Posts the job, without its result; whether the answer was 2xx."""
+    async def deliver(self, job: Job) -> bool:
+        """Posts the job, without its result, and returns whether the response was 2xx."""
         body = to_json(WebhookEvent(f"job.{job.state}", job_document(job)))
-        patience = aiohttp.ClientTimeout(total=_PATIENCE_S)
-        headers = signature(self._key, job.id, int(time.time()), body)
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        headers = signed_headers(self._signer, job.id, int(time.time()), body)
+        headers["Content-Type"] = "application/json"
         try:
             url = self._fetcher.check(job.webhook or "")
             async with (
                 self._fetcher.session() as session,
                 session.post(
-                    url, data=body, headers=headers, allow_redirects=False, timeout=patience
-                ) as answer,
+                    url, data=body, headers=headers, allow_redirects=False, timeout=timeout
+                ) as response,
             ):
-                told = 200 <= answer.status < 300
-                reason = str(answer.status)
+                success = 200 <= response.status < 300
+                reason = str(response.status)
         except (aiohttp.ClientError, OSError, TimeoutError, RefusedURL) as error:
-            told, reason = False, type(error).__name__
-        log.info("webhook", job=job.id, told=told, reason=reason)
-        self._count(told)
-        return told
+            success, reason = False, type(error).__name__
+        log.info("webhook sent", job=job.id, success=success, reason=reason)
+        self._count(success)
+        return success
 
 
 @asynccontextmanager
-async def telling_webhooks(
+async def delivering_webhooks(
     secret: str | None, fetcher: Fetcher | None, store: JobStore, count: Callable[[bool], object]
 ) -> AsyncIterator[None]:
-    """Tells those of jobs that have ended, some at once, where webhooks are set up and anything is
-    to be connected to."""
+    """Delivers webhooks of ended jobs while the context is open.
+
+    Does nothing without a secret, or if the gateway makes no connections.
+    """
     if secret is None or fetcher is None:
         yield
         return
-    tell = Webhooks(secret, fetcher, count).tell
-    places: dict[Lane, int] = {"webhooks": _AT_ONCE}
-    worker = Worker(store, {}, lease_s=_LEASE_S, places=places, drain_s=_PATIENCE_S, tell=tell)
+    worker = Worker(
+        store,
+        {},
+        lease_s=_LEASE_S,
+        concurrency={"webhooks": _CONCURRENCY},
+        drain_s=_TIMEOUT_S,
+        deliver=WebhookSender(secret, fetcher, count).deliver,
+    )
     stop = asyncio.Event()
     working = asyncio.create_task(worker.run(stop))
     try:

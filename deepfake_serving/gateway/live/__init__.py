@@ -1,0 +1,1 @@
+"""Live sessions of frames (WebSocket, gRPC), and the stored windows of live sources."""

@@ -1,4 +1,4 @@
-"""Windows of a live source, kept: appended one by one, never changed, and summed up.
+"""Stored windows of a live source: appended one by one, never changed, with a summary.
 
 jobs/<id>/windows/000001.json   a `Window`
 jobs/<id>/result.json           the `LiveVerdict` over all of them so far
@@ -19,20 +19,21 @@ from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.storage.objects import Objects
 
 _WORST = 10
-_TOGETHER = 8
-"""Objects that are read at once."""
+_CONCURRENT_READS = 8
 
 
 def window_key(job_id: str, number: int) -> str:
+    """Returns the object key of a window."""
     return f"jobs/{job_id}/windows/{number:06d}.json"
 
 
 def result_key(job_id: str) -> str:
+    """Returns the object key of the result."""
     return f"jobs/{job_id}/result.json"
 
 
 class Windows:
-    """The windows of one job, for the worker that follows its source."""
+    """The windows of one job, as the worker that follows its source writes them."""
 
     def __init__(self, objects: Objects, summary: LiveVerdict) -> None:
         self._objects, self.summary = objects, summary
@@ -40,7 +41,7 @@ class Windows:
 
     @classmethod
     async def open(cls, objects: Objects, job_id: str) -> Windows:
-        """With all that earlier attempts have appended."""
+        """Opens the windows that earlier attempts have appended."""
         try:
             summary = parse_summary(await objects.get(result_key(job_id)))
         except NotFound:
@@ -50,45 +51,51 @@ class Windows:
         return opened
 
     async def append(self, window: Window, model: ModelRef | None) -> None:
-        """Writes the window under the next free number, whoever else may be writing."""
+        """Writes the window under the next free number, also with concurrent writers."""
         while True:
             numbered = replace(window, number=self.summary.windows + 1)
             key = window_key(self._id, numbered.number)
             if await self._objects.add(key, orjson.dumps(numbered)):
                 break
             await self._catch_up()
-        self.summary = replace(added(self.summary, numbered), model=model or self.summary.model)
-        await self._write()
-
-    async def end(self, why: EndOfSource, warnings: list[str]) -> None:
-        """Notes why there will be no more."""
         self.summary = replace(
-            self.summary, ended=why, warnings=[*self.summary.warnings, *warnings]
+            add_window(self.summary, numbered), model=model or self.summary.model
         )
-        await self._write()
+        await self._write_summary()
+
+    async def end(self, reason: EndOfSource, warnings: list[str]) -> None:
+        """Records why the source ended."""
+        self.summary = replace(
+            self.summary, ended=reason, warnings=[*self.summary.warnings, *warnings]
+        )
+        await self._write_summary()
 
     async def _catch_up(self) -> None:
-        """Counts windows that were written, but not summed up before their writer was lost."""
-        async for document in read(self._objects, self._id, self.summary.windows):
-            self.summary = added(self.summary, Window(**document))
+        """Adds windows to the summary whose writer was lost before it wrote the summary."""
+        async for document in read_windows(self._objects, self._id, self.summary.windows):
+            self.summary = add_window(self.summary, Window(**document))
 
-    async def _write(self) -> None:
+    async def _write_summary(self) -> None:
         await self._objects.put(result_key(self._id), orjson.dumps(self.summary))
 
 
-async def read(objects: Objects, job_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
-    """The windows whose numbers follow, as far as there are any."""
+async def read_windows(
+    objects: Objects, job_id: str, after: int
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Yields the windows with numbers above `after`."""
     while True:
-        numbers = range(after + 1, after + 1 + _TOGETHER)
-        found = await asyncio.gather(*(_one(objects, window_key(job_id, n)) for n in numbers))
-        for document in found:
+        numbers = range(after + 1, after + 1 + _CONCURRENT_READS)
+        documents = await asyncio.gather(
+            *(_read_window(objects, window_key(job_id, n)) for n in numbers)
+        )
+        for document in documents:
             if document is None:
                 return
             yield document
-        after += _TOGETHER
+        after += _CONCURRENT_READS
 
 
-async def _one(objects: Objects, key: str) -> dict[str, Any] | None:
+async def _read_window(objects: Objects, key: str) -> dict[str, Any] | None:
     try:
         document: dict[str, Any] = orjson.loads(await objects.get(key))
     except NotFound:
@@ -97,14 +104,15 @@ async def _one(objects: Objects, key: str) -> dict[str, Any] | None:
 
 
 def parse_summary(data: bytes) -> LiveVerdict:
+    """Parses a stored summary."""
     document = orjson.loads(data)
     document["worst"] = [WindowRef(**each) for each in document["worst"]]
     document["model"] = document["model"] and ModelRef(**document["model"])
     return LiveVerdict(**document)
 
 
-def added(summary: LiveVerdict, window: Window) -> LiveVerdict:
-    """The summary with one more window."""
+def add_window(summary: LiveVerdict, window: Window) -> LiveVerdict:
+    """Returns the summary with one more window."""
     counted = replace(
         summary,
         windows=window.number,
@@ -129,10 +137,10 @@ def added(summary: LiveVerdict, window: Window) -> LiveVerdict:
 
 
 def _worst(worst: list[WindowRef], window: Window) -> list[WindowRef]:
-    """The highest first; of equals the earlier."""
+    """Returns the windows with the highest scores, the highest first."""
     if window.verdict is None or window.fake_probability is None:
         return worst
-    found = WindowRef(
+    ref = WindowRef(
         window.number, window.start_s, window.end_s, window.verdict, window.fake_probability
     )
-    return sorted([*worst, found], key=lambda each: -each.fake_probability)[:_WORST]
+    return sorted([*worst, ref], key=lambda each: -each.fake_probability)[:_WORST]

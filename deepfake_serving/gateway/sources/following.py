@@ -1,4 +1,4 @@
-"""A live source by its URL, connected to again where it was lost."""
+"""Opens a live source by its URL, and reconnects when it is lost."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from deepfake_serving.gateway.sources.segment import Segment, Source
 
 log = structlog.get_logger(__name__)
 
-_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+_BACKOFF_S, _MAX_BACKOFF_S = 1.0, 15.0
 LOST = (UnreachableURL, DeadlineExceeded)
 
 
 def open_source(fetcher: Fetcher, url: str, folder: Path, window_s: float) -> Source:
-    """The source at a URL, whose pieces are files in a folder.
+    """Returns the source at a URL. Its segments are files in a folder.
 
     Raises:
         RefusedURL
@@ -34,30 +34,32 @@ def open_source(fetcher: Fetcher, url: str, folder: Path, window_s: float) -> So
     return HLS(fetcher, url, folder, window_s)
 
 
-async def follow(source: Source, patience_s: float, known: bool) -> AsyncGenerator[Segment, None]:
-    """All pieces of a source, whatever connections they come over.
+async def follow(
+    source: Source, reconnect_timeout_s: float, resumed: bool
+) -> AsyncGenerator[Segment, None]:
+    """Yields the segments of a source, and reconnects with exponential backoff.
 
     Args:
-        patience_s: for so long it may be away, if it was ever there.
-        known: whether it was, before.
+        reconnect_timeout_s: How long the source may be unreachable after it was read once.
+        resumed: Whether it was read before.
 
     Raises:
-        UnreachableURL, DeadlineExceeded: it was away for longer.
-        Problem: it can't be read, or leads to where nobody may go.
+        UnreachableURL, DeadlineExceeded: the source was unreachable for longer.
+        Problem: the source is not supported, or its address is not allowed.
     """
     loop = asyncio.get_running_loop()
-    heard, pause_s, gap = loop.time() if known else None, _PAUSE_S, None
+    last_s, backoff_s, gap = loop.time() if resumed else None, _BACKOFF_S, None
     while True:
         try:
-            async with aclosing(source.pieces()) as pieces:
-                async for piece in pieces:
-                    yield replace(piece, gap=gap or piece.gap)
-                    heard, pause_s, gap = loop.time(), _PAUSE_S, None
+            async with aclosing(source.segments()) as segments:
+                async for segment in segments:
+                    yield replace(segment, gap=gap or segment.gap)
+                    last_s, backoff_s, gap = loop.time(), _BACKOFF_S, None
             return
         except LOST as problem:
-            if heard is None or loop.time() - heard > patience_s:
+            if last_s is None or loop.time() - last_s > reconnect_timeout_s:
                 raise
             gap = f"the source was lost: {problem.detail}"
-            log.info("source lost", detail=problem.detail, again_in_s=pause_s)
-        await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            log.info("source lost", detail=problem.detail, reconnect_in_s=backoff_s)
+        await asyncio.sleep(backoff_s)
+        backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)

@@ -1,4 +1,4 @@
-"""What a live source is cut into."""
+"""Segments of a live source."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-MOST_BYTES = 64 * 2**20
-"""Of a piece, at which it is cut whatever its length: a minute of 8 Mbit/s."""
+MAX_SEGMENT_BYTES = 64 * 2**20
+"""Size at which a segment ends, whatever its duration: a minute of 8 Mbit/s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a source as a file that can be decoded alone.
+    """A part of a source, as a file that can be decoded on its own.
 
-    `gap` says why what came between it and the piece before is missing, where something is.
+    `gap` is the reason why the source is missing between the previous segment and this one.
     """
 
     path: Path
@@ -24,13 +24,13 @@ class Segment:
 
 
 class Source(Protocol):
-    """A live source, which may be connected to again after it was lost."""
+    """A live source. It can be connected to again after it was lost."""
 
-    def pieces(self) -> AsyncGenerator[Segment, None]:
-        """Pieces as they come, until the source ends.
+    def segments(self) -> AsyncGenerator[Segment, None]:
+        """Connects, and yields segments until the source ends.
 
         Raises:
-            UnreachableURL, DeadlineExceeded: it was lost.
-            Problem: it is none, or leads to where nobody may go.
+            UnreachableURL, DeadlineExceeded: the source was lost.
+            Problem: the source is not supported, or its address is not allowed.
         """
         ...

@@ -1,0 +1,1 @@
+"""The worker: a process that runs video jobs and follows live sources."""

@@ -1,6 +1,6 @@
-"""A worker beside the gateway, as a process of its own.
+"""A worker that the gateway runs as a child process.
 
-A video that brings down its decoder, or fills the memory, must not take the gateway with it.
+A video that crashes its decoder or exhausts memory must not take the gateway down.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_BACKOFF_S, _MAX_BACKOFF_S = 0.5, 30.0
 
 
 class EmbeddedWorker:
     """Keeps one `python -m deepfake_serving.gateway.worker` running.
 
-    Its standard input is a pipe of ours: when that ends, however we ended, so does it.
+    Its standard input is a pipe of the gateway. The worker ends when the pipe does, however the
+    gateway ended.
     """
 
     def __init__(self, *command: str) -> None:
@@ -35,32 +36,32 @@ class EmbeddedWorker:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The worker runs meanwhile; on exit it is asked to end, and is waited for."""
-        keeping = asyncio.create_task(self._keep())
+        """Runs the worker while the context is open; on exit, terminates it and waits for it."""
+        supervising = asyncio.create_task(self._supervise())
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await self._stop()
+            supervising.cancel()
+            await asyncio.gather(supervising, return_exceptions=True)
+            await self._terminate()
 
-    async def _keep(self) -> None:
-        """Starts it, and starts it anew when it ends, ever later where it ends at once."""
-        pause = _PAUSE_S
+    async def _supervise(self) -> None:
+        """Restarts the worker when it exits, with exponential backoff."""
+        backoff_s = _BACKOFF_S
         loop = asyncio.get_running_loop()
         while True:
-            begun = loop.time()
+            started = loop.time()
             self.process = await asyncio.create_subprocess_exec(
                 *self.command, stdin=asyncio.subprocess.PIPE, start_new_session=True
             )
             code = await self.process.wait()
-            if loop.time() - begun > _LONGEST_PAUSE_S:
-                pause = _PAUSE_S
-            log.warning("worker ended", code=code, again_in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            if loop.time() - started > _MAX_BACKOFF_S:
+                backoff_s = _BACKOFF_S
+            log.warning("worker exited", code=code, restart_in_s=backoff_s)
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def _stop(self) -> None:
+    async def _terminate(self) -> None:
         process = self.process
         if process is None or process.returncode is not None:
             return

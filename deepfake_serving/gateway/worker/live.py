@@ -1,4 +1,4 @@
-"""What a worker does for a job of the kind `live`: a source followed, window after window kept."""
+"""The handler of live jobs: follows a source and appends window after window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deepfake_serving.gateway.worker.live_windows import WindowProcessor
 
 
 class LiveJob:
-    """A handler of jobs."""
+    """A handler of jobs of the kind `live`."""
 
     def __init__(
         self,
@@ -32,45 +32,49 @@ class LiveJob:
         fetcher: Fetcher | None,
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`count` is told `judged` or `problem` for each window."""
+        """`count` is called with `judged` or `problem` for each window."""
         self.settings, self.upstream = settings, upstream
         self.objects, self.fetcher, self.count = objects, fetcher, count
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
     ) -> Outcome:
-        """Follows the source until it ends, is out of reach for too long, or for long enough; a job
-        that is cancelled or taken over keeps the windows that there are.
+        """Follows the source until it ends, is unreachable for too long, or reaches the time limit.
+
+        A job that is cancelled or moves to another worker keeps its windows.
 
         Raises:
-            Problem: nothing of the source could ever be judged, or it leads where nobody may go.
+            Problem: no window of the source could be analysed, or its address is not allowed.
         """
-        if self.fetcher is None or not self.settings.source_enabled or job.source.url is None:
-            raise RefusedURL("live sources are not followed here")
+        settings = self.settings
+        if self.fetcher is None or not settings.source_enabled or job.source.url is None:
+            raise RefusedURL("this server does not follow live sources")
         windows = await Windows.open(self.objects, job.id)
-        follower = WindowProcessor(
-            self.settings, self.upstream, self.objects, job, windows, report, self.count
+        processor = WindowProcessor(
+            settings, self.upstream, self.objects, job, windows, report, self.count
         )
-        source = open_source(self.fetcher, job.source.url, workspace, self.settings.source_window_s)
-        known = windows.summary.windows > 0
-        pieces = follow(source, self.settings.source_reconnect_timeout_s, known)
-        left_s = follower.begun + self.settings.source_max_duration_s - time.time()
-        ended: EndOfSource = "source"
+        source = open_source(self.fetcher, job.source.url, workspace, settings.source_window_s)
+        resumed = windows.summary.windows > 0
+        segments = follow(source, settings.source_reconnect_timeout_s, resumed)
+        remaining_s = processor.started_at + settings.source_max_duration_s - time.time()
+        reason: EndOfSource = "source"
         warnings = []
         try:
-            async with asyncio.timeout(max(0.0, left_s)) as bound, aclosing(pieces):
-                follower.tell()
-                async for piece in pieces:
-                    await follower.judge(piece)
+            async with asyncio.timeout(max(0.0, remaining_s)) as limit, aclosing(segments):
+                processor.report()
+                async for segment in segments:
+                    await processor.process(segment)
         except TimeoutError:
-            if not bound.expired():
+            if not limit.expired():
                 raise
-            ended = "bound"
+            reason = "bound"
         except LOST as problem:
             if not windows.summary.windows:
                 raise
-            ended, warnings = "lost", [f"the source was lost: {problem.detail}"]
-        await windows.end(ended, warnings)
+            reason, warnings = "lost", [f"the source was lost: {problem.detail}"]
+        await windows.end(reason, warnings)
         summary = windows.summary
-        words = {"verdict": summary.verdict, "fake_probability": summary.fake_probability}
-        return Outcome(result_key(job.id), words)
+        return Outcome(
+            result_key(job.id),
+            {"verdict": summary.verdict, "fake_probability": summary.fake_probability},
+        )

@@ -1,4 +1,4 @@
-"""Pieces of a live source → windows: judged like short videos, placed in time, appended."""
+"""Turns segments of a live source into windows: analysed like short videos, dated, appended."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.gateway.jobs.loop import FINAL
-from deepfake_serving.gateway.live.frames import smoothed
+from deepfake_serving.gateway.live.smoothing import smooth
 from deepfake_serving.gateway.live.windows import Windows
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.sources.segment import Segment
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.options import VideoOptions
-from deepfake_serving.video.sampling import Sampling
 
 _TIME_CONSTANT_S = 30.0
-_SHOWN = ("suspicious", "fake")
-"""Verdicts of windows whose pictures are kept: a day of them all would be many thousands."""
+_WITH_IMAGES = ("suspicious", "fake")
+"""Verdicts of windows whose images are stored. A day of all windows would be many thousands."""
 
 
 class WindowProcessor:
-    """What happens to the pieces of one source, in order."""
+    """Processes the segments of one source, in order."""
 
     def __init__(
         self,
@@ -43,50 +42,47 @@ class WindowProcessor:
         report: Callable[[Progress], None],
         count: Callable[[str], None],
     ) -> None:
-        """`count` is told `judged` or `problem` for each window."""
+        """`count` is called with `judged` or `problem` for each window."""
         self._settings, self._upstream, self._objects = settings, upstream, objects
-        self._job, self._windows, self._report, self._count = job, windows, report, count
-        self._verdict: Label | None = None
-        self.begun = job.started_at or time.time()
-        self._options = VideoOptions(
-            sampling=Sampling.parse(job.options["sampling"]),
-            aggregation=job.options["aggregation"],
-            shots=job.options["shots"],
-            max_duration_s=settings.max_video_s,
-            max_frames=settings.max_video_frames,
-        )
+        self._job, self._windows = job, windows
+        self._on_progress, self._count = report, count
+        self._last_verdict: Label | None = None
+        self.started_at = job.started_at or time.time()
+        self._options = video_options(job, settings)
         self._gap: str | None = None
         if windows.summary.windows:
-            self._gap = "the job was given from one worker to another"
+            self._gap = "the job moved to another worker"
 
-    def tell(self) -> None:
-        """How far it is."""
+    def report(self) -> None:
+        """Reports the progress."""
         summary = self._windows.summary
-        self._report(
+        self._on_progress(
             Progress(
                 "follow",
                 summary.frames_analyzed,
                 windows=summary.windows,
                 seconds=summary.duration_s,
-                verdict=self._verdict,
+                verdict=self._last_verdict,
             )
         )
 
-    async def judge(self, piece: Segment) -> None:
-        """Appends the piece's window.
+    async def process(self, segment: Segment) -> None:
+        """Analyses a segment and appends its window.
 
         Raises:
-            Problem: the first of all pieces is none that could ever be judged.
+            Problem: the first segment cannot be analysed, and a retry would not help.
         """
-        start_s, end_s, gap = self._place(piece)
+        start_s, end_s, gap = self._place(segment)
         self._gap = None
-        pictures: dict[str, bytes] = {}
+        images: dict[str, bytes] = {}
 
-        async def keep(name: str, picture: bytes) -> None:
-            pictures[name] = picture
+        async def save_image(name: str, image: bytes) -> None:
+            images[name] = image
 
         try:
-            verdict = await analyse(piece.path, self._detect, self._options, keep, lambda _: None)
+            verdict = await analyse(
+                segment.path, self._detect, self._options, save_image, lambda _: None
+            )
         except Problem as problem:
             if not self._windows.summary.windows and isinstance(problem, FINAL):
                 raise
@@ -95,30 +91,30 @@ class WindowProcessor:
             await self._append(Window(0, start_s, end_s, gap=gap, problem=document), None)
             return
         finally:
-            piece.path.unlink(missing_ok=True)
+            segment.path.unlink(missing_ok=True)
         self._count("judged")
         window = self._window(verdict, start_s, end_s, gap)
-        await self._append(await self._pictured(window, pictures), verdict.model)
+        await self._append(await self._with_images(window, images), verdict.model)
 
-    def _place(self, piece: Segment) -> tuple[float, float, str | None]:
-        """Where the piece lies: right after the one before, unless something is missing."""
-        start_s, gap = self._windows.summary.duration_s, self._gap or piece.gap
+    def _place(self, segment: Segment) -> tuple[float, float, str | None]:
+        """Returns start, end and gap: right after the previous window, unless there is a gap."""
+        start_s, gap = self._windows.summary.duration_s, self._gap or segment.gap
         if gap is not None:
-            start_s = max(start_s, time.time() - self.begun - piece.seconds)
-        return round(start_s, 3), round(start_s + piece.seconds, 3), gap
+            start_s = max(start_s, time.time() - self.started_at - segment.seconds)
+        return round(start_s, 3), round(start_s + segment.seconds, 3), gap
 
     def _window(
         self, verdict: VideoVerdict, start_s: float, end_s: float, gap: str | None
     ) -> Window:
-        before, probability = self._windows.summary.smoothed, verdict.fake_probability
-        follows = smoothed(before, probability, end_s - start_s, _TIME_CONSTANT_S)
+        previous, probability = self._windows.summary.smoothed, verdict.fake_probability
+        smoothed = smooth(previous, probability, end_s - start_s, _TIME_CONSTANT_S)
         return Window(
             number=0,
             start_s=start_s,
             end_s=end_s,
             verdict=verdict.verdict,
             fake_probability=probability,
-            smoothed=None if follows is None else round(follows, 6),
+            smoothed=None if smoothed is None else round(smoothed, 6),
             frames_analyzed=verdict.frames_analyzed,
             frames_with_face=verdict.frames_with_face,
             shots=verdict.shots,
@@ -128,33 +124,34 @@ class WindowProcessor:
 
     async def _append(self, window: Window, model: ModelRef | None) -> None:
         await self._windows.append(window, model)
-        self._verdict = window.verdict
-        self.tell()
+        self._last_verdict = window.verdict
+        self.report()
 
-    async def _pictured(self, window: Window, pictures: dict[str, bytes]) -> Window:
-        """With its pictures stored, or without any."""
-        shown = window.verdict in _SHOWN
+    async def _with_images(self, window: Window, images: dict[str, bytes]) -> Window:
+        """Stores the images and renames the references to them, or removes the references."""
+        keep = window.verdict in _WITH_IMAGES
         prefix = f"at-{round(1000 * window.start_s)}-"
-        if shown:
-            for name, picture in pictures.items():
-                await self._objects.put(f"jobs/{self._job.id}/gallery/{prefix}{name}", picture)
+        if keep:
+            for name, image in images.items():
+                await self._objects.put(f"jobs/{self._job.id}/gallery/{prefix}{name}", image)
 
-        def named(name: str | None) -> str | None:
-            return f"{prefix}{name}" if shown and name else None
+        def rename(name: str | None) -> str | None:
+            return f"{prefix}{name}" if keep and name else None
 
-        return dataclasses.replace(window, shots=[_renamed(shot, named) for shot in window.shots])
+        shots = [_rename_images(shot, rename) for shot in window.shots]
+        return dataclasses.replace(window, shots=shots)
 
     async def _detect(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         deadline = asyncio.get_running_loop().time() + self._settings.request_timeout_s
-        asked = RequestContext(self._job.id, deadline, self._job.traceparent)
-        return await self._upstream.detect_frames(frames, self._job.options["model"], asked)
+        context = RequestContext(self._job.id, deadline, self._job.traceparent)
+        return await self._upstream.detect_frames(frames, self._job.options["model"], context)
 
 
-def _renamed(shot: Shot, named: Callable[[str | None], str | None]) -> Shot:
+def _rename_images(shot: Shot, rename: Callable[[str | None], str | None]) -> Shot:
     tracks = [
         dataclasses.replace(
-            track, keyframe=named(track.keyframe), median_frame=named(track.median_frame)
+            track, keyframe=rename(track.keyframe), median_frame=rename(track.median_frame)
         )
         for track in shot.tracks
     ]
-    return dataclasses.replace(shot, strip=named(shot.strip), tracks=tracks)
+    return dataclasses.replace(shot, strip=rename(shot.strip), tracks=tracks)

@@ -1,4 +1,4 @@
-"""What a worker does for a job of the kind `video`: its medium, its frames, its verdict, kept."""
+"""The handler of video jobs: downloads the media, analyses it, stores verdict and images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.options import VideoOptions
-from deepfake_serving.video.sampling import Sampling
 
 
 class VideoJob:
-    """A handler of jobs."""
+    """A handler of jobs of the kind `video`."""
 
     def __init__(
         self, settings: Settings, upstream: Upstream, objects: Objects, fetcher: Fetcher | None
@@ -41,91 +40,82 @@ class VideoJob:
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
     ) -> Outcome:
-        """The job's `VideoVerdict` and its pictures, stored.
+        """Stores the job's `VideoVerdict` and its images.
 
-        The same medium, analysed before by the same model with the same settings, is not analysed
-        again.
+        The result of an earlier job is reused if media, model and options are the same.
 
         Raises:
             Problem
         """
         report(Progress("fetch"))
-        medium = workspace / "medium"
-        digest = await self._fetch(job, medium)
-        cache = self._cache_key(job, digest)
-        earlier = await self._earlier(cache, job)
-        if earlier is not None:
-            return earlier
-        verdict = await self._analyse(job, medium, report)
+        path = workspace / "media"
+        digest = await self._download(job, path)
+        cache_key = self._cache_key(job, digest)
+        cached = await self._reuse_cached(cache_key, job)
+        if cached is not None:
+            return cached
+        verdict = await self._analyse(job, path, report)
         report(Progress("store", verdict.frames_analyzed, 99.0))
         result = f"jobs/{job.id}/result.json"
         await self.objects.put(result, orjson.dumps(verdict))
-        await self.objects.put(cache, job.id.encode())
+        await self.objects.put(cache_key, job.id.encode())
         return Outcome(result, _summary(verdict.verdict, verdict.fake_probability))
 
     async def _analyse(
-        self, job: Job, medium: Path, report: Callable[[Progress], None]
+        self, job: Job, path: Path, report: Callable[[Progress], None]
     ) -> VideoVerdict:
-        async def keep(name: str, picture: bytes) -> None:
-            await self.objects.put(f"jobs/{job.id}/gallery/{name}", picture)
+        async def save_image(name: str, image: bytes) -> None:
+            await self.objects.put(f"jobs/{job.id}/gallery/{name}", image)
 
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
-            asked = RequestContext(job.id, deadline, job.traceparent)
-            return await self.upstream.detect_frames(frames, job.options["model"], asked)
+            context = RequestContext(job.id, deadline, job.traceparent)
+            return await self.upstream.detect_frames(frames, job.options["model"], context)
 
-        verdict = await analyse(medium, detect, self._options(job), keep, report)
+        options = video_options(job, self.settings)
+        verdict = await analyse(path, detect, options, save_image, report)
         return dataclasses.replace(verdict, id=job.id)
 
     def _cache_key(self, job: Job, digest: str) -> str:
-        """By all that the result depends on: the medium, the model's archive, the settings."""
+        """Hashes all that the result depends on: the media, the model's archive, the options."""
         served = self.upstream.pools.models().get(job.options["model"], {})
         models = sorted(str(ref.digest) for ref in served.values())
-        said = orjson.dumps([digest, models, job.options], option=orjson.OPT_SORT_KEYS)
-        return f"cache/{hashlib.sha256(said).hexdigest()}"
+        inputs = orjson.dumps([digest, models, job.options], option=orjson.OPT_SORT_KEYS)
+        return f"cache/{hashlib.sha256(inputs).hexdigest()}"
 
-    async def _earlier(self, cache: str, job: Job) -> Outcome | None:
-        """The result of an earlier job, copied, so that it outlives that one."""
+    async def _reuse_cached(self, cache_key: str, job: Job) -> Outcome | None:
+        """Copies the result of an earlier job, so that it outlives that job."""
         try:
-            source = (await self.objects.get(cache)).decode()
+            source = (await self.objects.get(cache_key)).decode()
             verdict = orjson.loads(await self.objects.get(f"jobs/{source}/result.json"))
             for name in verdict["gallery"]:
-                folders = f"jobs/{source}/gallery/{name}", f"jobs/{job.id}/gallery/{name}"
-                await self.objects.copy(*folders)
+                keys = f"jobs/{source}/gallery/{name}", f"jobs/{job.id}/gallery/{name}"
+                await self.objects.copy(*keys)
         except NotFound:
             return None
         result = f"jobs/{job.id}/result.json"
         await self.objects.put(result, orjson.dumps(verdict | {"id": job.id}))
-        await self.objects.put(cache, job.id.encode())  # the younger one is deleted later
+        await self.objects.put(cache_key, job.id.encode())  # the newer job is deleted later
         summary = _summary(verdict["verdict"], verdict["fake_probability"])
         return Outcome(result, summary, cached=True)
 
-    async def _fetch(self, job: Job, medium: Path) -> str:
-        """Brings the medium here; returns its digest."""
+    async def _download(self, job: Job, path: Path) -> str:
+        """Writes the media to a file and returns its digest."""
         if job.source.object is not None:
-            await self.objects.get_file(job.source.object, medium)
+            await self.objects.get_file(job.source.object, path)
             return str(job.source.digest)
         if job.source.url is None or self.fetcher is None:
-            raise RefusedURL("media are not fetched from URLs here")
+            raise RefusedURL("this server does not fetch media from URLs")
         url = await self.sites.resolve(job.source.url) if self.sites else job.source.url
         digest = hashlib.sha256()
-        with medium.open("wb") as file:
+        with path.open("wb") as file:
 
-            def write(piece: bytes) -> None:
-                digest.update(piece)
-                file.write(piece)
+            def write(chunk: bytes) -> None:
+                digest.update(chunk)
+                file.write(chunk)
 
             await self.fetcher.fetch(url, write, self.settings.max_video_bytes)
         return f"sha256:{digest.hexdigest()}"
-
-    def _options(self, job: Job) -> VideoOptions:
-        return VideoOptions(
-            sampling=Sampling.parse(job.options["sampling"]),
-            aggregation=job.options["aggregation"],
-            shots=job.options["shots"],
-            max_duration_s=self.settings.max_video_s,
-            max_frames=self.settings.max_video_frames,
-        )
 
 
 def _summary(verdict: str, probability: float | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Decoding: one media file to frames with presentation times, within limits."""

@@ -1,7 +1,7 @@
-"""Decoded frames to arrays: whole ones for the detector, small ones for cuts and pictures.
+"""Decoded frames as arrays: full-size ones for the detector, thumbnails for cuts and galleries.
 
-Nothing is resampled on the way to the detector but what is too large to be sent: it looks for
-traces that resampling wipes out. So pixels that are not square stay as they are.
+A frame is resampled for the detector only where it exceeds the size limit of a call: the detector
+looks for traces that resampling removes. For the same reason non-square pixels stay as they are.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from deepfake_serving.video.decoding.frames import Frame
 
 Pixels = npt.NDArray[np.uint8]
 
-MOST_BYTES = 24 * 2**20
-"""Of the frames of one call."""
-_SMALL_SIDE = 240
+MAX_BATCH_BYTES = 24 * 2**20
+"""Size limit of the frames of one call to the detector."""
+_THUMBNAIL_SIDE = 240
 
 
-class Converter:
-    """Converts, each size by a scaler of its own, which FFmpeg is slow to set up."""
+class FrameConverter:
+    """Converts frames, with one FFmpeg scaler for each size, since scalers are slow to set up."""
 
     def __init__(self) -> None:
-        self._whole, self._small = VideoReformatter(), VideoReformatter()
+        self._full, self._thumbnail = VideoReformatter(), VideoReformatter()
 
-    def whole(self, frame: Frame) -> Pixels:
-        """uint8 (h, w, 3) RGB, upright, of at most `MOST_BYTES`."""
-        width, height = frame.picture.width, frame.picture.height
-        scale = min(1.0, math.sqrt(MOST_BYTES / (3 * width * height)))
-        return _array(self._whole, frame, scale, "rgb24", "BILINEAR")
+    def full_size(self, frame: Frame) -> Pixels:
+        """Returns uint8 (h, w, 3) RGB, upright, of at most `MAX_BATCH_BYTES`."""
+        width, height = frame.image.width, frame.image.height
+        scale = min(1.0, math.sqrt(MAX_BATCH_BYTES / (3 * width * height)))
+        return _to_array(self._full, frame, scale, "rgb24", "BILINEAR")
 
-    def small(self, frame: Frame) -> Pixels:
-        """uint8 (h, w, 3) BGR, upright, the longer side `_SMALL_SIDE` pixels."""
-        scale = _SMALL_SIDE / max(frame.picture.width, frame.picture.height)
-        return _array(self._small, frame, min(1.0, scale), "bgr24", "AREA")
+    def thumbnail(self, frame: Frame) -> Pixels:
+        """Returns uint8 (h, w, 3) BGR, upright, with a longer side of at most 240 pixels."""
+        scale = _THUMBNAIL_SIDE / max(frame.image.width, frame.image.height)
+        return _to_array(self._thumbnail, frame, min(1.0, scale), "bgr24", "AREA")
 
 
-def _array(
-    scaler: VideoReformatter, frame: Frame, scale: float, form: str, interpolation: str
+def _to_array(
+    scaler: VideoReformatter, frame: Frame, scale: float, pixel_format: str, interpolation: str
 ) -> Pixels:
-    picture = frame.picture
-    width, height = (max(1, int(side * scale)) for side in (picture.width, picture.height))
+    image = frame.image
+    width, height = (max(1, int(side * scale)) for side in (image.width, image.height))
     converted = scaler.reformat(
-        picture, width, height, form, interpolation=interpolation, threads=1
+        image, width, height, pixel_format, interpolation=interpolation, threads=1
     )
-    array = np.rot90(converted.to_ndarray(), frame.turns)
+    array = np.rot90(converted.to_ndarray(), frame.quarter_turns)
     return np.ascontiguousarray(array, dtype=np.uint8)

@@ -170,7 +170,7 @@ def test_a_camera_is_judged_window_by_window_until_it_is_cancelled(
     assert windows_of(live, job)[: len(seen)] == seen, "what was appended stays as it was"
     assert done["result"]["windows"] == len(windows_of(live, job))
     assert done["result"]["verdicts"] == {"real": done["result"]["windows"]}
-    assert len(server.asked) >= 3
+    assert len(server.requests) >= 3
     assert live.delete(job["links"]["self"]).status_code == 204
     problem_of(live.get(job["links"]["windows"]), 404, "not-found")
 
@@ -180,7 +180,7 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
     """Six seconds: a face, then none, then two."""
     video = write_video(tmp_path / "scenes.mp4", scenes())
     playlist = GrowingPlaylist(write_hls(video, tmp_path / "hls", kind=kind), kept=3)
-    with apart(lambda: serving(playlist.answer)) as (url, start):
+    with apart(lambda: serving(playlist.respond)) as (url, start):
         job = submit(live, f"{url}/live.m3u8", live=True, sampling="every:4")
         growing = start(playlist.grow(1.0))
         with live.stream("GET", job["links"]["events"]) as stream:
@@ -327,7 +327,7 @@ def test_the_command_line_follows_a_source_to_its_end(
 ) -> None:
     playlist = GrowingPlaylist(write_hls(clip, tmp_path / "hls"), kept=100)
     playlist.ended = True
-    with apart(lambda: serving(playlist.answer)) as (url, _):
+    with apart(lambda: serving(playlist.respond)) as (url, _):
         command = [sys.executable, "-m", "deepfake_serving", "submit", f"{url}/all.m3u8"]
         options = ["--live", "--wait", "--server", following.url]
         done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)

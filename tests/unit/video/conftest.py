@@ -1,4 +1,4 @@
-"""Videos made of the one photograph that the project may carry, and the real detector."""
+"""Videos made of the test image, and the real detector."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.analyse import analyse
-from deepfake_serving.video.judged import Answer
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
@@ -28,7 +28,7 @@ __all__ = ["HEAD", "RATE", "pan", "two_faces", "write_video"]
 
 @pytest.fixture(scope="session")
 def moving(astronaut: Pixels) -> list[Pixels]:
-    """Three seconds at `RATE` of one face that the camera moves over."""
+    """Three seconds, at `RATE`, of a camera that pans over one face."""
     return pan(astronaut, 36)
 
 
@@ -56,39 +56,39 @@ def cuts(
     return path, [0.0, 2.0, 4.0, 6.0]
 
 
-Judge = Callable[[list[Pixels]], Awaitable[list[Answer]]]
+Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
 
 
 @pytest.fixture(scope="session")
-def judge(detector: DetectorTask) -> Judge:
-    """The real detector, as a model server of one worker would answer: one call at a time."""
+def detect(detector: DetectorTask) -> Detect:
+    """The real detector behind a lock, like a model server with one worker."""
     worker = threading.Lock()
 
-    def run(frames: list[Pixels]) -> list[Answer]:
+    def run(frames: list[Pixels]) -> list[DetectionResult]:
         with worker:
             outcomes = detector.run(frames, [Options()] * len(frames), Stopwatch())
         return [o if isinstance(o, Problem) else orjson.loads(orjson.dumps(o)) for o in outcomes]
 
-    async def judge(frames: list[Pixels]) -> list[Answer]:
+    async def call(frames: list[Pixels]) -> list[DetectionResult]:
         return await asyncio.to_thread(run, frames)
 
-    return judge
+    return call
 
 
-Analysed = tuple[VideoVerdict, dict[str, bytes]]
+AnalysisResult = tuple[VideoVerdict, dict[str, bytes]]
 
 
 @pytest.fixture
-def analysed(judge: Judge) -> Callable[..., Awaitable[Analysed]]:
-    """Analyses a file with the real detector: its verdict and its pictures."""
+def run_analysis(detect: Detect) -> Callable[..., Awaitable[AnalysisResult]]:
+    """Analyses a file with the real detector; returns its verdict and its images."""
 
-    async def run(path: Path, **options: object) -> Analysed:
-        pictures: dict[str, bytes] = {}
+    async def run(path: Path, **options: object) -> AnalysisResult:
+        images: dict[str, bytes] = {}
 
-        async def keep(name: str, data: bytes) -> None:
-            pictures[name] = data
+        async def save_image(name: str, data: bytes) -> None:
+            images[name] = data
 
         given = VideoOptions(**options)  # type: ignore[arg-type]
-        return await analyse(path, judge, given, keep, lambda _: None), pictures
+        return await analyse(path, detect, given, save_image, lambda _: None), images
 
     return run

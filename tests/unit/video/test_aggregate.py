@@ -1,4 +1,4 @@
-"""Many faces, one probability."""
+"""Aggregations of face probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deepfake_serving.video.aggregate import (
 from deepfake_serving.video.options import Thresholds
 
 THRESHOLDS = Thresholds()
-HOWS: tuple[Aggregation, ...] = get_args(Aggregation)
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 
 def track(*faces: float, start_s: float = 0.0) -> Track:
@@ -42,19 +42,19 @@ videos = st.lists(
 )
 
 
-def test_shots_takes_the_mean_of_a_track_and_the_highest_track() -> None:
+def test_shots_is_the_highest_mean_of_a_track() -> None:
     video = [shot(track(0.2, 0.4), track(0.9, 0.7)), shot(), shot(track(0.1))]
     assert aggregate(video, "shots", THRESHOLDS) == pytest.approx((0.8, 0.1))
 
 
-def test_mean_takes_every_face() -> None:
+def test_mean_is_over_every_face() -> None:
     video = [shot(track(0.2, 0.4), track(0.9)), shot(track(0.1))]
     faces = [0.2, 0.4, 0.9, 0.1]
     expected = (np.mean(faces), np.std(faces))
     assert aggregate(video, "mean", THRESHOLDS) == pytest.approx(expected, abs=1e-6)
 
 
-def test_confident_takes_the_sure_fakes_where_there_are_many() -> None:
+def test_confident_selects_the_confident_fakes_if_there_are_many() -> None:
     assert confident([0.9] * 12 + [0.1] * 12) == [0.9] * 12
     assert confident([0.9] * 11 + [0.1] * 11) == [0.9] * 11 + [0.1] * 11
     assert confident([0.1] * 19 + [0.5]) == [0.1] * 19
@@ -68,17 +68,19 @@ def test_the_ratio_counts_frames_by_their_highest_face() -> None:
     assert aggregate(video, "fake_frame_ratio", THRESHOLDS).probability == 0.75
 
 
-@pytest.mark.parametrize("how", HOWS)
-def test_no_face_is_never_a_guess(how: Aggregation) -> None:
-    assert aggregate([], how, THRESHOLDS) == (None, None)
-    assert aggregate([shot()], how, THRESHOLDS) == (None, None)
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_no_face_is_never_a_guess(aggregation: Aggregation) -> None:
+    assert aggregate([], aggregation, THRESHOLDS) == (None, None)
+    assert aggregate([shot()], aggregation, THRESHOLDS) == (None, None)
     assert fake_frame_ratio([shot()], THRESHOLDS) is None
 
 
-@given(video=videos, how=st.sampled_from(HOWS))
-def test_every_aggregation_lies_among_the_faces(video: list[Shot], how: Aggregation) -> None:
+@given(video=videos, aggregation=st.sampled_from(AGGREGATIONS))
+def test_every_aggregation_lies_among_the_faces(
+    video: list[Shot], aggregation: Aggregation
+) -> None:
     faces = [face.fake_probability for s in video for t in s.tracks for face in t.frames]
-    probability, spread = aggregate(video, how, THRESHOLDS)
+    probability, spread = aggregate(video, aggregation, THRESHOLDS)
     if not faces:
         assert probability is None
         return
@@ -86,14 +88,22 @@ def test_every_aggregation_lies_among_the_faces(video: list[Shot], how: Aggregat
     assert spread is not None
     assert 0 <= spread <= 0.5 + 1e-6
     assert 0 <= probability <= 1
-    if how != "fake_frame_ratio":
+    if aggregation != "fake_frame_ratio":
         assert min(faces) - 1e-6 <= probability <= max(faces) + 1e-6
 
 
-@given(video=videos.filter(lambda v: any(s.tracks for s in v)), how=st.sampled_from(HOWS))
-def test_the_order_of_shots_and_tracks_does_not_matter(video: list[Shot], how: Aggregation) -> None:
-    turned = [shot(*reversed(each.tracks)) for each in reversed(video)]
-    a, b = aggregate(video, how, THRESHOLDS), aggregate(turned, how, THRESHOLDS)
+@given(
+    video=videos.filter(lambda v: any(s.tracks for s in v)),
+    aggregation=st.sampled_from(AGGREGATIONS),
+)
+def test_the_order_of_shots_and_tracks_does_not_matter(
+    video: list[Shot], aggregation: Aggregation
+) -> None:
+    reversed_video = [shot(*reversed(each.tracks)) for each in reversed(video)]
+    a, b = (
+        aggregate(video, aggregation, THRESHOLDS),
+        aggregate(reversed_video, aggregation, THRESHOLDS),
+    )
     assert a.probability == pytest.approx(b.probability, abs=2e-6)
 
 
@@ -106,6 +116,6 @@ def test_a_higher_face_never_lowers_the_highest_track(low: float, rest: list[flo
     assert after >= before
 
 
-def test_words_follow_the_thresholds() -> None:
-    words = [THRESHOLDS.label(p) for p in (0.0, 0.399999, 0.4, 0.6, 0.600001, 1.0, None)]
-    assert words == ["real", "real", "suspicious", "suspicious", "fake", "fake", "no_face"]
+def test_labels_follow_the_thresholds() -> None:
+    labels = [THRESHOLDS.label(p) for p in (0.0, 0.399999, 0.4, 0.6, 0.600001, 1.0, None)]
+    assert labels == ["real", "real", "suspicious", "suspicious", "fake", "fake", "no_face"]

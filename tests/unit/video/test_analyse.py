@@ -25,33 +25,35 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
 )
 from deepfake_serving.video.analyse import analyse
-from deepfake_serving.video.judged import Answer
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.sampling import Sampling
+from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.pipeline.decode import Pixels
 from tests.unit.video.conftest import (
     HEAD,
     RATE,
-    Analysed,
-    Judge,
+    AnalysisResult,
+    Detect,
     pan,
     two_faces,
     write_video,
 )
 
-Analyse = Callable[..., Awaitable[Analysed]]
+Analyse = Callable[..., Awaitable[AnalysisResult]]
 
 
-async def keep(name: str, data: bytes) -> None:
-    """Pictures are looked at elsewhere."""
+async def discard_image(name: str, data: bytes) -> None:
+    """Ignores images."""
 
 
-def quiet(progress: Progress) -> None:
-    """Progress is looked at elsewhere."""
+def ignore_progress(progress: Progress) -> None:
+    """Ignores progress."""
 
 
-async def test_one_face_is_one_track_whose_boxes_follow_it(clip: Path, analysed: Analyse) -> None:
-    verdict, pictures = await analysed(clip, sampling=Sampling("every", 3))
+async def test_one_face_is_one_track_whose_boxes_follow_it(
+    clip: Path, run_analysis: Analyse
+) -> None:
+    verdict, images = await run_analysis(clip, sampling=Sampling("every", 3))
     (shot,) = verdict.shots
     (track,) = shot.tracks
     assert [face.t_s for face in track.frames] == pytest.approx(
@@ -71,59 +73,59 @@ async def test_one_face_is_one_track_whose_boxes_follow_it(clip: Path, analysed:
     assert verdict.complete
     assert verdict.model.name == "detector"
     assert verdict.warnings == []
-    assert set(pictures) == set(verdict.gallery)
-    assert {shot.strip, track.keyframe, track.median_frame} == set(pictures)
+    assert set(images) == set(verdict.gallery)
+    assert {shot.strip, track.keyframe, track.median_frame} == set(images)
     assert {"decode", "convert", "shots", "detect", "gallery", "total"} == set(verdict.timings_ms)
 
 
 async def test_shots_are_cut_and_each_has_its_own_faces(
-    cuts: tuple[Path, list[float]], analysed: Analyse
+    cuts: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    path, begins = cuts
-    verdict, pictures = await analysed(path, sampling=Sampling("every", 3))
-    assert [shot.start_s for shot in verdict.shots] == pytest.approx(begins, abs=0.001)
+    path, starts = cuts
+    verdict, images = await run_analysis(path, sampling=Sampling("every", 3))
+    assert [shot.start_s for shot in verdict.shots] == pytest.approx(starts, abs=0.001)
     assert [len(shot.tracks) for shot in verdict.shots] == [1, 0, 1, 2]
     assert [shot.verdict == "no_face" for shot in verdict.shots] == [False, True, False, False]
     assert verdict.fake_probability == max(s.fake_probability or 0 for s in verdict.shots)
     assert (verdict.frames_analyzed, verdict.frames_with_face) == (32, 24)
-    assert {"shot-1.jpg", "shot-2.jpg", "track-4-2-high.jpg"} <= set(pictures)
-    for data in pictures.values():
+    assert {"shot-1.jpg", "shot-2.jpg", "track-4-2-high.jpg"} <= set(images)
+    for data in images.values():
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
 async def test_without_shots_a_video_is_one(
-    cuts: tuple[Path, list[float]], analysed: Analyse
+    cuts: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    verdict, _ = await analysed(cuts[0], shots=False, sampling=Sampling("every", 6))
+    verdict, _ = await run_analysis(cuts[0], shots=False, sampling=Sampling("every", 6))
     (shot,) = verdict.shots
     assert (shot.start_s, shot.end_s) == (0.0, 8.0)
 
 
 async def test_two_people_are_two_tracks(
-    astronaut: Pixels, analysed: Analyse, tmp_path: Path
+    astronaut: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "two.mp4", two_faces(astronaut, 24))
-    verdict, _ = await analysed(path, sampling=Sampling("every", 3))
+    verdict, _ = await run_analysis(path, sampling=Sampling("every", 3))
     left, right = sorted(verdict.shots[0].tracks, key=lambda track: track.frames[0].box[0])
     assert [len(left.frames), len(right.frames)] == [8, 8]
     assert all(face.box[2] < 240 for face in left.frames)
     assert all(face.box[0] > 240 for face in right.frames)
 
 
-async def test_no_face_is_said_and_not_guessed(
-    no_face: Pixels, analysed: Analyse, tmp_path: Path
+async def test_a_video_without_faces_is_no_face(
+    no_face: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "coffee.mp4", pan(no_face, 24))
-    verdict, pictures = await analysed(path)
+    verdict, images = await run_analysis(path)
     assert verdict.verdict == "no_face"
     assert verdict.fake_probability is verdict.uncertainty is verdict.fake_frame_ratio is None
-    assert set(pictures) == {"shot-1.jpg"}
+    assert set(images) == {"shot-1.jpg"}
 
 
 async def test_a_person_who_walks_by_is_not_dropped(
-    astronaut: Pixels, no_face: Pixels, analysed: Analyse, tmp_path: Path
+    astronaut: Pixels, no_face: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
-    """An empty room, into which a head slides for a sixth of the shot."""
+    """A head crosses an empty room during a sixth of the shot."""
     room = np.ascontiguousarray(no_face[:240, 100:420])
     head = astronaut[40:200, 150:300]
     frames = []
@@ -134,46 +136,48 @@ async def test_a_person_who_walks_by_is_not_dropped(
             frame[40:200, x : x + 150] = head
         frames.append(frame)
     path = write_video(tmp_path / "by.mp4", frames)
-    verdict, _ = await analysed(path, sampling=Sampling("every", 2), shots=False)
+    verdict, _ = await run_analysis(path, sampling=Sampling("every", 2), shots=False)
     assert verdict.verdict != "no_face"
     assert 4 <= verdict.frames_with_face <= 5
 
 
-async def test_a_turned_video_is_judged_upright(
-    moving: list[Pixels], analysed: Analyse, clip: Path, tmp_path: Path
+async def test_a_rotated_video_is_analysed_upright(
+    moving: list[Pixels], run_analysis: Analyse, clip: Path, tmp_path: Path
 ) -> None:
-    lying = [np.rot90(frame, -1) for frame in moving]
-    turned, _ = await analysed(write_video(tmp_path / "turned.mp4", lying, rotation=90))
-    upright, _ = await analysed(clip)
-    assert (turned.width, turned.height) == (320, 240)
-    assert turned.fake_probability == pytest.approx(upright.fake_probability, abs=0.05)
-    assert turned.shots[0].tracks[0].frames[0].box == pytest.approx(
+    rotated = [np.rot90(frame, -1) for frame in moving]
+    rotated_video, _ = await run_analysis(
+        write_video(tmp_path / "turned.mp4", rotated, rotation=90)
+    )
+    upright, _ = await run_analysis(clip)
+    assert (rotated_video.width, rotated_video.height) == (320, 240)
+    assert rotated_video.fake_probability == pytest.approx(upright.fake_probability, abs=0.05)
+    assert rotated_video.shots[0].tracks[0].frames[0].box == pytest.approx(
         upright.shots[0].tracks[0].frames[0].box, abs=6
     )
 
 
 @pytest.mark.parametrize("text", ["every:4", "uniform:9", "fps:3", "per_shot:9"])
 async def test_each_sampling_gives_the_same_verdict(
-    text: str, clip: Path, analysed: Analyse
+    text: str, clip: Path, run_analysis: Analyse
 ) -> None:
-    verdict, _ = await analysed(clip, sampling=Sampling.parse(text))
+    verdict, _ = await run_analysis(clip, sampling=Sampling.parse(text))
     assert 5 <= verdict.frames_analyzed <= 9
-    every, _ = await analysed(clip, sampling=Sampling.parse("every:1"))
+    every, _ = await run_analysis(clip, sampling=Sampling.parse("every:1"))
     assert verdict.fake_probability == pytest.approx(every.fake_probability, abs=0.05)
 
 
 async def test_uniform_measures_a_video_that_states_no_duration(
-    moving: list[Pixels], analysed: Analyse, tmp_path: Path
+    moving: list[Pixels], run_analysis: Analyse, tmp_path: Path
 ) -> None:
     path = write_video(
         tmp_path / "live.webm", moving, 25, options={"live": "1"}, container_format="matroska"
     )
-    verdict, _ = await analysed(path, sampling=Sampling("uniform", 6))
+    verdict, _ = await run_analysis(path, sampling=Sampling("uniform", 6))
     assert verdict.frames_analyzed == 6
 
 
-async def test_long_shots_are_thinned(clip: Path, analysed: Analyse) -> None:
-    verdict, _ = await analysed(clip, sampling=Sampling("every", 1), frames_per_shot=8)
+async def test_long_shots_are_thinned(clip: Path, run_analysis: Analyse) -> None:
+    verdict, _ = await run_analysis(clip, sampling=Sampling("every", 1), max_frames_per_shot=8)
     times = [face.t_s for face in verdict.shots[0].tracks[0].frames]
     assert 4 <= len(times) <= 8
     steps = np.diff(times)
@@ -182,21 +186,21 @@ async def test_long_shots_are_thinned(clip: Path, analysed: Analyse) -> None:
 
 
 async def test_each_shot_has_its_own_share_of_frames(
-    cuts: tuple[Path, list[float]], analysed: Analyse
+    cuts: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    verdict, _ = await analysed(cuts[0], sampling=Sampling("every", 1), frames_per_shot=8)
+    verdict, _ = await run_analysis(cuts[0], sampling=Sampling("every", 1), max_frames_per_shot=8)
     assert len(verdict.shots) == 4
     assert 20 <= verdict.frames_analyzed <= 32
 
 
 @pytest.mark.parametrize("share", [0.4, 0.8])
-async def test_a_file_that_breaks_off_is_judged_as_far_as_it_goes(
-    share: float, moving: list[Pixels], analysed: Analyse, tmp_path: Path
+async def test_a_truncated_file_is_analysed_up_to_its_end(
+    share: float, moving: list[Pixels], run_analysis: Analyse, tmp_path: Path
 ) -> None:
     options = {"movflags": "faststart"}
     path = write_video(tmp_path / "cut.mp4", moving * 3, options=options)
     os.truncate(path, int(path.stat().st_size * share))
-    verdict, _ = await analysed(path)
+    verdict, _ = await run_analysis(path)
     assert not verdict.complete
     assert "damaged" in verdict.warnings[0] or "breaks off" in verdict.warnings[0]
     assert verdict.verdict != "no_face"
@@ -204,44 +208,46 @@ async def test_a_file_that_breaks_off_is_judged_as_far_as_it_goes(
     assert verdict.duration_s < 9
 
 
-async def test_the_most_frames_bound_the_analysis(clip: Path, analysed: Analyse) -> None:
-    verdict, _ = await analysed(clip, sampling=Sampling("every", 1), max_frames=10)
+async def test_max_frames_limits_the_analysis(clip: Path, run_analysis: Analyse) -> None:
+    verdict, _ = await run_analysis(clip, sampling=Sampling("every", 1), max_frames=10)
     assert verdict.frames_analyzed == 10
     assert not verdict.complete
     assert "10 frames" in verdict.warnings[0]
 
 
-async def test_frames_too_large_to_be_sent_have_boxes_in_the_pixels_of_the_video(
-    astronaut: Pixels, judge: Judge, tmp_path: Path
+async def test_boxes_of_downscaled_frames_are_in_pixels_of_the_video(
+    astronaut: Pixels, detect: Detect, tmp_path: Path
 ) -> None:
     large = cv2.resize(astronaut, (3600, 3600), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
     path = write_video(tmp_path / "large.avi", [large], codec="mjpeg", pix_fmt="yuvj420p")
-    sent: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
 
-    async def noting(frames: list[Pixels]) -> list[Answer]:
-        sent.extend(frame.shape for frame in frames)
-        return await judge(frames)
+    async def recording(frames: list[Pixels]) -> list[DetectionResult]:
+        shapes.extend(frame.shape for frame in frames)
+        return await detect(frames)
 
-    verdict = await analyse(path, noting, VideoOptions(), keep, quiet)
-    assert sent[0][0] < 3000
+    verdict = await analyse(path, recording, VideoOptions(), discard_image, ignore_progress)
+    assert shapes[0][0] < 3000
     assert (verdict.width, verdict.height) == (3600, 3600)
     scale = 3600 / 512
     box = verdict.shots[0].tracks[0].frames[0].box
     assert box == pytest.approx([edge * scale for edge in HEAD], abs=16 * scale)
 
 
-async def test_calls_are_bounded_by_bytes_and_by_frames(
-    moving: list[Pixels], judge: Judge, clip: Path, tmp_path: Path
+async def test_calls_are_limited_in_bytes_and_frames(
+    moving: list[Pixels], detect: Detect, clip: Path, tmp_path: Path
 ) -> None:
     async def calls(path: Path) -> list[int]:
         counts: list[int] = []
 
-        async def noting(frames: list[Pixels]) -> list[Answer]:
+        async def recording(frames: list[Pixels]) -> list[DetectionResult]:
             assert sum(frame.nbytes for frame in frames) <= 24 * 2**20
             counts.append(len(frames))
-            return await judge(frames)
+            return await detect(frames)
 
-        await analyse(path, noting, VideoOptions(Sampling("every", 1)), keep, quiet)
+        await analyse(
+            path, recording, VideoOptions(Sampling("every", 1)), discard_image, ignore_progress
+        )
         return counts
 
     assert max(await calls(clip)) == 8
@@ -252,84 +258,86 @@ async def test_calls_are_bounded_by_bytes_and_by_frames(
     assert sum(counts) == 7
 
 
-async def test_frames_that_change_in_size_go_in_calls_of_their_own(
-    moving: list[Pixels], astronaut: Pixels, analysed: Analyse, tmp_path: Path
+async def test_frames_of_another_size_are_sent_in_calls_of_their_own(
+    moving: list[Pixels], astronaut: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     small = write_video(tmp_path / "small.ts", moving[:24]).read_bytes()
     large = write_video(tmp_path / "large.ts", [astronaut] * 24).read_bytes()
     path = tmp_path / "both.ts"
     path.write_bytes(small + large)
-    verdict, _ = await analysed(path, sampling=Sampling("every", 2))
+    verdict, _ = await run_analysis(path, sampling=Sampling("every", 2))
     assert verdict.frames_with_face > 16
     faces = [face for shot in verdict.shots for track in shot.tracks for face in track.frames]
     assert max(face.box[2] for face in faces) <= verdict.width == 320
 
 
-async def test_a_frame_that_was_not_judged_is_left_out_and_told(clip: Path, judge: Judge) -> None:
-    async def moody(frames: list[Pixels]) -> list[Answer]:
-        answers = await judge(frames)
-        return [UndecodableMedia("a bad mood"), *answers[1:]]
+async def test_a_failed_frame_is_left_out_with_a_warning(clip: Path, detect: Detect) -> None:
+    async def flaky(frames: list[Pixels]) -> list[DetectionResult]:
+        results = await detect(frames)
+        return [UndecodableMedia("out of memory"), *results[1:]]
 
-    verdict = await analyse(clip, moody, VideoOptions(Sampling("every", 2)), keep, quiet)
+    verdict = await analyse(
+        clip, flaky, VideoOptions(Sampling("every", 2)), discard_image, ignore_progress
+    )
     assert 0 < verdict.frames_analyzed < 18
-    assert any("a bad mood" in warning for warning in verdict.warnings)
+    assert any("out of memory" in warning for warning in verdict.warnings)
 
 
-async def test_where_no_frame_was_judged_the_reason_is_the_answer(clip: Path) -> None:
-    async def busy(frames: list[Pixels]) -> list[Answer]:
+async def test_if_every_frame_failed_the_last_problem_is_raised(clip: Path) -> None:
+    async def busy(frames: list[Pixels]) -> list[DetectionResult]:
         return [Overloaded("come back later") for _ in frames]
 
     with pytest.raises(Overloaded, match="later"):
-        await analyse(clip, busy, VideoOptions(), keep, quiet)
+        await analyse(clip, busy, VideoOptions(), discard_image, ignore_progress)
 
 
 async def test_a_detector_that_is_lost_ends_the_analysis(clip: Path) -> None:
-    async def lost(_: list[Pixels]) -> list[Answer]:
+    async def lost(_: list[Pixels]) -> list[DetectionResult]:
         raise Overloaded("lost")
 
     with pytest.raises(Overloaded, match="lost"):
-        await analyse(clip, lost, VideoOptions(), keep, quiet)
+        await analyse(clip, lost, VideoOptions(), discard_image, ignore_progress)
     assert not _decoders()
 
 
 async def test_progress_grows_to_the_end(
-    moving: list[Pixels], judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moving: list[Pixels], detect: Detect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deepfake_serving.video.meter._PAUSE_S", 0.0)
+    monkeypatch.setattr("deepfake_serving.video.progress._INTERVAL_S", 0.0)
     path = write_video(tmp_path / "long.mp4", moving * 3)
-    told: list[Progress] = []
-    await analyse(path, judge, VideoOptions(Sampling("every", 2)), keep, told.append)
-    assert len(told) >= 6
-    assert {each.stage for each in told} == {"analyse"}
-    percents = [each.percent or math.nan for each in told]
+    reports: list[Progress] = []
+    await analyse(path, detect, VideoOptions(Sampling("every", 2)), discard_image, reports.append)
+    assert len(reports) >= 6
+    assert {each.stage for each in reports} == {"analyse"}
+    percents = [each.percent or math.nan for each in reports]
     assert percents == sorted(percents)
     assert percents[-1] == 100.0
-    assert told[-1].frames == 54
-    assert told[-1].eta_s == 0.0
+    assert reports[-1].frames == 54
+    assert reports[-1].eta_s == 0.0
 
 
-async def test_progress_is_told_now_and_then(clip: Path, judge: Judge) -> None:
-    told: list[float] = []
+async def test_progress_is_rate_limited(clip: Path, detect: Detect) -> None:
+    reports: list[float] = []
     options = VideoOptions(Sampling("every", 1))
-    await analyse(clip, judge, options, keep, lambda _: told.append(time.monotonic()))
-    assert all(b - a >= 0.25 for a, b in itertools.pairwise(told))
+    await analyse(clip, detect, options, discard_image, lambda _: reports.append(time.monotonic()))
+    assert all(b - a >= 0.25 for a, b in itertools.pairwise(reports))
 
 
 async def test_cancelling_closes_the_file_and_ends_the_thread(
     moving: list[Pixels], tmp_path: Path
 ) -> None:
     path = write_video(tmp_path / "long.mp4", moving * 20)
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
-    async def stuck(_: list[Pixels]) -> list[Answer]:
-        begun.set()
+    async def stuck(_: list[Pixels]) -> list[DetectionResult]:
+        started.set()
         await asyncio.Event().wait()
         raise AssertionError
 
     running = asyncio.create_task(
-        analyse(path, stuck, VideoOptions(Sampling("every", 1)), keep, quiet)
+        analyse(path, stuck, VideoOptions(Sampling("every", 1)), discard_image, ignore_progress)
     )
-    await begun.wait()
+    await started.wait()
     assert path in _open_files()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -339,18 +347,18 @@ async def test_cancelling_closes_the_file_and_ends_the_thread(
 
 
 async def test_cancelling_ends_a_decoder_that_is_busy(
-    moving: list[Pixels], judge: Judge, tmp_path: Path
+    moving: list[Pixels], detect: Detect, tmp_path: Path
 ) -> None:
     """Of many frames none but the first is sampled, so that the thread never waits."""
     path = write_video(tmp_path / "long.mp4", moving * 60)
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
-    async def noting(frames: list[Pixels]) -> list[Answer]:
-        begun.set()
-        return await judge(frames)
+    async def recording(frames: list[Pixels]) -> list[DetectionResult]:
+        started.set()
+        return await detect(frames)
 
     options = VideoOptions(Sampling("uniform", 1), shots=False)
-    running = asyncio.create_task(analyse(path, noting, options, keep, quiet))
+    running = asyncio.create_task(analyse(path, recording, options, discard_image, ignore_progress))
     await asyncio.wait({running}, timeout=0.05)
     assert not running.done()
     running.cancel()
@@ -361,28 +369,30 @@ async def test_cancelling_ends_a_decoder_that_is_busy(
 
 
 @pytest.mark.parametrize("content", [b"", b"no video"])
-async def test_what_is_no_video_is_a_problem(content: bytes, judge: Judge, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_video_is_a_problem(
+    content: bytes, detect: Detect, tmp_path: Path
+) -> None:
     (tmp_path / "thing").write_bytes(content)
     with pytest.raises(Problem) as caught:
-        await analyse(tmp_path / "thing", judge, VideoOptions(), keep, quiet)
+        await analyse(tmp_path / "thing", detect, VideoOptions(), discard_image, ignore_progress)
     assert isinstance(caught.value, InvalidRequest) == (content == b"")
     assert not _decoders()
 
 
-async def test_a_frame_scores_as_it_does_as_a_photograph(
-    clip: Path, moving: list[Pixels], judge: Judge, analysed: Analyse
+async def test_a_frame_scores_like_the_same_image(
+    clip: Path, moving: list[Pixels], detect: Detect, run_analysis: Analyse
 ) -> None:
-    """What is decoded is the frame that was encoded: its score is that of the frame itself."""
-    verdict, _ = await analysed(clip)
-    (answer,) = await judge([np.ascontiguousarray(moving[0])])
-    assert not isinstance(answer, Problem)
+    """Decoding returns the frame that was encoded, so its score equals that of the image."""
+    verdict, _ = await run_analysis(clip)
+    (result,) = await detect([np.ascontiguousarray(moving[0])])
+    assert not isinstance(result, Problem)
     first = verdict.shots[0].tracks[0].frames[0]
-    assert first.fake_probability == pytest.approx(answer["fake_probability"], abs=0.1)
-    assert first.box == pytest.approx(answer["faces"][0]["box"], abs=4)
+    assert first.fake_probability == pytest.approx(result["fake_probability"], abs=0.1)
+    assert first.box == pytest.approx(result["faces"][0]["box"], abs=4)
 
 
-async def test_a_verdict_is_written_as_json_field_by_field(clip: Path, analysed: Analyse) -> None:
-    verdict, _ = await analysed(clip)
+async def test_a_verdict_serialises_field_by_field(clip: Path, run_analysis: Analyse) -> None:
+    verdict, _ = await run_analysis(clip)
     document = orjson.loads(orjson.dumps(verdict))
     assert document == asdict(verdict)
     assert document["shots"][0]["tracks"][0]["frames"][0].keys() == {

@@ -1,4 +1,4 @@
-"""Frames out of files: containers, turns, times, what is broken, and what is hostile."""
+"""Decoding: containers, rotation, timestamps, broken files and hostile files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from deepfake_serving.video.decoding.clock import Clock
-from deepfake_serving.video.decoding.duration import measured_s
-from deepfake_serving.video.decoding.frames import Frames
-from deepfake_serving.video.decoding.medium import Cancelled
-from deepfake_serving.video.decoding.pixels import MOST_BYTES, Converter
+from deepfake_serving.video.decoding.container import Cancelled
+from deepfake_serving.video.decoding.duration import measure_duration_s
+from deepfake_serving.video.decoding.frames import VideoDecoder
+from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter
 from deepfake_serving.video.options import VideoOptions
 from model_handlers.pipeline.decode import Pixels
 from tests.unit.video.conftest import RATE, write_video
@@ -37,20 +37,21 @@ OPTIONS = VideoOptions()
 
 @dataclass(frozen=True)
 class Read:
-    """What a file gave."""
+    """The frames of a file."""
 
-    video: Frames
+    video: VideoDecoder
     times: list[float]
-    pictures: list[Pixels]
+    images: list[Pixels]
 
 
 def read(path: Path, options: VideoOptions = OPTIONS) -> Read:
-    video, convert = Frames(path, options, threading.Event()), Converter()
-    times, pictures = [], []
+    video = VideoDecoder(path, options.decode_limits, threading.Event())
+    converter = FrameConverter()
+    times, images = [], []
     for frame in video:
         times.append(frame.t_s)
-        pictures.append(convert.whole(frame))
-    return Read(video, times, pictures)
+        images.append(converter.full_size(frame))
+    return Read(video, times, images)
 
 
 def difference(a: Pixels, b: Pixels) -> float:
@@ -83,31 +84,29 @@ def test_containers_and_codecs_are_read_whole(
     seen = read(path)
     assert len(seen.times) == len(moving)
     assert seen.times == pytest.approx([i / rate for i in range(len(moving))], abs=0.011)
-    assert difference(seen.pictures[20], moving[20]) < 17  # GIF's few colours are the furthest off
+    assert difference(seen.images[20], moving[20]) < 17  # GIF's few colours are the furthest off
     assert seen.video.complete
     assert seen.video.warnings == []
     assert seen.video.end_s == pytest.approx(len(moving) / rate, abs=0.05)
 
 
 @pytest.mark.parametrize("degrees", [90, -90, 180])
-def test_frames_are_turned_upright(degrees: int, moving: list[Pixels], tmp_path: Path) -> None:
-    """As telephones write them: the pixels lie, and a matrix says how they are to be shown."""
-    lying = [np.rot90(frame, -degrees // 90) for frame in moving[:6]]
-    path = write_video(tmp_path / "turned.mp4", lying, rotation=degrees)
-    picture = read(path).pictures[3]
-    assert picture.shape == moving[3].shape
-    assert difference(picture, moving[3]) < 6
+def test_frames_are_rotated_upright(degrees: int, moving: list[Pixels], tmp_path: Path) -> None:
+    """Phones store pixels as the sensor sees them, with a display matrix."""
+    rotated = [np.rot90(frame, -degrees // 90) for frame in moving[:6]]
+    path = write_video(tmp_path / "turned.mp4", rotated, rotation=degrees)
+    image = read(path).images[3]
+    assert image.shape == moving[3].shape
+    assert difference(image, moving[3]) < 6
 
 
-def test_times_of_a_variable_rate_are_those_of_the_file(
-    moving: list[Pixels], tmp_path: Path
-) -> None:
+def test_a_variable_frame_rate_keeps_its_timestamps(moving: list[Pixels], tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.5, 0.52, 2.0, 2.25]
     path = write_video(tmp_path / "variable.mkv", moving[:6], times=times)
     assert read(path).times == pytest.approx(times, abs=0.002)
 
 
-def test_times_count_from_the_first_frame(moving: list[Pixels], tmp_path: Path) -> None:
+def test_times_start_at_the_first_frame(moving: list[Pixels], tmp_path: Path) -> None:
     path = write_video(tmp_path / "late.mkv", moving[:3], times=[7.0, 7.5, 8.0])
     assert read(path).times == pytest.approx([0.0, 0.5, 1.0], abs=0.002)
 
@@ -116,7 +115,7 @@ def test_times_count_from_the_first_frame(moving: list[Pixels], tmp_path: Path) 
     ("name", "container_format", "options"),
     [("raw.h264", "h264", {}), ("live.webm", "matroska", {"live": "1"})],
 )
-def test_a_file_without_a_duration_is_read_and_can_be_measured(
+def test_a_file_without_a_duration_can_be_read_and_measured(
     name: str,
     container_format: str,
     options: dict[str, str],
@@ -131,7 +130,7 @@ def test_a_file_without_a_duration_is_read_and_can_be_measured(
     assert len(seen.times) == len(moving)
     assert seen.video.complete
     assert all(a < b for a, b in zip(seen.times, seen.times[1:], strict=False))
-    seconds = measured_s(path, OPTIONS.max_pixels, threading.Event())
+    seconds = measure_duration_s(path, OPTIONS.max_pixels, threading.Event())
     assert seconds == pytest.approx(len(moving) / 25, abs=0.1)
 
 
@@ -147,7 +146,7 @@ def test_a_file_without_a_duration_is_read_and_can_be_measured(
         ("a.flv", {}),
     ],
 )
-def test_a_file_cut_off_anywhere_is_read_as_far_as_it_goes_or_refused(
+def test_a_file_truncated_anywhere_is_read_up_to_its_end_or_refused(
     name: str, options: dict[str, str], moving: list[Pixels], tmp_path: Path
 ) -> None:
     whole = write_video(tmp_path / name, moving, options=options).read_bytes()
@@ -171,7 +170,7 @@ def test_a_file_cut_off_anywhere_is_read_as_far_as_it_goes_or_refused(
         assert frames[-1] > 30
 
 
-def test_damage_within_a_file_costs_a_part_and_is_told(clip: Path, tmp_path: Path) -> None:
+def test_damage_within_a_file_loses_frames_with_a_warning(clip: Path, tmp_path: Path) -> None:
     data = bytearray(clip.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 3000] = random.Random(1).randbytes(3000)
@@ -194,34 +193,34 @@ def test_damage_within_a_file_costs_a_part_and_is_told(clip: Path, tmp_path: Pat
     ],
     ids=["noise", "text", "pdf", "zip", "zeros"],
 )
-def test_what_is_no_medium_is_not_supported(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_media_is_unsupported(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "thing.mp4"
     path.write_bytes(content)
     with pytest.raises(UnsupportedMediaType):
         read(path)
 
 
-def test_a_picture_is_no_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "picture.mp4"
+def test_an_image_is_no_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "image.mp4"
     path.write_bytes(astronaut_jpeg)
     with pytest.raises(UnsupportedMediaType):
         read(path)
 
 
-def test_an_empty_file_is_told_apart(tmp_path: Path) -> None:
+def test_an_empty_file_is_an_invalid_request(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(InvalidRequest, match="empty"):
         read(tmp_path / "empty.mp4")
 
 
-def _write_sound(path: Path, cover: Pixels | None = None) -> Path:
+def _write_audio(path: Path, cover: Pixels | None = None) -> Path:
     with av.open(str(path), "w") as container:
         sound = container.add_stream("aac", rate=44100)
         if cover is not None:
-            picture = container.add_stream("mjpeg", rate=1)
-            picture.height, picture.width = cover.shape[:2]
-            picture.pix_fmt = "yuvj420p"
-            picture.disposition = av.stream.Disposition.attached_pic
+            cover_stream = container.add_stream("mjpeg", rate=1)
+            cover_stream.height, cover_stream.width = cover.shape[:2]
+            cover_stream.pix_fmt = "yuvj420p"
+            cover_stream.disposition = av.stream.Disposition.attached_pic
         for index in range(20):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
             frame.sample_rate, frame.pts = 44100, index * 1024
@@ -229,20 +228,20 @@ def _write_sound(path: Path, cover: Pixels | None = None) -> Path:
         container.mux(sound.encode(None))
         if cover is not None:
             shown = av.VideoFrame.from_ndarray(cover, format="rgb24")
-            container.mux(picture.encode(shown))
-            container.mux(picture.encode(None))
+            container.mux(cover_stream.encode(shown))
+            container.mux(cover_stream.encode(None))
     return path
 
 
-def test_sound_alone_is_not_supported(tmp_path: Path) -> None:
+def test_audio_alone_is_unsupported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedMediaType, match="no video"):
-        read(_write_sound(tmp_path / "song.m4a"))
+        read(_write_audio(tmp_path / "song.m4a"))
 
 
 def test_the_cover_of_a_song_is_no_video(astronaut: Pixels, tmp_path: Path) -> None:
-    path = _write_sound(tmp_path / "song.mp4", astronaut)
+    path = _write_audio(tmp_path / "song.mp4", astronaut)
     with av.open(str(path)) as container:
-        assert container.streams.video  # there is one to be taken for a video
+        assert container.streams.video  # the cover is a video stream
     with pytest.raises(UnsupportedMediaType, match="no video"):
         read(path)
 
@@ -266,7 +265,7 @@ PLAYLISTS: dict[str, Callable[[Path], str]] = {
 def test_a_playlist_reads_no_other_file(
     name: str, moving: list[Pixels], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # where FFmpeg looks for what it is told of
+    monkeypatch.chdir(tmp_path)  # FFmpeg resolves relative names here
     secret = write_video(tmp_path / "secret.ts", moving[:12])
     playlist = tmp_path / name
     playlist.write_text(PLAYLISTS[name](secret))
@@ -291,7 +290,7 @@ def test_a_playlist_reads_no_other_file(
     ],
     ids=["sdp", "dash", "hls of a file", "hls of a URL"],
 )
-def test_what_points_elsewhere_is_not_followed(content: str, tmp_path: Path) -> None:
+def test_references_to_other_files_are_not_followed(content: str, tmp_path: Path) -> None:
     path = tmp_path / "thing.mp4"
     path.write_text(content)
     with pytest.raises(UnsupportedMediaType):
@@ -305,26 +304,26 @@ def test_a_header_that_claims_huge_frames_is_refused(
     data = bytearray(path.read_bytes())
     data[6:10] = (12_000).to_bytes(2, "little") * 2  # the logical screen
     path.write_bytes(data)
-    with pytest.raises(UndecodableMedia):  # never held, so that there is no frame
+    with pytest.raises(UndecodableMedia):  # exceeds FFmpeg's max_pixels
         read(path)
-    with pytest.raises(TooManyPixels, match="bound is 70000 pixels"):
+    with pytest.raises(TooManyPixels, match="limit is 70000 pixels"):
         read(clip, VideoOptions(max_pixels=70_000))
 
 
-def test_frames_that_grow_past_the_bound_are_not_decoded(
+def test_later_frames_above_the_pixel_limit_are_not_decoded(
     moving: list[Pixels], astronaut: Pixels, tmp_path: Path
 ) -> None:
     small = write_video(tmp_path / "small.ts", moving * 4).read_bytes()
     large = write_video(tmp_path / "large.ts", [astronaut] * 6).read_bytes()
     path = tmp_path / "grows.ts"
     path.write_bytes(small + large)
-    assert {picture.shape for picture in read(path).pictures} == {(240, 320, 3), (512, 512, 3)}
+    assert {image.shape for image in read(path).images} == {(240, 320, 3), (512, 512, 3)}
     seen = read(path, VideoOptions(max_pixels=320 * 256))
-    assert {picture.shape for picture in seen.pictures} == {(240, 320, 3)}
+    assert {image.shape for image in seen.images} == {(240, 320, 3)}
     assert not seen.video.complete
 
 
-def test_parts_that_were_joined_go_on_in_time(moving: list[Pixels], tmp_path: Path) -> None:
+def test_concatenated_files_have_ascending_times(moving: list[Pixels], tmp_path: Path) -> None:
     part = write_video(tmp_path / "part.ts", moving).read_bytes()
     path = tmp_path / "joined.ts"
     path.write_bytes(part + part)
@@ -334,32 +333,32 @@ def test_parts_that_were_joined_go_on_in_time(moving: list[Pixels], tmp_path: Pa
     assert times[-1] == pytest.approx(6.0, abs=0.5)
 
 
-def test_the_longest_duration_bounds_what_is_read(clip: Path) -> None:
+def test_max_duration_limits_what_is_read(clip: Path) -> None:
     seen = read(clip, VideoOptions(max_duration_s=1.0))
     assert len(seen.times) == RATE + 1
     assert not seen.video.complete
     assert "the first 1 s" in seen.video.warnings[0]
 
 
-def test_an_absurd_rate_is_bounded_by_frames(moving: list[Pixels], tmp_path: Path) -> None:
+def test_an_absurd_frame_rate_is_limited_by_frames(moving: list[Pixels], tmp_path: Path) -> None:
     path = write_video(tmp_path / "fast.mp4", moving, rate=90_000)
     seen = read(path, VideoOptions(max_decoded=20))
     assert len(seen.times) == 20
     assert not seen.video.complete
-    assert seen.video.rate is None
+    assert seen.video.frame_rate is None
 
 
-def test_frames_too_large_to_be_sent_are_shrunk(tmp_path: Path) -> None:
+def test_frames_too_large_for_a_call_are_downscaled(tmp_path: Path) -> None:
     wide = np.zeros((2400, 4000, 3), np.uint8)
     path = write_video(tmp_path / "wide.avi", [wide], codec="mjpeg", pix_fmt="yuvj420p")
-    (picture,) = read(path).pictures
-    assert MOST_BYTES * 0.99 < picture.nbytes <= MOST_BYTES
-    assert picture.shape[1] / picture.shape[0] == pytest.approx(4000 / 2400, abs=0.002)
+    (image,) = read(path).images
+    assert MAX_BATCH_BYTES * 0.99 < image.nbytes <= MAX_BATCH_BYTES
+    assert image.shape[1] / image.shape[0] == pytest.approx(4000 / 2400, abs=0.002)
 
 
-def test_stopping_ends_a_reader_in_the_middle(clip: Path) -> None:
+def test_stopping_ends_decoding_at_once(clip: Path) -> None:
     stop = threading.Event()
-    frames = iter(Frames(clip, OPTIONS, stop))
+    frames = iter(VideoDecoder(clip, OPTIONS.decode_limits, stop))
     next(frames)
     stop.set()
     with pytest.raises(Cancelled):
@@ -367,7 +366,7 @@ def test_stopping_ends_a_reader_in_the_middle(clip: Path) -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=50))
-def test_a_clock_never_stands_still(stated: list[float | None]) -> None:
+def test_a_clock_always_advances(stated: list[float | None]) -> None:
     clock = Clock(0.04)
     times = [clock.tick(each) for each in stated]
     assert times[0] == 0.0
@@ -378,22 +377,22 @@ def test_a_clock_never_stands_still(stated: list[float | None]) -> None:
     ("name", "codec"),
     [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.wmv", "wmv2")],
 )
-def test_no_damage_makes_a_reader_fail_in_other_words(
+def test_damage_raises_no_other_exceptions(
     name: str, codec: str, moving: list[Pixels], tmp_path: Path
 ) -> None:
     chance = random.Random(name)
     whole = write_video(tmp_path / name, moving[:12], 25, codec).read_bytes()
-    read_at_all = 0
+    readable = 0
     for _ in range(120):
         path = tmp_path / f"damaged-{name}"
         path.write_bytes(_damaged(whole, chance))
         with contextlib.suppress(UnsupportedMediaType, UndecodableMedia, TooManyPixels):
-            read_at_all += bool(read(path, VideoOptions(max_pixels=10**7, max_decoded=50)).times)
-    assert 0 < read_at_all < 120
+            readable += bool(read(path, VideoOptions(max_pixels=10**7, max_decoded=50)).times)
+    assert 0 < readable < 120
 
 
 def _damaged(whole: bytes, chance: random.Random) -> bytes:
-    """Numbers made huge or negative, bytes lost and put in; most of it near the start."""
+    """Replaces, removes and inserts bytes, mostly near the start."""
     data = bytearray(whole)
     for _ in range(chance.choice([1, 3, 10, 40])):
         place = int((len(data) - 1) * chance.random() ** 3)

@@ -1,4 +1,4 @@
-"""A thread that is a little ahead, work in flight, and what is left behind: nothing."""
+"""The ordered map: concurrency, order, cancellation and cleanup."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deepfake_serving.video.pipelined import pipelined
 
 
 class Source:
-    """Counts up, and knows whether it was closed."""
+    """Counts up, and records whether it was closed."""
 
     def __init__(self, count: int) -> None:
-        self.count, self.made, self.closed = count, 0, False
+        self.count, self.produced, self.closed = count, 0, False
         self.stopped = threading.Event()
         self.threads: set[int] = set()
 
@@ -24,13 +24,13 @@ class Source:
         try:
             for number in range(self.count):
                 self.threads.add(threading.get_ident())
-                self.made += 1
+                self.produced += 1
                 yield number
         finally:
             self.closed = True
 
     def endless(self) -> Generator[int, None, None]:
-        """The second item never comes, until it is stopped."""
+        """Blocks before the second item until it is stopped."""
         try:
             yield 0
             self.stopped.wait(30)
@@ -42,46 +42,46 @@ async def test_results_come_in_order_whichever_is_done_first() -> None:
     source = Source(20)
     done: list[int] = []
 
-    async def work(item: int) -> int:
+    async def process(item: int) -> int:
         for _ in range(3 if item % 2 else 30):
             await asyncio.sleep(0)
         done.append(item)
         return item * item
 
-    found = [pair async for pair in pipelined(source.items(), work, 3, source.stopped.set)]
+    found = [pair async for pair in pipelined(source.items(), process, 3, source.stopped.set)]
     assert found == [(i, i * i) for i in range(20)]
     assert done != sorted(done)
     assert source.closed
     assert source.threads.isdisjoint({threading.get_ident()})
 
 
-async def test_the_source_is_one_ahead_of_what_is_in_flight() -> None:
+async def test_the_source_is_one_item_ahead() -> None:
     source = Source(200)
-    flying = most = ahead = 0
+    in_flight = most = ahead = 0
 
-    async def work(item: int) -> None:
-        nonlocal flying, most, ahead
-        flying += 1
-        most = max(most, flying)
+    async def process(item: int) -> None:
+        nonlocal in_flight, most, ahead
+        in_flight += 1
+        most = max(most, in_flight)
         for _ in range(50):  # a thread that doesn't wait would run away meanwhile
             await asyncio.sleep(0)
-            ahead = max(ahead, source.made - item - flying)
-        flying -= 1
+            ahead = max(ahead, source.produced - item - in_flight)
+        in_flight -= 1
 
-    async for _ in pipelined(source.items(), work, 2, source.stopped.set):
+    async for _ in pipelined(source.items(), process, 2, source.stopped.set):
         pass
-    assert source.made == 200
+    assert source.produced == 200
     assert most == 2
     assert ahead <= 2  # the next, and one that waits until its forerunner's result is taken
 
 
 async def test_cancelling_ends_the_thread_and_the_work() -> None:
     source = Source(0)
-    begun, cancelled = asyncio.Event(), False
+    started, cancelled = asyncio.Event(), False
 
-    async def work(_: int) -> None:
+    async def process(_: int) -> None:
         nonlocal cancelled
-        begun.set()
+        started.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -89,13 +89,13 @@ async def test_cancelling_ends_the_thread_and_the_work() -> None:
             raise
 
     async def drain() -> None:
-        batches = pipelined(source.endless(), work, 2, source.stopped.set)
+        batches = pipelined(source.endless(), process, 2, source.stopped.set)
         async with aclosing(batches):
             async for _ in batches:
                 pass
 
     draining = asyncio.create_task(drain())
-    await begun.wait()
+    await started.wait()
     draining.cancel()
     with pytest.raises(asyncio.CancelledError):
         await draining
@@ -107,15 +107,15 @@ async def test_cancelling_ends_the_thread_and_the_work() -> None:
 async def test_failed_work_ends_all_and_is_told() -> None:
     source = Source(50)
 
-    async def work(item: int) -> None:
+    async def process(item: int) -> None:
         if item == 3:
             raise ValueError("three")
 
     with pytest.raises(ValueError, match="three"):
-        async for _ in pipelined(source.items(), work, 2, source.stopped.set):
+        async for _ in pipelined(source.items(), process, 2, source.stopped.set):
             pass
     assert source.closed
-    assert source.made < 10
+    assert source.produced < 10
 
 
 async def test_a_failing_source_is_told_after_what_it_gave() -> None:
@@ -123,9 +123,9 @@ async def test_a_failing_source_is_told_after_what_it_gave() -> None:
         yield 1
         raise OSError("torn")
 
-    async def work(item: int) -> int:
+    async def process(item: int) -> int:
         return item
 
     with pytest.raises(OSError, match="torn"):
-        async for _ in pipelined(items(), work, 2, lambda: None):
+        async for _ in pipelined(items(), process, 2, lambda: None):
             pass

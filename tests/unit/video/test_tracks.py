@@ -1,4 +1,4 @@
-"""Faces linked into tracks: scripted boxes, as only they can be put just so."""
+"""Linking of scripted face boxes into tracks."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def test_faces_that_pass_each_other_keep_their_tracks() -> None:
     assert tracks == [[(i, 0) for i in range(16)], [(i, 1) for i in range(16)]]
 
 
-def test_a_fast_face_is_followed_by_where_it_was_going() -> None:
-    frames = [boxes(box(i * i * 12, 0)) for i in range(12)]  # at last 2.5 of its widths a frame
+def test_a_fast_face_is_followed_by_its_velocity() -> None:
+    frames = [boxes(box(i * i * 12, 0)) for i in range(12)]  # up to 2.5 box widths per frame
     assert len(link(every(12), frames)) == 1
 
 
-def test_a_face_that_sets_out_suddenly_is_followed() -> None:
+def test_a_face_that_starts_moving_suddenly_is_followed() -> None:
     assert len(link(every(2), [boxes(box(0, 0)), boxes(box(110, 0))])) == 1
 
 
-def test_a_face_unseen_for_a_while_is_the_same_and_for_long_is_another() -> None:
+def test_a_face_keeps_its_track_over_a_short_gap_only() -> None:
     seen, none = boxes(box(10, 10)), boxes()
     assert len(link(every(10), [seen, seen, *[none] * 6, seen, seen])) == 1
     assert len(link(every(30), [seen, seen, *[none] * 26, seen, seen])) == 2
 
 
-def test_frames_far_apart_bear_longer_gaps() -> None:
+def test_sparse_frames_allow_longer_gaps() -> None:
     seen, none = boxes(box(10, 10)), boxes()
     assert len(link(every(4, 30.0), [seen, none, seen, seen])) == 1
 
@@ -72,8 +72,8 @@ def test_every_face_is_in_one_track_and_a_track_has_one_face_a_frame(
 ) -> None:
     frames = [boxes(*(box(*face) for face in faces)) for faces in found]
     tracks = link(every(len(frames)), frames)
-    places = [place for track in tracks for place in track]
-    assert sorted(places) == [(i, j) for i, faces in enumerate(found) for j in range(len(faces))]
+    indexes = [index for track in tracks for index in track]
+    assert sorted(indexes) == [(i, j) for i, faces in enumerate(found) for j in range(len(faces))]
     for track in tracks:
         order = [frame for frame, _ in track]
         assert order == sorted(set(order))
@@ -87,11 +87,11 @@ def test_tracks_of_less_than_a_fifth_of_the_frames_are_dropped() -> None:
     assert without_rare([track(60), track(12), track(11)], 60) == [track(60), track(12)]
 
 
-def test_a_person_who_only_walks_through_is_not_dropped() -> None:
+def test_a_person_who_walks_by_is_not_dropped() -> None:
     assert without_rare([track(9), track(2)], 60) == [track(9)]
 
 
-def test_single_false_finds_are_dropped_even_where_nothing_else_is() -> None:
+def test_single_false_positives_are_dropped_even_without_other_tracks() -> None:
     assert without_rare([track(1), track(2)], 60) == []
 
 

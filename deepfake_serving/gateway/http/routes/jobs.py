@@ -131,7 +131,7 @@ async def list_windows(
 async def get_gallery_image(
     request: Request, job_id: str, name: str, principal: Client
 ) -> Response:
-    data = await get_gateway(request).jobs.picture(job_id, name, principal)
+    data = await get_gateway(request).jobs.image(job_id, name, principal)
     headers = {"Cache-Control": "private, max-age=3600"}
     return Response(data, media_type="image/jpeg", headers=headers)
 
@@ -144,7 +144,7 @@ async def get_gallery_image(
 )
 async def get_media(request: Request, job_id: str, principal: Client) -> Response:
     """Supports a single byte range (RFC 9110, section 14), as players request it."""
-    medium = await get_gateway(request).jobs.medium(job_id, principal)
+    medium = await get_gateway(request).jobs.media(job_id, principal)
     byte_range = parse_range(request.headers.get("Range"), medium.size)
     begin, end = byte_range or (0, medium.size)
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - begin)}

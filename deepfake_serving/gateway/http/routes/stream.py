@@ -12,7 +12,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import authorize_websocket
-from deepfake_serving.gateway.live.frames import Frame, Latest, judged
+from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.tasks import first_of
 
@@ -45,7 +45,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
 
 
 async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: RequestScope) -> None:
-    frames = Latest()
+    frames = FrameQueue()
     counter = gateway.metrics.stream_frames
     analysed = 0
 
@@ -59,7 +59,7 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: Request
         analysed += 1
         context = gateway.request_context(scope, None)
         item = context.for_item(frame.number)
-        return await gateway.upstream.detect_image(frame.picture, model, item)
+        return await gateway.upstream.detect_image(frame.image, model, item)
 
     async def send(message: dict[str, Any]) -> None:
         await socket.send_text(orjson.dumps(message).decode())
@@ -68,21 +68,21 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: Request
         counter.labels(outcome).inc()
 
     try:
-        await first_of(read(), judged(frames, detect, send, count))
+        await first_of(read(), score_frames(frames, detect, send, count))
         await socket.close(_NORMAL_CLOSURE, "the stream was idle or reached its maximum duration")
     finally:
         counter.labels("dropped").inc(frames.dropped)
         scope.note(model=model, frames=analysed, dropped=frames.dropped)
 
 
-async def _read_frames(socket: WebSocket, gateway: Gateway, frames: Latest) -> None:
+async def _read_frames(socket: WebSocket, gateway: Gateway, frames: FrameQueue) -> None:
     """Reads frames until the stream is idle for too long or reaches its maximum duration."""
     settings, loop = gateway.settings, asyncio.get_running_loop()
     end = loop.time() + settings.live_max_duration_s
     while loop.time() < end:
         try:
             async with asyncio.timeout(min(settings.live_idle_timeout_s, end - loop.time())):
-                frames.put(await _read_frame(socket, settings.max_image_bytes))
+                frames.put_image(await _read_frame(socket, settings.max_image_bytes))
         except TimeoutError:
             return
 

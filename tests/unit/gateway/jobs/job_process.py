@@ -1,10 +1,10 @@
-"""A process to be killed: submits jobs, or works on them, as its arguments say.
+"""A process that tests kill: it submits jobs, or runs them.
 
     python job_process.py submit <store> <folder> <count>
     python job_process.py work <store> <folder>
 
-The work on a job is scripted by files in the folder: each attempt is noted in `attempts`, and goes
-on once there is a file `go`. Its result is an object, as a video's is.
+Files in the folder control the jobs: each attempt appends a line to `attempts`, and finishes once
+the file `go` exists. Its result is an object, like that of a video.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from deepfake_serving.contracts.jobs import Job, Progress, Source
 from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
-from deepfake_serving.gateway.jobs.store import open_store
+from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.storage.objects import Objects
 
 LEASE_S = 2.0
@@ -35,7 +35,7 @@ class Work:
         self.folder, self.objects = folder, Objects.open(f"file://{folder}/objects")
 
     async def __call__(self, job: Job, _: Path, report: Report) -> Outcome:
-        note(self.folder / "attempts", f"{job.id} {job.attempt} {os.getpid()}")
+        append_line(self.folder / "attempts", f"{job.id} {job.attempt} {os.getpid()}")
         report(Progress("analyse", job.attempt))
         while not (self.folder / "go").exists():
             await asyncio.sleep(0.02)
@@ -44,20 +44,20 @@ class Work:
         return Outcome(result, {"attempt": job.attempt})
 
 
-def note(path: Path, line: str) -> None:
-    """Several processes write to one file: a line is one write."""
+def append_line(path: Path, line: str) -> None:
+    """Appends a line in one write, since several processes share the file."""
     with path.open("ab", buffering=0) as file:
         file.write(f"{line}\n".encode())
 
 
 async def submit(url: str, folder: Path, count: int) -> None:
-    """Notes each job once it is accepted; then waits to be killed."""
+    """Submits jobs, appends the accepted ones to `accepted`, then waits to be killed."""
     async with open_store(url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as store:
         for _ in range(count):
             job = Job(uuid.uuid4().hex, "video", "queued", Source("a"), {}, time.time())
-            with contextlib.suppress(UpstreamUnavailable):  # not accepted, then
+            with contextlib.suppress(UpstreamUnavailable):  # not accepted
                 await store.submit(job)
-                note(folder / "accepted", job.id)
+                append_line(folder / "accepted", job.id)
         await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""What is told of jobs before anything is known of them, and after."""
+"""Job metrics before and after the store was read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_no_count_before_the_store_was_read() -> None:
     assert b'deepfake_jobs{state="dead"} 0.0' in metrics.exposition()
 
 
-def test_ends_are_counted_from_zero() -> None:
+def test_ended_jobs_are_counted_from_zero() -> None:
     metrics = Metrics()
     metrics.expect_jobs(["video"])
     assert b'deepfake_jobs_ended_total{kind="video",state="dead"} 0.0' in metrics.exposition()

@@ -1,4 +1,4 @@
-"""Processes that are killed with SIGKILL at any time: no accepted job is lost, none ends twice."""
+"""Processes killed with SIGKILL at any time: no accepted job is lost, none ends twice."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import pytest
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Source
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 from tests.support.paths import ROOT
 
 SCRIPT = Path(__file__).with_name("job_process.py")
 MAX_ATTEMPTS = 5
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 class Processes:
-    """Submitters and workers on one store, and what they note in a folder."""
+    """Submitters and workers on one store, with their files in a folder."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
@@ -49,8 +49,8 @@ class Processes:
         path = self.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
-    async def noted(self, name: str, count: int) -> list[str]:
-        async with asyncio.timeout(PATIENCE_S):
+    async def wait_for_lines(self, name: str, count: int) -> list[str]:
+        async with asyncio.timeout(TIMEOUT_S):
             while len(lines := self.lines(name)) < count:
                 await asyncio.sleep(0.02)
         return lines
@@ -58,10 +58,10 @@ class Processes:
 
 @pytest.fixture
 def processes(store_url: str, tmp_path: Path) -> Iterator[Processes]:
-    made = Processes(store_url, tmp_path)
-    yield made
-    for process in made.started:
-        made.kill(process)
+    running = Processes(store_url, tmp_path)
+    yield running
+    for process in running.started:
+        running.kill(process)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def submitted(store: JobStore, job_id: str = "a") -> None:
 
 
 async def ended(store: JobStore, job_id: str = "a") -> Job:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             job = await store.get(job_id)
             if job is not None and job.state in ENDED:
@@ -84,9 +84,9 @@ async def ended(store: JobStore, job_id: str = "a") -> Job:
 
 
 async def all_succeeded(store: JobStore, ids: set[str]) -> dict[str, Job]:
-    """Waits for it, and sees that no job that has ended changes any more."""
+    """Waits until all jobs succeeded, and asserts that ended jobs never change."""
     seen: dict[str, Job] = {}
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             try:
                 page, _ = await store.list(limit=10_000)
@@ -102,15 +102,15 @@ async def all_succeeded(store: JobStore, ids: set[str]) -> dict[str, Job]:
     return seen
 
 
-async def test_a_killed_worker_s_job_is_done_by_another(
+async def test_another_worker_runs_the_job_of_a_killed_one(
     processes: Processes, store: JobStore
 ) -> None:
     await submitted(store)
     killed = processes.start("work")
-    await processes.noted("attempts", 1)
+    await processes.wait_for_lines("attempts", 1)
     processes.kill(killed)
     other = processes.start("work")
-    await processes.noted("attempts", 2)
+    await processes.wait_for_lines("attempts", 2)
     (processes.folder / "go").touch()
     done = await ended(store)
     assert (done.state, done.attempt) == ("succeeded", 2)
@@ -119,27 +119,27 @@ async def test_a_killed_worker_s_job_is_done_by_another(
     assert result == str(other.pid).encode()
 
 
-async def test_a_job_that_kills_every_worker_is_dead_and_says_why(
+async def test_a_job_that_kills_every_worker_is_dead_with_a_reason(
     processes: Processes, store: JobStore
 ) -> None:
     await submitted(store)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         worker = processes.start("work")
-        await processes.noted("attempts", attempt)
+        await processes.wait_for_lines("attempts", attempt)
         processes.kill(worker)
     processes.start("work")
     dead = await ended(store)
     assert (dead.state, dead.attempt, dead.result) == ("dead", MAX_ATTEMPTS, None)
     assert dead.problem is not None
-    assert dead.problem["detail"] == f"the worker was lost, {MAX_ATTEMPTS} times in all"
+    assert dead.problem["detail"] == f"the worker was lost {MAX_ATTEMPTS} times"
     assert len(processes.lines("attempts")) == MAX_ATTEMPTS
 
 
-async def test_a_killed_submitter_s_accepted_jobs_are_there(
+async def test_the_accepted_jobs_of_a_killed_submitter_are_stored(
     processes: Processes, store: JobStore
 ) -> None:
     submitter = processes.start("submit", "10000")
-    await processes.noted("accepted", 20)
+    await processes.wait_for_lines("accepted", 20)
     processes.kill(submitter)
     accepted = set(processes.lines("accepted"))
     kept = {job.id for job in (await store.list(state="queued", limit=10_000))[0]}
@@ -147,42 +147,38 @@ async def test_a_killed_submitter_s_accepted_jobs_are_there(
     assert len(kept - accepted) <= 1, "one at most was stored and not yet noted"
 
 
-async def test_a_worker_that_is_asked_to_end_gives_its_job_back(
-    processes: Processes, store: JobStore
-) -> None:
+async def test_a_terminated_worker_releases_its_job(processes: Processes, store: JobStore) -> None:
     await submitted(store)
     first = processes.start("work")
-    await processes.noted("attempts", 1)
+    await processes.wait_for_lines("attempts", 1)
     first.terminate()
-    assert first.wait(PATIENCE_S) == 0
-    given_back = await store.get("a")
-    assert given_back is not None
-    assert (given_back.state, given_back.attempt) == ("queued", 0)
+    assert first.wait(TIMEOUT_S) == 0
+    released = await store.get("a")
+    assert released is not None
+    assert (released.state, released.attempt) == ("queued", 0)
     (processes.folder / "go").touch()
     processes.start("work")
     assert ((await ended(store)).attempt) == 1
 
 
-async def test_two_racing_workers_do_each_of_many_jobs_once(
-    processes: Processes, store: JobStore
-) -> None:
+async def test_two_racing_workers_run_each_job_once(processes: Processes, store: JobStore) -> None:
     ids = {f"job{n}" for n in range(200)}
     for job_id in ids:
         await submitted(store, job_id)
     workers = {processes.start("work").pid for _ in range(2)}
-    await processes.noted("attempts", 2)
+    await processes.wait_for_lines("attempts", 2)
     (processes.folder / "go").touch()
     await all_succeeded(store, ids)
     attempts = [line.split() for line in processes.lines("attempts")]
     assert collections.Counter(job_id for job_id, _, _ in attempts) == dict.fromkeys(ids, 1)
-    assert {int(pid) for _, _, pid in attempts} == workers, "both had a part in it"
+    assert {int(pid) for _, _, pid in attempts} == workers, "both ran jobs"
 
 
 async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
     processes: Processes, store: JobStore
 ) -> None:
-    """Jobs that pass at once, so that workers die in all places: between claim and result, and
-    between result and end."""
+    """Jobs finish at once, so workers die in all places: between claim and result, and between
+    result and end."""
     ids = {f"job{n}" for n in range(60)}
     (processes.folder / "go").touch()
     for job_id in ids:
@@ -190,7 +186,7 @@ async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
     watching = asyncio.create_task(all_succeeded(store, ids))
     for kill in range(1, 5):
         worker = processes.start("work")
-        await processes.noted("attempts", 10 * kill)
+        await processes.wait_for_lines("attempts", 10 * kill)
         processes.kill(worker)
     processes.start("work")
     done = await watching
@@ -200,16 +196,16 @@ async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
 async def test_a_redis_that_is_killed_and_started_again_loses_no_accepted_job(
     redis_server: Any, tmp_path: Path
 ) -> None:
-    """Under submissions, claims, beats and ends; each process goes on by itself."""
+    """During submissions, claims, heartbeats and ends. Each process recovers by itself."""
     processes = Processes(redis_server.url, tmp_path)
     try:
         async with open_store(redis_server.url, max_queued=10_000, max_attempts=5) as store:
             await submitted(store, "long")
             processes.start("work")
-            await processes.noted("attempts", 1)
+            await processes.wait_for_lines("attempts", 1)
             processes.start("submit", "1000")
             for kill in range(1, 4):
-                await processes.noted("accepted", 30 * kill)
+                await processes.wait_for_lines("accepted", 30 * kill)
                 redis_server.kill()
                 await asyncio.to_thread(redis_server.start)
             for process in processes.started:

@@ -1,4 +1,4 @@
-"""What is forgotten, and what is not."""
+"""Retention: what is deleted and what stays."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.gateway.jobs import retention
-from deepfake_serving.gateway.jobs.retention import clear_up
-from deepfake_serving.gateway.jobs.sqlite import open_sqlite
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.jobs.retention import delete_expired
+from deepfake_serving.gateway.queue.sqlite import open_sqlite
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 
 FOREVER, ENDLESS = 1e12, 10**12
 
 
-class Place:
-    """A store and objects, and a clock for both."""
+class Storage:
+    """A job store and an object store, with one clock."""
 
     def __init__(self, store: JobStore, objects: Objects) -> None:
         self.store, self.objects = store, objects
@@ -42,39 +42,41 @@ class Place:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
     async with open_sqlite(str(tmp_path / "jobs.sqlite")) as backend:
-        yield Place(JobStore(backend), Objects.open(f"file://{tmp_path}/objects"))
+        yield Storage(JobStore(backend), Objects.open(f"file://{tmp_path}/objects"))
 
 
-async def test_old_jobs_are_forgotten_with_all_that_they_kept(place: Place) -> None:
-    await place.ended("old", at=1000)
-    await place.ended("young", at=2000)
-    await place.waiting("waits", at=500)
-    place.store.clock = lambda: 2500.0
-    assert await clear_up(place.store, place.objects, oldest_s=1000, most_bytes=ENDLESS) == 1
-    assert await place.left() == await place.kept() == {"young", "waits"}
+async def test_old_jobs_are_deleted_with_their_objects(storage: Storage) -> None:
+    await storage.ended("old", at=1000)
+    await storage.ended("young", at=2000)
+    await storage.waiting("waits", at=500)
+    storage.store.clock = lambda: 2500.0
+    assert (
+        await delete_expired(storage.store, storage.objects, max_age_s=1000, max_bytes=ENDLESS) == 1
+    )
+    assert await storage.left() == await storage.kept() == {"young", "waits"}
 
 
-async def test_the_first_to_end_go_where_all_take_too_much(place: Place) -> None:
+async def test_the_first_to_end_are_deleted_above_the_size_limit(storage: Storage) -> None:
     for n, name in enumerate("abcd"):
-        await place.ended(name, at=1000 + n, size=100)
-    assert await clear_up(place.store, place.objects, FOREVER, most_bytes=250) == 2
-    assert await place.left() == await place.kept() == {"c", "d"}
+        await storage.ended(name, at=1000 + n, size=100)
+    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=250) == 2
+    assert await storage.left() == await storage.kept() == {"c", "d"}
 
 
-async def test_jobs_that_have_not_ended_stay_whatever_they_take(place: Place) -> None:
-    await place.waiting("a", at=1000, size=1000)
-    assert await clear_up(place.store, place.objects, oldest_s=1, most_bytes=1) == 0
-    assert await place.left() == await place.kept() == {"a"}
+async def test_running_jobs_stay_whatever_their_size(storage: Storage) -> None:
+    await storage.waiting("a", at=1000, size=1000)
+    assert await delete_expired(storage.store, storage.objects, max_age_s=1, max_bytes=1) == 0
+    assert await storage.left() == await storage.kept() == {"a"}
 
 
-async def test_objects_of_no_job_are_cleared_but_not_while_they_may_be_coming(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+async def test_old_orphaned_objects_are_deleted(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await place.objects.put("jobs/orphan/media", b"x")
-    await clear_up(place.store, place.objects, FOREVER, ENDLESS)
-    assert await place.kept() == {"orphan"}
-    monkeypatch.setattr(retention, "_ORPHAN_S", -1.0)
-    await clear_up(place.store, place.objects, FOREVER, ENDLESS)
-    assert await place.kept() == set()
+    await storage.objects.put("jobs/orphan/media", b"x")
+    await delete_expired(storage.store, storage.objects, FOREVER, ENDLESS)
+    assert await storage.kept() == {"orphan"}
+    monkeypatch.setattr(retention, "_ORPHAN_AGE_S", -1.0)
+    await delete_expired(storage.store, storage.objects, FOREVER, ENDLESS)
+    assert await storage.kept() == set()

@@ -1,4 +1,4 @@
-"""Live frames: what is dropped, what is judged, and how scores are smoothed."""
+"""Live frames: which are dropped, which are scored, and how scores are smoothed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import orjson
 import pytest
 
 from deepfake_serving.contracts.problems import UndecodableMedia
-from deepfake_serving.gateway.live.frames import Frame, Latest, Smoothed, judged
+from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
+from deepfake_serving.gateway.live.smoothing import ScoreSmoother
 from deepfake_serving.runtime.tasks import first_of
 
 
-async def test_the_oldest_frame_that_waits_is_dropped() -> None:
-    frames = Latest()
+async def test_the_oldest_waiting_frame_is_dropped() -> None:
+    frames = FrameQueue()
     for n in range(5):
-        frames.put(bytes([n]))
+        frames.put_image(bytes([n]))
     frames.close()
     assert [(await frames.get()), (await frames.get())] == [Frame(4, b"\3"), Frame(5, b"\4")]
     assert await frames.get() is None
@@ -24,30 +25,30 @@ async def test_the_oldest_frame_that_waits_is_dropped() -> None:
 
 
 async def test_a_reader_waits_for_the_next_frame() -> None:
-    frames = Latest()
+    frames = FrameQueue()
     waiting = asyncio.create_task(frames.get())
     await asyncio.sleep(0)
     assert not waiting.done()
-    frames.put(b"a")
+    frames.put_image(b"a")
     assert await waiting == Frame(1, b"a")
 
 
-async def test_every_frame_is_told_with_the_drops_so_far() -> None:
-    frames, told, counted = Latest(), [], []
+async def test_every_message_counts_the_dropped_frames() -> None:
+    frames, messages, counted = FrameQueue(), [], []
 
-    async def judge(frame: Frame) -> bytes:
-        if frame.picture == b"bad":
-            raise UndecodableMedia("the picture is broken")
+    async def detect(frame: Frame) -> bytes:
+        if frame.image == b"bad":
+            raise UndecodableMedia("the image is broken")
         return orjson.dumps({"fake_probability": 0.5})
 
-    async def tell(message: dict[str, Any]) -> None:
-        told.append(message)
+    async def send(message: dict[str, Any]) -> None:
+        messages.append(message)
 
-    for picture in (b"lost", b"good", b"bad"):
-        frames.put(picture)
+    for image in (b"lost", b"good", b"bad"):
+        frames.put_image(image)
     frames.close()
-    await judged(frames, judge, tell, counted.append)
-    good, bad = told
+    await score_frames(frames, detect, send, counted.append)
+    good, bad = messages
     assert good == {"frame": 2, "verdict": {"fake_probability": 0.5}, "smoothed": 0.5, "dropped": 1}
     assert (bad["frame"], bad["problem"]["status"], bad["dropped"]) == (3, 422, 1)
     assert counted == ["judged", "problem"]
@@ -55,7 +56,7 @@ async def test_every_frame_is_told_with_the_drops_so_far() -> None:
 
 def test_smoothing_is_by_time() -> None:
     now = 0.0
-    smoothed = Smoothed(lambda: now)
+    smoothed = ScoreSmoother(lambda: now)
     assert smoothed.add(None) is None
     assert smoothed.add(0.0) == 0.0
     now = 1.0
@@ -69,7 +70,7 @@ def test_smoothing_is_by_time() -> None:
     assert smoothed.add(1.0) == pytest.approx(1.0)
 
 
-async def test_the_first_to_end_ends_the_others() -> None:
+async def test_the_first_to_end_cancels_the_others() -> None:
     ended = asyncio.Event()
 
     async def endless() -> None:
@@ -80,8 +81,8 @@ async def test_the_first_to_end_ends_the_others() -> None:
 
     async def fails() -> None:
         await asyncio.sleep(0)
-        raise ValueError("told")
+        raise ValueError("raised")
 
-    with pytest.raises(ValueError, match="told"):
+    with pytest.raises(ValueError, match="raised"):
         await first_of(endless(), fails())
     assert ended.is_set()

@@ -1,4 +1,4 @@
-"""Windows of live sources: appended, counted once, never written over."""
+"""Windows of live sources: appended, counted once, never overwritten."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import pytest
 from deepfake_serving.contracts.live import LiveVerdict, Window, WindowRef
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
-from deepfake_serving.gateway.live.windows import Windows, added, read, result_key, window_key
+from deepfake_serving.gateway.live.windows import (
+    Windows,
+    add_window,
+    read_windows,
+    result_key,
+    window_key,
+)
 from deepfake_serving.gateway.storage.objects import Objects
 
 MODEL = ModelRef("detector", "1.0", "sha256:0", True)
@@ -23,8 +29,8 @@ def objects(tmp_path: Path) -> Objects:
 
 
 def window(start_s: float, probability: float | None, **more: object) -> Window:
-    word = "no_face" if probability is None else "fake" if probability > 0.6 else "real"
-    given = {"verdict": word, "fake_probability": probability, "smoothed": probability} | more
+    label = "no_face" if probability is None else "fake" if probability > 0.6 else "real"
+    given = {"verdict": label, "fake_probability": probability, "smoothed": probability} | more
     return Window(0, start_s, start_s + 10, **given)  # type: ignore[arg-type]
 
 
@@ -51,11 +57,11 @@ async def test_a_summary_of_its_windows(objects: Objects) -> None:
     assert (summary.frames_analyzed, summary.frames_with_face) == (40, 7)
     assert summary.model == MODEL
     assert await stored(objects) == summary, "it is the same when it is read again"
-    found = [document async for document in read(objects, "a", 0)]
+    found = [document async for document in read_windows(objects, "a", 0)]
     assert [document["number"] for document in found] == [1, 2, 3, 4]
     assert found[0]["shots"][0]["tracks"][0]["frames"] == [asdict(face)]
-    assert [document["number"] async for document in read(objects, "a", 3)] == [4]
-    assert [document async for document in read(objects, "a", 4)] == []
+    assert [document["number"] async for document in read_windows(objects, "a", 3)] == [4]
+    assert [document async for document in read_windows(objects, "a", 4)] == []
     await windows.end("lost", ["why"])
     assert replace(summary, ended="lost", warnings=["why"]) == await stored(objects)
 
@@ -73,8 +79,8 @@ async def test_a_window_whose_writer_was_lost_is_counted_once(objects: Objects) 
     assert again.summary.windows == 3
 
 
-async def test_two_writers_lose_nothing_and_write_over_nothing(objects: Objects) -> None:
-    """A worker that was thought dead, and the one that took its job up."""
+async def test_two_writers_lose_and_overwrite_nothing(objects: Objects) -> None:
+    """A worker that was taken for dead, and the one that claimed its job."""
     both = [await Windows.open(objects, "a") for _ in range(2)]
 
     async def write(windows: Windows, first: int) -> None:
@@ -82,10 +88,10 @@ async def test_two_writers_lose_nothing_and_write_over_nothing(objects: Objects)
             await windows.append(window(10 * (first + number), (first + number) / 100), MODEL)
 
     await asyncio.gather(write(both[0], 0), write(both[1], 50))
-    found = [document async for document in read(objects, "a", 0)]
+    found = [document async for document in read_windows(objects, "a", 0)]
     assert [document["number"] for document in found] == list(range(1, 41))
-    said = {round(100 * document["fake_probability"]) for document in found}
-    assert said == {*range(20), *range(50, 70)}
+    scores = {round(100 * document["fake_probability"]) for document in found}
+    assert scores == {*range(20), *range(50, 70)}
     assert (await stored(objects)).windows == 40
 
 
@@ -99,8 +105,8 @@ async def test_an_object_is_added_once(objects: Objects) -> None:
 def test_the_worst_are_ten_at_most() -> None:
     summary = LiveVerdict(id="a")
     for number in range(1, 200):
-        summary = added(summary, replace(window(0, (number * 37 % 101) / 101), number=number))
+        summary = add_window(summary, replace(window(0, (number * 37 % 101) / 101), number=number))
     assert len(summary.worst) == 10
-    said = [each.fake_probability for each in summary.worst]
-    assert said == sorted(said, reverse=True)
+    scores = [each.fake_probability for each in summary.worst]
+    assert scores == sorted(scores, reverse=True)
     assert summary.worst[0] == WindowRef(30, 0, 10, "fake", 100 / 101)

@@ -1,4 +1,4 @@
-"""Sources that FFmpeg made of the one photograph, and who may reach them."""
+"""Clips that FFmpeg made of the test image, and a fetcher that may reach loopback."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from model_handlers.pipeline.decode import Pixels
 from tests.support.videos import pan, write_video
 
 SECONDS = 8
-"""Of a clip; with a keyframe each second."""
+"""Duration of a clip, with a keyframe every second."""
 
 
 @pytest.fixture(scope="session")
 def h264(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With pictures that are shown in another order than they are sent in."""
+    """A clip with B-frames, which are presented in another order than they are transmitted."""
     path = tmp_path_factory.mktemp("clip") / "h264.mp4"
     frames = pan(astronaut, 12 * SECONDS, (0, 0))
     return write_video(path, frames, codec_options={"bf": "2"})
@@ -36,23 +36,23 @@ def h265(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fetcher() -> Fetcher:
-    """Reaches 127.0.0.1, and no other address that is not public."""
+    """A fetcher that may reach 127.0.0.1, and no other private address."""
     return Fetcher(AddressPolicy(["127.0.0.1/32"]), 10)
 
 
-async def all_of(pieces: AsyncIterator[Segment], found: list[Segment]) -> None:
-    """Adds them as they come, however they end."""
-    async for piece in pieces:
-        found.append(piece)  # noqa: PERF401 - those before an error count
+async def all_of(segments: AsyncIterator[Segment], found: list[Segment]) -> None:
+    """Appends segments as they arrive, also before an error."""
+    async for segment in segments:
+        found.append(segment)  # noqa: PERF401 - the segments before an error count
 
 
 def files_in(folder: Path) -> dict[str, int]:
-    """Their names and sizes."""
+    """Returns names and sizes of the files."""
     return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
-def shown(piece: Segment) -> list[float]:
-    """When its frames are shown, from the first on, in seconds."""
-    with av.open(str(piece.path)) as container:
+def frame_times(segment: Segment) -> list[float]:
+    """Returns the presentation times of the frames, in seconds since the first."""
+    with av.open(str(segment.path)) as container:
         times = [float(frame.time) for frame in container.decode(video=0)]
     return [round(t - times[0], 3) for t in times]

@@ -1,4 +1,4 @@
-"""HLS as FFmpeg writes it, from servers on loopback; and what a hostile server can do."""
+"""HLS that FFmpeg wrote, from servers on loopback, and from hostile servers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from deepfake_serving.gateway.sources import hls
 from deepfake_serving.gateway.sources.hls import HLS
 from deepfake_serving.gateway.sources.segment import Segment
 from tests.support.media_servers import GrowingPlaylist, serving, write_hls
-from tests.unit.gateway.sources.conftest import SECONDS, all_of, files_in, shown
+from tests.unit.gateway.sources.conftest import SECONDS, all_of, files_in, frame_times
 
 
 async def read(source: HLS) -> list[Segment]:
-    async with aclosing(source.pieces()) as pieces, asyncio.timeout(20):
-        return [piece async for piece in pieces]
+    async with aclosing(source.segments()) as segments, asyncio.timeout(20):
+        return [segment async for segment in segments]
 
 
 @pytest.fixture(params=["mpegts", "fmp4"])
@@ -37,93 +37,93 @@ def playlist(request: pytest.FixtureRequest, h264: Path, tmp_path: Path) -> Grow
 async def test_a_live_playlist_is_followed_to_its_end(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    async with serving(playlist.answer) as url:
+    async with serving(playlist.respond) as url:
         growing = asyncio.create_task(playlist.grow(0.3))
-        pieces = await read(HLS(fetcher, f"{url}/live.m3u8", tmp_path, 2.0))
+        segments = await read(HLS(fetcher, f"{url}/live.m3u8", tmp_path, 2.0))
         await growing
-    assert sum(piece.seconds for piece in pieces) == pytest.approx(SECONDS, abs=0.1)
-    assert all(piece.seconds >= 2.0 for piece in pieces[:-1])
-    assert sum(len(shown(piece)) for piece in pieces) == 12 * SECONDS, "each frame once"
-    assert [piece.gap for piece in pieces] == [None] * len(pieces)
-    segments = [name for name in playlist.asked if not name.endswith("m3u8")]
+    assert sum(segment.seconds for segment in segments) == pytest.approx(SECONDS, abs=0.1)
+    assert all(segment.seconds >= 2.0 for segment in segments[:-1])
+    assert sum(len(frame_times(segment)) for segment in segments) == 12 * SECONDS, "each frame once"
+    assert [segment.gap for segment in segments] == [None] * len(segments)
+    segments = [name for name in playlist.requests if not name.endswith("m3u8")]
     assert len(segments) == len(set(segments)), "none is fetched twice"
 
 
-async def test_a_playlist_that_has_ended_is_read_from_its_start(
+async def test_an_ended_playlist_is_read_from_its_start(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    playlist.kept = playlist.there = len(playlist.segments)
+    playlist.kept = playlist.available = len(playlist.segments)
     playlist.ended = True
-    async with serving(playlist.answer) as url:
-        pieces = await read(HLS(fetcher, f"{url}/all.m3u8", tmp_path, 4.0))
-    assert [round(piece.seconds) for piece in pieces] == [4, 4]
+    async with serving(playlist.respond) as url:
+        segments = await read(HLS(fetcher, f"{url}/all.m3u8", tmp_path, 4.0))
+    assert [round(segment.seconds) for segment in segments] == [4, 4]
 
 
-async def test_a_redirected_master_playlist_leads_to_segments_beside_what_it_names(
+async def test_uris_are_relative_to_the_redirected_playlist(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     playlist.ended = True
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         if request.path == "/":
             raise web.HTTPFound("/deep/master.m3u8")
         if request.path == "/deep/master.m3u8":
             return web.Response(text="#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nhd/live.m3u8\n")
         assert request.path.startswith("/deep/hd/"), request.path
-        return await playlist.answer(request)
+        return await playlist.respond(request)
 
-    async with serving(answer) as url:
+    async with serving(respond) as url:
         assert len(await read(HLS(fetcher, url, tmp_path, 2.0))) == 2
 
 
-async def test_a_segment_that_is_not_to_be_had_is_a_gap(
+async def test_a_segment_that_cannot_be_fetched_is_a_gap(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    playlist.kept = playlist.there = len(playlist.segments)
+    playlist.kept = playlist.available = len(playlist.segments)
     playlist.ended = True
     gone = playlist.segments[4][1]
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         if request.path.endswith(gone):
             raise web.HTTPNotFound
-        return await playlist.answer(request)
+        return await playlist.respond(request)
 
-    async with serving(answer) as url:
-        pieces = await read(HLS(fetcher, f"{url}/all.m3u8", tmp_path, 3.0))
-    assert [(round(piece.seconds), piece.gap) for piece in pieces] == [
+    async with serving(respond) as url:
+        segments = await read(HLS(fetcher, f"{url}/all.m3u8", tmp_path, 3.0))
+    assert [(round(segment.seconds), segment.gap) for segment in segments] == [
         (3, None),
         (1, None),
         (3, "a segment could not be fetched"),
     ]
 
 
-async def test_who_falls_behind_goes_on_at_the_live_edge(
+async def test_a_slow_reader_continues_at_the_live_edge(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     async with (
-        serving(playlist.answer) as url,
-        aclosing(HLS(fetcher, f"{url}/a.m3u8", tmp_path, 3.0).pieces()) as pieces,
+        serving(playlist.respond) as url,
+        aclosing(HLS(fetcher, f"{url}/a.m3u8", tmp_path, 3.0).segments()) as segments,
     ):
-        assert (await anext(pieces)).gap is None
-        playlist.there = len(playlist.segments)  # five more, of which three are kept
-        assert (await anext(pieces)).gap == "segments were gone before they were read"
+        assert (await anext(segments)).gap is None
+        playlist.available = len(playlist.segments)  # five more, of which three are kept
+        assert (await anext(segments)).gap == "segments expired before they were read"
 
 
 async def test_a_playlist_that_stops_growing_is_lost(
     playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hls, "_STALE_S", 0.5)
-    monkeypatch.setattr(hls, "_STALE", 0)
-    async with serving(playlist.answer) as url:
+    monkeypatch.setattr(hls, "_STALE_TARGETS", 0)
+    async with serving(playlist.respond) as url:
         source = HLS(fetcher, f"{url}/live.m3u8", tmp_path, 30.0)
         found: list[Segment] = []
         with pytest.raises(UnreachableURL, match="growing"):
-            await all_of(source.pieces(), found)
-        assert [round(piece.seconds) for piece in found] == [3], "what there was is not lost"
-        playlist.there += 1
-        async with aclosing(source.pieces()) as again:
+            await all_of(source.segments(), found)
+        assert [round(segment.seconds) for segment in found] == [3], "what was received is kept"
+        playlist.available += 1
+        async with aclosing(source.segments()) as again:
             asyncio.get_running_loop().call_later(1, setattr, playlist, "ended", True)
-            assert round((await anext(again)).seconds) == 1, "it goes on where it was"
+            assert round((await anext(again)).seconds) == 1, "it continues where it stopped"
 
 
 # Hostile -----------------------------------------------------------------------------------------
@@ -131,14 +131,14 @@ async def test_a_playlist_that_stops_growing_is_lost(
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n"
 
 
-async def end_of(
-    fetcher: Fetcher, folder: Path, playlist: str, asked: list[str] | None = None
+async def problem_of(
+    fetcher: Fetcher, folder: Path, playlist: str, requests: list[str] | None = None
 ) -> Problem:
-    """What a playlist, in which `{url}` is its server, comes to."""
+    """Returns the problem of a playlist, in which `{url}` stands for its server."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if asked is not None:
-            asked.append(f"{request.host.partition(':')[0]}{request.path}")
+    async def respond(request: web.Request) -> web.StreamResponse:
+        if requests is not None:
+            requests.append(f"{request.host.partition(':')[0]}{request.path}")
         if request.path == "/away":
             raise web.HTTPFound(f"http://127.0.0.2:{request.url.port}/secret")
         if request.path == "/endless":
@@ -149,7 +149,7 @@ async def end_of(
         host = f"127.0.0.1:{request.url.port}"
         return web.Response(text=playlist.replace("{url}", f"http://{host}"))
 
-    async with serving(answer) as url:
+    async with serving(respond) as url:
         with pytest.raises(Problem) as caught:
             await read(HLS(fetcher, f"{url}/live.m3u8", folder, 2.0))
         return caught.value
@@ -172,51 +172,53 @@ async def end_of(
         "#EXT-X-STREAM-INF:BANDWIDTH=1\n{url}/away",
     ],
 )
-async def test_no_playlist_leads_where_nobody_may_go(
+async def test_playlists_cannot_reach_refused_addresses(
     line: str, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
     port = "80"
-    problem = await end_of(fetcher, tmp_path, HEAD + line.replace("{port}", port) + "\n", asked)
+    problem = await problem_of(
+        fetcher, tmp_path, HEAD + line.replace("{port}", port) + "\n", requests
+    )
     assert isinstance(problem, RefusedURL)
-    assert not any("secret" in each for each in asked), "the redirect was not followed"
+    assert not any("secret" in each for each in requests), "the redirect was not followed"
     assert "169.254" not in problem.detail
 
 
-async def test_an_endless_playlist_and_a_huge_segment_are_cut_off(
+async def test_endless_playlists_and_segments_are_limited(
     fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     master = HEAD + "#EXT-X-STREAM-INF:BANDWIDTH=1\n{url}/endless\n"
-    assert isinstance(await end_of(fetcher, tmp_path, master), TooLarge)
-    monkeypatch.setattr(hls, "MOST_BYTES", 10**6)
+    assert isinstance(await problem_of(fetcher, tmp_path, master), TooLarge)
+    monkeypatch.setattr(hls, "MAX_SEGMENT_BYTES", 10**6)
     segment = HEAD + "#EXTINF:1,\n{url}/endless\n"
-    assert isinstance(await end_of(fetcher, tmp_path, segment), TooLarge)
+    assert isinstance(await problem_of(fetcher, tmp_path, segment), TooLarge)
     assert sum(files_in(tmp_path).values()) == 0, "and nothing is kept"
 
 
 async def test_a_playlist_of_playlists_of_playlists_ends(fetcher: Fetcher, tmp_path: Path) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
     master = HEAD + "#EXT-X-STREAM-INF:BANDWIDTH=1\n{url}/again.m3u8\n"
-    assert isinstance(await end_of(fetcher, tmp_path, master, asked), UnsupportedMediaType)
-    assert len(asked) == 2
+    assert isinstance(await problem_of(fetcher, tmp_path, master, requests), UnsupportedMediaType)
+    assert len(requests) == 2
 
 
-async def test_a_playlist_of_many_segments_is_begun_at_its_end(
-    fetcher: Fetcher, tmp_path: Path
-) -> None:
-    asked: list[str] = []
+async def test_a_long_playlist_starts_at_its_end(fetcher: Fetcher, tmp_path: Path) -> None:
+    requests: list[str] = []
     many = HEAD + "".join(f"#EXTINF:1,\n{{url}}/{n}\n" for n in range(20_000)) + "#EXTINF:1,\nx:\n"
-    assert isinstance(await end_of(fetcher, tmp_path, many, asked), RefusedURL)
-    assert asked == ["127.0.0.1/live.m3u8", "127.0.0.1/live.m3u8", "127.0.0.1/19998",
+    assert isinstance(await problem_of(fetcher, tmp_path, many, requests), RefusedURL)
+    assert requests == ["127.0.0.1/live.m3u8", "127.0.0.1/live.m3u8", "127.0.0.1/19998",
                      "127.0.0.1/19999"]  # fmt: skip
 
 
-async def test_segments_without_length_are_still_cut(fetcher: Fetcher, tmp_path: Path) -> None:
+async def test_segments_without_duration_are_limited_in_number(
+    fetcher: Fetcher, tmp_path: Path
+) -> None:
     lines = [HEAD, *(f"#EXTINF:0,\n{{url}}/{n}\n" for n in range(200)), "#EXT-X-ENDLIST\n"]
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         return web.Response(text="".join(lines).replace("{url}", f"http://{request.host}"))
 
-    async with serving(answer) as url:
-        pieces = await read(HLS(fetcher, f"{url}/live.m3u8", tmp_path, 10.0))
-    assert len(pieces) == 4
+    async with serving(respond) as url:
+        segments = await read(HLS(fetcher, f"{url}/live.m3u8", tmp_path, 10.0))
+    assert len(segments) == 4

@@ -1,4 +1,4 @@
-"""HLS playlists as they are read."""
+"""Parsing of HLS playlists."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import UnsupportedMediaType
 from deepfake_serving.gateway.sources.playlist import (
-    LONGEST_SEGMENT_S,
+    MAX_SEGMENT_S,
     MediaSegment,
     Playlist,
-    best,
-    parse,
+    parse_playlist,
+    select_variant,
 )
 
 LIVE = """#EXTM3U
@@ -32,22 +32,24 @@ c.m4s
 
 
 def test_a_media_playlist() -> None:
-    found = parse(LIVE)
-    assert found == Playlist(
+    playlist = parse_playlist(LIVE)
+    assert playlist == Playlist(
         [
             MediaSegment(41, "a.m4s?x=1", 5.005, "init.mp4", False),
-            MediaSegment(43, "c.m4s", 6.0, "init.mp4", True),  # what was a gap is a cut
+            MediaSegment(43, "c.m4s", 6.0, "init.mp4", True),  # after a gap
         ],
         6.0,
         False,
     )
-    ended = parse(LIVE.replace("\n", "\r\n") + "#EXT-X-DISCONTINUITY\r\n#EXT-X-ENDLIST\r\n")
+    ended = parse_playlist(
+        LIVE.replace("\n", "\r\n") + "#EXT-X-DISCONTINUITY\r\n#EXT-X-ENDLIST\r\n"
+    )
     assert isinstance(ended, Playlist)
     assert ended.ended
 
 
-def test_the_finest_variant_that_is_not_too_fine() -> None:
-    found = parse(
+def test_the_best_variant_up_to_1080_lines_is_selected() -> None:
+    playlist = parse_playlist(
         "#EXTM3U\n"
         '#EXT-X-STREAM-INF:BANDWIDTH=9000000,RESOLUTION=3840x2160,CODECS="avc1.6,mp4a.4"\nuhd\n'
         '#EXT-X-MEDIA:TYPE=AUDIO,URI="sound",GROUP-ID="a"\n'
@@ -55,10 +57,10 @@ def test_the_finest_variant_that_is_not_too_fine() -> None:
         "#EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=640x360\nsd\n"
         '#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=99999999,URI="frames"\n'
     )
-    assert isinstance(found, list)
-    assert [variant.uri for variant in found] == ["uhd", "hd", "sd"]
-    assert best(found).uri == "hd"
-    assert best(found[:1]).uri == "uhd"
+    assert isinstance(playlist, list)
+    assert [variant.uri for variant in playlist] == ["uhd", "hd", "sd"]
+    assert select_variant(playlist).uri == "hd"
+    assert select_variant(playlist[:1]).uri == "uhd"
 
 
 @pytest.mark.parametrize(
@@ -74,30 +76,30 @@ def test_the_finest_variant_that_is_not_too_fine() -> None:
         "#EXTM3U\n#EXT-X-MAP:\n#EXTINF:1,\na\n",
     ],
 )
-def test_what_is_not_read_is_refused(text: str) -> None:
+def test_unsupported_playlists_are_refused(text: str) -> None:
     with pytest.raises(UnsupportedMediaType):
-        parse(text)
+        parse_playlist(text)
 
 
-def test_numbers_that_nobody_means() -> None:
-    found = parse(
+def test_absurd_numbers_are_limited() -> None:
+    playlist = parse_playlist(
         "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:" + "9" * 5000 + "\n#EXT-X-TARGETDURATION:1e308\n"
         "#EXTINF:inf,\na\n#EXTINF:nan,\nb\n#EXTINF:-5,\nc\n#EXTINF:1e300,\nd\n"
     )
-    assert isinstance(found, Playlist)
-    assert found.target_s == LONGEST_SEGMENT_S
-    assert [s.seconds for s in found.segments] == [0.0, 0.0, 0.0, LONGEST_SEGMENT_S]
-    assert [s.number for s in found.segments] == [0, 1, 2, 3]
+    assert isinstance(playlist, Playlist)
+    assert playlist.target_s == MAX_SEGMENT_S
+    assert [s.seconds for s in playlist.segments] == [0.0, 0.0, 0.0, MAX_SEGMENT_S]
+    assert [s.sequence for s in playlist.segments] == [0, 1, 2, 3]
 
 
 LINES = st.sampled_from([*LIVE.splitlines(), "#EXT-X-STREAM-INF:BANDWIDTH=٣", "#EXT-X-KEY:", ":"])
 
 
 @given(st.lists(st.one_of(LINES, st.text(max_size=40))))
-def test_whatever_it_says_it_is_read_or_refused(lines: list[str]) -> None:
+def test_any_text_is_parsed_or_refused(lines: list[str]) -> None:
     try:
-        found = parse("\n".join(["#EXTM3U", *lines]))
+        playlist = parse_playlist("\n".join(["#EXTM3U", *lines]))
     except UnsupportedMediaType:
         return
-    if isinstance(found, Playlist):
-        assert all(0 <= s.seconds <= LONGEST_SEGMENT_S for s in found.segments)
+    if isinstance(playlist, Playlist):
+        assert all(0 <= s.seconds <= MAX_SEGMENT_S for s in playlist.segments)

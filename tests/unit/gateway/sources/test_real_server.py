@@ -1,4 +1,4 @@
-"""A server that others wrote: rtsp-simple-server (MediaMTX's former name), published to by FFmpeg.
+"""A third-party server, rtsp-simple-server (the former MediaMTX), with a stream from FFmpeg.
 
 Without it on PATH these tests skip; with REQUIRE_RTSP=1 they fail. `make rtsp-server` builds it.
 """
@@ -23,7 +23,7 @@ from deepfake_serving.contracts.problems import UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources.following import open_source
 from deepfake_serving.gateway.sources.segment import Segment
-from tests.unit.gateway.sources.conftest import shown
+from tests.unit.gateway.sources.conftest import frame_times
 
 _SERVER = "rtsp-simple-server"
 _PUBLISH = """
@@ -46,8 +46,8 @@ with av.open(sys.argv[2], "w", "rtsp", {"rtsp_transport": "tcp"}) as out:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module", params=["h264", "h265"])
@@ -59,7 +59,7 @@ def published(
     if program is None:
         if os.environ.get("REQUIRE_RTSP"):
             pytest.fail(f"{_SERVER} is not installed")
-        pytest.skip(f"{_SERVER} is not installed: no foreign RTSP server was tried")
+        pytest.skip(f"{_SERVER} is not installed: the tests need an RTSP server")
     clip: Path = request.getfixturevalue(request.param)
     folder, rtsp, hls = tmp_path_factory.mktemp("server"), free_port(), free_port()
     lines = [
@@ -84,33 +84,33 @@ def published(
 
 
 async def first(fetcher: Fetcher, url: str, folder: Path) -> Segment:
-    async with aclosing(open_source(fetcher, url, folder, 2.0).pieces()) as pieces:
-        return await asyncio.wait_for(anext(pieces), 30)
+    async with aclosing(open_source(fetcher, url, folder, 2.0).segments()) as segments:
+        return await asyncio.wait_for(anext(segments), 30)
 
 
-async def test_what_is_published_is_read(
+async def test_a_published_stream_is_read(
     published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    piece = await first(fetcher, published[0], tmp_path)
-    assert piece.seconds == pytest.approx(2.0, abs=0.1)
-    assert shown(piece) == pytest.approx([i / 12 for i in range(24)], abs=0.02)
+    segment = await first(fetcher, published[0], tmp_path)
+    assert segment.seconds == pytest.approx(2.0, abs=0.1)
+    assert frame_times(segment) == pytest.approx([i / 12 for i in range(24)], abs=0.02)
 
 
 @pytest.mark.parametrize("published", ["h264"], indirect=True)  # the one that it remuxes
-async def test_its_own_playlist_is_read(
+async def test_the_hls_playlist_of_the_server_is_read(
     published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    piece = await first(fetcher, await index_of(published[1]), tmp_path)
-    assert piece.seconds >= 2
-    assert len(shown(piece)) == pytest.approx(12 * piece.seconds, abs=2)
+    segment = await first(fetcher, await index_of(published[1]), tmp_path)
+    assert segment.seconds >= 2
+    assert len(frame_times(segment)) == pytest.approx(12 * segment.seconds, abs=2)
 
 
-async def test_a_path_that_nobody_publishes_to_is_told(
+async def test_a_path_without_a_publisher_is_unreachable(
     published: tuple[str, str], fetcher: Fetcher, tmp_path: Path
 ) -> None:
     source = open_source(fetcher, f"{published[0]}-of-nobody", tmp_path, 2.0)
     with pytest.raises(UnreachableURL, match="404"):
-        await anext(source.pieces())
+        await anext(source.segments())
 
 
 async def index_of(url: str) -> str:

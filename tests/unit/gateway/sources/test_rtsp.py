@@ -1,4 +1,4 @@
-"""RTSP from a server that sends FFmpeg's packets, and what a hostile server can do."""
+"""RTSP from a server that sends FFmpeg's packets, and from hostile servers."""
 
 from __future__ import annotations
 
@@ -25,70 +25,70 @@ from deepfake_serving.gateway.sources import rtsp
 from deepfake_serving.gateway.sources.following import open_source
 from deepfake_serving.gateway.sources.segment import Segment
 from tests.support.media_servers import RTSPServer, description, rtp_packets
-from tests.unit.gateway.sources.conftest import files_in, shown
+from tests.unit.gateway.sources.conftest import files_in, frame_times
 
 
 @pytest.fixture(scope="module")
 def server_of() -> Any:
-    """A video to a server of it; its packets are made once."""
-    made: dict[Path, Any] = {}
+    """Returns a function that starts a server of a video, whose packets are cached."""
+    cache: dict[Path, Any] = {}
 
     def server(video: Path, **given: Any) -> RTSPServer:
-        if video not in made:
-            made[video] = rtp_packets(video)
-        return RTSPServer(made[video], description(video), **{"speed": 8.0} | given)
+        if video not in cache:
+            cache[video] = rtp_packets(video)
+        return RTSPServer(cache[video], description(video), **{"speed": 8.0} | given)
 
     return server
 
 
 async def first(fetcher: Fetcher, url: str, folder: Path, count: int = 1) -> list[Segment]:
-    async with aclosing(open_source(fetcher, url, folder, 2.0).pieces()) as pieces:
+    async with aclosing(open_source(fetcher, url, folder, 2.0).segments()) as segments:
         async with asyncio.timeout(20):
-            return [await anext(pieces) for _ in range(count)]
+            return [await anext(segments) for _ in range(count)]
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-async def test_pictures_arrive_as_they_were_sent(
+async def test_frames_arrive_as_they_were_sent(
     codec: str, request: pytest.FixtureRequest, server_of: Any, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     server = server_of(request.getfixturevalue(codec))
     async with server.running() as url:
-        pieces = await first(fetcher, url, tmp_path, 3)
-    for piece in pieces:
-        assert piece.seconds == pytest.approx(2.0, abs=0.01)
-        assert shown(piece) == pytest.approx([i / 12 for i in range(24)], abs=0.01)
+        segments = await first(fetcher, url, tmp_path, 3)
+    for segment in segments:
+        assert segment.seconds == pytest.approx(2.0, abs=0.01)
+        assert frame_times(segment) == pytest.approx([i / 12 for i in range(24)], abs=0.01)
 
 
-async def test_what_is_asked_is_what_the_server_says(
+async def test_requests_use_the_urls_of_the_server(
     h264: Path, server_of: Any, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = server_of(h264, speed=1.0)  # its sessions last four seconds without a sign
     async with server.running() as url:
         await first(fetcher, f"{url}?token=1#part", tmp_path, 2)
-    requests = [head.splitlines()[0] for head in server.asked]
+    requests = [head.splitlines()[0] for head in server.requests]
     assert requests[:3] == [
         f"DESCRIBE {url}?token=1 RTSP/1.0",
         f"SETUP {url}?token=1/trackID=1 RTSP/1.0",
         f"PLAY {url}?token=1 RTSP/1.0",
     ]
     assert any(r.startswith("OPTIONS") for r in requests[3:]), "the session is kept alive"
-    assert all("Session: 12345678" in head for head in server.asked[2:])
+    assert all("Session: 12345678" in head for head in server.requests[2:])
 
 
-async def test_a_connection_that_ends_leaves_what_there_was(
+async def test_the_end_of_a_connection_keeps_the_last_segment(
     h264: Path, server_of: Any, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     server = server_of(h264, speed=1.0)
     async with (
         server.running() as url,
-        aclosing(open_source(fetcher, url, tmp_path, 60.0).pieces()) as pieces,
+        aclosing(open_source(fetcher, url, tmp_path, 60.0).segments()) as segments,
     ):
         asyncio.get_running_loop().call_later(1.5, asyncio.ensure_future, server.drop())
-        piece = await anext(pieces)
-        assert 1.0 < piece.seconds < 2.0
-        assert len(shown(piece)) == pytest.approx(12 * piece.seconds, abs=3)
+        segment = await anext(segments)
+        assert 1.0 < segment.seconds < 2.0
+        assert len(frame_times(segment)) == pytest.approx(12 * segment.seconds, abs=3)
         with pytest.raises(UnreachableURL):
-            await anext(pieces)
+            await anext(segments)
 
 
 async def test_the_newest_piece_waits_and_the_others_go(
@@ -96,14 +96,14 @@ async def test_the_newest_piece_waits_and_the_others_go(
 ) -> None:
     async with (
         server_of(h264).running() as url,
-        aclosing(open_source(fetcher, url, tmp_path, 2.0).pieces()) as pieces,
+        aclosing(open_source(fetcher, url, tmp_path, 2.0).segments()) as segments,
     ):
-        assert (await anext(pieces)).gap is None
+        assert (await anext(segments)).gap is None
         await asyncio.sleep(1.5)  # twelve seconds of the source
-        late = await anext(pieces)
+        late = await anext(segments)
         assert late.gap == "the analysis fell behind"
-        assert len(files_in(tmp_path)) <= 3, "no file is left of those that went"
-        assert (await anext(pieces)).gap is None
+        assert len(files_in(tmp_path)) <= 3, "dropped segments leave no file"
+        assert (await anext(segments)).gap is None
 
 
 # Hostile -----------------------------------------------------------------------------------------
@@ -111,16 +111,16 @@ async def test_the_newest_piece_waits_and_the_others_go(
 
 @asynccontextmanager
 async def listening(host: str) -> AsyncIterator[tuple[int, list[str]]]:
-    """A port, and who has connected to it."""
-    came: list[str] = []
+    """Yields a port and the list of its connections."""
+    connections: list[str] = []
 
-    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        came.append(str(writer.get_extra_info("peername")))
+    async def record(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(str(writer.get_extra_info("peername")))
         writer.close()
 
-    server = await asyncio.start_server(note, host, 0)
+    server = await asyncio.start_server(record, host, 0)
     try:
-        yield server.sockets[0].getsockname()[1], came
+        yield server.sockets[0].getsockname()[1], connections
     finally:
         server.close()
 
@@ -137,21 +137,21 @@ async def test_no_redirect_is_followed(
     method: str, h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
     fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)  # even where it might go there
-    async with listening("127.0.0.2") as (port, came):
+    async with listening("127.0.0.2") as (port, connections):
         server = server_of(h264)
         target = f"rtsp://127.0.0.2:{port}/"
         server.replies[method] = f"RTSP/1.0 302 Moved\r\nCSEQ\r\nLocation: {target}\r\n\r\n"
         problem = await refused(server, fetcher, tmp_path)
         assert isinstance(problem, RefusedURL)
-        assert came == []
+        assert connections == []
 
 
-async def test_no_address_that_a_session_names_is_gone_to(
+async def test_addresses_in_the_session_are_not_connected_to(
     h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
     """By the description's `c=`, a track's own URL, and the base of them all."""
     fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)
-    async with listening("127.0.0.2") as (port, came):
+    async with listening("127.0.0.2") as (port, connections):
         server = server_of(h264)
         elsewhere = f"rtsp://127.0.0.2:{port}/elsewhere"
         server.sdp = description(h264, "127.0.0.2").replace("trackID=1", elsewhere)
@@ -159,8 +159,10 @@ async def test_no_address_that_a_session_names_is_gone_to(
         server.replies["DESCRIBE"] = f"RTSP/1.0 200 OK\r\nCSEQ\r\n{more}\r\n{server.sdp}"
         async with server.running() as url:
             assert len(await first(fetcher, url, tmp_path)) == 1
-        assert server.asked[1].startswith(f"SETUP {elsewhere} RTSP/1.0"), "asked for where it is"
-        assert came == []
+        assert server.requests[1].startswith(f"SETUP {elsewhere} RTSP/1.0"), (
+            "requested on the same connection"
+        )
+        assert connections == []
 
 
 @pytest.mark.parametrize(
@@ -181,12 +183,12 @@ async def test_addresses_are_checked_like_those_of_other_urls(url: str, tmp_path
     ["rtsp://user:secret@camera/", "rtsp://camera:22/", "rtsp://camera:80/", "rtsp:///", "rtsp://",
      "rtsp://camera:0/", "rtsp://" + "a" * 5000],
 )  # fmt: skip
-def test_a_url_that_is_none_is_refused_at_once(url: str, tmp_path: Path) -> None:
+def test_an_invalid_url_is_refused_at_once(url: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedURL):
         open_source(Fetcher(AddressPolicy(), 10), url, tmp_path, 2.0)
 
 
-async def test_a_name_is_looked_up_once_and_all_its_addresses_count(
+async def test_a_name_is_resolved_once_and_all_of_its_addresses_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up = 0
@@ -198,10 +200,10 @@ async def test_a_name_is_looked_up_once_and_all_its_addresses_count(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in (public, private)]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    async with listening("127.0.0.1") as (port, came):
+    async with listening("127.0.0.1") as (port, connections):
         with pytest.raises(RefusedURL):
             await first(Fetcher(AddressPolicy(), 10), f"rtsp://both.test:{port}/", tmp_path)
-        assert (came, looked_up) == ([], 1)
+        assert (connections, looked_up) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ async def test_a_name_is_looked_up_once_and_all_its_addresses_count(
         ("SETUP", "RTSP/1.0 461 Unsupported Transport\r\nCSEQ\r\n\r\n", UnreachableURL),
     ],
 )  # fmt: skip
-async def test_a_server_that_gives_nothing_is_told(
+async def test_failures_of_the_server_are_problems(
     method: str, reply: str, kind: type[Problem], h264: Path, server_of: Any, fetcher: Fetcher,
     tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -227,10 +229,10 @@ async def test_a_server_that_gives_nothing_is_told(
     assert isinstance(await refused(server, fetcher, tmp_path), kind)
 
 
-async def test_silence_ends_it(
+async def test_a_silent_server_times_out(
     h264: Path, server_of: Any, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rtsp, "_SILENCE_S", 0.4)
+    monkeypatch.setattr(rtsp, "_READ_TIMEOUT_S", 0.4)
     server = server_of(h264)
     server.replies["DESCRIBE"] = ""
     assert isinstance(await refused(server, fetcher, tmp_path), DeadlineExceeded)
@@ -239,7 +241,7 @@ async def test_silence_ends_it(
     assert isinstance(await refused(server, fetcher, tmp_path), DeadlineExceeded)
 
 
-async def test_a_stream_without_keyframes_is_given_up(
+async def test_a_stream_without_keyframes_is_undecodable(
     h264: Path, server_of: Any, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     server = server_of(h264, speed=400.0)
@@ -247,9 +249,7 @@ async def test_a_stream_without_keyframes_is_given_up(
     assert isinstance(await refused(server, fetcher, tmp_path), UndecodableMedia)
 
 
-async def test_a_certificate_that_nobody_trusts_is_not_spoken_to(
-    fetcher: Fetcher, tmp_path: Path
-) -> None:
+async def test_an_untrusted_certificate_is_refused(fetcher: Fetcher, tmp_path: Path) -> None:
     async with listening("127.0.0.1") as (port, _):
         with pytest.raises(UnreachableURL):
             await first(fetcher, f"rtsps://127.0.0.1:{port}/", tmp_path)

@@ -1,4 +1,4 @@
-"""The worker's loop, over a real store in SQLite, with jobs that are scripted."""
+"""The worker's loop, on a SQLite store, with scripted jobs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
 from deepfake_serving.contracts.problems import Internal, UndecodableMedia, UpstreamUnavailable
 from deepfake_serving.gateway.jobs import loop as worker_module
-from deepfake_serving.gateway.jobs import records
 from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
-from deepfake_serving.gateway.jobs.sqlite import open_sqlite
-from deepfake_serving.gateway.jobs.store import JobStore
+from deepfake_serving.gateway.queue import records
+from deepfake_serving.gateway.queue.sqlite import open_sqlite
+from deepfake_serving.gateway.queue.store import JobStore
 
 LEASE = 2.0
 DONE = Outcome("jobs/a/result", {"verdict": "real"})
@@ -23,9 +23,9 @@ DONE = Outcome("jobs/a/result", {"verdict": "real"})
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "_BEAT_S", 0.05)
-    monkeypatch.setattr(worker_module, "_IDLE_S", 0.02)
-    monkeypatch.setattr(records, "_PAUSE_S", 0.02)
+    monkeypatch.setattr(worker_module, "_HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(worker_module, "_POLL_S", 0.02)
+    monkeypatch.setattr(records, "_BACKOFF_S", 0.02)
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ Work = Callable[[Job, Path, Report], object]
 @asynccontextmanager
 async def working(store: JobStore, work: Work, **settings: object) -> AsyncIterator[Worker]:
     given: dict[str, object] = {"lease_s": LEASE, "drain_s": 0.0} | settings
-    made = Worker(store, {"video": work}, **given)  # type: ignore[dict-item, arg-type]
+    worker = Worker(store, {"video": work}, **given)  # type: ignore[dict-item, arg-type]
     stop = asyncio.Event()
-    running = asyncio.create_task(made.run(stop))
-    yield made
+    running = asyncio.create_task(worker.run(stop))
+    yield worker
     stop.set()
     await running
 
@@ -65,7 +65,7 @@ async def ended(store: JobStore, job_id: str = "a") -> Job:
             await asyncio.sleep(0.01)
 
 
-async def test_a_job_is_done_and_its_progress_seen(store: JobStore) -> None:
+async def test_a_job_succeeds_and_reports_progress(store: JobStore) -> None:
     seen = asyncio.Event()
     folders: list[Path] = []
 
@@ -76,9 +76,9 @@ async def test_a_job_is_done_and_its_progress_seen(store: JobStore) -> None:
         await seen.wait()
         return DONE
 
-    told: list[tuple[str, str]] = []
+    ends: list[tuple[str, str]] = []
     await submitted(store)
-    async with working(store, work, ended=lambda job, state: told.append((job.id, state))):
+    async with working(store, work, on_end=lambda job, state: ends.append((job.id, state))):
         async with asyncio.timeout(5):
             while (await store.get("a")).progress.frames != 3:  # type: ignore[union-attr]
                 await asyncio.sleep(0.01)
@@ -86,7 +86,7 @@ async def test_a_job_is_done_and_its_progress_seen(store: JobStore) -> None:
         done = await ended(store)
         await asyncio.sleep(0.05)
     assert (done.state, done.result, done.summary) == ("succeeded", DONE.result, DONE.summary)
-    assert told == [("a", "succeeded")]
+    assert ends == [("a", "succeeded")]
     assert not folders[0].exists()
 
 
@@ -94,11 +94,11 @@ async def test_a_job_is_done_and_its_progress_seen(store: JobStore) -> None:
     ("error", "state", "attempts"),
     [
         (UndecodableMedia("broken"), "failed", 1),
-        (UpstreamUnavailable("away"), "dead", 3),
+        (UpstreamUnavailable("unreachable"), "dead", 3),
         (ValueError("a defect"), "dead", 3),
     ],
 )
-async def test_failures_end_as_they_should(
+async def test_failures_end_in_the_right_state(
     store: JobStore, error: Exception, state: str, attempts: int
 ) -> None:
     tried: list[int] = []
@@ -112,13 +112,13 @@ async def test_failures_end_as_they_should(
         done = await ended(store)
     assert (done.state, tried) == (state, list(range(1, attempts + 1)))
     assert done.problem is not None
-    assert "a defect" not in done.problem["detail"], "what broke is for the log alone"
+    assert "a defect" not in done.problem["detail"], "the cause is only logged"
 
 
-async def test_a_failure_that_passes_is_no_failure(store: JobStore) -> None:
+async def test_a_transient_failure_is_retried(store: JobStore) -> None:
     async def work(job: Job, *_: object) -> Outcome:
         if job.attempt < 3:
-            raise UpstreamUnavailable("away")
+            raise UpstreamUnavailable("unreachable")
         return DONE
 
     await submitted(store)
@@ -126,7 +126,7 @@ async def test_a_failure_that_passes_is_no_failure(store: JobStore) -> None:
         assert (await ended(store)).state == "succeeded"
 
 
-async def test_a_kind_that_nobody_does_fails(store: JobStore) -> None:
+async def test_an_unknown_kind_fails(store: JobStore) -> None:
     async def work(*_: object) -> Outcome:
         raise AssertionError
 
@@ -158,7 +158,7 @@ async def test_a_cancelled_job_is_cleaned_up_and_ends(store: JobStore) -> None:
         await store.cancel("b")
 
 
-async def test_a_worker_that_stops_gives_its_job_back(store: JobStore) -> None:
+async def test_a_worker_that_stops_releases_its_job(store: JobStore) -> None:
     started, cleaned = asyncio.Event(), asyncio.Event()
     await submitted(store)
     async with working(store, lambda *_: endless(started, cleaned)):
@@ -189,13 +189,13 @@ async def test_a_worker_that_stops_lets_a_job_finish(store: JobStore) -> None:
     assert (await ended(store)).state == "succeeded"
 
 
-async def test_who_has_lost_the_lease_stops_and_says_nothing(store: JobStore) -> None:
+async def test_a_worker_that_lost_the_lease_stops_silently(store: JobStore) -> None:
     started, cleaned = asyncio.Event(), asyncio.Event()
     await submitted(store)
     async with working(store, lambda *_: endless(started, cleaned)):
         await started.wait()
         now = store.clock
-        store.clock = lambda: now() + LEASE + 1  # as another worker, whose clock this is
+        store.clock = lambda: now() + LEASE + 1  # the clock of another worker
         other = await store.claim(100)
         store.clock = now
         assert other is not None
@@ -207,16 +207,16 @@ async def test_who_has_lost_the_lease_stops_and_says_nothing(store: JobStore) ->
     assert (done.state, done.result) == ("succeeded", "the other's")
 
 
-async def test_a_store_that_is_away_for_a_while_costs_no_result(
+async def test_an_outage_of_the_store_loses_no_result(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store is scripted to fail; a Redis that is restarted is tested beside the store."""
+    """The store fails on demand. Restarts of Redis are tested with the store."""
     finish, failures = store.finish, [1, 2, 3]
 
     async def failing(*given: object, **named: object) -> bool:
         if failures:
             failures.pop()
-            raise UpstreamUnavailable("away")
+            raise UpstreamUnavailable("unreachable")
         return await finish(*given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(store, "finish", failing)
@@ -230,21 +230,21 @@ async def test_a_store_that_is_away_for_a_while_costs_no_result(
     assert (done.state, done.attempt, failures) == ("succeeded", 1, [])
 
 
-async def test_webhooks_are_told_until_they_listen(store: JobStore) -> None:
-    told: list[str] = []
+async def test_webhooks_are_retried_until_they_succeed(store: JobStore) -> None:
+    deliveries: list[str] = []
 
     async def work(*_: object) -> Outcome:
         raise Internal("x")
 
-    async def tell(job: Job) -> bool:
-        told.append(job.state)
-        return len(told) == 3
+    async def deliver(job: Job) -> bool:
+        deliveries.append(job.state)
+        return len(deliveries) == 3
 
     await submitted(store, webhook="https://example.org")
-    async with working(store, work, tell=tell, places={"jobs": 1, "webhooks": 1}):
+    async with working(store, work, deliver=deliver, concurrency={"jobs": 1, "webhooks": 1}):
         await ended(store)
         async with asyncio.timeout(10):
-            while len(told) < 3:
+            while len(deliveries) < 3:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
-    assert told == ["dead"] * 3
+    assert deliveries == ["dead"] * 3

@@ -1,4 +1,4 @@
-"""Jobs, kept in SQLite and in a real Redis: the same tests for both."""
+"""The job store in SQLite and in Redis: the same tests for both."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UpstreamUnavailable,
 )
-from deepfake_serving.gateway.jobs.records import Claim, Lane
-from deepfake_serving.gateway.jobs.redis import open_redis
-from deepfake_serving.gateway.jobs.sqlite import open_sqlite
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
-from tests.unit.gateway.jobs.conftest import RedisServer
+from deepfake_serving.gateway.queue.records import Claim, QueueName
+from deepfake_serving.gateway.queue.redis import open_redis
+from deepfake_serving.gateway.queue.sqlite import open_sqlite
+from deepfake_serving.gateway.queue.store import JobStore, open_store
+from tests.unit.gateway.conftest import RedisServer
 
 LEASE = 10.0
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -51,9 +51,9 @@ async def store(
     else:
         opening = open_redis(request.getfixturevalue("redis_server").url)  # type: ignore[assignment]
     async with opening as backend:
-        made = JobStore(backend, max_queued=5, max_attempts=3, clock=clock)
-        async with made.watching():
-            yield made
+        store = JobStore(backend, max_queued=5, max_attempts=3, clock=clock)
+        async with store.watching():
+            yield store
 
 
 def job(
@@ -66,8 +66,8 @@ def job(
     return Job(name, "video", "queued", Source(f"{name}.mp4"), {}, at, owner=owner, webhook=webhook)
 
 
-async def claimed(store: JobStore, lane: Lane = "jobs") -> Claim:
-    claim = await store.claim(LEASE, lane)
+async def claimed(store: JobStore, queue: QueueName = "jobs") -> Claim:
+    claim = await store.claim(LEASE, queue)
     assert claim is not None
     return claim
 
@@ -78,13 +78,13 @@ async def state(store: JobStore, job_id: str = "a") -> str:
     return found.state
 
 
-async def test_a_job_is_done_once_from_end_to_end(store: JobStore) -> None:
+async def test_a_job_runs_once_from_end_to_end(store: JobStore) -> None:
     given = job(owner="me")
     assert await store.submit(given) == (given, True)
     claim = await claimed(store)
     assert (claim.job.state, claim.job.attempt, claim.deliver) == ("running", 1, False)
     assert await store.claim(LEASE) is None
-    assert await store.beat(claim, Progress("analyse", 5, 50.0), LEASE) == "ok"
+    assert await store.heartbeat(claim, Progress("analyse", 5, 50.0), LEASE) == "ok"
     assert await store.finish(claim, "jobs/a/result", {"verdict": "real"})
     assert not await store.finish(claim, "jobs/a/other", {})
     done = await store.get("a")
@@ -102,19 +102,19 @@ async def test_the_oldest_job_is_first(store: JobStore, clock: Clock) -> None:
     assert [(await claimed(store)).job.id for _ in range(3)] == ["c", "a", "b"]
 
 
-async def test_a_lease_that_ran_out_is_taken_up_and_its_holder_is_locked_out(
+async def test_an_expired_lease_is_claimed_and_its_holder_is_fenced_off(
     store: JobStore, clock: Clock
 ) -> None:
     await store.submit(job())
     lost = await claimed(store)
     clock.now += LEASE - 1
-    assert await store.beat(lost, Progress(), LEASE) == "ok"
+    assert await store.heartbeat(lost, Progress(), LEASE) == "ok"
     clock.now += LEASE - 1
     assert await store.claim(LEASE) is None, "the lease was renewed"
     clock.now += 2
     held = await claimed(store)
     assert held.job.attempt == 2
-    assert await store.beat(lost, Progress(), LEASE) == "lost"
+    assert await store.heartbeat(lost, Progress(), LEASE) == "lost"
     assert not await store.finish(lost, "late", {})
     assert not await store.fail(lost, UndecodableMedia("late"), final=True)
     assert not await store.release(lost)
@@ -122,9 +122,7 @@ async def test_a_lease_that_ran_out_is_taken_up_and_its_holder_is_locked_out(
     assert await state(store) == "succeeded"
 
 
-async def test_a_job_whose_workers_are_lost_each_time_is_dead(
-    store: JobStore, clock: Clock
-) -> None:
+async def test_a_job_that_loses_every_worker_is_dead(store: JobStore, clock: Clock) -> None:
     await store.submit(job())
     for _ in range(3):
         await claimed(store)
@@ -137,7 +135,7 @@ async def test_a_job_whose_workers_are_lost_each_time_is_dead(
     assert "3 times" in dead.problem["detail"]
 
 
-async def test_a_failure_is_tried_again_later_and_at_last_dead(
+async def test_a_failure_is_retried_with_backoff_and_finally_dead(
     store: JobStore, clock: Clock
 ) -> None:
     await store.submit(job())
@@ -154,7 +152,7 @@ async def test_a_failure_is_tried_again_later_and_at_last_dead(
     assert dead.problem["detail"] == "away"
 
 
-async def test_a_failure_that_is_final_is_not_tried_again(store: JobStore, clock: Clock) -> None:
+async def test_a_final_failure_is_not_retried(store: JobStore, clock: Clock) -> None:
     await store.submit(job())
     await store.fail(await claimed(store), UndecodableMedia("broken"), final=True)
     clock.now += 1e6
@@ -162,7 +160,9 @@ async def test_a_failure_that_is_final_is_not_tried_again(store: JobStore, clock
     assert await state(store) == "failed"
 
 
-async def test_a_released_job_is_taken_at_once_and_lost_no_attempt(store: JobStore) -> None:
+async def test_a_released_job_can_be_claimed_at_once_without_losing_an_attempt(
+    store: JobStore,
+) -> None:
     await store.submit(job())
     assert await store.release(await claimed(store))
     assert (await claimed(store)).job.attempt == 1
@@ -181,7 +181,7 @@ async def test_a_running_job_is_cancelled_by_its_worker_and_never_succeeds(
     await store.submit(job())
     claim = await claimed(store)
     assert (await store.cancel("a")).state == "running"
-    assert await store.beat(claim, Progress(), LEASE) == "cancelled"
+    assert await store.heartbeat(claim, Progress(), LEASE) == "cancelled"
     assert await store.finish(claim, "jobs/a/result", {})
     cancelled = await store.get("a")
     assert cancelled is not None
@@ -199,22 +199,22 @@ async def test_a_job_that_is_cancelled_while_its_worker_is_lost_ends(
     assert await state(store) == "cancelled"
 
 
-async def test_a_job_that_is_none_cannot_be_cancelled(store: JobStore) -> None:
+async def test_an_unknown_job_cannot_be_cancelled(store: JobStore) -> None:
     with pytest.raises(NotFound):
         await store.cancel("nope")
 
 
-async def test_the_same_key_makes_one_job(store: JobStore) -> None:
+async def test_the_same_key_submits_one_job(store: JobStore) -> None:
     first, created = await store.submit(job("a"), ("me", "key", "print"))
     again, created_again = await store.submit(job("b"), ("me", "key", "print"))
     assert (first, created, created_again) == (again, True, False)
     with pytest.raises(Conflict):
         await store.submit(job("c"), ("me", "key", "other"))
     _, other = await store.submit(job("d"), ("you", "key", "other"))
-    assert other, "keys are their owners' own"
+    assert other, "keys are separate for each owner"
 
 
-async def test_too_many_that_wait_are_refused(store: JobStore) -> None:
+async def test_jobs_above_the_queue_limit_are_refused(store: JobStore) -> None:
     for n in range(5):
         await store.submit(job(str(n)))
     with pytest.raises(Overloaded) as caught:
@@ -262,34 +262,34 @@ async def test_counts_and_age_follow(store: JobStore, clock: Clock) -> None:
     assert await store.get("b") is None
 
 
-async def test_a_webhook_is_due_until_it_is_told(store: JobStore, clock: Clock) -> None:
+async def test_a_webhook_is_due_until_it_is_delivered(store: JobStore, clock: Clock) -> None:
     await store.submit(job(webhook="https://example.org"))
     await store.finish(await claimed(store), "jobs/a/result", {})
     assert await store.claim(LEASE) is None
     first = await claimed(store, "webhooks")
     assert (first.deliver, first.job.state) == (True, "succeeded")
     assert await store.claim(LEASE, "webhooks") is None
-    await store.delivered(first, told=False)
+    await store.delivered(first, success=False)
     clock.now += 600
     lost = await claimed(store, "webhooks")
     clock.now += LEASE + 1
     again = await claimed(store, "webhooks")
-    assert not await store.delivered(lost, told=True)
-    assert await store.delivered(again, told=True)
+    assert not await store.delivered(lost, success=True)
+    assert await store.delivered(again, success=True)
     clock.now += 1e6
     assert await store.claim(LEASE, "webhooks") is None
     assert await state(store) == "succeeded"
 
 
-async def test_who_watches_is_told_of_changes(store: JobStore) -> None:
+async def test_watchers_are_notified_of_changes(store: JobStore) -> None:
     await store.submit(job())
     assert await store.changed("a", 1, timeout_s=0.6) is None
     watching = [asyncio.create_task(store.changed("a", 1, timeout_s=10)) for _ in range(50)]
     await asyncio.sleep(0.3)
     await claimed(store)
-    told = await asyncio.gather(*watching)
-    assert {each.state for each in told if each is not None} == {"running"}
-    last = told[0]
+    changed = await asyncio.gather(*watching)
+    assert {each.state for each in changed if each is not None} == {"running"}
+    last = changed[0]
     assert last is not None
     watching = [asyncio.create_task(store.changed("a", last.version, timeout_s=10))]
     await asyncio.sleep(0.3)
@@ -298,7 +298,7 @@ async def test_who_watches_is_told_of_changes(store: JobStore) -> None:
         await watching[0]
 
 
-async def test_many_workers_do_each_job_once(store: JobStore) -> None:
+async def test_many_workers_run_each_job_once(store: JobStore) -> None:
     store.max_queued = 1000
     for n in range(60):
         await store.submit(job(str(n)))
@@ -320,7 +320,7 @@ async def test_many_workers_do_each_job_once(store: JobStore) -> None:
 async def test_whatever_happens_a_job_ends_once_and_is_never_lost(
     store: JobStore, clock: Clock, seed: int
 ) -> None:
-    """Random walks of submissions, claims, beats, ends, losses and cancellations."""
+    """Random walks of submissions, claims, heartbeats, ends, lost workers and cancellations."""
     chance = random.Random(seed)
     store.max_queued = 1000
     claims: list[Claim] = []
@@ -334,7 +334,7 @@ async def test_whatever_happens_a_job_ends_once_and_is_never_lost(
                 claim = await store.claim(LEASE)
                 claims += [claim] if claim else []
             case "b" if claims:
-                await store.beat(chance.choice(claims), Progress("x", step), LEASE)
+                await store.heartbeat(chance.choice(claims), Progress("x", step), LEASE)
             case "f" if claims:
                 await store.finish(chance.choice(claims), "r", {})
             case "g" if claims:

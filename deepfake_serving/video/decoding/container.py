@@ -1,4 +1,4 @@
-"""One media file, opened so that FFmpeg reads its bytes and nothing else."""
+"""A video file, opened so that FFmpeg reads its bytes and nothing else."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CONTAINERS = (
     "vvc,evc,m4v,mjpeg,h261,h263,vc1,vc1test,dirac,dnxhd,cavsvideo,avs2,avs3,yuv4mpegpipe,flic,smk,"
     "bink,roq"
 )
-"""FFmpeg's demuxers of single files. A list of those that may, as ones that open further files
-(playlists: hls, dash, concat, imf; patterns: image2; sessions: sdp) join with each release."""
+"""FFmpeg's demuxers of single files. An allow list, since every release adds demuxers that open
+further files (playlists: hls, dash, concat, imf; patterns: image2; sessions: sdp)."""
 
 _MAGIC = re.compile(
     rb"....(ftyp|moov|mdat|free|skip|wide)|RIFF....AVI |\x1aE\xdf\xa3|FLV\x01|OggS|GIF8[79]a|"
@@ -37,15 +37,15 @@ _MAGIC = re.compile(
     rb"\x00\x00\x00?\x01[\x09\x0a\x27\x40\x42\x46\x67]|DKIF|\x89PNG",
     re.DOTALL,
 )
-"""How the usual ones begin: a file that does is broken, another one is none."""
+"""Signatures of common containers: a file with one is a broken video, any other is no video."""
 
 
 class Cancelled(Exception):
-    """The reader was told to stop."""
+    """Decoding was stopped."""
 
 
-class _Source:
-    """A file as FFmpeg sees it; its next read after `stop` is set fails, however deep within."""
+class _StoppableFile:
+    """A file whose next read fails once `stop` is set, wherever in FFmpeg the read comes from."""
 
     def __init__(self, file: BinaryIO, stop: threading.Event) -> None:
         self._file, self._stop = file, stop
@@ -58,7 +58,7 @@ class _Source:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except OSError:  # before the start, where a damaged index may point
+        except OSError:  # before the start of the file, where a damaged index may point
             return -1
 
     def tell(self) -> int:
@@ -66,55 +66,57 @@ class _Source:
 
 
 @contextlib.contextmanager
-def open_medium(
+def open_video(
     path: Path, max_pixels: int, stop: threading.Event
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The file and its video stream.
+    """Opens a file and its video stream.
 
-    Neither demuxers that follow references nor any protocol are there for what the file may name.
+    Demuxers that follow references, and all protocols, are disabled: the file can name no other.
 
     Raises:
-        InvalidRequest: an empty file.
-        UnsupportedMediaType: no video that is read here.
-        UndecodableMedia: one, but broken from the start.
-        TooManyPixels: more a frame than `max_pixels`.
+        InvalidRequest: the file is empty.
+        UnsupportedMediaType: the file is no video, or none of a supported container or codec.
+        UndecodableMedia: the container is supported, but its header is broken.
+        TooManyPixels: a frame has more than `max_pixels`.
         Cancelled: `stop` was set.
     """
     with path.open("rb") as file:
         start = file.read(400)
         file.seek(0)
-        codec_options = {"max_pixels": str(max_pixels)}  # also of frames further on
-        with _container(_Source(file, stop), start, codec_options) as container:
+        codec_options = {"max_pixels": str(max_pixels)}  # applies to later frames too
+        with _container(_StoppableFile(file, stop), start, codec_options) as container:
             stream = _video_stream(container)
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
                 size = f"frames of {width} x {height} pixels"
-                raise TooManyPixels(f"{size}; the bound is {max_pixels} pixels")
+                raise TooManyPixels(f"{size}; the limit is {max_pixels} pixels")
             stream.codec_context.options = codec_options
             yield container, stream
 
 
-def _container(source: _Source, start: bytes, codec_options: dict[str, str]) -> InputContainer:
+def _container(
+    source: _StoppableFile, start: bytes, codec_options: dict[str, str]
+) -> InputContainer:
     options = codec_options | {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     if not start:
-        raise InvalidRequest("the file is empty; a video was expected")
+        raise InvalidRequest("the file is empty; expected a video")
     try:
         return av.open(source, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
         if _MAGIC.match(start):
-            raise UndecodableMedia("the video is broken: its header can't be read") from error
+            raise UndecodableMedia("the video is broken: its header cannot be read") from error
         raise UnsupportedMediaType(
-            "not a video that is read here; playlists, pictures and documents are none"
+            "not a supported video; playlists, images and documents are not accepted"
         ) from error
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    """The one that a player shows; a song's cover is none."""
+    """Returns the stream that a player shows, never the cover image of an audio file."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     best = container.streams.best("video")
     if not videos:
-        raise UnsupportedMediaType("the file has no video, only sound or other data")
+        raise UnsupportedMediaType("the file has no video stream, only audio or other data")
     stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
     if stream.codec_context is None:
-        raise UnsupportedMediaType("the video's codec is not read here")
+        raise UnsupportedMediaType("the video's codec is not supported")
     return stream

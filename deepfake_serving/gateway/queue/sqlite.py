@@ -1,7 +1,7 @@
-"""Jobs in one SQLite file, for one machine: several processes may be open on it.
+"""Job backend in one SQLite file, for one host. Several processes may open it.
 
-Each operation is one function that runs in one thread, whole: a caller who is cancelled in the
-middle leaves no transaction open.
+Each operation is a single function that runs in one thread, so a cancelled task leaves no
+transaction open.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
-from deepfake_serving.gateway.jobs.backend import Query, dump, parse, readable
-from deepfake_serving.gateway.jobs.records import Lane, Record
+from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.records import QueueName, Record
 
 T = TypeVar("T")
 Database = sqlite3.Connection
 
-_BUSY_S = 10
-_KEYS_KEPT_S = 24 * 3600
-_LANE = (
+_BUSY_TIMEOUT_S = 10
+_IDEMPOTENCY_S = 24 * 3600
+_QUEUE = (
     "CASE WHEN state NOT IN ('queued', 'running') THEN 'webhooks' "
     "WHEN kind = 'live' THEN 'live' ELSE 'jobs' END"
 )
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS keys (
 
 @asynccontextmanager
 async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
-    """The database in a file, which is made where it is not there."""
+    """Opens the database in a file, and creates it if needed."""
     with ThreadPoolExecutor(1, "sqlite") as thread:
         opening = asyncio.get_running_loop().run_in_executor(thread, _connect, path)
         with closing(await opening) as database:
@@ -61,12 +61,14 @@ async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
 
 
 def _connect(path: str) -> Database:
-    """In WAL mode, in which readers and a writer don't wait for each other
-    (https://www.sqlite.org/wal.html); what is accepted outlives a power cut."""
-    with _telling():
+    """Connects in WAL mode, where readers and a writer do not block each other.
+
+    See https://www.sqlite.org/wal.html. Committed jobs survive a power failure.
+    """
+    with _map_errors():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(
-            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
@@ -75,22 +77,22 @@ def _connect(path: str) -> Database:
 
 
 class SQLiteBackend:
-    """`backend.Backend`."""
+    """A `backend.Backend` in SQLite."""
 
     def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
         self._database, self._thread = database, thread
 
     async def insert(
-        self, record: Record, once: tuple[str, str] | None, room: bool
+        self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
     ) -> Record | None:
         created_at = record.job.created_at
 
         def work(database: Database) -> Record | None:
-            known = _known(database, once, created_at) if once else None
-            if known is not None or not room:
-                return known
-            if once is not None:
-                values = (*once, record.job.id, created_at)
+            existing = _existing(database, idempotency, created_at) if idempotency else None
+            if existing is not None or not accept_new:
+                return existing
+            if idempotency is not None:
+                values = (*idempotency, record.job.id, created_at)
                 database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", values)
             _write(database, record)
             return record
@@ -110,13 +112,13 @@ class SQLiteBackend:
 
         return await self._change(work)
 
-    async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
-        asked = f"SELECT id FROM jobs WHERE due_at <= ? AND {_LANE} = ? ORDER BY due_at LIMIT ?"
-        return [row[0] for row in await self._rows(asked, now, lane, limit)]
+    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
+        sql = f"SELECT id FROM jobs WHERE due_at <= ? AND {_QUEUE} = ? ORDER BY due_at LIMIT ?"
+        return [row[0] for row in await self._rows(sql, now, queue, limit)]
 
     async def defer(self, job_id: str, until: float) -> None:
-        asked = "UPDATE jobs SET due_at = ? WHERE id = ? AND due_at IS NOT NULL"
-        await self._run(lambda database: database.execute(asked, (until, job_id)))
+        sql = "UPDATE jobs SET due_at = ? WHERE id = ? AND due_at IS NOT NULL"
+        await self._run(lambda database: database.execute(sql, (until, job_id)))
 
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None
@@ -132,9 +134,9 @@ class SQLiteBackend:
         if before is not None:
             conditions.append("(created_at, id) < (?, ?)")
             values += before
-        asked = f"SELECT record FROM jobs WHERE {' AND '.join(conditions)} "
+        sql = f"SELECT record FROM jobs WHERE {' AND '.join(conditions)} "
         order = "ORDER BY created_at DESC, id DESC LIMIT ?"
-        return readable(row[0] for row in await self._rows(asked + order, *values, limit))
+        return parse_readable(row[0] for row in await self._rows(sql + order, *values, limit))
 
     async def remove(self, job_id: str) -> None:
         def work(database: Database) -> None:
@@ -147,20 +149,20 @@ class SQLiteBackend:
         return dict(await self._rows("SELECT state, count(*) FROM jobs GROUP BY state"))
 
     async def oldest_queued(self) -> float | None:
-        asked = "SELECT min(created_at) FROM jobs WHERE state = 'queued'"
-        oldest: float | None = (await self._rows(asked))[0][0]
+        sql = "SELECT min(created_at) FROM jobs WHERE state = 'queued'"
+        oldest: float | None = (await self._rows(sql))[0][0]
         return oldest
 
     async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
         marks = ",".join("?" * len(job_ids))
-        asked = f"SELECT id, version FROM jobs WHERE id IN ({marks})"
-        return dict(await self._rows(asked, *job_ids))
+        sql = f"SELECT id, version FROM jobs WHERE id IN ({marks})"
+        return dict(await self._rows(sql, *job_ids))
 
-    async def _rows(self, asked: str, *values: Any) -> list[Any]:
-        return await self._run(lambda database: database.execute(asked, values).fetchall())
+    async def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return await self._run(lambda database: database.execute(sql, values).fetchall())
 
     async def _change(self, work: Callable[[Database], T]) -> T:
-        """In one transaction: all or nothing, and no other writer in between."""
+        """Runs `work` in one transaction, without concurrent writers."""
 
         def transaction(database: Database) -> T:
             database.execute("BEGIN IMMEDIATE")
@@ -176,13 +178,13 @@ class SQLiteBackend:
         return await self._run(transaction)
 
     async def _run(self, work: Callable[[Database], T]) -> T:
-        """One statement that only reads needs no more: it waits for no writer."""
+        """Runs `work` in the thread. A single read statement needs no transaction."""
 
-        def told() -> T:
-            with _telling():
+        def run() -> T:
+            with _map_errors():
                 return work(self._database)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, told)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
 
 def _read(database: Database, job_id: str) -> Record | None:
@@ -199,13 +201,13 @@ def _write(database: Database, record: Record) -> None:
     )
 
 
-def _known(database: Database, once: tuple[str, str], now: float) -> Record | None:
-    """What the key made before, within a day."""
-    key, fingerprint = once
+def _existing(database: Database, idempotency: tuple[str, str], now: float) -> Record | None:
+    """Returns the record that was inserted with the key within a day."""
+    key, fingerprint = idempotency
     row = database.execute(
         "SELECT fingerprint, record FROM keys JOIN jobs ON jobs.id = keys.job_id "
         "WHERE key = ? AND keys.created_at > ?",
-        (key, now - _KEYS_KEPT_S),
+        (key, now - _IDEMPOTENCY_S),
     ).fetchone()
     if row is None:
         return None
@@ -215,11 +217,13 @@ def _known(database: Database, once: tuple[str, str], now: float) -> Record | No
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Tells what SQLite says in our words."""
+def _map_errors() -> Iterator[None]:
+    """Maps errors of SQLite to problems."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise StorageFull("there is no room for another job") from error
-        raise UpstreamUnavailable(f"the jobs can't be read: {error}", retry_after_s=5) from error
+            raise StorageFull("the job store is full") from error
+        raise UpstreamUnavailable(
+            f"the job store cannot be read: {error}", retry_after_s=5
+        ) from error

@@ -1,4 +1,4 @@
-"""Ends that are easily forgotten: of cancelled jobs, of webhooks, of what a cache refers to."""
+"""Ends of cancelled jobs, of webhook deliveries and of cache entries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import structlog
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.gateway.jobs.loop import Outcome, Worker
-from deepfake_serving.gateway.jobs.records import Lane
-from deepfake_serving.gateway.jobs.retention import clear_up
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.jobs.retention import delete_expired
+from deepfake_serving.gateway.queue.records import QueueName
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 
 LEASE = 10.0
@@ -35,7 +35,7 @@ async def submitted(store: JobStore, job_id: str = "a", webhook: str | None = No
     )
 
 
-async def test_a_cancelled_job_that_is_given_back_ends(store: JobStore) -> None:
+async def test_a_cancelled_job_that_is_released_ends(store: JobStore) -> None:
     await submitted(store)
     claim = await store.claim(LEASE)
     assert claim is not None
@@ -67,37 +67,43 @@ async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: 
     assert (await store.counts())["cancelled"] == 1
 
 
-async def test_a_webhook_that_costs_a_worker_each_time_is_given_up(store: JobStore) -> None:
+async def test_a_webhook_that_kills_every_worker_is_given_up(store: JobStore) -> None:
     await submitted(store, webhook="https://example.org")
     claim = await store.claim(LEASE)
     assert claim is not None
     await store.finish(claim, "r", {})
-    told = 0
+    delivered = 0
     for n in range(3 * DELIVERIES):
         later = time.time() + n * (LEASE + 1)
         store.clock = lambda later=later: later  # type: ignore[misc]
         claim = await store.claim(LEASE, "webhooks")
-        told += claim is not None and claim.deliver
-    assert told == DELIVERIES
+        delivered += claim is not None and claim.deliver
+    assert delivered == DELIVERIES
 
 
-async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> None:
+async def test_a_defect_in_a_delivery_does_not_end_the_worker(store: JobStore) -> None:
     done = asyncio.Event()
 
     async def work(*_: object) -> Outcome:
         return Outcome("r", {})
 
-    async def tell(_: Job) -> bool:
+    async def deliver(_: Job) -> bool:
         raise ValueError("a defect")
 
-    def ended(job: Job, _: str) -> None:
+    def on_end(job: Job, _: str) -> None:
         if job.id == "b":
             done.set()
 
     await submitted(store, "a", webhook="https://example.org")
-    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
+    concurrency: dict[QueueName, int] = {"jobs": 1, "webhooks": 1}
     worker = Worker(
-        store, {"video": work}, lease_s=LEASE, places=places, tell=tell, ended=ended, drain_s=0
+        store,
+        {"video": work},
+        lease_s=LEASE,
+        concurrency=concurrency,
+        deliver=deliver,
+        on_end=on_end,
+        drain_s=0,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
@@ -111,23 +117,25 @@ async def test_a_defect_in_telling_does_not_end_the_worker(store: JobStore) -> N
     await running
 
 
-async def test_a_webhook_that_is_slow_to_answer_holds_up_no_job(store: JobStore) -> None:
-    telling, stop = asyncio.Event(), asyncio.Event()
+async def test_a_slow_webhook_receiver_blocks_no_job(store: JobStore) -> None:
+    delivering, stop = asyncio.Event(), asyncio.Event()
 
     async def work(*_: object) -> Outcome:
         return Outcome("r", {})
 
-    async def tell(_: Job) -> bool:
-        telling.set()
+    async def deliver(_: Job) -> bool:
+        delivering.set()
         await asyncio.Event().wait()
         return True
 
     await submitted(store, "slow", webhook="https://example.org")
-    places: dict[Lane, int] = {"jobs": 1, "webhooks": 1}
-    worker = Worker(store, {"video": work}, lease_s=LEASE, places=places, tell=tell, drain_s=0)
+    concurrency: dict[QueueName, int] = {"jobs": 1, "webhooks": 1}
+    worker = Worker(
+        store, {"video": work}, lease_s=LEASE, concurrency=concurrency, deliver=deliver, drain_s=0
+    )
     running = asyncio.create_task(worker.run(stop))
     async with asyncio.timeout(10):
-        await telling.wait()
+        await delivering.wait()
         await submitted(store, "next")
         while (await store.counts()).get("succeeded", 0) < 2:
             await asyncio.sleep(0.02)
@@ -135,13 +143,11 @@ async def test_a_webhook_that_is_slow_to_answer_holds_up_no_job(store: JobStore)
     await running
 
 
-async def test_what_a_cache_refers_to_is_forgotten_with_its_jobs(
-    store: JobStore, tmp_path: Path
-) -> None:
+async def test_old_cache_entries_are_deleted(store: JobStore, tmp_path: Path) -> None:
     objects = Objects.open(f"file://{tmp_path}/objects")
     for name, age in (("old", 5000.0), ("young", 0.0)):
         await objects.put(f"cache/{name}", b"a job")
         then = time.time() - age
         os.utime(tmp_path / "objects" / "cache" / name, (then, then))
-    await clear_up(store, objects, oldest_s=3600, most_bytes=10**12)
+    await delete_expired(store, objects, max_age_s=3600, max_bytes=10**12)
     assert [key for key, _, _ in await objects.list("cache")] == ["cache/young"]

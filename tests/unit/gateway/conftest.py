@@ -1,4 +1,4 @@
-"""Stores as processes share them: a SQLite file, and a real Redis that keeps every write."""
+"""Job stores that processes can share: a SQLite file, and a Redis that syncs every write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.redis_server import redis_program
 
 
 class RedisServer:
-    """One of its own, on a socket in a folder."""
+    """A Redis server of its own, on a socket in a folder."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self.program, self.folder, self.socket = program, folder, folder / "redis.sock"
@@ -51,7 +51,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(params=["sqlite", "redis"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """For `open_store`, in this process and in others."""
+    """Returns a URL for `open_store`, in this process and in others."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/jobs.sqlite"
     url: str = request.getfixturevalue("redis_server").url

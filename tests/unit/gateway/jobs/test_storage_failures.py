@@ -1,7 +1,7 @@
-"""Storage that fails under a worker: a full disk, and an S3 that errs; the job waits and is done.
+"""Storage that fails under a worker, a full disk and S3 errors: the job is retried and succeeds.
 
-S3 is a real endpoint of its protocol, by moto, behind a proxy that answers 500 as long as it is
-told to. The full disk is a real file system of one megabyte.
+S3 is an endpoint by moto, behind a proxy that responds with 500 on demand. The full disk is a file
+system of one megabyte.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from moto.server import ThreadedMotoServer
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Source
 from deepfake_serving.contracts.problems import StorageFull
-from deepfake_serving.gateway.jobs import records
 from deepfake_serving.gateway.jobs.loop import Outcome, Worker
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.queue import records
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 
 RESULT = b"x" * 500_000
 
 
 @pytest.fixture(autouse=True)
-def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_PAUSE_S", 0.1)
+def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_BACKOFF_S", 0.1)
 
 
 @contextlib.asynccontextmanager
@@ -101,7 +101,7 @@ async def test_a_job_waits_while_the_disk_is_full(
     assert await objects.get(str(done.result)) == RESULT
 
 
-async def test_a_full_disk_refuses_jobs_and_keeps_those_that_were_accepted(
+async def test_a_full_disk_refuses_new_jobs_and_keeps_accepted_ones(
     small_disk: Path,
 ) -> None:
     filler = small_disk / "filler"
@@ -124,32 +124,32 @@ async def test_a_full_disk_refuses_jobs_and_keeps_those_that_were_accepted(
     assert accepted
 
 
-class ErringS3:
-    """Passes requests on to S3, unless it is told to err."""
+class FailingS3:
+    """Forwards requests to S3, or fails them."""
 
     def __init__(self, s3: str) -> None:
-        self.s3, self.errs = s3, True
+        self.s3, self.failing = s3, True
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
         body = await request.read()
-        if self.errs:
+        if self.failing:
             return web.Response(status=500)
         async with (
             ClientSession() as session,
             session.request(
                 request.method, self.s3 + request.path_qs, data=body, headers=request.headers
-            ) as answer,
+            ) as response,
         ):
-            given = {"ETag": answer.headers.get("ETag", "")}
-            return web.Response(body=await answer.read(), status=answer.status, headers=given)
+            given = {"ETag": response.headers.get("ETag", "")}
+            return web.Response(body=await response.read(), status=response.status, headers=given)
 
 
 @pytest.fixture
-async def erring_s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ErringS3]:
+async def failing_s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FailingS3]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    proxy = ErringS3(f"http://{host}:{port}")
+    proxy = FailingS3(f"http://{host}:{port}")
     runner = web.ServerRunner(web.Server(proxy))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -169,8 +169,8 @@ async def erring_s3(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ErringS3]:
     server.stop()
 
 
-async def test_a_job_waits_while_s3_errs(
-    store_url: str, erring_s3: ErringS3, monkeypatch: pytest.MonkeyPatch
+async def test_a_job_waits_while_s3_fails(
+    store_url: str, failing_s3: FailingS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deepfake_serving.gateway.storage.objects._RETRIES", {"max_retries": 1})
     objects = Objects.open("s3://media/deepfake")
@@ -180,7 +180,7 @@ async def test_a_job_waits_while_s3_errs(
             waits = await failed_once(store)
             assert waits.problem is not None
             assert waits.problem["type"].endswith("upstream-unavailable")
-            erring_s3.errs = False
+            failing_s3.failing = False
             done = await ended(store)
     assert done.state == "succeeded"
     assert done.attempt > 1

@@ -1,4 +1,4 @@
-"""Records that this version can't read: damaged, or a younger version's, as after a rollback."""
+"""Records that cannot be read: damaged ones, and those of a newer version after a rollback."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import redis
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.contracts.problems import Internal
-from deepfake_serving.gateway.jobs.retention import clear_up
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.jobs.retention import delete_expired
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 
 LEASE = 10.0
@@ -31,12 +31,12 @@ async def store(store_url: str) -> AsyncIterator[JobStore]:
 
 @pytest.fixture
 def rewrite(store_url: str) -> Rewrite:
-    """Changes what is kept of a job behind the store's back."""
+    """Returns a function that changes a record without the store."""
 
     def in_sqlite(job_id: str, change: Callable[[bytes], bytes]) -> None:
         with sqlite3.connect(store_url.removeprefix("sqlite://")) as database:
-            asked = "SELECT record FROM jobs WHERE id = ?"
-            (data,) = database.execute(asked, (job_id,)).fetchone()
+            sql = "SELECT record FROM jobs WHERE id = ?"
+            (data,) = database.execute(sql, (job_id,)).fetchone()
             values = change(data), job_id
             database.execute("UPDATE jobs SET record = ? WHERE id = ?", values)
 
@@ -59,7 +59,7 @@ def broken(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-def younger(data: bytes) -> bytes:
+def newer(data: bytes) -> bytes:
     document = orjson.loads(data)
     document["priority"] = 3
     document["job"] |= {"region": "eu", "source": document["job"]["source"] | {"etag": "x"}}
@@ -72,11 +72,9 @@ def other_state(data: bytes) -> bytes:
     return orjson.dumps(document)
 
 
-async def test_what_a_younger_version_has_added_is_left_out(
-    store: JobStore, rewrite: Rewrite
-) -> None:
+async def test_fields_of_a_newer_version_are_ignored(store: JobStore, rewrite: Rewrite) -> None:
     await submitted(store, "a")
-    rewrite("a", younger)
+    rewrite("a", newer)
     claim = await store.claim(LEASE)
     assert claim is not None
     assert claim.job.source == Source("a")
@@ -84,10 +82,10 @@ async def test_what_a_younger_version_has_added_is_left_out(
 
 
 @pytest.mark.parametrize("damage", [broken, other_state, lambda _: b"[]", lambda _: b"{}"])
-async def test_it_holds_up_no_other_job_and_no_list(
+async def test_an_unreadable_record_blocks_no_other_job_and_no_list(
     store: JobStore, rewrite: Rewrite, damage: Callable[[bytes], bytes]
 ) -> None:
-    bad = [f"bad{n}" for n in range(20)]  # more than a worker looks at
+    bad = [f"bad{n}" for n in range(20)]  # more than a worker tries to claim
     await submitted(store, *bad, "good")
     for name in bad:
         rewrite(name, damage)
@@ -97,10 +95,10 @@ async def test_it_holds_up_no_other_job_and_no_list(
     assert [job.id for job in jobs] == ["good"]
     with pytest.raises(Internal, match="this version"):
         await store.get("bad0")
-    assert (await store.counts())["queued"] == 20, "they wait, and are missed"
+    assert (await store.counts())["queued"] == 20, "they are still counted"
 
 
-async def test_it_is_looked_at_again_later(store: JobStore, rewrite: Rewrite) -> None:
+async def test_an_unreadable_record_is_tried_again_later(store: JobStore, rewrite: Rewrite) -> None:
     await submitted(store, "a")
     kept = b""
 
@@ -120,7 +118,7 @@ async def test_it_is_looked_at_again_later(store: JobStore, rewrite: Rewrite) ->
     assert claim.job.id == "a"
 
 
-async def test_its_media_is_kept_and_it_can_be_deleted(
+async def test_the_media_of_an_unreadable_record_is_kept_until_it_is_deleted(
     store: JobStore, rewrite: Rewrite, tmp_path: Path
 ) -> None:
     objects = Objects.open(f"file://{tmp_path}/objects")
@@ -130,7 +128,7 @@ async def test_its_media_is_kept_and_it_can_be_deleted(
         then = time.time() - 7200
         os.utime(tmp_path / "objects" / "jobs" / name / "media", (then, then))
     rewrite("a", broken)
-    await clear_up(store, objects, oldest_s=1, most_bytes=0)
+    await delete_expired(store, objects, max_age_s=1, max_bytes=0)
     assert [key for key, _, _ in await objects.list("jobs")] == ["jobs/a/media"]
     await store.delete("a")
     assert await store.get("a") is None

@@ -1,4 +1,4 @@
-"""One submission is one job: also when it is sent twice, at once, or its answer is lost."""
+"""Idempotency keys: one submission is one job, also if it is sent twice or its reply is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.contracts.problems import Conflict, Overloaded
-from deepfake_serving.gateway.jobs.store import JobStore, open_store
+from deepfake_serving.gateway.queue.store import JobStore, open_store
 
 ONCE = ("me", "key", "print")
 
@@ -27,8 +27,8 @@ def job(name: str) -> Job:
     return Job(name, "video", "queued", Source("a.mp4"), {}, created_at=1000.0)
 
 
-class Dawdles:
-    """Stands before Redis, and passes everything on at its leisure, so that orders vary."""
+class DelayingProxy:
+    """A proxy of Redis with random delays, so that the order of commands varies."""
 
     def __init__(self, socket: Path) -> None:
         self.socket, self.chance = socket, random.Random(0)
@@ -47,28 +47,28 @@ class Dawdles:
             writer.close()
 
 
-async def test_the_same_key_many_times_at_once_makes_one_job(
+async def test_concurrent_submissions_with_one_key_are_one_job(
     store: JobStore, store_url: str, tmp_path: Path
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if store_url.startswith("unix"):
-            dawdles = Dawdles(Path(store_url.removeprefix("unix://")))
+            proxy = DelayingProxy(Path(store_url.removeprefix("unix://")))
             store_url = f"unix://{tmp_path}/front.sock"
-            front = await asyncio.start_unix_server(dawdles, tmp_path / "front.sock")
+            front = await asyncio.start_unix_server(proxy, tmp_path / "front.sock")
             await stack.enter_async_context(front)
         opening = (open_store(store_url, max_queued=100, max_attempts=3) for _ in range(8))
         stores = [await stack.enter_async_context(each) for each in opening]
         for n in range(10):
             once = ("me", f"key{n}", "print")
-            answers = await asyncio.gather(
+            results = await asyncio.gather(
                 *(each.submit(job(f"{n}-{i}"), once) for i, each in enumerate(stores))
             )
-            assert len({given.id for given, _ in answers}) == 1
-            assert [created for _, created in answers].count(True) == 1
+            assert len({given.id for given, _ in results}) == 1
+            assert [created for _, created in results].count(True) == 1
     assert len((await store.list(limit=100))[0]) == 10
 
 
-async def test_what_was_submitted_before_is_answered_although_the_queue_is_full(
+async def test_a_known_key_returns_its_job_although_the_queue_is_full(
     store: JobStore,
 ) -> None:
     await store.submit(job("a"), ONCE)
@@ -91,8 +91,8 @@ async def test_a_key_whose_job_was_deleted_is_free(store: JobStore) -> None:
     assert again.id == "b"
 
 
-class LosesAnswers:
-    """Stands before Redis; passes the first transaction on, and hangs up before its answer."""
+class ReplyLosingProxy:
+    """A proxy of Redis that forwards the first transaction and disconnects before its reply."""
 
     def __init__(self, socket: Path) -> None:
         self.socket, self.lost, self.opened = socket, asyncio.Event(), asyncio.Event()
@@ -101,7 +101,7 @@ class LosesAnswers:
         if self.lost.is_set():
             await self.opened.wait()
         to_reader, to_writer = await asyncio.open_unix_connection(self.socket)
-        back = asyncio.create_task(self._answers(to_reader, writer))
+        back = asyncio.create_task(self._forward_replies(to_reader, writer))
         with contextlib.closing(to_writer), contextlib.closing(writer):
             while data := await reader.read(2**16):
                 ends = b"EXEC" in data and not self.lost.is_set()
@@ -116,18 +116,20 @@ class LosesAnswers:
                     return
         await asyncio.gather(back, return_exceptions=True)
 
-    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward_replies(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         while data := await reader.read(2**16):
             writer.write(data)
             await writer.drain()
 
 
 @pytest.mark.parametrize("store_url", ["redis"], indirect=True)
-async def test_a_submission_whose_answer_was_lost_does_not_begin_anew(
+async def test_a_submission_whose_reply_was_lost_does_not_restart(
     store: JobStore, store_url: str, tmp_path: Path
 ) -> None:
-    """SQLite's answers come from the same process."""
-    proxy = LosesAnswers(Path(store_url.removeprefix("unix://")))
+    """SQLite runs in the same process."""
+    proxy = ReplyLosingProxy(Path(store_url.removeprefix("unix://")))
     front = tmp_path / "front.sock"
     async with (
         await asyncio.start_unix_server(proxy, front),

@@ -1,16 +1,16 @@
-"""Jobs in Redis or Valkey, for a cluster.
+"""Job backend in Redis or Valkey, for a cluster.
 
 Changes are optimistic transactions (https://redis.io/docs/latest/develop/using-commands/transactions/):
-a record is read, changed by the same pure functions as everywhere, and written only if nobody else
-was faster. All keys share a hash tag, so that they lie on one node of a cluster.
+a record is read, changed by the same pure functions as in every backend, and written only if there
+was no concurrent write. All keys share a hash tag, so they are on one node of a Redis cluster.
 
     {deepfake}:job:<id>      the record
     {deepfake}:jobs          sorted set of ids by creation
-    {deepfake}:due           sorted set of ids by when a worker may take them
+    {deepfake}:due           sorted set of ids by when a worker may claim them
     {deepfake}:due:live      the same of live sources
-    {deepfake}:due:webhooks  sorted set of ids by when their webhooks may be told
+    {deepfake}:due:webhooks  sorted set of ids by when their webhooks are due
     {deepfake}:state:<state> sorted set of ids by creation
-    {deepfake}:queued        list of queued ids, whose length KEDA's Redis scaler reads
+    {deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
     {deepfake}:queued:live   the same of live sources
     {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 """
@@ -24,37 +24,37 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError, WatchError
-from redis.exceptions import TimeoutError as Late
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from deepfake_serving.contracts.jobs import STATES
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
-from deepfake_serving.gateway.jobs.backend import Query, dump, parse, readable
-from deepfake_serving.gateway.jobs.records import Lane, Record
+from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.records import QueueName, Record
 
 _TAG = "{deepfake}"
 _ALL = f"{_TAG}:jobs"
-_DUE: dict[Lane, str] = {
+_DUE: dict[QueueName, str] = {
     "jobs": f"{_TAG}:due",
     "live": f"{_TAG}:due:live",
     "webhooks": f"{_TAG}:due:webhooks",
 }
-_QUEUED: dict[Lane, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
-_ONCE_S = 24 * 3600
-_PATIENCE_S = 5
-_SCAN = 200
+_QUEUED: dict[QueueName, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
+_IDEMPOTENCY_S = 24 * 3600
+_TIMEOUT_S = 5
+_PAGE = 200
 
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[RedisBackend]:
-    """The server at `redis://`, `rediss://` or `unix://`."""
+    """Connects to the server at `redis://`, `rediss://` or `unix://`."""
     client = Redis.from_url(
         url,
-        socket_timeout=_PATIENCE_S,
-        socket_connect_timeout=_PATIENCE_S,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
-        retry_on_error=[Disconnected, Late],
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
     try:
         yield RedisBackend(client)
@@ -63,29 +63,29 @@ async def open_redis(url: str) -> AsyncIterator[RedisBackend]:
 
 
 class RedisBackend:
-    """`backend.Backend`."""
+    """A `backend.Backend` in Redis."""
 
     def __init__(self, client: Any) -> None:
-        """`client` is a `Redis`, whose types allow for text where there are bytes."""
+        """`client` is a `Redis`, whose types would allow text where there are bytes."""
         self._client = client
 
     async def insert(
-        self, record: Record, once: tuple[str, str] | None, room: bool
+        self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
     ) -> Record | None:
-        with _telling():
+        with _map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 while True:
                     try:
-                        return await _insert(pipeline, record, once, room)
+                        return await _insert(pipeline, record, idempotency, accept_new)
                     except WatchError:
                         continue
 
     async def get(self, job_id: str) -> Record | None:
-        with _telling():
+        with _map_errors():
             return await _read(self._client, job_id)
 
     async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
-        with _telling():
+        with _map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 while True:
                     try:
@@ -93,13 +93,13 @@ class RedisBackend:
                     except WatchError:
                         continue
 
-    async def due(self, now: float, limit: int, lane: Lane) -> list[str]:
-        with _telling():
-            found = await self._client.zrangebyscore(_DUE[lane], "-inf", now, start=0, num=limit)
+    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
+        with _map_errors():
+            found = await self._client.zrangebyscore(_DUE[queue], "-inf", now, start=0, num=limit)
             return [member.decode() for member in found]
 
     async def defer(self, job_id: str, until: float) -> None:
-        with _telling():
+        with _map_errors():
             for index in _DUE.values():
                 await self._client.zadd(index, {job_id: until}, xx=True)
 
@@ -110,79 +110,85 @@ class RedisBackend:
         source = _ALL if query.state is None else _state(query.state)
         top = "+inf" if before is None else before[0]
         start = 0
-        with _telling():
+        with _map_errors():
             while len(found) < limit:
                 ids = await self._client.zrevrangebyscore(
-                    source, top, "-inf", start=start, num=_SCAN
+                    source, top, "-inf", start=start, num=_PAGE
                 )
                 if not ids:
                     break
                 start += len(ids)
                 data = await self._client.mget([_key(each.decode()) for each in ids])
-                records = readable(each for each in data if each is not None)
-                found += [r for r in records if query.holds(r.job) and _is_before(r, before)]
+                records = parse_readable(each for each in data if each is not None)
+                found += [r for r in records if query.matches(r.job) and _is_before(r, before)]
         return found[:limit]
 
     async def remove(self, job_id: str) -> None:
-        with _telling():
+        with _map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(_key(job_id))
                 for index in (_ALL, *_DUE.values(), *map(_state, STATES)):
                     pipeline.zrem(index, job_id)
-                for queue in _QUEUED.values():
-                    pipeline.lrem(queue, 0, job_id)
+                for waiting in _QUEUED.values():
+                    pipeline.lrem(waiting, 0, job_id)
                 await pipeline.execute()
 
     async def counts(self) -> dict[str, int]:
-        with _telling():
+        with _map_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for state in STATES:
                     pipeline.zcard(_state(state))
                 return dict(zip(STATES, await pipeline.execute(), strict=True))
 
     async def oldest_queued(self) -> float | None:
-        with _telling():
+        with _map_errors():
             found = await self._client.zrange(_state("queued"), 0, 0, withscores=True)
             return found[0][1] if found else None
 
     async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
-        with _telling():
+        with _map_errors():
             data = await self._client.mget([_key(each) for each in job_ids])
-        records = readable(each for each in data if each is not None)
+        records = parse_readable(each for each in data if each is not None)
         return {record.job.id: record.job.version for record in records}
 
 
 async def _insert(
-    pipeline: Any, record: Record, once: tuple[str, str] | None, room: bool
+    pipeline: Any, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
 ) -> Record | None:
-    """The record is watched although it is new: where the answer to a transaction is lost, it may
-    have been written, and have ended since; then it must not begin anew.
+    """Inserts a record.
 
-    Raises `WatchError` where another was faster, or the answer was lost.
+    The key is watched although the record is new: if the reply to a transaction was lost, the
+    record may have been written, and have ended since. Then it must not start again.
+
+    Raises:
+        WatchError: after a concurrent write, or a lost reply.
     """
-    await pipeline.watch(_key(record.job.id), *([_once(once[0])] if once else []))
-    known = await _known(pipeline, once) if once else None
-    if known is None:
-        known = await _read(pipeline, record.job.id)
-    if known is not None or not room:
+    await pipeline.watch(
+        _key(record.job.id), *([_idempotency(idempotency[0])] if idempotency else [])
+    )
+    existing = await _existing(pipeline, idempotency) if idempotency else None
+    if existing is None:
+        existing = await _read(pipeline, record.job.id)
+    if existing is not None or not accept_new:
         await pipeline.unwatch()
-        return known
+        return existing
     pipeline.multi()
     _write(pipeline, None, record)
-    if once is not None:
-        pipeline.set(_once(once[0]), f"{once[1]}:{record.job.id}", ex=_ONCE_S)
+    if idempotency is not None:
+        key, fingerprint = idempotency
+        pipeline.set(_idempotency(key), f"{fingerprint}:{record.job.id}", ex=_IDEMPOTENCY_S)
     await pipeline.execute()
     return record
 
 
-async def _known(client: Any, once: tuple[str, str]) -> Record | None:
-    """What the key made before, as long as it is kept."""
-    said = (await client.get(_once(once[0])) or b"").decode()
-    fingerprint, _, job_id = said.partition(":")
-    found = await _read(client, job_id)
-    if found is not None and fingerprint != once[1]:
+async def _existing(client: Any, idempotency: tuple[str, str]) -> Record | None:
+    """Returns the record that was inserted with the key, while the key is stored."""
+    value = (await client.get(_idempotency(idempotency[0])) or b"").decode()
+    fingerprint, _, job_id = value.partition(":")
+    record = await _read(client, job_id)
+    if record is not None and fingerprint != idempotency[1]:
         raise Conflict("the Idempotency-Key was used with another request")
-    return found
+    return record
 
 
 async def _read(client: Any, job_id: str) -> Record | None:
@@ -193,7 +199,11 @@ async def _read(client: Any, job_id: str) -> Record | None:
 async def _update(
     pipeline: Any, job_id: str, change: Callable[[Record], Record | None]
 ) -> Record | None:
-    """Raises `WatchError` where another was faster."""
+    """Changes a record.
+
+    Raises:
+        WatchError: after a concurrent write.
+    """
     await pipeline.watch(_key(job_id))
     before = await _read(pipeline, job_id)
     after = None if before is None else change(before)
@@ -207,12 +217,12 @@ async def _update(
 
 
 def _write(pipeline: Any, before: Record | None, after: Record) -> None:
-    """The record and the indexes that it is in."""
+    """Writes a record and its indexes."""
     job = after.job
     pipeline.set(_key(job.id), dump(after))
     pipeline.zadd(_ALL, {job.id: job.created_at})
-    for lane, index in _DUE.items():
-        if lane == after.lane and after.due_at is not None:
+    for queue, index in _DUE.items():
+        if queue == after.queue and after.due_at is not None:
             pipeline.zadd(index, {job.id: after.due_at})
         else:
             pipeline.zrem(index, job.id)
@@ -222,20 +232,20 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
         pipeline.zrem(_state(before.job.state), job.id)
     pipeline.zadd(_state(job.state), {job.id: job.created_at})
     if job.state == "queued":
-        pipeline.rpush(_QUEUED[after.lane], job.id)
+        pipeline.rpush(_QUEUED[after.queue], job.id)
     elif before is not None and before.job.state == "queued":
-        pipeline.lrem(_QUEUED[before.lane], 0, job.id)
+        pipeline.lrem(_QUEUED[before.queue], 0, job.id)
 
 
-def _is_before(record: Record, place: tuple[float, str] | None) -> bool:
-    return place is None or (record.job.created_at, record.job.id) < place
+def _is_before(record: Record, cursor: tuple[float, str] | None) -> bool:
+    return cursor is None or (record.job.created_at, record.job.id) < cursor
 
 
 def _key(job_id: str) -> str:
     return f"{_TAG}:job:{job_id}"
 
 
-def _once(key: str) -> str:
+def _idempotency(key: str) -> str:
     return f"{_TAG}:once:{key}"
 
 
@@ -244,11 +254,11 @@ def _state(state: str) -> str:
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Tells what Redis says in our words."""
+def _map_errors() -> Iterator[None]:
+    """Maps errors of Redis to problems."""
     try:
         yield
     except OutOfMemoryError as error:
-        raise StorageFull("there is no room for another job") from error
+        raise StorageFull("the job store is full") from error
     except (RedisError, OSError) as error:
-        raise UpstreamUnavailable("the jobs can't be reached", retry_after_s=5) from error
+        raise UpstreamUnavailable("the job store cannot be reached", retry_after_s=5) from error

@@ -1,0 +1,54 @@
+"""The parts that a gateway and a worker share, opened in order and closed in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from deepfake_serving.gateway.fetch.fetcher import Fetcher, open_fetcher
+from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.store import JobStore, open_store
+from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.gateway.upstream.client import Upstream
+from deepfake_serving.gateway.upstream.pools import Pools
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The model servers, the job store, the object store and the fetcher, if URLs are fetched."""
+
+    upstream: Upstream
+    store: JobStore
+    objects: Objects
+    fetcher: Fetcher | None
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+    """Opens the services while the context is open.
+
+    Raises:
+        SettingsError: a setting turns out to be wrong.
+    """
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+        )
+        pools = Pools(settings.routing, session)
+        await stack.enter_async_context(pools.monitor())
+        metrics.watch(pools)
+        store = await stack.enter_async_context(
+            open_store(
+                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
+            )
+        )
+        yield Services(
+            upstream=Upstream(pools, on_retry=lambda pool: metrics.retries.labels(pool).inc()),
+            store=store,
+            objects=Objects.open(settings.objects),
+            fetcher=open_fetcher(settings),
+        )

@@ -1,0 +1,147 @@
+"""The interface of a database of jobs, and the format of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import orjson
+import structlog
+
+from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source, State
+from deepfake_serving.gateway.queue.records import QueueName, Record
+
+log = structlog.get_logger(__name__)
+
+
+class UnreadableRecord(Exception):
+    """A record that is damaged, or was written by a version with another format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A filter of jobs. None matches any value."""
+
+    owner: str | None = None
+    state: State | None = None
+    kind: str | None = None
+    text: str | None = None
+
+    def matches(self, job: Job) -> bool:
+        """Returns whether the job passes the filter."""
+        text = (self.text or "").lower()
+        return (
+            self.owner in (None, job.owner)
+            and self.state in (None, job.state)
+            and self.kind in (None, job.kind)
+            and (text in job.source.name.lower() or text in job.id)
+        )
+
+
+class Backend(Protocol):
+    """A database of records.
+
+    Every method raises `UpstreamUnavailable` if the database cannot be reached and `StorageFull`
+    if it is full. Methods that return a single record raise `UnreadableRecord`.
+    """
+
+    async def insert(
+        self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
+    ) -> Record | None:
+        """Inserts a record and returns it; None if a new one is not accepted.
+
+        Args:
+            idempotency: A key and a fingerprint. The record that was inserted with this key
+                before is returned instead, even if new ones are not accepted.
+
+        Raises:
+            Conflict: the key was used with another fingerprint.
+        """
+        ...
+
+    async def get(self, job_id: str) -> Record | None:
+        """Returns the record of a job."""
+        ...
+
+    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+        """Changes a record atomically. `change` is called again after a concurrent write.
+
+        Returns:
+            The changed record; None if there is no record or `change` returned None.
+        """
+        ...
+
+    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
+        """Returns the ids of a queue's due records, the longest due first."""
+        ...
+
+    async def defer(self, job_id: str, until: float) -> None:
+        """Makes a record, which may be unreadable, due at a later time."""
+        ...
+
+    async def page(
+        self, query: Query, limit: int, before: tuple[float, str] | None
+    ) -> list[Record]:
+        """Returns readable records, the newest first.
+
+        Args:
+            before: Creation time and id of the last record of the previous page.
+        """
+        ...
+
+    async def remove(self, job_id: str) -> None:
+        """Deletes a record."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Returns the number of jobs by state."""
+        ...
+
+    async def oldest_queued(self) -> float | None:
+        """Returns the creation time of the oldest queued job."""
+        ...
+
+    async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Returns the current versions of those jobs that exist and can be read."""
+        ...
+
+
+def dump(record: Record) -> bytes:
+    """Serialises a record."""
+    return orjson.dumps(record)
+
+
+def parse(data: bytes) -> Record:
+    """Parses a record. Unknown fields are ignored, so a release can be rolled back.
+
+    Raises:
+        UnreadableRecord
+    """
+    try:
+        document: dict[str, Any] = orjson.loads(data)
+        job = document.pop("job")
+        job["source"] = _build(Source, job["source"])
+        job["progress"] = _build(Progress, job["progress"])
+        record: Record = _build(Record, document | {"job": _build(Job, job)})
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UnreadableRecord("this version cannot read the record of the job") from error
+    if record.job.state not in STATES:
+        raise UnreadableRecord(f"this version has no job state {record.job.state!r}")
+    return record
+
+
+def parse_readable(documents: Iterable[bytes]) -> list[Record]:
+    """Parses the records that can be read, and logs the others."""
+    records = []
+    for data in documents:
+        try:
+            records.append(parse(data))
+        except UnreadableRecord as error:
+            log.error("unreadable record", reason=str(error), record=data[:200])
+    return records
+
+
+def _build(cls: Any, document: dict[str, Any]) -> Any:
+    known = {field.name for field in fields(cls)}
+    return cls(**{name: value for name, value in document.items() if name in known})

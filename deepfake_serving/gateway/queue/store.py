@@ -1,0 +1,271 @@
+"""The job store: jobs are submitted, claimed under a lease, renewed, ended exactly once.
+
+No job depends on a single process. It is stored before it is accepted, a worker holds it under a
+lease that must be renewed, its result is stored before it succeeds, and a job whose lease has
+expired is claimed by another worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Literal
+
+import structlog
+
+from deepfake_serving.contracts.jobs import ENDED, Job, Progress, State
+from deepfake_serving.contracts.problems import Internal, NotFound, Overloaded, Problem
+from deepfake_serving.gateway.queue import records
+from deepfake_serving.gateway.queue.backend import Backend, Query, UnreadableRecord
+from deepfake_serving.gateway.queue.records import Claim, QueueName, Record
+from deepfake_serving.gateway.queue.watch import ChangeWatcher
+
+log = structlog.get_logger(__name__)
+
+_CLAIM_BATCH = 16
+"""Due jobs that a worker tries to claim before it queries again."""
+_UNREADABLE_RETRY_S = 300.0
+"""Until an unreadable record is tried again, perhaps by another version."""
+_MAX_RUNNING = 1000
+
+
+class JobStore:
+    """All jobs. The state is in the backend, so many stores may be open on it at once."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        max_queued: int = 1000,
+        max_attempts: int = 5,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.backend, self.clock = backend, clock
+        self.max_queued, self.max_attempts = max_queued, max_attempts
+        self._watcher = ChangeWatcher(backend.versions)
+
+    async def submit(
+        self,
+        job: Job,
+        idempotency: tuple[str, str, str] | None = None,
+        refusal: str | None = None,
+    ) -> tuple[Job, bool]:
+        """Stores a new job.
+
+        Args:
+            idempotency: Owner, key and fingerprint of the request.
+            refusal: The reason why a new job is not accepted, if any.
+
+        Returns:
+            The job, or the one that was submitted with the same key; and whether it is new.
+
+        Raises:
+            Overloaded: too many jobs are queued, or `refusal`.
+            Conflict: the key was used with another request.
+        """
+        if refusal is None and (await self.counts()).get("queued", 0) >= self.max_queued:
+            refusal = f"{self.max_queued} jobs are queued already"
+        key = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
+        with _map_errors():
+            record = await self.backend.insert(
+                Record(job, due_at=job.created_at), key, refusal is None
+            )
+        if record is None:
+            raise Overloaded(str(refusal), retry_after_s=30)
+        return record.job, record.job.id == job.id
+
+    async def get(self, job_id: str) -> Job | None:
+        """Returns a job."""
+        with _map_errors():
+            record = await self.backend.get(job_id)
+        return None if record is None else record.job
+
+    async def list(
+        self,
+        *,
+        owner: str | None = None,
+        state: State | None = None,
+        kind: str | None = None,
+        text: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> tuple[list[Job], str | None]:
+        """Returns a page of jobs, the newest first, and the cursor of the next page."""
+        query = Query(owner, state, kind, text)
+        page = await self.backend.page(query, limit + 1, _parse_cursor(cursor))
+        jobs = [record.job for record in page[:limit]]
+        return jobs, f"{jobs[-1].created_at!r}:{jobs[-1].id}" if len(page) > limit else None
+
+    async def claim(self, lease_s: float, queue: QueueName = "jobs") -> Claim | None:
+        """Claims the job of a queue that has been due the longest; None if no job is due."""
+        token = uuid.uuid4().hex
+        for job_id in await self.backend.due(self.clock(), _CLAIM_BATCH, queue):
+            try:
+                record = await self.backend.update(
+                    job_id,
+                    lambda r: records.claimed(r, token, self.clock(), lease_s, self.max_attempts),
+                )
+            except UnreadableRecord as error:
+                log.error("unreadable record", id=job_id, reason=str(error))
+                await self.backend.defer(job_id, self.clock() + _UNREADABLE_RETRY_S)
+                continue
+            if record is not None and record.token == token:
+                return Claim(record.job, token, deliver=record.job.state in ENDED)
+        return None
+
+    async def heartbeat(
+        self, claim: Claim, progress: Progress, lease_s: float
+    ) -> Literal["ok", "cancelled", "lost"]:
+        """Renews the lease, and returns whether the job was cancelled or the lease was lost."""
+        record = await self._change(
+            claim.job.id,
+            lambda r: records.renewed(r, claim.token, self.clock(), lease_s, progress),
+        )
+        if record is None:
+            return "lost"
+        return "cancelled" if record.cancelling else "ok"
+
+    async def finish(
+        self,
+        claim: Claim,
+        result: str,
+        summary: dict[str, Any],
+        cached: bool = False,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Ends the job as succeeded. Its result must be stored before.
+
+        Returns:
+            False if the lease was lost.
+        """
+        return await self._change_claimed(
+            claim,
+            lambda r: records.finished(
+                r, claim.token, self.clock(), result, summary, cached, progress
+            ),
+        )
+
+    async def fail(self, claim: Claim, problem: Problem, *, final: bool) -> bool:
+        """Ends the job as failed, or queues it for a retry. False if the lease was lost."""
+        return await self._change_claimed(
+            claim,
+            lambda r: records.failed(
+                r, claim.token, self.clock(), problem, final, self.max_attempts
+            ),
+        )
+
+    async def release(self, claim: Claim) -> bool:
+        """Returns the job to its queue, where another worker may claim it at once."""
+        return await self._change_claimed(
+            claim, lambda r: records.released(r, claim.token, self.clock())
+        )
+
+    async def delivered(self, claim: Claim, success: bool) -> bool:
+        """Records an attempt to deliver the webhook."""
+        return await self._change_claimed(
+            claim, lambda r: records.delivered(r, claim.token, self.clock(), success)
+        )
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ends a queued job, or asks the worker of a running one to end it.
+
+        Raises:
+            NotFound
+        """
+        await self._change(job_id, lambda r: records.cancelled(r, self.clock()))
+        return await self._existing(job_id)
+
+    async def end_abandoned(self) -> None:
+        """Ends cancelled jobs whose worker was lost, so that no other worker is needed."""
+        running = Query(state="running")
+        for record in await self.backend.page(running, _MAX_RUNNING, None):
+            if records.abandoned(record, self.clock()):
+                await self._change(record.job.id, lambda r: records.abandoned(r, self.clock()))
+
+    async def delete(self, job_id: str) -> None:
+        """Deletes a job."""
+        await self.backend.remove(job_id)
+
+    async def counts(self) -> dict[str, int]:
+        """Returns the number of jobs by state."""
+        return await self.backend.counts()
+
+    async def oldest_queued_age(self) -> float:
+        """Returns the age of the oldest queued job in seconds; 0 if none is queued."""
+        created = await self.backend.oldest_queued()
+        return 0.0 if created is None else max(0.0, self.clock() - created)
+
+    async def changed(self, job_id: str, version: int, timeout_s: float) -> Job | None:
+        """Waits until the job has another version; None after the timeout.
+
+        Raises:
+            NotFound: the job was deleted.
+        """
+        if not await self._watcher.wait(job_id, version, timeout_s):
+            return None
+        return await self._existing(job_id)
+
+    def watching(self) -> AbstractAsyncContextManager[None]:
+        """Polls for `changed` while the context is open."""
+        return self._watcher.polling()
+
+    async def _existing(self, job_id: str) -> Job:
+        job = await self.get(job_id)
+        if job is None:
+            raise NotFound("the job was deleted")
+        return job
+
+    async def _change(
+        self, job_id: str, change: Callable[[Record], Record | None]
+    ) -> Record | None:
+        with _map_errors():
+            return await self.backend.update(job_id, change)
+
+    async def _change_claimed(
+        self, claim: Claim, change: Callable[[Record], Record | None]
+    ) -> bool:
+        return await self._change(claim.job.id, change) is not None
+
+
+@contextlib.contextmanager
+def _map_errors() -> Iterator[None]:
+    """Maps an unreadable record to a problem."""
+    try:
+        yield
+    except UnreadableRecord as error:
+        raise Internal(str(error)) from error
+
+
+def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:
+    """Parses a cursor. An invalid one starts at the first page."""
+    created, _, job_id = (cursor or "").partition(":")
+    with contextlib.suppress(ValueError):
+        return float(created), job_id
+    return None
+
+
+@asynccontextmanager
+async def open_store(url: str, *, max_queued: int, max_attempts: int) -> AsyncIterator[JobStore]:
+    """Opens the store at `sqlite:///path` or `redis://…`.
+
+    Raises:
+        ValueError: the URL has another scheme.
+    """
+    opening: AbstractAsyncContextManager[Backend]
+    if url.startswith("sqlite:///"):
+        from deepfake_serving.gateway.queue.sqlite import open_sqlite
+
+        opening = open_sqlite(url.removeprefix("sqlite://"))
+    elif url.startswith(("redis://", "rediss://", "unix://")):
+        from deepfake_serving.gateway.queue.redis import open_redis
+
+        opening = open_redis(url)
+    else:
+        raise ValueError(f"jobs: {url.partition(':')[0]}: expected sqlite:///path or redis://…")
+    async with opening as backend:
+        store = JobStore(backend, max_queued=max_queued, max_attempts=max_attempts)
+        async with store.watching():
+            yield store

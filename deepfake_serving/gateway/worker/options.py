@@ -1,0 +1,19 @@
+"""Analysis options of a job."""
+
+from __future__ import annotations
+
+from deepfake_serving.contracts.jobs import Job
+from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.sampling import Sampling
+
+
+def video_options(job: Job, settings: Settings) -> VideoOptions:
+    """Builds the options from the job's stored ones and the limits of the settings."""
+    return VideoOptions(
+        sampling=Sampling.parse(job.options["sampling"]),
+        aggregation=job.options["aggregation"],
+        shots=job.options["shots"],
+        max_duration_s=settings.max_video_s,
+        max_frames=settings.max_video_frames,
+    )

@@ -1,0 +1,162 @@
+"""The reader of one video: it decodes, finds scene cuts, samples and converts, in one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deepfake_serving.video.decoding.duration import measure_duration_s
+from deepfake_serving.video.decoding.frames import Frame, VideoDecoder
+from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter, Pixels
+from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.sampling import Sampler
+from deepfake_serving.video.scene_cuts import SceneCutDetector
+
+_MAX_BATCH_FRAMES = 8
+_MAX_BATCH_AGE_S = 1.0
+"""A batch leaves when it is full or this old, so progress is visible where sampling is sparse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A frame to be scored. `pixels` are RGB, `thumbnail` is BGR."""
+
+    t_s: float
+    pixels: Pixels
+    thumbnail: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class SceneCut:
+    """A shot that begins at `t_s`. Samples from then on belong to it, earlier events included."""
+
+    t_s: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """One call to the detector: samples of one size, and the scene cuts among them."""
+
+    events: list[Sample | SceneCut] = field(default_factory=list)
+    read_s: float = 0.0
+    """How far the video was read, in seconds of presentation."""
+    created: float = field(default_factory=time.monotonic)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The frames to be scored."""
+        return [event for event in self.events if isinstance(event, Sample)]
+
+    @property
+    def large(self) -> bool:
+        """Whether two such batches exceed the memory limit, as 4K frames do."""
+        return any(2 * sample.pixels.nbytes > MAX_BATCH_BYTES for sample in self.samples)
+
+    def is_full(self, pixels: Pixels) -> bool:
+        """Returns whether the batch has no space for one more such frame."""
+        samples = self.samples
+        return bool(samples) and (
+            pixels.shape != samples[0].pixels.shape
+            or len(samples) >= min(_MAX_BATCH_FRAMES, MAX_BATCH_BYTES // pixels.nbytes)
+        )
+
+
+class VideoReader:
+    """Reads one video, once. `video` holds what is known of it so far."""
+
+    def __init__(self, path: Path, options: VideoOptions) -> None:
+        self._path, self._options = path, options
+        self._stop = threading.Event()
+        self.video = VideoDecoder(path, options.decode_limits, self._stop)
+        self.size: tuple[int, int] | None = None
+        """Width and height of the first frame, upright."""
+        self.seconds: dict[str, float] = defaultdict(float)
+        """Time spent by stage."""
+        self._sampled = 0
+
+    def stop(self) -> None:
+        """Ends `batches` with `Cancelled` at the next packet or read. Any thread may call it."""
+        self._stop.set()
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Reads the video.
+
+        Raises:
+            Problem: the file cannot be read, as `VideoDecoder` says.
+        """
+        batch = Batch()
+        with contextlib.closing(iter(self.video)) as frames:
+            for event in self._events(frames):
+                if isinstance(event, Sample) and batch.is_full(event.pixels):
+                    yield batch
+                    batch = Batch()
+                if event is not None:
+                    batch.events.append(event)
+                batch.read_s = self.video.end_s
+                full = isinstance(event, Sample) and batch.is_full(event.pixels)
+                event = None  # only the batch keeps the pixels alive
+                if full or time.monotonic() - batch.created > _MAX_BATCH_AGE_S:
+                    yield batch
+                    batch = Batch()
+        yield batch
+
+    def _events(self, frames: Iterator[Frame]) -> Iterator[Sample | SceneCut | None]:
+        """Yields None for a frame that is neither sampled nor reveals a cut."""
+        converter = FrameConverter()
+        cut_detector: SceneCutDetector | None = None
+        sampler: Sampler | None = None
+        while (frame := self._decode(frames)) is not None:
+            if sampler is None:
+                sampler, cut_detector = self._new_sampler(), self._new_cut_detector()
+            with self._timed("shots"):
+                thumbnail = converter.thumbnail(frame)
+                cut_s = cut_detector.feed(thumbnail, frame.t_s) if cut_detector else None
+            if cut_s is not None:
+                sampler.start_shot()
+                yield SceneCut(cut_s)
+            if not sampler.select(frame.index, frame.t_s):
+                yield None
+                continue
+            if self._sampled >= self._options.max_frames:
+                self.video.truncate(f"only {self._sampled} frames were analysed")
+                return
+            self._sampled += 1
+            yield self._sample(frame, thumbnail, converter)
+
+    def _decode(self, frames: Iterator[Frame]) -> Frame | None:
+        with self._timed("decode"):
+            return next(frames, None)
+
+    def _sample(self, frame: Frame, thumbnail: Pixels, converter: FrameConverter) -> Sample:
+        with self._timed("convert"):
+            pixels = converter.full_size(frame)
+        if self.size is None:
+            size = frame.image.width, frame.image.height
+            self.size = size if frame.quarter_turns % 2 == 0 else (size[1], size[0])
+        return Sample(frame.t_s, pixels, thumbnail)
+
+    def _new_sampler(self) -> Sampler:
+        options, video = self._options, self.video
+        if video.duration_s is None and options.sampling.policy == "uniform":
+            with self._timed("decode"):
+                seconds = measure_duration_s(self._path, options.max_pixels, self._stop)
+            video.duration_s = min(seconds, options.max_duration_s)
+        return Sampler(options.sampling, video.duration_s, options.per_shot)
+
+    def _new_cut_detector(self) -> SceneCutDetector | None:
+        if not self._options.shots:
+            return None
+        return SceneCutDetector(self.video.frame_rate, self._options.min_shot_s)
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - start

@@ -1,0 +1,67 @@
+"""Combines sampled frames with the detector's results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.video.decoding.pixels import Pixels
+from deepfake_serving.video.gallery import face_crop
+from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.reader import Sample
+from deepfake_serving.video.shot_collector import ScoredFace, ScoredFrame
+
+DetectionResult = dict[str, Any] | Problem
+"""An `ImageVerdict` as JSON, or the problem in its place."""
+
+
+def scored_frames(
+    samples: Sequence[Sample],
+    results: Sequence[DetectionResult],
+    width: int,
+    options: VideoOptions,
+) -> list[ScoredFrame | None]:
+    """Returns the faces that count in each frame, with crops; None for a frame with a problem.
+
+    Args:
+        width: Width of the video in pixels. Boxes are scaled to it, since the detector may have
+            received smaller frames.
+    """
+    return [
+        None
+        if isinstance(result, Problem)
+        else _scored_frame(sample, result["faces"], width, options)
+        for sample, result in zip(samples, results, strict=True)
+    ]
+
+
+def _scored_frame(
+    sample: Sample, faces: list[dict[str, Any]], width: int, options: VideoOptions
+) -> ScoredFrame:
+    scale = width / sample.pixels.shape[1]
+    counted = _counted(faces, options.min_face_px / scale, options)
+    scored = [_scored_face(face, sample.pixels, scale) for face in counted]
+    return ScoredFrame(sample.t_s, sample.thumbnail, scored)
+
+
+def _counted(
+    faces: list[dict[str, Any]], min_px: float, options: VideoOptions
+) -> list[dict[str, Any]]:
+    """Selects the largest faces with enough detection confidence."""
+    counted = [
+        face
+        for face in faces
+        if face["detection_confidence"] >= options.min_confidence
+        and _longer_side(face["box"]) >= min_px
+    ]
+    return sorted(counted, key=lambda face: -_longer_side(face["box"]))[: options.max_faces]
+
+
+def _scored_face(face: dict[str, Any], pixels: Pixels, scale: float) -> ScoredFace:
+    box = [round(edge * scale, 1) for edge in face["box"]]
+    return ScoredFace(box, face["fake_probability"], face_crop(pixels, face["box"]))
+
+
+def _longer_side(box: Sequence[float]) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
