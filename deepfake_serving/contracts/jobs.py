@@ -1,9 +1,9 @@
-"""Work that is answered later: what a job is, and what its owner sees of it.
+"""Jobs: their states, progress and source.
 
 queued ──▶ running ──▶ succeeded   the result is stored
-  ▲           │──────▶ failed      the medium's or the caller's fault; trying again can't help
-  └─ retry ───┤──────▶ dead        given up after the last attempt; `problem` says why
-              └──────▶ cancelled   (also straight from queued)
+  ▲           │──────▶ failed      the media or the request is invalid; a retry would not help
+  └─ retry ───┤──────▶ dead        the last attempt failed; `problem` has the reason
+              └──────▶ cancelled   (also directly from queued)
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ State = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "dead", "cancelled"})
 LIVE = "live"
-"""The kind of a job that follows a live source, and ends when that does or it is cancelled."""
+"""The kind of a job that follows a live source until the source ends or the job is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the work is. `percent` and `eta_s` are None while the length is unknown.
+    """Progress of a job. `percent` and `eta_s` are None while the duration is unknown.
 
-    The others are told of a live source: windows that can be read, up to which second they reach,
-    and the last one's verdict.
+    A live source also has the number of its windows, the second up to which they reach, and the
+    verdict of the last one.
     """
 
     stage: str = "queued"
@@ -39,9 +39,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The medium: an object that was uploaded, or a URL that the worker fetches.
+    """The media of a job: an uploaded object, or a URL that the worker fetches.
 
-    `object` is its key in the object store once it lies there; `digest` is `sha256:…` of its bytes.
+    `object` is its key in the object store. `digest` is `sha256:…` of its bytes.
     """
 
     name: str
@@ -53,12 +53,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as it is stored. Times are seconds since the epoch.
+    """A job as it is stored. Times are seconds since the epoch.
 
-    `result` is the object key of its result and `summary` the few words of it that lists show
-    (verdict, fake_probability); `problem` a problem document; `owner` the API key that
-    submitted it; `webhook` a URL that is told of its end; `traceparent` the trace that it was
-    submitted in; `version` counts its changes.
+    Attributes:
+        problem: A problem document.
+        result: The object key of the result.
+        summary: What lists show of the result (verdict, fake_probability).
+        owner: The API key that submitted the job.
+        webhook: A URL that is notified of the job's end.
+        traceparent: The trace that the job was submitted in.
+        version: Counts the job's changes.
     """
 
     id: str

@@ -1,8 +1,8 @@
-"""What is answered about a live source: window after window while it runs, and a summary of them.
+"""Results of a live source: one window after another while it runs, and their summary.
 
-A window is a stretch of the source that was judged like a short video. Times of windows are seconds
-since the job was started, whatever was missed meanwhile; times within a window's shots are seconds
-since the window's first frame.
+A window is a part of the source that was analysed like a short video. Times of windows are seconds
+since the start of the job, including gaps. Times of a window's shots are seconds since the
+window's first frame.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot
 
 EndOfSource = Literal["source", "lost", "bound"]
-"""Why a live source ended: by itself, out of reach for too long, or followed for long enough."""
+"""Why a live source ended: by itself, unreachable for too long, or at the time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window, which never changes once it is there. Numbers count from 1.
+    """One window, which never changes. Numbers count from 1.
 
-    `smoothed` follows the probability over windows with a time constant of half a minute. `gap`
-    says why what came between this window and the one before is missing, where something is.
-    `problem` stands in place of a verdict where the window could not be judged. Pictures are kept
-    of windows that are suspicious or fake only.
+    `smoothed` is the exponentially smoothed probability, with a time constant of half a minute.
+    `gap` is the reason why the source is missing between the previous window and this one.
+    `problem` replaces the verdict if the window could not be analysed. Only suspicious and fake
+    windows have images.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WindowRef:
-    """A window in few words."""
+    """A reference to a window."""
 
     number: int
     start_s: float
@@ -54,11 +54,12 @@ class WindowRef:
 
 @dataclass(frozen=True, slots=True)
 class LiveVerdict:
-    """All windows so far. Verdict and probability are those of the highest window, as a video's are
-    those of its highest shot; `verdicts` counts windows by verdict, to tell how much of it that is.
+    """The summary of all windows so far.
 
-    `worst` holds the ten highest, `judged_s` the seconds that lie in windows with a verdict, of
-    the `duration_s` in all. `ended` is None while it runs, and after it was cancelled.
+    Verdict and probability are those of the highest window, as those of a video are of its highest
+    shot. `verdicts` counts windows by verdict. `worst` has the ten highest windows. `judged_s` is
+    the duration of the windows with a verdict, of `duration_s` in total. `ended` is None while the
+    job runs and after it was cancelled.
     """
 
     verdict: Label = "no_face"

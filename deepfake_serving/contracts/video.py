@@ -1,8 +1,8 @@
-"""What is answered about a video: dataclasses that are written as JSON field by field.
+"""Results of a video, as dataclasses that serialise to JSON field by field.
 
-A video is cut into shots, the faces of a shot are linked into tracks, and every sampled face is
-judged alone. Times are seconds of the presentation, from the video's first frame; boxes are in
-pixels of the upright frame. Probabilities are calibrated and lie in [0, 1].
+A video is split into shots, the faces of a shot are linked into tracks, and every sampled face is
+scored on its own. Times are seconds of presentation since the video's first frame. Boxes are in
+pixels of the upright frame. Probabilities are calibrated, in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Literal
 from deepfake_serving.contracts.verdict import Label, ModelRef
 
 Aggregation = Literal["shots", "mean", "confident", "fake_frame_ratio"]
-"""How faces become one probability.
+"""The aggregation of faces to one probability.
 
 shots: mean over a track, highest track of a shot, highest shot (the default).
-mean: mean over all judged faces.
-confident: the mean of the confident fakes where there are enough of them, else that of the
-    confident reals, else of all (as the winner of DFDC did).
-fake_frame_ratio: the share of frames with a face whose highest face is fake.
+mean: mean over all scored faces.
+confident: mean of the confident fakes if there are enough of them, otherwise of the confident
+    reals, otherwise of all faces (as by the winner of DFDC).
+fake_frame_ratio: share of frames with a face whose highest face is fake.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TrackFrame:
-    """One face of one frame: `box` is [x1, y1, x2, y2]."""
+    """A face in one frame. `box` is [x1, y1, x2, y2]."""
 
     t_s: float
     box: list[float]
@@ -34,10 +34,10 @@ class TrackFrame:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One person within one shot. `spread` is the standard deviation over its frames.
+    """One person in one shot. `spread` is the standard deviation over its frames.
 
-    `keyframe` is the picture of the highest face, `median_frame` of the one in the middle; both are
-    names within the job's gallery.
+    `keyframe` is the image of the face with the highest score, `median_frame` of the one with the
+    median score. Both are names in the job's gallery.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What was filmed in one go. `strip` is a row of its frames, a name within the gallery."""
+    """A part of the video without a scene cut. `strip` is the name of its film strip."""
 
     start_s: float
     end_s: float
@@ -63,13 +63,12 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class VideoVerdict:
-    """One video. `complete` is false where it broke off; `warnings` say what was amiss.
+    """The verdict of a video. `complete` is false if it was not analysed to its end.
 
-    `frames_analyzed` counts the frames that the result holds: of a long shot at most 64, evenly
-    spaced. A track seen in less than a fifth of its shot's is left out as a false find.
-
-    `uncertainty` is the standard deviation over the faces that the probability was taken from.
-    `gallery` holds the names of all pictures; a job links them.
+    `frames_analyzed` counts the frames in the result: at most 64 of a long shot, evenly spaced. A
+    track in less than a fifth of its shot's frames is dropped as a false positive. `uncertainty` is
+    the standard deviation over the faces behind the probability. `gallery` has the names of all
+    images; a job links them.
     """
 
     verdict: Label

@@ -246,7 +246,7 @@ def test_a_killed_worker_s_source_is_gone_on_with_by_another(
     done = cancel(live, job)
     windows = windows_of(live, job)
     gaps = [w["gap"] for w in windows if w["gap"]]
-    assert gaps == ["the job was given from one worker to another"] * 3
+    assert gaps == ["the job moved to another worker"] * 3
     assert all(a["end_s"] <= b["start_s"] for a, b in itertools.pairwise(windows))
     assert (done["result"]["windows"], done["result"]["gaps"]) == (len(windows), 3)
 
