@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -13,15 +14,19 @@ _INTERVAL_S = 0.25
 class ProgressReporter:
     """Reports progress at most four times a second."""
 
-    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
-        self._on_progress = on_progress
-        self._started = time.monotonic()
-        self._last_report = 0.0
+    def __init__(
+        self,
+        on_progress: Callable[[Progress], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_progress, self._clock = on_progress, clock
+        self._started = clock()
+        self._last_report = -math.inf
         self._frames = 0
 
     def update(self, frames: int, read_s: float, duration_s: float | None) -> None:
         """Counts `frames` more scored frames, with the video read up to `read_s`."""
-        now = time.monotonic()
+        now = self._clock()
         self._frames += frames
         if now - self._last_report < _INTERVAL_S:
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import math
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -63,11 +64,12 @@ class GrowingPlaylist:
         end = ["#EXT-X-ENDLIST"] if self.ended else []
         return "\n".join([*self.head, f"#EXT-X-MEDIA-SEQUENCE:{begin}", *shown, *end]) + "\n"
 
-    async def grow(self, pause_s: float) -> None:
-        """Adds one segment after another, then ends the playlist."""
+    async def grow(self) -> None:
+        """Adds a segment whenever the newest was requested, then ends the playlist."""
         while self.available < len(self.segments):
-            await asyncio.sleep(pause_s)
-            self.available += 1
+            if self.segments[self.available - 1][1] in self.requests:
+                self.available += 1
+            await asyncio.sleep(0.02)
         self.ended = True
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
@@ -162,6 +164,8 @@ class RTSPServer:
         self.requests: list[str] = []
         self.replies: dict[str, str] = {}
         """Scripted replies by method."""
+        self.ends_at_s = math.inf
+        """Seconds of the video after which the server closes the connection."""
         self.sessions = 0
         self._connections: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
 
@@ -224,6 +228,9 @@ class RTSPServer:
                 for number, (at_s, packet) in enumerate(self.packets):
                     due = start + (turn * length_s + at_s) / self.speed
                     await asyncio.sleep(max(0.0, due - loop.time()))
+                    if turn * length_s + at_s >= self.ends_at_s:
+                        writer.transport.abort()
+                        return
                     shifted = _shifted(packet, turn * len(self.packets) + number, turn * length_s)
                     rtcp = bytes([36, CHANNEL + 1]) + struct.pack(">H", 8) + b"\x80\xc8" + bytes(6)
                     writer.write(

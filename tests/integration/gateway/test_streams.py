@@ -182,7 +182,7 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
     playlist = GrowingPlaylist(write_hls(video, tmp_path / "hls", kind=kind), kept=3)
     with apart(lambda: serving(playlist.respond)) as (url, start):
         job = submit(live, f"{url}/live.m3u8", live=True, sampling="every:4")
-        growing = start(playlist.grow(1.0))
+        growing = start(playlist.grow())
         with live.stream("GET", job["links"]["events"]) as stream:
             lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
         growing.result(1)

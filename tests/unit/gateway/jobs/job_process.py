@@ -1,7 +1,7 @@
 """A process that tests kill: it submits jobs, or runs them.
 
     python job_process.py submit <store> <folder> <count>
-    python job_process.py work <store> <folder>
+    python job_process.py work <store> <folder> [<lease_s>]
 
 Files in the folder control the jobs: each attempt appends a line to `attempts`, and finishes once
 the file `go` exists. Its result is an object, like that of a video.
@@ -61,17 +61,17 @@ async def submit(url: str, folder: Path, count: int) -> None:
         await asyncio.Event().wait()
 
 
-async def work(url: str, folder: Path) -> None:
+async def work(url: str, folder: Path, lease_s: float) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_store(url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as store:
-        worker = Worker(store, {"video": Work(folder)}, lease_s=LEASE_S, drain_s=0.2)
+        worker = Worker(store, {"video": Work(folder)}, lease_s=lease_s, drain_s=0.2)
         await worker.run(stop)
 
 
 if __name__ == "__main__":
-    _, verb, url, folder, *count = sys.argv
+    _, verb, url, folder, *more = sys.argv
     if verb == "submit":
-        asyncio.run(submit(url, Path(folder), int(count[0])))
+        asyncio.run(submit(url, Path(folder), int(more[0])))
     else:
-        asyncio.run(work(url, Path(folder)))
+        asyncio.run(work(url, Path(folder), float(more[0]) if more else LEASE_S))

@@ -165,7 +165,7 @@ async def test_two_racing_workers_run_each_job_once(processes: Processes, store:
     ids = {f"job{n}" for n in range(200)}
     for job_id in ids:
         await submitted(store, job_id)
-    workers = {processes.start("work").pid for _ in range(2)}
+    workers = {processes.start("work", "60").pid for _ in range(2)}  # no lease expires
     await processes.wait_for_lines("attempts", 2)
     (processes.folder / "go").touch()
     await all_succeeded(store, ids)

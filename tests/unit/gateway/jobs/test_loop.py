@@ -17,7 +17,7 @@ from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
 from deepfake_serving.gateway.queue.store import JobStore
 
-LEASE = 2.0
+LEASE = 10.0
 DONE = Outcome("jobs/a/result", {"verdict": "real"})
 
 

@@ -38,7 +38,7 @@ class Scripted:
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_BACKOFF_S", 0.01)
-    monkeypatch.setattr(following, "_MAX_BACKOFF_S", 0.02)
+    monkeypatch.setattr(following, "_MAX_BACKOFF_S", 0.05)
 
 
 def segment(name: str, gap: str | None = None) -> Segment:
@@ -46,7 +46,7 @@ def segment(name: str, gap: str | None = None) -> Segment:
 
 
 async def followed(
-    source: Scripted, reconnect_timeout_s: float = 0.2, resumed: bool = False
+    source: Scripted, reconnect_timeout_s: float = 1.0, resumed: bool = False
 ) -> list[Segment]:
     return [each async for each in follow(source, reconnect_timeout_s, resumed)]
 
@@ -80,7 +80,7 @@ async def test_a_source_that_stays_unreachable_ends() -> None:
     source = Scripted([segment("a"), LOST])
     found: list[Segment] = []
     with pytest.raises(UnreachableURL):
-        await all_of(follow(source, 0.2, False), found)
+        await all_of(follow(source, 1.0, False), found)
     assert found == [segment("a")]
     assert 3 < source.connections < 40
 

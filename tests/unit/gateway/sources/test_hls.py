@@ -35,10 +35,12 @@ def playlist(request: pytest.FixtureRequest, h264: Path, tmp_path: Path) -> Grow
 
 
 async def test_a_live_playlist_is_followed_to_its_end(
-    playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path
+    playlist: GrowingPlaylist, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hls, "_MAX_POLL_S", 0.1)
+    monkeypatch.setattr(hls, "_MIN_POLL_S", 0.1)
     async with serving(playlist.respond) as url:
-        growing = asyncio.create_task(playlist.grow(0.3))
+        growing = asyncio.create_task(playlist.grow())
         segments = await read(HLS(fetcher, f"{url}/live.m3u8", tmp_path, 2.0))
         await growing
     assert sum(segment.seconds for segment in segments) == pytest.approx(SECONDS, abs=0.1)
