@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from deepfake_serving.packaging.archive import build_archive
-from deepfake_serving.training.data.blend import self_blend
-from deepfake_serving.training.data.channel import Channel
-from deepfake_serving.training.data.faces import Portrait
-from deepfake_serving.training.evaluate.run import pinned_weights
-from deepfake_serving.training.evaluate.server_judge import ServerJudge
-from deepfake_serving.training.judge import LocalJudge
-from deepfake_serving.training.material import FaceRegion
+from deepfake_serving.training.data.augmentation import Augmentation
+from deepfake_serving.training.data.blending import self_blend
+from deepfake_serving.training.data.face_regions import FaceRegion
+from deepfake_serving.training.data.portraits import Portrait
+from deepfake_serving.training.predict.predictor import LocalPredictor
+from deepfake_serving.training.predict.server_predictor import ServerPredictor
+from deepfake_serving.training.predict.weights import pinned_weights
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceFinder
@@ -46,12 +46,12 @@ def training(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight pictures of one head in different light: enough to learn by heart."""
+    """Eight images of one head in different light: enough to learn by heart."""
     folder = tmp_path_factory.mktemp("portraits")
     for number in range(8):
-        picture = cv2.convertScaleAbs(astronaut[:320, 60:400], alpha=0.6 + 0.08 * number)
-        picture = picture[:, ::-1] if number % 2 else picture
-        cv2.imwrite(str(folder / f"{number}.png"), np.ascontiguousarray(picture[:, :, ::-1]))
+        image = cv2.convertScaleAbs(astronaut[:320, 60:400], alpha=0.6 + 0.08 * number)
+        image = image[:, ::-1] if number % 2 else image
+        cv2.imwrite(str(folder / f"{number}.png"), np.ascontiguousarray(image[:, :, ::-1]))
     return folder
 
 
@@ -90,7 +90,7 @@ def test_a_blended_face_comes_out_higher_than_its_original(
     (face,) = finder.find([astronaut])[0]
     points = np.array(face.landmarks, np.float32)
     portrait = Portrait(Path("astronaut.png"), "", "astronaut", face.box, points)
-    channel = Channel(scale=1.6)
+    channel = Augmentation(scale=1.6)
     original = _probability(http, channel.apply(astronaut))
     fakes = [
         _probability(http, channel.apply(self_blend(astronaut, portrait, rng).fake))
@@ -108,17 +108,17 @@ def test_the_server_judges_as_the_model_in_this_process(
     (face,) = finder.find([cut])[0]
     region = FaceRegion(cut, face.box, 0)
     manifest = read_manifest(MANIFESTS / "detector.yaml")
-    local = LocalJudge(manifest, pinned_weights(manifest))([region])
-    judge = ServerJudge(server.url)
+    local = LocalPredictor(manifest, pinned_weights(manifest))([region])
+    judge = ServerPredictor(server.url)
     remote = judge([region])
     judge.session.close()
     assert remote.probabilities[0] == pytest.approx(local.probabilities[0], abs=0.01)
-    assert judge.described is not None
-    assert judge.described["trained"] is True
+    assert judge.model_info is not None
+    assert judge.model_info["trained"] is True
 
 
-def _probability(http: httpx.Client, picture: Pixels) -> float:
-    _, png = cv2.imencode(".png", picture[:, :, ::-1])
+def _probability(http: httpx.Client, image: Pixels) -> float:
+    _, png = cv2.imencode(".png", image[:, :, ::-1])
     answer = http.post(DETECTOR, content=png.tobytes())
     assert answer.status_code == 200, json.dumps(answer.json())
     return float(answer.json()["fake_probability"])

@@ -1,1 +1,1 @@
-"""Adversaries by their published definitions: who changes pixels, and who changes training data."""
+"""Adversarial attacks by their published definitions: on pixels, and on training data."""

@@ -1,4 +1,4 @@
-"""All attacks on one model, to `attacks.json`."""
+"""All attacks on one model, written to `attacks.json`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import torch
 
 from deepfake_serving.packaging.archive import digest_of
 from deepfake_serving.training.attack import patch, pgd
-from deepfake_serving.training.attack.backdoor import backdoor
-from deepfake_serving.training.attack.damage import logits, standing
-from deepfake_serving.training.attack.material import Pictures, Targets, as_saved, targets
-from deepfake_serving.training.attack.victim import Victim, classifier
-from deepfake_serving.training.export.half import read_network
+from deepfake_serving.training.attack.backdoor import run_backdoor
+from deepfake_serving.training.attack.metrics import attack_metrics, predict_logits
+from deepfake_serving.training.attack.target_crops import (
+    Images,
+    TargetCrops,
+    quantize,
+    read_target_crops,
+)
+from deepfake_serving.training.attack.target_model import TargetModel, art_classifier
+from deepfake_serving.training.export.half_precision import read_network
 from model_handlers.manifest import Manifest, read_manifest
 
 FILE = "attacks.json"
@@ -34,46 +39,32 @@ def attack(
     cache: Path | None = None,
     poison: Path | None = None,
     poison_steps: int = 60,
-    tell: Callable[[str], None] = lambda line: None,
+    on_attack: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Attacks `count` crops of `media` (real/, fake/) with the weights in hand; writes `out`.
+    """Runs white-box attacks on `count` crops of `media` (real/, fake/) and writes `out`.
 
     Args:
-        steps: of each attack; more make it stronger, until it no longer gains.
-        poison: folder of portraits; a copy of the network is then also trained on poisoned pairs.
-        tell: is given a line for each attack.
+        steps: iterations of each attack; more make it stronger, up to convergence.
+        poison: folder of portraits for the backdoor experiment on a copy of the network.
+        on_attack: receives a line of text for each attack.
 
     Raises:
-        ExportError: the weights are not the manifest's network's.
-        ValueError: the media lack a kind.
+        ExportError: the weights belong to another network than the manifest's.
+        ValueError: a class is missing among the media.
     """
     manifest = read_manifest(model)
-    found = targets(media, manifest, count, seed, cache)
-    victim = Victim(read_network(weights, manifest), manifest)
-    victim.to("cuda" if torch.cuda.is_available() else "cpu")
-    content: dict[str, Any] = {
-        "about": {
-            "model": f"{manifest.name} {manifest.version}",
-            "weights digest": digest_of(weights),
-            "media": media.resolve().name,
-            "real": int((~found.fake).sum()),
-            "fake": int(found.fake.sum()),
-            "steps": steps,
-            "seed": seed,
-            "fake above": manifest.thresholds.fake_above,
-        }
-    }
+    targets = read_target_crops(media, manifest, count, seed, cache)
+    target_model = TargetModel(read_network(weights, manifest), manifest)
+    target_model.to("cuda" if torch.cuda.is_available() else "cpu")
+    content: dict[str, Any] = {"about": _about(manifest, weights, media, targets, steps, seed)}
     content["attacks"] = []
-    for row in evasions(victim, manifest, found, steps, seed):
+    for row in evasion_rows(target_model, manifest, targets, steps, seed):
         content["attacks"].append(row)
-        tell(
-            f"{row['attack']} {row['strength']}: AUC {row['before']['auc']:.3f} → "
-            f"{row['after']['auc']:.3f}"
-        )
+        on_attack(_line(row))
     if poison is not None:
-        fresh = read_network(weights, manifest)
-        content["poisoning"] = backdoor(
-            fresh, manifest, poison, cache or out, found, poison_steps, seed=seed
+        copy = read_network(weights, manifest)
+        content["poisoning"] = run_backdoor(
+            copy, manifest, poison, cache or out, targets, poison_steps, seed=seed
         )
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
@@ -81,33 +72,54 @@ def attack(
     return content
 
 
-def evasions(
-    victim: Victim, manifest: Manifest, found: Targets, steps: int, seed: int = 0
+def _about(
+    manifest: Manifest, weights: Path, media: Path, targets: TargetCrops, steps: int, seed: int
+) -> dict[str, Any]:
+    return {
+        "model": f"{manifest.name} {manifest.version}",
+        "weights digest": digest_of(weights),
+        "media": media.resolve().name,
+        "real": int((~targets.fake).sum()),
+        "fake": int(targets.fake.sum()),
+        "steps": steps,
+        "seed": seed,
+        "fake above": manifest.thresholds.fake_above,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    before, after = row["before"]["auc"], row["after"]["auc"]
+    return f"{row['attack']} {row['strength']}: AUC {before:.3f} → {after:.3f}"
+
+
+def evasion_rows(
+    model: TargetModel, manifest: Manifest, targets: TargetCrops, steps: int, seed: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """A row for each attack on the fakes among `found`; the reals stay as they are.
+    """Yields a row for each attack on the fakes of `targets`; the reals stay unattacked.
 
-    `after` is of the pictures as the attack left them, `after_saving` of the same in 256 levels.
+    `after` has the metrics of the attacked images, `after_saving` those of the same in 256 levels.
     """
-    art = classifier(victim)
-    fakes, reals = found.at(found.fake), logits(victim, found.pictures[~found.fake])
+    classifier = art_classifier(model)
+    fakes = targets.subset(targets.fake)
+    reals = predict_logits(model, targets.images[~targets.fake])
 
-    def row(name: str, strength: str, paper: str, hit: Targets, changed: Pictures) -> Any:
-        states = {"before": hit.pictures, "after": changed, "after_saving": as_saved(changed)}
-        figures = {
-            state: asdict(standing(reals, logits(victim, pictures), hit, manifest))
-            for state, pictures in states.items()
+    def row(name: str, strength: str, paper: str, attacked: TargetCrops, images: Images) -> Any:
+        states = {"before": attacked.images, "after": images, "after_saving": quantize(images)}
+        metrics = {
+            state: asdict(attack_metrics(reals, predict_logits(model, x), attacked, manifest))
+            for state, x in states.items()
         }
-        sizes = {"real": len(reals), "fake": len(hit.fake)}
-        return {"attack": name, "strength": strength, "paper": paper} | sizes | figures
+        sizes = {"real": len(reals), "fake": len(attacked.fake)}
+        return {"attack": name, "strength": strength, "paper": paper} | sizes | metrics
 
     for ball in pgd.BALLS:
-        changed = pgd.evade(art, fakes.pictures, ball, steps)
-        yield row("PGD", ball.label, pgd.PAPER, fakes, changed)
+        images = pgd.perturb(classifier, fakes.images, ball, steps)
+        yield row("PGD", ball.label, pgd.PAPER, fakes, images)
     if len(fakes.fake) < 2:
         return
-    # A patch is learnt on some fakes and put on others: it is to fit those it never saw.
+    # The patch is trained on one half of the fakes and applied to the other: it is universal.
     half = len(fakes.fake) // 2
-    learnt, struck = fakes.at(slice(0, half)), fakes.at(slice(half, None))
-    sticker = patch.learn_patch(art, learnt.pictures, steps * _PATCH_PASSES, seed)
+    train, test = fakes.subset(slice(0, half)), fakes.subset(slice(half, None))
+    sticker = patch.train_patch(classifier, train.images, steps * _PATCH_PASSES, seed)
     strength = f"{sticker.area(manifest.crop.size):.1%} of the crop"
-    yield row("patch", strength, patch.PAPER, struck, sticker.put(struck.pictures))
+    yield row("patch", strength, patch.PAPER, test, sticker.apply(test.images))

@@ -1,1 +1,1 @@
-"""The model card: what was measured, put into words and tables; nothing typed by hand."""
+"""The model card (Mitchell et al. 2019, arXiv:1810.03993), generated from measured files."""

@@ -1,27 +1,24 @@
-"""What no program can measure and the card says anyway: `config/training/data-card.yaml`, typed."""
+"""Facts for the card that can't be measured: `config/training/data-card.yaml`, typed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from deepfake_serving.training.config.base import StrictModel
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Spec):
-    """Material and the licence it came under."""
+class Source(StrictModel):
+    """Training data and its licence."""
 
     what: str
     licence: str
 
 
-class Development(_Spec):
-    """Material that choices were made by. `media` is the name of its folder: an evaluation of a
-    folder of that name gets the `caution`."""
+class Development(StrictModel):
+    """Data used for selection. Evaluations of a folder named `media` get the `caution`."""
 
     media: str
     what: str
@@ -30,17 +27,17 @@ class Development(_Spec):
     caution: str
 
 
-class Failure(_Spec):
-    """Something that the model fails on, and which measured figures show it, if any do."""
+class Failure(StrictModel):
+    """A known failure, and the subgroup or corruptions whose metrics show it, if any."""
 
     what: str
     why: str
     face_size: str | None = None
-    disturbances: tuple[str, ...] = ()
+    corruptions: tuple[str, ...] = ()
 
 
-class Published(_Spec):
-    """AUC of another model by data set, in per cent, as its source states it."""
+class Published(StrictModel):
+    """AUC of another model by data set, in per cent, as published."""
 
     model: str
     figures: dict[str, float]
@@ -48,8 +45,8 @@ class Published(_Spec):
     source: str
 
 
-class Facts(_Spec):
-    """All of the file."""
+class Facts(StrictModel):
+    """The whole file."""
 
     intended: tuple[str, ...]
     not_intended: tuple[str, ...]
@@ -63,7 +60,11 @@ class Facts(_Spec):
 
 
 def read_facts(path: Path) -> Facts:
-    """Reads the file; raises `ValueError` naming the field and the reason."""
+    """Reads the file.
+
+    Raises:
+        ValueError: a field is unknown, missing or malformed; the message names it.
+    """
     try:
         return Facts.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:

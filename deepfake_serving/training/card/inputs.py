@@ -1,4 +1,4 @@
-"""The measured inputs of a card: read where they are, named where they are not."""
+"""The files that a card is generated from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ Content = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Contents of the files; None (or, of evaluations, absent) where there is none.
+    """Contents of the files; None (evaluations: left out) if a file is missing.
 
-    `evaluations` are `figures.json`, `attacks` is `attacks.json`, `calibration` is what `calibrate`
-    wrote, `exported` lies beside the weights in the store.
+    Attributes:
+        evaluations: `figures.json` of each evaluation.
+        attacks: `attacks.json`.
+        calibration: the file that `calibrate` wrote.
+        exported: the JSON file beside the weights in the store.
     """
 
     facts: Facts
@@ -35,15 +38,15 @@ def read_inputs(
     calibration: Path | None,
     exported: Path | None,
 ) -> Inputs:
-    """Reads what is there; a folder stands for the file that its command writes into it.
+    """Reads the files; a folder stands for the file that its command writes into it.
 
     Raises:
-        ValueError: a file is there but is no JSON object, or the facts are wrong.
+        ValueError: a file is not a JSON object, or the facts are invalid.
     """
-    found = [_read(path, "figures.json") for path in evaluations]
+    contents = [_read(path, "figures.json") for path in evaluations]
     return Inputs(
         read_facts(facts),
-        tuple(content for content in found if content is not None),
+        tuple(content for content in contents if content is not None),
         _read(attacks, "attacks.json"),
         _read(calibration, "calibration.json"),
         _read(exported, "export.json"),

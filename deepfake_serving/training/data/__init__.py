@@ -1,1 +1,1 @@
-"""Pairs to learn from: a real face, and the same picture with a face blended into it."""
+"""Training data: media files, faces, and pairs of a real face and a fake made from it."""

@@ -1,4 +1,4 @@
-"""Arrays kept on disk under a key: one .npz a record, written whole or not at all."""
+"""A disk cache of array records: one .npz file a record, written atomically."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import numpy as np
 T = TypeVar("T")
 
 
-def cached(root: Path, key: Sequence[Any], kind: type[T], make: Callable[[], T]) -> T:
-    """The record of `kind` (a dataclass of arrays) under `key`, made and stored if it is absent."""
+def cached(root: Path, key: Sequence[Any], kind: type[T], build: Callable[[], T]) -> T:
+    """Returns the record of `kind` (a dataclass of arrays) under `key`, built if absent."""
     digest = hashlib.sha256(repr([str(part) for part in key]).encode()).hexdigest()
     path = root / digest[:2] / f"{digest}.npz"
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return kind(**{name: archive[name] for name in archive.files})
     except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError):
-        pass  # absent, or cut off by a full disk: made again
-    record = make()
+        pass  # absent, or truncated by a full disk
+    record = build()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     with os.fdopen(descriptor, "wb") as target:

@@ -1,1 +1,1 @@
-"""How good a model is: scores → figures with intervals → plots and a page to look at."""
+"""From scores to metrics: with confidence intervals, by subgroup and under corruption."""

@@ -1,64 +1,57 @@
-"""The same figures for parts: each level, manipulation, size of face and variant."""
+"""Metrics by subgroup: level, manipulation, face size and variant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from deepfake_serving.training.evaluate.aggregation import LEVELS, Level, aggregate
 from deepfake_serving.training.evaluate.bootstrap import REPLICATES
-from deepfake_serving.training.evaluate.figures import Figures, figures_of
-from deepfake_serving.training.evaluate.levels import LEVELS, Level, at_level
-from deepfake_serving.training.scores import Score
+from deepfake_serving.training.evaluate.metric_set import MetricSet, compute_metrics
+from deepfake_serving.training.predict.scores import UNCORRUPTED, Score
 from model_handlers.manifest import ThresholdsSpec
 
-AS_IS = "as is"
-_SIZES = ((0, 100), (100, 150), (150, 250), (250, float("inf")))
+_FACE_SIZES = ((0, 100), (100, 150), (150, 250), (250, float("inf")))
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Figures of one part. `by`: `all`, `manipulation`, `face size` or `variant`."""
+class Subgroup:
+    """Metrics of one subgroup. `by`: `all`, `manipulation`, `face size` or `variant`."""
 
     by: str
     name: str
     level: Level
-    figures: Figures
+    figures: MetricSet
 
 
-def parts(
+def subgroups(
     scores: Sequence[Score],
     thresholds: ThresholdsSpec,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> list[Part]:
-    """Everything at every level; then videos by manipulation (each against all reals) and variant,
-    and faces by size (bins of `< 100`, `100-150`, `150-250` and `> 250` px; 100 is in the second).
+) -> list[Subgroup]:
+    """Computes metrics over all scores at every level, and over subgroups.
+
+    Subgroups are videos by manipulation (each against all reals) and by variant, and faces by size
+    (`< 100`, `100-150`, `150-250` and `> 250` px, lower ends included).
 
     Raises:
-        ValueError: no score is untouched (`as is`).
+        ValueError: no score is uncorrupted (`as is`).
     """
-    untouched = [score for score in scores if score.variant == AS_IS]
-    if not untouched:
-        raise ValueError(f"no score of the variant {AS_IS!r}")
-    measure = partial(_part, thresholds=thresholds, replicates=replicates, seed=seed)
-    out = [measure("all", "all", level, untouched) for level in LEVELS]
-    out += [measure("manipulation", n, "video", s) for n, s in _by_manipulation(untouched)]
-    out += [measure("face size", n, "face", s) for n, s in by_size(untouched)]
-    out += [measure("variant", n, "video", s) for n, s in by_variant(scores)]
-    return out
+    uncorrupted = [score for score in scores if score.variant == UNCORRUPTED]
+    if not uncorrupted:
+        raise ValueError(f"no score of the variant {UNCORRUPTED!r}")
 
+    def measure(by: str, name: str, level: Level, members: Sequence[Score]) -> Subgroup:
+        units = aggregate(members, level)
+        return Subgroup(by, name, level, compute_metrics(units, thresholds, replicates, seed))
 
-def _part(
-    by: str,
-    name: str,
-    level: Level,
-    scores: Sequence[Score],
-    thresholds: ThresholdsSpec,
-    replicates: int,
-    seed: int,
-) -> Part:
-    return Part(by, name, level, figures_of(at_level(scores, level), thresholds, replicates, seed))
+    return [
+        *(measure("all", "all", level, uncorrupted) for level in LEVELS),
+        *(measure("manipulation", n, "video", s) for n, s in _by_manipulation(uncorrupted)),
+        *(measure("face size", n, "face", s) for n, s in by_face_size(uncorrupted)),
+        *(measure("variant", n, "video", s) for n, s in by_variant(scores)),
+    ]
 
 
 def _by_manipulation(scores: Sequence[Score]) -> Iterator[tuple[str, list[Score]]]:
@@ -66,21 +59,21 @@ def _by_manipulation(scores: Sequence[Score]) -> Iterator[tuple[str, list[Score]
         yield kind, [s for s in scores if not s.fake or s.manipulation == kind]
 
 
-def by_size(scores: Sequence[Score]) -> Iterator[tuple[str, list[Score]]]:
-    """Bins of the face's longer side; those without a face are left out."""
-    for low, high in _SIZES:
-        inside = [score for score in scores if low <= score.face_px < high]
-        if inside:
-            yield _size_name(low, high), inside
+def by_face_size(scores: Sequence[Score]) -> Iterator[tuple[str, list[Score]]]:
+    """Yields the non-empty bins of the face's longer side, smallest first."""
+    for low, high in _FACE_SIZES:
+        members = [score for score in scores if low <= score.face_px < high]
+        if members:
+            yield _bin_name(low, high), members
 
 
-def _size_name(low: float, high: float) -> str:
+def _bin_name(low: float, high: float) -> str:
     if not low:
         return f"< {high:.0f} px"
     return f"> {low:.0f} px" if high == float("inf") else f"{low:.0f}-{high:.0f} px"
 
 
 def by_variant(scores: Sequence[Score]) -> Iterator[tuple[str, list[Score]]]:
-    """What was done to the pixels, in the order in which it was done."""
+    """Yields the variants in order of their first score."""
     for variant in dict.fromkeys(score.variant for score in scores):
         yield variant, [score for score in scores if score.variant == variant]

@@ -1,4 +1,4 @@
-"""How AUC falls as pictures get worse."""
+"""The loss of AUC under image corruptions."""
 
 from __future__ import annotations
 
@@ -7,67 +7,71 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepfake_serving.training.evaluate.bootstrap import REPLICATES, Figure, intervals
-from deepfake_serving.training.evaluate.breakdown import AS_IS
-from deepfake_serving.training.evaluate.disturb import Disturbance
-from deepfake_serving.training.evaluate.levels import Floats, Judged, at_level
+from deepfake_serving.training.evaluate.aggregation import AggregatedScores, aggregate
+from deepfake_serving.training.evaluate.bootstrap import (
+    REPLICATES,
+    UNDEFINED,
+    Estimate,
+    intervals,
+)
 from deepfake_serving.training.evaluate.metrics import auc
-from deepfake_serving.training.scores import Score
+from deepfake_serving.training.predict.corruptions import Corruption
+from deepfake_serving.training.predict.scores import UNCORRUPTED, Score
+from model_handlers.pipeline.calibration import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """AUC over videos at one level; `drop` is untouched minus disturbed, over the same videos."""
+class RobustnessPoint:
+    """AUC over videos at one level; `drop` is uncorrupted minus corrupted, over the same videos."""
 
     kind: str
     level: float
-    auc: Figure
-    drop: Figure
+    auc: Estimate
+    drop: Estimate
     videos: int
 
 
 def robustness(
     scores: Sequence[Score],
-    asked: Sequence[Disturbance],
+    corruptions: Sequence[Corruption],
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> list[Point]:
-    """A point for each disturbance that has scores.
+) -> list[RobustnessPoint]:
+    """Returns a point for each corruption that has scores.
 
-    Videos without an answer before or after count in neither AUC. Both are taken on the same
-    resamples, so that the drop's interval knows that the videos are the same.
+    Only videos with a prediction both before and after count. Both AUCs are computed on the same
+    resamples, so the interval of the drop is a paired one.
     """
-    untouched = at_level([s for s in scores if s.variant == AS_IS], "video")
+    uncorrupted = aggregate([s for s in scores if s.variant == UNCORRUPTED], "video")
     points = []
-    for disturbance in asked:
-        mine = [s for s in scores if s.variant == disturbance.variant]
-        if mine and len(untouched.labels):
-            points.append(_point(disturbance, untouched, mine, replicates, seed))
+    for corruption in corruptions:
+        own = [s for s in scores if s.variant == corruption.variant]
+        if own and len(uncorrupted.labels):
+            points.append(_point(corruption, uncorrupted, own, replicates, seed))
     return points
 
 
 def _point(
-    disturbance: Disturbance,
-    untouched: Judged,
+    corruption: Corruption,
+    uncorrupted: AggregatedScores,
     scores: Sequence[Score],
     replicates: int,
     seed: int,
-) -> Point:
-    disturbed = at_level(scores, "video")
-    _, before, after = np.intersect1d(untouched.names, disturbed.names, return_indices=True)
-    labels, clusters = untouched.labels[before], untouched.identities[before]
-    was, now = untouched.probabilities[before], disturbed.probabilities[after]
+) -> RobustnessPoint:
+    corrupted = aggregate(scores, "video")
+    _, before, after = np.intersect1d(uncorrupted.names, corrupted.names, return_indices=True)
+    labels, clusters = uncorrupted.labels[before], uncorrupted.identities[before]
+    p_before, p_after = uncorrupted.probabilities[before], corrupted.probabilities[after]
 
     def measure(weights: Floats) -> dict[str, Floats]:
-        found = auc(labels, now, weights)
-        return {"auc": found, "drop": auc(labels, was, weights) - found}
+        value = auc(labels, p_after, weights)
+        return {"auc": value, "drop": auc(labels, p_before, weights) - value}
 
-    nothing = Figure(None, None, None)
-    figures = intervals(measure, clusters, replicates, seed) if len(labels) else {}
-    return Point(
-        disturbance.kind,
-        disturbance.level,
-        figures.get("auc", nothing),
-        figures.get("drop", nothing),
+    estimates = intervals(measure, clusters, replicates, seed) if len(labels) else {}
+    return RobustnessPoint(
+        corruption.kind,
+        corruption.level,
+        estimates.get("auc", UNDEFINED),
+        estimates.get("drop", UNDEFINED),
         len(labels),
     )

@@ -1,158 +1,132 @@
-"""One evaluation, put together from its parts."""
+"""One evaluation, assembled from its parts."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake_serving.assets import MODEL_STORE
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.training.data.locate import finder
-from deepfake_serving.training.evaluate.breakdown import parts
-from deepfake_serving.training.evaluate.disturb import disturbances
-from deepfake_serving.training.evaluate.judging import Answers, judge_media
-from deepfake_serving.training.evaluate.mistakes import Mistake, cut, worst
-from deepfake_serving.training.evaluate.record import Evaluation
+from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.media import MediaFile, read_media
+from deepfake_serving.training.engine.run_folder import NETWORK
+from deepfake_serving.training.evaluate.breakdown import subgroups
+from deepfake_serving.training.evaluate.fold_predictors import FoldPredictors
+from deepfake_serving.training.evaluate.hard_examples import HardExample, crop_examples, hardest
+from deepfake_serving.training.evaluate.results import Evaluation
 from deepfake_serving.training.evaluate.robustness import robustness
-from deepfake_serving.training.evaluate.server_judge import ServerJudge
-from deepfake_serving.training.folds import FoldJudges
-from deepfake_serving.training.judge import Judge, LocalJudge
-from deepfake_serving.training.material import Medium, read_media
-from deepfake_serving.training.report.report import write_report
-from deepfake_serving.training.trainer import NETWORK
-from model_handlers.manifest import Manifest, ManifestError, read_manifest
-from model_handlers.pipeline.faces import FaceFinder
+from deepfake_serving.training.predict.corruptions import all_corruptions
+from deepfake_serving.training.predict.predict_media import MediaScores, predict_media
+from deepfake_serving.training.predict.predictor import LocalPredictor, Predictor
+from deepfake_serving.training.predict.server_predictor import ServerPredictor
+from deepfake_serving.training.predict.weights import pinned_weights
+from model_handlers.manifest import Manifest, read_manifest
 
 
-def evaluate(
-    root: Path,
-    model: Path,
-    out: Path,
-    weights: Path | None = None,
-    server: str | None = None,
-    folds: Path | None = None,
-    frames: int = 8,
-    disturbed: bool = True,
-    cache: Path | None = None,
-) -> Evaluation:
-    """Judges the media below `root` (real/, fake/) and writes the report into `out`.
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """An evaluation of the media below `root` (real/, fake/).
+
+    Attributes:
+        model: a manifest. With `server` only its thresholds, face finder and crop are used.
+        weights: default: the manifest's own; an untrained network if it names none.
+        server: URL of a running model server that predicts instead of this process.
+        folds: folder of a run with cross-validation; each file is scored by the network trained
+            without its identity.
+        frames: frames sampled from a video.
+        corrupted: also scores after compression, downscaling, blur and noise.
+    """
+
+    root: Path
+    model: Path
+    weights: Path | None = None
+    server: str | None = None
+    folds: Path | None = None
+    frames: int = 8
+    corrupted: bool = True
+
+    @property
+    def command(self) -> str:
+        """The command line, with names instead of paths."""
+        words = ["python", "-m", "deepfake_serving.training", "evaluate", self.root.resolve().name]
+        words += ["--model", self.model.name]
+        words += ["--weights", self.weights.name] if self.weights else []
+        words += ["--server", "URL"] if self.server else []
+        words += ["--folds", self.folds.name] if self.folds else []
+        words += ["--frames", str(self.frames)]
+        return shlex.join([*words, "--robustness" if self.corrupted else "--no-robustness"])
+
+
+def evaluate(request: EvaluationRequest, cache: Path | None = None) -> Evaluation:
+    """Scores the media and computes metrics, overall, by subgroup and under corruption.
 
     Args:
-        model: a manifest; with `server` only its thresholds, face finder and crop are used.
-        weights: else the manifest's own, and an untrained network where it names none.
-        server: URL of a running model server that judges instead of this process.
-        folds: folder of a run with swaps: each medium is judged by the network that was trained
-            without its person.
-        disturbed: also judge after compression, scaling, blur and noise.
+        cache: folder of detected faces.
 
     Raises:
-        ManifestError: the manifest can't be used or its weights aren't those it pins.
+        ManifestError: the manifest is invalid or its weights don't match the pinned digest.
         ValueError: there are no media, or none shows a face.
     """
-    manifest, media = read_manifest(model), read_media(root)
-    file = _weights(manifest, weights, server, folds)
-    served = ServerJudge(server) if server else None
-    judge_of = (
-        FoldJudges(manifest, folds) if folds else _always(served or LocalJudge(manifest, file))
+    manifest, media = read_manifest(request.model), read_media(request.root)
+    weights = _weights(manifest, request)
+    server = ServerPredictor(request.server) if request.server else None
+    predictor_for = _predictor_for(manifest, weights, server, request.folds)
+    finder = face_finder(manifest.faces)
+    corruptions = all_corruptions() if request.corrupted else []
+    found = predict_media(
+        media, request.root, predictor_for, finder, request.frames, corruptions, cache
     )
-    faces = finder(manifest.faces)
-    variants = disturbances() if disturbed else []
-    answers = judge_media(media, root, judge_of, faces, frames, variants, cache)
     about = {
         "model": f"{manifest.name} {manifest.version}",
-        "manifest digest": digest_of(model),
-        "weights": file and file.name,
-        "weights digest": file and digest_of(file),
-        "server's model": served and served.described,
-        "folds": folds and folds.name,
-        "command": _command(root, model, weights, server, folds, frames, disturbed),
+        "manifest digest": digest_of(request.model),
+        "weights": weights and weights.name,
+        "weights digest": weights and digest_of(weights),
+        "server's model": server and server.model_info,
+        "folds": request.folds and request.folds.name,
+        "command": request.command,
     }
-    reals, fakes = _mistakes(answers, media, root, faces, manifest, frames, cache)
-    evaluation = Evaluation(
-        about | _material(root, media, answers),
-        answers.scores,
-        parts(answers.scores, manifest.thresholds),
-        robustness(answers.scores, variants),
-        reals,
-        fakes,
+
+    def examples(fake: bool) -> list[HardExample]:
+        scores = hardest(found.scores, fake)
+        return crop_examples(
+            scores, media, request.root, finder, manifest.crop, request.frames, cache
+        )
+
+    return Evaluation(
+        about | _media_counts(request.root, media, found),
+        manifest.thresholds,
+        found.scores,
+        subgroups(found.scores, manifest.thresholds),
+        robustness(found.scores, corruptions),
+        examples(False),
+        examples(True),
     )
-    write_report(evaluation, manifest.thresholds, out)
-    return evaluation
 
 
-def pinned_weights(manifest: Manifest) -> Path | None:
-    """The weights that the manifest names, below `model_store/`; None where it names none.
-
-    Raises:
-        ManifestError: they are missing or of another digest.
-    """
-    if manifest.weights is None:
+def _weights(manifest: Manifest, request: EvaluationRequest) -> Path | None:
+    """Returns the evaluated weights; for folds their average, which they stand for."""
+    if request.server:
         return None
-    path = MODEL_STORE / manifest.weights.file
-    if not path.is_file() or digest_of(path) != f"sha256:{manifest.weights.sha256}":
-        raise ManifestError(f"{manifest.name}: {manifest.weights.file}: missing or of other sha256")
-    return path
+    if request.folds:
+        return request.folds / NETWORK
+    return request.weights or pinned_weights(manifest)
 
 
-def _weights(
-    manifest: Manifest, weights: Path | None, server: str | None, folds: Path | None
-) -> Path | None:
-    """Of the network that is judged; for folds the one that they stand for, trained on all."""
-    if server:
-        return None
-    return folds / NETWORK if folds else weights or pinned_weights(manifest)
+def _predictor_for(
+    manifest: Manifest, weights: Path | None, server: ServerPredictor | None, folds: Path | None
+) -> Callable[[MediaFile], Predictor]:
+    if folds:
+        return FoldPredictors(manifest, folds)
+    predictor: Predictor = server or LocalPredictor(manifest, weights)
+    return lambda _: predictor
 
 
-def _always(judge: Judge) -> Callable[[Medium], Judge]:
-    return lambda _: judge
-
-
-def _mistakes(
-    answers: Answers,
-    media: Sequence[Medium],
-    root: Path,
-    faces: FaceFinder,
-    manifest: Manifest,
-    frames: int,
-    cache: Path | None,
-) -> tuple[list[Mistake], list[Mistake]]:
-    reals, fakes = (worst(answers.scores, fake) for fake in (False, True))
-    crops = cut([*reals, *fakes], media, root, faces, manifest.crop, frames, cache)
-    return crops[: len(reals)], crops[len(reals) :]
-
-
-def _material(root: Path, media: Sequence[Medium], answers: Answers) -> dict[str, Any]:
+def _media_counts(root: Path, media: Sequence[MediaFile], found: MediaScores) -> dict[str, Any]:
     return {
         "media": root.resolve().name,
-        "media real": sum(not medium.fake for medium in media),
-        "media fake": sum(medium.fake for medium in media),
-        "media without a face": len(answers.faceless),
+        "media real": sum(not file.fake for file in media),
+        "media fake": sum(file.fake for file in media),
+        "media without a face": len(found.without_face),
     }
-
-
-def _command(
-    root: Path,
-    model: Path,
-    weights: Path | None,
-    server: str | None,
-    folds: Path | None,
-    frames: int,
-    disturbed: bool,
-) -> str:
-    """The command with names instead of paths, which are the machine's own affair."""
-    words = [
-        "python",
-        "-m",
-        "deepfake_serving.training",
-        "evaluate",
-        root.resolve().name,
-        "--model",
-        model.name,
-    ]
-    words += ["--weights", weights.name] if weights else []
-    words += ["--server", "URL"] if server else []
-    words += ["--folds", folds.name] if folds else []
-    words += ["--frames", str(frames), "--robustness" if disturbed else "--no-robustness"]
-    return shlex.join(words)

@@ -1,1 +1,1 @@
-"""A trained network into the forms in which it ships, each proved equal to the one before."""
+"""Export of a trained network to its shipped formats, each checked against the one before."""

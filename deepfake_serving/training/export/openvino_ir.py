@@ -1,4 +1,4 @@
-"""The ONNX graph as OpenVINO's intermediate representation, and what its CPU plugin makes of it."""
+"""The network as OpenVINO IR, and its logits under the CPU plugin."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake_serving.training.export.graph import batches, joined
-from deepfake_serving.training.export.half import LARGE
+from deepfake_serving.training.export.half_precision import MAX_FP32_VALUES
+from deepfake_serving.training.export.onnx_graph import batches, concatenate
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.decode import Pixels
 
@@ -17,7 +17,7 @@ def write_openvino(onnx_path: Path, path: Path) -> None:
     """`path` (.xml) and its weights beside it (.bin), the large ones in fp16.
 
     `save_model(compress_to_fp16=True)` would halve the SRM kernels as well, which moves the
-    probabilities eight times as far as they may (see `deepfake_serving.training.export.half`).
+    probabilities eight times as far as they may (see `half_precision`).
     """
     import openvino
     from openvino import opset13
@@ -26,7 +26,7 @@ def write_openvino(onnx_path: Path, path: Path) -> None:
     for node in model.get_ops():
         if node.get_type_name() != "Constant" or node.get_element_type() != openvino.Type.f32:
             continue
-        if node.data.size > LARGE:
+        if node.data.size > MAX_FP32_VALUES:
             half = opset13.constant(node.data.astype(np.float16))
             node.output(0).replace(opset13.convert(half, "f32").output(0))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,9 +34,9 @@ def write_openvino(onnx_path: Path, path: Path) -> None:
 
 
 def openvino_logits(path: Path, crops: Sequence[Pixels]) -> Floats:
-    """uint8 (s, s, 3) crops → logits (n,), computed in fp32."""
+    """Computes logits (n,) of uint8 (s, s, 3) crops in fp32."""
     import openvino
 
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
     model = openvino.Core().compile_model(str(path), "CPU", hint)
-    return joined([model(b)[0] for b in batches(crops)])
+    return concatenate([model(b)[0] for b in batches(crops)])

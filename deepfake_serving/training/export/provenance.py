@@ -1,4 +1,4 @@
-"""What is known of exported weights, as the JSON file that lies beside them."""
+"""The provenance of exported weights: the JSON file beside them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from typing import Any
 import torch
 
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.training.export.check import Difference
-from deepfake_serving.training.folds import RECORD, folder
-from deepfake_serving.training.trainer import CHECKPOINT, LOG, NETWORK
+from deepfake_serving.training.engine.run_folder import (
+    CHECKPOINT,
+    FOLDS,
+    LOG,
+    NETWORK,
+    fold_folder,
+)
+from deepfake_serving.training.export.comparison import Difference
 from model_handlers.manifest import Manifest, WeightsSpec
 
 _LIBRARIES = ("torch", "timm", "safetensors", "onnx", "onnxruntime", "openvino")
+_NETWORK_ENTRIES = {"crop", "noise", "encoder", "head", "reference"}
 
 
 def provenance(
@@ -27,21 +33,20 @@ def provenance(
     run: Path,
     checks: Sequence[tuple[str, Difference]],
 ) -> dict[str, Any]:
-    """Everything but the weights: their digest, what they are of, how they came to be, the checks.
+    """Describes weights: digest, network, training run and export checks.
 
     Args:
-        parameters: how many numbers are learnt.
-        run: the training run's folder; `trained` is the digest of its own weights. Without its
-            checkpoint or log their parts are null. `before` is the same of the run whose weights it
-            started from, if it did.
+        parameters: number of trained parameters.
+        run: folder of the training run. `trained` is the digest of its own weights. Entries from a
+            missing checkpoint or log are null. `before` describes the run whose weights it started
+            from, if any.
         checks: (format, `Difference`) of every format that was written.
     """
-    network = ("crop", "noise", "encoder", "head", "reference")
     return {
         "weights": weights.model_dump(mode="json"),
         "trained": digest_of(run / NETWORK),
         "parameters": parameters,
-        "network": manifest.model_dump(mode="json", include=set(network)),
+        "network": manifest.model_dump(mode="json", include=_NETWORK_ENTRIES),
         **_stage(run),
         "checks": {name: _rounded(difference) for name, difference in checks},
         "libraries": {name: version(name) for name in _LIBRARIES},
@@ -49,11 +54,14 @@ def provenance(
 
 
 def _stage(run: Path) -> dict[str, Any]:
-    """A run's settings and epochs; of folds the first's, and how many there are, as they differ in
-    people only. Of a file that it started from only the name is told."""
-    averaged = len(list(run.glob(f"fold-*/{NETWORK}"))) if (run / RECORD).is_file() else 0
-    one = folder(run, 0) if averaged else run
-    settings, epochs = _settings(one / CHECKPOINT), _epochs(one / LOG)
+    """Describes a run's settings and epochs, without absolute paths.
+
+    With cross-validation these are the first fold's, as folds differ in identities only, and
+    `averaged` is the number of folds.
+    """
+    averaged = len(list(run.glob(f"fold-*/{NETWORK}"))) if (run / FOLDS).is_file() else 0
+    folder = fold_folder(run, 0) if averaged else run
+    settings, epochs = _read_settings(folder / CHECKPOINT), _read_epochs(folder / LOG)
     initial = Path(settings["initial"]) if settings else Path()
     before = _stage(initial.parent) if initial.is_file() else None
     if settings:
@@ -64,15 +72,15 @@ def _stage(run: Path) -> dict[str, Any]:
     return stage | ({"averaged": averaged} if averaged else {})
 
 
-def _settings(checkpoint: Path) -> dict[str, Any] | None:
+def _read_settings(checkpoint: Path) -> dict[str, Any] | None:
     if not checkpoint.is_file():
         return None
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    settings: dict[str, Any] = json.loads(state["spec"])
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    settings: dict[str, Any] = json.loads(content["config"])
     return settings
 
 
-def _epochs(log: Path) -> list[Mapping[str, float]] | None:
+def _read_epochs(log: Path) -> list[Mapping[str, float]] | None:
     if not log.is_file():
         return None
     lines = log.read_text(encoding="utf-8").splitlines()
@@ -80,6 +88,6 @@ def _epochs(log: Path) -> list[Mapping[str, float]] | None:
 
 
 def _rounded(difference: Difference) -> dict[str, float]:
-    """Two significant digits: the rest differs from machine to machine."""
-    figures = asdict(difference)
-    return {k: float(f"{v:.2g}") if isinstance(v, float) else v for k, v in figures.items()}
+    """Rounds to two significant digits; further ones differ between machines."""
+    values = asdict(difference)
+    return {k: float(f"{v:.2g}") if isinstance(v, float) else v for k, v in values.items()}

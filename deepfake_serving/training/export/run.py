@@ -1,4 +1,4 @@
-"""One export, put together from its parts: checked first, entered into the store last."""
+"""One export, assembled from its parts: all checks first, the store and manifests last."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deepfake_serving.training.export import graph
-from deepfake_serving.training.export.check import (
-    PROBABILITY_BOUND,
+from deepfake_serving.training.engine.run_folder import NETWORK
+from deepfake_serving.training.export import onnx_graph
+from deepfake_serving.training.export.comparison import (
+    MAX_PROBABILITY_DIFFERENCE,
     Difference,
     ExportError,
-    compare,
+    compare_logits,
 )
-from deepfake_serving.training.export.entry import enter, require_same_network, write_atomically
-from deepfake_serving.training.export.half import filled, halved, read_network, serialise
+from deepfake_serving.training.export.half_precision import (
+    load_weights,
+    read_network,
+    serialize,
+    to_half,
+)
+from deepfake_serving.training.export.manifest_entries import (
+    require_same_network,
+    update_manifest,
+    write_atomically,
+)
 from deepfake_serving.training.export.openvino_ir import openvino_logits, write_openvino
 from deepfake_serving.training.export.provenance import provenance
-from deepfake_serving.training.export.samples import sample_crops
-from deepfake_serving.training.trainer import NETWORK
+from deepfake_serving.training.export.sample_crops import sample_crops
 from model_handlers.manifest import CalibrationSpec, Manifest, WeightsSpec, read_manifest
 from model_handlers.networks.inference import InferenceModule
 from model_handlers.pipeline.decode import Pixels
@@ -30,8 +39,8 @@ FORMATS = ("safetensors", "onnx", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """The weights' file in the store, their sha256, and what every format changed at most."""
+class ExportResult:
+    """The weights file in the store, its sha256, and the maximum difference of every format."""
 
     weights: Path
     sha256: str
@@ -49,55 +58,55 @@ def export(
     calibration: Path | None = None,
     formats: Sequence[str] = FORMATS,
     crops: Path | None = None,
-    bound: float = PROBABILITY_BOUND,
-) -> Exported:
-    """Exports the network of a training run, and enters it into its manifests.
+    max_difference: float = MAX_PROBABILITY_DIFFERENCE,
+) -> ExportResult:
+    """Exports the network of a training run and enters it into its manifests.
 
     Args:
         run: folder of the run; its `network.safetensors` is exported.
         model: manifest of the model; `also`: others with the same network.
         licence: SPDX expression of the weights' licence.
         store: gets `<name>-<version>.safetensors` and `.json`; `graphs`: gets the other formats.
-        calibration: JSON with `calibration` and `thresholds`, as `calibrate` writes it.
+        calibration: JSON with `calibration` and `thresholds`, written by `calibrate`.
         crops: folder of face crops to check on, besides those of a portrait.
-        bound: largest difference of a probability.
+        max_difference: maximum difference of a probability.
 
     Raises:
-        ExportError: nothing was entered, because a check failed or an input is wrong.
+        ExportError: a check failed or an input is invalid; nothing was written to the store.
     """
     if "safetensors" not in formats or not set(formats) <= set(FORMATS):
         raise ExportError(f"formats: safetensors and any of {FORMATS[1:]}, not {list(formats)}")
     manifest = read_manifest(model)
     for path in also:
         require_same_network(manifest, read_manifest(path))
-    fitted = _fitted(calibration)
-    scale = CalibrationSpec.model_validate(fitted.get("calibration", {}))
+    entries = _calibration_entries(calibration)
+    scale = CalibrationSpec.model_validate(entries.get("calibration", {}))
     samples = sample_crops(manifest.crop, folder=crops)
 
     trained = read_network(run / NETWORK, manifest)
-    state = halved(trained.state_dict())
-    shipped = InferenceModule(filled(manifest, state), manifest).eval()
-    logits = graph.torch_logits(shipped, samples)
-    before = graph.torch_logits(InferenceModule(trained, manifest).eval(), samples)
-    checks = [("safetensors", compare("safetensors", before, logits, scale, bound))]
+    state = to_half(trained.state_dict())
+    shipped = InferenceModule(load_weights(manifest, state), manifest).eval()
+    logits = onnx_graph.torch_logits(shipped, samples)
+    before = onnx_graph.torch_logits(InferenceModule(trained, manifest).eval(), samples)
+    checks = [("safetensors", compare_logits("safetensors", before, logits, scale, max_difference))]
     stem = f"{manifest.name}-{version}"
-    for name, found in _graphs(shipped, graphs / stem, samples, formats):
-        checks.append((name, compare(name, logits, found, scale, bound)))
+    for name, converted in _export_graphs(shipped, graphs / stem, samples, formats):
+        checks.append((name, compare_logits(name, logits, converted, scale, max_difference)))
 
-    content = serialise(state)
+    content = serialize(state)
     digest = hashlib.sha256(content).hexdigest()
     weights = WeightsSpec(file=f"{stem}.safetensors", sha256=digest, licence=licence)
     parameters = sum(p.numel() for p in trained.parameters() if p.requires_grad)
-    known = provenance(manifest, weights, parameters, run, checks)
+    record = provenance(manifest, weights, parameters, run, checks)
     write_atomically(store / weights.file, content)
-    write_atomically(store / f"{stem}.json", json.dumps(known, indent=1).encode() + b"\n")
+    write_atomically(store / f"{stem}.json", json.dumps(record, indent=1).encode() + b"\n")
     for path in (model, *also):
-        enter(path, {"weights": weights.model_dump(), **fitted})
-    return Exported(store / weights.file, digest, tuple(checks))
+        update_manifest(path, {"weights": weights.model_dump(), **entries})
+    return ExportResult(store / weights.file, digest, tuple(checks))
 
 
-def _fitted(path: Path | None) -> dict[str, Any]:
-    """The entries that a calibration file sets, less what is the default anyway."""
+def _calibration_entries(path: Path | None) -> dict[str, Any]:
+    """Reads the manifest entries of a calibration file, without default values."""
     if path is None:
         return {}
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -114,16 +123,16 @@ def _fitted(path: Path | None) -> dict[str, Any]:
     return entries
 
 
-def _graphs(
+def _export_graphs(
     shipped: InferenceModule, stem: Path, samples: Sequence[Pixels], formats: Sequence[str]
 ) -> list[tuple[str, Any]]:
-    """Writes the asked-for graphs beside `stem`; (format, logits (n,)) of each."""
-    found: list[tuple[str, Any]] = []
+    """Writes the requested graphs beside `stem` and returns (format, logits (n,)) of each."""
+    results: list[tuple[str, Any]] = []
     onnx, xml = (stem.parent / f"{stem.name}.{end}" for end in ("onnx", "xml"))
-    if set(formats) - {"safetensors"}:  # OpenVINO's graph is made of ONNX's
-        graph.write_onnx(shipped, onnx)
-        found.append(("onnx", graph.onnx_logits(onnx, samples)))
+    if set(formats) - {"safetensors"}:  # OpenVINO's graph is converted from ONNX's
+        onnx_graph.write_onnx(shipped, onnx)
+        results.append(("onnx", onnx_graph.onnx_logits(onnx, samples)))
     if "openvino" in formats:
         write_openvino(onnx, xml)
-        found.append(("openvino", openvino_logits(xml, samples)))
-    return found
+        results.append(("openvino", openvino_logits(xml, samples)))
+    return results

@@ -1,127 +1,86 @@
-"""The page to look at: one HTML file that needs nothing beside it."""
+"""The report as one self-contained HTML file, rendered from `templates/page.html`."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deepfake_serving.training.evaluate.breakdown import Part
-from deepfake_serving.training.evaluate.figures import NAMES
-from deepfake_serving.training.evaluate.levels import LEVELS
-from deepfake_serving.training.evaluate.mistakes import Mistake, as_jpeg
-from deepfake_serving.training.evaluate.record import Evaluation
-from deepfake_serving.training.report.wording import interval_text, number
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto;
-  padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-size: 13px }
-th, td { padding: .25rem .5rem; border-bottom: 1px solid #ddd; text-align: left }
-td { font-variant-numeric: tabular-nums; white-space: nowrap } th { vertical-align: bottom }
-.about td + td { white-space: normal; overflow-wrap: anywhere }
-.plots img { max-width: 32rem; width: 49%; min-width: 20rem }
-.plots .wide { width: 100%; max-width: 100% }
-.strip { display: flex; flex-wrap: wrap; gap: .8rem } figure { margin: 0; width: 8rem }
-figure img { width: 8rem; height: 8rem } figcaption { font-size: 12px; overflow-wrap: anywhere }
-p { color: #555 }
-"""
-_SHOWN = ("auc", "balanced_accuracy", "real_called_fake", "fake_called_fake", "brier", "ece")
-_READING = (
-    "Intervals hold 95 % and come from resampling identities: what shows the same person is drawn "
-    "together. A frame has the probability of its most suspicious face, a video the mean of its "
-    "faces'. A dash: undefined for this material. The calibration error of few units, and more so "
-    "of their resamples, is too high: its interval may lie above the value."
+from deepfake_serving.training.evaluate.aggregation import LEVELS
+from deepfake_serving.training.evaluate.breakdown import Subgroup
+from deepfake_serving.training.evaluate.hard_examples import encode_jpeg
+from deepfake_serving.training.evaluate.metric_set import METRIC_NAMES
+from deepfake_serving.training.evaluate.results import Evaluation
+from deepfake_serving.training.report.formatting import format_estimate, format_number
+
+_SUBGROUP_METRICS = (
+    *("auc", "balanced_accuracy", "real_called_fake", "fake_called_fake"),
+    *("brier", "ece"),
 )
+Row = Sequence[str]
 
 
-def page(evaluation: Evaluation, plots: Sequence[Path]) -> str:
-    """The HTML, with `plots` (PNG files) and crops embedded."""
-    title = escape(f"Evaluation of {evaluation.about['model']}")
-    body = [
-        f"<h1>{title}</h1>",
-        _about(evaluation),
-        "<h2>Figures</h2>",
-        f"<p>{escape(_READING)}</p>",
-        _figures(evaluation),
-        *(_parts(evaluation, by) for by in ("manipulation", "face size", "variant")),
-        "<h2>Plots</h2>",
-        '<div class="plots">' + "".join(_plot(path) for path in plots) + "</div>",
-        _robustness(evaluation),
-        _strip("Reals that look most fake to it", evaluation.reals),
-        _strip("Fakes that look most real to it", evaluation.fakes),
-    ]
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    text = "\n".join(part for part in body if part)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{text}\n</body></html>\n'
+def render_page(evaluation: Evaluation, plots: Sequence[Path]) -> str:
+    """Renders the HTML, with `plots` (PNG files) and crops embedded."""
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            evaluation=evaluation,
+            plots=plots,
+            about_rows=[
+                (name, "–" if v is None else str(v)) for name, v in evaluation.about.items()
+            ],
+            metric_rows=list(_metric_rows(evaluation)),
+            subgroup_tables=list(_subgroup_tables(evaluation)),
+            robustness_rows=_robustness_rows(evaluation),
+        )
+    )
 
 
-def _about(evaluation: Evaluation) -> str:
-    rows = [(name, "–" if v is None else str(v)) for name, v in evaluation.about.items()]
-    return _table((), rows, "about")
+def _environment() -> Environment:
+    loader = PackageLoader("deepfake_serving.training.report")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {
+        "base64": lambda data: b64encode(data).decode(),
+        "encode_jpeg": encode_jpeg,
+        "number": format_number,
+    }
+    return environment
 
 
-def _figures(evaluation: Evaluation) -> str:
-    wholes = [evaluation.whole(level).figures for level in LEVELS]
-    rows: list[Sequence[str]] = [
-        (title, *(interval_text(whole.figures[name]) for whole in wholes))
-        for name, title in NAMES.items()
-    ]
-    rows.append(("real / fake", *(f"{w.real} / {w.fake}" for w in wholes)))
-    rows.append(("identities", *(str(w.identities) for w in wholes)))
-    rows.append(("without an answer", *(str(w.unanswered) for w in wholes)))
-    cells = [" / ".join(str(w.confusion[c]) for c in ("tp", "fp", "tn", "fn")) for w in wholes]
-    rows.append(("true / false positives, true / false negatives", *cells))
-    return _table(("", "faces", "frames", "videos"), rows)
+def _metric_rows(evaluation: Evaluation) -> Iterator[Row]:
+    """Yields a row for each metric, then the sizes; one column a level."""
+    levels = [evaluation.overall(level).figures for level in LEVELS]
+    for name, title in METRIC_NAMES.items():
+        yield title, *(format_estimate(metrics.figures[name]) for metrics in levels)
+    yield "real / fake", *(f"{m.real} / {m.fake}" for m in levels)
+    yield "identities", *(str(m.identities) for m in levels)
+    yield "without a prediction", *(str(m.unanswered) for m in levels)
+    cells = (" / ".join(str(m.confusion[c]) for c in ("tp", "fp", "tn", "fn")) for m in levels)
+    yield "true / false positives, true / false negatives", *cells
 
 
-def _parts(evaluation: Evaluation, by: str) -> str:
-    mine = [part for part in evaluation.parts if part.by == by]
-    if len(mine) < 2:
-        return ""
-    head = (by, f"{mine[0].level}s: real / fake", "no answer", *(NAMES[n] for n in _SHOWN))
-    return f"<h2>By {by}</h2>" + _table(head, [_part(part) for part in mine])
+def _subgroup_tables(evaluation: Evaluation) -> Iterator[tuple[str, Row, list[Row]]]:
+    """Yields title, head and rows of each kind of subgroup that has more than one."""
+    for by in ("manipulation", "face size", "variant"):
+        subgroups = [s for s in evaluation.subgroups if s.by == by]
+        if len(subgroups) > 1:
+            titles = (METRIC_NAMES[name] for name in _SUBGROUP_METRICS)
+            head = (by, f"{subgroups[0].level}s: real / fake", "no prediction", *titles)
+            yield by, head, [_subgroup_row(subgroup) for subgroup in subgroups]
 
 
-def _part(part: Part) -> Sequence[str]:
-    found = part.figures
-    sizes = (part.name, f"{found.real} / {found.fake}", str(found.unanswered))
-    return (*sizes, *(interval_text(found.figures[name]) for name in _SHOWN))
+def _subgroup_row(subgroup: Subgroup) -> Row:
+    metrics = subgroup.figures
+    sizes = (subgroup.name, f"{metrics.real} / {metrics.fake}", str(metrics.unanswered))
+    return *sizes, *(format_estimate(metrics.figures[name]) for name in _SUBGROUP_METRICS)
 
 
-def _robustness(evaluation: Evaluation) -> str:
-    if not evaluation.robustness:
-        return ""
-    rows = [
-        (f"{p.kind} {p.level:g}", interval_text(p.auc), interval_text(p.drop), str(p.videos))
+def _robustness_rows(evaluation: Evaluation) -> list[Row]:
+    return [
+        (f"{p.kind} {p.level:g}", format_estimate(p.auc), format_estimate(p.drop), str(p.videos))
         for p in evaluation.robustness
     ]
-    return "<h2>Robustness</h2>" + _table(("", "AUC", "drop", "videos"), rows)
-
-
-def _strip(title: str, mistakes: Sequence[Mistake]) -> str:
-    if not mistakes:
-        return ""
-    shown = "".join(_mistake(mistake) for mistake in mistakes)
-    return f'<h2>{escape(title)}</h2><div class="strip">{shown}</div>'
-
-
-def _mistake(mistake: Mistake) -> str:
-    score = mistake.score
-    text = escape(f"{number(score.probability)} {score.path}, frame {score.frame}")
-    source = b64encode(as_jpeg(mistake.crop)).decode()
-    image = f'<img alt="" src="data:image/jpeg;base64,{source}">'
-    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
-
-
-def _plot(path: Path) -> str:
-    kind = ' class="wide"' if path.stem == "robustness" else ""
-    source = b64encode(path.read_bytes()).decode()
-    return f'<img alt="{escape(path.stem)}"{kind} src="data:image/png;base64,{source}">'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
-    titles = "<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in head) + "</tr>"
-    lines = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    return f'<table class="{kind}">{titles if head else ""}{"".join(lines)}</table>'

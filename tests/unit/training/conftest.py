@@ -1,4 +1,4 @@
-"""Portraits and clips made of the one photograph that the project may carry."""
+"""Portraits and clips made of the one image that the project may carry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from deepfake_serving.training.data.faces import Points, Portrait
+from deepfake_serving.training.data.portraits import Points, Portrait
 from model_handlers.pipeline.decode import Pixels
 
 BOX = (177.0, 58.0, 270.0, 175.0)
@@ -30,23 +30,23 @@ def mesh(points: Points = FIVE) -> Points:
 
 @pytest.fixture(scope="session")
 def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> list[Portrait]:
-    """Eight pictures of the head, each of another size, light or side: eight "people"."""
+    """Eight images of the head, each of another size, light or side: eight "people"."""
     root = tmp_path_factory.mktemp("portraits")
     head = astronaut[:320, 60:400]
     made = []
     for number in range(8):
         scale = 0.8 + 0.1 * (number // 2)
-        picture = cv2.convertScaleAbs(head, alpha=0.7 + 0.06 * number, beta=4.0 * number)
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = cv2.convertScaleAbs(head, alpha=0.7 + 0.06 * number, beta=4.0 * number)
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         points = (mesh() - np.array([60, 0], np.float32)) * np.float32(scale)
         x1, y1, x2, y2 = (v * scale for v in (BOX[0] - 60, BOX[1], BOX[2] - 60, BOX[3]))
         if number % 2:
-            picture = picture[:, ::-1]
-            width = picture.shape[1]
+            image = image[:, ::-1]
+            width = image.shape[1]
             points[:, 0] = width - points[:, 0]
             x1, x2 = width - x2, width - x1
         path = root / f"{number}.png"
-        cv2.imwrite(str(path), np.ascontiguousarray(picture[:, :, ::-1]))
+        cv2.imwrite(str(path), np.ascontiguousarray(image[:, :, ::-1]))
         made.append(Portrait(path, "made", f"person {number}", (x1, y1, x2, y2), points))
     return made
 

@@ -1,0 +1,1 @@
+"""From logits to calibrated probabilities, selected and evaluated out of fold."""

@@ -1,0 +1,1 @@
+"""Typed settings of a training run, read from `config/training/*.yaml`."""

@@ -1,0 +1,80 @@
+"""The settings of a training run: a YAML file of `config/training/`, typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field
+
+from deepfake_serving.training.config.base import StrictModel
+
+
+class OptimizerConfig(StrictModel):
+    """`adamw` (Loshchilov & Hutter 2019), `adam`, or `sgd` with momentum."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: float = Field(default=5e-4, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.02, ge=0)
+    clip_norm: float | None = Field(default=1.0, gt=0, description="maximum norm of the gradient")
+
+
+class ScheduleConfig(StrictModel):
+    """The learning-rate schedule, after a linear warm-up.
+
+    `cosine` decays to a hundredth. `plateau` divides by ten when the validation loss (the training
+    loss without validation) has not improved for `patience` epochs.
+    """
+
+    name: Literal["constant", "cosine", "plateau"] = "cosine"
+    warmup_steps: int = Field(default=200, ge=0)
+    patience: int = Field(default=2, ge=0)
+
+
+class LossConfig(StrictModel):
+    """Binary cross-entropy with label smoothing, and an auxiliary loss on the blend mask."""
+
+    label_smoothing: float = Field(default=0.03, ge=0, lt=0.5)
+    mask_weight: float = Field(default=0.5, ge=0)
+
+
+class DataConfig(StrictModel):
+    """The generation of pairs; see `deepfake_serving.training.data.pairs`."""
+
+    swap_share: float = Field(default=0, ge=0, le=1, description="share of pairs from real swaps")
+    swap_frames: int = Field(default=16, ge=1, description="frames sampled from each swap video")
+    self_share: float = Field(default=0.55, ge=0, le=1, description="share of self-blends")
+    margins: tuple[float, float] = (1.1, 1.5)
+    reuse: int = Field(default=2, ge=1, description="epochs that share a cached pair")
+    held_out: float = Field(default=0.05, ge=0, lt=1, description="share of identities held out")
+    identity: str = Field(default="", description="regular expression; see `read_portraits`")
+
+
+class TrainingConfig(StrictModel):
+    """One training run. `batch_size` counts crops: half of them real, half their fakes."""
+
+    model: Path = Field(description="manifest of the model, relative to the repository")
+    initial: str = Field(
+        default="imagenet", description="`scratch`, `imagenet`, or a .safetensors of the network"
+    )
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="overrides the manifest's")
+    epochs: int = Field(default=40, ge=1)
+    batch_size: int = Field(default=32, ge=2, multiple_of=2, description="over all processes")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    loss: LossConfig = LossConfig()
+    data: DataConfig = DataConfig()
+    ema: float = Field(default=0.995, ge=0, lt=1, description="decay of the EMA; 0: no EMA")
+    precision: Literal["fp32", "bf16"] = "bf16"
+    seed: int = 0
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """Reads the settings of a run.
+
+    Raises:
+        ValueError: a field is unknown or malformed; the message names it.
+    """
+    return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -1,0 +1,65 @@
+"""Checkpoints: everything that a resumed run needs to end with the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
+
+from deepfake_serving.training.engine.run_folder import CHECKPOINT
+from deepfake_serving.training.engine.train_state import TrainState
+
+
+def save_checkpoint(
+    out: Path,
+    config: str,
+    state: TrainState,
+    module: nn.Module,
+    ema: ModelEmaV3 | None,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Writes the checkpoint atomically.
+
+    Args:
+        config: the run's settings as JSON.
+    """
+    content = {
+        "config": config,
+        "state": vars(state),
+        "module": module.state_dict(),
+        "ema": ema.module.state_dict() if ema else None,
+        "optimizer": optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+    }
+    partial = out / f"{CHECKPOINT}.part"
+    torch.save(content, partial)
+    partial.replace(out / CHECKPOINT)
+
+
+def load_checkpoint(
+    out: Path,
+    config: str,
+    module: nn.Module,
+    ema: ModelEmaV3 | None,
+    optimizer: torch.optim.Optimizer,
+) -> TrainState | None:
+    """Restores the checkpoint of `out` in place; None if there is none.
+
+    Raises:
+        ValueError: it belongs to a run with other settings.
+    """
+    path = out / CHECKPOINT
+    if not path.exists():
+        return None
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if content["config"] != config:
+        raise ValueError(f"{path} belongs to a run with other settings; use another folder")
+    module.load_state_dict(content["module"])
+    if ema is not None:
+        ema.module.load_state_dict(content["ema"])
+    optimizer.load_state_dict(content["optimizer"])
+    torch.set_rng_state(content["rng"])
+    return TrainState(**content["state"])

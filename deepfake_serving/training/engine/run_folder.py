@@ -1,0 +1,18 @@
+"""The files of a training run's folder.
+
+A run with cross-validation has `folds.json`, a run in each `fold-K/`, and their averaged weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHECKPOINT = "checkpoint.pt"
+NETWORK = "network.safetensors"
+LOG = "log.jsonl"
+FOLDS = "folds.json"
+
+
+def fold_folder(out: Path, fold: int) -> Path:
+    """Returns the folder of the run that leaves out the people of `fold`."""
+    return out / f"fold-{fold}"

@@ -1,0 +1,47 @@
+"""Validation of a network on development media during training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
+
+from deepfake_serving.training.data.face_regions import face_regions
+from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.media import read_media
+from model_handlers.backends.pytorch import judge
+from model_handlers.manifest import Manifest
+from model_handlers.networks.network import Network
+from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.stopwatch import Stopwatch
+
+
+class MediaValidation:
+    """Computes AUC and log loss over the videos of a folder.
+
+    A video's logit is the mean over its frames, as in service.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, cache: Path, frames: int = 6) -> None:
+        finder = face_finder(manifest.faces)
+        files = [(file, face_regions(file, frames, finder, cache)) for file in read_media(root)]
+        with_face = [(file, regions) for file, regions in files if regions]
+        self.manifest = manifest
+        self.labels = np.array([file.fake for file, _ in with_face])
+        self.crops = [
+            [crop_face(r.pixels, r.box, manifest.crop) for r in regions] for _, regions in with_face
+        ]
+
+    def __call__(self, network: Network) -> dict[str, float]:
+        """Returns `auc` and `loss`."""
+        device = next(network.parameters()).device
+        classifier = Classifier(self.manifest, judge(self.manifest, network, device))
+        stopwatch = Stopwatch()
+        logits = np.array([classifier.logits(crops, stopwatch).mean() for crops in self.crops])
+        probabilities = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+        return {
+            "auc": float(roc_auc_score(self.labels, logits)),
+            "loss": float(log_loss(self.labels, probabilities)),
+        }

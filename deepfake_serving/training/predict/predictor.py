@@ -1,0 +1,71 @@
+"""Predictions for faces: the interface, and the model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from deepfake_serving.training.data.face_regions import FaceRegion
+from model_handlers.backends.pytorch import judge
+from model_handlers.manifest import Manifest
+from model_handlers.pipeline.calibration import Floats
+from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.detail import detail
+from model_handlers.pipeline.stopwatch import Stopwatch
+
+_BATCH_SIZE = 16
+
+
+class Predictions(NamedTuple):
+    """Predictions for n faces; NaN where unknown.
+
+    Attributes:
+        logits: (n,), before calibration.
+        probabilities: (n,), calibrated probability of fake.
+        details: (n,), high-frequency detail of the crops.
+    """
+
+    logits: Floats
+    probabilities: Floats
+    details: Floats
+
+
+class Predictor(Protocol):
+    """Predicts each face, in order; NaN where it found no face."""
+
+    def __call__(self, regions: Sequence[FaceRegion]) -> Predictions: ...
+
+
+class LocalPredictor:
+    """The classifier that is served, run in this process.
+
+    Args:
+        weights: safetensors of the network; None for an untrained one.
+    """
+
+    def __init__(self, manifest: Manifest, weights: Path | None) -> None:
+        state = load_file(weights) if weights else None
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.manifest = manifest
+        self.classifier = Classifier(manifest, judge(manifest, state, device))
+
+    def __call__(self, regions: Sequence[FaceRegion]) -> Predictions:
+        starts = range(0, len(regions), _BATCH_SIZE)
+        batches = [self._predict(regions[i : i + _BATCH_SIZE]) for i in starts]
+        if not batches:
+            return Predictions(np.zeros(0), np.zeros(0), np.zeros(0))
+        return Predictions(*(np.concatenate(column) for column in zip(*batches, strict=True)))
+
+    def _predict(self, regions: Sequence[FaceRegion]) -> Predictions:
+        crops = [crop_face(r.pixels, r.box, self.manifest.crop) for r in regions]
+        logits = self.classifier.logits(crops, Stopwatch())
+        details = [detail(crop) for crop in crops]
+        sizes = [r.face_px for r in regions]
+        probabilities = self.classifier.probabilities(logits, sizes, details)
+        return Predictions(logits, probabilities, np.array(details))

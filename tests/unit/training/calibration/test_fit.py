@@ -1,0 +1,121 @@
+"""Calibration: what it is fitted to comes out, out of fold as well, and folds keep people apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake_serving.training.calibration.sample import CalibrationSample
+from deepfake_serving.training.calibration.selection import select_calibration
+from deepfake_serving.training.predict.scores import Score, read_scores, write_scores
+from model_handlers.manifest import CalibrationSpec
+from model_handlers.pipeline.calibration import calibrate
+
+
+def scores(
+    people: int = 120,
+    slope: float = 0.5,
+    intercept: float = -1.0,
+    small: bool = False,
+    blurred: bool = False,
+) -> list[Score]:
+    """Logits of true log odds slope * logit + intercept; noise where faces hold too little."""
+    rng = np.random.default_rng(5)
+    made = []
+    for person in range(people):
+        for frame in range(4):
+            px = 60.0 if small and person % 2 else 200.0
+            d = 1.0 if blurred and person % 2 else 5.0
+            logit = float(rng.normal(2, 4))
+            odds = 0.0 if px < 100 or d < 2 else slope * logit + intercept
+            fake = bool(rng.random() < 1 / (1 + np.exp(-odds)))
+            path = f"{'fake' if fake else 'real'}/{person}.mp4"
+            kind = "swap" if fake else "real"
+            made.append(Score(path, fake, kind, str(person), frame, px, "as is", logit, 0.5, d))
+    return made
+
+
+def test_a_known_miscalibration_is_undone() -> None:
+    sample = CalibrationSample.from_scores(scores())
+    calibrated = select_calibration(sample)
+    odds = 0.5 * sample.logits - 1.0
+    truth = 1 / (1 + np.exp(-odds))
+    found = calibrate(sample.logits, calibrated.calibration, sample.face_px, sample.detail)
+    assert np.abs(found - truth).mean() < 0.05
+    assert np.abs(calibrated.out_of_fold - truth).mean() < 0.06
+    assert calibrated.out_of_fold_ece < 0.08
+    assert calibrated.log_losses["platt, certain from 0 px and detail 0"] < 0.6
+
+
+def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
+    sample = CalibrationSample.from_scores(scores(small=True))
+    calibrated = select_calibration(sample)
+    assert calibrated.calibration.certain_from_px >= 80
+    small = sample.face_px < 100
+    doubt = np.abs(calibrated.out_of_fold - 0.5)
+    assert doubt[small].mean() < 0.6 * doubt[~small].mean()
+
+
+def test_blurred_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
+    sample = CalibrationSample.from_scores(scores(blurred=True))
+    calibrated = select_calibration(sample)
+    assert calibrated.calibration.certain_from_detail >= 2
+    blurred = sample.detail < 2
+    doubt = np.abs(calibrated.out_of_fold - 0.5)
+    assert doubt[blurred].mean() < 0.6 * doubt[~blurred].mean()
+
+
+def test_few_people_get_no_staircase() -> None:
+    few = select_calibration(CalibrationSample.from_scores(scores(people=30)))
+    assert not any("isotonic" in name for name in few.log_losses)
+    assert any(
+        "isotonic" in name
+        for name in select_calibration(CalibrationSample.from_scores(scores(people=120))).log_losses
+    )
+
+
+def test_false_positive_rates_are_kept() -> None:
+    sample = CalibrationSample.from_scores(scores())
+    calibrated = select_calibration(sample)
+    real = calibrated.out_of_fold[~sample.fake]
+    for rate, threshold in calibrated.at_false_positive_rate.items():
+        assert (real > threshold).mean() <= float(rate)
+    found = list(calibrated.at_false_positive_rate.values())
+    assert found == sorted(found, reverse=True)
+
+
+def test_every_media_file_weighs_the_same() -> None:
+    made = scores(people=40)
+    sample = CalibrationSample.from_scores(made)
+    total = {}
+    for score, weight in zip(made, sample.weights, strict=True):
+        total[score.path] = total.get(score.path, 0) + weight
+    assert all(weight == pytest.approx(1) for weight in total.values())
+
+
+def test_faces_without_an_answer_are_left_out_and_one_kind_is_refused() -> None:
+    made = scores(people=10)
+    lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", *[float("nan")] * 3)
+    assert len(CalibrationSample.from_scores([*made, lost]).logits) == len(made)
+    with pytest.raises(ValueError, match="both classes"):
+        CalibrationSample.from_scores([s for s in made if s.fake])
+
+
+def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
+    select_calibration(CalibrationSample.from_scores(scores())).write(tmp_path / "calibration.json")
+    content = json.loads((tmp_path / "calibration.json").read_text())
+    CalibrationSpec.model_validate(content["calibration"])
+    assert content["thresholds"] == {"suspicious_from": 0.4, "fake_above": 0.6}
+    assert set(content["threshold_at_false_positive_rate"]) == {"0.01", "0.05", "0.10"}
+
+
+def test_scores_survive_the_file(tmp_path: Path) -> None:
+    made = scores(people=3)
+    write_scores(made, tmp_path / "scores.csv")
+    assert read_scores(tmp_path / "scores.csv") == made
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="not a file of scores"):
+        read_scores(tmp_path / "other.csv")
