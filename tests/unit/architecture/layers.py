@@ -49,7 +49,14 @@ AREAS: dict[str, Area] = {
     ),
     "training": Area(
         "deepfake_serving.training",
-        (("",),),
+        (
+            ("",),
+            ("report", "card", "calibration", "attack"),
+            ("evaluate", "export"),
+            ("engine",),
+            ("predict",),
+            ("config", "data"),
+        ),
         ("packaging", "models", "contracts", "assets"),
     ),
     "gateway": Area(
