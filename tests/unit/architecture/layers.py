@@ -89,7 +89,19 @@ AREAS: dict[str, Area] = {
         ),
         ("packaging", "models", "runtime", "contracts", "assets"),
     ),
-    "video": Area("deepfake_serving.video", (("",),), ("contracts",)),
+    "video": Area(
+        "deepfake_serving.video",
+        (
+            ("analyse",),
+            ("accumulator",),
+            ("build_shot", "scored_frames"),
+            ("",),
+            ("options", "scene_cuts"),
+            ("sampling",),
+            ("decoding",),
+        ),
+        ("contracts",),
+    ),
     "packaging": Area("deepfake_serving.packaging", (("",),), ("models", "contracts", "assets")),
     "models": Area(
         "model_handlers",
