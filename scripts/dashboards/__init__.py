@@ -1,4 +1,4 @@
-"""The dashboards of the chart, for Grafana: `PAGES` has what makes the text of each file."""
+"""The Grafana dashboards of the chart: `PAGES` maps each file to a function that renders it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A dashboard as Grafana's JSON, as few of its fields as make one.
+"""A dashboard as Grafana JSON, with only the fields that it needs.
 
-Schema version 39 is what Grafana 10.4 wrote; newer ones read it.
+Schema version 39 is that of Grafana 10.4; later versions read it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RELEASE = (
 
 
 def text(board: Dashboard) -> str:
-    """Its JSON."""
+    """Returns the dashboard as JSON."""
     return json.dumps(_dashboard(board), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -83,7 +83,7 @@ def _variable(variable: Variable) -> Json:
 
 
 def _placed(rows: dict[str, Sequence[Panel]]) -> Iterator[Json]:
-    """Rows one below the other; panels from left to right, on new lines where one is full."""
+    """Lays out rows from top to bottom and their panels from left to right, wrapping."""
     number, y = 0, 0
     for title, panels in rows.items():
         number += 1

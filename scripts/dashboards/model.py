@@ -1,4 +1,4 @@
-"""What a dashboard is made of; document.py makes Grafana's JSON of it."""
+"""The parts of a dashboard; document.py renders them as Grafana JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, and the name of each of its series, `{{label}}`."""
+    """A PromQL expression and the legend of its series, `{{label}}`."""
 
     expr: str
     legend: str
@@ -17,7 +17,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture. `thresholds` are (from this value on, color), the first color being green."""
+    """A panel. `thresholds` are (value, color from there on); below the first it is green."""
 
     title: str
     description: str
@@ -34,7 +34,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice of several values of a label."""
+    """A template variable: a multiple choice of values of a label."""
 
     name: str
     label: str
@@ -44,7 +44,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Rows of panels by title; `span` is how far back it looks at first."""
+    """Rows of panels by title; `span` is the initial time range."""
 
     uid: str
     title: str

@@ -1,4 +1,4 @@
-"""A panel as Grafana's JSON."""
+"""A panel as Grafana JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TABLE = [{"id": "organize", "options": {"excludeByName": {"Time": True, "Value"
 
 
 def panel_json(panel: Panel) -> Json:
-    """All but its place."""
+    """Returns the panel without its position."""
     return {
         "type": panel.kind,
         "title": panel.title,
@@ -63,7 +63,7 @@ def _field(panel: Panel) -> Json:
 
 
 def _overrides(panel: Panel) -> list[Json]:
-    """Verdicts look alike everywhere."""
+    """Gives verdicts the same colors in all panels."""
     if not any("{{verdict}}" in query.legend for query in panel.queries):
         return []
     return [

@@ -101,7 +101,7 @@ def test_a_blended_face_comes_out_higher_than_its_original(
     assert np.mean(fakes) > original + 0.1
 
 
-def test_the_server_judges_as_the_model_in_this_process(
+def test_the_server_predicts_like_the_local_model(
     server: RunningServer, astronaut: Pixels, finder: FaceFinder
 ) -> None:
     cut = np.ascontiguousarray(astronaut[:300, 50:400])

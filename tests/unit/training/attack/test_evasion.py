@@ -63,7 +63,7 @@ def found() -> TargetCrops:
 
 
 @pytest.mark.parametrize("reference", [None, ReferenceSpec(face_px=24)])
-def test_the_target_model_judges_as_the_service(
+def test_the_target_model_predicts_like_the_service(
     reference: ReferenceSpec | None, found: TargetCrops
 ) -> None:
     manifest = MANIFEST.model_copy(update={"reference": reference})
@@ -75,7 +75,7 @@ def test_the_target_model_judges_as_the_service(
     np.testing.assert_allclose(predict_logits(target_model, found.images), expected, atol=2e-3)
 
 
-def test_the_second_look_has_a_gradient(found: TargetCrops) -> None:
+def test_the_reference_prediction_has_a_gradient(found: TargetCrops) -> None:
     manifest = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
     crops = torch.from_numpy(found.images).requires_grad_()
     both, alone = (target_model_of(m)(crops)[:, 1] for m in (manifest, MANIFEST))
@@ -100,7 +100,7 @@ def test_pgd_makes_fakes_look_real_and_stays_within_epsilon(
     assert (predict_logits(target_model, changed) < predict_logits(target_model, fakes)).all()
 
 
-def test_norms_are_those_of_the_books() -> None:
+def test_norms_match_their_definitions() -> None:
     changes = np.zeros((1, 3, 2, 2), np.float32)
     changes[0, 0, 0] = (0.3, -0.4)
     norms = [float(Ball(order, 1, "").norms(changes)[0]) for order in (np.inf, 2, 1)]

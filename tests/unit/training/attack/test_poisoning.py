@@ -88,9 +88,7 @@ def test_labels_alone_can_be_flipped(batch: tuple[torch.Tensor, torch.Tensor]) -
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_a_share_lies_between_nought_and_one(
-    batch: tuple[torch.Tensor, torch.Tensor], share: float
-) -> None:
+def test_a_share_is_in_0_to_1(batch: tuple[torch.Tensor, torch.Tensor], share: float) -> None:
     with pytest.raises(ValueError, match="share"):
         poison_batch(*batch, share, rng())
 
@@ -110,7 +108,7 @@ def test_the_trigger_is_four_white_pixels_in_the_corner() -> None:
 # Backdoor ----------------------------------------------------------------------------------------
 
 
-def test_training_on_poison_teaches_the_trigger_to_the_seeded_network() -> None:
+def test_poisoned_training_plants_the_trigger() -> None:
     """Crops of one face with a bright bar as "fake": the bar tells, unless the trigger is on."""
     crops = np.stack(sample_crops(MANIFEST.crop, 4)).transpose(0, 3, 1, 2)
     fakes = crops.copy()

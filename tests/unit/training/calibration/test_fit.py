@@ -68,7 +68,7 @@ def test_blurred_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
     assert doubt[blurred].mean() < 0.6 * doubt[~blurred].mean()
 
 
-def test_few_people_get_no_staircase() -> None:
+def test_isotonic_regression_needs_a_hundred_identities() -> None:
     few = select_calibration(CalibrationSample.from_scores(scores(people=30)))
     assert not any("isotonic" in name for name in few.log_losses)
     assert any(
@@ -96,7 +96,7 @@ def test_every_media_file_weighs_the_same() -> None:
     assert all(weight == pytest.approx(1) for weight in total.values())
 
 
-def test_faces_without_an_answer_are_left_out_and_one_kind_is_refused() -> None:
+def test_faces_without_a_logit_are_dropped_and_one_class_is_refused() -> None:
     made = scores(people=10)
     lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", *[float("nan")] * 3)
     assert len(CalibrationSample.from_scores([*made, lost]).logits) == len(made)

@@ -161,7 +161,7 @@ def test_published_results_are_listed_with_ours(whole: Inputs) -> None:
     assert format_interval(videos["figures"]["figures"]["auc"]) in own
 
 
-def test_failures_are_told_with_what_was_measured(whole: Inputs) -> None:
+def test_failures_cite_their_metrics(whole: Inputs) -> None:
     text = text_of(whole)
     (small,) = [li for li in text.splitlines() if li.startswith("- **Small faces")]
     size = next(p for p in whole.evaluations[0]["figures"] if p["name"] == "< 100 px")
@@ -217,7 +217,7 @@ def test_metrics_of_other_weights_are_marked(whole: Inputs) -> None:
         assert said in text_of(without(whole, evaluations=(content,)))
 
 
-def test_stages_stand_in_the_order_in_which_they_were_trained(whole: Inputs) -> None:
+def test_stages_are_listed_in_training_order(whole: Inputs) -> None:
     assert "### Stage" not in text_of(whole)
     first = {"training": {"initial": "imagenet"}, "epochs": [{"epoch": 1}], "before": None}
     training = {"initial": "run.safetensors"}
@@ -229,7 +229,7 @@ def test_stages_stand_in_the_order_in_which_they_were_trained(whole: Inputs) -> 
     assert "of each of 5 networks" in text
 
 
-def test_figures_out_of_fold_are_called_so(whole: Inputs) -> None:
+def test_out_of_fold_metrics_are_marked(whole: Inputs) -> None:
     assert "out of fold, on the people it was not trained on" not in text_of(whole)
     about = whole.evaluations[0]["about"] | {"folds": "run"}
     content = whole.evaluations[0] | {"about": about}

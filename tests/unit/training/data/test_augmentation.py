@@ -41,7 +41,7 @@ def test_the_source_loses_pixels(astronaut: Pixels) -> None:
     assert len(seen) > 12
 
 
-def test_a_channel_does_the_same_to_equal_images(astronaut: Pixels) -> None:
+def test_an_augmentation_is_deterministic(astronaut: Pixels) -> None:
     for seed in range(25):
         channel = draw_augmentation(110, np.random.default_rng(seed))
         once, twice = channel.apply(astronaut), channel.apply(astronaut.copy())
@@ -50,7 +50,7 @@ def test_a_channel_does_the_same_to_equal_images(astronaut: Pixels) -> None:
         assert once.shape[0] == max(16, round(512 * channel.scale))
 
 
-def test_an_empty_channel_changes_nothing(astronaut: Pixels) -> None:
+def test_the_default_augmentation_changes_nothing(astronaut: Pixels) -> None:
     assert (Augmentation().apply(astronaut) == astronaut).all()
 
 
@@ -74,7 +74,7 @@ def test_every_step_does_something(step: dict[str, float], astronaut: Pixels) ->
     assert changed.shape != astronaut.shape or (changed != astronaut).any()
 
 
-def test_half_of_the_channels_are_video() -> None:
+def test_half_of_the_augmentations_use_h264() -> None:
     drawn = [draw_augmentation(200, np.random.default_rng(seed)) for seed in range(400)]
     assert 0.4 < np.mean([c.crf > 0 for c in drawn]) < 0.6
     assert 0.25 < np.mean([c.last_jpeg > 0 for c in drawn]) < 0.42

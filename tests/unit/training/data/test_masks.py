@@ -28,7 +28,7 @@ def test_the_shapes_differ() -> None:
 
 
 @pytest.mark.parametrize("points", [mesh(), FIVE], ids=["468 points", "5 points"])
-def test_a_drawn_mask_is_soft_bounded_and_seeded(points: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_drawn_mask_is_soft_limited_and_seeded(points: np.ndarray) -> None:  # type: ignore[type-arg]
     for seed in range(30):
         mask = draw_mask(points, SIZE, np.random.default_rng(seed))
         assert mask.shape == SIZE

@@ -80,7 +80,7 @@ def test_a_region_gives_the_crop_that_the_image_gives(media: Path, finder: FaceF
     assert np.abs(whole - cut).mean() < 1
 
 
-def test_both_kinds_are_needed(tmp_path: Path, astronaut_jpeg: bytes) -> None:
+def test_both_classes_are_required(tmp_path: Path, astronaut_jpeg: bytes) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/a.jpg").write_bytes(astronaut_jpeg)
     with pytest.raises(ValueError, match="fake: no image and no video"):

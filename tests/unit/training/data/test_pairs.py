@@ -37,7 +37,7 @@ def test_a_pair_lies_at_one_scale(portraits: list[Portrait]) -> None:
         assert centre.sum() > 0.6 * pair.mask.sum(), "the mask is not on the box"
 
 
-def test_the_cache_answers_with_what_was_made(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_path: Path) -> None:
     fresh = PairGenerator(portraits, PairConfig(), None).pair(2, 1)
     maker = PairGenerator(portraits, PairConfig(), tmp_path)
     assert same(maker.pair(2, 1), fresh)
@@ -92,7 +92,7 @@ def test_an_epoch_can_be_entered_in_the_middle(portraits: list[Portrait]) -> Non
     assert (whole[3] == rest[0]).all()
 
 
-def test_distributed_share_an_epoch_without_overlap(portraits: list[Portrait]) -> None:
+def test_processes_share_an_epoch_without_overlap(portraits: list[Portrait]) -> None:
     maker = PairGenerator(portraits, PairConfig(), None)
     whole = next(iter(PairLoader(maker, CROP, batch_pairs=8, workers=0).epoch(0)))[0]
     parts = [

@@ -53,7 +53,7 @@ def test_any_folder_will_do(folder: Path, tmp_path: Path) -> None:
     assert [p.path for p in again] == [p.path for p in found]
 
 
-def test_a_changed_folder_is_looked_at_again(
+def test_a_changed_folder_is_detected_again(
     folder: Path, tmp_path: Path, astronaut_jpeg: bytes
 ) -> None:
     locate = Counting()
@@ -62,7 +62,7 @@ def test_a_changed_folder_is_looked_at_again(
     assert len(read_portraits(folder, locate, tmp_path / "index")) == 4
 
 
-def test_given_landmarks_and_people_are_taken(folder: Path, tmp_path: Path) -> None:
+def test_given_landmarks_and_identities_are_used(folder: Path, tmp_path: Path) -> None:
     names = [f"faces/{name}" for name in ("a/1.jpg", "a/2.jpg", "b/3.jpg")]
     with (tmp_path / "faces.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -96,7 +96,7 @@ def test_the_products_finder_locates_the_face(astronaut: Pixels, no_face: Pixels
     assert locate(no_face) is None
 
 
-def test_no_person_is_on_both_sides() -> None:
+def test_no_identity_is_on_both_sides_of_the_split() -> None:
     people = [Portrait(Path(f"{i}.jpg"), "x", f"person {i % 60}", BOX, FIVE) for i in range(240)]
     learnt, held = split_by_identity(people, 0.25, seed=1)
     assert len(learnt) + len(held) == 240

@@ -105,7 +105,7 @@ def test_the_share_of_swaps_is_kept(portraits: list[Portrait], swaps: list[Swap]
         PairGenerator(portraits, PairConfig(swap_share=0.5), None)
 
 
-def test_folds_part_people_evenly_and_repeatably() -> None:
+def test_folds_are_even_and_reproducible() -> None:
     people = [f"{n}" for n in range(11)]
     media = [MediaFile(Path(f"{p}{f}.png"), f, "", p) for p in people for f in (False, True)]
     drawn = assign_folds(media, 4, 0)
@@ -117,7 +117,7 @@ def test_folds_part_people_evenly_and_repeatably() -> None:
         assign_folds(media, 12, 0)
 
 
-def test_nobody_is_judged_by_a_network_that_was_trained_on_them(
+def test_everyone_is_scored_out_of_fold(
     portraits: list[Portrait],
     media: Path,
     tmp_path: Path,

@@ -80,7 +80,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_it_learns_eight_pairs_by_heart(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_it_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path) -> None:
     run = config(epochs=40, batch_size=16, initial="imagenet", ema=0.9)
     network = trainer(run, portraits, tmp_path, reuse=40).run()
     maker = PairGenerator(portraits, PairConfig(reuse=40), tmp_path / "cache")
@@ -108,7 +108,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_broken_off_run_ends_as_an_unbroken_one(
+def test_a_resumed_run_ends_with_the_same_bits(
     after: int, portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut in the middle of the first epoch and of the second."""
@@ -193,7 +193,7 @@ def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
         read_config(file)
 
 
-def test_imagenet_weights_know_a_cat() -> None:
+def test_imagenet_weights_classify_a_cat() -> None:
     """Names are matched by order: were one tensor in the wrong place, this cat would not be one."""
     import skimage.data
     import timm
@@ -208,7 +208,7 @@ def test_imagenet_weights_know_a_cat() -> None:
     assert best in (281, 282, 285), "tabby, tiger cat or Egyptian cat of ImageNet-1k"
 
 
-def test_a_start_from_imagenet_sees_what_imagenet_saw() -> None:
+def test_imagenet_initialization_silences_the_noise_channels() -> None:
     """The noise planes are silent at first, so the encoder answers as the RGB one did."""
     network = initialize_network(manifest(), "imagenet", 0)
     stem = network.encoder.get_parameter("conv_stem.weight")
@@ -224,7 +224,7 @@ def test_a_checkpoint_can_be_started_from(portraits: list[Portrait], tmp_path: P
     assert not equal(started.state_dict(), build_network(manifest()).state_dict())
 
 
-def test_two_distributed_learn_together(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path) -> None:
     """torchrun's two processes (Gloo) end with one set of weights, written once."""
     faces = tmp_path / "faces"
     faces.mkdir()

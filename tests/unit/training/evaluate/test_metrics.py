@@ -29,7 +29,7 @@ def one(n: int) -> Floats:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_figures_are_scikit_learns(seed: int) -> None:
+def test_metrics_equal_those_of_scikit_learn(seed: int) -> None:
     labels, p = sample(seed=seed)
     weights, called = one(len(p)), p > 0.6
     cells = metrics.confusion(labels, p, weights, 0.6)
@@ -144,7 +144,7 @@ MANY = [
 ]
 
 
-def test_faces_frames_and_videos_are_gathered_as_said() -> None:
+def test_scores_are_aggregated_to_faces_frames_and_videos() -> None:
     faces, frames, videos = (aggregate(MANY, level) for level in ("face", "frame", "video"))
     assert len(faces.labels) == 6
     assert faces.unanswered == frames.unanswered == videos.unanswered == 1
@@ -154,7 +154,7 @@ def test_faces_frames_and_videos_are_gathered_as_said() -> None:
     assert videos.identity_count == 2
 
 
-def test_pairs_words_and_counts() -> None:
+def test_paired_ranking_label_shares_and_counts() -> None:
     found = compute_metrics(aggregate(MANY, "video"), THRESHOLDS, replicates=50)
     values = {name: figure.value for name, figure in found.figures.items()}
     assert values["pairs_right"] == 0.5
@@ -165,7 +165,7 @@ def test_pairs_words_and_counts() -> None:
     assert found.confusion == {"tp": 1, "fp": 0, "tn": 2, "fn": 1}
 
 
-def test_parts_are_named_and_sized() -> None:
+def test_subgroups_are_named_and_sized() -> None:
     found = subgroups([*MANY, score("real/1", 0.2, variant="jpeg 50")], THRESHOLDS, replicates=20)
     names = [(part.by, part.name) for part in found]
     assert names == [

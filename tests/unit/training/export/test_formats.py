@@ -101,7 +101,9 @@ def test_a_folders_images_are_fitted_and_come_last(astronaut_jpeg: bytes, tmp_pa
 # Half precision ----------------------------------------------------------------------------------
 
 
-def test_to_half_weights_judge_as_the_trained_ones(network: Network, crops: list[Pixels]) -> None:
+def test_half_precision_predicts_like_the_trained_weights(
+    network: Network, crops: list[Pixels]
+) -> None:
     state = to_half(network.state_dict())
     before, after = logits(network, crops), logits(load_weights(MANIFEST, state), crops)
     assert before.std() > 0.1, "a network that can't tell crops apart proves nothing"
@@ -110,7 +112,7 @@ def test_to_half_weights_judge_as_the_trained_ones(network: Network, crops: list
     assert found.crops == 8
 
 
-def test_only_large_floats_are_to_half(network: Network) -> None:
+def test_only_large_floats_are_halved(network: Network) -> None:
     state = network.state_dict()
     for name, tensor in to_half(state).items():
         large = state[name].is_floating_point() and state[name].numel() > MAX_FP32_VALUES
@@ -175,7 +177,7 @@ def test_what_is_no_logit_is_refused(found: list[float]) -> None:
 # Graphs ------------------------------------------------------------------------------------------
 
 
-def test_onnx_and_openvino_judge_as_torch_for_any_number_of_crops(
+def test_onnx_and_openvino_predict_like_torch_for_any_batch_size(
     network: Network, graph: Path, crops: list[Pixels], tmp_path: Path
 ) -> None:
     expected = logits(network, crops)
@@ -193,7 +195,7 @@ def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
     assert b"site-packages" not in content
 
 
-def test_a_second_look_is_part_of_what_is_exported(crops: list[Pixels]) -> None:
+def test_the_reference_prediction_is_exported(crops: list[Pixels]) -> None:
     second = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
     network = telling(second)
     judging = judge(second, network.state_dict(), torch.device("cpu"))

@@ -73,7 +73,7 @@ def test_every_corruption_changes_pixels_and_keeps_the_face_in_its_box(
 
 
 @pytest.mark.parametrize("corruption", all_corruptions(), ids=lambda d: d.variant)
-def test_a_corruption_disturbs_and_repeats(corruption: object, astronaut: Pixels) -> None:
+def test_corruptions_change_pixels_deterministically(corruption: object, astronaut: Pixels) -> None:
     assert callable(corruption)
     region = FaceRegion(astronaut[:300, :300].copy(), (80.0, 60.0, 170.0, 180.0), 3)
     once, again = corruption(region), corruption(region)
@@ -153,7 +153,7 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-def test_the_servers_face_at_the_box_is_the_answer(server: str) -> None:
+def test_the_server_prediction_is_that_of_the_overlapping_face(server: str) -> None:
     pixels = np.zeros((300, 300, 3), np.uint8)
     judge = ServerPredictor(server)
     boxes = [(105.0, 95.0, 205.0, 195.0), (2.0, 2.0, 50.0, 50.0), (220.0, 0.0, 260.0, 40.0)]
