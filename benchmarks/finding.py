@@ -1,4 +1,4 @@
-"""Whether our finder loses faces that facenet-pytorch's defaults find, or invents more.
+"""Whether our face detector loses faces that facenet-pytorch's defaults find, or invents more.
 
     python -m benchmarks.finding [--portraits faces.csv] [--clips FOLDER]
 
@@ -124,7 +124,7 @@ def finders() -> tuple[Find, Find]:
         return np.zeros((0, 4)) if boxes is None else np.asarray(boxes, np.float64)
 
     def ours(picture: Pixels) -> Boxes:
-        found = task.finder.find([picture])[0]
+        found = task.face_detector.detect([picture])[0]
         return np.array([face.box for face in found], np.float64).reshape(-1, 4)
 
     return theirs, ours

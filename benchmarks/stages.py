@@ -59,9 +59,9 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
         (mtcnn, "_cut", "candidates cut out"),
         (tasks, "crop_face", "crop"),
         (classifier, "detail", "detail"),
-        (task.finder, "find", "all of detection"),
+        (task.face_detector, "detect", "all of detection"),
     ]
-    cascade = task.finder.mtcnn.cascade
+    cascade = task.face_detector.mtcnn.cascade
     timed = cascade._replace(
         pnet=clock.around("P-Net", cascade.pnet),
         rnet=clock.around("R-Net", cascade.rnet),
@@ -70,9 +70,9 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
     patches = [
         patch.object(at, name, clock.around(to, getattr(at, name))) for at, name, to in places
     ]
-    patches.append(patch.object(task.finder.mtcnn, "cascade", timed))
-    judge = clock.around("SRM, EfficientNet and head", task.classifier.judge)
-    patches.append(patch.object(task.classifier, "judge", judge))
+    patches.append(patch.object(task.face_detector.mtcnn, "cascade", timed))
+    network = clock.around("SRM, EfficientNet and head", task.classifier.network)
+    patches.append(patch.object(task.classifier, "network", network))
     for each in patches:
         each.start()
     try:

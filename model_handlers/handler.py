@@ -1,8 +1,8 @@
 """The entry point of every archive: TorchServe's calling convention around a task.
 
 TorchServe imports this module once a worker and calls `handle(None, context)` to load, then
-`handle(rows, context)` with up to a batch of requests from different callers. What the archive is
-(detector, faces or classifier) stands in its `model.json`.
+`handle(rows, context)` with up to a batch of requests from different clients. The archive's
+`model.json` says which task it is: detector, faces or classifier.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Call:
-    """One request of a batch: its items, or the problem that it already is."""
+    """One request of a batch: its items, or the problem found while parsing it."""
 
     id: str | None
     items: list[Item]
@@ -51,7 +51,7 @@ class Handler:
         self.task = task
 
     def handle(self, rows: list[dict[str, Any]], context: Any) -> list[bytes]:
-        """One answer per request, in order, whatever the others were."""
+        """Returns one response body per request, in order; a bad request affects no other."""
         watch = Stopwatch()
         calls = [_read(row, _headers(context, index)) for index, row in enumerate(rows)]
         items = [item for call in calls for item in call.items]
@@ -62,7 +62,7 @@ class Handler:
             context.set_response_header(0, wire.BATCH_HEADER, json.dumps(batch))
         timings = watch.milliseconds()
         return [
-            _answer(call, [next(outcomes) for _ in call.items], timings, context, index)
+            _response(call, [next(outcomes) for _ in call.items], timings, context, index)
             for index, call in enumerate(calls)
         ]
 
@@ -70,13 +70,13 @@ class Handler:
 def run_isolated(
     task: Task, items: list[Item], options: list[Options], watch: Stopwatch
 ) -> list[Outcome]:
-    """Runs the batch; if it fails as a whole, each item alone, so that one can't hurt another."""
+    """Runs the batch; if it fails as a whole, runs each item alone to isolate the bad one."""
     try:
         return task.run(items, options, watch) if items else []
     except Exception:
         logger.exception("a batch of %d items failed", len(items))
         if len(items) == 1:
-            return [Internal("the picture could not be analysed; the log says why")]
+            return [Internal("the image could not be analysed; see the log")]
         pairs = zip(items, options, strict=True)
         return [run_isolated(task, [item], [option], watch)[0] for item, option in pairs]
 
@@ -91,7 +91,7 @@ def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
     try:
         deadline = headers.get(wire.DEADLINE_HEADER)
         if deadline is not None and time.time() > float(deadline):
-            raise DeadlineExceeded("the caller's deadline passed before a worker was free")
+            raise DeadlineExceeded("the request's deadline passed before a worker was free")
         options = wire.parse_options(headers.get(wire.OPTIONS_HEADER))
         body = _body(row)
         length = headers.get(wire.LENGTH_HEADER)
@@ -106,29 +106,29 @@ def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
 
 
 def _body(row: dict[str, Any]) -> bytes:
-    """The one part that was sent, whatever its name: `body` when raw, the field's in a form."""
+    """Returns the request's only part: named `body` for a raw body, else by its form field."""
     value = next(iter(row.values()), b"")
     if isinstance(value, str):
         return value.encode(errors="replace")
     if not isinstance(value, bytes | bytearray):
-        raise InvalidRequest("an encoded picture was expected, not JSON")
+        raise InvalidRequest("an encoded image was expected, not JSON")
     return bytes(value)
 
 
-def _answer(
+def _response(
     call: _Call, outcomes: list[Outcome], timings: dict[str, float], context: Any, index: int
 ) -> bytes:
     problem = call.problem
     if problem is None and not call.many and isinstance(outcomes[0], Problem):
         problem = outcomes[0]
     if problem is None:
-        answer = _results(call, outcomes, timings)
-        if len(answer) <= wire.MOST_ANSWER_BYTES:
+        body = _results(call, outcomes, timings)
+        if len(body) <= wire.MAX_RESPONSE_BYTES:
             context.set_response_content_type(index, "application/json")
-            return answer
+            return body
         problem = TooLarge(
-            f"the answer would have {len(answer)} bytes; the bound is {wire.MOST_ANSWER_BYTES}: "
-            "send fewer pictures at once, or ask for no crops"
+            f"the response would have {len(body)} bytes; the limit is {wire.MAX_RESPONSE_BYTES}: "
+            "send fewer images per request, or request no crops"
         )
     context.set_response_status(problem.status, problem.title, index)
     context.set_response_content_type(index, MEDIA_TYPE)
@@ -138,7 +138,7 @@ def _answer(
 def _results(call: _Call, outcomes: list[Outcome], timings: dict[str, float]) -> bytes:
     if not call.many:
         return orjson.dumps(_document(outcomes[0], timings, call.id))
-    ids = [call.id and f"{call.id}.{place}" for place in range(len(outcomes))]
+    ids = [call.id and f"{call.id}.{index}" for index in range(len(outcomes))]
     results = [_document(o, timings, i) for o, i in zip(outcomes, ids, strict=True)]
     return orjson.dumps({"id": call.id, "results": results})
 
@@ -153,7 +153,7 @@ _handler: Handler | None = None
 
 
 def handle(rows: list[dict[str, Any]] | None, context: Any) -> list[bytes] | None:
-    """TorchServe's entry point: loads on the first call, answers on the others."""
+    """TorchServe's entry point: loads the model at the first call, then handles requests."""
     global _handler
     if _handler is None:
         logging.getLogger().setLevel(logging.WARNING)  # TorchServe logs a line for every request

@@ -1,4 +1,4 @@
-"""What a request consists of, before anything is computed."""
+"""Items and options of a request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import numpy.typing as npt
 
 Item = bytes | npt.NDArray[Any]
-"""One encoded picture, or one already decoded: uint8 (height, width, 3)."""
+"""An encoded image, or decoded pixels: uint8 (height, width, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one request may ask for beyond the item itself."""
+    """Options of one request."""
 
     crops: bool = False

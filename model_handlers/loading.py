@@ -1,4 +1,4 @@
-"""An unpacked archive to a task that is ready to run."""
+"""Loading: from an unpacked archive to a task that is ready to run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from model_handlers.manifest import (
     read_manifest,
 )
 from model_handlers.pipeline.classifier import Classifier
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.graph import Cascade, Graph
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the place decides rather than the model: device, precision, threads, digests.
+    """Settings of the worker's environment, which override the manifest's.
 
     `threads` of 0 leaves the choice to the backend and OpenCV. `digests` maps model names to the
-    sha256 of their archives, which an unpacked archive can't know of itself.
+    sha256 of their archives, which can't be computed from an unpacked archive.
     """
 
     device: str | None = None
@@ -41,7 +41,7 @@ class Runtime:
 
     @classmethod
     def from_environment(cls) -> Runtime:
-        """As the model server hands it to its workers."""
+        """Reads the variables that the model server sets for its workers."""
         return cls(
             device=os.environ.get("DEEPFAKE_WORKER_DEVICE") or None,
             precision=os.environ.get("DEEPFAKE_WORKER_PRECISION") or None,
@@ -55,36 +55,41 @@ def load_task(directory: Path, runtime: Runtime, gpu: int | None = None) -> Task
 
     Args:
         directory: an unpacked archive.
-        runtime: overrides of the place.
-        gpu: index of the GPU that this worker was given, if any.
+        runtime: overrides of the manifest.
+        gpu: index of the GPU that TorchServe assigned to this worker, if any.
 
     Raises:
-        ManifestError: the manifest is wrong, or asks for a device that is not there.
+        ManifestError: the manifest is wrong, or names a device that is not available.
     """
     manifest = read_manifest(directory / MANIFEST_FILE)
     overrides = {"device": runtime.device, "precision": runtime.precision}
     given = {field: value for field, value in overrides.items() if value}
     manifest = parse_manifest(manifest.model_dump() | given, f"{manifest.name}: {given}")
     if runtime.threads:
-        cv2.setNumThreads(runtime.threads)  # it has threads of its own, one a core
-    cascade, judge = _networks(directory, manifest, runtime.threads, gpu)
+        cv2.setNumThreads(
+            runtime.threads
+        )  # OpenCV has its own thread pool, one thread per core by default
+    cascade, network = _networks(directory, manifest, runtime.threads, gpu)
     digest = (runtime.digests or {}).get(manifest.name)
     model = ModelRef(manifest.name, manifest.version, digest, manifest.trained)
-    classifier = Classifier(manifest, judge) if judge is not None else None
-    finder = FaceFinder(manifest.faces, cascade) if cascade is not None else None
-    if finder is None:
+    classifier = Classifier(manifest, network) if network is not None else None
+    face_detector = FaceDetector(manifest.faces, cascade) if cascade is not None else None
+    if face_detector is None:
         assert classifier is not None
         return ClassifierTask(manifest, model, classifier)
     if classifier is None:
-        return FacesTask(manifest, model, finder)
-    return DetectorTask(manifest, model, finder, classifier)
+        return FacesTask(manifest, model, face_detector)
+    return DetectorTask(manifest, model, face_detector, classifier)
 
 
 def choose_device(manifest: Manifest, gpu: int | None) -> str:
-    """`cpu` or `cuda:n`. `auto` takes the GPU where there is one; `cuda` insists on it.
+    """Returns `cpu` or `cuda:n`. `auto` prefers a GPU; `cuda` requires one.
 
-    torch is asked only where there may be a GPU: importing it takes seconds, and a CPU's workers do
-    without it.
+    torch is imported only if there may be a GPU: the import takes seconds, and CPU workers don't
+    need it.
+
+    Raises:
+        ManifestError: `cuda` is required, but torch finds no GPU.
     """
     wanted = "cpu" if manifest.backend == "openvino" else manifest.device
     if wanted == "cpu" or (wanted == "auto" and gpu is None and not may_have_gpu()):
@@ -94,27 +99,27 @@ def choose_device(manifest: Manifest, gpu: int | None) -> str:
     if torch.cuda.is_available():
         return f"cuda:{gpu or 0}"
     if wanted == "cuda":
-        raise ManifestError(f"{manifest.name}: device cuda was asked for, but torch sees no GPU")
+        raise ManifestError(f"{manifest.name}: device cuda is required, but torch sees no GPU")
     return "cpu"
 
 
 def may_have_gpu() -> bool:
-    """Whether NVIDIA's driver is installed, and nobody has hidden its GPUs from this process."""
+    """Returns whether NVIDIA's driver is installed and CUDA_VISIBLE_DEVICES hides no GPU."""
     return os.environ.get("CUDA_VISIBLE_DEVICES") != "" and shutil.which("nvidia-smi") is not None
 
 
 def _networks(
     directory: Path, manifest: Manifest, threads: int, gpu: int | None
 ) -> tuple[Cascade | None, Graph | None]:
-    """MTCNN's and the judging network, as far as the task has them, on the backend it runs on."""
+    """Loads the networks that the task needs, MTCNN and the classifier, on the chosen backend."""
     device = choose_device(manifest, gpu)
-    finds, judges = manifest.task != "classifier", manifest.task != "faces"
+    detects, classifies = manifest.task != "classifier", manifest.task != "faces"
     if manifest.backend == "openvino" or (manifest.backend == "auto" and device == "cpu"):
         from model_handlers.backends import openvino
 
         return (
-            openvino.cascade(directory, threads) if finds else None,
-            openvino.judge(directory, manifest, threads) if judges else None,
+            openvino.build_cascade(directory, threads) if detects else None,
+            openvino.build_classifier(directory, manifest, threads) if classifies else None,
         )
     import torch
     from safetensors.torch import load_file
@@ -126,6 +131,6 @@ def _networks(
     place = torch.device(device)
     weights = load_file(directory / NETWORK_FILE) if manifest.weights is not None else None
     return (
-        pytorch.cascade(load_file(directory / MTCNN_FILE), place) if finds else None,
-        pytorch.judge(manifest, weights, place) if judges else None,
+        pytorch.build_cascade(load_file(directory / MTCNN_FILE), place) if detects else None,
+        pytorch.build_classifier(manifest, weights, place) if classifies else None,
     )

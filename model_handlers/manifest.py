@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 MANIFEST_FILE = "model.json"
 MTCNN_FILE = "mtcnn.safetensors"
 NETWORK_FILE = "network.safetensors"
-"""Where an archive keeps its manifest and weights."""
+"""Paths of the manifest and the weights in an archive."""
 
 GRAPHS_FOLDER = "openvino"
-JUDGE_GRAPH = "judge"
-"""Where it keeps OpenVINO's graphs, each as `<name>.xml` and `<name>.bin`."""
+CLASSIFIER_GRAPH = "classifier"
+"""Path of the OpenVINO graphs in an archive, each `<name>.xml` and `<name>.bin`."""
 
 Task = Literal["detector", "faces", "classifier"]
 Kernel = Literal["second_order", "square", "line"]
@@ -32,24 +32,26 @@ class _Spec(BaseModel):
 
 
 class DecodeSpec(_Spec):
-    """Bounds on one encoded picture, checked before it is decoded."""
+    """Limits of one encoded image, checked before it is decoded."""
 
     max_bytes: int = Field(default=32 * 2**20, gt=0)
     max_pixels: int = Field(default=50_000_000, gt=0)
 
 
 class FacesSpec(_Spec):
-    """How faces are looked for (MTCNN; Zhang et al. 2016, arXiv:1604.02878)."""
+    """Face detection by MTCNN (Zhang et al. 2016, arXiv:1604.02878)."""
 
     min_face_px: float = Field(default=40.0, ge=12, description="shortest side, source pixels")
     thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
     pyramid_factor: float = Field(default=0.709, gt=0.1, lt=0.95)
-    working_long_side: int = Field(default=1280, ge=64, description="searched at this size, px")
+    working_long_side: int = Field(
+        default=1280, ge=64, description="side of the image that is searched, px"
+    )
     max_faces: int = Field(default=64, ge=1, description="the largest are kept")
 
 
 class CropSpec(_Spec):
-    """How a face is cut out: a square of `margin` times its longer side, resized to `size` px."""
+    """Face crops: a square of `margin` times the face's longer side, resized to `size` px."""
 
     size: int = Field(default=224, ge=32, le=1024)
     margin: float = Field(default=1.3, ge=1.0, le=3.0)
@@ -65,7 +67,7 @@ class NoiseSpec(_Spec):
 
 
 class EncoderSpec(_Spec):
-    """Any EfficientNet that timm knows, with its channels' normalisation."""
+    """An EfficientNet of timm, and the normalisation of its input channels."""
 
     architecture: str = "efficientnet_b0"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -80,13 +82,13 @@ class HeadSpec(_Spec):
 
 
 class ReferenceSpec(_Spec):
-    """A second look, at the same face with fewer pixels, whose logit is subtracted.
+    """A second pass over the same face at a lower resolution, whose logit is subtracted.
 
-    What sets one camera or codec apart from another is in both looks and cancels; what blending
-    left is mostly in the first.
+    Traces of the camera and the codec are in both passes and cancel; traces of blending are mostly
+    in the first.
     """
 
-    face_px: float = Field(default=96, ge=16, description="side of the face in the second look")
+    face_px: float = Field(default=96, ge=16, description="side of the face in the second pass")
     weight: float = Field(default=1.0, ge=0)
 
 
@@ -99,11 +101,11 @@ class WeightsSpec(_Spec):
 
 
 class CalibrationSpec(_Spec):
-    """From logit to probability (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002).
+    """Calibration of logits (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002).
 
     Faces smaller than `certain_from_px`, and blurred or hazy ones with less than
-    `certain_from_detail` (see `pipeline.detail`), hold too little to tell by: their probability is
-    drawn towards one half, the less they hold the more.
+    `certain_from_detail` (see `pipeline.detail`), carry too little information: the less there is,
+    the closer their probability moves to one half.
     """
 
     method: Literal["identity", "temperature", "platt", "isotonic"] = "identity"
@@ -138,9 +140,9 @@ class ThresholdsSpec(_Spec):
 
 
 class BatchingSpec(_Spec):
-    """How many requests TorchServe gathers, and how long it waits for them.
+    """Dynamic batching by TorchServe: how many requests, and how long it waits for them.
 
-    A CPU is full with one; a GPU's first picture takes about as long as its next dozen.
+    One image saturates a CPU; on a GPU a batch of a dozen takes about as long as one image.
     """
 
     max_batch_size: int = Field(default=4, ge=1, le=1024)
@@ -149,7 +151,7 @@ class BatchingSpec(_Spec):
 
 
 class Manifest(_Spec):
-    """One model: what it does, of what it is made, and how it is run. One manifest, one .mar."""
+    """One model: its task, its architecture and how it runs. One manifest makes one .mar."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     version: str = Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")
@@ -179,7 +181,7 @@ class Manifest(_Spec):
 
     @property
     def trained(self) -> bool:
-        """Whether its answers rest on trained weights (a face finder's always do)."""
+        """Whether the model has trained weights. A face detector always has."""
         return self.weights is not None or self.task == "faces"
 
 
@@ -204,7 +206,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def load_manifest(content: bytes, source: str) -> Manifest:
-    """A manifest from the bytes of a YAML or JSON file; `source` is what errors call it."""
+    """Parses the bytes of a YAML or JSON file; `source` names it in errors."""
     try:
         data = yaml.safe_load(content.decode("utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # a date of no calendar is a ValueError

@@ -1,9 +1,9 @@
-"""How a request reaches a worker: one encoded picture, or an Open Inference Protocol tensor.
+"""The body of a request to a worker: one encoded image, or an Open Inference Protocol tensor.
 
-A plain body is one encoded picture. A body with the header `Inference-Header-Content-Length: n` is
+A plain body is one encoded image. A body with the header `Inference-Header-Content-Length: n` is
 an Open Inference Protocol request in the binary tensor form
 (https://github.com/kserve/open-inference-protocol): n bytes of JSON, then the raw tensor. It holds
-one input of many items: BYTES (each element an encoded picture) or UINT8 (n, h, w, 3).
+one input of many items: BYTES (each element an encoded image) or UINT8 (n, h, w, 3).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ DEADLINE_HEADER = "x-deepfake-deadline"
 OPTIONS_HEADER = "x-deepfake-options"
 BATCH_HEADER = "x-deepfake-batch"
 
-MOST_ANSWER_BYTES = 16 * 2**20
-"""A worker answers no request with more; TorchServe kills workers that exceed its own bound."""
+MAX_RESPONSE_BYTES = 16 * 2**20
+"""Limit of a worker's response; TorchServe kills workers that exceed its own limit."""
 
-MOST_ITEMS = 4096
-"""No request has more, whatever a server's own bound; counting empty ones would take seconds."""
+MAX_ITEMS = 4096
+"""Limit of items per request, since counting millions of empty ones would take seconds."""
 
 
 def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes, int]:
-    """One binary OIP request around `raw`: its bytes, and the length of its JSON part."""
+    """Builds a binary OIP request of one tensor: its bytes, and the length of its JSON part."""
     tensor = {
         "name": "input",
         "datatype": datatype,
@@ -46,10 +46,10 @@ def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes,
 
 
 def unpack_items(body: bytes, length: int) -> list[Item]:
-    """The items of a binary OIP request.
+    """Returns the items of a binary OIP request.
 
     Raises:
-        InvalidRequest: anything about its form is wrong; the message says what.
+        InvalidRequest: the request is malformed; the message says how.
     """
     if not 0 <= length <= len(body):
         raise InvalidRequest(f"{LENGTH_HEADER} is {length}, but the body has {len(body)} bytes")
@@ -66,17 +66,18 @@ def unpack_items(body: bytes, length: int) -> list[Item]:
 
 
 def split_bytes(raw: bytes | memoryview) -> list[bytes]:
-    """The elements of a BYTES tensor: each a little-endian uint32 length and that many bytes.
+    """Returns the elements of a BYTES tensor: each its length as little-endian uint32, then
+    that many bytes.
 
     Raises:
         InvalidRequest: a length reaches beyond the tensor.
-        TooLarge: more than `MOST_ITEMS`.
+        TooLarge: more than `MAX_ITEMS`.
     """
     elements: list[bytes] = []
     view, at = memoryview(raw), 0
     while at < len(view):
-        if len(elements) == MOST_ITEMS:
-            raise TooLarge(f"a BYTES tensor has at most {MOST_ITEMS} elements")
+        if len(elements) == MAX_ITEMS:
+            raise TooLarge(f"a BYTES tensor has at most {MAX_ITEMS} elements")
         if at + 4 > len(view):
             raise InvalidRequest("a BYTES tensor ends within an element's length")
         (size,) = struct.unpack_from("<I", view, at)
@@ -88,18 +89,22 @@ def split_bytes(raw: bytes | memoryview) -> list[bytes]:
 
 
 def join_bytes(elements: Sequence[bytes]) -> bytes:
-    """The raw form of a BYTES tensor; `split_bytes` is its inverse.
+    """Returns the raw form of a BYTES tensor; the inverse of `split_bytes`.
 
     Raises:
-        TooLarge: more than `MOST_ITEMS`.
+        TooLarge: more than `MAX_ITEMS`.
     """
-    if len(elements) > MOST_ITEMS:
-        raise TooLarge(f"a BYTES tensor has at most {MOST_ITEMS} elements")
+    if len(elements) > MAX_ITEMS:
+        raise TooLarge(f"a BYTES tensor has at most {MAX_ITEMS} elements")
     return b"".join(struct.pack("<I", len(e)) + e for e in elements)
 
 
 def parse_options(header: str | None) -> Options:
-    """The options header: a JSON object of `Options`' fields."""
+    """Parses the options header: a JSON object of `Options`' fields.
+
+    Raises:
+        InvalidRequest: not such an object.
+    """
     if not header:
         return Options()
     try:

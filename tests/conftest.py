@@ -18,7 +18,7 @@ import skimage.data
 from deepfake_serving.packaging.archive import Archive, build_archive, open_archive
 from model_handlers.loading import Runtime, load_task
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, FacesTask
 from tests.support.build_cache import built
 from tests.support.images import frozen, jpeg
@@ -121,8 +121,8 @@ def classifier_task(unpacked: Callable[[str], Path]) -> ClassifierTask:
 
 
 @pytest.fixture(scope="session")
-def finder(faces_task: FacesTask) -> FaceFinder:
-    return faces_task.finder
+def face_detector(faces_task: FacesTask) -> FaceDetector:
+    return faces_task.face_detector
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@
     ├── InvalidRequest        400  the request itself is malformed
     ├── Unauthorized          401  no API key, or an unknown one
     ├── Forbidden             403  the API key's scopes don't cover this
-    ├── NotFound              404  no such route, job or picture
+    ├── NotFound              404  no such route, job or image
     │   └── UnknownModel      404  no such model or version
     ├── MethodNotAllowed      405  the route exists, the method does not
     ├── SlowRequest           408  the body came too slowly

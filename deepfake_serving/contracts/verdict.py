@@ -1,6 +1,6 @@
 """What a model answers about one item: dataclasses that are written as JSON field by field.
 
-Boxes and landmarks are in pixels of the picture as it is shown, that is after EXIF orientation;
+Boxes and landmarks are in pixels of the image as it is shown, that is after EXIF orientation;
 x grows to the right, y downwards. Probabilities are calibrated and lie in [0, 1].
 """
 
@@ -38,7 +38,7 @@ class FaceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
-    """One photograph; its probability is that of its most suspicious face."""
+    """One image; its probability is that of its most suspicious face."""
 
     verdict: Label
     fake_probability: float | None
@@ -62,7 +62,7 @@ class FoundFace:
 
 @dataclass(frozen=True, slots=True)
 class ImageFaces:
-    """The faces of one photograph."""
+    """The faces of one image."""
 
     faces: list[FoundFace]
     width: int

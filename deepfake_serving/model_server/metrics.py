@@ -40,14 +40,14 @@ class Metrics(ServerMetrics):
         )
         self.batch_size = Histogram(
             "deepfake_batch_size",
-            "Pictures in one batch that a worker ran.",
+            "Images in one batch that a worker ran.",
             ("model",),
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=r,
         )
         self.faces = Histogram(
             "deepfake_faces_per_image",
-            "Faces found in one picture.",
+            "Faces found in one image.",
             ("model",),
             buckets=(0, 1, 2, 3, 5, 10, 20, 50),
             registry=r,
@@ -60,7 +60,7 @@ class Metrics(ServerMetrics):
             registry=r,
         )
         self.verdicts = Counter(
-            "deepfake_verdicts", "Pictures by verdict.", ("model", "verdict"), registry=r
+            "deepfake_verdicts", "Images by verdict.", ("model", "verdict"), registry=r
         )
         self.retries = Counter(
             "deepfake_upstream_retries",
@@ -82,7 +82,7 @@ class Metrics(ServerMetrics):
             self.stages.labels(model, stage).observe(seconds)
 
     def observe_result(self, model: str, result: dict[str, Any]) -> None:
-        """Notes one picture's faces, scores and verdict."""
+        """Notes one image's faces, scores and verdict."""
         faces = result.get("faces")
         if faces is not None:
             self.faces.labels(model).observe(len(faces))

@@ -29,7 +29,7 @@ from deepfake_serving.model_server.torchserve.client import (
 from deepfake_serving.model_server.torchserve.config import prepare
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
 from deepfake_serving.model_server.torchserve.warmup import (
-    PHOTOGRAPH,
+    WARMUP_JPEG,
     WarmupCheckFailed,
     check_answer,
 )
@@ -174,10 +174,10 @@ class Supervisor:
     async def _warm_up(self, model: ServedModel, upstream: Upstream) -> bool:
         headers = {"Content-Type": "application/octet-stream", "X-Request-ID": "warm-up"}
         try:
-            # as many as workers, at once: most meet their first picture here and not in a request
+            # as many as workers, at once: most meet their first image here and not in a request
             replies = await asyncio.gather(
                 *(
-                    upstream.predict(model, PHOTOGRAPH, headers, self.settings.request_timeout_s)
+                    upstream.predict(model, WARMUP_JPEG, headers, self.settings.request_timeout_s)
                     for _ in range(model.workers)
                 )
             )

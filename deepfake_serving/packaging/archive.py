@@ -21,8 +21,8 @@ import yaml
 
 from deepfake_serving.assets import MODEL_STORE
 from model_handlers.manifest import (
+    CLASSIFIER_GRAPH,
     GRAPHS_FOLDER,
-    JUDGE_GRAPH,
     MANIFEST_FILE,
     MTCNN_FILE,
     NETWORK_FILE,
@@ -132,7 +132,7 @@ def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> d
     if mtcnn is not None:
         graphs |= _finding_graphs(mtcnn)
     if manifest.task != "faces":
-        graphs[JUDGE_GRAPH] = _judging_graph(_Network.of(manifest), network)
+        graphs[CLASSIFIER_GRAPH] = _judging_graph(_Network.of(manifest), network)
     return {
         f"{GRAPHS_FOLDER}/{name}.{end}": content
         for name, parts in graphs.items()

@@ -17,7 +17,7 @@ def intermediate_representation(
     """The graph (.xml) and its constants (.bin), in full precision.
 
     Args:
-        module: of one input, 8-bit pictures.
+        module: of one input, 8-bit images.
         shape: of its input, (n, h, w, 3), -1 where it may vary.
     """
     import openvino

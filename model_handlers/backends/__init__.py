@@ -1,1 +1,1 @@
-"""What runs the networks: torch on GPUs, OpenVINO on CPUs. Either gives `pipeline.graph.Graph`s."""
+"""Backends that run the networks as `pipeline.graph.Graph`s: torch on GPUs, OpenVINO on CPUs."""

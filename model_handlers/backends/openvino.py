@@ -1,7 +1,7 @@
-"""The networks as OpenVINO's CPU plugin runs them; a worker needs no torch.
+"""The OpenVINO backend, for CPUs; workers don't need torch.
 
-Every new shape costs the plugin milliseconds of compiling, so that crops go through in batches of
-one size, filled up. On one thread larger batches are no faster.
+The plugin spends milliseconds compiling each new shape, so crops run in padded batches of one size.
+On one thread larger batches are no faster.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from model_handlers.manifest import GRAPHS_FOLDER, JUDGE_GRAPH, Manifest, ManifestError
+from model_handlers.manifest import CLASSIFIER_GRAPH, GRAPHS_FOLDER, Manifest, ManifestError
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
 from model_handlers.pipeline.mipmap import Mipmap
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
-_BATCHES = {"pnet": None, "rnet": 16, "onet": 4, JUDGE_GRAPH: 1}
+_BATCHES = {"pnet": None, "rnet": 16, "onet": 4, CLASSIFIER_GRAPH: 1}
 
 
 class OpenVINOGraph:
-    """A compiled graph. `batch` is how many pictures go in at once; None for as many as come."""
+    """A compiled graph with a fixed batch size, or with `batch` of None any batch size."""
 
     def __init__(self, path: Path, precision: str, threads: int, batch: int | None) -> None:
         """`threads` of 0 leaves the number to OpenVINO.
 
         Raises:
-            ManifestError: there is no such graph.
+            ManifestError: the archive has no such graph.
         """
         if not path.is_file():
-            raise ManifestError(f"{path}: the archive has no such graph; was it packed for torch?")
+            raise ManifestError(
+                f"{path}: the archive has no such graph; was it packaged for torch?"
+            )
         model = openvino.Core().read_model(path)
         if batch is not None:
             model.reshape([batch, *list(model.input().partial_shape)[1:]])
@@ -38,7 +40,7 @@ class OpenVINOGraph:
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
-            # Workers that each pin to the first cores would share them and leave the others idle.
+            # All workers would pin to the same first cores and leave the others idle.
             "ENABLE_CPU_PINNING": False,
         }
         compiled = openvino.compile_model(model, "CPU", settings)
@@ -47,9 +49,9 @@ class OpenVINOGraph:
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
 
     def __call__(self, *images: Pixels) -> tuple[Floats, ...]:
-        return self._in_steps(images[0] if len(images) == 1 else np.concatenate(images))
+        return self._in_batches(images[0] if len(images) == 1 else np.concatenate(images))
 
-    def _in_steps(self, images: Pixels) -> tuple[Floats, ...]:
+    def _in_batches(self, images: Pixels) -> tuple[Floats, ...]:
         step = self._batch or len(images)
         parts = [self._run(images[i : i + step], step) for i in range(0, len(images), step)]
         if len(parts) == 1:
@@ -60,20 +62,22 @@ class OpenVINOGraph:
         count = len(images)
         if count < size:
             images = np.concatenate([images, np.zeros((size - count, *images.shape[1:]), np.uint8)])
-        found = self._request.infer([np.ascontiguousarray(images)], share_inputs=True)
-        return tuple(found[index][:count] for index in range(self._outputs))
+        outputs = self._request.infer([np.ascontiguousarray(images)], share_inputs=True)
+        return tuple(outputs[index][:count] for index in range(self._outputs))
 
 
-def cascade(folder: Path, threads: int) -> Cascade:
-    """MTCNN's networks out of an unpacked archive, in bf16 where the CPU has it: measured against
-    facenet-pytorch's, no face more is lost than in fp32 (docs/performance.md)."""
+def build_cascade(folder: Path, threads: int) -> Cascade:
+    """Loads MTCNN's networks from an unpacked archive, in bf16 if the CPU supports it.
+
+    Compared with facenet-pytorch, bf16 loses no more faces than fp32 (docs/performance.md).
+    """
     pnet, rnet, onet = (_graph(folder, name, "bf16", threads) for name in ("pnet", "rnet", "onet"))
     return Cascade(pnet, rnet, onet, Mipmap)
 
 
-def judge(folder: Path, manifest: Manifest, threads: int) -> Graph:
-    """The manifest's network in its precision: crops (n, s, s, 3) → logits (n,)."""
-    return _graph(folder, JUDGE_GRAPH, manifest.precision, threads)
+def build_classifier(folder: Path, manifest: Manifest, threads: int) -> Graph:
+    """Loads the manifest's network in its precision: crops (n, s, s, 3) → logits (n,)."""
+    return _graph(folder, CLASSIFIER_GRAPH, manifest.precision, threads)
 
 
 def _graph(folder: Path, name: str, precision: str, threads: int) -> OpenVINOGraph:

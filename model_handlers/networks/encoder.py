@@ -1,4 +1,4 @@
-"""The encoder: any EfficientNet of timm, cut before its classifier."""
+"""The encoder: an EfficientNet of timm without its classifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model_handlers.manifest import EncoderSpec, ManifestError
 
 
 def build_encoder(spec: EncoderSpec, channels: int) -> tuple[nn.Module, int]:
-    """An EfficientNet (Tan & Le 2019, arXiv:1905.11946; V2: arXiv:2104.00298), not initialised.
+    """Builds an untrained EfficientNet (Tan & Le 2019, arXiv:1905.11946; V2: arXiv:2104.00298).
 
     Args:
         spec: names the timm architecture, e.g. `efficientnet_b0` or `tf_efficientnetv2_s`.

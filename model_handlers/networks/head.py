@@ -1,4 +1,4 @@
-"""The custom CNN head: from the encoder's feature map to one logit per face."""
+"""The CNN head: from the encoder's feature map to one logit per face."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from model_handlers.manifest import HeadSpec
 
 
 class CNNHead(nn.Module):
-    """A 1x1 convolution narrows, a 3x3 one looks around, mean and maximum pool, a line decides.
+    """A 1x1 and a 3x3 convolution, mean and maximum pooling, and a linear layer.
 
-    The maximum lets one small patch speak (a blending border), the mean keeps it honest.
+    Maximum pooling responds to small regions such as a blending border; mean pooling dampens noise.
 
     Shapes:
         input: (n, features, h, w); output: (n,) logits, above zero for fake.
@@ -34,7 +34,7 @@ class CNNHead(nn.Module):
         return self.decide(self.convolutions(features))
 
     def decide(self, maps: Tensor) -> Tensor:
-        """(n, channels, h, w), what the convolutions make of the features → (n,) logits."""
+        """Pools the convolutions' output (n, channels, h, w) to logits (n,)."""
         pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
         logits: Tensor = self.linear(self.dropout(pooled)).squeeze(1)
         return logits

@@ -1,4 +1,4 @@
-"""All between 8-bit crops and logits, as one module: what is exported, packed and run."""
+"""The inference module: from 8-bit crops to logits, as it is exported and served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_handlers.networks.reduction import reduction_of
 
 
 class InferenceModule(nn.Module):
-    """The network and, where the manifest has one, the second look, subtracted.
+    """The network, minus its weighted logit at a lower resolution if the manifest has a reference.
 
     The noise residuals are taken in fp32, which bf16's 8 bits would drown; the rest is computed in
     `dtype`.
@@ -31,25 +31,25 @@ class InferenceModule(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         planes = crops.permute(0, 3, 1, 2).float()
-        logits = self._look(planes)
+        logits = self._logits(planes)
         if self.reference is None or self.reduction is None:
             return logits
-        return logits - self.reference.weight * self._look(self.reduction(planes))
+        return logits - self.reference.weight * self._logits(self.reduction(planes))
 
-    def _look(self, crops: Tensor) -> Tensor:
+    def _logits(self, crops: Tensor) -> Tensor:
         planes = self.network.planes(crops)
         if self.dtype == torch.float32:
-            return self.network.judge(planes)
+            return self.network.classify(planes)
         planes = planes.contiguous(memory_format=torch.channels_last)
         with torch.autocast(planes.device.type, self.dtype):
-            return self.network.judge(planes).float()
+            return self.network.classify(planes).float()
 
 
 def load_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network:
-    """The manifest's network with these weights; without any, the untrained one.
+    """Builds the manifest's network with weights, or untrained without any.
 
     Raises:
-        ManifestError: the weights are of another network.
+        ManifestError: the weights are of another architecture.
     """
     network = build_network(manifest)
     if weights is not None:

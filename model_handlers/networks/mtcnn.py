@@ -1,4 +1,4 @@
-"""MTCNN's three networks, by facenet-pytorch, from 8-bit pictures to offsets and scores."""
+"""MTCNN's three networks of facenet-pytorch, from 8-bit images to offsets and scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 STAGES: dict[str, type[nn.Module]] = {"pnet": PNet, "rnet": RNet, "onet": ONet}
 SIDES = {"pnet": None, "rnet": 24, "onet": 48}
-"""Pixels of each one's pictures; P-Net takes any."""
+"""Input sides in pixels; P-Net accepts any size."""
 
 
 class Stage(nn.Module):
@@ -25,7 +25,7 @@ class Stage(nn.Module):
 
 
 def build_stage(name: str, weights: Mapping[str, Tensor]) -> Stage:
-    """`weights` holds the state dicts of all three under `pnet.`, `rnet.` and `onet.`."""
+    """Builds one network; `weights` holds all three under `pnet.`, `rnet.` and `onet.`."""
     net = STAGES[name](pretrained=False)
     prefix = f"{name}."
     net.load_state_dict(

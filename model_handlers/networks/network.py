@@ -12,9 +12,9 @@ from model_handlers.networks.srm import SRM
 
 
 class Network(nn.Module):
-    """All that is learnt, as one module whose state dict is the weights file.
+    """The trainable network; its state dict is the weights file.
 
-    `forward` is `judge(planes(crops))`; the two halves are public so that each can be timed.
+    `forward` is `classify(planes(crops))`; both are public so that each can be timed.
     """
 
     mean: Tensor
@@ -39,17 +39,17 @@ class Network(nn.Module):
             parts.append(self.srm(crops))
         return torch.cat(parts, dim=1)
 
-    def judge(self, planes: Tensor) -> Tensor:
-        """(n, channels, s, s) → (n,) logits."""
+    def classify(self, planes: Tensor) -> Tensor:
+        """Returns logits (n,) of planes (n, channels, s, s)."""
         logits: Tensor = self.head(self.encoder(planes))
         return logits
 
     def forward(self, crops: Tensor) -> Tensor:
-        return self.judge(self.planes(crops))
+        return self.classify(self.planes(crops))
 
 
 def build_network(manifest: Manifest, seed: int = 0) -> Network:
-    """An untrained network, the same one for the same seed; evaluation mode."""
+    """Builds an untrained network in evaluation mode, deterministic for a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(manifest)

@@ -1,4 +1,4 @@
-"""The same crop with fewer pixels: what the second look looks at."""
+"""Reduction of a crop's resolution, for the reference pass."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from model_handlers.manifest import CropSpec, Manifest
 
 
 class Reduction(nn.Module):
-    """Crops through a size at which the face's side is `face_px`, and back to their own.
+    """Downscales crops until the face measures `face_px`, and upscales them again.
 
-    Resizing is linear and the same for rows and columns: one matrix from the left and from the
-    right, which every runtime computes alike, whereas their own ways of resizing differ. The matrix
-    takes down by antialiased bilinear interpolation and up by bicubic. Values are rounded as a
-    picture's are, for the noise residuals' sake; the gradient passes the rounding by (Bengio et
-    al. 2013, arXiv:1308.3432).
+    Resizing is linear and separable: one matrix, applied from the left and the right, gives the
+    same result on every runtime, unlike their own resize operators. It combines antialiased
+    bilinear downscaling and bicubic upscaling. Values are rounded, as in an 8-bit image, because
+    noise residuals depend on it; the gradient passes straight through (Bengio et al. 2013,
+    arXiv:1308.3432).
 
     Shapes:
         input, output: float (n, 3, s, s) in 0..255.
@@ -38,7 +38,7 @@ class Reduction(nn.Module):
 
 
 def reduction_of(manifest: Manifest, device: torch.device | None = None) -> Reduction | None:
-    """The reduction that a manifest's second look asks for; None where it has no second look."""
+    """Builds the reduction for a manifest's reference pass; None without one."""
     if manifest.reference is None:
         return None
     return Reduction(manifest.crop, manifest.reference.face_px).to(device)

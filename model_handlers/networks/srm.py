@@ -1,4 +1,4 @@
-"""Noise residuals by three SRM high-pass kernels, one set for each colour plane.
+"""Noise residuals by SRM high-pass kernels, applied to each colour plane.
 
 The kernels are those of the spatial rich model (Fridrich & Kodovsky, "Rich Models for Steganalysis
 of Digital Images", IEEE TIFS 2012) in the choice of Zhou et al., "Learning Rich Features for Image
@@ -49,7 +49,7 @@ class SRM(nn.Module):
     Shapes:
         input: float (n, 3, h, w) in grey levels 0..255.
         output: float (n, 3 * kernels, h, w): every kernel on the red plane, then on green, then on
-        blue. Borders are reflected, so that they leave no edge of their own.
+        blue. Borders are reflected, so that they cause no residuals.
     """
 
     def __init__(self, spec: NoiseSpec) -> None:

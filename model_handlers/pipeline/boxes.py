@@ -1,4 +1,4 @@
-"""The arithmetic of MTCNN's boxes, on NumPy arrays of rows x1, y1, x2, y2.
+"""Box arithmetic of MTCNN, on NumPy arrays of rows x1, y1, x2, y2.
 
 MTCNN counts pixels inclusively, as its original MATLAB code did: a box's width is x2 - x1 + 1
 wherever it is regressed or compared.
@@ -28,15 +28,15 @@ def square(boxes: Floats) -> Floats:
     return np.hstack([corner, corner + side]).astype(np.float32)
 
 
-def suppress(boxes: Floats, scores: Floats, threshold: float) -> Indices:
-    """Greedy non-maximum suppression: what a better box overlaps by more is dropped.
+def nms(boxes: Floats, scores: Floats, threshold: float) -> Indices:
+    """Greedy non-maximum suppression: drops boxes that overlap a better one too much.
 
     Args:
         boxes: (n, 4). scores: (n,), above 0.
-        threshold: of the intersection over the union; here, alone, a box is x2 - x1 wide.
+        threshold: intersection over union; only here is a box's width x2 - x1.
 
     Returns:
-        Indices of the boxes that stay, best first.
+        Indices of the boxes that are kept, best first.
     """
     if not len(boxes):
         return np.zeros(0, dtype=np.intp)
@@ -45,8 +45,8 @@ def suppress(boxes: Floats, scores: Floats, threshold: float) -> Indices:
     return np.asarray(picked, dtype=np.intp)
 
 
-def suppress_contained(boxes: Floats, scores: Floats, threshold: float) -> Indices:
-    """The same by the intersection over the smaller box, as MTCNN's last stage does."""
+def nms_min_area(boxes: Floats, scores: Floats, threshold: float) -> Indices:
+    """Non-maximum suppression by intersection over the smaller area, as in MTCNN's last stage."""
     size = boxes[:, 2:4] - boxes[:, 0:2] + 1
     area = size[:, 0] * size[:, 1]
     order = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""A logit to a probability that means what it says."""
+"""Calibration: from logits to probabilities."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ def calibrate(
 
     Args:
         face_px: longer sides (n,) of the faces, source pixels. The log odds of a face smaller than
-            `certain_from_px` are scaled by the share of the pixels that it has.
-        detail: what `detail` says of the crops (n,); likewise below `certain_from_detail`.
+            `certain_from_px` are scaled by the ratio of the two.
+        detail: detail of the crops (n,), see `pipeline.detail`; likewise below
+            `certain_from_detail`.
 
     identity: the sigmoid; temperature: sigmoid(x / t) (Guo et al. 2017, arXiv:1706.04599);
-    platt: sigmoid(slope * x + intercept) (Platt 1999); isotonic: a rising line through `knots`
-    (Zadrozny & Elkan 2002), flat beyond its ends.
+    platt: sigmoid(slope * x + intercept) (Platt 1999); isotonic: a monotonic
+    piecewise linear function through `knots` (Zadrozny & Elkan 2002), constant beyond them.
     """
     p = _probabilities(np.asarray(logits, dtype=np.float64), spec)
     share = _share(face_px, spec.certain_from_px) * _share(detail, spec.certain_from_detail)
@@ -36,7 +37,7 @@ def calibrate(
 
 
 def _share(measured: npt.ArrayLike, enough: float) -> Floats:
-    """How much of what is enough there is, at most 1; all of it where nothing is asked for."""
+    """Returns `measured / enough`, at most 1; 1 if `enough` is 0."""
     if not enough:
         return np.ones(1)
     return np.minimum(1.0, np.asarray(measured, dtype=np.float64) / enough)
@@ -54,5 +55,5 @@ def _probabilities(x: Floats, spec: CalibrationSpec) -> Floats:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    """The logistic function by the tangent, which can't overflow."""
+    """The logistic function by the hyperbolic tangent, which can't overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))

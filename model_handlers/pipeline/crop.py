@@ -1,4 +1,4 @@
-"""A face box to a square crop of fixed size, cut from the full-resolution picture."""
+"""Face crops: squares of fixed size from the full-resolution image."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from model_handlers.pipeline.decode import Pixels
 Indices = npt.NDArray[np.intp]
 
 _REFLECTED_SIDE = 8
-"""Output sides; a reflected square is never cut larger than this."""
+"""Largest side of a reflected square, in output sides."""
 
 
 def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
-    """Cuts a square around `box` and resizes it once.
+    """Crops a square around `box` and resizes it once.
 
-    The square's side is `spec.margin` times the box's longer side, about the box's centre. What
-    lies beyond the picture is filled by reflecting the picture at its border. A very large square
-    of that kind is cut from a picture shrunk before, lest a long and thin one fill the memory with
-    its reflections.
+    The square's side is `spec.margin` times the box's longer side, about the box's centre. Beyond
+    the image's border it is filled by reflection. For a very large square of that kind the image is
+    shrunk first, so that the reflections of a long and thin image can't exhaust memory.
 
     Args:
         image: uint8 (height, width, 3).
-        box: x1, y1, x2, y2 in pixels; may reach beyond the picture.
+        box: x1, y1, x2, y2 in pixels; may extend beyond the image.
         spec: margin and output size.
 
     Returns:
@@ -55,7 +54,7 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
 
 
 def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
-    """Brings a ready-made crop of any size to the network's: a square about its centre."""
+    """Resizes a crop of any size to the network's input size, as a square about its centre."""
     height, width = crop.shape[:2]
     side = max(height, width)
     tight = CropSpec(size=spec.size, margin=1.0)
@@ -64,7 +63,7 @@ def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
 
 
 def shrink(image: Pixels, scale: float) -> Pixels:
-    """The whole picture at `scale`; as it is where that would not make it smaller."""
+    """Resizes the whole image by `scale`; returns it unchanged for scales of 1 and above."""
     if scale >= 1:
         return image
     width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))

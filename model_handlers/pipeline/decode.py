@@ -1,4 +1,4 @@
-"""Bytes to pixels: one encoded picture becomes an upright 8-bit RGB array, or a named problem."""
+"""Decoding: from encoded bytes to upright 8-bit RGB pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from model_handlers.manifest import DecodeSpec
 Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-"""What is read. MPO, the JPEG that phones with several lenses write, is read as JPEG."""
+"""Supported formats. MPO, the JPEG of phones with several lenses, is read as JPEG."""
 
 _BACKGROUND = (255, 255, 255)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
@@ -41,52 +41,57 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
     """Decodes the first frame of a JPEG, PNG, WebP, BMP or GIF.
 
     EXIF orientation is applied, alpha is flattened onto white, grey, palette, CMYK and 16-bit
-    pictures become 8-bit RGB.
+    images become 8-bit RGB.
 
     Args:
-        data: the encoded picture.
-        spec: the bounds; the pixel bound is checked on the header, before anything is decoded.
+        data: the encoded image.
+        spec: the limits; the pixel limit is checked on the header, before anything is decoded.
 
     Returns:
         uint8 array of shape (height, width, 3), which may be read-only.
 
     Raises:
-        InvalidRequest: no bytes at all.
-        TooLarge, TooManyPixels: over a bound, which the message states.
+        InvalidRequest: `data` is empty.
+        TooLarge, TooManyPixels: over a limit, which the message states.
         UnsupportedMediaType: not one of `FORMATS`.
-        UndecodableMedia: one of them, but broken.
+        UndecodableMedia: a supported format, but corrupt.
     """
     if not data:
-        raise InvalidRequest("the body is empty; an encoded picture was expected")
+        raise InvalidRequest("the body is empty; an encoded image was expected")
     if len(data) > spec.max_bytes:
-        raise TooLarge(f"the picture has {len(data)} bytes; the bound is {spec.max_bytes}")
-    # Some plugins allocate the canvas while they open a file, so Pillow must know the bound. It
+        raise TooLarge(f"the image has {len(data)} bytes; the limit is {spec.max_bytes}")
+    # Some plugins allocate the canvas while they open a file, so Pillow must know the limit. It
     # raises at twice its own.
     Image.MAX_IMAGE_PIXELS = (spec.max_pixels + 1) // 2
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on odd metadata, which we don't read
+            warnings.simplefilter("ignore")  # about metadata, which is not read
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_pixels(image.width, image.height, spec)
                 return _to_rgb(image)
     except UnidentifiedImageError as error:
-        if _is_recognised(data):
-            raise UndecodableMedia("the picture is broken: its header can't be read") from error
+        if _has_known_magic(data):
+            raise UndecodableMedia("the image is corrupt: its header can't be read") from error
         raise UnsupportedMediaType(
-            "not a picture that is read here; send JPEG, PNG, WebP, BMP or GIF"
+            "not a supported image format; send JPEG, PNG, WebP, BMP or GIF"
         ) from error
     except Image.DecompressionBombError as error:
         raise TooManyPixels(
-            f"the picture has more pixels than the bound of {spec.max_pixels}"
+            f"the image has more pixels than the limit of {spec.max_pixels}"
         ) from error
     except (TooManyPixels, MemoryError):
         raise
-    except Exception as error:  # Pillow's plugins raise many kinds on broken content
-        raise UndecodableMedia(f"the picture is broken: {error}") from error
+    except Exception as error:  # Pillow's plugins raise many kinds of exceptions on corrupt files
+        raise UndecodableMedia(f"the image is corrupt: {error}") from error
 
 
 def check_tensor(pixels: npt.NDArray[Any], spec: DecodeSpec) -> Pixels:
-    """Accepts already decoded pixels: uint8 of shape (height, width, 3), within the bounds."""
+    """Checks decoded pixels: uint8 (height, width, 3), within the limits.
+
+    Raises:
+        InvalidRequest: another type or shape.
+        TooManyPixels: over the limit.
+    """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise InvalidRequest(
             f"a tensor of shape (height, width, 3) and type uint8 was expected, "
@@ -99,12 +104,12 @@ def check_tensor(pixels: npt.NDArray[Any], spec: DecodeSpec) -> Pixels:
 def _check_pixels(width: int, height: int, spec: DecodeSpec) -> None:
     if width * height > spec.max_pixels:
         raise TooManyPixels(
-            f"the picture has {width} x {height} pixels; the bound is {spec.max_pixels}"
+            f"the image has {width} x {height} pixels; the limit is {spec.max_pixels}"
         )
 
 
-def _is_recognised(data: bytes) -> bool:
-    """Whether the first bytes are those of a format that is read."""
+def _has_known_magic(data: bytes) -> bool:
+    """Returns whether the first bytes are those of a supported format."""
     return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
@@ -114,10 +119,10 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Applies the EXIF orientation; EXIF that can't be read says nothing about the pixels."""
+    """Applies the EXIF orientation; unreadable EXIF is ignored."""
     try:
         method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Pillow's EXIF reader, too, raises many kinds
+    except Exception:  # Pillow's EXIF reader raises many kinds of exceptions, too
         method = None
     return image if method is None else image.transpose(method)
 

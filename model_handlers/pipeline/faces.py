@@ -1,4 +1,4 @@
-"""Pictures to faces: how small faces are looked for, and what MTCNN finds, the largest first."""
+"""Face detection: from images to faces, largest first."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade
 from model_handlers.pipeline.mtcnn import MTCNN, Detections
 
-_LEAST_WORKING_FACE = 20.0
-"""px; MTCNN was trained on faces from about this size on, below it mostly errs."""
+_MIN_WORKING_FACE_PX = 20.0
+"""px; MTCNN was trained on faces of about this size and up, and is mostly wrong below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +35,39 @@ class Face:
         return max(x2 - x1, y2 - y1)
 
 
-class FaceFinder:
-    """Finds the faces of a batch of pictures, the largest of each first."""
+class FaceDetector:
+    """Detects the faces of a batch of images by MTCNN."""
 
     def __init__(self, spec: FacesSpec, cascade: Cascade) -> None:
         self.spec = spec
         self.mtcnn = MTCNN(cascade, spec.thresholds, spec.pyramid_factor)
 
-    def find(self, images: Sequence[Pixels]) -> list[list[Face]]:
-        """All faces of each picture, at most `max_faces`; none on a picture that is too small.
+    def detect(self, images: Sequence[Pixels]) -> list[list[Face]]:
+        """Returns each image's faces, largest first, at most `max_faces`.
 
-        A face is found from `min_face_px` pixels on, or from 20 pixels in the picture as
-        `working_long_side` shows it where that is more.
+        The smallest face that is detected measures `min_face_px`, or 20 px after the image is
+        scaled to `working_long_side`, whichever is larger.
         """
-        found = self.mtcnn.detect(images, [self._least(image) for image in images])
-        return [
-            self._faces(detections, image) for detections, image in zip(found, images, strict=True)
-        ]
+        detections = self.mtcnn.detect(images, [self._min_face_px(image) for image in images])
+        return [self._faces(each, image) for each, image in zip(detections, images, strict=True)]
 
-    def _least(self, image: Pixels) -> float:
+    def _min_face_px(self, image: Pixels) -> float:
         longest = int(max(image.shape[:2]))
         scale = min(1.0, self.spec.working_long_side / longest)
-        return max(self.spec.min_face_px, _LEAST_WORKING_FACE / scale)
+        return max(self.spec.min_face_px, _MIN_WORKING_FACE_PX / scale)
 
-    def _faces(self, found: Detections, image: Pixels) -> list[Face]:
+    def _faces(self, detections: Detections, image: Pixels) -> list[Face]:
         height, width = image.shape[:2]
-        boxes = np.clip(found.boxes, 0, [width, height, width, height])
+        boxes = np.clip(detections.boxes, 0, [width, height, width, height])
         faces = [
             Face(
                 (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
                 tuple((float(x), float(y)) for x, y in marks),
                 float(score),
             )
-            for box, marks, score in zip(boxes, found.landmarks, found.scores, strict=True)
+            for box, marks, score in zip(
+                boxes, detections.landmarks, detections.scores, strict=True
+            )
             if box[2] > box[0] and box[3] > box[1]
         ]
         return sorted(faces, key=lambda face: -face.area)[: self.spec.max_faces]

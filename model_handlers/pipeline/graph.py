@@ -1,4 +1,4 @@
-"""What the stages ask of whatever runs the networks: pictures in, arrays out."""
+"""The interface between the pipeline and the backends: images in, arrays out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from model_handlers.pipeline.pyramid import Layout
 Floats = npt.NDArray[np.float32]
 
 Batch = Any
-"""(n, h, w, 3) RGB, 0 to 255, as the backend holds it: an array, or a tensor on its device."""
+"""(n, h, w, 3) RGB, 0 to 255: an array, or a tensor on the backend's device."""
 
 
 class Graph(Protocol):
-    """A network with all that belongs to it, from pictures on. Not for several threads."""
+    """A network including its preprocessing. Not thread-safe."""
 
     def __call__(self, *images: Batch) -> tuple[Floats, ...]:
-        """Batches of one height and width, at least one picture in all → its outputs, each
-        (n, ...), for all of them in order."""
+        """Runs batches of one height and width, n ≥ 1 images in all; returns outputs (n, ...)."""
         ...
 
 
-class Picture(Protocol):
-    """One picture where the backend wants it, and the copies of its parts that MTCNN asks for."""
+class PreparedImage(Protocol):
+    """An image in the backend's memory, from which MTCNN takes its pyramid and crops."""
 
     @property
     def width(self) -> int: ...
@@ -36,17 +35,17 @@ class Picture(Protocol):
     def height(self) -> int: ...
 
     def canvas(self, layout: Layout) -> Batch:
-        """(1, height, width, 3): every level of the picture in its place.
+        """Draws the image's pyramid: (1, height, width, 3).
 
-        The levels below the first are taken from it, so that the picture is read once.
+        The smaller levels are resized from the first, so that the image is read once.
         """
         ...
 
-    def cuts(self, boxes: npt.NDArray[np.int64], size: int) -> Batch:
-        """Parts of the picture, each stretched to a square.
+    def crops(self, boxes: npt.NDArray[np.int64], size: int) -> Batch:
+        """Crops boxes and stretches each to a square.
 
         Args:
-            boxes: (n, 4); x1, y1 and the x2, y2 before which a part ends, all in the picture.
+            boxes: (n, 4); x1, y1, x2, y2 within the image, x2 and y2 exclusive.
 
         Returns:
             (n, size, size, 3).
@@ -55,7 +54,7 @@ class Picture(Protocol):
 
 
 class Cascade(NamedTuple):
-    """The three networks of MTCNN. Each answers offsets of boxes first and scores last.
+    """The three networks of MTCNN. Each returns box offsets first and scores last.
 
     Shapes:
         pnet: (n, h, w, 3) → (n, 4, h', w'), (n, h', w').
@@ -66,4 +65,4 @@ class Cascade(NamedTuple):
     pnet: Graph
     rnet: Graph
     onet: Graph
-    hold: Callable[[Pixels], Picture]
+    prepare: Callable[[Pixels], PreparedImage]

@@ -1,8 +1,8 @@
-"""A picture and its halves, quarters and so on: small copies are cut from a level near their size.
+"""Mipmaps: an image at full, half, quarter size and so on, from which MTCNN's crops are sampled.
 
-Resizing by area straight from a large picture reads every pixel of it, for each of MTCNN's dozens
-of candidates anew. Halving once, and sampling the level between once and twice the wanted size
-linearly, reads few (Williams 1983, "Pyramidal Parametrics").
+Resizing each of MTCNN's dozens of candidates by area from a large image reads every pixel again.
+Halving the image once, and sampling the level of one to two times the target size linearly, reads
+few (Williams 1983, "Pyramidal Parametrics").
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from model_handlers.pipeline.boxes import Indices
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.pyramid import Layout
 
-_LONGEST = 2**15 - 2
-"""px; OpenCV's remap takes and gives no longer picture."""
+_MAX_SIDE = 2**15 - 2
+"""px; limit of OpenCV's remap, for its input and output."""
 
 
 class Mipmap:
-    """Levels of one uint8 (height, width, 3) picture, each half of the one before; made lazily."""
+    """Levels of a uint8 (height, width, 3) image, each half the one before; built lazily."""
 
     def __init__(self, image: Pixels) -> None:
         self._levels = [image]
@@ -37,7 +37,7 @@ class Mipmap:
         return int(self._levels[0].shape[0])
 
     def canvas(self, layout: Layout) -> Pixels:
-        """As `graph.Picture.canvas`."""
+        """Implements `graph.PreparedImage.canvas`."""
         canvas = np.zeros((1, layout.height, layout.width, 3), np.uint8)
         first = self._resized(layout.levels[0].width, layout.levels[0].height)
         for level in layout.levels:
@@ -49,35 +49,35 @@ class Mipmap:
             canvas[0, level.top : level.top + rows, level.left : level.left + columns] = padded
         return canvas
 
-    def cuts(self, boxes: npt.NDArray[np.int64], size: int) -> Pixels:
-        """As `graph.Picture.cuts`."""
-        copies = np.empty((len(boxes), size, size, 3), np.uint8)
-        least = max(1.0, 2 * max(self.width, self.height) / _LONGEST)  # rounding down, not up
-        indices = nearest_levels(boxes, size, least)
-        for index, here in _alike(indices, _LONGEST // size):
+    def crops(self, boxes: npt.NDArray[np.int64], size: int) -> Pixels:
+        """Implements `graph.PreparedImage.crops`."""
+        crops = np.empty((len(boxes), size, size, 3), np.uint8)
+        # twice, since levels are rounded down
+        min_reduction = max(1.0, 2 * max(self.width, self.height) / _MAX_SIDE)
+        indices = nearest_levels(boxes, size, min_reduction)
+        for index, here in _groups(indices, _MAX_SIDE // size):
             level, shrunk = self._level(index)
-            x, y = sampled_at(boxes[here], size, shrunk)
+            x, y = sample_points(boxes[here], size, shrunk)
             grid = len(here), size, size
             across, down = (
                 np.broadcast_to(at, grid).reshape(-1, size).astype(np.float32)
                 for at in (x[:, None, :], y[:, :, None])
             )
-            found = cv2.remap(
+            sampled = cv2.remap(
                 level, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-            copies[here] = found.reshape(*grid, 3)
-        return copies
+            crops[here] = sampled.reshape(*grid, 3)
+        return crops
 
     def _resized(self, width: int, height: int) -> Pixels:
-        """The whole picture at a size, from the smallest level that is not smaller."""
+        """Resizes the whole image, from the smallest level that is at least that large."""
         ratio = min(self.width / width, self.height / height)
         level, _ = self._level(math.floor(math.log2(max(1.0, ratio))))
         resized = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
         return resized.astype(np.uint8, copy=False)
 
     def _level(self, index: int) -> tuple[Pixels, int]:
-        """The picture halved `index` times, or as often as it can be, and how many times smaller
-        it then is."""
+        """Returns the image halved up to `index` times, and its reduction factor."""
         while len(self._levels) <= index:
             last = self._levels[-1]
             height, width = (side // 2 for side in last.shape[:2])
@@ -90,20 +90,21 @@ class Mipmap:
         return self._levels[index], 2**index
 
 
-def nearest_levels(boxes: npt.NDArray[np.int64], size: int, least: float = 1.0) -> Indices:
-    """How often to halve a picture for each box (n, 4), so that it is once to twice the size.
+def nearest_levels(boxes: npt.NDArray[np.int64], size: int, min_reduction: float = 1.0) -> Indices:
+    """Returns the level (n,) for each box (n, 4): there the box is one to two times `size`.
 
-    `least` is how many times smaller the picture must be made in any case.
+    Args:
+        min_reduction: smallest factor by which the image is reduced in any case.
     """
-    ratios = np.maximum((boxes[:, 2:] - boxes[:, :2]).min(axis=1) / size, least)
+    ratios = np.maximum((boxes[:, 2:] - boxes[:, :2]).min(axis=1) / size, min_reduction)
     indices: Indices = np.floor(np.log2(ratios)).astype(np.intp)
     return indices
 
 
-def sampled_at(
+def sample_points(
     boxes: npt.NDArray[np.int64], size: int, shrunk: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Where the columns and rows of each box's copy lie in the picture made `shrunk` times smaller.
+    """Returns the coordinates of each crop's columns and rows in an image reduced by `shrunk`.
 
     Returns:
         x and y, each (n, size), in pixels whose centres have whole coordinates.
@@ -114,9 +115,9 @@ def sampled_at(
     return x, y
 
 
-def _alike(indices: Indices, most: int) -> Iterator[tuple[int, Indices]]:
-    """Each value and where it stands, at most so many places at a time."""
+def _groups(indices: Indices, max_size: int) -> Iterator[tuple[int, Indices]]:
+    """Yields each value and the positions that have it, at most `max_size` at a time."""
     for index in np.unique(indices):
-        places = np.flatnonzero(indices == index)
-        for start in range(0, len(places), most):
-            yield int(index), places[start : start + most]
+        positions = np.flatnonzero(indices == index)
+        for start in range(0, len(positions), max_size):
+            yield int(index), positions[start : start + max_size]

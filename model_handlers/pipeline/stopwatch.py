@@ -1,4 +1,4 @@
-"""How long each stage took."""
+"""Durations of the stages."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up wall-clock seconds by stage name: `with watch("decode"): ...`."""
+    """Accumulates wall-clock seconds by stage name: `with watch("decode"): ...`."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def milliseconds(self) -> dict[str, float]:
-        """Stage → milliseconds, to the microsecond."""
+        """Returns milliseconds by stage, rounded to the microsecond."""
         return {stage: round(s * 1000, 3) for stage, s in self.seconds.items()}

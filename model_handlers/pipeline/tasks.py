@@ -1,7 +1,7 @@
-"""The stages chained over a batch: what each kind of model does with N items.
+"""Tasks: the stages of each kind of model, chained over a batch of items.
 
-An item is one encoded picture (bytes) or one already decoded (uint8 array). A bad item is one
-problem in its place; the others never notice.
+An item is an encoded image (bytes) or decoded pixels (uint8 array). A bad item becomes one problem
+in its place and does not affect the others.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face, fit_crop
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
-from model_handlers.pipeline.faces import Face, FaceFinder
+from model_handlers.pipeline.faces import Face, FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
-from model_handlers.pipeline.verdict import image_verdict, word
+from model_handlers.pipeline.verdict import image_verdict, label
 
 Outcome = Result | Problem
 
 
 class Task(Protocol):
-    """A kind of model. `run` answers every item, in order, and notes stage times on `watch`."""
+    """A kind of model. `run` returns an outcome per item and times the stages with `watch`."""
 
     manifest: Manifest
     model: ModelRef
@@ -48,20 +48,24 @@ class Task(Protocol):
 
 
 class DetectorTask:
-    """The whole chain: picture → faces → crops → probabilities → verdict."""
+    """The whole pipeline: image → faces → crops → probabilities → verdict."""
 
     def __init__(
-        self, manifest: Manifest, model: ModelRef, finder: FaceFinder, classifier: Classifier
+        self,
+        manifest: Manifest,
+        model: ModelRef,
+        face_detector: FaceDetector,
+        classifier: Classifier,
     ) -> None:
         self.manifest, self.model = manifest, model
-        self.finder, self.classifier = finder, classifier
+        self.face_detector, self.classifier = face_detector, classifier
 
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def judge(images: list[Pixels], _: list[int]) -> list[Result]:
+        def classify(images: list[Pixels], _: list[int]) -> list[Result]:
             with watch("detect"):
-                faces = self.finder.find(images)
+                faces = self.face_detector.detect(images)
             with watch("crop"):
                 crops = [
                     crop_face(image, face.box, self.manifest.crop)
@@ -69,15 +73,17 @@ class DetectorTask:
                     for face in found
                 ]
             sides = [face.longer_side for found in faces for face in found]
-            probabilities = iter(_published(self.classifier.classify(crops, sides, watch)))
+            probabilities = iter(
+                _rounded_probabilities(self.classifier.classify(crops, sides, watch))
+            )
             return [
                 self._verdict(image, [(face, next(probabilities)) for face in found])
                 for image, found in zip(images, faces, strict=True)
             ]
 
-        return _run(items, self.manifest, watch, judge)
+        return _run(items, self.manifest, watch, classify)
 
-    def _verdict(self, image: Pixels, judged: Sequence[tuple[Face, float]]) -> ImageVerdict:
+    def _verdict(self, image: Pixels, classified: Sequence[tuple[Face, float]]) -> ImageVerdict:
         thresholds = self.manifest.thresholds
         faces = [
             FaceVerdict(
@@ -85,10 +91,10 @@ class DetectorTask:
                 landmarks=[_rounded(point) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
                 fake_probability=p,
-                verdict=word(p, thresholds),
+                verdict=label(p, thresholds),
                 models={self.model.name: p},
             )
-            for face, p in judged
+            for face, p in classified
         ]
         verdict, probability = image_verdict(faces, thresholds)
         height, width = image.shape[:2]
@@ -96,24 +102,24 @@ class DetectorTask:
 
 
 class FacesTask:
-    """Only the faces: picture → boxes, landmarks, and crops where they were asked for."""
+    """Face detection only: image → boxes, landmarks, and crops if requested."""
 
-    def __init__(self, manifest: Manifest, model: ModelRef, finder: FaceFinder) -> None:
-        self.manifest, self.model, self.finder = manifest, model, finder
+    def __init__(self, manifest: Manifest, model: ModelRef, face_detector: FaceDetector) -> None:
+        self.manifest, self.model, self.face_detector = manifest, model, face_detector
 
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def find(images: list[Pixels], places: list[int]) -> list[Result]:
+        def detect(images: list[Pixels], indices: list[int]) -> list[Result]:
             with watch("detect"):
-                faces = self.finder.find(images)
+                faces = self.face_detector.detect(images)
             with watch("crop"):
                 return [
-                    self._faces(image, found, options[place].crops)
-                    for image, found, place in zip(images, faces, places, strict=True)
+                    self._faces(image, found, options[index].crops)
+                    for image, found, index in zip(images, faces, indices, strict=True)
                 ]
 
-        return _run(items, self.manifest, watch, find)
+        return _run(items, self.manifest, watch, detect)
 
     def _faces(self, image: Pixels, found: Sequence[Face], crops: bool) -> ImageFaces:
         faces = [
@@ -129,7 +135,7 @@ class FacesTask:
 
 
 class ClassifierTask:
-    """Only the judgement: face crops → probabilities."""
+    """Classification only: face crops → probabilities."""
 
     def __init__(self, manifest: Manifest, model: ModelRef, classifier: Classifier) -> None:
         self.manifest, self.model, self.classifier = manifest, model, classifier
@@ -137,54 +143,54 @@ class ClassifierTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def judge(images: list[Pixels], _: list[int]) -> list[Result]:
+        def classify(images: list[Pixels], _: list[int]) -> list[Result]:
             with watch("crop"):
                 crops = [fit_crop(image, self.manifest.crop) for image in images]
             sides = [max(image.shape[:2]) / self.manifest.crop.margin for image in images]
             thresholds = self.manifest.thresholds
             return [
-                CropVerdict(word(p, thresholds), p, self.model)
-                for p in _published(self.classifier.classify(crops, sides, watch))
+                CropVerdict(label(p, thresholds), p, self.model)
+                for p in _rounded_probabilities(self.classifier.classify(crops, sides, watch))
             ]
 
-        return _run(items, self.manifest, watch, judge)
+        return _run(items, self.manifest, watch, classify)
 
 
 def _run(
     items: Sequence[Item],
     manifest: Manifest,
     watch: Stopwatch,
-    work: Callable[[list[Pixels], list[int]], list[Result]],
+    process: Callable[[list[Pixels], list[int]], list[Result]],
 ) -> list[Outcome]:
-    """Decodes every item, works on those that could be, and puts the answers in their places.
+    """Decodes every item, processes the images, and returns outcomes and problems in item order.
 
-    The pictures go through together, as many as have `max_pixels` between them: what one picture
-    may take is what a batch may take, or a small request could fill the memory.
+    Images are processed together up to `max_pixels` in total, the limit of one image, so that a
+    small request can't exhaust memory.
     """
     outcomes: dict[int, Outcome] = {}
     images: dict[int, Pixels] = {}
 
-    def work_off() -> None:
+    def flush() -> None:
         if images:
-            results = work(list(images.values()), list(images))
+            results = process(list(images.values()), list(images))
             outcomes.update(zip(list(images), results, strict=True))
             images.clear()
 
     pixels = 0
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         try:
             with watch("decode"):
                 image = _pixels(item, manifest)
         except Problem as problem:
-            outcomes[place] = problem
+            outcomes[index] = problem
             continue
         pixels += image.shape[0] * image.shape[1]
         if pixels > manifest.decode.max_pixels:
-            work_off()
+            flush()
             pixels = image.shape[0] * image.shape[1]
-        images[place] = image
-    work_off()
-    return [outcomes[place] for place in range(len(items))]
+        images[index] = image
+    flush()
+    return [outcomes[index] for index in range(len(items))]
 
 
 def _pixels(item: Item, manifest: Manifest) -> Pixels:
@@ -193,8 +199,8 @@ def _pixels(item: Item, manifest: Manifest) -> Pixels:
     return decode(item, manifest.decode)
 
 
-def _published(probabilities: Floats) -> list[float]:
-    """As they are shown; verdicts are taken from these, so that no answer contradicts itself."""
+def _rounded_probabilities(probabilities: Floats) -> list[float]:
+    """Rounds probabilities; labels derive from the rounded ones, so that a result is consistent."""
     return [round(float(p), 6) for p in probabilities]
 
 

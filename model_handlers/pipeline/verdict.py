@@ -1,4 +1,4 @@
-"""Probabilities to words: the verdict of a face, and that of a picture."""
+"""Verdicts: from probabilities to labels, of a face and of an image."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from deepfake_serving.contracts.verdict import FaceVerdict, Label
 from model_handlers.manifest import ThresholdsSpec
 
 
-def word(probability: float, spec: ThresholdsSpec) -> Label:
-    """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake."""
+def label(probability: float, spec: ThresholdsSpec) -> Label:
+    """Returns the label: real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake."""
     if probability < spec.suspicious_from:
         return "real"
     return "fake" if probability > spec.fake_above else "suspicious"
 
 
 def image_verdict(faces: Sequence[FaceVerdict], spec: ThresholdsSpec) -> tuple[Label, float | None]:
-    """A picture is as suspicious as its worst face; without a face there is no guess."""
+    """Returns the most suspicious face's label and probability; without a face `no_face`, None."""
     if not faces:
         return "no_face", None
     worst = max(face.fake_probability for face in faces)
-    return word(worst, spec), worst
+    return label(worst, spec), worst

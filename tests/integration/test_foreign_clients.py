@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.requests import BAD_PICTURES, same
+from tests.support.requests import BAD_IMAGES, same
 from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -31,16 +31,16 @@ def answers(
     """What each client was told, by protocol."""
     if not PYTHON.exists():
         pytest.fail("there is no .venv-clients; `make clients` makes it")
-    picture = tmp_path_factory.mktemp("clients") / "astronaut.jpg"
-    picture.write_bytes(astronaut_jpeg)
-    return {client: _run(client, server, picture) for client in CLIENTS}
+    image = tmp_path_factory.mktemp("clients") / "astronaut.jpg"
+    image.write_bytes(astronaut_jpeg)
+    return {client: _run(client, server, image) for client in CLIENTS}
 
 
-def _run(client: str, server: RunningServer, picture: Path) -> dict[str, Any]:
+def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
     script = Path(__file__).parent / "clients" / f"{client}_client.py"
     ports = [str(server.ports[name]) for name in ("http", "grpc")]
     done = subprocess.run(
-        [PYTHON, script, *ports, picture], capture_output=True, text=True, timeout=120, check=False
+        [PYTHON, script, *ports, image], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -50,7 +50,7 @@ def _run(client: str, server: RunningServer, picture: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
-    """What REST says of the picture."""
+    """What REST says of the image."""
     answer = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
     assert len(answer["faces"]) == 1
     return answer
@@ -112,7 +112,7 @@ def test_triton_reads_the_metadata_and_chooses_outputs(
 def test_a_client_raises_the_problem(
     answers: dict[str, dict[str, Any]], http: httpx.Client, client: str, protocol: str
 ) -> None:
-    content, status, _ = BAD_PICTURES["text"]
+    content, status, _ = BAD_IMAGES["text"]
     detail = http.post("/predictions/detector", content=content).json()["detail"]
     refused = answers[client][protocol]["refused"]
     if (client, protocol) == ("kserve", "http"):

@@ -26,7 +26,7 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip_pb2
 from tests.support.paths import MODELS
 from tests.support.properties import examples
-from tests.support.requests import BAD_PICTURES, bomb, joined
+from tests.support.requests import BAD_IMAGES, bomb, joined
 from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -68,20 +68,20 @@ def check_call(channel: grpc.Channel, method: str, data: bytes, **more: Any) -> 
             raise
 
 
-def picture(kind: str, size: tuple[int, int]) -> bytes:
+def image(kind: str, size: tuple[int, int]) -> bytes:
     stream = io.BytesIO()
     pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(stream, kind)
     return stream.getvalue()
 
 
-PICTURES = [picture(kind, (24, 32)) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")]
-PICTURES += [bomb(), *(content for content, _, _ in BAD_PICTURES.values())]
+IMAGES = [image(kind, (24, 32)) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF")]
+IMAGES += [bomb(), *(content for content, _, _ in BAD_IMAGES.values())]
 
 
 @st.composite
-def damaged(draw: st.DrawFn, sound: list[bytes] = PICTURES) -> bytes:
-    """A picture or message of which a few bytes are others, missing or added."""
+def damaged(draw: st.DrawFn, sound: list[bytes] = IMAGES) -> bytes:
+    """An image or message of which a few bytes are others, missing or added."""
     data = bytearray(draw(st.sampled_from(sound)))
     for _ in range(draw(st.integers(0, 6))):
         at = draw(st.integers(0, len(data)))
@@ -263,11 +263,11 @@ tensor = st.fixed_dictionaries(
     },
 )
 sensible = st.builds(
-    lambda pictures, **more: {
+    lambda images, **more: {
         "name": "images",
         "datatype": "BYTES",
-        "shape": [len(pictures)],
-        "data": [base64.b64encode(p).decode() for p in pictures],
+        "shape": [len(images)],
+        "data": [base64.b64encode(p).decode() for p in images],
     },
     st.lists(contents, max_size=4),
 )
@@ -406,9 +406,9 @@ SOUND = [
         inputs=[
             oip_pb2.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[2])
         ],
-        raw_input_contents=[joined(PICTURES[0], PICTURES[1])],
+        raw_input_contents=[joined(IMAGES[0], IMAGES[1])],
     ).SerializeToString(),
-    detector_pb2.DetectBatchRequest(images=PICTURES[:3], id="mine").SerializeToString(),
+    detector_pb2.DetectBatchRequest(images=IMAGES[:3], id="mine").SerializeToString(),
 ]
 
 

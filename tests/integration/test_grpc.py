@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.support.requests import (
-    BAD_PICTURES,
+    BAD_IMAGES,
     MAX_BODY,
     MAX_ITEMS,
     problem_of,
@@ -60,8 +60,8 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
     }
 
 
-def by_rest(http: httpx.Client, picture: bytes) -> dict[str, Any]:
-    answer = http.post("/predictions/detector", content=picture).json()
+def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
+    answer = http.post("/predictions/detector", content=image).json()
     return {key: value for key, value in answer.items() if key not in ("id", "timings_ms")}
 
 
@@ -69,21 +69,21 @@ def by_rest(http: httpx.Client, picture: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", ["", "detector"])
-@pytest.mark.parametrize("picture", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
+@pytest.mark.parametrize("image", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
 def test_an_image_is_judged_as_by_rest(
     detector_stub: DetectorStub,
     http: httpx.Client,
     request: pytest.FixtureRequest,
-    picture: str,
+    pixels: str,
     model: str,
 ) -> None:
-    image = request.getfixturevalue(picture)
+    image = request.getfixturevalue(pixels)
     verdict = detector_stub.DetectImage(pb.DetectImageRequest(image=image, model=model))
     assert as_json(verdict) == by_rest(http, image)
     assert {"decode", "detect"} <= set(verdict.timings_ms)
 
 
-def test_a_batch_is_judged_picture_by_picture(
+def test_a_batch_is_judged_image_by_image(
     detector_stub: DetectorStub, http: httpx.Client, three_faces_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     images = [three_faces_jpeg, b"a text", no_face_jpeg]
@@ -96,7 +96,7 @@ def test_a_batch_is_judged_picture_by_picture(
     assert [first.verdict.id, second.problem.id, third.verdict.id] == ["mine.0", "mine.1", "mine.2"]
 
 
-def test_a_batch_of_one_bad_picture_is_a_batch(detector_stub: DetectorStub) -> None:
+def test_a_batch_of_one_bad_image_is_a_batch(detector_stub: DetectorStub) -> None:
     (only,) = detector_stub.DetectBatch(pb.DetectBatchRequest(images=[b"a text"])).results
     assert only.problem.status == 415
 
@@ -142,11 +142,11 @@ def test_hostile_metadata_change_nothing(detector_stub: DetectorStub, no_face_jp
 # what is refused
 
 
-@pytest.mark.parametrize("name", BAD_PICTURES)
-def test_a_bad_picture_is_the_problem_that_rest_tells(
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_a_bad_image_is_the_problem_that_rest_tells(
     detector_stub: DetectorStub, http: httpx.Client, name: str
 ) -> None:
-    content, status, slug = BAD_PICTURES[name]
+    content, status, slug = BAD_IMAGES[name]
     with pytest.raises(grpc.RpcError) as refusal:
         detector_stub.DetectImage(pb.DetectImageRequest(image=content))
     problem = rpc_problem_of(refusal.value, INVALID, status, slug)
@@ -200,7 +200,7 @@ def test_a_batch_of_none_or_too_many_is_refused(
     rpc_problem_of(refusal.value, INVALID, status, slug)
 
 
-def test_a_picture_over_the_bound_is_the_problem_that_rest_tells(
+def test_an_image_over_the_bound_is_the_problem_that_rest_tells(
     detector_stub: DetectorStub, http: httpx.Client
 ) -> None:
     content = bytes(MAX_BODY + 1)

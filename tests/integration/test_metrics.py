@@ -167,7 +167,7 @@ def test_both_protocols_count_the_same_alike(
     assert of("deepfake_verdicts_total", **detector, verdict="no_face") == 2
     assert sum(v for (name, _), v in rest.items() if name == "deepfake_verdicts_total") == 5
     batches = of("deepfake_batch_size_count", **detector)
-    assert batches == 5  # the empty picture by REST never came to a worker
+    assert batches == 5  # the empty image by REST never came to a worker
     assert of("deepfake_batch_size_sum", **detector) == 7
     assert of("deepfake_stage_duration_seconds_count", **detector, stage="decode") == batches
 
@@ -183,8 +183,8 @@ def documented(server: str) -> dict[str, tuple[str, set[str]]]:
 def test_metrics_are_exactly_those_that_are_documented(
     server: RunningServer, http: httpx.Client, no_face_jpeg: bytes, three_faces_jpeg: bytes
 ) -> None:
-    for picture in (no_face_jpeg, three_faces_jpeg, TEXT):
-        http.post("/predictions/detector", content=picture)
+    for image in (no_face_jpeg, three_faces_jpeg, TEXT):
+        http.post("/predictions/detector", content=image)
     exposed = {}
     for family in text_string_to_metric_families(httpx.get(server.metrics_url).text):
         name = family.name + ("_total" if family.type == "counter" else "")
@@ -266,11 +266,11 @@ def test_who_hangs_up_is_counted_as_such(server: RunningServer) -> None:
         (("code", "499"), ("route", "/predictions/{model}")),
     )
     at_work: Sample = ("deepfake_inflight_requests", (("model", "detector"),))
-    picture = jpeg(np.zeros((5000, 8000, 3), np.uint8))
-    head = f"POST /predictions/detector HTTP/1.1\r\nHost: t\r\nContent-Length: {len(picture)}"
+    image = jpeg(np.zeros((5000, 8000, 3), np.uint8))
+    head = f"POST /predictions/detector HTTP/1.1\r\nHost: t\r\nContent-Length: {len(image)}"
     before = scrape(server)[gone]
     with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
-        connection.sendall(head.encode() + b"\r\n\r\n" + picture)
+        connection.sendall(head.encode() + b"\r\n\r\n" + image)
         server.wait_until(lambda: scrape(server)[at_work] == 1, 30, "at work")
     server.wait_until(lambda: scrape(server)[gone] == before + 1, 30, "counted")
 

@@ -18,7 +18,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from model_handlers.pipeline.decode import Pixels
 from tests.support.paths import MODELS
 from tests.support.requests import (
-    BAD_PICTURES,
+    BAD_IMAGES,
     MAX_BODY,
     MAX_ITEMS,
     encoded,
@@ -38,7 +38,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 def results(response: pb.ModelInferResponse) -> list[dict[str, Any]]:
-    """Each picture's whole result, parsed."""
+    """Each image's whole result, parsed."""
     return [json.loads(text) for text in rpc_tensors(response)["result"]]
 
 
@@ -105,7 +105,7 @@ def test_an_unknown_model_is_not_found(
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("model", MODELS)
-def test_pictures_are_answered_as_by_rest(
+def test_images_are_answered_as_by_rest(
     oip_stub: GRPCInferenceServiceStub,
     http: httpx.Client,
     astronaut_jpeg: bytes,
@@ -113,11 +113,11 @@ def test_pictures_are_answered_as_by_rest(
     model: str,
     raw: bool,
 ) -> None:
-    pictures, name = [astronaut_jpeg, no_face_jpeg], "crops" if model == "classifier" else "images"
+    images, name = [astronaut_jpeg, no_face_jpeg], "crops" if model == "classifier" else "images"
     response = oip_stub.ModelInfer(
-        infer_message(*pictures, model=model, name=name, raw=raw, id="mine", model_version="1.0")
+        infer_message(*images, model=model, name=name, raw=raw, id="mine", model_version="1.0")
     )
-    by_rest = http.post(f"/v2/models/{model}/infer", json=encoded(*pictures, name=name))
+    by_rest = http.post(f"/v2/models/{model}/infer", json=encoded(*images, name=name))
     assert response.id == "mine"
     assert (response.model_name, response.model_version) == (model, "1.0")
     expected = tensors(by_rest)
@@ -159,11 +159,11 @@ def test_only_what_is_requested_is_given_in_that_order(
     assert np.isnan(rpc_tensors(response)["fake_probability"]).all()
 
 
-@pytest.mark.parametrize("bad", BAD_PICTURES)
-def test_one_bad_picture_is_a_problem_in_its_place(
+@pytest.mark.parametrize("bad", BAD_IMAGES)
+def test_one_bad_image_is_a_problem_in_its_place(
     oip_stub: GRPCInferenceServiceStub, no_face_jpeg: bytes, bad: str
 ) -> None:
-    content, status, slug = BAD_PICTURES[bad]
+    content, status, slug = BAD_IMAGES[bad]
     response = oip_stub.ModelInfer(infer_message(no_face_jpeg, content, no_face_jpeg))
     assert rpc_tensors(response)["verdict"] == ["no_face", "problem", "no_face"]
     problem = results(response)[1]
@@ -172,12 +172,12 @@ def test_one_bad_picture_is_a_problem_in_its_place(
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
-@pytest.mark.parametrize("name", BAD_PICTURES)
+@pytest.mark.parametrize("name", BAD_IMAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_the_only_picture_being_bad_is_the_problem_that_rest_tells(
+def test_the_only_image_being_bad_is_the_problem_that_rest_tells(
     oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, name: str, raw: bool
 ) -> None:
-    content, status, slug = BAD_PICTURES[name]
+    content, status, slug = BAD_IMAGES[name]
     tensor = "crops" if model == "classifier" else "images"
     with pytest.raises(grpc.RpcError) as refusal:
         oip_stub.ModelInfer(infer_message(content, model=model, name=tensor, raw=raw))
@@ -253,7 +253,7 @@ MALFORMED: dict[str, Callable[[pb.ModelInferRequest], Any]] = {
     "a hundred thousand inputs": lambda message: message.inputs.extend(
         [pb.ModelInferRequest.InferInputTensor()] * 100_000
     ),
-    "another name": changed(name="pictures"),
+    "another name": changed(name="images"),
     "a long name": changed(name="n" * 1_000_000),
     "a name of NULs": changed(name="\x00" * 100_000),
     "another type": changed(datatype="FP32"),
@@ -312,7 +312,7 @@ def test_malformed_pixels_are_refused(
 
 @pytest.mark.parametrize("typed", [False, True])
 @pytest.mark.parametrize("count", [MAX_ITEMS + 1, 4096, 500_000])
-def test_too_many_pictures_are_refused_at_once(
+def test_too_many_images_are_refused_at_once(
     oip_stub: GRPCInferenceServiceStub, count: int, typed: bool
 ) -> None:
     message = infer_message(*[b""] * count, raw=not typed)

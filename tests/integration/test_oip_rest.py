@@ -15,7 +15,7 @@ from model_handlers.pipeline.decode import Pixels
 from tests.support.images import doubled, jpeg
 from tests.support.paths import MODELS
 from tests.support.requests import (
-    BAD_PICTURES,
+    BAD_IMAGES,
     MAX_BODY,
     MAX_ITEMS,
     binary,
@@ -33,7 +33,7 @@ TEXT = b"a text"
 
 
 def results(answer: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each picture's whole result, parsed."""
+    """Each image's whole result, parsed."""
     return [json.loads(text) for text in answer["result"]["data"]]
 
 
@@ -85,16 +85,16 @@ def test_an_unknown_model_is_not_found(http: httpx.Client, path: str, what: str)
 # what is answered
 
 
-def test_encoded_pictures_are_judged_as_by_rest(
+def test_encoded_images_are_judged_as_by_rest(
     http: httpx.Client, astronaut_jpeg: bytes, three_faces_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
-    pictures = [astronaut_jpeg, three_faces_jpeg, no_face_jpeg]
-    response = http.post(INFER, json=encoded(*pictures, id="mine"))
+    images = [astronaut_jpeg, three_faces_jpeg, no_face_jpeg]
+    response = http.post(INFER, json=encoded(*images, id="mine"))
     answer = tensors(response)
     assert response.json()["id"] == "mine"
     assert response.json()["model_name"] == "detector"
     assert response.json()["model_version"] == "1.0"
-    alone = [http.post("/predictions/detector", content=p).json() for p in pictures]
+    alone = [http.post("/predictions/detector", content=p).json() for p in images]
     for judged, plain in zip(results(answer), alone, strict=True):
         assert len(judged["faces"]) == len(plain["faces"])
         assert judged["verdict"] == plain["verdict"]
@@ -109,16 +109,16 @@ def test_encoded_pictures_are_judged_as_by_rest(
 def test_json_and_binary_inputs_mean_the_same(
     http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
-    pictures = [astronaut_jpeg, no_face_jpeg]
-    as_json = tensors(http.post(INFER, json=encoded(*pictures)))
-    body, headers = binary(*pictures)
+    images = [astronaut_jpeg, no_face_jpeg]
+    as_json = tensors(http.post(INFER, json=encoded(*images)))
+    body, headers = binary(*images)
     as_binary = tensors(http.post(INFER, content=body, headers=headers))
     assert [same(r) for r in results(as_binary)] == [same(r) for r in results(as_json)]
 
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("shape", [[1], [1, 1]])
-def test_one_picture_may_be_nested(
+def test_one_image_may_be_nested(
     http: httpx.Client, no_face_jpeg: bytes, shape: list[int], nested: bool
 ) -> None:
     request = encoded(no_face_jpeg)
@@ -154,8 +154,8 @@ def test_pixels_may_be_json(http: httpx.Client, astronaut: Pixels) -> None:
         assert results(answer)[0]["width"] == small.shape[1]
 
 
-def post_binary(http: httpx.Client, *pictures: bytes | np.ndarray) -> httpx.Response:
-    body, headers = binary(*pictures)
+def post_binary(http: httpx.Client, *images: bytes | np.ndarray) -> httpx.Response:
+    body, headers = binary(*images)
     return http.post(INFER, content=body, headers=headers)
 
 
@@ -205,11 +205,11 @@ def test_only_what_is_requested_is_given_in_that_order(
     assert list(tensors(http.post(INFER, json=body))) == ["verdict", "fake_probability"]
 
 
-@pytest.mark.parametrize("bad", [name for name in BAD_PICTURES if name != "empty"])
-def test_one_bad_picture_is_a_problem_in_its_place(
+@pytest.mark.parametrize("bad", [name for name in BAD_IMAGES if name != "empty"])
+def test_one_bad_image_is_a_problem_in_its_place(
     http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes, bad: str
 ) -> None:
-    content, status, slug = BAD_PICTURES[bad]
+    content, status, slug = BAD_IMAGES[bad]
     answer = tensors(http.post(INFER, json=encoded(astronaut_jpeg, content, no_face_jpeg)))
     assert answer["verdict"]["data"][1:] == ["problem", "no_face"]
     assert answer["fake_probability"]["data"][1] is None
@@ -220,18 +220,18 @@ def test_one_bad_picture_is_a_problem_in_its_place(
     assert empty["faces"] == []
 
 
-@pytest.mark.parametrize("name", BAD_PICTURES)
+@pytest.mark.parametrize("name", BAD_IMAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_the_only_picture_being_bad_is_the_problem_of_the_request(
+def test_the_only_image_being_bad_is_the_problem_of_the_request(
     http: httpx.Client, model: str, name: str
 ) -> None:
-    content, status, slug = BAD_PICTURES[name]
+    content, status, slug = BAD_IMAGES[name]
     tensor = "crops" if model == "classifier" else "images"
     body = encoded(content, name=tensor)
     problem_of(http.post(f"/v2/models/{model}/infer", json=body), status, slug)
 
 
-def test_all_pictures_may_be_bad(http: httpx.Client) -> None:
+def test_all_images_may_be_bad(http: httpx.Client) -> None:
     answer = tensors(http.post(INFER, json=encoded(TEXT, b"", TEXT)))
     assert answer["verdict"]["data"] == ["problem"] * 3
     assert [r["status"] for r in results(answer)] == [415, 400, 415]
@@ -240,11 +240,11 @@ def test_all_pictures_may_be_bad(http: httpx.Client) -> None:
 # the other models
 
 
-def test_faces_of_many_pictures_are_counted(
+def test_faces_of_many_images_are_counted(
     http: httpx.Client, three_faces_jpeg: bytes, no_face_jpeg: bytes, astronaut_jpeg: bytes
 ) -> None:
-    pictures = [three_faces_jpeg, no_face_jpeg, TEXT, astronaut_jpeg]
-    answer = tensors(http.post("/v2/models/faces/infer", json=encoded(*pictures)))
+    images = [three_faces_jpeg, no_face_jpeg, TEXT, astronaut_jpeg]
+    answer = tensors(http.post("/v2/models/faces/infer", json=encoded(*images)))
     assert answer["face_count"]["data"] == [3, 0, -1, 1]
     assert answer["boxes"]["shape"] == [4, 4]
     assert answer["landmarks"]["shape"] == [4, 5, 2]
@@ -267,14 +267,14 @@ def test_no_face_at_all_is_an_empty_tensor(http: httpx.Client, no_face_jpeg: byt
 def test_crops_of_faces_are_what_the_classifier_takes(
     http: httpx.Client, three_faces: Pixels
 ) -> None:
-    picture = jpeg(doubled(three_faces))
-    body = encoded(picture, parameters={"crops": True})
+    image = jpeg(doubled(three_faces))
+    body = encoded(image, parameters={"crops": True})
     found = results(tensors(http.post("/v2/models/faces/infer", json=body)))[0]["faces"]
     crops = [base64.b64decode(face["crop"].partition(",")[2]) for face in found]
     assert len(crops) == 3
     body = encoded(*crops, name="crops")
     answer = tensors(http.post("/v2/models/classifier/infer", json=body))
-    judged = http.post("/predictions/detector", content=picture).json()
+    judged = http.post("/predictions/detector", content=image).json()
     expected = [face["fake_probability"] for face in judged["faces"]]
     assert answer["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
 
@@ -325,7 +325,7 @@ LOT = [[]] * 100_000
 @pytest.mark.parametrize(
     "change",
     [
-        {"name": "pictures"},
+        {"name": "images"},
         {"name": "n" * 100_000},
         {"datatype": "FP32"},
         {"datatype": "bytes"},
@@ -460,13 +460,13 @@ def test_parameters_that_mean_nothing_here_change_nothing(
 
 
 @pytest.mark.parametrize("count", [MAX_ITEMS + 1, 4096, 100_000])
-def test_too_many_pictures_are_refused(http: httpx.Client, count: int) -> None:
+def test_too_many_images_are_refused(http: httpx.Client, count: int) -> None:
     response = http.post(INFER, json=encoded(*[b""] * count))
     problem_of(response, 413, "too-large")
 
 
 @pytest.mark.parametrize("declared", [1, MAX_BODY // 4])
-def test_millions_of_empty_pictures_are_refused_at_once(http: httpx.Client, declared: int) -> None:
+def test_millions_of_empty_images_are_refused_at_once(http: httpx.Client, declared: int) -> None:
     raw = bytes(MAX_BODY - 1000)
     tensor = {
         "name": "images",
@@ -481,7 +481,7 @@ def test_millions_of_empty_pictures_are_refused_at_once(http: httpx.Client, decl
     assert response.elapsed.total_seconds() < 2
 
 
-def test_too_many_pixels_in_a_tensor_are_too_many_pictures(http: httpx.Client) -> None:
+def test_too_many_pixels_in_a_tensor_are_too_many_images(http: httpx.Client) -> None:
     response = post_binary(http, np.zeros((MAX_ITEMS + 1, 4, 4, 3), np.uint8))
     problem_of(response, 413, "too-large")
 
@@ -514,7 +514,7 @@ def test_a_header_length_is_one_within_the_body(
     ],
     ids=repr,
 )
-def test_raw_pictures_that_do_not_add_up_are_refused(http: httpx.Client, raw: bytes) -> None:
+def test_raw_images_that_do_not_add_up_are_refused(http: httpx.Client, raw: bytes) -> None:
     tensor = {
         "name": "images",
         "datatype": "BYTES",

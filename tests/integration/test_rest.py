@@ -21,7 +21,7 @@ from PIL import Image
 from model_handlers.pipeline.decode import Pixels
 from tests.support.images import doubled, jpeg
 from tests.support.paths import MODELS
-from tests.support.requests import BAD_PICTURES, MAX_BODY, problem_of, same
+from tests.support.requests import BAD_IMAGES, MAX_BODY, problem_of, same
 from tests.support.running import RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -60,19 +60,19 @@ def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     "sending",
     [
-        lambda picture: {"content": picture},
-        lambda picture: {"content": picture, "headers": {"Content-Type": "image/jpeg"}},
-        lambda picture: {"content": iter([picture[:1000], picture[1000:]])},
-        lambda picture: {"files": {"file": ("a.jpg", picture, "image/jpeg")}},
-        lambda picture: {"files": {"whatever it is called": picture}},
-        lambda picture: {
-            "content": gzip.compress(picture),
+        lambda image: {"content": image},
+        lambda image: {"content": image, "headers": {"Content-Type": "image/jpeg"}},
+        lambda image: {"content": iter([image[:1000], image[1000:]])},
+        lambda image: {"files": {"file": ("a.jpg", image, "image/jpeg")}},
+        lambda image: {"files": {"whatever it is called": image}},
+        lambda image: {
+            "content": gzip.compress(image),
             "headers": {"Content-Encoding": "gzip"},
         },
     ],
     ids=["raw", "with its type", "chunked", "form", "form without a name", "gzip"],
 )
-def test_a_picture_is_judged_however_it_is_sent(
+def test_an_image_is_judged_however_it_is_sent(
     http: httpx.Client, astronaut_jpeg: bytes, path: str, sending: Callable[[bytes], dict[str, Any]]
 ) -> None:
     response = http.post(path, **sending(astronaut_jpeg))
@@ -118,9 +118,7 @@ def test_the_index_names_every_model_and_its_archive(
         assert model["trained"] is True
 
 
-def test_a_picture_without_faces_has_no_probability(
-    http: httpx.Client, no_face_jpeg: bytes
-) -> None:
+def test_an_image_without_faces_has_no_probability(http: httpx.Client, no_face_jpeg: bytes) -> None:
     answer = http.post(DETECTOR, content=no_face_jpeg).json()
     assert answer["verdict"] == "no_face"
     assert answer["fake_probability"] is None
@@ -140,9 +138,9 @@ def test_every_face_is_judged_and_the_worst_decides(
 def test_faces_and_classifier_together_say_what_the_detector_says(
     http: httpx.Client, astronaut: Pixels
 ) -> None:
-    picture = jpeg(doubled(astronaut))
-    judged = http.post(DETECTOR, content=picture).json()
-    found = http.post("/predictions/faces?crops=true", content=picture).json()
+    image = jpeg(doubled(astronaut))
+    judged = http.post(DETECTOR, content=image).json()
+    found = http.post("/predictions/faces?crops=true", content=image).json()
     (face,) = found["faces"]
     assert face["box"] == judged["faces"][0]["box"]
     kind, _, data = face["crop"].partition(",")
@@ -180,11 +178,11 @@ def test_readiness_says_why(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("as_form", [False, True], ids=["raw", "form"])
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("name", BAD_PICTURES)
-def test_a_bad_picture_is_refused_by_its_kind(
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_a_bad_image_is_refused_by_its_kind(
     http: httpx.Client, model: str, name: str, as_form: bool
 ) -> None:
-    content, status, slug = BAD_PICTURES[name]
+    content, status, slug = BAD_IMAGES[name]
     sending: dict[str, Any] = {"files": {"f": content}} if as_form else {"content": content}
     problem_of(http.post(f"/predictions/{model}", **sending), status, slug)
 
@@ -316,13 +314,13 @@ def test_a_broken_form_is_refused(
     problem_of(http.post(DETECTOR, content=content, headers=headers), 400, "invalid-request")
 
 
-def test_a_part_whose_name_is_no_text_is_still_a_picture(http: httpx.Client) -> None:
+def test_a_part_whose_name_is_no_text_is_still_an_image(http: httpx.Client) -> None:
     content = b"--x\r\nContent-Disposition: form-data; name=\xff\r\n\r\na text\r\n--x--\r\n"
     response = http.post(DETECTOR, content=content, headers=FORM)
     problem_of(response, 415, "unsupported-media-type")
 
 
-def test_one_picture_a_form(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_one_image_a_form(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     files = {"a": astronaut_jpeg, "b": astronaut_jpeg}
     problem_of(http.post(DETECTOR, files=files), 400, "invalid-request")
 
@@ -581,8 +579,8 @@ def test_an_answer_too_large_is_a_problem_and_no_death(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
     """So many crops once killed the worker, and on the retry the next one."""
-    with Image.open(io.BytesIO(three_faces_jpeg)) as picture:
-        head = picture.crop((20, 20, 276, 276)).resize((140, 140))
+    with Image.open(io.BytesIO(three_faces_jpeg)) as image:
+        head = image.crop((20, 20, 276, 276)).resize((140, 140))
     crowd = Image.new("RGB", (8 * 140, 8 * 140))
     for n in range(64):
         crowd.paste(head, (n % 8 * 140, n // 8 * 140))

@@ -83,8 +83,8 @@ def test_the_parts_answer_too(stock: str, astronaut_jpeg: bytes) -> None:
     assert 0 <= crop.json()["fake_probability"] <= 1
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"no picture", 415), (b"\xff\xd8\xff\xe0", 422)])
-def test_a_bad_picture_is_a_problem_of_its_own_status(stock: str, body: bytes, status: int) -> None:
+@pytest.mark.parametrize(("body", "status"), [(b"no image", 415), (b"\xff\xd8\xff\xe0", 422)])
+def test_a_bad_image_is_a_problem_of_its_own_status(stock: str, body: bytes, status: int) -> None:
     response = httpx.post(f"{stock}/predictions/detector", content=body, timeout=60)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"

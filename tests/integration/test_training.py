@@ -23,7 +23,7 @@ from deepfake_serving.training.predict.server_predictor import ServerPredictor
 from deepfake_serving.training.predict.weights import pinned_weights
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from tests.support.paths import MANIFESTS, ROOT
 from tests.support.running import RunningServer
 
@@ -84,10 +84,10 @@ def test_train_export_pack_serve(portraits: Path, tmp_path: Path, astronaut_jpeg
 
 
 def test_a_blended_face_comes_out_higher_than_its_original(
-    http: httpx.Client, astronaut: Pixels, finder: FaceFinder
+    http: httpx.Client, astronaut: Pixels, face_detector: FaceDetector
 ) -> None:
     """The weights that ship, through REST, on blends of a face that they never saw."""
-    (face,) = finder.find([astronaut])[0]
+    (face,) = face_detector.detect([astronaut])[0]
     points = np.array(face.landmarks, np.float32)
     portrait = Portrait(Path("astronaut.png"), "", "astronaut", face.box, points)
     channel = Augmentation(scale=1.6)
@@ -102,10 +102,10 @@ def test_a_blended_face_comes_out_higher_than_its_original(
 
 
 def test_the_server_predicts_like_the_local_model(
-    server: RunningServer, astronaut: Pixels, finder: FaceFinder
+    server: RunningServer, astronaut: Pixels, face_detector: FaceDetector
 ) -> None:
     cut = np.ascontiguousarray(astronaut[:300, 50:400])
-    (face,) = finder.find([cut])[0]
+    (face,) = face_detector.detect([cut])[0]
     region = FaceRegion(cut, face.box, 0)
     manifest = read_manifest(MANIFESTS / "detector.yaml")
     local = LocalPredictor(manifest, pinned_weights(manifest))([region])

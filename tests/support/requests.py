@@ -44,7 +44,7 @@ def _truncated() -> bytes:
     return stream.getvalue()[:1500]
 
 
-BAD_PICTURES: dict[str, tuple[bytes, int, str]] = {
+BAD_IMAGES: dict[str, tuple[bytes, int, str]] = {
     "empty": (b"", 400, "invalid-request"),
     "text": (b"a text, not a picture", 415, "unsupported-media-type"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", 415, "unsupported-media-type"),

@@ -21,7 +21,7 @@ from deepfake_serving.contracts.problems import (
     Problem,
 )
 from deepfake_serving.model_server.http.oip_routes import read_request, write_response
-from deepfake_serving.model_server.http.request_body import read_body, read_picture
+from deepfake_serving.model_server.http.request_body import read_body, read_image
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
@@ -155,9 +155,9 @@ async def _predict(request: web.Request) -> web.Response:
     model = _model(request)
     deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
-        picture = await read_picture(request, predictor.settings.max_body_bytes)
-    exchange.note(model=model.name, bytes=len(picture))
-    call = Call(model, picture, exchange.id, deadline, exchange.traceparent, _options(request))
+        image = await read_image(request, predictor.settings.max_body_bytes)
+    exchange.note(model=model.name, bytes=len(image))
+    call = Call(model, image, exchange.id, deadline, exchange.traceparent, _options(request))
     reply = await predictor.one(call)
     exchange.note(verdict=reply.document.get("verdict"))
     return web.Response(body=reply.raw, content_type="application/json")

@@ -26,8 +26,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def read_picture(request: web.Request, limit: int) -> bytes:
-    """The picture: the body itself, or the only file of a multipart/form-data body.
+async def read_image(request: web.Request, limit: int) -> bytes:
+    """The image: the body itself, or the only file of a multipart/form-data body.
 
     Raises:
         TooLarge
@@ -39,19 +39,17 @@ async def read_picture(request: web.Request, limit: int) -> bytes:
         raise InvalidRequest(f"a form is multipart/form-data, not {request.content_type}")
     if request.content_length is not None and request.content_length > limit + _CHUNK:
         raise _too_large(limit)
-    picture: bytes | None = None
+    image: bytes | None = None
     try:
         async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or picture is not None:
-                raise InvalidRequest(
-                    "the form holds more than one part; send one picture a request"
-                )
-            picture = await _read_part(part, limit)
+            if not isinstance(part, BodyPartReader) or image is not None:
+                raise InvalidRequest("the form holds more than one part; send one image a request")
+            image = await _read_part(part, limit)
     except (ValueError, AssertionError, RuntimeError) as error:
         raise InvalidRequest(f"the multipart body is broken: {error}") from error
-    if picture is None:
+    if image is None:
         raise InvalidRequest("the form holds no file")
-    return picture
+    return image
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:

@@ -1,7 +1,7 @@
 """Keeps glibc from giving freed memory back between requests, only to ask for it again.
 
 By default blocks from 128 KiB on are mapped and unmapped each time, which costs a page fault for
-every 4 KiB of every picture: about 2500 for a body of 4 MB (mallopt(3)).
+every 4 KiB of every image: about 2500 for a body of 4 MB (mallopt(3)).
 """
 
 from __future__ import annotations

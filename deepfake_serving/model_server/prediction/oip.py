@@ -22,7 +22,7 @@ from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction.predictor import Tensor
 from deepfake_serving.runtime.version import NAME, VERSION
-from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
+from model_handlers.wire import MAX_ITEMS, join_bytes, split_bytes
 
 EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "torchserve_mar"
@@ -128,7 +128,7 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
     """
     try:
         if datatype == "BYTES":
-            texts = islice(_flat(data), MOST_ITEMS + 1)
+            texts = islice(_flat(data), MAX_ITEMS + 1)
             return join_bytes([base64.b64decode(text, validate=True) for text in texts])
         if datatype == "UINT8":
             # as objects, since one long text would make room for as long a one in every place
@@ -144,7 +144,7 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
 def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> list[Output]:
     """What the results say, as tensors.
 
-    `result` is each picture's whole JSON. Where a picture was a problem, `verdict` is "problem",
+    `result` is each image's whole JSON. Where an image was a problem, `verdict` is "problem",
     `fake_probability` NaN, `face_count` -1, and `result` the problem's document.
     """
     n = len(results)
@@ -189,7 +189,7 @@ def options_header(parameters: dict[str, Any]) -> str | None:
 
 
 def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:
-    """All pictures' faces in one row after another; `face_count` says whose they are."""
+    """All images' faces in one row after another; `face_count` says whose they are."""
     faces = [face for result in good for face in result.get("faces", ())]
     k = len(faces)
     counts = [len(result["faces"]) if result else -1 for result in good]
@@ -210,7 +210,7 @@ def _flat(data: Any) -> Iterator[Any]:
         for part in levels[-1]:
             if isinstance(part, list):
                 lists += 1
-                if lists > MOST_ITEMS:
+                if lists > MAX_ITEMS:
                     raise InvalidRequest("the data are lists of too many lists")
                 levels.append(iter(part))
                 break

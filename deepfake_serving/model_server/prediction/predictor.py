@@ -49,7 +49,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller asks: a model, and one encoded picture or a tensor of several."""
+    """What a caller asks: a model, and one encoded image or a tensor of several."""
 
     model: ServedModel
     content: bytes | Tensor
@@ -110,7 +110,7 @@ class Predictor:
         )
 
     async def one(self, call: Call) -> Reply:
-        """One picture. The reply's JSON is the result.
+        """One image. The reply's JSON is the result.
 
         Raises:
             Problem
@@ -120,10 +120,10 @@ class Predictor:
         return reply
 
     async def many(self, call: Call, *, raise_lone: bool = False) -> list[dict[str, Any] | Problem]:
-        """A tensor of pictures: one result or problem each, in order.
+        """A tensor of images: one result or problem each, in order.
 
         Args:
-            raise_lone: whether the problem of a call's only picture is the problem of the call.
+            raise_lone: whether the problem of a call's only image is the problem of the call.
 
         Raises:
             Problem: the call as a whole can't be served.
@@ -201,7 +201,7 @@ class Predictor:
             headers[wire.OPTIONS_HEADER] = call.options
         if isinstance(call.content, bytes):
             if not call.content:
-                raise InvalidRequest("the body is empty; an encoded picture was expected")
+                raise InvalidRequest("the body is empty; an encoded image was expected")
             self._check_size(call.content)
             return call.content, headers
         tensor = call.content
@@ -219,13 +219,11 @@ class Predictor:
     def _check_count(self, shape: Sequence[int]) -> None:
         count = shape[0] if shape else 1
         if count > self.settings.max_items:
-            raise TooLarge(
-                f"{count} pictures in one request; the bound is {self.settings.max_items}"
-            )
+            raise TooLarge(f"{count} images in one request; the bound is {self.settings.max_items}")
 
 
 def _timings(document: dict[str, Any]) -> dict[str, float]:
-    """What the stages took; of several pictures, which share their batch, those of the first."""
+    """What the stages took; of several images, which share their batch, those of the first."""
     results: list[dict[str, Any]] = document.get("results", [document])
     timings: dict[str, float] = results[0].get("timings_ms", {}) if results else {}
     return timings

@@ -24,7 +24,7 @@ from deepfake_serving.assets import CONFIG, PACKAGE
 from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
-from model_handlers.wire import MOST_ANSWER_BYTES
+from model_handlers.wire import MAX_RESPONSE_BYTES
 
 _CONFIG = CONFIG / "torchserve"
 _TORCH_STAND_IN = PACKAGE / "model_server" / "assets" / "torch_stand_in.py"
@@ -101,7 +101,7 @@ def _properties(
         f"number_of_gpu={placement.gpus}",
         f"job_queue_size={max(100, 2 * queue)}",
         f"max_request_size={settings.max_body_bytes + _SLACK}",
-        f"max_response_size={min(2**31 - 1, largest_batch * (MOST_ANSWER_BYTES + _SLACK))}",
+        f"max_response_size={min(2**31 - 1, largest_batch * (MAX_RESPONSE_BYTES + _SLACK))}",
         f"default_response_timeout={timeout}",
         f"default_startup_timeout={int(settings.start_timeout_s) + 60}",
     ]

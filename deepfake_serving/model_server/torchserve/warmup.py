@@ -1,6 +1,6 @@
-"""The prediction that proves a model: a bundled photograph, whose answer is known to have a face.
+"""The prediction that proves a model: a bundled image, whose answer is known to have a face.
 
-The photograph is NASA's portrait of Eileen Collins, in the public domain.
+The image is NASA's portrait of Eileen Collins, in the public domain.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.model_server.models import ServedModel
 
-PHOTOGRAPH = WARMUP_IMAGE.read_bytes()
+WARMUP_JPEG = WARMUP_IMAGE.read_bytes()
 _FACE = (79.0, 60.0, 169.0, 173.0)
 """Where the face is, in pixels."""
 
@@ -21,7 +21,7 @@ class WarmupCheckFailed(Exception):
 
 
 def check_answer(model: ServedModel, answer: dict[str, Any]) -> None:
-    """Raises `WarmupCheckFailed` unless the answer about `PHOTOGRAPH` is one that makes sense."""
+    """Raises `WarmupCheckFailed` unless the answer about `WARMUP_JPEG` is one that makes sense."""
     try:
         _check(model, answer)
     except (KeyError, IndexError, TypeError) as error:

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from deepfake_serving.training.data.face_regions import FaceRegion, face_regions
-from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.data.media import MediaFile, read_media
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 Images = npt.NDArray[np.float32]
 """(n, 3, s, s), RGB in 0..1."""
@@ -42,13 +42,13 @@ def read_target_crops(
     Raises:
         ValueError: a class is missing, or none of its media shows a face.
     """
-    rng, finder = np.random.default_rng(seed), face_finder(manifest.faces)
+    rng, face_detector = np.random.default_rng(seed), build_face_detector(manifest.faces)
     media = read_media(root)
     regions: list[FaceRegion] = []
     labels: list[bool] = []
     for fake in (False, True):
         files = [file for file in media if file.fake == fake]
-        drawn = list(_draw_regions(files, count // 2, rng, finder, cache))
+        drawn = list(_draw_regions(files, count // 2, rng, face_detector, cache))
         regions += drawn
         labels += [fake] * len(drawn)
     if len(set(labels)) < 2:
@@ -63,14 +63,14 @@ def _draw_regions(
     files: Sequence[MediaFile],
     count: int,
     rng: np.random.Generator,
-    finder: FaceFinder,
+    face_detector: FaceDetector,
     cache: Path | None,
 ) -> Iterator[FaceRegion]:
     drawn = 0
     for index in rng.permutation(len(files)):
         if drawn == count:
             return
-        for region in face_regions(files[index], 1, finder, cache):
+        for region in face_regions(files[index], 1, face_detector, cache):
             drawn += 1
             yield region
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from deepfake_serving.training.data.cache import cached
 from deepfake_serving.training.data.media import MediaFile, sample_frames
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 _VERSION = 2
 _REGION_SCALE = 2.0
@@ -33,19 +33,27 @@ class FaceRegion:
 
 
 def face_regions(
-    media_file: MediaFile, count: int, finder: FaceFinder, cache: Path | None = None
+    media_file: MediaFile, count: int, face_detector: FaceDetector, cache: Path | None = None
 ) -> list[FaceRegion]:
     """Returns the largest face of each of `count` sampled frames, without frames that show none."""
 
     def build() -> _RegionArrays:
         frames = sample_frames(media_file, count)
-        regions = [_largest_face(image, number, finder) for number, image in frames]
+        regions = [_largest_face(image, number, face_detector) for number, image in frames]
         return _RegionArrays.pack([region for region in regions if region is not None])
 
     if cache is None:
         return build().unpack()
     stat = media_file.path.stat()
-    key = ["regions", _VERSION, media_file.path, stat.st_size, stat.st_mtime_ns, count, finder.spec]
+    key = [
+        "regions",
+        _VERSION,
+        media_file.path,
+        stat.st_size,
+        stat.st_mtime_ns,
+        count,
+        face_detector.spec,
+    ]
     return cached(cache, key, _RegionArrays, build).unpack()
 
 
@@ -79,8 +87,8 @@ class _RegionArrays:
         ]
 
 
-def _largest_face(image: Pixels, number: int, finder: FaceFinder) -> FaceRegion | None:
-    faces = finder.find([image])[0]
+def _largest_face(image: Pixels, number: int, face_detector: FaceDetector) -> FaceRegion | None:
+    faces = face_detector.detect([image])[0]
     if not faces:
         return None
     box = max(faces, key=lambda face: face.area).box

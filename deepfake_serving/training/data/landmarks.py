@@ -11,27 +11,29 @@ from safetensors.torch import load
 
 from deepfake_serving.packaging.archive import mtcnn_weights
 from deepfake_serving.training.data.portraits import FaceLandmarks, LandmarkDetector, Points
-from model_handlers.backends.pytorch import cascade
+from model_handlers.backends.pytorch import build_cascade
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 
-def face_finder(spec: FacesSpec | None = None) -> FaceFinder:
-    """Returns the face finder that is served, so that training boxes match those in service.
+def build_face_detector(spec: FacesSpec | None = None) -> FaceDetector:
+    """Returns the face detector that is served, so that training boxes match those in service.
 
     It runs on PyTorch; OpenVINO's results differ by bf16 rounding.
     """
-    return FaceFinder(spec or FacesSpec(), cascade(load(mtcnn_weights()), torch.device("cpu")))
+    return FaceDetector(
+        spec or FacesSpec(), build_cascade(load(mtcnn_weights()), torch.device("cpu"))
+    )
 
 
 def best_landmark_detector() -> LandmarkDetector:
     """Returns MTCNN's box with MediaPipe's 468 points if installed, else with MTCNN's five."""
-    finder = face_finder()
+    face_detector = build_face_detector()
     mesh = _FaceMesh() if find_spec("mediapipe") else None
 
     def detect(image: Pixels) -> FaceLandmarks | None:
-        faces = finder.find([image])[0]
+        faces = face_detector.detect([image])[0]
         if not faces:
             return None
         largest = max(faces, key=lambda face: face.area)

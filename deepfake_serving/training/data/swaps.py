@@ -19,14 +19,14 @@ from deepfake_serving.training.data.face_regions import cut_region
 from deepfake_serving.training.data.media import MediaFile, read_frames, sample_frames
 from deepfake_serving.training.data.portraits import Portrait, Swap
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceFinder
+from model_handlers.pipeline.faces import Face, FaceDetector
 
 _VERSION = 1
 _REGION_SCALE = 2.2
 
 
 def read_swaps(
-    media: Sequence[MediaFile], finder: FaceFinder, count: int, folder: Path
+    media: Sequence[MediaFile], face_detector: FaceDetector, count: int, folder: Path
 ) -> list[Swap]:
     """Returns the swaps of every identity that has a real and a fake file of equal size.
 
@@ -39,20 +39,22 @@ def read_swaps(
     """
     fakes = {file.identity: file for file in media if file.fake}
     pairs = [(m, fakes[m.identity]) for m in media if not m.fake and m.identity in fakes]
-    swaps = [s for real, fake in pairs for s in _swaps(real, fake, finder, count, folder)]
+    swaps = [s for real, fake in pairs for s in _swaps(real, fake, face_detector, count, folder)]
     if not swaps:
         raise ValueError("no identity has a real and a fake media file with a face")
     return swaps
 
 
 def _swaps(
-    real: MediaFile, fake: MediaFile, finder: FaceFinder, count: int, folder: Path
+    real: MediaFile, fake: MediaFile, face_detector: FaceDetector, count: int, folder: Path
 ) -> Iterator[Swap]:
     stat = [(m.path, m.path.stat().st_size, m.path.stat().st_mtime_ns) for m in (real, fake)]
-    key = hashlib.sha256(repr([_VERSION, stat, count, finder.spec]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(repr([_VERSION, stat, count, face_detector.spec]).encode()).hexdigest()[
+        :24
+    ]
     index = folder / f"{key}.npz"
     if not index.exists():
-        _write_regions(real, fake, finder, count, index)
+        _write_regions(real, fake, face_detector, count, index)
     with np.load(index, allow_pickle=False) as archive:
         rows = zip(archive["numbers"], archive["boxes"].tolist(), archive["points"], strict=True)
         for number, box, points in rows:
@@ -69,7 +71,7 @@ class _Region:
 
 
 def _write_regions(
-    real: MediaFile, fake: MediaFile, finder: FaceFinder, count: int, index: Path
+    real: MediaFile, fake: MediaFile, face_detector: FaceDetector, count: int, index: Path
 ) -> None:
     """Writes both regions of every frame, then the index with all boxes and landmarks."""
     index.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ def _write_regions(
     regions = []
     for number, after in read_frames(fake, originals.keys()):
         before = originals[number]
-        faces = finder.find([before])[0] if before.shape == after.shape else []
+        faces = face_detector.detect([before])[0] if before.shape == after.shape else []
         if faces:
             face = max(faces, key=lambda f: f.area)
             regions.append(_write_region(face, number, before, after, index))

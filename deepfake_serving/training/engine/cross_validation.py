@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from deepfake_serving.training.config.training import read_config
-from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.data.media import MediaFile, read_media
 from deepfake_serving.training.data.swaps import read_swaps
 from deepfake_serving.training.engine.run_folder import FOLDS, NETWORK, fold_folder
@@ -58,8 +58,8 @@ def train_with_swaps(
     """
     config = read_config(config_path)
     media = read_media(swap_media)
-    finder = face_finder(training_manifest(config).faces)
-    swaps = read_swaps(media, finder, config.data.swap_frames, cache / "swaps")
+    face_detector = build_face_detector(training_manifest(config).faces)
+    swaps = read_swaps(media, face_detector, config.data.swap_frames, cache / "swaps")
     if not folds:
         train(faces, config_path, out, None, swaps, workers, track, cache)
         return

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
 
 from deepfake_serving.training.data.face_regions import face_regions
-from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.data.media import read_media
-from model_handlers.backends.pytorch import judge
+from model_handlers.backends.pytorch import build_classifier
 from model_handlers.manifest import Manifest
 from model_handlers.networks.network import Network
 from model_handlers.pipeline.classifier import Classifier
@@ -25,8 +25,10 @@ class MediaValidation:
     """
 
     def __init__(self, root: Path, manifest: Manifest, cache: Path, frames: int = 6) -> None:
-        finder = face_finder(manifest.faces)
-        files = [(file, face_regions(file, frames, finder, cache)) for file in read_media(root)]
+        face_detector = build_face_detector(manifest.faces)
+        files = [
+            (file, face_regions(file, frames, face_detector, cache)) for file in read_media(root)
+        ]
         with_face = [(file, regions) for file, regions in files if regions]
         self.manifest = manifest
         self.labels = np.array([file.fake for file, _ in with_face])
@@ -37,7 +39,7 @@ class MediaValidation:
     def __call__(self, network: Network) -> dict[str, float]:
         """Returns `auc` and `loss`."""
         device = next(network.parameters()).device
-        classifier = Classifier(self.manifest, judge(self.manifest, network, device))
+        classifier = Classifier(self.manifest, build_classifier(self.manifest, network, device))
         stopwatch = Stopwatch()
         logits = np.array([classifier.logits(crops, stopwatch).mean() for crops in self.crops])
         probabilities = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))

@@ -15,7 +15,7 @@ from deepfake_serving.training.predict.scores import UNCORRUPTED, Score
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ def crop_examples(
     scores: Sequence[Score],
     media: Iterable[MediaFile],
     root: Path,
-    finder: FaceFinder,
+    face_detector: FaceDetector,
     spec: CropSpec,
     count: int = 8,
     cache: Path | None = None,
 ) -> list[HardExample]:
-    """Adds the crops to `scores`; `count`, `finder` and `cache` must be those of the prediction."""
+    """Adds the crops to `scores`; the other arguments must be those of the prediction."""
     by_path = {file.path.relative_to(root).as_posix(): file for file in media}
     examples = []
     for score in scores:
-        regions = face_regions(by_path[score.path], count, finder, cache)
+        regions = face_regions(by_path[score.path], count, face_detector, cache)
         region = next(r for r in regions if _matches(score, r.frame, r.face_px))
         examples.append(HardExample(score, crop_face(region.pixels, region.box, spec)))
     return examples

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.training.data.landmarks import face_finder
+from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.data.media import MediaFile, read_media
 from deepfake_serving.training.engine.run_folder import NETWORK
 from deepfake_serving.training.evaluate.breakdown import subgroups
@@ -30,7 +30,7 @@ class EvaluationRequest:
     """An evaluation of the media below `root` (real/, fake/).
 
     Attributes:
-        model: a manifest. With `server` only its thresholds, face finder and crop are used.
+        model: a manifest. With `server` only its thresholds, face detector and crop are used.
         weights: default: the manifest's own; an untrained network if it names none.
         server: URL of a running model server that predicts instead of this process.
         folds: folder of a run with cross-validation; each file is scored by the network trained
@@ -73,10 +73,10 @@ def evaluate(request: EvaluationRequest, cache: Path | None = None) -> Evaluatio
     weights = _weights(manifest, request)
     server = ServerPredictor(request.server) if request.server else None
     predictor_for = _predictor_for(manifest, weights, server, request.folds)
-    finder = face_finder(manifest.faces)
+    face_detector = build_face_detector(manifest.faces)
     corruptions = all_corruptions() if request.corrupted else []
     found = predict_media(
-        media, request.root, predictor_for, finder, request.frames, corruptions, cache
+        media, request.root, predictor_for, face_detector, request.frames, corruptions, cache
     )
     about = {
         "model": f"{manifest.name} {manifest.version}",
@@ -91,7 +91,7 @@ def evaluate(request: EvaluationRequest, cache: Path | None = None) -> Evaluatio
     def examples(fake: bool) -> list[HardExample]:
         scores = hardest(found.scores, fake)
         return crop_examples(
-            scores, media, request.root, finder, manifest.crop, request.frames, cache
+            scores, media, request.root, face_detector, manifest.crop, request.frames, cache
         )
 
     return Evaluation(

@@ -11,7 +11,7 @@ from deepfake_serving.training.data.media import MediaFile
 from deepfake_serving.training.predict.corruptions import Corruption
 from deepfake_serving.training.predict.predictor import Predictor
 from deepfake_serving.training.predict.scores import UNCORRUPTED, Score
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def predict_media(
     media: Iterable[MediaFile],
     root: Path,
     predictor_for: Callable[[MediaFile], Predictor],
-    finder: FaceFinder,
+    face_detector: FaceDetector,
     count: int = 8,
     corruptions: Sequence[Corruption] = (),
     cache: Path | None = None,
@@ -41,7 +41,7 @@ def predict_media(
     scores: list[Score] = []
     without_face = []
     for file in media:
-        regions = face_regions(file, count, finder, cache)
+        regions = face_regions(file, count, face_detector, cache)
         if not regions:
             without_face.append(file.path.relative_to(root).as_posix())
             continue

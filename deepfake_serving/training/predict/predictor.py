@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from deepfake_serving.training.data.face_regions import FaceRegion
-from model_handlers.backends.pytorch import judge
+from model_handlers.backends.pytorch import build_classifier
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
@@ -53,7 +53,7 @@ class LocalPredictor:
         state = load_file(weights) if weights else None
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.manifest = manifest
-        self.classifier = Classifier(manifest, judge(manifest, state, device))
+        self.classifier = Classifier(manifest, build_classifier(manifest, state, device))
 
     def __call__(self, regions: Sequence[FaceRegion]) -> Predictions:
         starts = range(0, len(regions), _BATCH_SIZE)

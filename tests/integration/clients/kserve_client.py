@@ -1,6 +1,6 @@
 """KServe's InferenceRESTClient and InferenceGRPCClient: prints what they were told as JSON.
 
-kserve_client.py HTTP_PORT GRPC_PORT PICTURE
+kserve_client.py HTTP_PORT GRPC_PORT IMAGE
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from kserve import (
 from PIL import Image
 
 
-async def main(http_port: str, grpc_port: str, picture: str) -> None:
+async def main(http_port: str, grpc_port: str, image: str) -> None:
     logging.disable(logging.CRITICAL)
     url = f"http://127.0.0.1:{http_port}"
     async with (
         InferenceRESTClient(RESTConfig(protocol="v2")) as rest,
         InferenceGRPCClient(f"127.0.0.1:{grpc_port}") as rpc,
     ):
-        requests = requests_of(Path(picture))
+        requests = requests_of(Path(image))
         text = InferRequest("detector", [encoded(b"a text")])
         answers = {
             "http": {
@@ -61,8 +61,8 @@ async def main(http_port: str, grpc_port: str, picture: str) -> None:
     print(json.dumps(answers))
 
 
-def requests_of(picture: Path) -> dict[str, InferRequest]:
-    data, pixels = picture.read_bytes(), np.asarray(Image.open(picture))
+def requests_of(image: Path) -> dict[str, InferRequest]:
+    data, pixels = image.read_bytes(), np.asarray(Image.open(image))
     raw = InferInput("images", list(pixels.shape), "UINT8")
     raw.set_data_from_numpy(pixels)
     two = InferInput("images", [2, *pixels.shape], "UINT8")

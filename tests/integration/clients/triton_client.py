@@ -1,6 +1,6 @@
 """NVIDIA's tritonclient against the server, by HTTP and gRPC: prints what it was told as JSON.
 
-triton_client.py HTTP_PORT GRPC_PORT PICTURE
+triton_client.py HTTP_PORT GRPC_PORT IMAGE
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import tritonclient.http
 from PIL import Image
 
 
-def main(http_port: str, grpc_port: str, picture: str) -> None:
+def main(http_port: str, grpc_port: str, image: str) -> None:
     http = tritonclient.http.InferenceServerClient(f"127.0.0.1:{http_port}")
     grpc = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}")
     answers = {
-        "http": ask(tritonclient.http, http, Path(picture)),
-        "grpc": ask(tritonclient.grpc, grpc, Path(picture), as_json=True),
+        "http": ask(tritonclient.http, http, Path(image)),
+        "grpc": ask(tritonclient.grpc, grpc, Path(image), as_json=True),
     }
     http.close()
     grpc.close()
     print(json.dumps(answers))
 
 
-def ask(library: ModuleType, client: Any, picture: Path, **as_json: bool) -> dict[str, Any]:
+def ask(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:
     """Both modules have one interface, but for `as_json`."""
-    encoded = np.array([picture.read_bytes()], dtype=np.object_)
-    pixels = np.asarray(Image.open(picture))
+    encoded = np.array([image.read_bytes()], dtype=np.object_)
+    pixels = np.asarray(Image.open(image))
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),

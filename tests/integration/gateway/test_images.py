@@ -17,7 +17,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
     GRPCInferenceServiceStub,
 )
 from tests.integration.gateway.conftest import MAX_IMAGE
-from tests.support.requests import BAD_PICTURES, problem_of
+from tests.support.requests import BAD_IMAGES, problem_of
 from tests.support.running import RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
@@ -67,9 +67,9 @@ def test_a_picture_is_fetched_by_its_url(api: httpx.Client, site: str) -> None:
     problem_of(api.post("/v1/images", json={"url": "http://10.0.0.1/"}), 422, "refused-url")
 
 
-@pytest.mark.parametrize("name", BAD_PICTURES)
+@pytest.mark.parametrize("name", BAD_IMAGES)
 def test_a_bad_picture_is_a_problem_of_the_right_kind(api: httpx.Client, name: str) -> None:
-    content, status, slug = BAD_PICTURES[name]
+    content, status, slug = BAD_IMAGES[name]
     problem_of(api.post("/v1/images", content=content), status, slug)
     if content:
         problem_of(api.post("/v1/images", files={"file": content}), status, slug)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from loadtest import making
 from loadtest.media import Media, in_turn, load
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_pictures_differ_and_are_of_their_size(media: Media):
     assert len({each.tobytes() for each in shown}) == making.PICTURES
 
 
-def test_a_picture_shows_as_many_faces_as_it_says(media: Media, finder: FaceFinder):
-    found = finder.find([pixels(picture.data) for picture in media.pictures])
+def test_a_picture_shows_as_many_faces_as_it_says(media: Media, face_detector: FaceDetector):
+    found = face_detector.detect([pixels(picture.data) for picture in media.pictures])
     assert [len(faces) for faces in found] == [picture.faces for picture in media.pictures]
 
 

@@ -29,12 +29,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def patches(astronaut: Pixels, no_face: Pixels) -> Pixels:
-    """(6, 224, 224, 3) parts of two photographs."""
+    """(6, 224, 224, 3) parts of two images."""
     places = [(0, 0), (100, 150), (170, 260)]
     return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in places])
 
 
-def pictures(name: str, count: int, astronaut: Pixels) -> Pixels:
+def images_for(name: str, count: int, astronaut: Pixels) -> Pixels:
     side = {"pnet": 90, "rnet": 24, "onet": 48}[name]
     return np.stack([astronaut[i : i + side, 150 + i : 150 + i + side] for i in range(count)])
 
@@ -42,8 +42,8 @@ def pictures(name: str, count: int, astronaut: Pixels) -> Pixels:
 def test_logits_are_torchs(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
-    (ours,) = openvino.judge(folder, manifest, threads=1)(patches)
-    (theirs,) = pytorch.judge(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
+    (ours,) = openvino.build_classifier(folder, manifest, threads=1)(patches)
+    (theirs,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
     assert ours.shape == (6,)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
     assert np.ptp(theirs) > 0.5, "patches that are judged alike would prove nothing"
@@ -53,7 +53,9 @@ def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     rough = manifest.model_copy(update={"precision": "bf16"})
-    (exact,), (found,) = (openvino.judge(folder, m, 1)(patches) for m in (manifest, rough))
+    (exact,), (found,) = (
+        openvino.build_classifier(folder, m, 1)(patches) for m in (manifest, rough)
+    )
     np.testing.assert_allclose(found, exact, atol=1.0)
 
 
@@ -62,44 +64,46 @@ def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None
 def test_each_stage_is_torchs(name: str, count: int, unpacked: Unpacked, astronaut: Pixels) -> None:
     """Within what bf16 leaves of offsets and scores, on CPUs that have it."""
     folder = unpacked("faces")
-    images = pictures(name, count, astronaut)
-    ours = getattr(openvino.cascade(folder, 1), name)(images)
-    theirs = getattr(pytorch.cascade(load_file(folder / MTCNN_FILE), CPU), name)(images)
+    images = images_for(name, count, astronaut)
+    ours = getattr(openvino.build_cascade(folder, 1), name)(images)
+    theirs = getattr(pytorch.build_cascade(load_file(folder / MTCNN_FILE), CPU), name)(images)
     assert [part.shape for part in ours] == [part.shape for part in theirs]
     assert all(len(part) == count for part in ours)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=0.06)
 
 
-def test_torch_takes_many_pictures_a_bounded_number_at_a_time(
+def test_torch_takes_many_images_a_bounded_number_at_a_time(
     unpacked: Unpacked, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rnet = pytorch.cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU).rnet
-    images = pictures("rnet", 9, astronaut)
+    rnet = pytorch.build_cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU).rnet
+    images = images_for("rnet", 9, astronaut)
     whole = rnet(images)
-    monkeypatch.setattr(pytorch, "_AT_MOST", 4)
+    monkeypatch.setattr(pytorch, "_MAX_BATCH", 4)
     for a, b in zip(rnet(images), whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_an_answer_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
-    judge = openvino.judge(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
-    (first,) = judge(patches[:1])
+    classify = openvino.build_classifier(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
+    (first,) = classify(patches[:1])
     before = first.copy()
-    judge(patches[1:2])
+    classify(patches[1:2])
     np.testing.assert_array_equal(first, before)
 
 
-def test_read_only_and_strided_pictures_are_taken(unpacked: Unpacked, astronaut: Pixels) -> None:
+def test_read_only_and_strided_images_are_taken(unpacked: Unpacked, astronaut: Pixels) -> None:
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     strided = astronaut[None, 0:448:2, 0:448:2]
-    for judge in (
-        openvino.judge(folder, manifest, 1),
-        pytorch.judge(manifest, load_file(folder / NETWORK_FILE), CPU),
+    for classify in (
+        openvino.build_classifier(folder, manifest, 1),
+        pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU),
     ):
-        np.testing.assert_array_equal(judge(strided)[0], judge(np.ascontiguousarray(strided))[0])
+        np.testing.assert_array_equal(
+            classify(strided)[0], classify(np.ascontiguousarray(strided))[0]
+        )
 
 
 def test_the_same_module_makes_the_same_bytes() -> None:

@@ -88,7 +88,7 @@ class Echo:
             if item == b"poison":
                 raise RuntimeError("the net fell over")
             if item == b"text":
-                return UnsupportedMediaType("not a picture")
+                return UnsupportedMediaType("not an image")
         return CropVerdict("real", len(item) + (0.5 if options.crops else 0), self.model)
 
 
@@ -120,10 +120,10 @@ def tensor(datatype: str, shape: Sequence[int], raw: bytes, **headers: str) -> t
     return {"body": body}, {wire.LENGTH_HEADER: str(length), **headers}
 
 
-# One picture -------------------------------------------------------------------------------------
+# One image -------------------------------------------------------------------------------------
 
 
-def test_a_picture_is_answered_with_its_verdict(
+def test_an_image_is_answered_with_its_verdict(
     detector: DetectorTask, astronaut_jpeg: bytes
 ) -> None:
     reply = ask(detector, {"body": astronaut_jpeg}, x_request_id="abc")
@@ -148,7 +148,7 @@ def test_a_problem_is_a_problem_document() -> None:
         "type": "urn:problem:deepfake-serving:unsupported-media-type",
         "title": "Unsupported media type",
         "status": 415,
-        "detail": "not a picture",
+        "detail": "not an image",
         "id": "abc",
     }
 
@@ -280,7 +280,7 @@ def test_a_bytes_tensor_is_answered_item_by_item() -> None:
     assert reply.body["id"] == "abc"
     five, problem, three = reply.body["results"]
     assert (five["fake_probability"], three["fake_probability"]) == (5, 3)
-    assert (problem["status"], problem["detail"]) == (415, "not a picture")
+    assert (problem["status"], problem["detail"]) == (415, "not an image")
     assert [result["id"] for result in reply.body["results"]] == ["abc.0", "abc.1", "abc.2"]
 
 
@@ -291,7 +291,7 @@ def test_a_tensor_without_an_id_has_items_without_ids() -> None:
     assert [result.get("id") for result in reply.body["results"]] == [None, None]
 
 
-def test_a_uint8_tensor_is_judged_as_the_picture_it_holds(
+def test_a_uint8_tensor_is_judged_as_the_image_it_holds(
     detector: DetectorTask, astronaut: Pixels
 ) -> None:
     pixels = np.stack([astronaut, astronaut[:, ::-1]])
@@ -325,7 +325,7 @@ def test_a_malformed_tensor_is_one_problem() -> None:
 # Beside one another ------------------------------------------------------------------------------
 
 REQUESTS: dict[str, tuple[Row, Headers]] = {
-    "picture": ({"body": b"12345"}, {"x-request-id": "a"}),
+    "image": ({"body": b"12345"}, {"x-request-id": "a"}),
     "crops": ({"data": b"123"}, {wire.OPTIONS_HEADER: '{"crops": true}'}),
     "problem": ({"body": b"text"}, {"x-request-id": "b"}),
     "poison": ({"body": b"poison"}, {"x-request-id": "c"}),
@@ -367,12 +367,12 @@ def test_a_request_is_answered_as_if_it_were_alone(names: list[str]) -> None:
 def test_each_kind_of_request_has_its_status() -> None:
     statuses = {name: answers(Echo(), request)[0].status for name, request in REQUESTS.items()}
     assert statuses == {
-        "picture": 200,
+        "image": 200,
         "crops": 200,
         "problem": 415,
         "poison": 500,
         "json": 400,
-        "empty": 200,  # Echo takes no bytes for a picture
+        "empty": 200,  # Echo takes no bytes for an image
         "late": 504,
         "tensor": 200,
         "poisoned tensor": 200,
@@ -431,7 +431,7 @@ def test_an_interrupt_is_no_failure_of_an_item() -> None:
         isolated(Interrupted(), b"1", b"2")
 
 
-def test_a_failing_picture_leaves_the_real_chain_to_the_others(
+def test_a_failing_image_leaves_the_real_chain_to_the_others(
     faces_task: FacesTask, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = FacesTask._faces

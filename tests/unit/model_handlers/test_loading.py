@@ -95,7 +95,7 @@ def test_threads_are_set_only_where_they_were_given(
 def test_openvino_gets_the_threads(with_backend: Callable[[str], Path]) -> None:
     task = load_task(with_backend("openvino"), Runtime(device="cpu", threads=2))
     assert isinstance(task, FacesTask)
-    graphs = task.finder.mtcnn.cascade[:3]
+    graphs = task.face_detector.mtcnn.cascade[:3]
     assert all(isinstance(graph, OpenVINOGraph) for graph in graphs)
     assert {graph.threads for graph in graphs if isinstance(graph, OpenVINOGraph)} == {2}
 
@@ -174,14 +174,14 @@ def test_torch_runs_what_openvino_runs(
     found = [load_task(with_backend(name), Runtime(device="cpu")) for name in ("torch", "openvino")]
     for task in found:
         assert isinstance(task, FacesTask)
-        assert len(task.finder.find([astronaut])[0]) == 1
+        assert len(task.face_detector.detect([astronaut])[0]) == 1
 
 
 def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(
     unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ManifestError, match=r"^faces: device cuda was asked for"):
+    with pytest.raises(ManifestError, match=r"^faces: device cuda is required"):
         load_task(unpacked("faces"), Runtime(device="cuda"))
 
 

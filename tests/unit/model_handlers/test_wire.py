@@ -45,7 +45,7 @@ def test_the_raw_form_is_that_of_the_protocol() -> None:
 
 
 @given(elements=st.lists(st.binary(max_size=50), max_size=10))
-def test_packed_pictures_unpack(elements: list[bytes]) -> None:
+def test_packed_images_unpack(elements: list[bytes]) -> None:
     packed = wire.pack_tensor("BYTES", [len(elements)], wire.join_bytes(elements))
     assert wire.unpack_items(*packed) == elements
 
@@ -83,12 +83,12 @@ def test_a_shape_of_the_right_count_is_taken(shape: list[int]) -> None:
 
 
 def test_more_items_than_any_request_has_are_too_large() -> None:
-    raw = wire.join_bytes([b""] * wire.MOST_ITEMS)
-    assert len(wire.split_bytes(raw)) == wire.MOST_ITEMS
+    raw = wire.join_bytes([b""] * wire.MAX_ITEMS)
+    assert len(wire.split_bytes(raw)) == wire.MAX_ITEMS
     with pytest.raises(TooLarge, match="at most 4096"):
         wire.split_bytes(raw + b"\0\0\0\0")
     with pytest.raises(TooLarge, match="at most 4096"):
-        wire.join_bytes([b""] * (wire.MOST_ITEMS + 1))
+        wire.join_bytes([b""] * (wire.MAX_ITEMS + 1))
 
 
 # UINT8 -------------------------------------------------------------------------------------------
@@ -103,13 +103,13 @@ def test_more_items_than_any_request_has_are_too_large() -> None:
 def test_packed_pixels_unpack(pixels: np.ndarray) -> None:
     items = wire.unpack_items(*wire.pack_tensor("UINT8", pixels.shape, pixels.tobytes()))
     assert len(items) == len(pixels)
-    for item, picture in zip(items, pixels, strict=True):
+    for item, image in zip(items, pixels, strict=True):
         assert isinstance(item, np.ndarray)
         assert item.dtype == np.uint8
-        np.testing.assert_array_equal(item, picture)
+        np.testing.assert_array_equal(item, image)
 
 
-def test_one_picture_needs_no_batch_axis() -> None:
+def test_one_image_needs_no_batch_axis() -> None:
     pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     (item,) = wire.unpack_items(*wire.pack_tensor("UINT8", [2, 4, 3], pixels.tobytes()))
     np.testing.assert_array_equal(item, pixels)

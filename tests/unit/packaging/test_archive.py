@@ -104,16 +104,16 @@ CODE = {
     if path.suffix == ".py"
 } | {"deepfake_serving/__init__.py"}
 FINDING = {f"openvino/{net}.{end}" for net in ("pnet", "rnet", "onet") for end in ("xml", "bin")}
-JUDGING = {"openvino/judge.xml", "openvino/judge.bin"}
+CLASSIFIER = {"openvino/classifier.xml", "openvino/classifier.bin"}
 DESCRIPTIONS = {"MAR-INF/MANIFEST.json", "model-config.yaml", "model.json"}
 
 
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
-        ("detector", {"mtcnn.safetensors", "network.safetensors", *FINDING, *JUDGING}),
+        ("detector", {"mtcnn.safetensors", "network.safetensors", *FINDING, *CLASSIFIER}),
         ("faces", {"mtcnn.safetensors", *FINDING}),
-        ("classifier", {"network.safetensors", *JUDGING}),
+        ("classifier", {"network.safetensors", *CLASSIFIER}),
     ],
 )
 def test_an_archive_holds_code_descriptions_and_weights_and_nothing_else(
@@ -310,7 +310,7 @@ def worker(
 ) -> dict[str, Any]:
     """A process that knows only the unpacked archive: its answer, and what it imported."""
     cwd = tmp_path_factory.mktemp("worker")
-    (cwd / "picture.jpeg").write_bytes(astronaut_jpeg)
+    (cwd / "image.jpeg").write_bytes(astronaut_jpeg)
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(trained),
@@ -319,7 +319,7 @@ def worker(
         "DEEPFAKE_WORKER_DIGESTS": json.dumps({"trained": "sha256:" + "5" * 64}),
     }
     done = subprocess.run(
-        [sys.executable, "-c", WORKER, str(trained), "picture.jpeg"],
+        [sys.executable, "-c", WORKER, str(trained), "image.jpeg"],
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -341,7 +341,7 @@ def test_on_a_cpu_it_needs_no_torch(worker: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "absent"), [("torch", FINDING | JUDGING), ("openvino", {"mtcnn.safetensors"})]
+    ("backend", "absent"), [("torch", FINDING | CLASSIFIER), ("openvino", {"mtcnn.safetensors"})]
 )
 def test_a_manifest_of_one_backend_carries_only_what_that_needs(
     backend: str, absent: set[str], tmp_path: Path
@@ -353,7 +353,7 @@ def test_a_manifest_of_one_backend_carries_only_what_that_needs(
     assert names & ({"mtcnn.safetensors"} | FINDING)
 
 
-def test_an_archive_alone_answers_a_picture(worker: dict[str, Any]) -> None:
+def test_an_archive_alone_answers_an_image(worker: dict[str, Any]) -> None:
     answer = worker["answer"]
     assert answer["id"] == "alone"
     assert len(answer["faces"]) == 1
@@ -385,6 +385,6 @@ def test_the_answer_is_that_of_the_packed_weights(
     with_weights, without = (
         task.classifier.logits(crops, Stopwatch()) for task in (trained_detector, detector)
     )
-    by_torch = pytorch.judge(trained_detector.manifest, packed, torch.device("cpu"))
+    by_torch = pytorch.build_classifier(trained_detector.manifest, packed, torch.device("cpu"))
     np.testing.assert_allclose(with_weights, by_torch(np.stack(crops))[0], atol=1e-3)
     assert np.abs(with_weights - without).max() > 0.5

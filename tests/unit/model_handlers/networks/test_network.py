@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from model_handlers.backends.pytorch import TorchGraph, judge
+from model_handlers.backends.pytorch import TorchGraph, build_classifier
 from model_handlers.manifest import (
     MANIFEST_FILE,
     NETWORK_FILE,
@@ -162,7 +162,7 @@ def test_planes_are_normalised_rgb_and_then_residuals() -> None:
 def test_forward_is_the_judgement_of_the_planes() -> None:
     network = build_network(manifest())
     with torch.no_grad():
-        assert torch.equal(network(crops()), network.judge(network.planes(crops())))
+        assert torch.equal(network(crops()), network.classify(network.planes(crops())))
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
@@ -213,12 +213,12 @@ def faces(count: int) -> list[Pixels]:
 
 def classifier(spec: Manifest, weights: Any = None) -> Classifier:
     """By torch; OpenVINO's is held equal in test_backends."""
-    return Classifier(spec, judge(spec, weights, CPU))
+    return Classifier(spec, build_classifier(spec, weights, CPU))
 
 
 def network_of(given: Classifier) -> Network:
-    assert isinstance(given.judge, TorchGraph)
-    network = given.judge.module.network
+    assert isinstance(given.network, TorchGraph)
+    network = given.network.module.network
     assert isinstance(network, Network)
     return network
 
@@ -250,12 +250,14 @@ def test_size_and_detail_of_each_crop_reach_the_calibration() -> None:
 def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
     whole_and_parts = classifier(manifest())
     sizes: list[int] = []
-    judge = Network.judge
+    classify = Network.classify
     monkeypatch.setattr(
-        Network, "judge", lambda self, planes: (sizes.append(len(planes)), judge(self, planes))[1]
+        Network,
+        "classify",
+        lambda self, planes: (sizes.append(len(planes)), classify(self, planes))[1],
     )
     whole = whole_and_parts.classify(faces(5), [200.0] * 5, Stopwatch())
-    monkeypatch.setattr(classifier_module, "_FORWARD_AT_MOST", 2)
+    monkeypatch.setattr(classifier_module, "_MAX_FORWARD_BATCH", 2)
     parts = whole_and_parts.classify(faces(5), [200.0] * 5, Stopwatch())
     assert sizes == [5, 2, 2, 1]
     np.testing.assert_allclose(parts, whole, atol=1e-5)

@@ -38,9 +38,9 @@ def image(height: int = 9, width: int = 11, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (3, height, width)).astype(np.float64)
 
 
-def residuals(picture: np.ndarray, spec: NoiseSpec) -> np.ndarray:
+def residuals(image: np.ndarray, spec: NoiseSpec) -> np.ndarray:
     with torch.no_grad():
-        return SRM(spec)(torch.tensor(picture, dtype=torch.float32)[None])[0].double().numpy()
+        return SRM(spec)(torch.tensor(image, dtype=torch.float32)[None])[0].double().numpy()
 
 
 def by_loops(plane: np.ndarray, name: str, truncation: float) -> np.ndarray:
@@ -60,25 +60,25 @@ def by_loops(plane: np.ndarray, name: str, truncation: float) -> np.ndarray:
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("truncation", [3.0, 1000.0])
 def test_each_residual_is_its_convolution(name: Kernel, truncation: float) -> None:
-    picture = image()
-    found = residuals(picture, NoiseSpec(kernels=(name,), truncation=truncation))
+    pixels = image()
+    found = residuals(pixels, NoiseSpec(kernels=(name,), truncation=truncation))
     for plane in range(3):
-        expected = by_loops(picture[plane], name, truncation)
+        expected = by_loops(pixels[plane], name, truncation)
         np.testing.assert_allclose(found[plane], expected, atol=1e-5)
 
 
 def test_channels_are_every_kernel_on_red_then_on_green_then_on_blue() -> None:
-    picture = image()
-    found = residuals(picture, NoiseSpec(kernels=ALL))
-    expected = [by_loops(picture[plane], name, 3.0) for plane in range(3) for name in ALL]
+    pixels = image()
+    found = residuals(pixels, NoiseSpec(kernels=ALL))
+    expected = [by_loops(pixels[plane], name, 3.0) for plane in range(3) for name in ALL]
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-5)
 
 
 def test_kernels_come_in_the_order_of_the_manifest() -> None:
-    picture = image()
-    found = residuals(picture, NoiseSpec(kernels=("line", "second_order")))
-    np.testing.assert_allclose(found[0], by_loops(picture[0], "line", 3.0), atol=1e-5)
-    np.testing.assert_allclose(found[1], by_loops(picture[0], "second_order", 3.0), atol=1e-5)
+    pixels = image()
+    found = residuals(pixels, NoiseSpec(kernels=("line", "second_order")))
+    np.testing.assert_allclose(found[0], by_loops(pixels[0], "line", 3.0), atol=1e-5)
+    np.testing.assert_allclose(found[1], by_loops(pixels[0], "second_order", 3.0), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "divisor"), [("second_order", 4), ("square", 12), ("line", 2)])
@@ -116,18 +116,18 @@ def test_residuals_lie_within_one(seed: int, truncation: float) -> None:
 
 
 def test_truncation_is_in_grey_levels() -> None:
-    picture = np.zeros((3, 7, 7))
-    picture[:, 3, 3] = 2  # line: 2 * -2 / 2 = -2 at the point, +1 beside it
-    found = residuals(picture, NoiseSpec(kernels=("line",), truncation=4.0))[0, 3]
+    image = np.zeros((3, 7, 7))
+    image[:, 3, 3] = 2  # line: 2 * -2 / 2 = -2 at the point, +1 beside it
+    found = residuals(image, NoiseSpec(kernels=("line",), truncation=4.0))[0, 3]
     np.testing.assert_allclose(found, [0, 0, 0.25, -0.5, 0.25, 0, 0])
-    cut = residuals(picture, NoiseSpec(kernels=("line",), truncation=1.0))[0, 3]
+    cut = residuals(image, NoiseSpec(kernels=("line",), truncation=1.0))[0, 3]
     np.testing.assert_allclose(cut, [0, 0, 1, -1, 1, 0, 0])
 
 
 def test_planes_do_not_mix() -> None:
-    picture = np.zeros((3, 8, 8))
-    picture[1] = image()[1, :8, :8]
-    found = residuals(picture, NoiseSpec(kernels=ALL))
+    pixels = np.zeros((3, 8, 8))
+    pixels[1] = image()[1, :8, :8]
+    found = residuals(pixels, NoiseSpec(kernels=ALL))
     assert (found[[0, 1, 2, 6, 7, 8]] == 0).all()
     assert (np.abs(found[3:6]).max(axis=(1, 2)) > 0).all()
 

@@ -9,9 +9,9 @@ from facenet_pytorch.models.utils.detect_face import bbreg, nms_numpy, rerec
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from torchvision.ops import nms
+from torchvision import ops
 
-from model_handlers.pipeline.boxes import Floats, regress, square, suppress, suppress_contained
+from model_handlers.pipeline.boxes import Floats, nms, nms_min_area, regress, square
 
 
 @st.composite
@@ -69,25 +69,25 @@ def test_square_keeps_centre_and_longer_side(rows: Floats) -> None:
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
-def test_suppress_is_torchvisions(rows: Floats, threshold: float) -> None:
+def test_nms_is_torchvisions(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
-    theirs = nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
-    np.testing.assert_array_equal(suppress(rows, scores, threshold), theirs)
+    theirs = ops.nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
+    np.testing.assert_array_equal(nms(rows, scores, threshold), theirs)
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
-def test_suppress_by_smaller_is_facenets(rows: Floats, threshold: float) -> None:
+def test_nms_by_smaller_is_facenets(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
     theirs = nms_numpy(rows, scores, threshold, "Min").astype(int) if len(rows) else []
-    np.testing.assert_array_equal(suppress_contained(rows, scores, threshold), theirs)
+    np.testing.assert_array_equal(nms_min_area(rows, scores, threshold), theirs)
 
 
 @given(rows=boxes(), threshold=st.floats(0, 1), by_smaller=st.booleans())
-def test_suppress_keeps_the_best_and_orders_by_score(
+def test_nms_keeps_the_best_and_orders_by_score(
     rows: Floats, threshold: float, by_smaller: bool
 ) -> None:
     scores = distinct_scores(len(rows))
-    kept = (suppress_contained if by_smaller else suppress)(rows, scores, threshold)
+    kept = (nms_min_area if by_smaller else nms)(rows, scores, threshold)
     assert kept.dtype == np.intp
     assert len(kept) == 0 or kept[0] == scores.argmax()
     assert (np.diff(scores[kept]) < 0).all()
@@ -99,16 +99,16 @@ def test_a_box_inside_another_falls_only_by_the_smaller_ones_share(
 ) -> None:
     rows = np.array([[0, 0, 100, 100], [40, 40, 60, 60]], np.float32)
     scores = np.array([0.9, 0.8], np.float32)
-    how = suppress_contained if by_smaller else suppress
+    how = nms_min_area if by_smaller else nms
     np.testing.assert_array_equal(how(rows, scores, 0.7), kept)
 
 
 def test_among_equal_scores_the_first_stays() -> None:
     rows = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
-    np.testing.assert_array_equal(suppress(rows, np.full(3, 0.5, np.float32), 0.5), [0, 2])
+    np.testing.assert_array_equal(nms(rows, np.full(3, 0.5, np.float32), 0.5), [0, 2])
 
 
 def test_boxes_without_area_cover_none_but_their_like() -> None:
     rows = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 10, 10]], np.float32)
-    kept = suppress(rows, np.array([0.9, 0.8, 0.7], np.float32), 0.5)
+    kept = nms(rows, np.array([0.9, 0.8, 0.7], np.float32), 0.5)
     np.testing.assert_array_equal(kept, [0, 2])

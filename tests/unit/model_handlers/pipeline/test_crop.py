@@ -19,46 +19,46 @@ PAD = 60
 
 
 @pytest.fixture(scope="module")
-def picture() -> Pixels:
+def image() -> Pixels:
     return np.random.default_rng(1).integers(0, 256, (70, 100, 3), dtype=np.uint8)
 
 
-def test_an_interior_crop_of_the_right_size_is_exact(picture: Pixels) -> None:
-    crop = crop_face(picture, (20, 10, 60, 50), CropSpec(size=40, margin=1.0))
-    np.testing.assert_array_equal(crop, picture[10:50, 20:60])
+def test_an_interior_crop_of_the_right_size_is_exact(image: Pixels) -> None:
+    crop = crop_face(image, (20, 10, 60, 50), CropSpec(size=40, margin=1.0))
+    np.testing.assert_array_equal(crop, image[10:50, 20:60])
 
 
-def test_the_margin_grows_the_square_about_the_centre(picture: Pixels) -> None:
-    crop = crop_face(picture, (40, 20, 60, 40), CropSpec(size=40, margin=2.0))
-    np.testing.assert_array_equal(crop, picture[10:50, 30:70])
+def test_the_margin_grows_the_square_about_the_centre(image: Pixels) -> None:
+    crop = crop_face(image, (40, 20, 60, 40), CropSpec(size=40, margin=2.0))
+    np.testing.assert_array_equal(crop, image[10:50, 30:70])
 
 
 @pytest.mark.parametrize("box", [(30, 20, 50, 60), (20, 30, 60, 50)])
 def test_the_longer_side_makes_the_square(
-    picture: Pixels, box: tuple[float, float, float, float]
+    image: Pixels, box: tuple[float, float, float, float]
 ) -> None:
-    crop = crop_face(picture, box, CropSpec(size=40, margin=1.0))
-    np.testing.assert_array_equal(crop, picture[20:60, 20:60])
+    crop = crop_face(image, box, CropSpec(size=40, margin=1.0))
+    np.testing.assert_array_equal(crop, image[20:60, 20:60])
 
 
 @pytest.mark.parametrize(
     ("left", "top"),
     [(-10, 5), (5, -10), (-12, -12), (75, 20), (30, 45), (80, 50), (-40, -30), (99, 69), (-39, 69)],
 )
-def test_what_lies_beyond_the_picture_is_numpys_reflection(
-    picture: Pixels, left: int, top: int
+def test_what_lies_beyond_the_image_is_numpys_reflection(
+    image: Pixels, left: int, top: int
 ) -> None:
-    padded = np.pad(picture, ((PAD, PAD), (PAD, PAD), (0, 0)), mode="reflect")
-    crop = crop_face(picture, (left, top, left + 40, top + 40), CropSpec(size=40, margin=1.0))
+    padded = np.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)), mode="reflect")
+    crop = crop_face(image, (left, top, left + 40, top + 40), CropSpec(size=40, margin=1.0))
     rows, columns = slice(top + PAD, top + PAD + 40), slice(left + PAD, left + PAD + 40)
     np.testing.assert_array_equal(crop, padded[rows, columns])
 
 
 @pytest.mark.parametrize("offset", [-1000, -333, 500, 1234])
-def test_reflection_goes_on_for_ever(picture: Pixels, offset: int) -> None:
-    padded = np.pad(picture, ((1300, 1300), (1300, 1300), (0, 0)), mode="reflect")
+def test_reflection_goes_on_for_ever(image: Pixels, offset: int) -> None:
+    padded = np.pad(image, ((1300, 1300), (1300, 1300), (0, 0)), mode="reflect")
     box = (offset, offset, offset + 32, offset + 32)
-    crop = crop_face(picture, box, CropSpec(size=32, margin=1.0))
+    crop = crop_face(image, box, CropSpec(size=32, margin=1.0))
     at = slice(offset + 1300, offset + 1332)
     np.testing.assert_array_equal(crop, padded[at, at])
 
@@ -101,11 +101,11 @@ side = st.floats(-500, 1500, allow_nan=False)
     size=st.integers(32, 70),
     margin=st.floats(1, 3),
 )
-def test_any_box_on_any_picture_gives_a_crop_of_the_size(
+def test_any_box_on_any_image_gives_a_crop_of_the_size(
     shape: tuple[int, int], box: tuple[float, float, float, float], size: int, margin: float
 ) -> None:
-    picture = np.arange(shape[0] * shape[1] * 3).reshape(*shape, 3).astype(np.uint8)
-    crop = crop_face(picture, box, CropSpec(size=size, margin=margin))
+    image = np.arange(shape[0] * shape[1] * 3).reshape(*shape, 3).astype(np.uint8)
+    crop = crop_face(image, box, CropSpec(size=size, margin=margin))
     assert crop.shape == (size, size, 3)
     assert crop.dtype == np.uint8
     assert crop.flags.c_contiguous
@@ -113,15 +113,15 @@ def test_any_box_on_any_picture_gives_a_crop_of_the_size(
 
 @settings(max_examples=examples(50))
 @given(shape=st.tuples(st.integers(1, 50), st.integers(1, 50)), value=st.integers(0, 255))
-def test_a_plain_picture_gives_a_plain_crop(shape: tuple[int, int], value: int) -> None:
-    picture = np.full((*shape, 3), value, np.uint8)
-    assert (crop_face(picture, (-5, 3, 40, 30), CropSpec(size=40)) == value).all()
+def test_a_plain_image_gives_a_plain_crop(shape: tuple[int, int], value: int) -> None:
+    image = np.full((*shape, 3), value, np.uint8)
+    assert (crop_face(image, (-5, 3, 40, 30), CropSpec(size=40)) == value).all()
 
 
-def test_the_picture_is_not_written_to(picture: Pixels) -> None:
-    before = picture.copy()
-    crop_face(picture, (20, 10, 60, 50), CropSpec(size=40, margin=1.0))[:] = 0
-    np.testing.assert_array_equal(picture, before)
+def test_the_image_is_not_written_to(image: Pixels) -> None:
+    before = image.copy()
+    crop_face(image, (20, 10, 60, 50), CropSpec(size=40, margin=1.0))[:] = 0
+    np.testing.assert_array_equal(image, before)
 
 
 # Ready-made crops --------------------------------------------------------------------------------
@@ -139,19 +139,19 @@ def test_a_square_crop_is_only_resized(astronaut: Pixels) -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_oblong_crop_is_reflected_to_a_square_and_loses_nothing(
-    picture: Pixels, turned: bool
+    image: Pixels, turned: bool
 ) -> None:
-    image = picture.transpose(1, 0, 2) if turned else picture
-    padded = np.pad(picture, ((15, 15), (0, 0), (0, 0)), mode="reflect")
-    fitted = fit_crop(np.ascontiguousarray(image), CropSpec(size=100))
+    crop = image.transpose(1, 0, 2) if turned else image
+    padded = np.pad(image, ((15, 15), (0, 0), (0, 0)), mode="reflect")
+    fitted = fit_crop(np.ascontiguousarray(crop), CropSpec(size=100))
     np.testing.assert_array_equal(fitted, padded.transpose(1, 0, 2) if turned else padded)
 
 
 @pytest.mark.parametrize("shape", [(1, 2_000_000), (2_000_000, 1), (100, 20_000), (20_000, 100)])
 def test_a_long_and_thin_crop_does_not_fill_the_memory(shape: tuple[int, int]) -> None:
-    picture = np.full((*shape, 3), 77, np.uint8)
+    image = np.full((*shape, 3), 77, np.uint8)
     tracemalloc.start()
-    fitted = fit_crop(picture, CropSpec(size=64))
+    fitted = fit_crop(image, CropSpec(size=64))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert fitted.shape == (64, 64, 3)
@@ -168,8 +168,8 @@ def test_shrinking_first_changes_little(astronaut: Pixels) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5])
-def test_shrink_never_enlarges(picture: Pixels, scale: float) -> None:
-    assert shrink(picture, scale) is picture
+def test_shrink_never_enlarges(image: Pixels, scale: float) -> None:
+    assert shrink(image, scale) is image
 
 
 def test_shrink_keeps_at_least_a_pixel() -> None:

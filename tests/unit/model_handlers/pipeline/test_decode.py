@@ -43,17 +43,17 @@ def scene() -> Pixels:
 
 def flat() -> Pixels:
     """Four fields of plain colour, which survive a palette exactly."""
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    picture[: HEIGHT // 2, : WIDTH // 2] = (200, 30, 40)
-    picture[: HEIGHT // 2, WIDTH // 2 :] = (20, 180, 60)
-    picture[HEIGHT // 2 :, : WIDTH // 2] = (30, 40, 220)
-    return picture
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[: HEIGHT // 2, : WIDTH // 2] = (200, 30, 40)
+    image[: HEIGHT // 2, WIDTH // 2 :] = (20, 180, 60)
+    image[HEIGHT // 2 :, : WIDTH // 2] = (30, 40, 220)
+    return image
 
 
 def encode(image: Image.Image | Pixels, form: str, **options: Any) -> bytes:
     stream = io.BytesIO()
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    picture.save(stream, form, **options)
+    pixels = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    pixels.save(stream, form, **options)
     return stream.getvalue()
 
 
@@ -123,7 +123,7 @@ def test_the_first_frame_of_an_animation_is_read(form: str, options: dict[str, A
     assert difference(decode(data, SPEC), flat()) == 0
 
 
-def test_the_first_picture_of_an_mpo_is_read() -> None:
+def test_the_first_image_of_an_mpo_is_read() -> None:
     second = Image.fromarray(255 - scene())
     data = encode(scene(), "MPO", save_all=True, append_images=[second], quality=98, subsampling=0)
     with Image.open(io.BytesIO(data)) as both:
@@ -169,7 +169,7 @@ def exif(orientation: int) -> Image.Exif:
         ("WEBP", {"lossless": True}, 0),
     ],
 )
-def test_every_orientation_gives_the_same_upright_picture(
+def test_every_orientation_gives_the_same_upright_image(
     orientation: int, form: str, options: dict[str, Any], tolerance: int
 ) -> None:
     stored = np.ascontiguousarray(STORED[orientation](scene()))
@@ -195,7 +195,7 @@ def test_orientation_holds_for_16_bit_grey_with_transparency_too() -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_costs_neither_the_picture_nor_a_warning(broken: bytes, form: str) -> None:
+def test_broken_exif_costs_neither_the_image_nor_a_warning(broken: bytes, form: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pixels = decode(encode(scene(), form, exif=broken), SPEC)
@@ -292,9 +292,9 @@ def test_alpha_is_flattened_onto_white() -> None:
     alpha = np.tile(np.linspace(0, 255, WIDTH).round().astype(np.uint8), (HEIGHT, 1))
     share = alpha[:, :, None] / 255
     expected = (scene() * share + 255 * (1 - share)).round().astype(np.uint8)
-    picture = Image.fromarray(np.dstack([scene(), alpha]))
+    image = Image.fromarray(np.dstack([scene(), alpha]))
     for form, options in (("PNG", {}), ("WEBP", {"lossless": True, "exact": True})):
-        assert difference(decode(encode(picture, form, **options), SPEC), expected) <= 1
+        assert difference(decode(encode(image, form, **options), SPEC), expected) <= 1
 
 
 def test_grey_with_alpha_is_flattened_onto_white() -> None:
@@ -398,7 +398,7 @@ def test_the_pixel_bound_is_exact(width: int, fits: bool) -> None:
 def test_the_byte_bound_is_exact() -> None:
     data = encode(scene(), "PNG")
     assert decode(data, DecodeSpec(max_bytes=len(data))).shape == (HEIGHT, WIDTH, 3)
-    with pytest.raises(TooLarge, match=f"{len(data)} bytes; the bound is {len(data) - 1}"):
+    with pytest.raises(TooLarge, match=f"{len(data)} bytes; the limit is {len(data) - 1}"):
         decode(data, DecodeSpec(max_bytes=len(data) - 1))
 
 
@@ -432,38 +432,38 @@ def test_what_is_no_format_of_ours_is_unsupported(data: bytes) -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO"])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8])
-def test_a_truncated_picture_is_undecodable(form: str, share: float) -> None:
+def test_a_truncated_image_is_undecodable(form: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     data = encode(noise, form)
-    with pytest.raises(UndecodableMedia, match="broken"):
+    with pytest.raises(UndecodableMedia, match="corrupt"):
         decode(data[: max(12, int(len(data) * share))], SPEC)
 
 
 def corpus() -> dict[str, bytes]:
-    """Small valid pictures of every format and of the odder modes."""
+    """Small valid images of every format and of the odder modes."""
     small = scene()[:12, :16]
     wide = small[:, :, 0].astype(np.uint16) * 257
-    picture, paletted = Image.fromarray(small), Image.fromarray(small).quantize(4)
+    image, paletted = Image.fromarray(small), Image.fromarray(small).quantize(4)
     frames: dict[str, Any] = {"save_all": True, "append_images": [Image.fromarray(255 - small)]}
     oriented: dict[str, Any] = {"exif": exif(6)}
     alpha = np.dstack([small, small[:, :, 0]])
     return {
-        "jpeg": encode(picture, "JPEG", **oriented),
-        "jpeg progressive": encode(picture, "JPEG", progressive=True),
-        "jpeg cmyk": encode(picture.convert("CMYK"), "JPEG"),
-        "mpo": encode(picture, "MPO", **frames, **oriented),
-        "png": encode(picture, "PNG", **oriented),
+        "jpeg": encode(image, "JPEG", **oriented),
+        "jpeg progressive": encode(image, "JPEG", progressive=True),
+        "jpeg cmyk": encode(image.convert("CMYK"), "JPEG"),
+        "mpo": encode(image, "MPO", **frames, **oriented),
+        "png": encode(image, "PNG", **oriented),
         "png alpha": encode(alpha, "PNG"),
         "png palette": encode(paletted, "PNG", transparency=b"\x80\0"),
         "png 16 bit": png(wide, 0, bits=16, extra=chunk(b"tRNS", b"\0\0")),
-        "apng": encode(picture, "PNG", **frames),
-        "webp": encode(picture, "WEBP", **oriented),
+        "apng": encode(image, "PNG", **frames),
+        "webp": encode(image, "WEBP", **oriented),
         "webp lossless": encode(alpha, "WEBP", lossless=True),
-        "webp animated": encode(picture, "WEBP", **frames, **oriented),
-        "bmp": encode(picture, "BMP"),
+        "webp animated": encode(image, "WEBP", **frames, **oriented),
+        "bmp": encode(image, "BMP"),
         "bmp palette": encode(paletted, "BMP"),
         "gif": encode(paletted, "GIF", transparency=1),
-        "gif animated": encode(picture, "GIF", **frames),
+        "gif animated": encode(image, "GIF", **frames),
     }
 
 
@@ -522,7 +522,7 @@ def test_random_bytes_are_answered(start: bytes, rest: bytes) -> None:
 
 @settings(max_examples=examples(300))
 @given(data=st.data())
-def test_mutated_and_truncated_pictures_are_answered(data: st.DataObject) -> None:
+def test_mutated_and_truncated_images_are_answered(data: st.DataObject) -> None:
     valid = CORPUS[data.draw(st.sampled_from(sorted(CORPUS)))]
     broken = bytearray(valid)
     place = st.integers(0, len(valid) - 1)
@@ -560,5 +560,5 @@ def test_a_tensor_of_another_shape_or_type_is_invalid(pixels: np.ndarray) -> Non
 
 
 def test_the_pixel_bound_holds_for_tensors() -> None:
-    with pytest.raises(TooManyPixels, match="40 x 30 pixels; the bound is 1199"):
+    with pytest.raises(TooManyPixels, match="40 x 30 pixels; the limit is 1199"):
         check_tensor(np.zeros((30, 40, 3), np.uint8), DecodeSpec(max_pixels=1199))

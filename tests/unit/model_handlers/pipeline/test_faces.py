@@ -18,24 +18,24 @@ from safetensors.torch import load, load_file
 
 from deepfake_serving.packaging.archive import mtcnn_weights
 from model_handlers.backends import pytorch
-from model_handlers.backends.openvino import cascade
+from model_handlers.backends.openvino import build_cascade
 from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.networks.mtcnn import build_stage
 from model_handlers.pipeline import mtcnn
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceFinder
+from model_handlers.pipeline.faces import Face, FaceDetector
 from model_handlers.pipeline.mtcnn import MTCNN, Detections
-from model_handlers.pipeline.pyramid import Layout, lay_out
+from model_handlers.pipeline.pyramid import Layout, build_layout
 from tests.support.properties import examples
 
 
 @pytest.fixture(scope="module")
 def find_with(unpacked: Callable[[str], Path]) -> Callable[..., list[Face]]:
-    """Finds the faces of one picture with other settings."""
-    networks = cascade(unpacked("faces"), threads=1)
+    """Finds the faces of one image with other settings."""
+    networks = build_cascade(unpacked("faces"), threads=1)
 
     def find(image: Pixels, **values: object) -> list[Face]:
-        return FaceFinder(FacesSpec.model_validate(values), networks).find([image])[0]
+        return FaceDetector(FacesSpec.model_validate(values), networks).detect([image])[0]
 
     return find
 
@@ -61,16 +61,16 @@ def reference() -> facenet_pytorch.MTCNN:
     return facenet_pytorch.MTCNN(keep_all=True, min_face_size=40)
 
 
-@pytest.mark.parametrize(("picture", "count"), [("astronaut", 1), ("three_faces", 3)])
+@pytest.mark.parametrize(("name", "count"), [("astronaut", 1), ("three_faces", 3)])
 def test_faces_are_those_of_the_reference(
-    picture: str,
+    name: str,
     count: int,
-    finder: FaceFinder,
+    face_detector: FaceDetector,
     reference: facenet_pytorch.MTCNN,
     request: pytest.FixtureRequest,
 ) -> None:
-    image = request.getfixturevalue(picture)
-    (ours,) = finder.find([image])
+    image = request.getfixturevalue(name)
+    (ours,) = face_detector.detect([image])
     boxes, confidences, points = reference.detect(image.copy(), landmarks=True)
     assert len(ours) == len(boxes) == count
     for box, confidence, marks in zip(boxes, confidences, points, strict=True):
@@ -83,14 +83,16 @@ def test_faces_are_those_of_the_reference(
 
 
 def test_the_reference_finds_nothing_where_we_find_nothing(
-    finder: FaceFinder, reference: facenet_pytorch.MTCNN, no_face: Pixels
+    face_detector: FaceDetector, reference: facenet_pytorch.MTCNN, no_face: Pixels
 ) -> None:
     assert reference.detect(no_face.copy())[0] is None
-    assert finder.find([no_face]) == [[]]
+    assert face_detector.detect([no_face]) == [[]]
 
 
-def test_landmarks_are_eyes_nose_and_mouth_corners(finder: FaceFinder, astronaut: Pixels) -> None:
-    ((face,),) = finder.find([astronaut])
+def test_landmarks_are_eyes_nose_and_mouth_corners(
+    face_detector: FaceDetector, astronaut: Pixels
+) -> None:
+    ((face,),) = face_detector.detect([astronaut])
     left_eye, right_eye, nose, left_mouth, right_mouth = np.array(face.landmarks)
     assert left_eye[0] < nose[0] < right_eye[0]
     assert left_mouth[0] < right_mouth[0]
@@ -124,12 +126,12 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_pictures_have_no_faces_and_raise_nothing(name: str, finder: FaceFinder) -> None:
-    assert finder.find([ODD[name]]) == [[]]
+def test_odd_images_have_no_faces_and_raise_nothing(name: str, face_detector: FaceDetector) -> None:
+    assert face_detector.detect([ODD[name]]) == [[]]
 
 
-def test_no_pictures_have_no_faces(finder: FaceFinder) -> None:
-    assert finder.find([]) == []
+def test_no_images_have_no_faces(face_detector: FaceDetector) -> None:
+    assert face_detector.detect([]) == []
 
 
 @settings(max_examples=examples(40))
@@ -139,7 +141,7 @@ def test_no_pictures_have_no_faces(finder: FaceFinder) -> None:
     seed=st.integers(0, 2**16),
     threshold=st.sampled_from([0.0, 0.3, 0.6]),
 )
-def test_any_picture_and_threshold_give_faces_within_the_picture(
+def test_any_image_and_threshold_give_faces_within_the_image(
     height: int, width: int, seed: int, threshold: float, find_with: Find
 ) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -151,10 +153,10 @@ def test_any_picture_and_threshold_give_faces_within_the_picture(
         assert len(face.landmarks) == 5
 
 
-def test_a_face_cut_by_the_border_is_found_within_the_picture(
-    finder: FaceFinder, astronaut: Pixels
+def test_a_face_cut_by_the_border_is_found_within_the_image(
+    face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
-    ((face,),) = finder.find([np.ascontiguousarray(astronaut[80:, 190:])])
+    ((face,),) = face_detector.detect([np.ascontiguousarray(astronaut[80:, 190:])])
     assert min(face.box) >= 0
     assert face.box[0] == 0 or face.box[1] == 0
 
@@ -162,8 +164,8 @@ def test_a_face_cut_by_the_border_is_found_within_the_picture(
 # Settings ----------------------------------------------------------------------------------------
 
 
-def test_the_largest_faces_come_first(finder: FaceFinder, three_faces: Pixels) -> None:
-    (faces,) = finder.find([three_faces])
+def test_the_largest_faces_come_first(face_detector: FaceDetector, three_faces: Pixels) -> None:
+    (faces,) = face_detector.detect([three_faces])
     assert len(faces) == 3
     assert all(a.area >= b.area for a, b in pairwise(faces))
     assert faces[0].area > 2 * faces[1].area
@@ -171,9 +173,9 @@ def test_the_largest_faces_come_first(finder: FaceFinder, three_faces: Pixels) -
 
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_max_faces_keeps_the_largest(
-    most: int, find_with: Find, finder: FaceFinder, three_faces: Pixels
+    most: int, find_with: Find, face_detector: FaceDetector, three_faces: Pixels
 ) -> None:
-    (every,) = finder.find([three_faces])
+    (every,) = face_detector.detect([three_faces])
     assert find_with(three_faces, max_faces=most) == every[:most]
 
 
@@ -205,10 +207,10 @@ def test_the_pyramid_factor_sets_how_many_levels_are_searched(
     searched: list[Layout] = []
 
     def spy(*given: Any) -> Layout:
-        searched.append(lay_out(*given))
+        searched.append(build_layout(*given))
         return searched[-1]
 
-    monkeypatch.setattr(mtcnn, "lay_out", spy)
+    monkeypatch.setattr(mtcnn, "build_layout", spy)
     find_with(astronaut, pyramid_factor=factor)
     assert [len(layout.levels) for layout in searched] == [levels]
 
@@ -241,46 +243,48 @@ def test_the_least_face_searched_is_20_px_at_the_working_resolution(
 # Resolution and batches --------------------------------------------------------------------------
 
 
-def test_faces_on_a_large_picture_come_in_its_own_pixels(
-    finder: FaceFinder, astronaut: Pixels
+def test_faces_on_a_large_image_come_in_its_own_pixels(
+    face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
     large = np.full((2000, 3000, 3), 128, np.uint8)
     head = cv2.resize(astronaut[:256, 96:352], (768, 768), interpolation=cv2.INTER_CUBIC)
     large[1100:1868, 2100:2868] = head
-    ((face,),) = finder.find([large])
-    ((original,),) = finder.find([astronaut])
+    ((face,),) = face_detector.detect([large])
+    ((original,),) = face_detector.detect([astronaut])
     expected = (np.array(original.box) - [96, 0, 96, 0]) * 3 + [2100, 1100, 2100, 1100]
     assert iou(np.array(face.box), expected) >= 0.85
     moved = (np.array(original.landmarks) - [96, 0]) * 3 + [2100, 1100]
     assert np.linalg.norm(np.array(face.landmarks) - moved, axis=1).max() < 15
 
 
-def test_an_upscaled_picture_has_the_same_face_scaled(
-    finder: FaceFinder, astronaut: Pixels
+def test_an_upscaled_image_has_the_same_face_scaled(
+    face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
     upscaled = cv2.resize(astronaut, (2048, 2048), interpolation=cv2.INTER_CUBIC)
-    ((face,),) = finder.find([upscaled])
-    ((original,),) = finder.find([astronaut])
+    ((face,),) = face_detector.detect([upscaled])
+    ((original,),) = face_detector.detect([astronaut])
     assert iou(np.array(face.box), np.array(original.box) * 4) >= 0.85
 
 
-def test_a_batch_of_unequal_pictures_finds_what_each_alone_does(
-    finder: FaceFinder, astronaut: Pixels, three_faces: Pixels, no_face: Pixels
+def test_a_batch_of_unequal_images_finds_what_each_alone_does(
+    face_detector: FaceDetector, astronaut: Pixels, three_faces: Pixels, no_face: Pixels
 ) -> None:
     images = [three_faces, ODD["1x1"], astronaut, no_face, astronaut, ODD["noise"]]
-    together = finder.find(images)
+    together = face_detector.detect(images)
     assert [len(faces) for faces in together] == [3, 0, 1, 0, 1, 0]
     for faces, image in zip(together, images, strict=True):
-        (alone,) = finder.find([image])
+        (alone,) = face_detector.detect([image])
         for a, b in zip(faces, alone, strict=True):
             np.testing.assert_allclose(a.box, b.box, atol=0.01)
             np.testing.assert_allclose(a.landmarks, b.landmarks, atol=0.01)
             assert a.confidence == pytest.approx(b.confidence, abs=1e-5)
 
 
-def test_a_mirrored_picture_has_the_mirrored_face(finder: FaceFinder, astronaut: Pixels) -> None:
-    ((face,),) = finder.find([astronaut])
-    ((mirrored,),) = finder.find([np.ascontiguousarray(astronaut[:, ::-1])])
+def test_a_mirrored_image_has_the_mirrored_face(
+    face_detector: FaceDetector, astronaut: Pixels
+) -> None:
+    ((face,),) = face_detector.detect([astronaut])
+    ((mirrored,),) = face_detector.detect([np.ascontiguousarray(astronaut[:, ::-1])])
     np.testing.assert_allclose(centre(mirrored), [512, 0] + centre(face) * [-1, 1], atol=6)
 
 
@@ -292,13 +296,16 @@ def test_weights_of_another_net_are_refused() -> None:
 
 
 def test_torch_finds_the_same_faces(
-    finder: FaceFinder, unpacked: Callable[[str], Path], astronaut: Pixels, three_faces: Pixels
+    face_detector: FaceDetector,
+    unpacked: Callable[[str], Path],
+    astronaut: Pixels,
+    three_faces: Pixels,
 ) -> None:
     """The other backend, in fp32 where OpenVINO's is bf16 on CPUs that have it."""
     weights = load_file(unpacked("faces") / MTCNN_FILE)
-    other = FaceFinder(finder.spec, pytorch.cascade(weights, torch.device("cpu")))
+    other = FaceDetector(face_detector.spec, pytorch.build_cascade(weights, torch.device("cpu")))
     images = [astronaut, three_faces]
-    for ours, theirs in zip(finder.find(images), other.find(images), strict=True):
+    for ours, theirs in zip(face_detector.detect(images), other.detect(images), strict=True):
         assert len(ours) == len(theirs) > 0
         for a, b in zip(ours, theirs, strict=True):
             assert iou(np.array(a.box), np.array(b.box)) > 0.95

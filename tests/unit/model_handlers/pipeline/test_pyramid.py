@@ -1,4 +1,4 @@
-"""Where the levels lie, what is on them, and copies cut from halved pictures."""
+"""Where the levels lie, what is on them, and copies cut from halved images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import CELL, lay_out
+from model_handlers.pipeline.pyramid import CELL, build_layout
 
 FACTOR = 0.709
 
@@ -24,7 +24,7 @@ FACTOR = 0.709
 def test_levels_lie_apart_on_even_places_within_the_canvas(
     width: int, height: int, least: float, factor: float
 ) -> None:
-    layout = lay_out(width, height, least, factor)
+    layout = build_layout(width, height, least, factor)
     taken = np.zeros((layout.height, layout.width), bool)
     for level in layout.levels:
         assert level.left % 2 == level.top % 2 == 0
@@ -42,13 +42,13 @@ def test_levels_lie_apart_on_even_places_within_the_canvas(
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (512, 512), (300, 400)])
 def test_little_of_the_canvas_is_empty(width: int, height: int) -> None:
-    layout = lay_out(width, height, 40, FACTOR)
+    layout = build_layout(width, height, 40, FACTOR)
     used = sum(level.width * level.height for level in layout.levels)
     assert used > 0.75 * layout.width * layout.height
 
 
 def test_the_smallest_face_fills_a_cell_and_the_largest_the_last_level() -> None:
-    layout = lay_out(640, 480, 40, FACTOR)
+    layout = build_layout(640, 480, 40, FACTOR)
     scales = [level.scale for level in layout.levels]
     assert CELL / 40 <= scales[0] < CELL / 40 / FACTOR
     np.testing.assert_allclose(np.divide(scales[1:], scales[:-1]), FACTOR)
@@ -57,18 +57,18 @@ def test_the_smallest_face_fills_a_cell_and_the_largest_the_last_level() -> None
 
 def test_levels_of_another_smallest_face_are_some_of_the_same() -> None:
     """So that what is found on one doesn't hang on where the pyramid begins."""
-    fine, coarse = (lay_out(1000, 800, least, FACTOR).levels for least in (20, 90))
+    fine, coarse = (build_layout(1000, 800, least, FACTOR).levels for least in (20, 90))
     assert [level.scale for level in fine][-len(coarse) :] == [level.scale for level in coarse]
     assert len(fine) > len(coarse)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (11, 500), (39, 39)])
-def test_a_picture_smaller_than_the_smallest_face_has_no_level(width: int, height: int) -> None:
-    assert lay_out(width, height, 40, FACTOR).levels == ()
+def test_an_image_smaller_than_the_smallest_face_has_no_level(width: int, height: int) -> None:
+    assert build_layout(width, height, 40, FACTOR).levels == ()
 
 
-def test_every_level_shows_the_whole_picture(astronaut: Pixels) -> None:
-    layout = lay_out(512, 512, 40, FACTOR)
+def test_every_level_shows_the_whole_image(astronaut: Pixels) -> None:
+    layout = build_layout(512, 512, 40, FACTOR)
     canvas = Mipmap(astronaut).canvas(layout)[0]
     assert canvas.shape == (layout.height, layout.width, 3)
     for level in layout.levels:
@@ -79,7 +79,7 @@ def test_every_level_shows_the_whole_picture(astronaut: Pixels) -> None:
 
 
 def test_an_odd_level_repeats_its_border(astronaut: Pixels) -> None:
-    layout = lay_out(512, 512, 40, FACTOR)
+    layout = build_layout(512, 512, 40, FACTOR)
     canvas = Mipmap(astronaut).canvas(layout)[0]
     odd = [level for level in layout.levels if level.width % 2 and level.height % 2]
     assert odd
@@ -103,7 +103,7 @@ def test_an_odd_level_repeats_its_border(astronaut: Pixels) -> None:
 def test_a_cut_is_the_part_resized(
     box: tuple[int, int, int, int], size: int, astronaut: Pixels
 ) -> None:
-    (cut,) = Mipmap(astronaut).cuts(np.array([box], np.int64), size)
+    (cut,) = Mipmap(astronaut).crops(np.array([box], np.int64), size)
     x1, y1, x2, y2 = box
     part = astronaut[y1:y2, x1:x2]
     how = cv2.INTER_AREA if min(part.shape[:2]) >= size else cv2.INTER_LINEAR
@@ -113,26 +113,26 @@ def test_a_cut_is_the_part_resized(
 
 def test_cuts_keep_their_order_whatever_their_sizes(astronaut: Pixels) -> None:
     boxes = np.array([[0, 0, 400, 400], [10, 10, 40, 40], [50, 60, 300, 310], [9, 9, 39, 39]])
-    picture = Mipmap(astronaut)
-    together = picture.cuts(boxes, 24)
+    image = Mipmap(astronaut)
+    together = image.crops(boxes, 24)
     for box, cut in zip(boxes, together, strict=True):
-        np.testing.assert_array_equal(cut, picture.cuts(box[None], 24)[0])
+        np.testing.assert_array_equal(cut, image.crops(box[None], 24)[0])
 
 
 def test_thousands_of_cuts_are_no_more_than_opencv_takes(astronaut: Pixels) -> None:
     boxes = np.tile(np.array([[100, 100, 150, 150]]), (3000, 1))
-    cuts = Mipmap(astronaut).cuts(boxes, 24)
+    cuts = Mipmap(astronaut).crops(boxes, 24)
     assert len(cuts) == 3000
     assert (cuts == cuts[0]).all()
 
 
-def test_a_picture_longer_than_opencv_takes_is_cut_all_the_same() -> None:
-    picture = np.zeros((60, 70_000, 3), np.uint8)
-    picture[:, 69_940:] = 200
-    left, right = Mipmap(picture).cuts(np.array([[0, 0, 60, 60], [69_940, 0, 70_000, 60]]), 24)
+def test_an_image_longer_than_opencv_takes_is_cut_all_the_same() -> None:
+    image = np.zeros((60, 70_000, 3), np.uint8)
+    image[:, 69_940:] = 200
+    left, right = Mipmap(image).crops(np.array([[0, 0, 60, 60], [69_940, 0, 70_000, 60]]), 24)
     assert left.max() == 0
     assert right.min() > 150
 
 
 def test_no_boxes_have_no_cuts(astronaut: Pixels) -> None:
-    assert Mipmap(astronaut).cuts(np.zeros((0, 4), np.int64), 24).shape == (0, 24, 24, 3)
+    assert Mipmap(astronaut).crops(np.zeros((0, 4), np.int64), 24).shape == (0, 24, 24, 3)

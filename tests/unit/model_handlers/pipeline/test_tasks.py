@@ -27,7 +27,7 @@ from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline import tasks
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceFinder
+from model_handlers.pipeline.faces import Face, FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import (
     ClassifierTask,
@@ -36,7 +36,7 @@ from model_handlers.pipeline.tasks import (
     Outcome,
     Task,
 )
-from model_handlers.pipeline.verdict import word
+from model_handlers.pipeline.verdict import label
 from tests.support.images import doubled
 from tests.support.properties import examples
 
@@ -78,7 +78,7 @@ def pool(astronaut: Pixels, three_faces: Pixels, no_face: Pixels) -> dict[str, I
         "none": encoded(no_face, "JPEG"),
         "pixel": np.zeros((1, 1, 3), np.uint8),
         "truncated": encoded(astronaut, "JPEG")[:9000],
-        "text": b"I am not a picture.",
+        "text": b"I am not an image.",
         "empty": b"",
         "flat tensor": np.zeros((40, 40), np.uint8),
     }
@@ -169,7 +169,7 @@ def test_problems_stand_in_their_places(
 
 @pytest.mark.parametrize("kind", ["detector", "faces_task", "classifier_task"])
 @pytest.mark.parametrize("items", [[], [b"text"], [b"", b"text"]])
-def test_a_batch_without_a_picture_never_reaches_a_network(
+def test_a_batch_without_an_image_never_reaches_a_network(
     kind: str,
     items: list[Item],
     request: pytest.FixtureRequest,
@@ -178,7 +178,7 @@ def test_a_batch_without_a_picture_never_reaches_a_network(
     def find(*_: object) -> None:
         raise AssertionError("reached")
 
-    monkeypatch.setattr(FaceFinder, "find", find)
+    monkeypatch.setattr(FaceDetector, "detect", find)
     monkeypatch.setattr(tasks.Classifier, "classify", find)
     outcomes = run(request.getfixturevalue(kind), items)
     assert len(outcomes) == len(items)
@@ -213,7 +213,7 @@ def test_a_face_is_judged_by_its_crop(
         ],
     )
     (outcome,) = run(trained_detector, [astronaut])
-    ((face,),) = trained_detector.finder.find([astronaut])
+    ((face,),) = trained_detector.face_detector.detect([astronaut])
     expected = crop_face(astronaut, face.box, trained_detector.manifest.crop)
     np.testing.assert_array_equal(seen[0], expected)
     assert sides == [face.longer_side]
@@ -223,7 +223,7 @@ def test_a_face_is_judged_by_its_crop(
     )
 
 
-def test_a_picture_says_what_its_worst_face_does(
+def test_an_image_says_what_its_worst_face_does(
     trained_detector: DetectorTask, three_faces: Pixels
 ) -> None:
     (outcome,) = run(trained_detector, [three_faces])
@@ -233,9 +233,7 @@ def test_a_picture_says_what_its_worst_face_does(
     assert (outcome.width, outcome.height) == (900, 600)
 
 
-def test_a_picture_without_faces_has_no_probability(
-    detector: DetectorTask, no_face: Pixels
-) -> None:
+def test_an_image_without_faces_has_no_probability(detector: DetectorTask, no_face: Pixels) -> None:
     (outcome,) = run(detector, [no_face])
     assert outcome == ImageVerdict("no_face", None, [], 600, 400, detector.model)
 
@@ -259,7 +257,7 @@ def test_no_answer_contradicts_itself(
     thresholds = detector.manifest.thresholds
     for answer in (whole, whole.faces[0], crop):
         assert answer.fake_probability is not None
-        assert answer.verdict == word(answer.fake_probability, thresholds)
+        assert answer.verdict == label(answer.fake_probability, thresholds)
     assert whole.verdict == whole.faces[0].verdict == crop.verdict
     assert whole.faces[0].models == {"detector": whole.fake_probability}
 
@@ -295,7 +293,7 @@ def test_crops_come_only_where_they_were_asked_for(
 
 def test_a_shipped_crop_is_the_very_crop(faces_task: FacesTask, astronaut: Pixels) -> None:
     (outcome,) = run(faces_task, [astronaut], crops=True)
-    ((face,),) = faces_task.finder.find([astronaut])
+    ((face,),) = faces_task.face_detector.detect([astronaut])
     assert isinstance(outcome, ImageFaces)
     uri = outcome.faces[0].crop
     assert uri is not None
@@ -306,11 +304,11 @@ def test_a_shipped_crop_is_the_very_crop(faces_task: FacesTask, astronaut: Pixel
 def test_faces_and_detector_find_the_same(
     faces_task: FacesTask, detector: DetectorTask, three_faces: Pixels
 ) -> None:
-    (found,), (judged,) = run(faces_task, [three_faces]), run(detector, [three_faces])
+    (found,), (detected,) = run(faces_task, [three_faces]), run(detector, [three_faces])
     assert isinstance(found, ImageFaces)
-    assert isinstance(judged, ImageVerdict)
-    assert [f.box for f in found.faces] == [f.box for f in judged.faces]
-    assert [f.landmarks for f in found.faces] == [f.landmarks for f in judged.faces]
+    assert isinstance(detected, ImageVerdict)
+    assert [f.box for f in found.faces] == [f.box for f in detected.faces]
+    assert [f.landmarks for f in found.faces] == [f.landmarks for f in detected.faces]
 
 
 def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: DetectorTask) -> None:
@@ -324,13 +322,13 @@ def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: Detector
 def test_a_crop_of_the_detector_is_judged_alike(
     trained_detector: DetectorTask, astronaut: Pixels
 ) -> None:
-    picture = doubled(astronaut)
+    image = doubled(astronaut)
     classifier = ClassifierTask(
         trained_detector.manifest, trained_detector.model, trained_detector.classifier
     )
-    (whole,) = run(trained_detector, [picture])
-    ((face,),) = trained_detector.finder.find([picture])
-    (crop,) = run(classifier, [crop_face(picture, face.box, classifier.manifest.crop)])
+    (whole,) = run(trained_detector, [image])
+    ((face,),) = trained_detector.face_detector.detect([image])
+    (crop,) = run(classifier, [crop_face(image, face.box, classifier.manifest.crop)])
     assert isinstance(whole, ImageVerdict)
     assert isinstance(crop, CropVerdict)
     assert crop.fake_probability == pytest.approx(whole.fake_probability, abs=1e-5)
@@ -371,12 +369,14 @@ def test_a_result_too_few_is_an_error_and_not_a_shift(
     def lose_one(find: Callable[..., Any]) -> Callable[..., Any]:
         return lambda images: find(images)[1:]
 
-    monkeypatch.setattr(faces_task.finder, "find", lose_one(faces_task.finder.find))
+    monkeypatch.setattr(
+        faces_task.face_detector, "detect", lose_one(faces_task.face_detector.detect)
+    )
     with pytest.raises(ValueError, match="zip"):
         run(faces_task, [astronaut_jpeg, astronaut_jpeg])
 
 
-def test_a_batch_holds_no_more_pixels_than_one_picture_may_have(
+def test_a_batch_holds_no_more_pixels_than_one_image_may_have(
     detector: DetectorTask, no_face: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bound = int(2.5 * no_face.shape[0] * no_face.shape[1])
@@ -384,18 +384,18 @@ def test_a_batch_holds_no_more_pixels_than_one_picture_may_have(
     task = DetectorTask(
         detector.manifest.model_copy(update={"decode": decode}),
         detector.model,
-        detector.finder,
+        detector.face_detector,
         detector.classifier,
     )
     together: list[int] = []
-    find = task.finder.find
+    detect = task.face_detector.detect
 
     def noted(images: Sequence[Pixels]) -> list[list[Face]]:
         together.append(len(images))
-        return find(images)
+        return detect(images)
 
-    monkeypatch.setattr(task.finder, "find", noted)
-    outcomes = run(task, [no_face, b"no picture", no_face, no_face, no_face, no_face])
+    monkeypatch.setattr(task.face_detector, "detect", noted)
+    outcomes = run(task, [no_face, b"no image", no_face, no_face, no_face, no_face])
     assert together == [2, 2, 1]
     assert [type(o) for o in outcomes] == [ImageVerdict, UnsupportedMediaType, *[ImageVerdict] * 4]
 

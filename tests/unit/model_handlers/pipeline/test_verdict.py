@@ -1,4 +1,4 @@
-"""Words: the thresholds' edges, and a picture as suspicious as its worst face."""
+"""Words: the thresholds' edges, and an image as suspicious as its worst face."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from deepfake_serving.contracts.verdict import FaceVerdict, Label
 from model_handlers.manifest import ThresholdsSpec
-from model_handlers.pipeline.verdict import image_verdict, word
+from model_handlers.pipeline.verdict import image_verdict, label
 
 SPEC = ThresholdsSpec(suspicious_from=0.4, fake_above=0.6)
 ORDER = ["real", "suspicious", "fake"]
 
 
 def face(probability: float) -> FaceVerdict:
-    return FaceVerdict([0, 0, 1, 1], [], 1.0, probability, word(probability, SPEC), {})
+    return FaceVerdict([0, 0, 1, 1], [], 1.0, probability, label(probability, SPEC), {})
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def face(probability: float) -> FaceVerdict:
     ],
 )
 def test_the_edges_belong_to_suspicious(probability: float, expected: Label) -> None:
-    assert word(probability, SPEC) == expected
+    assert label(probability, SPEC) == expected
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_the_edges_belong_to_suspicious(probability: float, expected: Label) -> 
 def test_equal_thresholds_leave_one_suspicious_probability(
     probability: float, expected: Label
 ) -> None:
-    assert word(probability, ThresholdsSpec(suspicious_from=0.5, fake_above=0.5)) == expected
+    assert label(probability, ThresholdsSpec(suspicious_from=0.5, fake_above=0.5)) == expected
 
 
 @given(probabilities=st.lists(st.floats(0, 1), min_size=2))
 def test_words_grow_worse_with_the_probability(probabilities: list[float]) -> None:
-    ranks = [ORDER.index(word(p, SPEC)) for p in sorted(probabilities)]
+    ranks = [ORDER.index(label(p, SPEC)) for p in sorted(probabilities)]
     assert all(a <= b for a, b in pairwise(ranks))
 
 
@@ -56,7 +56,7 @@ def test_without_a_face_there_is_no_guess() -> None:
 
 
 @given(probabilities=st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_a_picture_is_its_worst_face(probabilities: list[float]) -> None:
+def test_an_image_is_its_worst_face(probabilities: list[float]) -> None:
     faces = [face(p) for p in probabilities]
     verdict, probability = image_verdict(faces, SPEC)
     worst = max(faces, key=lambda f: f.fake_probability)

@@ -28,7 +28,7 @@ from deepfake_serving.model_server.prediction.oip import (
     tensor_of,
 )
 from deepfake_serving.model_server.prediction.predictor import Tensor
-from model_handlers.wire import MOST_ITEMS, join_bytes, split_bytes
+from model_handlers.wire import MAX_ITEMS, join_bytes, split_bytes
 from tests.support.served_models import served_model
 
 DETECTOR = served_model("detector")
@@ -51,12 +51,12 @@ def refused(datatype: str, data: Any) -> str:
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3), (1,) * 7 + (3,)])
-def test_pictures_are_a_row_whatever_their_shape(shape: tuple[int, ...]) -> None:
+def test_images_are_a_row_whatever_their_shape(shape: tuple[int, ...]) -> None:
     raw = join_bytes([b"a", b"", b"ccc"])
     assert tensor_of(DETECTOR, Input("images", "BYTES", shape, raw)) == Tensor("BYTES", (3,), raw)
 
 
-def test_pixels_of_one_picture_get_a_batch_of_one() -> None:
+def test_pixels_of_one_image_get_a_batch_of_one() -> None:
     raw = bytes(24)
     for shape in ((2, 4, 3), (1, 2, 4, 3)):
         tensor = tensor_of(DETECTOR, Input("images", "UINT8", shape, raw))
@@ -144,14 +144,14 @@ def test_wrong_numbers_are_refused_before_anything_is_looked_at(
 
 
 @given(elements=st.lists(st.binary(max_size=20), max_size=10))
-def test_pictures_in_json_are_base64(elements: list[bytes]) -> None:
+def test_images_in_json_are_base64(elements: list[bytes]) -> None:
     texts = [b64(element) for element in elements]
     assert split_bytes(raw_from_json("BYTES", texts)) == elements
     nested = [[text] for text in texts]
     assert split_bytes(raw_from_json("BYTES", nested)) == elements
 
 
-def test_one_picture_needs_no_list() -> None:
+def test_one_image_needs_no_list() -> None:
     assert raw_from_json("BYTES", b64(b"abc")) == join_bytes([b"abc"])
 
 
@@ -205,7 +205,7 @@ def test_pixels_that_are_no_bytes_are_refused(data: Any) -> None:
         [b64(b"a"), "="],
     ],
 )
-def test_pictures_that_are_no_base64_are_refused(data: Any) -> None:
+def test_images_that_are_no_base64_are_refused(data: Any) -> None:
     refused("BYTES", data)
 
 
@@ -223,16 +223,16 @@ def test_data_nested_without_end_are_refused(datatype: str, depth: int) -> None:
     refused(datatype, data)
 
 
-def test_pictures_nested_deeply_are_found() -> None:
+def test_images_nested_deeply_are_found() -> None:
     data: Any = b64(b"a")
     for _ in range(1000):
         data = [data]
     assert raw_from_json("BYTES", data) == join_bytes([b"a"])
 
 
-def test_more_pictures_than_any_request_has_are_too_large() -> None:
-    texts = [b64(b"a")] * MOST_ITEMS
-    assert len(split_bytes(raw_from_json("BYTES", texts))) == MOST_ITEMS
+def test_more_images_than_any_request_has_are_too_large() -> None:
+    texts = [b64(b"a")] * MAX_ITEMS
+    assert len(split_bytes(raw_from_json("BYTES", texts))) == MAX_ITEMS
     with pytest.raises(TooLarge):
         raw_from_json("BYTES", [*texts, "YQ=="])
 

@@ -84,7 +84,7 @@ async def predictor(upstream: Upstream) -> Predictor:
 
 
 def call(
-    predictor: Predictor, content: bytes | Tensor = b"picture", left_s: float = 5, **more: Any
+    predictor: Predictor, content: bytes | Tensor = b"image", left_s: float = 5, **more: Any
 ) -> Call:
     deadline = predictor.deadline(left_s)
     return Call(predictor.model("detector"), content, "id-1", deadline, **more)
@@ -112,17 +112,17 @@ async def until_asked(stand_in: StandIn, times: int = 1) -> None:
 # What is asked -----------------------------------------------------------------------------------
 
 
-async def test_a_picture_reaches_torchserve_with_id_trace_options_and_deadline(
+async def test_an_image_reaches_torchserve_with_id_trace_options_and_deadline(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.answers.append(good(RESULT))
     asked_at = time.time()
     reply = await predictor.one(
-        call(predictor, b"picture", traceparent=TRACE, options='{"crops": true}')
+        call(predictor, b"image", traceparent=TRACE, options='{"crops": true}')
     )
     assert reply.document == RESULT
     (asked,) = stand_in.asked
-    assert asked.body == b"picture"
+    assert asked.body == b"image"
     headers = {name.lower(): text for name, text in asked.headers.items()}
     assert headers[wire.REQUEST_ID_HEADER] == "id-1"
     assert headers["traceparent"] == TRACE
@@ -164,7 +164,7 @@ async def test_results_and_problems_come_back_in_order(
     assert value(predictor, "verdicts_total", model="detector", verdict="fake") == 1
 
 
-async def test_the_problem_of_the_only_picture_may_be_that_of_the_call(
+async def test_the_problem_of_the_only_image_may_be_that_of_the_call(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.otherwise = good({"results": [BROKEN]})
@@ -238,7 +238,7 @@ async def test_a_request_whose_worker_was_lost_is_asked_once_again(
 ) -> None:
     stand_in.answers += [own(507, "Worker died."), good(RESULT)]
     assert (await predictor.one(call(predictor))).document == RESULT
-    assert [asked.body for asked in stand_in.asked] == [b"picture"] * 2
+    assert [asked.body for asked in stand_in.asked] == [b"image"] * 2
     assert value(predictor, "upstream_retries_total", model="detector") == 1
     assert predictor.upstream is not None
     assert nobody_is_left(predictor)
@@ -422,7 +422,7 @@ async def test_one_models_crowd_does_not_keep_another_from_being_served(
     crowd = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
     await until_asked(stand_in, 2)
     stand_in.otherwise = good({"faces": []})
-    other = Call(predictor.model("faces"), b"picture", "id-2", predictor.deadline(5))
+    other = Call(predictor.model("faces"), b"image", "id-2", predictor.deadline(5))
     assert (await predictor.one(other)).document == {"faces": []}
     for task in crowd:
         task.cancel()

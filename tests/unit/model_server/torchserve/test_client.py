@@ -75,7 +75,7 @@ async def test_what_is_sent_arrives_as_it_is(stand_in: StandIn, upstream: Upstre
 
 async def test_a_handlers_answer_is_the_result(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.answers.append(good(RESULT))
-    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert reply.document == RESULT
     assert orjson.loads(reply.raw) == RESULT
     assert (reply.batch, reply.problem) == (None, None)
@@ -86,15 +86,15 @@ async def test_the_first_answer_of_a_batch_tells_of_the_batch(
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.01}}
     stand_in.answers.append(good(RESULT, batch))
-    assert (await upstream.predict(MODEL, b"picture", {}, 5)).batch == batch
+    assert (await upstream.predict(MODEL, b"image", {}, 5)).batch == batch
 
 
 async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.answers += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
-    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is UndecodableMedia
     assert reply.problem.detail == "broken"
-    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is NotReady
     assert reply.problem.retry_after_s == 7
 
@@ -103,7 +103,7 @@ async def test_a_problem_of_an_unknown_type_is_a_defect(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     stand_in.answers.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
-    reply = await upstream.predict(MODEL, b"picture", {}, 5)
+    reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is Internal
 
 
@@ -123,7 +123,7 @@ async def test_torchserves_own_answer_is_a_lost_worker(
 ) -> None:
     stand_in.answers.append(own(status, message))
     with pytest.raises(WorkerLost, match=f"TorchServe answered {status}: ") as caught:
-        await upstream.predict(MODEL, b"picture", {}, 5)
+        await upstream.predict(MODEL, b"image", {}, 5)
     assert not isinstance(caught.value, TorchServeLost)
 
 
@@ -136,7 +136,7 @@ async def test_a_200_that_is_not_json_is_a_lost_worker(
 ) -> None:
     stand_in.answers.append(raw(200, body, content_type))
     with pytest.raises(WorkerLost, match="TorchServe answered 200: ") as caught:
-        await upstream.predict(MODEL, b"picture", {}, 5)
+        await upstream.predict(MODEL, b"image", {}, 5)
     assert len(str(caught.value)) < 300
 
 
@@ -146,14 +146,14 @@ async def test_a_connection_that_breaks_is_a_lost_torchserve(
 ) -> None:
     stand_in.answers.append(answer)  # type: ignore[arg-type]
     with pytest.raises(TorchServeLost, match="does not answer"):
-        await upstream.predict(MODEL, b"picture", {}, 5)
+        await upstream.predict(MODEL, b"image", {}, 5)
 
 
 async def test_nobody_at_the_socket_is_a_lost_torchserve(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'none.sock'}"
     upstream = Upstream(address, address)
     with pytest.raises(TorchServeLost):
-        await upstream.predict(MODEL, b"picture", {}, 5)
+        await upstream.predict(MODEL, b"image", {}, 5)
     assert not await upstream.alive()
     assert await upstream.workers_ready(MODEL) == 0
     with pytest.raises(TorchServeLost):
@@ -164,7 +164,7 @@ async def test_nobody_at_the_socket_is_a_lost_torchserve(tmp_path: Path) -> None
 async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
     upstream = Upstream("http://127.0.0.1:1", "http://127.0.0.1:1")
     with pytest.raises(TorchServeLost):
-        await upstream.predict(MODEL, b"picture", {}, 5)
+        await upstream.predict(MODEL, b"image", {}, 5)
     assert not await upstream.alive()
     await upstream.close()
 
@@ -172,13 +172,13 @@ async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
 async def test_time_that_runs_out_is_no_loss(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.answers += [later(30, good(RESULT)), good(RESULT)]
     with pytest.raises(TimeoutError):
-        await upstream.predict(MODEL, b"picture", {}, 0.05)
-    assert (await upstream.predict(MODEL, b"picture", {}, 5)).document == RESULT
+        await upstream.predict(MODEL, b"image", {}, 0.05)
+    assert (await upstream.predict(MODEL, b"image", {}, 5)).document == RESULT
 
 
 async def test_who_hangs_up_is_not_told_of_a_loss(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.answers.append(later(30, good(RESULT)))
-    asking = asyncio.create_task(upstream.predict(MODEL, b"picture", {}, 5))
+    asking = asyncio.create_task(upstream.predict(MODEL, b"image", {}, 5))
     while not stand_in.asked:
         await asyncio.sleep(0.001)
     asking.cancel()
@@ -196,7 +196,7 @@ async def test_connections_are_not_bounded(stand_in: StandIn, upstream: Upstream
         return await good(RESULT)(request)
 
     stand_in.otherwise = together
-    asking = [upstream.predict(MODEL, b"picture", {}, 10) for _ in range(150)]
+    asking = [upstream.predict(MODEL, b"image", {}, 10) for _ in range(150)]
     assert len(await asyncio.gather(*asking)) == 150
 
 
@@ -276,5 +276,5 @@ async def test_java_that_lives_but_hangs_has_no_workers(
 async def test_a_models_version_is_asked_for(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.otherwise = good(RESULT)
     newer: ServedModel = dataclasses.replace(MODEL, archive=served_model(version="2.1").archive)
-    await upstream.predict(newer, b"picture", {}, 5)
+    await upstream.predict(newer, b"image", {}, 5)
     assert stand_in.asked[0].path == "/predictions/detector/2.1"

@@ -11,7 +11,7 @@ import pytest
 
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.model_server.torchserve.warmup import (
-    PHOTOGRAPH,
+    WARMUP_JPEG,
     WarmupCheckFailed,
     check_answer,
 )
@@ -30,7 +30,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 
 def answer_of(task: Task) -> dict[str, Any]:
-    (outcome,) = task.run([PHOTOGRAPH], [Options()], Stopwatch())
+    (outcome,) = task.run([WARMUP_JPEG], [Options()], Stopwatch())
     assert not isinstance(outcome, Problem)
     document = orjson.loads(orjson.dumps(dataclasses.asdict(outcome)))
     assert isinstance(document, dict)

@@ -16,7 +16,7 @@ from deepfake_serving.training.attack.run import evasion_rows
 from deepfake_serving.training.attack.target_crops import TargetCrops, quantize, to_images
 from deepfake_serving.training.attack.target_model import TargetModel, art_classifier
 from deepfake_serving.training.export.sample_crops import sample_crops
-from model_handlers.backends.pytorch import judge
+from model_handlers.backends.pytorch import build_classifier
 from model_handlers.manifest import Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.classifier import Classifier
@@ -68,7 +68,7 @@ def test_the_target_model_predicts_like_the_service(
 ) -> None:
     manifest = MANIFEST.model_copy(update={"reference": reference})
     target_model = target_model_of(manifest)
-    judging = judge(manifest, target_model.network.state_dict(), torch.device("cpu"))
+    judging = build_classifier(manifest, target_model.network.state_dict(), torch.device("cpu"))
     served = Classifier(manifest, judging)
     crops = list(np.round(found.images * 255).astype(np.uint8).transpose(0, 2, 3, 1))
     expected = served.logits(crops, Stopwatch())

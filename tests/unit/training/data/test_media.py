@@ -13,7 +13,7 @@ from deepfake_serving.training.data.media import read_media, sample_frames
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from tests.unit.training.conftest import write_clip
 
 
@@ -55,24 +55,26 @@ def test_frames_are_spread_over_the_video(media: Path) -> None:
 
 
 def test_faces_come_with_their_surroundings(
-    media: Path, finder: FaceFinder, astronaut: Pixels, tmp_path: Path
+    media: Path, face_detector: FaceDetector, astronaut: Pixels, tmp_path: Path
 ) -> None:
     clip = next(m for m in read_media(media) if m.path.name == "v12.mp4")
-    regions = face_regions(clip, 8, finder, tmp_path / "cache")
+    regions = face_regions(clip, 8, face_detector, tmp_path / "cache")
     assert 0 < len(regions) < 8, "the cup has no face"
-    again = face_regions(clip, 8, finder, tmp_path / "cache")
+    again = face_regions(clip, 8, face_detector, tmp_path / "cache")
     assert all((a.pixels == b.pixels).all() for a, b in zip(regions, again, strict=True))
     photo = next(m for m in read_media(media) if m.path.name == "photo.jpg")
-    (region,) = face_regions(photo, 8, finder)
-    face = max(finder.find([astronaut])[0], key=lambda f: f.area)
+    (region,) = face_regions(photo, 8, face_detector)
+    face = max(face_detector.detect([astronaut])[0], key=lambda f: f.area)
     assert region.face_px == pytest.approx(face.longer_side, rel=0.05)
 
 
-def test_a_region_gives_the_crop_that_the_image_gives(media: Path, finder: FaceFinder) -> None:
+def test_a_region_gives_the_crop_that_the_image_gives(
+    media: Path, face_detector: FaceDetector
+) -> None:
     photo = next(m for m in read_media(media) if m.path.name == "photo.jpg")
     (_, image), *_ = sample_frames(photo, 1)
-    (region,) = face_regions(photo, 1, finder)
-    face = max(finder.find([image])[0], key=lambda f: f.area)
+    (region,) = face_regions(photo, 1, face_detector)
+    face = max(face_detector.detect([image])[0], key=lambda f: f.area)
     whole, cut = (
         crop_face(pixels, box, CropSpec()).astype(int)
         for pixels, box in ((image, face.box), (region.pixels, region.box))

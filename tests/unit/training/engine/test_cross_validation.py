@@ -26,7 +26,7 @@ from deepfake_serving.training.evaluate.fold_predictors import FoldPredictors
 from deepfake_serving.training.evaluate.run import EvaluationRequest, evaluate
 from model_handlers.manifest import CropSpec, read_manifest
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from tests.support.paths import MANIFESTS
 from tests.unit.training.conftest import write_clip
 
@@ -49,8 +49,10 @@ def media(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def swaps(media: Path, finder: FaceFinder, tmp_path_factory: pytest.TempPathFactory) -> list[Swap]:
-    return read_swaps(read_media(media), finder, 4, tmp_path_factory.mktemp("kept"))
+def swaps(
+    media: Path, face_detector: FaceDetector, tmp_path_factory: pytest.TempPathFactory
+) -> list[Swap]:
+    return read_swaps(read_media(media), face_detector, 4, tmp_path_factory.mktemp("kept"))
 
 
 def test_a_swap_is_one_region_before_and_after(swaps: list[Swap]) -> None:
@@ -72,18 +74,20 @@ def test_a_swap_is_one_region_before_and_after(swaps: list[Swap]) -> None:
         assert y1 < top < bottom < y2
 
 
-def test_swaps_are_found_once(media: Path, finder: FaceFinder, tmp_path: Path) -> None:
-    once = read_swaps(read_media(media), finder, 2, tmp_path)
+def test_swaps_are_found_once(media: Path, face_detector: FaceDetector, tmp_path: Path) -> None:
+    once = read_swaps(read_media(media), face_detector, 2, tmp_path)
     written = {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
-    again = read_swaps(read_media(media), finder, 2, tmp_path)
+    again = read_swaps(read_media(media), face_detector, 2, tmp_path)
     assert [s.fake for s in again] == [s.fake for s in once]
     assert {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == written
 
 
-def test_media_without_a_pair_are_refused(media: Path, finder: FaceFinder, tmp_path: Path) -> None:
+def test_media_without_a_pair_are_refused(
+    media: Path, face_detector: FaceDetector, tmp_path: Path
+) -> None:
     alone = [m for m in read_media(media) if m.path.stem in {"v3", "vs1"}]
     with pytest.raises(ValueError, match="a real and a fake media file"):
-        read_swaps(alone, finder, 2, tmp_path)
+        read_swaps(alone, face_detector, 2, tmp_path)
 
 
 def test_the_share_of_swaps_is_kept(portraits: list[Portrait], swaps: list[Swap]) -> None:
@@ -168,7 +172,7 @@ def test_everyone_is_scored_out_of_fold(
     assert done.about["folds"] == "run"
     assert "--folds run" in done.about["command"]
     for media_file in read_media(media):
-        alone = judges(media_file)(face_regions(media_file, 2, landmarks.face_finder()))
+        alone = judges(media_file)(face_regions(media_file, 2, landmarks.build_face_detector()))
         path = media_file.path.relative_to(media).as_posix()
         found = [score.logit for score in done.scores if score.path == path]
         assert found == pytest.approx(alone.logits.tolist(), abs=1e-4)

@@ -29,7 +29,7 @@ from deepfake_serving.training.export.onnx_graph import (
 )
 from deepfake_serving.training.export.openvino_ir import openvino_logits, write_openvino
 from deepfake_serving.training.export.sample_crops import sample_crops
-from model_handlers.backends.pytorch import judge
+from model_handlers.backends.pytorch import build_classifier
 from model_handlers.manifest import CalibrationSpec, Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.classifier import Classifier
@@ -198,7 +198,7 @@ def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
 def test_the_reference_prediction_is_exported(crops: list[Pixels]) -> None:
     second = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
     network = telling(second)
-    judging = judge(second, network.state_dict(), torch.device("cpu"))
+    judging = build_classifier(second, network.state_dict(), torch.device("cpu"))
     expected = Classifier(second, judging)
     found = torch_logits(InferenceModule(network, second).eval(), crops)
     np.testing.assert_allclose(found, expected.logits(crops, Stopwatch()), atol=1e-3)

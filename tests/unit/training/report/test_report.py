@@ -30,7 +30,7 @@ from deepfake_serving.training.predict.server_predictor import ServerPredictor
 from deepfake_serving.training.report.robustness_plot import plot_robustness
 from deepfake_serving.training.report.write import write_report
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from tests.support.paths import MANIFESTS
 from tests.unit.training.conftest import write_clip
 
@@ -55,10 +55,10 @@ def darkness(regions: Sequence[FaceRegion]) -> Predictions:
 
 
 def test_every_corruption_changes_pixels_and_keeps_the_face_in_its_box(
-    media: Path, finder: FaceFinder
+    media: Path, face_detector: FaceDetector
 ) -> None:
     answers = predict_media(
-        read_media(media), media, lambda _: darkness, finder, 2, all_corruptions()
+        read_media(media), media, lambda _: darkness, face_detector, 2, all_corruptions()
     )
     assert answers.without_face == ["real/v3.mp4"]
     wanted = {"as is", *(d.variant for d in all_corruptions())}

@@ -1,4 +1,4 @@
-"""Pictures held by torch show MTCNN what pictures held by OpenCV do.
+"""Images held by torch show MTCNN what images held by OpenCV do.
 
 No GPU is at hand where these run: torch's CPU stands for it.
 """
@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file
 
 from model_handlers.backends import pytorch
-from model_handlers.backends.device_picture import DevicePicture
+from model_handlers.backends.device_image import DeviceImage
 from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceFinder
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import lay_out
+from model_handlers.pipeline.pyramid import build_layout
 
 CPU = torch.device("cpu")
 FACTOR = 0.709
@@ -30,9 +30,9 @@ FACTOR = 0.709
 @pytest.mark.parametrize("shape", [(512, 512), (333, 501), (511, 90)], ids=str)
 def test_the_canvas_is_opencvs(shape: tuple[int, int], min_face: float, astronaut: Pixels) -> None:
     image = np.ascontiguousarray(astronaut[: shape[0], : shape[1]])
-    layout = lay_out(image.shape[1], image.shape[0], min_face, FACTOR)
+    layout = build_layout(image.shape[1], image.shape[0], min_face, FACTOR)
     theirs = Mipmap(image).canvas(layout).astype(int)
-    ours = DevicePicture(image, CPU).canvas(layout).numpy()
+    ours = DeviceImage(image, CPU).canvas(layout).numpy()
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).mean() < 0.3
     assert np.abs(ours - theirs).max() <= 3
@@ -43,8 +43,8 @@ def test_the_cuts_are_opencvs(astronaut: Pixels) -> None:
         [[0, 0, 512, 512], [100, 50, 148, 98], [3, 7, 511, 300], [0, 0, 1, 1], [480, 20, 512, 90]]
     )
     for size in (24, 48):
-        theirs = Mipmap(astronaut).cuts(boxes, size).astype(int)
-        ours = DevicePicture(astronaut, CPU).cuts(boxes, size).numpy()
+        theirs = Mipmap(astronaut).crops(boxes, size).astype(int)
+        ours = DeviceImage(astronaut, CPU).crops(boxes, size).numpy()
         assert np.abs(ours - theirs).mean(axis=(1, 2, 3)).max() < 0.5
         assert np.abs(ours - theirs).max() <= 4  # remap's coordinates have 5 fractional bits
 
@@ -52,11 +52,11 @@ def test_the_cuts_are_opencvs(astronaut: Pixels) -> None:
 def test_the_same_faces_are_found(
     unpacked: Callable[[str], Path], astronaut: Pixels, no_face: Pixels
 ) -> None:
-    cascade = pytorch.cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU)
-    held = cascade._replace(hold=partial(DevicePicture, device=CPU))
+    cascade = pytorch.build_cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU)
+    held = cascade._replace(prepare=partial(DeviceImage, device=CPU))
     crowd = np.ascontiguousarray(np.tile(astronaut[:, :400], (1, 2, 1)))
-    pictures = [astronaut, no_face, crowd, np.ascontiguousarray(astronaut[:30, :70])]
-    expected, found = (FaceFinder(FacesSpec(), c).find(pictures) for c in (cascade, held))
+    images = [astronaut, no_face, crowd, np.ascontiguousarray(astronaut[:30, :70])]
+    expected, found = (FaceDetector(FacesSpec(), c).detect(images) for c in (cascade, held))
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     assert sum(len(faces) for faces in found) >= 3
     for theirs, ours in zip(expected, found, strict=True):
