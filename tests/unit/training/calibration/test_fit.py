@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deepfake_serving.training.calibration.sample import CalibrationSample
-from deepfake_serving.training.calibration.selection import select_calibration
+from deepfake_serving.training.calibration.selection import (
+    CalibrationResult,
+    select_calibration,
+)
 from deepfake_serving.training.predict.scores import Score, read_scores, write_scores
 from model_handlers.manifest import CalibrationSpec
 from model_handlers.pipeline.calibration import calibrate
@@ -38,9 +42,15 @@ def scores(
     return made
 
 
-def test_a_known_miscalibration_is_undone() -> None:
+@cache
+def selected() -> tuple[CalibrationSample, CalibrationResult]:
+    """The default sample and its calibration, which several tests look at."""
     sample = CalibrationSample.from_scores(scores())
-    calibrated = select_calibration(sample)
+    return sample, select_calibration(sample)
+
+
+def test_a_known_miscalibration_is_undone() -> None:
+    sample, calibrated = selected()
     odds = 0.5 * sample.logits - 1.0
     truth = 1 / (1 + np.exp(-odds))
     found = calibrate(sample.logits, calibrated.calibration, sample.face_px, sample.detail)
@@ -71,15 +81,11 @@ def test_blurred_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
 def test_isotonic_regression_needs_a_hundred_identities() -> None:
     few = select_calibration(CalibrationSample.from_scores(scores(people=30)))
     assert not any("isotonic" in name for name in few.log_losses)
-    assert any(
-        "isotonic" in name
-        for name in select_calibration(CalibrationSample.from_scores(scores(people=120))).log_losses
-    )
+    assert any("isotonic" in name for name in selected()[1].log_losses)
 
 
 def test_false_positive_rates_are_kept() -> None:
-    sample = CalibrationSample.from_scores(scores())
-    calibrated = select_calibration(sample)
+    sample, calibrated = selected()
     real = calibrated.out_of_fold[~sample.fake]
     for rate, threshold in calibrated.at_false_positive_rate.items():
         assert (real > threshold).mean() <= float(rate)
@@ -105,7 +111,7 @@ def test_faces_without_a_logit_are_dropped_and_one_class_is_refused() -> None:
 
 
 def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
-    select_calibration(CalibrationSample.from_scores(scores())).write(tmp_path / "calibration.json")
+    selected()[1].write(tmp_path / "calibration.json")
     content = json.loads((tmp_path / "calibration.json").read_text())
     CalibrationSpec.model_validate(content["calibration"])
     assert content["thresholds"] == {"suspicious_from": 0.4, "fake_above": 0.6}
