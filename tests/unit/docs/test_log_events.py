@@ -1,4 +1,4 @@
-"""The runbooks filter for log events that the servers emit."""
+"""The documentation names log events that the servers emit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +18,11 @@ def events() -> set[str]:
     return set(re.findall(r'\blog\.\w+\(\s*"([^"]+)"', "\n".join(sources)))
 
 
-@pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.stem)
-def test_runbooks_filter_for_existing_events(runbook: Path, events: set[str]) -> None:
-    text = runbook.read_text()
-    equal = set(re.findall(r'\.event == "([^"]+)"', text))
-    assert equal <= events
-    patterns = re.findall(r'\.event \| test\("([^"]+)"\)|logs [\w-]+ \\?\| grep (\w+)', text)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_log_events_exist(page: Path, events: set[str]) -> None:
+    text = page.read_text()
+    exact = r'\.event == "([^"]+)"|[Ll]og (?:then )?says\s+`([^`]+)`|log line\s+`([^`]+)`'
+    assert {event for found in re.findall(exact, text) for event in found if event} <= events
+    patterns = re.findall(r'\.event \| test\("([^"]+)"\)|logs [\w-]+ \\?\| grep "?(\w[\w ]*)', text)
     parts = {part for pair in patterns for pattern in pair for part in pattern.split("|")}
     assert [part for part in parts if not any(part in event for event in events)] == []
