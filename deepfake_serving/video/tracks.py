@@ -42,9 +42,11 @@ class _OpenTrack:
     velocity: Boxes = field(default_factory=lambda: np.zeros(2))
 
     def predict(self, t_s: float) -> Boxes:
+        """Returns the expected box at a time."""
         return self.box + np.tile(self.velocity, 2) * min(t_s - self.last_s, _HORIZON_S)
 
     def extend(self, box: Boxes, t_s: float, index: FaceIndex) -> None:
+        """Adds the next face."""
         shift = _centres(box) - _centres(self.box)
         self.velocity = shift / max(t_s - self.last_s, 1e-3)
         self.box, self.last_s = box, t_s

@@ -235,4 +235,5 @@ class _Run:
         self.progress, self.lost = claim.job.progress, False
 
     def report(self, progress: Progress) -> None:
+        """Stores the progress for the next heartbeat."""
         self.progress = progress

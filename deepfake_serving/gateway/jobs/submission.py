@@ -79,12 +79,7 @@ class Submission:
         live = isinstance(media, RemoteMedia) and media.live
         options = self._options(request, live)
         job_id = uuid.uuid4().hex
-        if isinstance(media, RemoteMedia):
-            source = Source(name=media.url[:200], url=media.url)
-        else:
-            key = f"jobs/{job_id}/media"
-            source = Source(media.name or "video", key, None, media.size, media.digest)
-            await self.objects.put(key, media.file())
+        source = await self._store_media(media, job_id)
         job = Job(
             id=job_id,
             kind=LIVE if live else "video",
@@ -106,6 +101,13 @@ class Submission:
         if not created:
             await self._delete_media(source)
         return stored
+
+    async def _store_media(self, media: SpooledFile | RemoteMedia, job_id: str) -> Source:
+        if isinstance(media, RemoteMedia):
+            return Source(name=media.url[:200], url=media.url)
+        key = f"jobs/{job_id}/media"
+        await self.objects.put(key, media.file())
+        return Source(media.name or "video", key, None, media.size, media.digest)
 
     async def _delete_media(self, source: Source) -> None:
         """Deletes media that no job refers to."""

@@ -100,6 +100,7 @@ class _File:
         return None if unit.keyframe else "the source sent no keyframe for too long"
 
     def add(self, unit: AccessUnit) -> None:
+        """Writes an access unit."""
         packet = av.Packet(unit.data)
         packet.stream, packet.time_base = self._stream, Fraction(1, CLOCK_RATE)
         presented = unit.ticks - self._start

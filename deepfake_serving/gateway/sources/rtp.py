@@ -132,7 +132,7 @@ def _parse(packet: bytes) -> _Packet | None:
 
 
 def _unwrap(ticks: int, last: int | None) -> int:
-    """The clock of 32 bits goes round every thirteen hours."""
+    """Unwraps a timestamp of 32 bits, which overflows every thirteen hours."""
     if last is None:
         return ticks
     return last + (ticks - last + 2**31) % 2**32 - 2**31

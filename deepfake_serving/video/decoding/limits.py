@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """Where decoding ends."""
+    """Limits of pixels, duration and frames."""
 
     max_pixels: int
     """Pixels of a frame. A larger one is refused."""
