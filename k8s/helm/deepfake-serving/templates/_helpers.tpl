@@ -11,7 +11,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What selects pods: (dict "root" $ "component" "gateway"). Never the chart's version. */}}
+{{/* Labels that select pods: (dict "root" $ "component" "gateway"). They never contain the chart's version. */}}
 {{- define "deepfake.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "deepfake.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -23,7 +23,7 @@ deepfake-serving/pool: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* What every object carries: as above. */}}
+{{/* Labels of every object: same arguments. */}}
 {{- define "deepfake.labels" -}}
 {{ include "deepfake.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* An image by digest, else by tag, else by the chart's version: (dict "root" $ "image" map). */}}
+{{/* Image reference: the digest, else the tag, else the appVersion: (dict "root" $ "image" map). */}}
 {{- define "deepfake.image" -}}
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
@@ -52,13 +52,13 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* A pool with the defaults that it does not say otherwise: (dict "root" $ "pool" map), as YAML. */}}
+{{/* A pool merged over modelServer.defaults, as YAML: (dict "root" $ "pool" map). */}}
 {{- define "deepfake.pool" -}}
 {{- mustMergeOverwrite (deepCopy .root.Values.modelServer.defaults) .pool | toYaml }}
 {{- end }}
 
-{{/* What every pod spec begins with: (dict "root" $). */}}
-{{- define "deepfake.podBasics" -}}
+{{/* Common part of every pod spec: (dict "root" $). */}}
+{{- define "deepfake.podSpec" -}}
 serviceAccountName: {{ include "deepfake.serviceAccountName" .root }}
 automountServiceAccountToken: false
 # A Service named deepfake-… would otherwise set variables that look like settings.
@@ -78,33 +78,33 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- define "deepfake.containerSecurity" -}}
+{{- define "deepfake.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Where pods go: (dict "root" $ "of" values "component" "…" "pool" "…"). */}}
-{{- define "deepfake.placement" -}}
-{{- with .of.nodeSelector }}
+{{/* Node selection and spreading: (dict "root" $ "values" map "component" "…" "pool" "…" "colocated" "true"). */}}
+{{- define "deepfake.scheduling" -}}
+{{- with .values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .of.tolerations }}
+{{- with .values.tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .of.priorityClassName }}
+{{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- $affinity := .of.affinity }}
-{{- if .shared }}
-{{- $affinity = mustMergeOverwrite (deepCopy .of.affinity) (include "deepfake.beside" . | fromYaml) }}
+{{- $affinity := .values.affinity }}
+{{- if .colocated }}
+{{- $affinity = mustMergeOverwrite (deepCopy .values.affinity) (include "deepfake.colocationAffinity" . | fromYaml) }}
 {{- end }}
 {{- with $affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 topologySpreadConstraints:
-{{- if .of.topologySpreadConstraints }}
-  {{- toYaml .of.topologySpreadConstraints | nindent 2 }}
+{{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
 {{- else }}
   {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - maxSkew: 1
@@ -117,8 +117,8 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* One node for all that share a ReadWriteOnce volume. */}}
-{{- define "deepfake.beside" -}}
+{{/* Puts all pods that share a ReadWriteOnce volume on one node. */}}
+{{- define "deepfake.colocationAffinity" -}}
 podAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:
     - topologyKey: kubernetes.io/hostname
@@ -128,14 +128,14 @@ podAffinity:
 {{- end }}
 
 {{/* Whether pods share a ReadWriteOnce volume: "true" or nothing. */}}
-{{- define "deepfake.oneNode" -}}
+{{- define "deepfake.sharesRWOVolume" -}}
 {{- with .Values.media }}
 {{- if and (eq .type "volume") (eq .volume.accessMode "ReadWriteOnce") -}}true{{- end }}
 {{- end }}
 {{- end }}
 
 {{/* Scrape annotations: (dict "root" $ "port" 8002). */}}
-{{- define "deepfake.scrape" -}}
+{{- define "deepfake.scrapeAnnotations" -}}
 {{- with .root.Values.monitoring }}
 {{- if and .scrapeAnnotations (not .podMonitor.enabled) }}
 prometheus.io/scrape: "true"
@@ -145,7 +145,7 @@ prometheus.io/path: /metrics
 {{- end }}
 {{- end }}
 
-{{/* A map of settings, checked by the server that reads it, as a YAML file. */}}
+{{/* Settings as a YAML file; the server that reads it validates them. */}}
 {{- define "deepfake.settings" -}}
 {{- toYaml . }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The routing of all pools, by their headless Services. */}}
+{{/* Routing to all pools by their headless Services. */}}
 {{- define "deepfake.routing" -}}
 {{- $pools := list }}
 {{- range .Values.modelServer.pools }}
@@ -23,7 +23,7 @@ file:///media
 {{- end }}
 {{- end }}
 
-{{/* Settings of gateway and worker: what follows from the chart, then what is asked for. */}}
+{{/* Settings of gateway and worker: derived from the values, overridden by gateway.settings. */}}
 {{- define "deepfake.gateway.settings" -}}
 {{- $derived := dict
       "routing" (include "deepfake.routing" . | fromYaml)
@@ -44,7 +44,7 @@ file:///media
 {{ .Values.gateway.auth.existingSecret | default (printf "%s-keys" (include "deepfake.fullname" .)) }}
 {{- end }}
 
-{{/* Environment that gateway and worker share: addresses with secrets in them. (dict "root" $ "name" "gateway") */}}
+{{/* Environment of gateway and worker, including URLs with secrets: (dict "root" $ "name" "gateway"). */}}
 {{- define "deepfake.gateway.env" -}}
 {{- $values := .root.Values }}
 - {name: DEEPFAKE_GATEWAY_CONFIG, value: /etc/deepfake/settings/gateway.yaml}
@@ -56,7 +56,7 @@ file:///media
   valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret }}, key: url}}
 {{- else }}
 - name: DEEPFAKE_GATEWAY_JOBS
-  value: {{ required "redis.externalUrl: where are jobs kept, with redis.enabled off?" $values.redis.externalUrl | quote }}
+  value: {{ required "redis.externalUrl: required if redis.enabled is false" $values.redis.externalUrl | quote }}
 {{- end }}
 {{- with $values.gateway.webhookSecret }}
 - name: DEEPFAKE_GATEWAY_WEBHOOK_SECRET
@@ -87,7 +87,7 @@ file:///media
 {{- end }}
 {{- end }}
 
-{{/* Credentials of the store, where they are a Secret. */}}
+{{/* Credentials of the object store from a Secret, if one is named. */}}
 {{- define "deepfake.gateway.envFrom" -}}
 {{- if eq .Values.media.type "s3" }}
 {{- with .Values.media.s3.credentialsSecret }}
@@ -115,7 +115,7 @@ envFrom:
 {{- end }}
 
 {{- define "deepfake.gateway.podLabels" -}}
-{{- if include "deepfake.oneNode" . }}
+{{- if include "deepfake.sharesRWOVolume" . }}
 deepfake-serving/media: {{ .Release.Name }}
 {{- end }}
 {{- end }}

@@ -1,10 +1,10 @@
-{{/* Parts of a pool's pods. Each takes (dict "root" $ "pool" pool), the pool with its defaults. */}}
+{{/* Parts of a pool's pods. Each takes (dict "root" $ "pool" pool), the pool merged over the defaults. */}}
 
 {{- define "deepfake.model.name" -}}
 {{ include "deepfake.fullname" .root }}-model-{{ .pool.name }}
 {{- end }}
 
-{{/* The settings of its model servers: what follows from the chart, then what is asked for. */}}
+{{/* Settings of the pool's model servers: derived from the values, overridden by pool.settings. */}}
 {{- define "deepfake.model.settings" -}}
 {{- $derived := dict
       "models" (join "," .pool.models)
@@ -17,13 +17,13 @@
 {{- $_ := set $derived "gpus" .pool.gpu.count }}
 {{- end }}
 {{- if ne .pool.delivery.type "image" }}
-{{- $_ := set $derived "archives" (include "deepfake.model.folder" .) }}
+{{- $_ := set $derived "archives" (include "deepfake.model.archiveFolder" .) }}
 {{- end }}
 {{- mustMergeOverwrite $derived .pool.settings | toYaml }}
 {{- end }}
 
-{{/* Where its archives lie. */}}
-{{- define "deepfake.model.folder" -}}
+{{/* Folder of the archives inside the pod. */}}
+{{- define "deepfake.model.archiveFolder" -}}
 {{- if eq .pool.delivery.type "image" -}}
 /app/archives
 {{- else -}}
@@ -31,7 +31,7 @@
 {{- end }}
 {{- end }}
 
-{{/* What the delivery brings and proves, as packaging/deliver.py reads it. */}}
+{{/* Archives to fetch and verify, as packaging/deliver.py reads them. */}}
 {{- define "deepfake.model.delivery" -}}
 {{- $archives := dict }}
 {{- range $name, $digest := .pool.digests }}
@@ -40,14 +40,14 @@
 {{- range $name, $source := .pool.delivery.sources }}
 {{- $_ := set (get $archives $name) "source" $source }}
 {{- end }}
-{{- dict "folder" (include "deepfake.model.folder" .) "archives" $archives | toJson }}
+{{- dict "folder" (include "deepfake.model.archiveFolder" .) "archives" $archives | toJson }}
 {{- end }}
 
 {{- define "deepfake.model.image" -}}
 {{- include "deepfake.image" (dict "root" .root "image" (mustMergeOverwrite (deepCopy .root.Values.image.modelServer) .pool.image)) }}
 {{- end }}
 
-{{/* Where archives come from, as a volume. */}}
+{{/* Volume of the archives. */}}
 {{- define "deepfake.model.volume" -}}
 {{- with .pool.delivery }}
 {{- if eq .type "pvc" }}
@@ -63,30 +63,30 @@
 {{- end }}
 {{- end }}
 
-{{/* What can't be: a clear message in place of pods that never start. */}}
-{{- define "deepfake.model.check" -}}
+{{/* Fails with a clear message for values that would make pods that never start. */}}
+{{- define "deepfake.model.validate" -}}
 {{- $pool := .pool }}
 {{- $at := printf "modelServer.pools[name=%s]" $pool.name }}
 {{- with $pool.delivery }}
-{{- if and (eq .type "pvc") (not .claimName) }}{{ fail (printf "%s.delivery.claimName: name the claim that holds the archives" $at) }}{{ end }}
-{{- if and (eq .type "imageVolume") (not .reference) }}{{ fail (printf "%s.delivery.reference: name the image that holds the archives" $at) }}{{ end }}
+{{- if and (eq .type "pvc") (not .claimName) }}{{ fail (printf "%s.delivery.claimName: required if delivery.type is pvc" $at) }}{{ end }}
+{{- if and (eq .type "imageVolume") (not .reference) }}{{ fail (printf "%s.delivery.reference: required if delivery.type is imageVolume" $at) }}{{ end }}
 {{- if ne .type "image" }}
 {{- range $pool.models }}
-{{- if not (hasKey $pool.digests .) }}{{ fail (printf "%s.digests.%s: archives from outside the image need a sha256" $at .) }}{{ end }}
-{{- if and (eq $pool.delivery.type "fetch") (not (hasKey $pool.delivery.sources .)) }}{{ fail (printf "%s.delivery.sources.%s: where is it fetched from?" $at .) }}{{ end }}
+{{- if not (hasKey $pool.digests .) }}{{ fail (printf "%s.digests.%s: required for archives that are not in the image" $at .) }}{{ end }}
+{{- if and (eq $pool.delivery.type "fetch") (not (hasKey $pool.delivery.sources .)) }}{{ fail (printf "%s.delivery.sources.%s: required if delivery.type is fetch" $at .) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- range $name, $_ := .sources }}
-{{- if not (has $name $pool.models) }}{{ fail (printf "%s.delivery.sources.%s: no such model is served by this pool" $at $name) }}{{ end }}
+{{- if not (has $name $pool.models) }}{{ fail (printf "%s.delivery.sources.%s: the pool does not serve this model" $at $name) }}{{ end }}
 {{- end }}
 {{- end }}
 {{- range $name, $_ := $pool.digests }}
-{{- if not (has $name $pool.models) }}{{ fail (printf "%s.digests.%s: no such model is served by this pool" $at $name) }}{{ end }}
+{{- if not (has $name $pool.models) }}{{ fail (printf "%s.digests.%s: the pool does not serve this model" $at $name) }}{{ end }}
 {{- end }}
 {{- if and (eq $pool.autoscaling.type "hpa") (eq (int $pool.autoscaling.minReplicas) 0) }}
-{{- fail (printf "%s.autoscaling.minReplicas: only keda can go to zero" $at) }}
+{{- fail (printf "%s.autoscaling.minReplicas: only keda scales to zero" $at) }}
 {{- end }}
 {{- if gt (int $pool.autoscaling.minReplicas) (int $pool.autoscaling.maxReplicas) }}
-{{- fail (printf "%s.autoscaling: minReplicas is more than maxReplicas" $at) }}
+{{- fail (printf "%s.autoscaling: minReplicas is greater than maxReplicas" $at) }}
 {{- end }}
 {{- end }}

@@ -1,5 +1,5 @@
-{{/* A PodMonitor of one component: (dict "root" $ "component" "gateway"). Its series carry the labels
-     that scraping by annotations with the usual labelmap gives them. */}}
+{{/* PodMonitor of one component: (dict "root" $ "component" "gateway"). Its series have the same labels
+     as those scraped by annotations with the usual labelmap. */}}
 {{- define "deepfake.podMonitor" -}}
 {{- with .root.Values.monitoring.podMonitor }}
 {{- if .enabled }}

@@ -1,7 +1,6 @@
-{{/* Rules come from files/rules: one group a file, with three kinds of placeholder:
-     {{ … }} is filled in here, [[ … ]] by Prometheus, and runbook_url is added to every alert.
-     What `helm template --show-only templates/monitoring/prometheusrule.yaml` has under `spec`
-     is a plain rules file. */}}
+{{/* Rules come from files/rules, one group per file. Helm evaluates {{ … }}, Prometheus evaluates [[ … ]],
+     and every alert gets a runbook_url. The `spec` of
+     `helm template --show-only templates/monitoring/prometheusrule.yaml` is a plain rules file. */}}
 {{- define "deepfake.rules" -}}
 {{- $context := include "deepfake.rules.context" . | fromYaml }}
 {{- $_ := set $context "Template" .Template -}}
@@ -19,7 +18,7 @@ groups:
 {{- end }}
 {{- end }}
 
-{{/* What files/rules may name. Matchers of each component's series come first. */}}
+{{/* Variables of files/rules: first the label matchers of each component. */}}
 {{- define "deepfake.rules.context" -}}
 {{- $release := printf "namespace=%q,app_kubernetes_io_instance=%q" .Release.Namespace .Release.Name }}
 {{- $lasting := list }}
@@ -52,10 +51,10 @@ groups:
 {{- end }}
 {{- end }}
 
-{{/* The objective as a ratio. Under 93.1 % the fastest burn that pages would be more than every request. */}}
+{{/* The objective as a ratio. Below 93.1 % the fastest burn rate that pages would exceed every request. */}}
 {{- define "deepfake.rules.availability" -}}
 {{- if lt (float64 .availabilityPercent) 93.1 }}
-{{- fail "monitoring.slo.availabilityPercent: at least 93.1, since a page is sent when 14.4 times the budget is spent" }}
+{{- fail "monitoring.slo.availabilityPercent: at least 93.1, because the fastest alert fires at 14.4 times the error budget" }}
 {{- end }}
 {{- divf .availabilityPercent 100 }}
 {{- end }}
@@ -65,7 +64,7 @@ groups:
 {{- $buckets := list "0.005" "0.01" "0.025" "0.05" "0.1" "0.25" "0.5" "1" "2.5" "5" "10" "30" "60" }}
 {{- $seconds := toString .imageLatencySeconds }}
 {{- if not (has $seconds $buckets) }}
-{{- fail (printf "monitoring.slo.imageLatencySeconds: %s is no bucket of deepfake_request_duration_seconds; there are %s" $seconds (join ", " $buckets)) }}
+{{- fail (printf "monitoring.slo.imageLatencySeconds: %s is not a bucket of deepfake_request_duration_seconds: %s" $seconds (join ", " $buckets)) }}
 {{- end }}
 {{- contains "." $seconds | ternary $seconds (printf "%s.0" $seconds) }}
 {{- end }}

@@ -1,11 +1,11 @@
-{{/* Peers of one component of this release: (dict "root" $ "component" "gateway"). */}}
-{{- define "deepfake.peer" -}}
+{{/* NetworkPolicy peer: the pods of one component of this release: (dict "root" $ "component" "gateway"). */}}
+{{- define "deepfake.networkPolicy.peer" -}}
 - podSelector:
     matchLabels: {{- include "deepfake.selectorLabels" . | nindent 6 }}
 {{- end }}
 
-{{/* Metadata and selector of a policy: (dict "root" $ "component" "gateway"). */}}
-{{- define "deepfake.policyHead" -}}
+{{/* Metadata and pod selector of a component's NetworkPolicy: (dict "root" $ "component" "gateway"). */}}
+{{- define "deepfake.networkPolicy.head" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -17,20 +17,20 @@ spec:
     matchLabels: {{- include "deepfake.selectorLabels" . | nindent 6 }}
 {{- end }}
 
-{{/* Who may read metrics at a port. */}}
-{{- define "deepfake.metricsEdge" -}}
+{{/* Ingress rule of a metrics port: (dict "root" $ "port" 8002). */}}
+{{- define "deepfake.networkPolicy.metricsIngress" -}}
 {{- with .root.Values.networkPolicy.metricsFrom }}
 - from: {{- toYaml . | nindent 4 }}
   ports: [{port: {{ $.port }}, protocol: TCP}]
 {{- end }}
 {{- end }}
 
-{{/* Where gateways and workers go: model servers, Redis, and what callers' URLs name. */}}
-{{- define "deepfake.gatewayEgress" -}}
-- to: {{- include "deepfake.peer" (dict "root" . "component" "model-server") | nindent 4 }}
+{{/* Egress rules of gateways and workers: model servers, Redis, and public URLs of clients. */}}
+{{- define "deepfake.networkPolicy.gatewayEgress" -}}
+- to: {{- include "deepfake.networkPolicy.peer" (dict "root" . "component" "model-server") | nindent 4 }}
   ports: [{port: 8080, protocol: TCP}, {port: 8081, protocol: TCP}]
 {{- if .Values.redis.enabled }}
-- to: {{- include "deepfake.peer" (dict "root" . "component" "redis") | nindent 4 }}
+- to: {{- include "deepfake.networkPolicy.peer" (dict "root" . "component" "redis") | nindent 4 }}
   ports: [{port: 6379, protocol: TCP}]
 {{- end }}
 - to:
