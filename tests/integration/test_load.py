@@ -102,7 +102,7 @@ def test_frames_faster_than_they_are_judged_are_dropped_and_not_lost(run: Callab
 
 
 def test_all_of_them_at_once_by_several_processes(run: Callable[..., Run]):
-    done = run("image-rest", "image-grpc", "live", "--processes=2", "--peak=3")
+    done = run("image-rest", "image-grpc", "live", "--processes=2", "--peak=3", "--duration=20")
     assert done.code == 0, done.output
     assert {row["kind"] for row in done.summary["rows"]} >= {"POST", "gRPC", "WS"}
 

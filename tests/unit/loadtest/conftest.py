@@ -1,4 +1,4 @@
-"""Whole runs, each a process."""
+"""Complete load tests, each a process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ import trustme
 
 from tests.support.paths import ROOT
 
+USERS = 2
+"""Users of a run. When it ends, each may have one request in flight that it did not count."""
+
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one."""
+    """The outcome of one."""
 
     code: int
     output: str
@@ -32,21 +35,30 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Run]:
-    """Runs a user against a URL for a second or two; nobody may look at what it sends."""
+    """Runs users of a kind against a URL for a second or two; the media they send is not real."""
     media = tmp_path / "media"
     media.mkdir()
-    (media / "1-512x512-a.jpg").write_bytes(b"\xff\xd8nobody looks at it")
-    (media / "1-512x512-a.mp4").write_bytes(b"nor at this")
+    (media / "1-512x512-a.jpg").write_bytes(b"\xff\xd8not decoded")
+    (media / "1-512x512-a.mp4").write_bytes(b"not decoded")
 
     def run(user: str, url: str, *options: str, env: dict[str, str] | None = None) -> Run:
-        words = [user, "--url", url, "--out", str(tmp_path), "--media", str(media)]
+        arguments = [user, "--url", url, "--out", str(tmp_path), "--media", str(media)]
+        arguments += ["--duration=1.5", f"--peak={USERS}", *options]
         done = subprocess.run(
-            [sys.executable, "-m", "loadtest", *words, "--duration=1.5", "--peak=2", *options],
+            [
+                sys.executable,
+                "-m",
+                "loadtest",
+                *arguments,
+                "--duration=1.5",
+                f"--peak={USERS}",
+                *options,
+            ],
             cwd=ROOT,
             env=env or {},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         path = tmp_path / "summary.json"
         summary = json.loads(path.read_text()) if path.exists() else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepfake_serving.runtime.webhook_signing import parse_secret, signed_headers
+from deepfake_serving.contracts.webhook_signing import parse_secret, signed_headers
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the specification's
 

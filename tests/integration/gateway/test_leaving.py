@@ -1,4 +1,4 @@
-"""gRPC clients move on from one connection to the next, and lose no call by it."""
+"""gRPC callers move on from one connection to the next, and lose no call by it."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def test_a_stream_outlives_its_connections_age(
 
     with RunningGateway.start(tmp_path, server.url, grpc_connection_age_s=1) as gateway:
         with grpc.insecure_channel(gateway.grpc_target) as channel:
-            responses = list(DetectorStub(channel).DetectStream(frames()))
+            answers = list(DetectorStub(channel).DetectStream(frames()))
         assert gateway.stop() == 0
-    assert [response.frame for response in responses] == list(range(1, 9))
+    assert [answer.frame for answer in answers] == list(range(1, 9))

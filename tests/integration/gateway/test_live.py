@@ -34,11 +34,11 @@ async def received(socket: ClientConnection) -> dict[str, Any]:
         return message
 
 
-async def test_each_frame_gets_a_smoothed_score(
+async def test_each_frame_is_answered_with_a_smoothed_score(
     socket: ClientConnection, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
-    for number, image in enumerate([astronaut_jpeg, b"no image", no_face_jpeg], 1):
-        await socket.send(image)
+    for number, picture in enumerate([astronaut_jpeg, b"no picture", no_face_jpeg], 1):
+        await socket.send(picture)
         message = await received(socket)
         assert (message["frame"], message["dropped"]) == (number, 0)
         if number == 1:
@@ -51,13 +51,13 @@ async def test_each_frame_gets_a_smoothed_score(
 async def test_a_problem_with_a_frame_ends_nothing(
     socket: ClientConnection, astronaut_jpeg: bytes
 ) -> None:
-    await socket.send(b"no image")
+    await socket.send(b"no picture")
     assert (await received(socket))["problem"]["status"] == 415
     await socket.send(astronaut_jpeg)
     assert (await received(socket))["verdict"]["verdict"] == "real"
 
 
-async def test_frames_that_arrive_too_fast_are_dropped_and_counted(
+async def test_frames_that_come_too_fast_are_dropped_and_counted(
     socket: ClientConnection, astronaut_jpeg: bytes
 ) -> None:
     for _ in range(60):
@@ -70,7 +70,7 @@ async def test_frames_that_arrive_too_fast_are_dropped_and_counted(
     assert message["dropped"] == 60 - len(numbers) > 0
 
 
-async def test_an_idle_stream_ends(socket: ClientConnection) -> None:
+async def test_silence_ends_a_stream(socket: ClientConnection) -> None:
     async with asyncio.timeout(10):
         await socket.wait_closed()
     assert socket.close_code == 1000
@@ -81,7 +81,7 @@ async def test_an_idle_stream_ends(socket: ClientConnection) -> None:
     [("text", 1008), (b"", 1008), (bytes(MAX_IMAGE + 2), 1009)],
     ids=["text", "empty", "large"],
 )
-async def test_an_invalid_frame_ends_a_stream(
+async def test_what_is_no_frame_ends_a_stream(
     socket: ClientConnection, sent: str | bytes, code: int
 ) -> None:
     await socket.send(sent)
@@ -92,20 +92,22 @@ async def test_an_invalid_frame_ends_a_stream(
     assert socket.close_code == code
 
 
-async def test_grpc_streams_frames_too(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
+async def test_grpc_streams_alike(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
     async def frames() -> AsyncIterator[pb.StreamFrame]:
-        for image in (astronaut_jpeg, b"no image", astronaut_jpeg):
-            yield pb.StreamFrame(image=image)
+        for picture in (astronaut_jpeg, b"no picture", astronaut_jpeg):
+            yield pb.StreamFrame(image=picture)
             await asyncio.sleep(0.2)
 
     async with grpc.aio.insecure_channel(gateway.grpc_target) as channel:
-        responses = [a async for a in DetectorStub(channel).DetectStream(frames())]
-    assert [a.WhichOneof("outcome") for a in responses] == ["verdict", "problem", "verdict"]
-    assert responses[0].smoothed == pytest.approx(responses[0].verdict.fake_probability, abs=1e-6)
-    assert responses[1].problem.status == 415
+        answers = [a async for a in DetectorStub(channel).DetectStream(frames())]
+    assert [a.WhichOneof("outcome") for a in answers] == ["verdict", "problem", "verdict"]
+    assert answers[0].smoothed == pytest.approx(answers[0].verdict.fake_probability, abs=1e-6)
+    assert answers[1].problem.status == 415
 
 
-async def test_a_client_may_leave_a_stream(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
+async def test_a_stream_that_is_left_is_left(
+    gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
     url = gateway.url.replace("http", "ws") + "/v1/stream"
     async with websockets.connect(url) as connection:
         await connection.send(astronaut_jpeg)

@@ -105,9 +105,9 @@ def camera(clip: Path) -> Iterator[tuple[RTSPServer, str, Start]]:
 
 
 def submit(api: httpx.Client, url: str, **params: Any) -> dict[str, Any]:
-    response = api.post("/v1/videos", json={"url": url}, params=params)
-    assert response.status_code == 202, response.text
-    job: dict[str, Any] = response.json()
+    answer = api.post("/v1/videos", json={"url": url}, params=params)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
     assert job["kind"] == "live"
     return job
 
@@ -133,10 +133,10 @@ def ended(job: dict[str, Any]) -> bool:
 
 
 def windows_of(api: httpx.Client, job: dict[str, Any], after: int = 0) -> list[dict[str, Any]]:
-    response = api.get(job["links"]["windows"], params={"after": after}).json()
-    windows: list[dict[str, Any]] = response["windows"]
+    answer = api.get(job["links"]["windows"], params={"after": after}).json()
+    windows: list[dict[str, Any]] = answer["windows"]
     assert [w["number"] for w in windows] == list(range(after + 1, after + 1 + len(windows)))
-    assert response["next"] == after + len(windows)
+    assert answer["next"] == after + len(windows)
     return windows
 
 
@@ -145,7 +145,7 @@ def cancel(api: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     return until(api, job, ended, 5)
 
 
-def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
+def test_a_camera_is_judged_window_by_window_until_it_is_cancelled(
     live: httpx.Client, camera: Any
 ) -> None:
     server, url, _ = camera
@@ -189,9 +189,9 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
     done = events[-1]
     assert (done["state"], done["result"]["ended"]) == ("succeeded", "source")
-    numbers = [e["progress"]["windows"] for e in events if e["progress"]["windows"]]
-    assert numbers == sorted(numbers)
-    assert {1, 2, 3} <= set(numbers), "each window is an event"
+    told = [e["progress"]["windows"] for e in events if e["progress"]["windows"]]
+    assert told == sorted(told)
+    assert {1, 2, 3} <= set(told), "each window is an event"
     assert done["summary"]["verdict"] == done["result"]["verdict"] == "real"
     windows = windows_of(live, job)
     assert [round(w["end_s"]) for w in windows] == [2, 4, 6]
@@ -200,7 +200,7 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
     assert done["result"]["worst"][0]["fake_probability"] == done["result"]["fake_probability"]
 
 
-def test_a_source_that_drops_is_reconnected(live: httpx.Client, camera: Any) -> None:
+def test_a_source_that_drops_is_gone_on_with(live: httpx.Client, camera: Any) -> None:
     server, url, start = camera
     job = submit(live, url)
     until(live, job, has_windows(1))
@@ -251,7 +251,7 @@ def test_a_killed_worker_s_source_is_gone_on_with_by_another(
     assert (done["result"]["windows"], done["result"]["gaps"]) == (len(windows), 3)
 
 
-def test_live_sources_delay_no_video_and_are_limited(
+def test_live_sources_hold_up_no_video_and_are_bounded(
     live: httpx.Client, camera: Any, video: Path
 ) -> None:
     _, url, _ = camera
@@ -278,13 +278,13 @@ def test_live_sources_delay_no_video_and_are_limited(
     ],
 )  # fmt: skip
 def test_a_hostile_playlist_fails_at_once(live: httpx.Client, playlist: str, slug: str) -> None:
-    async def respond(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == "/away":
             raise web.HTTPFound(f"http://127.0.0.2:{request.url.port}/secret")
         assert request.path != "/secret"
         return web.Response(text=playlist)
 
-    with apart(lambda: serving(respond)) as (url, _):
+    with apart(lambda: serving(answer)) as (url, _):
         job = submit(live, f"{url}/live.m3u8", live=True)
         done = until(live, job, ended, 10)
     assert (done["state"], done["attempt"], done["result"]) == ("failed", 1, None)
@@ -301,14 +301,14 @@ def test_a_hostile_playlist_fails_at_once(live: httpx.Client, playlist: str, slu
         ("rtsp://camera.example/", {"sampling": "often"}, "invalid-request"),
     ],
 )
-def test_an_invalid_source_is_refused_at_once(
+def test_what_can_not_be_followed_is_told_at_once(
     live: httpx.Client, url: str, params: dict[str, Any], slug: str
 ) -> None:
     status = 400 if slug == "invalid-request" else 422
     problem_of(live.post("/v1/videos", json={"url": url}, params=params), status, slug)
 
 
-def test_a_file_is_no_live_source_and_an_image_neither(live: httpx.Client, clip: Path) -> None:
+def test_a_file_is_no_live_source_and_a_picture_neither(live: httpx.Client, clip: Path) -> None:
     sent = live.post("/v1/videos", content=clip.read_bytes(), params={"live": True})
     problem_of(sent, 400, "invalid-request")
     problem_of(live.post("/v1/images", json={"url": "rtsp://camera/"}), 422, "refused-url")

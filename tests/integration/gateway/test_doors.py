@@ -57,19 +57,19 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         assert gateway.stop() == 0
 
 
-def test_without_a_key_only_probes_and_pages_are_served(locked: Locked) -> None:
+def test_without_a_key_only_probes_and_pages_are_answered(locked: Locked) -> None:
     with checked_client(locked.gateway.url) as nobody:
         for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
             assert nobody.get(path).status_code == 200, path
         for path in ("/v1/jobs", "/v1/models", "/v2", "/metrics", "/v1/jobs/x/events"):
-            response = nobody.get(path)
-            problem_of(response, 401, "unauthorized")
-            assert response.headers["WWW-Authenticate"] == "Bearer"
+            answer = nobody.get(path)
+            problem_of(answer, 401, "unauthorized")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
         problem_of(nobody.post("/v1/images", content=b"x"), 401, "unauthorized")
         assert nobody.get("/v1/info").json()["auth"] is True
 
 
-def test_a_key_permits_only_its_scopes(locked: Locked, astronaut_jpeg: bytes) -> None:
+def test_a_key_opens_its_scopes_alone(locked: Locked, astronaut_jpeg: bytes) -> None:
     with locked.client("one") as one, locked.client("two") as two:
         assert one.post("/v1/images", content=astronaut_jpeg).status_code == 200
         problem_of(two.post("/v1/images", content=astronaut_jpeg), 403, "forbidden")
@@ -78,7 +78,7 @@ def test_a_key_permits_only_its_scopes(locked: Locked, astronaut_jpeg: bytes) ->
         assert chief.get("/metrics").status_code == 200
 
 
-def test_a_job_belongs_to_its_owner_and_admins(locked: Locked, video: Path) -> None:
+def test_a_job_is_its_owners_and_the_chiefs(locked: Locked, video: Path) -> None:
     with locked.client("one") as one, locked.client("two") as two, locked.client("chief") as chief:
         job = one.post("/v1/videos", content=video.read_bytes()).json()
         for path in (job["links"]["self"], job["links"]["media"], job["links"]["events"]):
@@ -90,12 +90,12 @@ def test_a_job_belongs_to_its_owner_and_admins(locked: Locked, video: Path) -> N
             assert who.get(job["links"]["self"]).status_code == 200
 
 
-def test_a_rate_limit_is_enforced_and_in_the_headers(locked: Locked, astronaut_jpeg: bytes) -> None:
+def test_a_rate_is_kept_and_told(locked: Locked, astronaut_jpeg: bytes) -> None:
     with locked.client("hasty") as hasty:
         for _ in range(2):
-            response = hasty.post("/v1/images", content=astronaut_jpeg)
-            assert response.status_code == 200
-            assert response.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
+            answer = hasty.post("/v1/images", content=astronaut_jpeg)
+            assert answer.status_code == 200
+            assert answer.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
         refused = hasty.post("/v1/images", content=astronaut_jpeg)
         problem_of(refused, 429, "rate-limited")
         assert int(refused.headers["Retry-After"]) >= 1
@@ -103,7 +103,7 @@ def test_a_rate_limit_is_enforced_and_in_the_headers(locked: Locked, astronaut_j
         assert refused.headers["RateLimit"].startswith('"key";r=0;t=')
 
 
-def test_grpc_and_websockets_need_the_same_key(locked: Locked, astronaut_jpeg: bytes) -> None:
+def test_grpc_and_websockets_have_the_same_door(locked: Locked, astronaut_jpeg: bytes) -> None:
     request = pb.DetectImageRequest(image=astronaut_jpeg)
     with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
         stub = DetectorStub(channel)
@@ -119,19 +119,17 @@ def test_grpc_and_websockets_need_the_same_key(locked: Locked, astronaut_jpeg: b
         assert stub.DetectImage(request, metadata=metadata).verdict == pb.VERDICT_REAL
     url = locked.gateway.url.replace("http", "ws") + "/v1/stream"
 
-    async def first_response(query: str) -> str:
+    async def first_answer(query: str) -> str:
         async with websockets.connect(url + query) as socket:
             with contextlib.suppress(websockets.ConnectionClosed):  # refused before it is sent
                 await socket.send(astronaut_jpeg)
             return str(await socket.recv())
 
-    assert "unauthorized" in asyncio.run(first_response(""))
-    assert '"verdict"' in asyncio.run(first_response(f"?key={locked.keys['one']}"))
+    assert "unauthorized" in asyncio.run(first_answer(""))
+    assert '"verdict"' in asyncio.run(first_answer(f"?key={locked.keys['one']}"))
 
 
-def test_a_gateway_without_model_servers_is_not_ready(
-    tmp_path: Path, astronaut_jpeg: bytes
-) -> None:
+def test_with_nobody_behind_it_a_gateway_says_so(tmp_path: Path, astronaut_jpeg: bytes) -> None:
     with RunningGateway.start(tmp_path, "http://127.0.0.1:9", wait_ready=False) as gateway:
         with checked_client(gateway.url) as api:
             assert api.get("/readyz").json() == {
@@ -139,13 +137,13 @@ def test_a_gateway_without_model_servers_is_not_ready(
                 "reasons": ["no model server is up"],
             }
             assert api.get("/healthz").status_code == 200
-            response = api.post("/v1/images", content=astronaut_jpeg)
-            problem_of(response, 503, "upstream-unavailable")
-            assert response.headers["Retry-After"]
+            answer = api.post("/v1/images", content=astronaut_jpeg)
+            problem_of(answer, 503, "upstream-unavailable")
+            assert answer.headers["Retry-After"]
         assert gateway.stop() == 0
 
 
-# Slow clients -------------------------------------------------------------------------------------
+# Callers that trickle ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +158,14 @@ def strict(
         assert gateway.stop() == 0
 
 
-def _post(gateway: RunningGateway, path: str, headers: str, chunks: Iterator[bytes]) -> bytes:
+def _post(gateway: RunningGateway, path: str, headers: str, pieces: Iterator[bytes]) -> bytes:
     """All that is answered until the gateway closes the connection, which it must."""
     address = httpx.URL(gateway.url)
     with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
         with contextlib.suppress(ConnectionError):
-            for chunk in chunks:
-                connection.sendall(chunk)
+            for piece in pieces:
+                connection.sendall(piece)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -183,7 +181,7 @@ FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r
 
 
 @pytest.mark.parametrize(
-    ("path", "headers", "chunks"),
+    ("path", "headers", "pieces"),
     [
         ("/v1/images", "Content-Length: 99999\r\n", _trickle),
         ("/v1/images", "Content-Length: 99999\r\n", lambda: iter([b"x"])),
@@ -194,11 +192,11 @@ FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r
     ],
     ids=["a body", "one byte", "a form", "a video", "json", "inference"],
 )
-def test_a_slow_body_is_refused(
-    strict: RunningGateway, path: str, headers: str, chunks: Callable[[], Iterator[bytes]]
+def test_a_body_that_trickles_is_given_up(
+    strict: RunningGateway, path: str, headers: str, pieces: Callable[[], Iterator[bytes]]
 ) -> None:
     begun = time.monotonic()
-    head, _, body = _post(strict, path, headers, chunks()).partition(b"\r\n\r\n")
+    head, _, body = _post(strict, path, headers, pieces()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.lower()
     assert orjson.loads(body)["type"].endswith(":slow-request")
@@ -206,11 +204,11 @@ def test_a_slow_body_is_refused(
     assert time.monotonic() - begun < 15
 
 
-def test_a_slow_video_over_grpc_is_refused(strict: RunningGateway) -> None:
+def test_a_video_that_trickles_by_grpc_is_given_up(strict: RunningGateway) -> None:
     def parts() -> Iterator[pb.SubmitVideoRequest]:
         yield pb.SubmitVideoRequest(options=pb.VideoOptions(name="a"))
-        for chunk in _trickle(b"x"):
-            yield pb.SubmitVideoRequest(chunk=chunk)
+        for piece in _trickle(b"x"):
+            yield pb.SubmitVideoRequest(chunk=piece)
 
     with (
         grpc.insecure_channel(strict.grpc_target) as channel,
@@ -221,18 +219,18 @@ def test_a_slow_video_over_grpc_is_refused(strict: RunningGateway) -> None:
     assert "less than 100000 bytes a second" in caught.value.details()
 
 
-def test_a_body_in_chunks_with_pauses_is_read(
+def test_a_body_in_pieces_with_pauses_is_read(
     strict: RunningGateway, astronaut_jpeg: bytes
 ) -> None:
-    def chunks() -> Iterator[bytes]:
+    def pieces() -> Iterator[bytes]:
         for start in range(0, len(astronaut_jpeg), 40_000):
             time.sleep(0.2)
             yield astronaut_jpeg[start : start + 40_000]
 
     with checked_client(strict.url, timeout=60) as api:
-        response = api.post("/v1/images", content=chunks())
-    assert response.status_code == 200
-    assert response.json()["faces"]
+        answer = api.post("/v1/images", content=pieces())
+    assert answer.status_code == 200
+    assert answer.json()["faces"]
 
 
 @pytest.fixture
@@ -247,7 +245,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_a_problem_and_affects_nothing_else(
+def test_a_full_disk_is_told_and_nothing_else_is_hurt(
     server: RunningServer, tmp_path: Path, small_disk: Path, astronaut_jpeg: bytes, video: Path
 ) -> None:
     objects = f"file://{small_disk}/objects"

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from deepfake_serving.contracts.jobs import Progress, State
 from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.serialization import OMIT_NONE
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import VideoVerdict
-from deepfake_serving.runtime.serialization import OMIT_NONE
 
 
 @dataclass(frozen=True, slots=True)
