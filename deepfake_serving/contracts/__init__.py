@@ -1,5 +1,5 @@
-"""What crosses a process boundary: problems, verdicts and protobuf messages.
+"""The values that cross a process boundary: problems, verdicts and protobuf messages.
 
-Imported by TorchServe workers, the model server and its callers alike, so nothing here imports
+Imported by TorchServe workers, the model server and its clients, so nothing here imports
 torch, grpc or a web framework.
 """

@@ -1,4 +1,4 @@
-"""Every error a caller can meet, as one tree of exceptions.
+"""Every error that a client can receive, as one tree of exceptions.
 
     Problem
     ├── InvalidRequest        400  the request itself is malformed
@@ -7,21 +7,21 @@
     ├── NotFound              404  no such route, job or image
     │   └── UnknownModel      404  no such model or version
     ├── MethodNotAllowed      405  the route exists, the method does not
-    ├── SlowRequest           408  the body came too slowly
-    ├── Conflict              409  at odds with an earlier request or with the job's state
-    ├── TooLarge              413  more bytes than the stated bound
-    ├── UnsupportedMediaType  415  not a format that is read here
+    ├── SlowRequest           408  the body arrived too slowly
+    ├── Conflict              409  contradicts an earlier request or the job's state
+    ├── TooLarge              413  more bytes than the limit
+    ├── UnsupportedMediaType  415  not a supported format
     ├── UndecodableMedia      422  a known format whose content is broken
-    ├── TooManyPixels         422  would decode to more pixels than the stated bound
-    ├── RefusedURL            422  a URL that is not fetched from here, by policy
+    ├── TooManyPixels         422  would decode to more pixels than the limit
+    ├── RefusedURL            422  a URL that the policy forbids to fetch
     ├── UnreachableURL        422  a URL that could not be fetched
     ├── Overloaded            429  the queue is full; come back after `retry_after_s`
     ├── RateLimited           429  the API key's own limit; come back after `retry_after_s`
-    ├── Internal              500  a defect of ours, never of the caller
+    ├── Internal              500  a defect of the service, never of the request
     ├── NotReady              503  starting, draining, or no worker is up
-    ├── UpstreamUnavailable   503  a part behind this one did not answer, also when asked again
-    ├── DeadlineExceeded      504  the caller's time ran out
-    └── StorageFull           507  no room for what was sent
+    ├── UpstreamUnavailable   503  a server behind this one did not respond, also after retries
+    ├── DeadlineExceeded      504  the request's deadline passed
+    └── StorageFull           507  no space left for an upload
 
 Each class is one RFC 9457 problem type on HTTP and one status code with the same detail on gRPC
 (the integer values of https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
@@ -34,12 +34,12 @@ from typing import Any, ClassVar
 TYPE_PREFIX = "urn:problem:deepfake-serving:"
 MEDIA_TYPE = "application/problem+json"
 
-_LONGEST_DETAIL = 500
-"""In bytes of UTF-8: gRPC sends a detail thrice in a trailer that may have 8 KiB in all."""
+_MAX_DETAIL_BYTES = 500
+"""UTF-8 bytes: gRPC sends a detail three times in a trailer of at most 8 KiB."""
 
 
 class Problem(Exception):
-    """An error with a public meaning; `detail` is shown to the caller, cut where it is long."""
+    """An error with a public meaning; clients see `detail`, which is truncated if it is long."""
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
@@ -48,7 +48,7 @@ class Problem(Exception):
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
-        self.detail = _bounded(detail)
+        self.detail = _truncate(detail)
         self.retry_after_s = retry_after_s
 
     @property
@@ -155,11 +155,11 @@ class StorageFull(Problem):
     slug, title, status, grpc_code = "storage-full", "Storage full", 507, 8
 
 
-def _bounded(detail: str) -> str:
-    """Parts of a detail are the caller's own words: of any length, and not always Unicode."""
+def _truncate(detail: str) -> str:
+    """Truncates a detail, parts of which come from the client and may not be valid Unicode."""
     data = detail.encode(errors="backslashreplace")
-    if len(data) > _LONGEST_DETAIL:
-        return data[:_LONGEST_DETAIL].decode(errors="ignore") + "…"
+    if len(data) > _MAX_DETAIL_BYTES:
+        return data[:_MAX_DETAIL_BYTES].decode(errors="ignore") + "…"
     return data.decode()
 
 
@@ -171,7 +171,7 @@ BY_TYPE: dict[str, type[Problem]] = {TYPE_PREFIX + c.slug: c for c in _subclasse
 
 
 def from_dict(document: dict[str, Any]) -> Problem:
-    """The exception that a problem document stands for; `Internal` where its type is unknown."""
+    """Returns the exception of a problem document; `Internal` where its type is unknown."""
     cls = BY_TYPE.get(str(document.get("type")), Internal)
     retry = document.get("retry_after_s")
     return cls(

@@ -1,6 +1,6 @@
-"""What a model answers about one item: dataclasses that are written as JSON field by field.
+"""A model's verdict on one item: dataclasses that are serialized to JSON field by field.
 
-Boxes and landmarks are in pixels of the image as it is shown, that is after EXIF orientation;
+Boxes and landmarks are in pixels of the upright image, that is after EXIF orientation;
 x grows to the right, y downwards. Probabilities are calibrated and lie in [0, 1].
 """
 
@@ -15,7 +15,7 @@ Label = Literal["real", "suspicious", "fake", "no_face"]
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """Which model spoke. `trained` is false as long as it carries no trained weights."""
+    """The model of a verdict. `trained` is false while it has no trained weights."""
 
     name: str
     version: str
@@ -52,7 +52,7 @@ class ImageVerdict:
 
 @dataclass(frozen=True, slots=True)
 class FoundFace:
-    """A face that was found but not judged; `crop` is a PNG data URI where it was asked for."""
+    """A face that was detected but not classified; `crop` is a PNG data URI, on request."""
 
     box: list[float]
     landmarks: list[list[float]]
@@ -74,7 +74,7 @@ class ImageFaces:
 
 @dataclass(frozen=True, slots=True)
 class CropVerdict:
-    """One face crop, judged as it is: nobody looked for a face in it."""
+    """One face crop, classified as it is, without face detection."""
 
     verdict: Label
     fake_probability: float

@@ -17,9 +17,9 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.contracts.webhook_signing import parse_secret
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
+from deepfake_serving.runtime.webhook_signing import parse_secret
 from deepfake_serving.video.sampling import Sampling
 
 __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]

@@ -80,7 +80,7 @@ class Fetcher:
         """
         try:
             async with asyncio.timeout(self.timeout_s), self.session() as session:
-                return await self._follow(session, self.check(url), write, max_bytes)
+                return await self._follow_redirects(session, self.check(url), write, max_bytes)
         except TimeoutError:
             limit = f"{self.timeout_s:g} s, or {_READ_TIMEOUT_S} s without data"
             raise DeadlineExceeded(f"the URL took longer than the limit of {limit}") from None
@@ -106,7 +106,7 @@ class Fetcher:
         ) as session:
             yield session
 
-    async def _follow(
+    async def _follow_redirects(
         self,
         session: aiohttp.ClientSession,
         url: URL,

@@ -12,7 +12,7 @@ from deepfake_serving.runtime.request_scope import RequestScope
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a service method gets besides its message. `remaining_s` is None without a deadline."""
+    """The context of a service method. `remaining_s` is None without a deadline."""
 
     scope: RequestScope
     metadata: Mapping[str, str]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from deepfake_serving.contracts.documents import JobDocument
 from deepfake_serving.contracts.messages import box_message, label_message, problem_message
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.video import Shot, Track, VideoVerdict
+from deepfake_serving.gateway.documents import JobDocument
 
 
 def job_message(job: JobDocument) -> pb.Job:

@@ -17,9 +17,9 @@ from deepfake_serving.contracts.problems import (
     NotFound,
     Problem,
 )
-from deepfake_serving.contracts.serialization import to_json
 from deepfake_serving.gateway.context import get_request_scope
 from deepfake_serving.runtime.http_problems import problem_body, problem_headers
+from deepfake_serving.runtime.serialization import to_json
 
 
 def json_response(

@@ -1,14 +1,14 @@
-"""The documents of responses that only the HTTP API has; jobs are in `contracts.documents`."""
+"""The documents of responses that only the HTTP API has; jobs are in `gateway.documents`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from deepfake_serving.contracts.documents import ProblemDocument
-from deepfake_serving.contracts.serialization import OMIT_NONE
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.contracts.video import Aggregation
+from deepfake_serving.gateway.documents import ProblemDocument
+from deepfake_serving.runtime.serialization import OMIT_NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 _MAX_CONCURRENT_FETCHES = 4
 """Concurrent fetches of one request."""
 
-Link = Callable[[str], RemoteMedia]
+LinkFactory = Callable[[str], RemoteMedia]
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def read_media(
 
 @asynccontextmanager
 async def read_single_medium(
-    request: Request, link: Link, *, max_bytes: int
+    request: Request, link: LinkFactory, *, max_bytes: int
 ) -> AsyncIterator[SpooledFile | RemoteMedia]:
     """Reads the only medium of a request; one named by URL is not fetched.
 
@@ -90,7 +90,7 @@ async def spool_chunks(
 
 
 async def _read(
-    request: Request, spool: Spool, max_files: int, link: Link
+    request: Request, spool: Spool, max_files: int, link: LinkFactory
 ) -> list[SpooledFile | RemoteMedia]:
     """Reads at least one medium, by the request's content type."""
     content_type = request.headers.get("Content-Type", "")

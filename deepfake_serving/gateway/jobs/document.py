@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deepfake_serving.contracts.documents import (
+from deepfake_serving.contracts.jobs import LIVE, Job
+from deepfake_serving.contracts.live import LiveVerdict
+from deepfake_serving.contracts.video import Shot, VideoVerdict
+from deepfake_serving.gateway.documents import (
     JobDocument,
     LinksDocument,
     ProblemDocument,
     SourceDocument,
     SummaryDocument,
 )
-from deepfake_serving.contracts.jobs import LIVE, Job
-from deepfake_serving.contracts.live import LiveVerdict
-from deepfake_serving.contracts.serialization import from_plain
-from deepfake_serving.contracts.video import Shot, VideoVerdict
+from deepfake_serving.runtime.serialization import from_plain
 
 
 def job_document(job: Job, result: VideoVerdict | LiveVerdict | None = None) -> JobDocument:

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from deepfake_serving.contracts.documents import JobDocument
 from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, State
 from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.problems import NotFound
-from deepfake_serving.contracts.serialization import from_json, from_plain
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.auth.authenticator import Principal
+from deepfake_serving.gateway.documents import JobDocument
 from deepfake_serving.gateway.jobs.document import job_document, linked
 from deepfake_serving.gateway.live.windows import read_windows, result_key
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.runtime.serialization import from_json, from_plain
 
 _IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
 

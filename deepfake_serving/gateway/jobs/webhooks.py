@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 import aiohttp
 import structlog
 
-from deepfake_serving.contracts.documents import WebhookEvent
 from deepfake_serving.contracts.jobs import Job
 from deepfake_serving.contracts.problems import RefusedURL
-from deepfake_serving.contracts.serialization import to_json
-from deepfake_serving.contracts.webhook_signing import parse_secret, signed_headers
+from deepfake_serving.gateway.documents import WebhookEvent
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.store import JobStore
+from deepfake_serving.runtime.serialization import to_json
+from deepfake_serving.runtime.webhook_signing import parse_secret, signed_headers
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,7 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _OCTET_STREAM = "application/octet-stream"
 
 Body = bytes | Callable[[], BinaryIO | AsyncIterator[bytes | memoryview]]
-"""A request body: bytes, or a function that opens it anew for each attempt."""
+"""A request body: bytes, or a function that opens it again for each attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Pools:
         return (replica for replicas in self.replicas.values() for replica in replicas)
 
     def models(self) -> dict[str, dict[str, ModelRef]]:
-        """Returns the served models by name and pool. Where replicas differ, the first wins."""
+        """Returns the served models by name and pool. If replicas differ, the first wins."""
         served: dict[str, dict[str, ModelRef]] = defaultdict(dict)
         for replica in self.all():
             for name, ref in replica.models.items():

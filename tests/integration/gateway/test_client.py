@@ -28,7 +28,7 @@ def client_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.path.remove(str(folder / "made"))
 
 
-def test_a_picture_a_video_and_a_problem(
+def test_an_image_a_video_and_a_problem(
     client_package: Any, gateway: RunningGateway, astronaut_jpeg: bytes, video: Path
 ) -> None:
     models, types = client_package("models"), client_package("types")
@@ -36,12 +36,12 @@ def test_a_picture_a_video_and_a_problem(
         base_url=gateway.url, timeout=60, httpx_args={"event_hooks": event_hooks()}
     )
     file = types.File(BytesIO(astronaut_jpeg), "a.jpg")
-    judge = client_package("api.images.detect_image").sync_detailed
-    verdict = judge(client=client, body=models.DetectImageFilesBody(file=file)).parsed
+    detect = client_package("api.images.detect_image").sync_detailed
+    verdict = detect(client=client, body=models.DetectImageFilesBody(file=file)).parsed
     assert isinstance(verdict, models.ImageVerdict)
     assert len(verdict.faces) == 1
     text = types.File(BytesIO(b"text"), "a.txt")
-    problem = judge(client=client, body=models.DetectImageFilesBody(file=text)).parsed
+    problem = detect(client=client, body=models.DetectImageFilesBody(file=text)).parsed
     assert isinstance(problem, models.ProblemDocument)
     assert problem.status == 415
     film = types.File(BytesIO(video.read_bytes()), "scenes.mp4")

@@ -1,4 +1,4 @@
-"""Pictures through the gateway, as callers send them: good, bad, many, by URL."""
+"""Images through the gateway, as clients send them: good, bad, many, by URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
 @pytest.fixture(scope="module")
 def site(astronaut_jpeg: bytes) -> Iterator[str]:
-    """A web server with one picture."""
+    """A web server with one image."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -45,7 +45,7 @@ def site(astronaut_jpeg: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_a_picture_is_judged_as_the_model_server_does(
+def test_a_verdict_is_that_of_the_model_server(
     api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
 ) -> None:
     own = httpx.post(f"{server.url}/predictions/detector", content=astronaut_jpeg).json()
@@ -54,13 +54,13 @@ def test_a_picture_is_judged_as_the_model_server_does(
         {"content": astronaut_jpeg, "headers": {"Content-Type": "image/jpeg"}},
         {"files": {"file": ("a.jpg", astronaut_jpeg)}},
     ):
-        answer = api.post("/v1/images", **sent)  # type: ignore[arg-type]
-        assert answer.status_code == 200
-        assert answer.json()["faces"] == own["faces"]
-        assert answer.json()["model"] == own["model"]
+        response = api.post("/v1/images", **sent)  # type: ignore[arg-type]
+        assert response.status_code == 200
+        assert response.json()["faces"] == own["faces"]
+        assert response.json()["model"] == own["model"]
 
 
-def test_a_picture_is_fetched_by_its_url(api: httpx.Client, site: str) -> None:
+def test_an_image_is_fetched_by_its_url(api: httpx.Client, site: str) -> None:
     assert len(api.post("/v1/images", json={"url": f"{site}/a.jpg"}).json()["faces"]) == 1
     problem_of(api.post("/v1/images", json={"url": f"{site}/b.jpg"}), 422, "unreachable-url")
     problem_of(api.post("/v1/images", json={"url": "file:///etc/passwd"}), 422, "refused-url")
@@ -68,7 +68,7 @@ def test_a_picture_is_fetched_by_its_url(api: httpx.Client, site: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_a_bad_picture_is_a_problem_of_the_right_kind(api: httpx.Client, name: str) -> None:
+def test_a_bad_image_is_a_problem_of_the_right_type(api: httpx.Client, name: str) -> None:
     content, status, slug = BAD_IMAGES[name]
     problem_of(api.post("/v1/images", content=content), status, slug)
     if content:
@@ -85,7 +85,7 @@ def typed(content_type: str) -> dict[str, Any]:
         ({"content": bytes(MAX_IMAGE + 1)}, 413, "too-large"),
         ({"files": {"file": bytes(MAX_IMAGE + 1)}}, 413, "too-large"),
         ({"files": [("file", b"a"), ("file", b"b")]}, 413, "too-large"),
-        ({"files": {"picture": b"a"}}, 400, "invalid-request"),
+        ({"files": {"image": b"a"}}, 400, "invalid-request"),
         (typed("text/plain"), 415, "unsupported-media-type"),
         (typed("multipart/form-data"), 400, "invalid-request"),
         (typed("application/json"), 400, "invalid-request"),
@@ -99,23 +99,23 @@ def typed(content_type: str) -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_a_bad_request_is_a_problem_of_the_right_kind(
+def test_a_bad_request_is_a_problem_of_the_right_type(
     api: httpx.Client, sent: dict[str, Any], status: int, slug: str
 ) -> None:
     problem_of(api.post("/v1/images", **sent), status, slug)
 
 
-def test_a_batch_keeps_its_order_and_a_bad_picture_its_place(
+def test_a_batch_keeps_its_order_and_a_bad_image_its_place(
     api: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     named = [("a.jpg", astronaut_jpeg), ("b.txt", b"text"), ("c.jpg", no_face_jpeg)]
-    answer = api.post("/v1/images/batch", files=[("file", each) for each in named])
-    assert answer.status_code == 200
-    first, second, third = answer.json()["results"]
+    response = api.post("/v1/images/batch", files=[("file", each) for each in named])
+    assert response.status_code == 200
+    first, second, third = response.json()["results"]
     assert (first["name"], len(first["verdict"]["faces"])) == ("a.jpg", 1)
     assert (second["name"], second["problem"]["status"]) == ("b.txt", 415)
     assert (third["name"], third["verdict"]["verdict"]) == ("c.jpg", "no_face")
-    assert second["problem"]["id"] == answer.json()["id"] + ".1"
+    assert second["problem"]["id"] == response.json()["id"] + ".1"
 
 
 def test_a_batch_of_urls_holds_the_problems_of_those_that_cannot_be_had(
@@ -127,12 +127,12 @@ def test_a_batch_of_urls_holds_the_problems_of_those_that_cannot_be_had(
     assert len(found["verdict"]["faces"]) == 1
 
 
-def test_a_batch_has_a_bound(api: httpx.Client) -> None:
+def test_a_batch_has_a_limit(api: httpx.Client) -> None:
     files = [("file", b"x")] * 5
     problem_of(api.post("/v1/images/batch", files=files), 413, "too-large")
 
 
-def test_what_is_nowhere_and_what_is_not_possible(api: httpx.Client) -> None:
+def test_unknown_paths_and_methods(api: httpx.Client) -> None:
     problem_of(api.get("/v1/nothing"), 404, "not-found")
     allowed = problem_of(api.get("/v1/images"), 405, "method-not-allowed")
     assert "POST" in allowed["detail"]
@@ -141,13 +141,13 @@ def test_what_is_nowhere_and_what_is_not_possible(api: httpx.Client) -> None:
 
 def test_ids_and_safe_headers_come_back(api: httpx.Client, astronaut_jpeg: bytes) -> None:
     given = {"X-Request-ID": "mine-1"}
-    answer = api.post("/v1/images", content=astronaut_jpeg, headers=given)
-    assert answer.headers["X-Request-ID"] == answer.json()["id"] == "mine-1"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    response = api.post("/v1/images", content=astronaut_jpeg, headers=given)
+    assert response.headers["X-Request-ID"] == response.json()["id"] == "mine-1"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 
-def test_the_protocol_is_passed_through(
+def test_the_inference_protocol_is_proxied(
     api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
 ) -> None:
     for path in ("/v2", "/v2/models/detector", "/v2/models/faces", "/v2/health/ready"):
@@ -171,7 +171,7 @@ def test_models_are_listed_with_their_digests(api: httpx.Client, server: Running
     assert listed[0]["pools"] == [{"name": "pool-0", "digest": listed[0]["digest"]}]
 
 
-def test_metrics_count_what_was_asked(gateway: RunningGateway, api: httpx.Client) -> None:
+def test_metrics_count_requests(gateway: RunningGateway, api: httpx.Client) -> None:
     def count() -> float:
         lines = httpx.get(gateway.metrics_url).text.splitlines()
         wanted = 'deepfake_requests_total{code="415",route="/v1/images"}'
@@ -185,7 +185,7 @@ def test_metrics_count_what_was_asked(gateway: RunningGateway, api: httpx.Client
         assert f"\n{name}{{" in text
 
 
-def test_the_protocol_is_passed_through_over_grpc_as_well(
+def test_the_inference_protocol_is_proxied_over_grpc(
     gateway: RunningGateway, astronaut_jpeg: bytes
 ) -> None:
     tensor = oip.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[1])
@@ -194,9 +194,11 @@ def test_the_protocol_is_passed_through_over_grpc_as_well(
         stub = GRPCInferenceServiceStub(channel)
         assert stub.ServerReady(oip.ServerReadyRequest()).ready
         assert stub.ModelMetadata(oip.ModelMetadataRequest(name="faces")).name == "faces"
-        asked = oip.ModelInferRequest(model_name="detector", inputs=[tensor])
-        answer = stub.ModelInfer(asked)
-        assert answer.outputs[1].contents.bytes_contents == [b"real"] or answer.raw_output_contents
+        request = oip.ModelInferRequest(model_name="detector", inputs=[tensor])
+        response = stub.ModelInfer(request)
+        assert (
+            response.outputs[1].contents.bytes_contents == [b"real"] or response.raw_output_contents
+        )
         with pytest.raises(grpc.RpcError) as caught:
             stub.ModelInfer(oip.ModelInferRequest(model_name="cats", inputs=[tensor]))
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND

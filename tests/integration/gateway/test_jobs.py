@@ -1,4 +1,4 @@
-"""Videos as jobs: submitted, watched, cancelled, deleted, told, and what is killed on the way."""
+"""Videos as jobs: submitted, watched, cancelled, deleted, delivered, and killed processes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.integration
 
 
 def submit(api: httpx.Client, video: bytes, **given: Any) -> dict[str, Any]:
-    answer = api.post("/v1/videos", files={"file": ("scenes.mp4", video)}, **given)
-    assert answer.status_code == 202, answer.text
-    job: dict[str, Any] = answer.json()
-    assert answer.headers["Location"] == job["links"]["self"]
+    response = api.post("/v1/videos", files={"file": ("scenes.mp4", video)}, **given)
+    assert response.status_code == 202, response.text
+    job: dict[str, Any] = response.json()
+    assert response.headers["Location"] == job["links"]["self"]
     return job
 
 
@@ -54,7 +54,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_video(tmp_path_factory.mktemp("long") / "long.mp4", scenes() * 20).read_bytes()
 
 
-def test_a_video_is_judged_shot_by_shot(api: httpx.Client, video: Path) -> None:
+def test_a_video_is_analysed_shot_by_shot(api: httpx.Client, video: Path) -> None:
     job = submit(api, video.read_bytes(), params={"sampling": "every:4"})
     assert (job["state"], job["source"]["name"]) == ("queued", "scenes.mp4")
     done = ended(api, job["id"])
@@ -64,9 +64,9 @@ def test_a_video_is_judged_shot_by_shot(api: httpx.Client, video: Path) -> None:
     assert result["verdict"] == "real"
     assert result["id"] == job["id"]
     assert done["summary"] == {k: result[k] for k in ("verdict", "fake_probability")}
-    pictures = {*result["gallery"], result["shots"][0]["strip"]}
-    pictures |= {track["keyframe"] for shot in result["shots"] for track in shot["tracks"]}
-    for url in pictures:
+    images = {*result["gallery"], result["shots"][0]["strip"]}
+    images |= {track["keyframe"] for shot in result["shots"] for track in shot["tracks"]}
+    for url in images:
         assert api.get(url).content.startswith(b"\xff\xd8"), url
     medium = api.get(done["links"]["media"], headers={"Range": "bytes=4-7"})
     assert (medium.status_code, medium.content) == (206, b"ftyp")
@@ -93,7 +93,7 @@ def test_every_change_is_an_event_and_the_last_holds_the_result(
     problem_of(api.get("/v1/jobs/nope/events"), 404, "not-found")
 
 
-def test_the_same_video_is_answered_from_what_is_known(api: httpx.Client, video: Path) -> None:
+def test_the_same_video_gets_the_cached_result(api: httpx.Client, video: Path) -> None:
     first = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
     again = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
     assert (first["cached"], again["cached"]) == (False, True)
@@ -143,7 +143,9 @@ def test_a_deleted_job_leaves_nothing(api: httpx.Client, video: Path) -> None:
         (b"\x00\x00\x00\x18ftypmp42" + bytes(90), "undecodable-media"),
     ],
 )
-def test_what_is_no_video_fails_for_good(api: httpx.Client, content: bytes, slug: str) -> None:
+def test_an_invalid_video_fails_without_retries(
+    api: httpx.Client, content: bytes, slug: str
+) -> None:
     done = ended(api, submit(api, content)["id"])
     assert (done["state"], done["attempt"]) == ("failed", 1)
     assert done["problem"]["type"].endswith(slug)
@@ -159,13 +161,13 @@ def test_what_is_no_video_fails_for_good(api: httpx.Client, content: bytes, slug
     ],
     ids=str,
 )
-def test_a_wrong_option_is_told_at_once(
+def test_an_invalid_option_is_refused_at_once(
     api: httpx.Client, given: dict[str, Any], status: int, slug: str
 ) -> None:
     problem_of(api.post("/v1/videos", content=b"x", **given), status, slug)
 
 
-def test_a_video_over_the_bound_is_refused(api: httpx.Client) -> None:
+def test_a_video_over_the_limit_is_refused(api: httpx.Client) -> None:
     problem_of(api.post("/v1/videos", content=bytes(MAX_VIDEO + 1)), 413, "too-large")
 
 
@@ -181,12 +183,12 @@ def test_jobs_are_listed_and_found(api: httpx.Client, video: Path) -> None:
 
 
 class _Webhook(BaseHTTPRequestHandler):
-    told: list[tuple[dict[str, str], bytes]]
+    deliveries: list[tuple[dict[str, str], bytes]]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.told.append((dict(self.headers), body))
-        self.send_response(503 if len(self.told) == 1 else 204)
+        self.deliveries.append((dict(self.headers), body))
+        self.send_response(503 if len(self.deliveries) == 1 else 204)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -196,25 +198,25 @@ class _Webhook(BaseHTTPRequestHandler):
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     """A receiver that fails the first time."""
-    told: list[tuple[dict[str, str], bytes]] = []
-    handler = type("Handler", (_Webhook,), {"told": told})
+    deliveries: list[tuple[dict[str, str], bytes]] = []
+    handler = type("Handler", (_Webhook,), {"deliveries": deliveries})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/hook", told
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", deliveries
         server.shutdown()
         thread.join()
 
 
-def test_a_webhook_is_told_signed_and_again_where_it_failed(
+def test_a_webhook_is_delivered_signed_and_retried(
     api: httpx.Client, video: Path, webhook: tuple[str, list[tuple[dict[str, str], bytes]]]
 ) -> None:
-    url, told = webhook
+    url, deliveries = webhook
     job = submit(api, video.read_bytes(), params={"webhook": url})
     end = time.monotonic() + 60
-    while len(told) < 2 and time.monotonic() < end:
+    while len(deliveries) < 2 and time.monotonic() < end:
         time.sleep(0.05)
-    headers, body = told[1]
+    headers, body = deliveries[1]
     assert json.loads(body)["type"] == "job.succeeded"
     assert json.loads(body)["data"]["id"] == job["id"] == headers["webhook-id"]
     SCHEMA.check_document("JobDocument", json.loads(body)["data"])
@@ -224,7 +226,7 @@ def test_a_webhook_is_told_signed_and_again_where_it_failed(
     assert headers["webhook-signature"] == f"v1,{expected}"
 
 
-def test_grpc_says_the_same(stub: DetectorStub, api: httpx.Client, video: Path) -> None:
+def test_grpc_returns_the_same_job(stub: DetectorStub, api: httpx.Client, video: Path) -> None:
     data = video.read_bytes()
     options = pb.VideoOptions(name="scenes.mp4", sampling="every:6")
     parts = [pb.SubmitVideoRequest(options=options)]

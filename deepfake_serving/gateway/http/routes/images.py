@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from deepfake_serving.contracts.documents import ProblemDocument
 from deepfake_serving.contracts.problems import Internal, Problem
-from deepfake_serving.contracts.serialization import from_json
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.gateway.context import (
     Gateway,
@@ -17,6 +15,7 @@ from deepfake_serving.gateway.context import (
     get_request_scope,
     request_context,
 )
+from deepfake_serving.gateway.documents import ProblemDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM, with_example
 from deepfake_serving.gateway.http.request_bodies import BATCH_BODY, SINGLE_BODY
@@ -24,6 +23,7 @@ from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
 from deepfake_serving.gateway.upstream import batch
+from deepfake_serving.runtime.serialization import from_json
 
 router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
 

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
-from deepfake_serving.contracts.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.contracts.jobs import ENDED, State
-from deepfake_serving.contracts.serialization import to_json
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway, get_gateway
+from deepfake_serving.gateway.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.ranges import parse_range
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.jobs.document import job_document
+from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["jobs"])
 

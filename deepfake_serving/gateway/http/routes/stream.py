@@ -24,7 +24,7 @@ _NORMAL_CLOSURE, _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1000, 1008, 1013
 
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket, model: str | None = None) -> None:
-    """Where frames arrive faster than they are analysed, the oldest waiting ones are dropped."""
+    """Analyses live frames; those that arrive too fast push out the oldest waiting ones."""
     gateway: Gateway = socket.app.state.gateway
     scope = RequestScope(
         "/v1/stream", socket.headers.get("X-Request-ID"), socket.headers.get("traceparent")

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from deepfake_serving.contracts.documents import JobDocument
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import get_gateway, get_request_scope
+from deepfake_serving.gateway.documents import JobDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.examples import JOB, with_example
 from deepfake_serving.gateway.http.request_bodies import SINGLE_BODY

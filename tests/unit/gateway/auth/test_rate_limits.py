@@ -39,7 +39,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _generous_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raises the timeout, so that a slow machine does not look like a broken Redis."""
     monkeypatch.setattr(rate_limits, "_TIMEOUT_S", 10.0)
 

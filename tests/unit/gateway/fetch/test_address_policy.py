@@ -1,4 +1,4 @@
-"""Addresses that callers may lead us to, by every way of writing one inside another."""
+"""Addresses that clients may lead us to, by every way of writing one inside another."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_is_reached_is_always_global(address: IPv4Address | IPv6Address) ->
         "fd00:ec2::254", "fd20:ce::254",
     ],
 )  # fmt: skip
-def test_no_cloud_tells_its_metadata(address: str) -> None:
+def test_cloud_metadata_is_unreachable(address: str) -> None:
     """Azure, Oracle, Alibaba, AWS and most others, ECS; AWS and Google by IPv6."""
     assert not AddressPolicy().allows(address)
 
@@ -74,15 +74,15 @@ def test_what_is_public_is_reached_in_its_usual_spellings(address: str) -> None:
 
 
 def test_what_is_named_is_reached_also_as_a_mapped_address_but_nothing_beside_it() -> None:
-    reach = AddressPolicy(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
+    policy = AddressPolicy(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd00:1::5"):
-        assert reach.allows(address)
-    assert reach.allows("168.63.129.16")
+        assert policy.allows(address)
+    assert policy.allows("168.63.129.16")
     for address in ("10.2.0.1", "::ffff:10.2.0.1", "fd00:2::5", "::10.1.2.3"):
-        assert not reach.allows(address)
+        assert not policy.allows(address)
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/40", "intranet", ""])
-def test_a_network_that_can_not_be_is_told_at_the_start(network: str) -> None:
+def test_an_invalid_network_stops_the_start(network: str) -> None:
     with pytest.raises(ValueError):
         AddressPolicy([network])

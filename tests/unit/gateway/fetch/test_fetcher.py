@@ -1,4 +1,4 @@
-"""URLs of callers: where they may lead, and what a hostile server can do.
+"""URLs of clients: where they may lead, and what a hostile server can do.
 
 The servers listen on loopback, which is allowed by name of its network where a test is not about
 that.
@@ -50,10 +50,10 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 async def speaking(lines: bytes, pause_s: float | None = None) -> AsyncIterator[str]:
     """A server that says the same to everybody, a byte at a time where a pause is given."""
 
-    answering: dict[asyncio.Task[Any], asyncio.WriteTransport] = {}
+    handling: dict[asyncio.Task[Any], asyncio.WriteTransport] = {}
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answering[asyncio.current_task()] = writer.transport  # type: ignore[index]
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling[asyncio.current_task()] = writer.transport  # type: ignore[index]
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             await reader.readuntil(b"\r\n\r\n")
             step = len(lines) + 1 if pause_s is None else 1
@@ -62,22 +62,22 @@ async def speaking(lines: bytes, pause_s: float | None = None) -> AsyncIterator[
                 await writer.drain()
                 await asyncio.sleep(pause_s or 0)
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for task, transport in answering.items():
+        for task, transport in handling.items():
             task.cancel()
             transport.abort()
-        await asyncio.gather(*answering, return_exceptions=True)
+        await asyncio.gather(*handling, return_exceptions=True)
 
 
 async def fetch(
-    url: str, *, reach: AddressPolicy = LOOPBACK, most: int = 10_000, within_s: float = 5
+    url: str, *, policy: AddressPolicy = LOOPBACK, max_bytes: int = 10_000, within_s: float = 5
 ) -> bytes:
     got = bytearray()
-    await Fetcher(reach, within_s).fetch(url, got.extend, most)
+    await Fetcher(policy, within_s).fetch(url, got.extend, max_bytes)
     return bytes(got)
 
 
@@ -98,17 +98,17 @@ async def test_a_medium_is_fetched() -> None:
     ],
 )  # fmt: skip
 async def test_no_spelling_leads_to_this_machine(host: str) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def note(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(body=b"secret")
 
     async with serving(note) as url:
         port = url.rpartition(":")[2]
         with pytest.raises((RefusedURL, UnreachableURL)) as caught:
-            await fetch(f"http://{host}:{port}/", reach=AddressPolicy())
-    assert asked == []
+            await fetch(f"http://{host}:{port}/", policy=AddressPolicy())
+    assert requests == []
     assert "127.0" not in caught.value.detail
 
 
@@ -131,37 +131,37 @@ def test_what_is_public_is_reached(address: str) -> None:
 
 
 def test_a_network_can_be_allowed() -> None:
-    reach = AddressPolicy(["10.1.0.0/16"])
-    assert reach.allows("10.1.2.3")
-    assert not reach.allows("10.2.0.1")
-    assert not reach.allows("127.0.0.1")
+    policy = AddressPolicy(["10.1.0.0/16"])
+    assert policy.allows("10.1.2.3")
+    assert not policy.allows("10.2.0.1")
+    assert not policy.allows("127.0.0.1")
 
 
 async def test_a_name_server_that_changes_its_mind_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The answers are scripted: public first, loopback from then on (DNS rebinding)."""
-    asked: list[str] = []
+    """The responses are scripted: public first, loopback from then on (DNS rebinding)."""
+    requests: list[str] = []
 
     async def note(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(body=b"secret")
 
     async with serving(note) as url:
         port = int(url.rpartition(":")[2])
-        answers = iter(["203.0.114.9", *["127.0.0.1"] * 9])
+        responses = iter(["203.0.114.9", *["127.0.0.1"] * 9])
         looked_up: list[str] = []
 
         async def getaddrinfo(host: str, *_: Any, **__: Any) -> list[Any]:
-            looked_up.append(next(answers))
+            looked_up.append(next(responses))
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (looked_up[-1], port))]
 
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
         await getaddrinfo("rebinding.test")  # whoever checks before connecting gets this one
         with pytest.raises(RefusedURL):
-            await fetch(f"http://rebinding.test:{port}/", reach=AddressPolicy())
-    assert asked == []
+            await fetch(f"http://rebinding.test:{port}/", policy=AddressPolicy())
+    assert requests == []
     assert looked_up[-1] == "127.0.0.1"
 
 
@@ -175,7 +175,7 @@ async def test_a_redirect_to_where_one_may_not_go_is_refused() -> None:
 
     async with serving(redirect) as url:
         with pytest.raises(RefusedURL):
-            await fetch(url, reach=AddressPolicy(["127.0.0.1/32"]))
+            await fetch(url, policy=AddressPolicy(["127.0.0.1/32"]))
     assert reached == []
 
 
@@ -234,11 +234,11 @@ def test_whatever_a_url_is_it_is_a_url_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 401, 404, 500])
-async def test_another_status_is_told(status: int) -> None:
-    async def answer(_: web.Request) -> web.Response:
+async def test_another_status_is_unreachable(status: int) -> None:
+    async def respond(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
-    async with serving(answer) as url:
+    async with serving(respond) as url:
         with pytest.raises(UnreachableURL, match=str(status)):
             await fetch(url)
 
@@ -255,7 +255,7 @@ async def test_a_body_without_end_is_cut_off() -> None:
             await fetch(url)
 
 
-async def test_a_length_over_the_bound_is_refused_before_it_comes() -> None:
+async def test_a_declared_length_over_the_limit_is_refused_at_once() -> None:
     async with speaking(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\nx") as url:
         with pytest.raises(TooLarge):
             await fetch(url)
@@ -268,7 +268,7 @@ async def test_a_compressed_bomb_is_not_opened() -> None:
 
     async with serving(bomb) as url:
         with pytest.raises(UnreachableURL, match="encoding"):
-            await fetch(url, most=2**30)
+            await fetch(url, max_bytes=2**30)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ async def test_a_compressed_bomb_is_not_opened() -> None:
     ],
     ids=["nothing", "nonsense", "cut off", "negative", "chunks", "large header", "empty"],
 )
-async def test_a_broken_answer_is_unreachable(said: bytes) -> None:
+async def test_a_malformed_response_is_unreachable(said: bytes) -> None:
     async with speaking(said) as url:
         with pytest.raises(UnreachableURL):
             await fetch(url)

@@ -52,28 +52,28 @@ async def test_the_video_of_a_page_is_found() -> None:
 
 
 async def test_the_url_of_a_video_file_is_not_looked_at() -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response()
 
     async with serving(note) as url:
         assert await sites().resolve(f"{url}/a.mp4?b=c") == f"{url}/a.mp4?b=c"
-    assert asked == []
+    assert requests == []
 
 
-async def test_a_page_without_a_video_is_told() -> None:
+async def test_a_page_without_a_video_is_unreachable() -> None:
     async with serving(showing("")) as url:
         with pytest.raises(UnreachableURL, match="no video"):
             await sites().resolve(f"{url}/watch")
 
 
-async def test_a_page_that_may_not_be_reached_is_not_asked() -> None:
-    asked: list[str] = []
+async def test_a_page_at_a_forbidden_address_is_not_requested() -> None:
+    requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(text=PAGE.format("/clip.mp4"), content_type="text/html")
 
     async with serving(note) as url:
@@ -81,14 +81,14 @@ async def test_a_page_that_may_not_be_reached_is_not_asked() -> None:
             with pytest.raises(RefusedURL, match="not public") as caught:
                 await sites(allowed=[]).resolve(f"{page}/watch")
             assert "127.0" not in caught.value.detail
-    assert asked == []
+    assert requests == []
 
 
 async def test_a_redirect_of_a_page_to_where_one_may_not_go_is_refused() -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def inner(request: web.BaseRequest) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(text=PAGE.format("/clip.mp4"), content_type="text/html")
 
     async with serving(inner, "127.0.0.2") as private:
@@ -99,7 +99,7 @@ async def test_a_redirect_of_a_page_to_where_one_may_not_go_is_refused() -> None
         async with serving(away) as url:
             with pytest.raises(RefusedURL, match="not public"):
                 await sites().resolve(f"{url}/watch")
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.parametrize("source", ["file:///etc/passwd", "ftp://127.0.0.1/a.mp4"])
@@ -127,19 +127,19 @@ async def test_a_slow_page_ends_and_its_process_with_it() -> None:
     assert _children() <= before
 
 
-async def test_a_caller_that_leaves_takes_the_process_along() -> None:
-    asked = asyncio.Event()
+async def test_a_cancelled_request_ends_the_process() -> None:
+    requested = asyncio.Event()
     before, looking = _children(), set[str]()
 
     async def silent(_: web.BaseRequest) -> web.Response:
         looking.update(_children() - before)
-        asked.set()
+        requested.set()
         await asyncio.sleep(60)
         return web.Response()
 
     async with serving(silent) as url:
         task = asyncio.create_task(sites().resolve(f"{url}/watch"))
-        await asked.wait()
+        await requested.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -147,7 +147,7 @@ async def test_a_caller_that_leaves_takes_the_process_along() -> None:
         assert not looking & _children()
 
 
-async def test_a_page_without_end_is_bounded() -> None:
+async def test_an_endless_page_is_limited() -> None:
     async def endless(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/html"})
         await response.prepare(request)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from deepfake_serving.contracts.documents import JobDocument, ProblemDocument
 from deepfake_serving.contracts.problems import BY_TYPE
 from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.gateway.documents import JobDocument, ProblemDocument
 from deepfake_serving.gateway.http.examples import IMAGE, JOB, PROBLEM
 from scripts.openapi import document
 
@@ -29,7 +29,7 @@ def test_the_problem_is_one_of_ours() -> None:
     assert BY_TYPE[PROBLEM["type"]].status == PROBLEM["status"]
 
 
-def test_every_operation_has_a_name_of_its_own_and_tells_of_problems() -> None:
+def test_every_operation_has_a_unique_id_and_describes_problems() -> None:
     paths = json.loads(document())["paths"]
     operations = [each for path in paths.values() for each in path.values()]
     names = [each["operationId"] for each in operations]

@@ -1,6 +1,6 @@
-"""URLs over TLS, names that change their mind under way, spellings of this machine, long answers.
+"""URLs over TLS, names that change their mind under way, spellings of this machine, long responses.
 
-Names under `.test` are looked up in a table: no name server is asked. All servers are real and
+Names under `.test` are looked up in a table: no name server is queried. All servers are real and
 listen on loopback, which is allowed by its network where a test is not about that.
 """
 
@@ -47,13 +47,13 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
-        answers = table.get(host)
-        if answers is None:  # libc reads numbers however they are spelled, and asks nobody
+        responses = table.get(host)
+        if responses is None:  # libc reads numbers however they are spelled, and asks nobody
             return socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in answer.split()]
+        response = responses.pop(0) if len(responses) > 1 else responses[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in response.split()]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
 
@@ -77,7 +77,7 @@ async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
     """A server that says one thing and then another without end; its port."""
     tasks: list[asyncio.Task[Any] | None] = []
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.append(asyncio.current_task())
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             await reader.readuntil(b"\r\n\r\n")
@@ -86,7 +86,7 @@ async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
                 writer.write(again)
                 await writer.drain()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -94,9 +94,9 @@ async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
         await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
 
-async def fetch(url: str, reach: AddressPolicy = LOOPBACK, within_s: float = 10) -> bytes:
+async def fetch(url: str, policy: AddressPolicy = LOOPBACK, within_s: float = 10) -> bytes:
     got = bytearray()
-    await Fetcher(reach, within_s).fetch(url, got.extend, 10_000)
+    await Fetcher(policy, within_s).fetch(url, got.extend, 10_000)
     return bytes(got)
 
 
@@ -128,12 +128,12 @@ async def test_the_certificate_is_that_of_the_name_though_the_address_was_checke
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]
-    asked: list[str | None] = []
+    requests: list[str | None] = []
     context = tls_for(authority, "media.test")
-    context.sni_callback = lambda _, name, __: asked.append(name)  # type: ignore[assignment]
+    context.sni_callback = lambda _, name, __: requests.append(name)  # type: ignore[assignment]
     async with serving(hello, context) as port:
         assert await fetch(f"https://media.test:{port}/") == b"hello"
-    assert asked == ["media.test"]
+    assert requests == ["media.test"]
 
 
 @pytest.mark.usefixtures("trusted")
@@ -156,14 +156,14 @@ async def test_a_certificate_of_an_unknown_authority_is_not_trusted(
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_redirect_from_https_to_http_is_refused_before_it_is_asked(
+async def test_a_redirect_from_https_to_http_is_refused_before_the_request(
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(body=b"plain")
 
     async def downgrade(_: web.BaseRequest) -> web.Response:
@@ -175,43 +175,43 @@ async def test_a_redirect_from_https_to_http_is_refused_before_it_is_asked(
     ):
         with pytest.raises(RefusedURL, match="https to http"):
             await fetch(f"https://media.test:{port}/")
-    assert asked == []
+    assert requests == []
 
 
 async def test_a_name_is_looked_up_and_checked_anew_for_every_redirect(names: Names) -> None:
     names["media.test"] = ["127.0.0.1", "10.0.0.1"]
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def again(request: web.BaseRequest) -> web.Response:
-        asked.append(request.path)
+        requests.append(request.path)
         return web.Response(status=307, headers={"Location": "/again"})
 
     async with serving(again) as port:
         with pytest.raises(RefusedURL) as caught:
             await fetch(f"http://media.test:{port}/first")
-    assert asked == ["/first"]
+    assert requests == ["/first"]
     assert "10.0.0.1" not in caught.value.detail
 
 
-@pytest.mark.parametrize("answer", ["10.0.0.1 192.168.0.1", "127.0.0.2 10.0.0.1"])
-async def test_a_name_with_several_private_addresses_is_refused(names: Names, answer: str) -> None:
-    names["media.test"] = [answer]
+@pytest.mark.parametrize("records", ["10.0.0.1 192.168.0.1", "127.0.0.2 10.0.0.1"])
+async def test_a_name_with_several_private_addresses_is_refused(names: Names, records: str) -> None:
+    names["media.test"] = [records]
     with pytest.raises(RefusedURL):
         await fetch("http://media.test/")
 
 
 async def test_of_several_addresses_only_allowed_ones_are_connected_to(names: Names) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
         assert request.transport is not None
-        asked.append(request.transport.get_extra_info("sockname")[0])
+        requests.append(request.transport.get_extra_info("sockname")[0])
         return web.Response(body=b"hello")
 
     async with serving(note) as port:
         names["media.test"] = ["127.0.0.2 127.0.0.1"]
         assert await fetch(f"http://media.test:{port}/") == b"hello"
-    assert asked == ["127.0.0.1"]
+    assert requests == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("redirects", [5, 6])

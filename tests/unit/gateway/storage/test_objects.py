@@ -56,8 +56,8 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 async def test_what_is_put_is_got(objects: Objects, tmp_path: Path) -> None:
     await objects.put("jobs/a/result.json", b"small")
     assert await objects.get("jobs/a/result.json") == b"small"
-    await objects.put("jobs/a/result.json", b"anew")
-    assert await objects.get("jobs/a/result.json") == b"anew"
+    await objects.put("jobs/a/result.json", b"again")
+    assert await objects.get("jobs/a/result.json") == b"again"
     large = os.urandom(19 * 2**20)
     await objects.put("jobs/a/media", io.BytesIO(large))
     assert await objects.size("jobs/a/media") == len(large)
@@ -117,7 +117,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-async def test_a_full_disk_is_told_and_nothing_half_written_is_left(small_disk: Path) -> None:
+async def test_a_full_disk_is_a_problem_and_leaves_no_partial_object(small_disk: Path) -> None:
     objects = Objects.open(f"file://{small_disk}/objects")
     with pytest.raises(StorageFull):
         await objects.put("jobs/a", bytes(3 * 2**20))
@@ -130,7 +130,7 @@ async def test_a_full_disk_is_told_and_nothing_half_written_is_left(small_disk: 
 async def test_an_s3_that_errs_for_a_while_costs_time_and_no_object(
     s3: str, s3_variables: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between us and it stands a proxy that answers the first requests with 500 and 503."""
+    """A proxy in between fails the first requests with 500 and 503."""
     errors = [500, 503, 500]
 
     async def proxy(request: web.Request) -> web.Response:
@@ -141,10 +141,10 @@ async def test_an_s3_that_errs_for_a_while_costs_time_and_no_object(
             ClientSession() as session,
             session.request(
                 request.method, s3 + request.path_qs, data=body, headers=request.headers
-            ) as answer,
+            ) as response,
         ):
-            given = {"ETag": answer.headers["ETag"]}
-            return web.Response(body=await answer.read(), status=answer.status, headers=given)
+            given = {"ETag": response.headers["ETag"]}
+            return web.Response(body=await response.read(), status=response.status, headers=given)
 
     runner = web.ServerRunner(web.Server(proxy))  # type: ignore[arg-type]
     await runner.setup()
@@ -159,7 +159,7 @@ async def test_an_s3_that_errs_for_a_while_costs_time_and_no_object(
         await runner.cleanup()
 
 
-async def test_an_s3_that_is_away_is_told(
+async def test_an_unreachable_s3_is_a_problem(
     s3_variables: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deepfake_serving.gateway.storage.objects._RETRIES", {"max_retries": 1})

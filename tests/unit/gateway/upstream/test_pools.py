@@ -94,7 +94,7 @@ class Names:
 
         async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
             if self.broken:
-                raise socket.gaierror("no answer")
+                raise socket.gaierror("no response")
             return [(0, 0, 0, "", (a, port)) for a in self.addresses[host]]
 
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)

@@ -1,0 +1,45 @@
+"""Webhook signatures by the Standard Webhooks specification.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+
+from standardwebhooks import Webhook
+
+_PREFIX = "whsec_"
+
+
+def parse_secret(secret: str) -> Webhook:
+    """Returns the signer of a secret: `whsec_` and base64 of 24 to 64 bytes.
+
+    The library accepts a secret without the prefix, of any length and with stray characters.
+
+    Raises:
+        ValueError: the secret has another form.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError("the secret is not valid base64") from error
+    if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(f"the secret must be {_PREFIX} and base64 of 24 to 64 bytes")
+    return Webhook(key)
+
+
+def signed_headers(signer: Webhook, event: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """Returns the headers that authenticate a body.
+
+    Args:
+        timestamp: Seconds since the epoch.
+    """
+    at = datetime.fromtimestamp(timestamp, UTC)
+    return {
+        "webhook-id": event,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signer.sign(event, at, body.decode()),
+    }

@@ -1,0 +1,260 @@
+"""A gateway with keys, one without room, and one with nobody behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import orjson
+import pytest
+import websockets
+from google.rpc.status_pb2 import Status
+
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.gateway.auth.keys import generate
+from tests.support.published_schema import SCHEMA, checked_client
+from tests.support.requests import problem_of
+from tests.support.running import RunningGateway, RunningServer
+
+pytestmark = pytest.mark.integration
+
+
+class Locked:
+    """A gateway and the keys to it."""
+
+    def __init__(self, gateway: RunningGateway, keys: dict[str, str]) -> None:
+        self.gateway, self.keys = gateway, keys
+
+    def client(self, name: str) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.keys[name]}"}
+        return checked_client(self.gateway.url, headers=headers, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
+    folder = tmp_path_factory.mktemp("locked")
+    scopes = {
+        "one": ["images", "videos", "jobs", "stream"],
+        "two": ["jobs"],
+        "chief": ["admin"],
+        "hasty": ["images"],
+    }
+    made = {name: generate(name, given) for name, given in scopes.items()}
+    entries = "".join(entry for _, entry in made.values())
+    entries = entries.replace("- id: hasty\n", "- id: hasty\n  rate: 2/hour\n")
+    (folder / "keys.yaml").write_text(entries)
+    with RunningGateway.start(folder, server.url, keys_file=folder / "keys.yaml") as gateway:
+        yield Locked(gateway, {name: key for name, (key, _) in made.items()})
+        assert gateway.stop() == 0
+
+
+def test_without_a_key_only_probes_and_pages_are_served(locked: Locked) -> None:
+    with checked_client(locked.gateway.url) as nobody:
+        for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
+            assert nobody.get(path).status_code == 200, path
+        for path in ("/v1/jobs", "/v1/models", "/v2", "/metrics", "/v1/jobs/x/events"):
+            response = nobody.get(path)
+            problem_of(response, 401, "unauthorized")
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        problem_of(nobody.post("/v1/images", content=b"x"), 401, "unauthorized")
+        assert nobody.get("/v1/info").json()["auth"] is True
+
+
+def test_a_key_permits_only_its_scopes(locked: Locked, astronaut_jpeg: bytes) -> None:
+    with locked.client("one") as one, locked.client("two") as two:
+        assert one.post("/v1/images", content=astronaut_jpeg).status_code == 200
+        problem_of(two.post("/v1/images", content=astronaut_jpeg), 403, "forbidden")
+        problem_of(one.get("/metrics"), 403, "forbidden")
+    with locked.client("chief") as chief:
+        assert chief.get("/metrics").status_code == 200
+
+
+def test_a_job_belongs_to_its_owner_and_admins(locked: Locked, video: Path) -> None:
+    with locked.client("one") as one, locked.client("two") as two, locked.client("chief") as chief:
+        job = one.post("/v1/videos", content=video.read_bytes()).json()
+        for path in (job["links"]["self"], job["links"]["media"], job["links"]["events"]):
+            problem_of(two.get(path), 404, "not-found")
+        problem_of(two.delete(job["links"]["self"]), 404, "not-found")
+        assert two.get("/v1/jobs").json()["jobs"] == []
+        for who in (one, chief):
+            assert [j["id"] for j in who.get("/v1/jobs").json()["jobs"]] == [job["id"]]
+            assert who.get(job["links"]["self"]).status_code == 200
+
+
+def test_a_rate_limit_is_enforced_and_in_the_headers(locked: Locked, astronaut_jpeg: bytes) -> None:
+    with locked.client("hasty") as hasty:
+        for _ in range(2):
+            response = hasty.post("/v1/images", content=astronaut_jpeg)
+            assert response.status_code == 200
+            assert response.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
+        refused = hasty.post("/v1/images", content=astronaut_jpeg)
+        problem_of(refused, 429, "rate-limited")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert refused.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
+        assert refused.headers["RateLimit"].startswith('"key";r=0;t=')
+
+
+def test_grpc_and_websockets_need_the_same_key(locked: Locked, astronaut_jpeg: bytes) -> None:
+    request = pb.DetectImageRequest(image=astronaut_jpeg)
+    with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
+        stub = DetectorStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.DetectImage(request)
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        trailing = dict(caught.value.trailing_metadata())
+        status = Status.FromString(trailing["grpc-status-details-bin"])
+        detail = pb.Problem()
+        status.details[0].Unpack(detail)
+        assert detail.status == 401
+        metadata = (("x-api-key", locked.keys["one"]),)
+        assert stub.DetectImage(request, metadata=metadata).verdict == pb.VERDICT_REAL
+    url = locked.gateway.url.replace("http", "ws") + "/v1/stream"
+
+    async def first_response(query: str) -> str:
+        async with websockets.connect(url + query) as socket:
+            with contextlib.suppress(websockets.ConnectionClosed):  # refused before it is sent
+                await socket.send(astronaut_jpeg)
+            return str(await socket.recv())
+
+    assert "unauthorized" in asyncio.run(first_response(""))
+    assert '"verdict"' in asyncio.run(first_response(f"?key={locked.keys['one']}"))
+
+
+def test_a_gateway_without_model_servers_is_not_ready(
+    tmp_path: Path, astronaut_jpeg: bytes
+) -> None:
+    with RunningGateway.start(tmp_path, "http://127.0.0.1:9", wait_ready=False) as gateway:
+        with checked_client(gateway.url) as api:
+            assert api.get("/readyz").json() == {
+                "ready": False,
+                "reasons": ["no model server is up"],
+            }
+            assert api.get("/healthz").status_code == 200
+            response = api.post("/v1/images", content=astronaut_jpeg)
+            problem_of(response, 503, "upstream-unavailable")
+            assert response.headers["Retry-After"]
+        assert gateway.stop() == 0
+
+
+# Slow clients -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strict(
+    server: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """Patient for a second, then for a hundred thousand bytes a second."""
+    pace = {"upload_stall_timeout_s": 1, "upload_min_bytes_per_s": 100_000}
+    folder = tmp_path_factory.mktemp("strict")
+    with RunningGateway.start(folder, server.url, **pace) as gateway:
+        yield gateway
+        assert gateway.stop() == 0
+
+
+def _post(gateway: RunningGateway, path: str, headers: str, chunks: Iterator[bytes]) -> bytes:
+    """All that is answered until the gateway closes the connection, which it must."""
+    address = httpx.URL(gateway.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            for chunk in chunks:
+                connection.sendall(chunk)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def _trickle(head: bytes = b"") -> Iterator[bytes]:
+    yield head
+    for _ in range(60):
+        time.sleep(0.1)
+        yield b"x"
+
+
+FORM = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999\r\n"
+FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "chunks"),
+    [
+        ("/v1/images", "Content-Length: 99999\r\n", _trickle),
+        ("/v1/images", "Content-Length: 99999\r\n", lambda: iter([b"x"])),
+        ("/v1/images", FORM, lambda: _trickle(FORM_HEAD)),
+        ("/v1/videos", "Content-Length: 99999999\r\n", lambda: _trickle(bytes(2**20))),
+        ("/v1/images", "Content-Type: application/json\r\nContent-Length: 99\r\n", _trickle),
+        ("/v2/models/detector/infer", "Content-Length: 99999\r\n", _trickle),
+    ],
+    ids=["a body", "one byte", "a form", "a video", "json", "inference"],
+)
+def test_a_slow_body_is_refused(
+    strict: RunningGateway, path: str, headers: str, chunks: Callable[[], Iterator[bytes]]
+) -> None:
+    begun = time.monotonic()
+    head, _, body = _post(strict, path, headers, chunks()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert orjson.loads(body)["type"].endswith(":slow-request")
+    SCHEMA.check_document("ProblemDocument", orjson.loads(body))
+    assert time.monotonic() - begun < 15
+
+
+def test_a_slow_video_over_grpc_is_refused(strict: RunningGateway) -> None:
+    def parts() -> Iterator[pb.SubmitVideoRequest]:
+        yield pb.SubmitVideoRequest(options=pb.VideoOptions(name="a"))
+        for chunk in _trickle(b"x"):
+            yield pb.SubmitVideoRequest(chunk=chunk)
+
+    with (
+        grpc.insecure_channel(strict.grpc_target) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        DetectorStub(channel).SubmitVideo(parts())
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "less than 100000 bytes a second" in caught.value.details()
+
+
+def test_a_body_in_chunks_with_pauses_is_read(
+    strict: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(astronaut_jpeg), 40_000):
+            time.sleep(0.2)
+            yield astronaut_jpeg[start : start + 40_000]
+
+    with checked_client(strict.url, timeout=60) as api:
+        response = api.post("/v1/images", content=chunks())
+    assert response.status_code == 200
+    assert response.json()["faces"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of eight megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting takes root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_a_problem_and_affects_nothing_else(
+    server: RunningServer, tmp_path: Path, small_disk: Path, astronaut_jpeg: bytes, video: Path
+) -> None:
+    objects = f"file://{small_disk}/objects"
+    with RunningGateway.start(tmp_path, server.url, objects=objects) as gateway:
+        with checked_client(gateway.url, timeout=60) as api:
+            problem_of(api.post("/v1/videos", content=bytes(9 * 2**20)), 507, "storage-full")
+            assert api.post("/v1/images", content=astronaut_jpeg).status_code == 200
+            assert api.post("/v1/videos", content=video.read_bytes()).status_code == 202
+            assert api.get("/v1/jobs").json()["jobs"][0]["source"]["bytes"] == video.stat().st_size
+        assert gateway.stop() == 0

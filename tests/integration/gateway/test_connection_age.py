@@ -1,0 +1,47 @@
+"""gRPC clients move on from one connection to the next, and lose no call by it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from tests.support.running import RunningGateway, RunningServer
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(("age_s", "connections"), [(1, range(4, 12)), (0, range(1, 2))])
+def test_connections_end_with_age_and_no_call_with_them(
+    server: RunningServer, tmp_path: Path, astronaut_jpeg: bytes, age_s: int, connections: range
+) -> None:
+    seen: list[grpc.ChannelConnectivity] = []
+    with RunningGateway.start(tmp_path, server.url, grpc_connection_age_s=age_s) as gateway:
+        options = [("grpc.enable_retries", 0)]
+        with grpc.insecure_channel(gateway.grpc_target, options) as channel:
+            channel.subscribe(seen.append)
+            stub, end = DetectorStub(channel), time.monotonic() + 6
+            while time.monotonic() < end:
+                assert stub.DetectImage(pb.DetectImageRequest(image=astronaut_jpeg)).faces
+        assert gateway.stop() == 0
+    assert seen.count(grpc.ChannelConnectivity.READY) in connections
+
+
+def test_a_stream_outlives_its_connections_age(
+    server: RunningServer, tmp_path: Path, astronaut_jpeg: bytes
+) -> None:
+    def frames() -> Iterator[pb.StreamFrame]:
+        for _ in range(8):
+            time.sleep(0.5)
+            yield pb.StreamFrame(image=astronaut_jpeg)
+
+    with RunningGateway.start(tmp_path, server.url, grpc_connection_age_s=1) as gateway:
+        with grpc.insecure_channel(gateway.grpc_target) as channel:
+            responses = list(DetectorStub(channel).DetectStream(frames()))
+        assert gateway.stop() == 0
+    assert [response.frame for response in responses] == list(range(1, 9))
