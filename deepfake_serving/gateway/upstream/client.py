@@ -198,4 +198,4 @@ def _as_problem(response: UpstreamResponse) -> Problem:
     try:
         return from_dict(orjson.loads(response.body))
     except (orjson.JSONDecodeError, AttributeError):
-        return Internal(f"a model server answered {response.status} without a problem document")
+        return Internal(f"a model server returned {response.status} without a problem document")

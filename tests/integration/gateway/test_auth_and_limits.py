@@ -161,7 +161,7 @@ def strict(
 
 
 def _post(gateway: RunningGateway, path: str, headers: str, chunks: Iterator[bytes]) -> bytes:
-    """All that is answered until the gateway closes the connection, which it must."""
+    """Returns the response, up to the end of the connection, which the gateway must close."""
     address = httpx.URL(gateway.url)
     with socket.create_connection((address.host, address.port or 80), timeout=20) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())

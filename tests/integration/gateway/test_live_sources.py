@@ -1,4 +1,4 @@
-"""Live sources as jobs, from a real gateway and worker, judged by the real model server."""
+"""Live sources as jobs, from a real gateway and worker, analysed by the real model server."""
 
 from __future__ import annotations
 
@@ -260,8 +260,8 @@ def test_live_sources_delay_no_video_and_are_limited(
     refused = live.post("/v1/videos", json={"url": url})
     problem_of(refused, 429, "overloaded")
     assert "Retry-After" in refused.headers
-    judged = live.post("/v1/videos", content=video.read_bytes()).json()
-    assert until(live, judged, ended)["state"] == "succeeded"
+    submitted = live.post("/v1/videos", content=video.read_bytes()).json()
+    assert until(live, submitted, ended)["state"] == "succeeded"
     assert live.get(jobs[2]["links"]["self"]).json()["state"] == "queued"
     for job in jobs:
         cancel(live, job)

@@ -36,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server whose every path is answered by one handler; its URL."""
+    """A server with one handler for all paths; its URL."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -158,7 +158,7 @@ async def test_a_name_server_that_changes_its_mind_changes_nothing(
 
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-        await getaddrinfo("rebinding.test")  # whoever checks before connecting gets this one
+        await getaddrinfo("rebinding.test")  # a check before connecting gets this one
         with pytest.raises(RefusedURL):
             await fetch(f"http://rebinding.test:{port}/", policy=AddressPolicy())
     assert requests == []

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what is answered."""
+"""The OpenAPI document describes the responses."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
 async def serving(
     handler: Callable[[web.BaseRequest], Any], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """A server whose every path is answered by one handler; its port."""
+    """A server with one handler for all paths; its port."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
