@@ -1,4 +1,4 @@
-# The load tests: Python, Locust and the media that are sent, made once. No torch, no model.
+# The load tests: Python, Locust and the test media, created at build time. No torch, no model.
 #   docker build -t deepfake-load -f docker/load.Dockerfile .
 #   docker run --rm --network host deepfake-load image-rest --url http://127.0.0.1:8000
 ARG BASE=debian:bookworm-slim
@@ -14,7 +14,7 @@ RUN python3 -m venv .venv \
 COPY deepfake_serving/__init__.py deepfake_serving/
 COPY deepfake_serving/contracts deepfake_serving/contracts
 COPY loadtest loadtest
-# What makes the media is not needed once they are made, and is more than half of the packages.
+# The packages that create the media are not needed afterwards, and are more than half of the size.
 RUN .venv/bin/python -m loadtest.making media \
  && .venv/bin/python -m pip uninstall --quiet --yes \
       av imageio lazy-loader networkx numpy pillow scikit-image scipy tifffile setuptools pip \
@@ -37,7 +37,7 @@ CMD ["--help"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="deepfake-serving load tests" \
-      org.opencontainers.image.description="Locust with callers of every door of the gateway" \
+      org.opencontainers.image.description="Locust users of every API of the gateway" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

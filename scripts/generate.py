@@ -1,6 +1,6 @@
-"""Writes what is made from code: pages of docs/, and the compiled .proto files.
+"""Writes everything generated from code: docs pages, schemas, dashboards, compiled .proto files.
 
-`--check` writes nothing and fails where one of them is not up to date.
+`--check` writes nothing and fails if one of them is out of date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOTE = "<!-- Made by `make generate` from {source}; do not edit. -->\n"
 
 
 def settings_page() -> str:
-    """Every setting of the model server, and of the gateway with its worker."""
+    """Returns the page of every setting of the model server, the gateway and its worker."""
     return "\n".join(
         [
             _NOTE.format(source="the settings of model_server and gateway"),
@@ -72,7 +72,7 @@ def _settings_table(kind: type[ServerSettings]) -> list[str]:
 
 
 def problems_page() -> str:
-    """Every error that a caller can meet."""
+    """Returns the page of every problem type."""
     rows = [
         f"| `{uri}` | {cls.status} | {cls.grpc_code} | {cls.title} |"
         for uri, cls in sorted(BY_TYPE.items(), key=lambda pair: (pair[1].status, pair[0]))
@@ -81,11 +81,11 @@ def problems_page() -> str:
         [
             _NOTE.format(source="deepfake_serving/contracts/problems.py"),
             "# Problems\n",
-            "REST answers every error with `application/problem+json` "
-            "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); gRPC with the status code "
-            "below, and the same problem in the details of its `google.rpc.Status`. `detail` says "
-            "what was wrong and, where a bound was met, the bound. `retry_after_s` (and the header "
-            "`Retry-After`) says when to come back.\n",
+            "Every REST error is `application/problem+json` "
+            "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Every gRPC error has the status "
+            "code below, and the same problem in the details of its `google.rpc.Status`. `detail` "
+            "gives the reason and the limit, if one was exceeded. `retry_after_s` (and the header "
+            "`Retry-After`) says when to retry.\n",
             "| type | HTTP | gRPC code | title |",
             "| --- | --- | --- | --- |",
             *rows,
@@ -95,7 +95,7 @@ def problems_page() -> str:
 
 
 def metrics_page() -> str:
-    """Every metric, read from registries like those of running servers."""
+    """Returns the page of every metric, read from registries like those of running servers."""
     below = ModelServerMetrics({}, {"": AdmissionController(1, 1)}, ServerState({}))
     above = GatewayMetrics()
     pools = PoolGauges(Pools(Routing(pools=(PoolSpec(name="a", url="http://a"),)), Mock()))
@@ -103,17 +103,17 @@ def metrics_page() -> str:
         [
             _NOTE.format(source="the metrics of model_server and gateway"),
             "# Metrics\n",
-            "Prometheus text format, in base units, the same for REST and gRPC: `code` is the HTTP "
-            "status of the answer, on gRPC that of the same problem, and 499 where the caller hung "
-            "up first. `process_*` are each process's own.\n",
+            "Prometheus text format, in base units, the same for REST and gRPC. `code` is the HTTP "
+            "status of the response, on gRPC that of the same problem, and 499 if the client "
+            "disconnected first. `process_*` describe each process.\n",
             "## Model server\n",
-            "At `:8082/metrics`. Stages and batches are counted once a batch, in the worker.\n",
+            "At `:8082/metrics`. Stages and batches are counted once per batch, in the worker.\n",
             *_metrics_table([*vars(below).values()], [*below.gauges.collect()]),
             "## Gateway and worker\n",
-            "At the gateway's `:8002/metrics` and a worker's `:8003/metrics`; `/metrics` on the "
-            "gateway's own port wants the scope `admin` where keys are needed. Workers count the "
-            "jobs that they end; every gateway tells the same counts of jobs by state, so that "
-            "they are to be read with `max`, not `sum`.\n",
+            "At the gateway's `:8002/metrics` and a worker's `:8003/metrics`. With API keys, "
+            "`/metrics` on the gateway's HTTP port requires the scope `admin`. Workers count the "
+            "jobs that they finish. Every gateway exports the same counts of jobs by state: query "
+            "them with `max`, not `sum`.\n",
             *_metrics_table([*vars(above).values()], [*above.jobs.collect(), *pools.collect()]),
         ]
     )
@@ -150,7 +150,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def stale() -> list[str]:
-    """Files that differ from what would be generated now."""
+    """Returns the files that differ from what would be generated now."""
     pages = [name for name, page in PAGES.items() if _read(_ROOT / name) != page()]
     return pages + _stale_protos()
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes what docker/compose.yaml needs to start, once: passwords, and a key for callers.
-# A caller's key is shown only now; see docs/security.md for more of them.
+# Creates, once, what docker/compose.yaml needs: passwords and an API key for clients.
+# The key is shown only now; docs/security.md says how to create more.
 set -eu
 cd "$(dirname "$0")"
 if [ -e ../.env ] || [ -e secrets ]; then
@@ -16,4 +16,4 @@ printf -- '- id: admin\n  hash: sha256:%s\n  scopes: [admin]\n' "$hash" >secrets
 chmod 0644 secrets/keys.yaml
 printf 'REDIS_PASSWORD=%s\nOBJECTS_SECRET=%s\nGRAFANA_PASSWORD=%s\n' \
   "$(openssl rand -hex 32)" "$(openssl rand -hex 32)" "$(openssl rand -hex 16)" >../.env
-echo "The key for callers, which is shown only now: $key"
+echo "The API key for clients, which is shown only now: $key"
