@@ -18,9 +18,9 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.detector import DetectorService
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
-from deepfake_serving.runtime.grpc_errors import parse
-from deepfake_serving.runtime.grpc_health import Health
-from deepfake_serving.runtime.grpc_scope import GrpcRequestScope
+from deepfake_serving.runtime.rpc.errors import parse
+from deepfake_serving.runtime.rpc.health import Health
+from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
 
 ServicerContext = Any
 

@@ -18,10 +18,10 @@ from deepfake_serving.model_server.grpc_api.detector import DetectorService
 from deepfake_serving.model_server.grpc_api.inference import InferenceService
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.state import ServerState
-from deepfake_serving.runtime.grpc_errors import parse
-from deepfake_serving.runtime.grpc_health import Health
-from deepfake_serving.runtime.grpc_scope import GrpcRequestScope
 from deepfake_serving.runtime.request_scope import RequestScope
+from deepfake_serving.runtime.rpc.errors import parse
+from deepfake_serving.runtime.rpc.health import Health
+from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")

@@ -1,4 +1,4 @@
-"""gRPC as all servers speak it: messages read by us, problems as details of a status."""
+"""Parsing of gRPC messages, and problems as the details of a gRPC status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def parse(kind: type[M], data: bytes) -> M:
-    """A message; gRPC itself would answer UNKNOWN to one that is broken.
+    """Parses a message. Left to gRPC, a malformed one would end with the status UNKNOWN.
 
     Raises:
         InvalidRequest

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from deepfake_serving.runtime.grpc_errors import abort
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
+from deepfake_serving.runtime.rpc.errors import abort
 
 
 class GrpcRequestScope:
