@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.actions import LABELS, analyse_video, open_panel, problem_response, submit_video
+from tests.browser.actions import LABELS, analyse_video, problem_response, submit_video
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -265,34 +265,6 @@ async def test_an_overloaded_service_is_shown_and_the_upload_retried(
     await page.unroute("**/v1/videos*")
     await page.get_by_role("button", name="Try again").click()
     await page.wait_for_url("**/#/jobs/*")
-
-
-async def test_history_filters_opens_and_deletes(
-    open_page: OpenPage, media: Path, tmp_path: Path
-) -> None:
-    name = f"for-history-{tmp_path.name}.mp4"
-    shutil.copy(media / "shots.mp4", tmp_path / name)
-    page = await open_page("#/video")
-    await analyse_video(page, tmp_path / name)
-    await open_panel(page, "History")
-    await page.get_by_label("Search").fill("no such name anywhere")
-    await expect(page.get_by_text("No analyses match.")).to_be_visible()
-    await page.get_by_label("Search").fill(name)
-    link = page.get_by_role("link", name=name)
-    await expect(link).to_have_count(1)
-    await page.get_by_label("State").select_option("failed")
-    await expect(link).to_have_count(0)
-    await page.get_by_label("State").select_option("succeeded")
-    await link.click()
-    await expect(page.locator(".finding")).to_be_visible()
-    await page.go_back()
-    await page.get_by_label("Search").fill(name)
-    await page.get_by_role("button", name=f"Delete {name}").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    await expect(link).to_have_count(1)
-    await page.get_by_role("button", name=f"Delete {name}").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    await expect(link).to_have_count(0)
 
 
 async def test_cancelling_a_job_cancels_it_in_the_service(
