@@ -21,12 +21,12 @@ _TENTHS = tuple(n / 10 for n in range(1, 11))
 
 
 class Metrics(ServerMetrics):
-    """All metrics of a server. Gauges are read from their owners when they are scraped."""
+    """All metrics of a model server. Gauges are read at each scrape."""
 
     def __init__(
         self,
         models: dict[str, ServedModel],
-        gates: dict[str, AdmissionController],
+        admission: dict[str, AdmissionController],
         state: ServerState,
     ) -> None:
         super().__init__()
@@ -71,38 +71,38 @@ class Metrics(ServerMetrics):
         self.restarts = Counter("deepfake_torchserve_restarts", "Restarts of Java.", registry=r)
         for model in models:
             self.retries.labels(model)
-        self.gauges = Gauges(models, gates, state)
+        self.gauges = Gauges(models, admission, state)
         r.register(self.gauges)
 
     def observe_batch(self, model: str, batch: dict[str, Any]) -> None:
-        """Notes one batch, once, from the header that the first of its answers carries."""
+        """Records one batch, from the header of its first response."""
         if batch["items"]:
             self.batch_size.labels(model).observe(batch["items"])
         for stage, seconds in batch["stages"].items():
             self.stages.labels(model, stage).observe(seconds)
 
     def observe_result(self, model: str, result: dict[str, Any]) -> None:
-        """Notes one image's faces, scores and verdict."""
+        """Records an image's faces, scores and verdict."""
         faces = result.get("faces")
         if faces is not None:
             self.faces.labels(model).observe(len(faces))
-        for judged in [result] if faces is None else faces:
-            if judged.get("fake_probability") is not None:
-                self.scores.labels(model).observe(judged["fake_probability"])
+        for scored in [result] if faces is None else faces:
+            if scored.get("fake_probability") is not None:
+                self.scores.labels(model).observe(scored["fake_probability"])
         if "verdict" in result:
             self.verdicts.labels(model, result["verdict"]).inc()
 
 
 class Gauges(Collector):
-    """Values that others own: queues, workers, readiness, and who the models are."""
+    """Gauges of queues, workers, readiness and models."""
 
     def __init__(
         self,
         models: dict[str, ServedModel],
-        gates: dict[str, AdmissionController],
+        admission: dict[str, AdmissionController],
         state: ServerState,
     ) -> None:
-        self.models, self.gates, self.state = models, gates, state
+        self.models, self.admission, self.state = models, admission, state
 
     def collect(self) -> Iterable[Metric]:
         queue = GaugeMetricFamily(
@@ -111,9 +111,9 @@ class Gauges(Collector):
         inflight = GaugeMetricFamily(
             "deepfake_inflight_requests", "Requests at TorchServe.", labels=["model"]
         )
-        for name, gate in self.gates.items():
-            queue.add_metric([name], gate.waiting)
-            inflight.add_metric([name], gate.in_flight)
+        for name, controller in self.admission.items():
+            queue.add_metric([name], controller.waiting)
+            inflight.add_metric([name], controller.in_flight)
         workers = GaugeMetricFamily(
             "deepfake_workers", "Workers by state.", labels=["model", "state"]
         )

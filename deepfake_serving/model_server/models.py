@@ -1,4 +1,4 @@
-"""The models to serve: their archives, verified, with the place's settings applied."""
+"""The models to serve: verified archives, with the server's settings applied."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deepfake_serving.model_server.limits.resources import available_cpus
 from deepfake_serving.model_server.settings import Settings, SettingsError
 from deepfake_serving.packaging.archive import Archive, open_archive
 
-_PATIENCE_S = 30
+_NVIDIA_SMI_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """One archive and how TorchServe runs it."""
+    """An archive and its TorchServe settings."""
 
     archive: Archive
     workers: int
@@ -43,13 +43,13 @@ class ServedModel:
 
     @property
     def max_in_flight(self) -> int:
-        """Two batches a worker: one that runs and one that fills meanwhile."""
+        """Two batches per worker: one that runs and one that fills."""
         return 2 * self.workers * self.batch_size
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the models run: GPUs to offer TorchServe, workers a model, threads a worker."""
+    """Resources of the models: GPUs for TorchServe, workers per model, threads per worker."""
 
     gpus: int
     workers: int
@@ -57,9 +57,9 @@ class Placement:
 
 
 def place(settings: Settings) -> Placement:
-    """Chooses workers and threads so that together they fill the CPUs and don't exceed them.
+    """Chooses workers and threads that use all CPUs without oversubscribing them.
 
-    One worker a model, and one for each GPU, there is in any case.
+    Every model has at least one worker, and one per GPU.
     """
     gpus = (
         0 if settings.device == "cpu" else settings.gpus if settings.gpus is not None else _gpus()
@@ -75,7 +75,7 @@ def served_models(settings: Settings, placement: Placement) -> dict[str, ServedM
     """Opens every configured archive.
 
     Raises:
-        SettingsError: an archive is missing, is another model, or has not the digest it must have.
+        SettingsError: an archive is missing, is of another model, or has another digest.
         ManifestError: an archive can't be read.
     """
     served = {name: _open(name, settings, placement) for name in settings.models}
@@ -88,13 +88,13 @@ def served_models(settings: Settings, placement: Placement) -> dict[str, ServedM
 def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
     path = settings.archives / f"{name}.mar"
     if not path.is_file():
-        raise SettingsError(f"models: {path} does not exist; `deepfake-serving package` makes it")
+        raise SettingsError(f"models: {path} does not exist; `deepfake-serving package` builds it")
     archive = open_archive(path)
     if archive.manifest.name != name:
         raise SettingsError(f"models: {path} holds the model {archive.manifest.name!r}")
-    wanted = settings.digests.get(name, archive.digest)
-    if archive.digest != wanted:
-        raise SettingsError(f"digests: {path} has {archive.digest}, not {wanted}")
+    expected = settings.digests.get(name, archive.digest)
+    if archive.digest != expected:
+        raise SettingsError(f"digests: {path} has {archive.digest}, not {expected}")
     batching = archive.manifest.batching
     largest = batching.gpu_max_batch_size if placement.gpus else batching.max_batch_size
     delay = settings.batch_delay_ms
@@ -107,22 +107,22 @@ def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
 
 
 def _gpus() -> int:
-    """GPUs that the driver shows and CUDA_VISIBLE_DEVICES leaves.
+    """Counts the GPUs that the driver lists and CUDA_VISIBLE_DEVICES allows.
 
-    `nvidia-smi` is asked, because importing torch takes seconds.
+    It runs `nvidia-smi`, because importing torch takes seconds.
 
     Raises:
-        SettingsError: it does not answer.
+        SettingsError: `nvidia-smi` fails.
     """
     program = shutil.which("nvidia-smi")
     if program is None:
         return 0
     try:
         listed = subprocess.run(
-            [program, "-L"], capture_output=True, timeout=_PATIENCE_S, check=False
+            [program, "-L"], capture_output=True, timeout=_NVIDIA_SMI_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SettingsError(f"gpus: unset, and not to be found out: {error}") from error
+        raise SettingsError(f"gpus: unset, and nvidia-smi failed: {error}") from error
     shown = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
     left = os.environ.get("CUDA_VISIBLE_DEVICES")
     if left is None:

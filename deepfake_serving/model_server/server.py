@@ -1,4 +1,4 @@
-"""Everything put together: listeners up, TorchServe up, signals heeded, and down again in order."""
+"""The composition of the server: listeners, TorchServe, signals, and an orderly shutdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from deepfake_serving.runtime.tasks import first_of
 log = structlog.get_logger(__name__)
 
 _READ_AHEAD = 2**20
-"""Bytes of a body that may wait to be read; at aiohttp's 64 KiB large bodies come in fits."""
+"""Read buffer of a body in bytes; aiohttp's 64 KiB slow large bodies down."""
 
 
 class Server:
@@ -38,11 +38,11 @@ class Server:
         placement = place(settings)
         models = served_models(settings, placement)
         self.state = ServerState({name: model.workers for name, model in models.items()})
-        self.gates = {
+        self.admission = {
             n: AdmissionController(m.max_in_flight, settings.max_queue) for n, m in models.items()
         }
-        self.metrics = Metrics(models, self.gates, self.state)
-        self.predictor = Predictor(settings, models, self.gates, self.state, self.metrics)
+        self.metrics = Metrics(models, self.admission, self.state)
+        self.predictor = Predictor(settings, models, self.admission, self.state, self.metrics)
         self.supervisor = Supervisor(
             settings, placement, models, self.predictor, self.state, self.metrics
         )
@@ -57,7 +57,7 @@ class Server:
         adopt_orphans()
         for model in self.models.values():
             if not model.ref.trained:
-                log.warning("untrained model: its verdicts mean nothing", model=model.name)
+                log.warning("untrained model: its verdicts are meaningless", model=model.name)
         signals = stop_signals()
         async with contextlib.AsyncExitStack() as stack:
             ports = await self._listen(stack)
@@ -72,7 +72,7 @@ class Server:
             announcing.cancel()
             code = 0
             if supervising in done:
-                code = _failed(supervising)
+                code = _exit_code(supervising)
             else:
                 self.supervisor.drain()
                 await self._drain(signals)
@@ -137,10 +137,10 @@ class Server:
             await site.stop()
 
 
-def _failed(supervising: asyncio.Task[None]) -> int:
+def _exit_code(supervising: asyncio.Task[None]) -> int:
     error = supervising.exception()
     if isinstance(error, StartupFailed):
-        log.error("gave up", reason=str(error))
+        log.error("startup failed", reason=str(error))
     else:
         log.error("the supervisor failed", exc_info=error)
     return 1

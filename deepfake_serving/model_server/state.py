@@ -1,4 +1,4 @@
-"""What the server knows about itself. The supervisor writes it, everybody else reads it."""
+"""The server's state. The supervisor writes it, everything else reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepfake_serving.runtime.shutdown import InFlight
 
 
 class Phase(StrEnum):
-    """The life of a server; it only ever moves forward."""
+    """The server's lifecycle; it only moves forward."""
 
     STARTING = "starting"
     SERVING = "serving"
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 @dataclass(slots=True)
 class ModelState:
-    """Workers that are up, and whether a warm-up prediction has been right since they came up."""
+    """A model's workers, and whether a warm-up prediction has succeeded since they started."""
 
     workers_wanted: int
     workers_ready: int = 0
@@ -33,7 +33,7 @@ class ModelState:
 
 
 class ServerState:
-    """Phase and models, with a way to wait for a change."""
+    """The phase and the models' states, with notification of changes."""
 
     def __init__(self, workers_wanted: dict[str, int]) -> None:
         self.phase = Phase.STARTING
@@ -43,14 +43,14 @@ class ServerState:
 
     @property
     def ready(self) -> bool:
-        """True only when serving, with every model up and proven."""
+        """True only while serving, with every model up and warm."""
         return self.phase is Phase.SERVING and all(m.ready for m in self.models.values())
 
     def model_ready(self, name: str) -> bool:
         return self.phase is Phase.SERVING and self.models[name].ready
 
     def notify(self) -> None:
-        """Wakes all who wait, after a change."""
+        """Wakes all waiters after a change."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -58,9 +58,9 @@ class ServerState:
         await self._changed.wait()
 
     def require_serving(self) -> None:
-        """Raises `NotReady` before the first readiness and after the end.
+        """Raises `NotReady` before the server was first ready, and after its end.
 
-        Not while workers are being replaced: a request that comes then waits for them.
+        While workers are restarted requests wait instead.
         """
         if self.phase is Phase.STARTING:
             raise NotReady("the models are still loading", retry_after_s=5)
@@ -68,7 +68,7 @@ class ServerState:
             raise NotReady("the server is stopping", retry_after_s=5)
 
     def describe(self) -> dict[str, object]:
-        """The body of /readyz."""
+        """Returns the body of /readyz."""
         return {
             "ready": self.ready,
             "phase": self.phase.value,

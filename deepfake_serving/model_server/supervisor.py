@@ -1,8 +1,8 @@
-"""Keeps TorchServe alive and knows, truly, whether it can serve.
+"""Supervises TorchServe and determines readiness.
 
-Start: Java, registration, workers, one proven prediction a model; only then ready. Afterwards it
-looks every second: a model without workers is not ready, and is proven again when they are back;
-Java that died is started again; what has not come back within `recovery_timeout_s` ends the server.
+Start: Java, registration, workers, a warm-up check of each model; only then ready. Afterwards it
+checks every second. A model without workers is not ready, and is warmed up again once they are
+back. A dead Java is restarted. A server that is not ready for `recovery_timeout_s` ends.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from deepfake_serving.model_server.torchserve.process import TorchServeProcess, 
 from deepfake_serving.model_server.torchserve.warmup import (
     WARMUP_JPEG,
     WarmupCheckFailed,
-    check_answer,
+    check_result,
 )
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 1.0
-_LOOK_EVERY_AT_START_S = 0.1
+_CHECK_INTERVAL_S = 1.0
+_STARTING_INTERVAL_S = 0.1
 
 
 class StartupFailed(Exception):
-    """TorchServe can't serve and won't be waited for any longer."""
+    """TorchServe did not become ready in time, or can't serve these models."""
 
 
 class Supervisor:
@@ -63,29 +63,29 @@ class Supervisor:
         self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
 
     async def run(self) -> None:
-        """Starts and watches until cancelled.
+        """Starts TorchServe and supervises it until cancelled.
 
         Raises:
-            GaveUp: after logging the workers' last words.
+            StartupFailed: after logging the workers' last lines.
         """
         loop = asyncio.get_running_loop()
-        patience = self.settings.start_timeout_s
-        lost_since: float | None = loop.time()
+        timeout_s = self.settings.start_timeout_s
+        not_ready_since: float | None = loop.time()
         while True:
-            await self._look()
+            await self._check()
             if all(model.ready for model in self.state.models.values()):
-                lost_since, patience = None, self.settings.recovery_timeout_s
+                not_ready_since, timeout_s = None, self.settings.recovery_timeout_s
                 if self.state.phase is Phase.STARTING:
                     self._set_phase(Phase.SERVING)
-            elif lost_since is None:
-                lost_since = loop.time()
+            elif not_ready_since is None:
+                not_ready_since = loop.time()
                 log.warning("not ready", **self.state.describe())
-            elif loop.time() - lost_since > patience:
-                self._give_up(patience)
+            elif loop.time() - not_ready_since > timeout_s:
+                self._fail(timeout_s)
             await self._pause()
 
     async def stop(self) -> None:
-        """Ends TorchServe and everything that it started."""
+        """Stops TorchServe and all its children."""
         self._set_phase(Phase.DEAD)
         await self._disconnect()
         if self.process is not None:
@@ -94,20 +94,20 @@ class Supervisor:
         self._scratch.cleanup()
 
     def drain(self) -> None:
-        """From now on not ready; what is in flight goes on."""
+        """Makes the server not ready; requests in flight continue."""
         self._set_phase(Phase.DRAINING)
 
     async def _pause(self) -> None:
-        """Until the next look; a change that somebody else noticed ends it early."""
+        """Waits for the next check, or for a change of state."""
         starting = self.state.phase is Phase.STARTING
-        interval = _LOOK_EVERY_AT_START_S if starting else _LOOK_EVERY_S
+        interval = _STARTING_INTERVAL_S if starting else _CHECK_INTERVAL_S
         with contextlib.suppress(TimeoutError):
             # asyncio.wait_for of Python 3.11 would lose a cancellation that comes with a change
             async with asyncio.timeout(interval):
                 await self.state.changed()
 
-    async def _look(self) -> None:
-        """One look at the world, and what can be done about it at once."""
+    async def _check(self) -> None:
+        """Checks the process, the registration and the workers, and restarts what is gone."""
         if self.process is None or not self.process.alive:
             await self._start()
         assert self.process is not None
@@ -116,11 +116,11 @@ class Supervisor:
             await self._register()
         if self.upstream is not None:
             for name, model in self.models.items():
-                await self._look_at(name, model, self.upstream)
+                await self._check_model(name, model, self.upstream)
             if all(model.workers_ready for model in self.state.models.values()):
-                self._open(self.upstream)
+                self._connect(self.upstream)
 
-    async def _look_at(self, name: str, model: ServedModel, upstream: Upstream) -> None:
+    async def _check_model(self, name: str, model: ServedModel, upstream: Upstream) -> None:
         state = self.state.models[name]
         state.workers_ready = await upstream.workers_ready(model)
         enough = state.workers_wanted if self.state.phase is Phase.STARTING else 1
@@ -142,7 +142,7 @@ class Supervisor:
         log.info("TorchServe started", pid=self.process.pid)
 
     async def _register(self) -> None:
-        """Registers the models as soon as management answers."""
+        """Registers the models once the management interface responds."""
         upstream = Upstream(self.launch.inference, self.launch.management)
         try:
             if await upstream.alive():
@@ -151,17 +151,19 @@ class Supervisor:
                         await upstream.register(model, int(self.settings.request_timeout_s) + 60)
                 self.upstream = upstream
         except TorchServeLost as lost:
-            log.warning("TorchServe was lost while it took the models", reason=str(lost))
+            log.warning("TorchServe was lost while registering the models", reason=str(lost))
         except RegistrationFailed as error:
             raise StartupFailed(f"TorchServe refused an archive: {error}") from error
         except TimeoutError as error:
-            raise StartupFailed("TorchServe lives, but does not take the models") from error
+            raise StartupFailed(
+                "TorchServe is alive, but registering the models timed out"
+            ) from error
         finally:
             if self.upstream is not upstream:
                 await upstream.close()
 
-    def _open(self, upstream: Upstream) -> None:
-        """Lets predictions flow, from the first time on that every model has a worker."""
+    def _connect(self, upstream: Upstream) -> None:
+        """Enables predictions once every model has a worker."""
         if self.predictor.upstream is None:
             self.predictor.upstream = upstream
             self.state.notify()
@@ -174,7 +176,7 @@ class Supervisor:
     async def _warm_up(self, model: ServedModel, upstream: Upstream) -> bool:
         headers = {"Content-Type": "application/octet-stream", "X-Request-ID": "warm-up"}
         try:
-            # as many as workers, at once: most meet their first image here and not in a request
+            # one concurrent prediction per worker, so that most warm up before the first request
             replies = await asyncio.gather(
                 *(
                     upstream.predict(model, WARMUP_JPEG, headers, self.settings.request_timeout_s)
@@ -184,7 +186,7 @@ class Supervisor:
             for reply in replies:
                 if reply.problem is not None:
                     raise reply.problem
-                check_answer(model, reply.document)
+                check_result(model, reply.document)
         except (WorkerLost, Problem, TimeoutError) as error:
             log.warning("warm-up failed", model=model.name, reason=str(error))
             return False
@@ -198,10 +200,10 @@ class Supervisor:
         self.state.notify()
         log.info("phase", phase=phase.value)
 
-    def _give_up(self, patience: float) -> None:
+    def _fail(self, timeout_s: float) -> None:
         assert self.process is not None
-        words = self.process.last_words()
-        log.error("giving up", after_s=patience, last_words=words, **self.state.describe())
+        lines = self.process.last_words()
+        log.error("giving up", after_s=timeout_s, last_words=lines, **self.state.describe())
         raise StartupFailed(
-            f"not ready for {patience:.0f} s; the last lines: " + "\n".join(words[-15:])
+            f"not ready for {timeout_s:.0f} s; the last lines: " + "\n".join(lines[-15:])
         )

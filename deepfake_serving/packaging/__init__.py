@@ -1,1 +1,1 @@
-"""Where models come from: manifests become archives; what is fetched is verified."""
+"""Packaging: archives built from manifests, and fetched with their digests verified."""

@@ -1,7 +1,7 @@
-"""A manifest to a .mar: a TorchServe archive whose bytes depend on nothing but its inputs.
+"""Reproducible TorchServe archives (.mar) from manifests.
 
-The form is that of torch-model-archiver (a zip with `MAR-INF/MANIFEST.json`), which itself writes
-the time of day into every archive and so can't be used where a digest has to mean something.
+The format is that of torch-model-archiver (a zip with `MAR-INF/MANIFEST.json`), which itself writes
+the current time into every archive, so that its digests are not reproducible.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NETS = ("pnet", "rnet", "onet")
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A built archive: where it is, its manifest and its digest (`sha256:` and 64 hex digits)."""
+    """A built archive: its path, its manifest and its digest (`sha256:` and 64 hex digits)."""
 
     path: Path
     manifest: Manifest
@@ -81,7 +81,7 @@ def open_archive(path: Path) -> Archive:
     """Reads an archive's manifest and digest.
 
     Raises:
-        ManifestError: it is no archive of ours.
+        ManifestError: it is not a model archive.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -98,7 +98,7 @@ def digest_of(path: Path) -> str:
 
 
 def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
-    """Every file of the archive by its path."""
+    """Returns every file of the archive by its path."""
     entries = {
         "MAR-INF/MANIFEST.json": _json(_torchserve_manifest(manifest)),
         MANIFEST_FILE: _json(manifest.model_dump(mode="json")),
@@ -127,12 +127,12 @@ def _code() -> dict[str, bytes]:
 
 
 def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> dict[str, bytes]:
-    """The archive's networks as OpenVINO graphs, for workers without torch."""
+    """Exports the networks as OpenVINO graphs, for workers without torch."""
     graphs: dict[str, tuple[bytes, bytes]] = {}
     if mtcnn is not None:
-        graphs |= _finding_graphs(mtcnn)
+        graphs |= _mtcnn_graphs(mtcnn)
     if manifest.task != "faces":
-        graphs[CLASSIFIER_GRAPH] = _judging_graph(_Network.of(manifest), network)
+        graphs[CLASSIFIER_GRAPH] = _classifier_graph(_Network.of(manifest), network)
     return {
         f"{GRAPHS_FOLDER}/{name}.{end}": content
         for name, parts in graphs.items()
@@ -141,8 +141,7 @@ def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> d
 
 
 class _Network(NamedTuple):
-    """What of a manifest its network hangs on: models that share it share a graph, which takes
-    seconds to make."""
+    """The parts of a manifest that determine its network; the cache key of its graph."""
 
     crop: CropSpec
     noise: NoiseSpec
@@ -156,7 +155,7 @@ class _Network(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _finding_graphs(mtcnn: bytes) -> dict[str, tuple[bytes, bytes]]:
+def _mtcnn_graphs(mtcnn: bytes) -> dict[str, tuple[bytes, bytes]]:
     from safetensors.torch import load
 
     from deepfake_serving.packaging.openvino_ir import intermediate_representation
@@ -172,7 +171,7 @@ def _finding_graphs(mtcnn: bytes) -> dict[str, tuple[bytes, bytes]]:
 
 
 @lru_cache(maxsize=2)
-def _judging_graph(network: _Network, weights: bytes | None) -> tuple[bytes, bytes]:
+def _classifier_graph(network: _Network, weights: bytes | None) -> tuple[bytes, bytes]:
     from safetensors.torch import load
 
     from deepfake_serving.packaging.openvino_ir import intermediate_representation
@@ -180,9 +179,9 @@ def _judging_graph(network: _Network, weights: bytes | None) -> tuple[bytes, byt
 
     named = {"name": "model", "version": "0.0", "task": "classifier"}
     manifest = Manifest.model_validate(named | network._asdict())
-    judging = InferenceModule(load_network(manifest, load(weights) if weights else None), manifest)
+    module = InferenceModule(load_network(manifest, load(weights) if weights else None), manifest)
     size = network.crop.size
-    return intermediate_representation(judging, (-1, size, size, 3))
+    return intermediate_representation(module, (-1, size, size, 3))
 
 
 def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:
@@ -200,7 +199,7 @@ def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
-    """What a stock TorchServe needs to run it. No numbers of workers: they would override ours."""
+    """Builds the configuration for a stock TorchServe, without workers, which the server sets."""
     return {
         "batchSize": manifest.batching.max_batch_size,
         "maxBatchDelay": manifest.batching.max_delay_ms,

@@ -19,7 +19,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.packaging.content import (
+from deepfake_serving.packaging.source_content import (
     Content,
     FetchError,
     SourceUnreachable,

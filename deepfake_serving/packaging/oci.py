@@ -11,14 +11,14 @@ from oras.container import Container
 from oras.defaults import annotation_title
 from oras.provider import Registry
 
-from deepfake_serving.packaging.content import (
+from deepfake_serving.packaging.https import Bounded, trusted
+from deepfake_serving.packaging.source_content import (
     CHUNK,
     Content,
     SourceUnreachable,
     UnsupportedSource,
     is_loopback,
 )
-from deepfake_serving.packaging.web import Bounded, trusted
 
 
 def open_oci(source: str) -> Content:

@@ -1,4 +1,4 @@
-"""Where a model's bytes come from: a file, https, S3, Google Cloud Storage or an OCI registry.
+"""Sources of a model: a file, https, S3, Google Cloud Storage or an OCI registry.
 
     models/a.mar, file:///models/a.mar    a local file
     https://host/a.mar?signature=…        also http:// on loopback
@@ -23,10 +23,15 @@ from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
 
-from deepfake_serving.packaging.content import CHUNK, Content, SourceUnreachable, UnsupportedSource
-from deepfake_serving.packaging.objects import open_gs, open_s3
+from deepfake_serving.packaging.https import open_http
+from deepfake_serving.packaging.object_store import open_gs, open_s3
 from deepfake_serving.packaging.oci import open_oci
-from deepfake_serving.packaging.web import open_http
+from deepfake_serving.packaging.source_content import (
+    CHUNK,
+    Content,
+    SourceUnreachable,
+    UnsupportedSource,
+)
 
 _CAUSE = re.compile(r'(?:message|error): "(.+)"|InvalidCertificate\(\s*(\w+)|source: (\w+),\n')
 _HINTS = {

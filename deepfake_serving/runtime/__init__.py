@@ -1,4 +1,4 @@
-"""What every server of the project shares: settings, logs, a request's id and its line.
+"""The shared runtime of all servers: settings, logs, metrics, traces, request scope, shutdown.
 
-It knows neither models nor the gateway.
+It depends on no server.
 """

@@ -16,7 +16,7 @@ from deepfake_serving.runtime.settings import ServerSettings
 
 
 def configure_logs(settings: ServerSettings) -> None:
-    """Sends structlog and the standard library's warnings to standard error."""
+    """Configures structlog and the standard library's warnings to log to standard error."""
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )
@@ -38,7 +38,7 @@ def configure_logs(settings: ServerSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
-    others.addFilter(_is_no_callers_fault)
+    others.addFilter(_is_not_malformed_http)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
     logging.captureWarnings(True)
     structlog.configure(
@@ -49,7 +49,7 @@ def configure_logs(settings: ServerSettings) -> None:
     )
 
 
-def _is_no_callers_fault(record: logging.LogRecord) -> bool:
+def _is_not_malformed_http(record: logging.LogRecord) -> bool:
     """aiohttp logs malformed HTTP, which anybody can send, as errors with their traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
@@ -58,5 +58,5 @@ def _is_no_callers_fault(record: logging.LogRecord) -> bool:
 def _json(event: Any, **_: Any) -> str:
     try:
         return orjson.dumps(event, default=str).decode()
-    except TypeError:  # a caller's words that are no Unicode
+    except TypeError:  # text from a client that is not Unicode
         return json.dumps(event, default=str)

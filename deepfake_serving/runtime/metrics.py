@@ -37,7 +37,7 @@ class ServerMetrics:
             registry=r,
         )
         self.problems = Counter(
-            "deepfake_problems", "Problems told to callers, by type.", ("type",), registry=r
+            "deepfake_problems", "Problems returned to clients, by type.", ("type",), registry=r
         )
         ProcessCollector(registry=r)
 

@@ -1,4 +1,4 @@
-"""How servers read their settings: from the environment, else from a YAML file, else the default.
+"""Settings of servers, read from the environment, else from a YAML file, else the default.
 
 A wrong or unknown setting stops the start with a line that says which, where and why.
 """
@@ -28,7 +28,7 @@ class SettingsError(ValueError):
 
 
 class ServerSettings(BaseSettings):
-    """What all servers can be told. A subclass sets `env_prefix`; `…CONFIG` names its file."""
+    """Settings of all servers. A subclass sets `env_prefix`; `…CONFIG` names its file."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -118,7 +118,7 @@ _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
     r"|\w+_PORT=(tcp|udp|sctp)://.*"
 )
-"""What Kubernetes adds to every container's environment for a Service of the same name."""
+"""Variables that Kubernetes sets in every container for a Service of the same name."""
 
 
 def _refuse_unknown_variables(kind: type[BaseSettings]) -> None:

@@ -18,7 +18,7 @@ from model_handlers.pipeline.graph import Cascade, Floats, Graph
 from model_handlers.pipeline.mipmap import Mipmap
 
 _MAX_BATCH = 512
-"""Images per forward pass; the candidates of a crowd would exhaust memory."""
+"""Images per forward pass; an image of many people has enough candidates to exhaust memory."""
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

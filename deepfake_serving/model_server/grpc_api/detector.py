@@ -13,33 +13,33 @@ from model_handlers.wire import join_bytes
 
 
 class DetectorService:
-    """Its methods take a request, its exchange and its deadline on the loop's clock."""
+    """The methods take a request, its scope and its deadline on the loop's clock."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     async def DetectImage(  # noqa: N802 - the protocol's name
-        self, request: pb.DetectImageRequest, exchange: RequestScope, deadline: float
+        self, request: pb.DetectImageRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ImageVerdict:
         model = self.predictor.detector(request.model)
-        exchange.note(model=model.name, bytes=len(request.image))
-        call = Call(model, request.image, exchange.id, deadline, exchange.traceparent)
+        request_scope.note(model=model.name, bytes=len(request.image))
+        call = Call(model, request.image, request_scope.id, deadline, request_scope.traceparent)
         reply = await self.predictor.one(call)
-        exchange.note(verdict=reply.document["verdict"])
+        request_scope.note(verdict=reply.document["verdict"])
         return verdict_message(reply.document)
 
     async def DetectBatch(  # noqa: N802 - the protocol's name
-        self, request: pb.DetectBatchRequest, exchange: RequestScope, deadline: float
+        self, request: pb.DetectBatchRequest, request_scope: RequestScope, deadline: float
     ) -> pb.DetectBatchResponse:
         model = self.predictor.detector(request.model)
         if not request.images:
             raise InvalidRequest("the batch holds no image")
-        exchange.note(model=model.name, items=len(request.images))
+        request_scope.note(model=model.name, items=len(request.images))
         tensor = Tensor("BYTES", (len(request.images),), join_bytes(request.images))
-        call = Call(model, tensor, exchange.id, deadline, exchange.traceparent)
+        call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent)
         results = await self.predictor.many(call)
         return pb.DetectBatchResponse(
-            results=[_result(r, f"{exchange.id}.{n}") for n, r in enumerate(results)]
+            results=[_result(r, f"{request_scope.id}.{n}") for n, r in enumerate(results)]
         )
 
 

@@ -14,34 +14,34 @@ from model_handlers.wire import join_bytes
 
 
 class InferenceService:
-    """Its methods take a request, its exchange and its deadline on the loop's clock."""
+    """The methods take a request, its scope and its deadline on the loop's clock."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     async def ServerLive(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerLiveRequest, exchange: RequestScope, deadline: float
+        self, _: pb.ServerLiveRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=self.predictor.state.phase is not Phase.DEAD)
 
     async def ServerReady(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerReadyRequest, exchange: RequestScope, deadline: float
+        self, _: pb.ServerReadyRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=self.predictor.state.ready)
 
     async def ModelReady(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelReadyRequest, exchange: RequestScope, deadline: float
+        self, request: pb.ModelReadyRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ModelReadyResponse:
         model = self.predictor.model(request.name, request.version)
         return pb.ModelReadyResponse(ready=self.predictor.state.model_ready(model.name))
 
     async def ServerMetadata(  # noqa: N802 - the protocol's name
-        self, _: pb.ServerMetadataRequest, exchange: RequestScope, deadline: float
+        self, _: pb.ServerMetadataRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(**oip.server_metadata())
 
     async def ModelMetadata(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelMetadataRequest, exchange: RequestScope, deadline: float
+        self, request: pb.ModelMetadataRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ModelMetadataResponse:
         metadata = oip.model_metadata(self.predictor.model(request.name, request.version))
         tensor = pb.ModelMetadataResponse.TensorMetadata
@@ -50,23 +50,23 @@ class InferenceService:
         return pb.ModelMetadataResponse(**metadata)
 
     async def ModelInfer(  # noqa: N802 - the protocol's name
-        self, request: pb.ModelInferRequest, exchange: RequestScope, deadline: float
+        self, request: pb.ModelInferRequest, request_scope: RequestScope, deadline: float
     ) -> pb.ModelInferResponse:
         model = self.predictor.model(request.model_name, request.model_version)
         oip.check_counts(len(request.inputs), len(request.outputs))
         tensor = oip.tensor_of(model, _input(request))
         names = [output.name for output in request.outputs]
-        oip.choose(oip.outputs(model, []), names)  # so that a wrong one is not found out at the end
-        exchange.note(model=model.name, items=tensor.shape[0])
+        oip.choose(oip.outputs(model, []), names)  # refuses unknown outputs before predicting
+        request_scope.note(model=model.name, items=tensor.shape[0])
         options = oip.options_header(_parameters(request))
-        call = Call(model, tensor, exchange.id, deadline, exchange.traceparent, options)
+        call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
         results = await self.predictor.many(call, raise_lone=True)
         chosen = oip.choose(oip.outputs(model, results), names)
         described = pb.ModelInferResponse.InferOutputTensor
         return pb.ModelInferResponse(
             model_name=model.name,
             model_version=model.version,
-            id=request.id or exchange.id,
+            id=request.id or request_scope.id,
             outputs=[described(name=o.name, datatype=o.datatype, shape=o.shape) for o in chosen],
             raw_output_contents=[o.raw() for o in chosen],
         )
@@ -81,13 +81,13 @@ def _input(request: pb.ModelInferRequest) -> oip.Input:
 
 
 def _parameters(request: pb.ModelInferRequest) -> dict[str, Any]:
-    """The parameters that mean something here; the others may be very many."""
+    """Returns the supported parameters only; there may be very many others."""
     given = request.parameters
     return {"crops": _value(given["crops"])} if "crops" in given else {}
 
 
 def _raw(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
-    """Typed contents in raw form: BYTES in bytes_contents, UINT8 in uint_contents."""
+    """Returns typed contents in raw form: BYTES in bytes_contents, UINT8 in uint_contents."""
     if tensor.datatype == "BYTES":
         return join_bytes(tensor.contents.bytes_contents)
     return oip.raw_from_json(tensor.datatype, list(tensor.contents.uint_contents))

@@ -75,19 +75,19 @@ class _Wrapper:
     def __call__(
         self, service: Any, descriptor: ServiceDescriptor
     ) -> grpc.GenericRpcHandler[Any, Any]:
-        """The methods that a service has, which take `(request, exchange, deadline)`, for gRPC."""
+        """Wraps a service's methods, which take `(request, request_scope, deadline)`."""
         handlers = {}
         for method in descriptor.methods:
             if not hasattr(service, method.name):
                 continue  # a gateway's
-            answer = self._method(
+            handler = self._method(
                 getattr(service, method.name),
                 GetMessageClass(method.input_type),
                 f"/{descriptor.full_name}/{method.name}",
             )
             serialize = GetMessageClass(method.output_type).SerializeToString
             handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-                answer, response_serializer=serialize
+                handler, response_serializer=serialize
             )
         return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 

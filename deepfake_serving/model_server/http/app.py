@@ -32,19 +32,19 @@ from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.version import NAME, VERSION
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
-_EXCHANGE = web.RequestKey("exchange", RequestScope)
+_REQUEST_SCOPE = web.RequestKey("request_scope", RequestScope)
 _QUIET = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
-"""Probes: neither counted nor logged, as they would drown what callers do."""
+"""Probes, which are neither counted nor logged: they would drown out clients' requests."""
 
 
 def build_app(predictor: Predictor) -> web.Application:
-    """The application; start it with `handler_cancellation`, so that who hangs up is not served."""
-    app = web.Application(middlewares=[_exchange], client_max_size=2**31)
+    """Builds the application. With `handler_cancellation` a disconnect cancels the request."""
+    app = web.Application(middlewares=[_request_scope], client_max_size=2**31)
     app[_PREDICTOR] = predictor
     one = "/v2/models/{model}"
     versioned = one + "/versions/{version}"
-    get = partial(web.get, expect_handler=_expected)
-    post = partial(web.post, expect_handler=_expected)
+    get = partial(web.get, expect_handler=_continue)
+    post = partial(web.post, expect_handler=_continue)
     app.add_routes(
         [
             get("/", _index),
@@ -67,38 +67,38 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def _exchange(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Around every request: its id, its problems, its count and its line in the log."""
+async def _request_scope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Wraps every request in a scope: its id, problems, metrics and log line."""
     predictor = request.app[_PREDICTOR]
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
     headers = request.headers
-    exchange = RequestScope(route, headers.get("X-Request-ID"), headers.get("traceparent"))
-    request[_EXCHANGE] = exchange
+    request_scope = RequestScope(route, headers.get("X-Request-ID"), headers.get("traceparent"))
+    request[_REQUEST_SCOPE] = request_scope
     problem: Problem | None = None
     try:
         with predictor.state.in_flight.track():
             response = await handler(request)
     except asyncio.CancelledError:
-        exchange.end(CANCELLED, predictor.metrics)
+        request_scope.end(CANCELLED, predictor.metrics)
         raise
     except Exception as error:
-        problem = as_problem(_from_aiohttp(error, request), exchange)
-        response = _problem_response(problem, exchange.id, request.path)
+        problem = as_problem(_translate(error, request), request_scope)
+        response = _problem_response(problem, request_scope.id, request.path)
         if request.content.exception() is not None:
-            response.force_close()  # nobody knows where the next request would begin
-    response.headers["X-Request-ID"] = exchange.id
-    if exchange.traceparent:
-        response.headers["traceparent"] = exchange.traceparent
+            response.force_close()  # the start of the next request is unknown
+    response.headers["X-Request-ID"] = request_scope.id
+    if request_scope.traceparent:
+        response.headers["traceparent"] = request_scope.traceparent
     if predictor.state.phase is Phase.DRAINING:
         response.force_close()
     if request.path not in _QUIET:
-        exchange.end(response.status, predictor.metrics, problem)
+        request_scope.end(response.status, predictor.metrics, problem)
     return response
 
 
-def _from_aiohttp(error: Exception, request: web.Request) -> Exception:
-    """aiohttp's own errors in our words."""
+def _translate(error: Exception, request: web.Request) -> Exception:
+    """Translates aiohttp's errors into problems."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return MethodNotAllowed(f"{request.method} is not possible here; possible: {allowed}")
@@ -109,7 +109,7 @@ def _from_aiohttp(error: Exception, request: web.Request) -> Exception:
     if isinstance(error, TimeoutError):
         return DeadlineExceeded("the body did not arrive within the deadline")
     if isinstance(error, web.RequestPayloadError | aiohttp.http_exceptions.HttpProcessingError):
-        return InvalidRequest(f"the body is broken: {' '.join(str(error).split())}")
+        return InvalidRequest(f"the body is malformed: {' '.join(str(error).split())}")
     return error
 
 
@@ -126,8 +126,8 @@ def _json(document: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
 
 
-async def _expected(request: web.Request) -> None:
-    """Asks for the body of who waits to be asked, unless it will be refused by its length."""
+async def _continue(request: web.Request) -> None:
+    """Answers `Expect: 100-continue`, unless the body will be refused by its length."""
     limit = request.app[_PREDICTOR].settings.max_body_bytes
     waits = request.headers["Expect"].lower() == "100-continue"
     if waits and (request.content_length or 0) <= limit:
@@ -151,15 +151,17 @@ async def _readyz(request: web.Request) -> web.Response:
 
 
 async def _predict(request: web.Request) -> web.Response:
-    predictor, exchange = request.app[_PREDICTOR], request[_EXCHANGE]
+    predictor, request_scope = request.app[_PREDICTOR], request[_REQUEST_SCOPE]
     model = _model(request)
     deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
         image = await read_image(request, predictor.settings.max_body_bytes)
-    exchange.note(model=model.name, bytes=len(image))
-    call = Call(model, image, exchange.id, deadline, exchange.traceparent, _options(request))
+    request_scope.note(model=model.name, bytes=len(image))
+    call = Call(
+        model, image, request_scope.id, deadline, request_scope.traceparent, _options(request)
+    )
     reply = await predictor.one(call)
-    exchange.note(verdict=reply.document.get("verdict"))
+    request_scope.note(verdict=reply.document.get("verdict"))
     return web.Response(body=reply.raw, content_type="application/json")
 
 
@@ -179,21 +181,21 @@ async def _model_ready(request: web.Request) -> web.Response:
 
 
 async def _infer(request: web.Request) -> web.Response:
-    predictor, exchange = request.app[_PREDICTOR], request[_EXCHANGE]
+    predictor, request_scope = request.app[_PREDICTOR], request[_REQUEST_SCOPE]
     model = _model(request)
     deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
         body = await read_body(request, predictor.settings.max_body_bytes)
-    asked = read_request(body, request.headers.get("Inference-Header-Content-Length"))
-    tensor = oip.tensor_of(model, asked.input)
-    names = [name for name, _ in asked.outputs]
-    oip.choose(oip.outputs(model, []), names)  # so that a wrong one is not found out at the end
-    exchange.note(model=model.name, bytes=len(body), items=tensor.shape[0])
-    options = oip.options_header(asked.parameters)
-    call = Call(model, tensor, exchange.id, deadline, exchange.traceparent, options)
+    infer = read_request(body, request.headers.get("Inference-Header-Content-Length"))
+    tensor = oip.tensor_of(model, infer.input)
+    names = [name for name, _ in infer.outputs]
+    oip.choose(oip.outputs(model, []), names)  # refuses unknown outputs before predicting
+    request_scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
+    options = oip.options_header(infer.parameters)
+    call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
     results = await predictor.many(call, raise_lone=True)
     chosen = oip.choose(oip.outputs(model, results), names)
-    return write_response(model, asked, chosen, exchange.id)
+    return write_response(model, infer, chosen, request_scope.id)
 
 
 def _model(request: web.Request) -> ServedModel:

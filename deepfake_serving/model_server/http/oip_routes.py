@@ -19,7 +19,7 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A parsed request; `outputs` are the requested ones, each with whether binary is wanted."""
+    """A parsed request; `outputs` are the names requested, each with whether as binary data."""
 
     id: str | None
     parameters: dict[str, Any]
@@ -32,7 +32,7 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
     """Parses JSON, or `header_length` bytes of JSON and the raw tensors behind them.
 
     Raises:
-        InvalidRequest: anything about its form is wrong; the message says what.
+        InvalidRequest: the request is malformed; the message says how.
     """
     length = _length(header_length, len(body))
     try:
@@ -56,10 +56,10 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
 
 
 def write_response(
-    model: ServedModel, asked: InferRequest, outputs: Sequence[Output], request_id: str
+    model: ServedModel, request: InferRequest, outputs: Sequence[Output], request_id: str
 ) -> web.Response:
-    """Each output as JSON, or raw behind the JSON where binary was asked for."""
-    binary = dict(asked.outputs)
+    """Each output as JSON, or raw behind the JSON where binary was request for."""
+    binary = dict(request.outputs)
     raws: list[bytes] = []
     tensors = []
     for output in outputs:
@@ -68,7 +68,7 @@ def write_response(
             "datatype": output.datatype,
             "shape": list(output.shape),
         }
-        if binary.get(output.name, asked.binary_by_default):
+        if binary.get(output.name, request.binary_by_default):
             raws.append(output.raw())
             tensor["parameters"] = {"binary_data_size": len(raws[-1])}
         else:
@@ -78,7 +78,7 @@ def write_response(
         {
             "model_name": model.name,
             "model_version": model.version,
-            "id": asked.id or request_id,
+            "id": request.id or request_id,
             "outputs": tensors,
         }
     )

@@ -1,4 +1,4 @@
-"""HTTP bodies, read within their bounds: raw, or the one file of a form."""
+"""Request bodies, read within their limits: raw, or the file of a multipart form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _CHUNK = 64 * 1024
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body.
+    """Reads the whole body.
 
     Raises:
-        TooLarge: over `limit` bytes, which is known from Content-Length or found out on the way.
+        TooLarge: more than `limit` bytes, by Content-Length or while reading.
     """
     if request.content_length is not None and request.content_length > limit:
         raise _too_large(limit)
@@ -27,11 +27,11 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
 
 async def read_image(request: web.Request, limit: int) -> bytes:
-    """The image: the body itself, or the only file of a multipart/form-data body.
+    """Reads the image: the raw body, or the only file of a multipart/form-data body.
 
     Raises:
         TooLarge
-        InvalidRequest: a form that is broken, or holds no file, or several, or is of another type.
+        InvalidRequest: a malformed form, one without a file or with several, or of another type.
     """
     if not request.content_type.startswith("multipart/"):
         return await read_body(request, limit)
@@ -46,7 +46,7 @@ async def read_image(request: web.Request, limit: int) -> bytes:
                 raise InvalidRequest("the form holds more than one part; send one image a request")
             image = await _read_part(part, limit)
     except (ValueError, AssertionError, RuntimeError) as error:
-        raise InvalidRequest(f"the multipart body is broken: {error}") from error
+        raise InvalidRequest(f"the multipart body is malformed: {error}") from error
     if image is None:
         raise InvalidRequest("the form holds no file")
     return image
@@ -62,4 +62,4 @@ async def _read_part(part: BodyPartReader, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body is larger than the bound of {limit} bytes")
+    return TooLarge(f"the body is larger than the limit of {limit} bytes")

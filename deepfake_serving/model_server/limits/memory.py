@@ -1,4 +1,4 @@
-"""Keeps glibc from giving freed memory back between requests, only to ask for it again.
+"""glibc malloc settings that keep freed memory in the process between requests.
 
 By default blocks from 128 KiB on are mapped and unmapped each time, which costs a page fault for
 every 4 KiB of every image: about 2500 for a body of 4 MB (mallopt(3)).
@@ -10,7 +10,7 @@ import ctypes
 import platform
 
 _MMAP_THRESHOLD = 32 * 2**20
-"""Bytes; the largest that glibc takes."""
+"""Bytes; the maximum that glibc accepts."""
 _TRIM_THRESHOLD = 128 * 2**20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -18,11 +18,11 @@ WORKER_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
     "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD),
 }
-"""The same for a process that is yet to start; without effect where there is no glibc."""
+"""The same settings as environment variables for a new process; ignored without glibc."""
 
 
 def keep_freed_memory() -> None:
-    """For this process; does nothing where there is no glibc."""
+    """Applies the settings to this process; does nothing without glibc."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

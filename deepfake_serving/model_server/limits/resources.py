@@ -1,4 +1,4 @@
-"""How much CPU this process may really use: the container's quota, not the host's cores."""
+"""CPUs available to this process: the container's quota, not the host's cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cpus(root: Path = _CGROUP) -> int:
-    """Whole CPUs: the smaller of affinity mask and cgroup quota (v2 or v1), at least 1."""
+    """Returns whole CPUs: the smaller of affinity mask and cgroup quota (v2 or v1), at least 1."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -18,7 +18,7 @@ def available_cpus(root: Path = _CGROUP) -> int:
 
 
 def _quota_v2(root: Path) -> float | None:
-    """`cpu.max` holds "quota period" in µs, or "max period"."""
+    """Reads `cpu.max`, which holds "quota period" in µs, or "max period"."""
     try:
         quota, period = (root / "cpu.max").read_text().split()
         return None if quota == "max" else int(quota) / int(period)
@@ -27,7 +27,7 @@ def _quota_v2(root: Path) -> float | None:
 
 
 def _quota_v1(root: Path) -> float | None:
-    """`cpu.cfs_quota_us` is -1 where there is no bound."""
+    """Reads `cpu.cfs_quota_us`, which is -1 without a limit."""
     try:
         quota = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
         period = int((root / "cpu" / "cpu.cfs_period_us").read_text())

@@ -1,7 +1,7 @@
 """The Open Inference Protocol v2, apart from its transport: tensors in, tensors out.
 
 https://github.com/kserve/open-inference-protocol, with the binary tensor data extension. REST and
-gRPC both turn their messages into `Input`s and write `Output`s; all meaning is here.
+gRPC both turn their messages into `Input`s and write `Output`s; their meaning is defined here.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ EXTENSIONS = ("binary_tensor_data",)
 PLATFORM = "torchserve_mar"
 
 _NUMPY = {"FP32": np.float32, "INT32": np.int32}
-_MOST_DIMENSIONS = 8
-_MOST_OUTPUTS = 8
+_MAX_DIMENSIONS = 8
+_MAX_OUTPUTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Output:
     values: Sequence[Any]
 
     def raw(self) -> bytes:
-        """Its binary form, little-endian."""
+        """Returns the binary form, little-endian."""
         if self.datatype == "BYTES":
             return join_bytes([value.encode() for value in self.values])
         return np.asarray(self.values, dtype=_NUMPY[self.datatype]).tobytes()
@@ -63,7 +63,7 @@ def server_metadata() -> dict[str, Any]:
 
 
 def model_metadata(model: ServedModel) -> dict[str, Any]:
-    """Inputs and outputs with -1 for what varies. A UINT8 (n, h, w, 3) input does as well."""
+    """Returns inputs and outputs, -1 for variable sizes; UINT8 (n, h, w, 3) works, too."""
     return {
         "name": model.name,
         "versions": [model.version],
@@ -77,14 +77,14 @@ def model_metadata(model: ServedModel) -> dict[str, Any]:
 
 
 def check_counts(inputs: int, outputs: int) -> None:
-    """Refuses a request by its numbers alone, before anything looks at what it holds.
+    """Checks the numbers of inputs and outputs, before their content is read.
 
     Raises:
         InvalidRequest: not one input, or more outputs than any model has.
     """
     if inputs != 1:
         raise InvalidRequest(f"one input was expected, not {inputs}")
-    if outputs > _MOST_OUTPUTS:
+    if outputs > _MAX_OUTPUTS:
         raise InvalidRequest(f"{outputs} outputs are requested; no model has as many")
 
 
@@ -93,16 +93,16 @@ def input_name(model: ServedModel) -> str:
 
 
 def tensor_of(model: ServedModel, given: Input) -> Tensor:
-    """The tensor that a model takes.
+    """Converts an input to the tensor of a model.
 
     Raises:
-        InvalidRequest: an input of another name, type or shape, or data that don't fill it.
+        InvalidRequest: another name, type or shape, or data of another size.
     """
-    wanted = input_name(model)
-    if given.name != wanted:
-        raise InvalidRequest(f"an input named {wanted!r} was expected, not {given.name!r}")
-    if len(given.shape) > _MOST_DIMENSIONS:
-        raise InvalidRequest(f"a shape has at most {_MOST_DIMENSIONS} dimensions")
+    expected = input_name(model)
+    if given.name != expected:
+        raise InvalidRequest(f"an input named {expected!r} was expected, not {given.name!r}")
+    if len(given.shape) > _MAX_DIMENSIONS:
+        raise InvalidRequest(f"a shape has at most {_MAX_DIMENSIONS} dimensions")
     if any(side < 1 for side in given.shape) or not given.shape:
         raise InvalidRequest(f"the shape {list(given.shape)} has no elements")
     if given.datatype == "BYTES":
@@ -121,17 +121,17 @@ def tensor_of(model: ServedModel, given: Input) -> Tensor:
 
 
 def raw_from_json(datatype: str, data: Any) -> bytes:
-    """A tensor's JSON data in raw form. JSON holds no bytes: BYTES elements are base64.
+    """Converts a tensor's JSON data to raw form; BYTES elements are base64.
 
     Raises:
-        InvalidRequest: it can't be read so.
+        InvalidRequest: the data are malformed.
     """
     try:
         if datatype == "BYTES":
             texts = islice(_flat(data), MAX_ITEMS + 1)
             return join_bytes([base64.b64decode(text, validate=True) for text in texts])
         if datatype == "UINT8":
-            # as objects, since one long text would make room for as long a one in every place
+            # as objects: in a string array one long text would widen every element
             numbers = np.asarray(data, dtype=object).ravel().tolist()
             if not set(map(type, numbers)) <= {int}:
                 raise InvalidRequest("UINT8 data are whole numbers from 0 to 255")
@@ -142,7 +142,7 @@ def raw_from_json(datatype: str, data: Any) -> bytes:
 
 
 def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> list[Output]:
-    """What the results say, as tensors.
+    """Converts results to output tensors.
 
     `result` is each image's whole JSON. Where an image was a problem, `verdict` is "problem",
     `fake_probability` NaN, `face_count` -1, and `result` the problem's document.
@@ -164,10 +164,10 @@ def outputs(model: ServedModel, results: Sequence[dict[str, Any] | Problem]) -> 
 
 
 def choose(available: Sequence[Output], requested: Sequence[str]) -> list[Output]:
-    """The requested outputs in the order requested; all where none is named.
+    """Returns the requested outputs in order; all if none is named.
 
     Raises:
-        InvalidRequest: one that there isn't, or one twice, with which an answer could grow at will.
+        InvalidRequest: an unknown output, or one requested twice.
     """
     by_name = {output.name: output for output in available}
     unknown = [name for name in requested if name not in by_name]
@@ -179,7 +179,7 @@ def choose(available: Sequence[Output], requested: Sequence[str]) -> list[Output
 
 
 def options_header(parameters: dict[str, Any]) -> str | None:
-    """The request parameters that workers know (`crops`), for their options header."""
+    """Returns the workers' options header for the supported parameters (`crops`)."""
     crops = parameters.get("crops")
     if crops is None:
         return None
@@ -189,7 +189,7 @@ def options_header(parameters: dict[str, Any]) -> str | None:
 
 
 def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:
-    """All images' faces in one row after another; `face_count` says whose they are."""
+    """Concatenates all images' faces; `face_count` is the number of each image."""
     faces = [face for result in good for face in result.get("faces", ())]
     k = len(faces)
     counts = [len(result["faces"]) if result else -1 for result in good]
@@ -204,7 +204,7 @@ def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:
 
 
 def _flat(data: Any) -> Iterator[Any]:
-    """The leaves of nested lists, in order, however deep they are."""
+    """Yields the leaves of nested lists in order, at any depth."""
     levels, lists = [iter([data])], 0
     while levels:
         for part in levels[-1]:

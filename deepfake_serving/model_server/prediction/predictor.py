@@ -1,4 +1,4 @@
-"""One prediction, from a caller of any protocol to an answer: admission, deadline, one retry."""
+"""Predictions, whatever the protocol: admission, deadline, one retry."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Many items as one Open Inference Protocol tensor: BYTES or UINT8, in its raw form."""
+    """Items as one Open Inference Protocol tensor: BYTES or UINT8, in raw form."""
 
     datatype: str
     shape: tuple[int, ...]
@@ -49,7 +49,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller asks: a model, and one encoded image or a tensor of several."""
+    """One prediction request: a model, and an encoded image or a tensor of several."""
 
     model: ServedModel
     content: bytes | Tensor
@@ -61,23 +61,23 @@ class Call:
 
 
 class Predictor:
-    """Answers calls. Both protocols end here, so both behave and count alike."""
+    """Runs calls of both protocols, so that they behave and are counted alike."""
 
     def __init__(
         self,
         settings: Settings,
         models: dict[str, ServedModel],
-        gates: dict[str, AdmissionController],
+        admission: dict[str, AdmissionController],
         state: ServerState,
         metrics: Metrics,
     ) -> None:
         self.settings, self.models, self.state = settings, models, state
-        self.metrics, self.gates = metrics, gates
+        self.metrics, self.admission = metrics, admission
         self.upstream: Upstream | None = None
         """Set by the supervisor while TorchServe can take predictions."""
 
     def model(self, name: str, version: str = "") -> ServedModel:
-        """The served model of that name and, where given, that version.
+        """Returns the served model of that name and, if given, version.
 
         Raises:
             UnknownModel
@@ -91,49 +91,54 @@ class Predictor:
         return model
 
     def detector(self, name: str = "") -> ServedModel:
-        """The named model, or the first detector; it must be one."""
+        """Returns the named detector, else the first one.
+
+        Raises:
+            InvalidRequest: the named model is not a detector.
+            UnknownModel: there is no such model, or no detector.
+        """
         if name:
             model = self.model(name)
             if model.task != "detector":
-                raise InvalidRequest(f"{name} does not detect: its task is {model.task!r}")
+                raise InvalidRequest(f"{name} is not a detector: its task is {model.task!r}")
             return model
         for model in self.models.values():
             if model.task == "detector":
                 return model
         raise UnknownModel("no detector is served")
 
-    def deadline(self, asked_s: float | None = None) -> float:
-        """The loop time by which a request that comes now must be answered."""
+    def deadline(self, timeout_s: float | None = None) -> float:
+        """Returns the deadline of a request that arrives now, on the loop's clock."""
         limit = self.settings.request_timeout_s
         return asyncio.get_running_loop().time() + (
-            limit if asked_s is None else min(asked_s, limit)
+            limit if timeout_s is None else min(timeout_s, limit)
         )
 
     async def one(self, call: Call) -> Reply:
-        """One image. The reply's JSON is the result.
+        """Predicts one image; the reply's JSON is the result.
 
         Raises:
             Problem
         """
-        reply = await self._ask(call)
+        reply = await self._predict(call)
         self.metrics.observe_result(call.model.name, reply.document)
         return reply
 
     async def many(self, call: Call, *, raise_lone: bool = False) -> list[dict[str, Any] | Problem]:
-        """A tensor of images: one result or problem each, in order.
+        """Predicts a tensor of images; returns one result or problem each, in order.
 
         Args:
-            raise_lone: whether the problem of a call's only image is the problem of the call.
+            raise_lone: whether to raise the problem of a call's only image.
 
         Raises:
             Problem: the call as a whole can't be served.
         """
-        items = (await self._ask(call)).document["results"]
+        items = (await self._predict(call)).document["results"]
         if raise_lone and len(items) == 1 and "type" in items[0]:
             raise from_dict(items[0])
-        return [self._noted(call.model.name, item) for item in items]
+        return [self._record(call.model.name, item) for item in items]
 
-    def _noted(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
+    def _record(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
         if "type" in item:
             problem = from_dict(item)
             self.metrics.problems.labels(problem.slug).inc()
@@ -141,10 +146,10 @@ class Predictor:
         self.metrics.observe_result(model, item)
         return item
 
-    async def _ask(self, call: Call) -> Reply:
+    async def _predict(self, call: Call) -> Reply:
         self.state.require_serving()
         body, headers = self._encode(call)
-        async with self.gates[call.model.name].admit(call.deadline):
+        async with self.admission[call.model.name].admit(call.deadline):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     return await self._attempt(call, body, headers)
@@ -169,7 +174,7 @@ class Predictor:
             headers = headers | {wire.DEADLINE_HEADER: f"{time.time() + left:.3f}"}
             reply = await upstream.predict(call.model, body, headers, left)
         except TimeoutError:
-            raise DeadlineExceeded("no answer within the deadline") from None
+            raise DeadlineExceeded("no result within the deadline") from None
         if reply.batch is not None:
             self.metrics.observe_batch(call.model.name, reply.batch)
         if reply.problem is not None:
@@ -178,12 +183,12 @@ class Predictor:
         return reply
 
     def _suspend(self) -> None:
-        """Stops predictions until the supervisor, woken by this, has looked after TorchServe."""
+        """Pauses predictions until the supervisor, notified by this, has checked TorchServe."""
         self.upstream = None
         self.state.notify()
 
     async def _connected(self, deadline: float) -> Upstream:
-        """TorchServe's client, waiting for it while TorchServe is being looked after."""
+        """Returns TorchServe's client, once the supervisor has enabled it."""
         async with asyncio.timeout_at(deadline):
             while self.upstream is None:
                 self.state.require_serving()
@@ -211,19 +216,19 @@ class Predictor:
         return body, headers | {wire.LENGTH_HEADER: str(length)}
 
     def _check_size(self, content: bytes) -> None:
-        """gRPC lets a little more through; TorchServe would answer it in nobody's words."""
+        """Refuses bodies that gRPC's slightly higher limit let through."""
         limit = self.settings.max_body_bytes
         if len(content) > limit:
-            raise TooLarge(f"the body is larger than the bound of {limit} bytes")
+            raise TooLarge(f"the body is larger than the limit of {limit} bytes")
 
     def _check_count(self, shape: Sequence[int]) -> None:
         count = shape[0] if shape else 1
         if count > self.settings.max_items:
-            raise TooLarge(f"{count} images in one request; the bound is {self.settings.max_items}")
+            raise TooLarge(f"{count} images in one request; the limit is {self.settings.max_items}")
 
 
 def _timings(document: dict[str, Any]) -> dict[str, float]:
-    """What the stages took; of several images, which share their batch, those of the first."""
+    """Returns the stages' durations, of the first image if several shared a batch."""
     results: list[dict[str, Any]] = document.get("results", [document])
     timings: dict[str, float] = results[0].get("timings_ms", {}) if results else {}
     return timings

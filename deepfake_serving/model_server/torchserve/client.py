@@ -1,4 +1,4 @@
-"""TorchServe's REST interfaces, and what its answers really mean."""
+"""A client of TorchServe's REST interfaces that classifies its responses."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from model_handlers.wire import BATCH_HEADER
 
 _UNIX = "unix:"
 _MANAGEMENT_S = aiohttp.ClientTimeout(total=10)
-"""Who says nothing about itself for so long is not there: Java may live and hang."""
+"""Timeout of management requests: Java may be alive and hang."""
 
 
 class WorkerLost(Exception):
-    """A worker went away with the request: it may be asked again."""
+    """A worker was lost during the request, which may be retried."""
 
 
 class TorchServeLost(WorkerLost):
-    """TorchServe itself did not answer; whether it is still there must be found out."""
+    """TorchServe itself did not respond; the supervisor must check whether it is alive."""
 
 
 class RegistrationFailed(Exception):
@@ -32,7 +32,7 @@ class RegistrationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A handler's answer: its JSON, raw and parsed, its batch, and whether it is a problem."""
+    """A handler's response: its JSON, raw and parsed, its batch statistics, and any problem."""
 
     raw: bytes
     document: dict[str, Any]
@@ -41,7 +41,7 @@ class Reply:
 
 
 class Upstream:
-    """A client of one TorchServe. Connections are kept; there is no bound but admission's."""
+    """A client of one TorchServe. Connections are pooled; only admission limits their number."""
 
     def __init__(self, inference: str, management: str) -> None:
         """Takes addresses as TorchServe writes them: `unix:/path` or `http://host:port`."""
@@ -54,11 +54,12 @@ class Upstream:
     async def predict(
         self, model: ServedModel, body: bytes, headers: dict[str, str], timeout_s: float
     ) -> Reply:
-        """One prediction.
+        """Requests one prediction.
 
         Raises:
-            WorkerLost: TorchServe answered in the handler's place, or (TorchServeLost) nobody.
-            TimeoutError: not within `timeout_s`.
+            WorkerLost: TorchServe responded in the handler's place.
+            TorchServeLost: there was no response.
+            TimeoutError: no response within `timeout_s`.
         """
         url = f"/predictions/{model.name}/{model.version}"
         try:
@@ -74,7 +75,7 @@ class Upstream:
             raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
 
     async def alive(self) -> bool:
-        """Whether management answers at all."""
+        """Returns whether the management interface responds."""
         try:
             async with self._management.get("/models", timeout=_MANAGEMENT_S) as response:
                 return response.status == 200
@@ -82,11 +83,11 @@ class Upstream:
             return False
 
     async def register(self, model: ServedModel, response_timeout_s: int) -> None:
-        """Loads an archive and asks for its workers, without waiting for them.
+        """Registers an archive and requests its workers, without waiting for them.
 
         Raises:
             RegistrationFailed: with TorchServe's reason.
-            TorchServeLost: nobody answered.
+            TorchServeLost: there was no response.
         """
         parameters = {
             "url": model.archive.path.name,
@@ -105,7 +106,7 @@ class Upstream:
             raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
 
     async def workers_ready(self, model: ServedModel) -> int:
-        """Workers of a model that have loaded it; 0 also where TorchServe does not answer."""
+        """Returns how many workers have loaded a model; 0 if TorchServe does not respond."""
         try:
             url = f"/models/{model.name}/{model.version}"
             async with self._management.get(url, timeout=_MANAGEMENT_S) as response:
@@ -131,7 +132,7 @@ def _session(address: str) -> aiohttp.ClientSession:
 
 
 def _reply(response: aiohttp.ClientResponse, raw: bytes) -> Reply:
-    """Tells the handler's answers, good or bad, from TorchServe's own, which are all losses."""
+    """Parses a handler's response; any of TorchServe's own means that the worker was lost."""
     kind = response.headers.get("content-type", "")
     is_problem = kind.startswith(MEDIA_TYPE)
     if not is_problem and (response.status != 200 or not kind.startswith("application/json")):

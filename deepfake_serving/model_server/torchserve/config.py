@@ -1,9 +1,9 @@
-"""How TorchServe is started: its command line, its configuration and its environment.
+"""TorchServe's command line, configuration and environment.
 
-The Python launcher of TorchServe is left out: it forwards no signals and orphans Java (as seen in
+TorchServe's Python launcher is not used: it forwards no signals and orphans Java (as seen in
 0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; gRPC, which can't
-be switched off nor use such a socket, takes two free ports on loopback, and nobody is told. Where
-TorchServe's Java libraries have no Unix sockets, everything takes such ports.
+be switched off nor use such a socket, takes two free ports on loopback, which stay unpublished. On
+platforms where TorchServe's Java libraries lack Unix sockets, everything uses such ports.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from deepfake_serving.model_server.settings import Settings
 from model_handlers.wire import MAX_RESPONSE_BYTES
 
 _CONFIG = CONFIG / "torchserve"
-_TORCH_STAND_IN = PACKAGE / "model_server" / "assets" / "torch_stand_in.py"
+_TORCH_STUB = PACKAGE / "model_server" / "assets" / "torch_stub.py"
 _SLACK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Everything that is needed to start TorchServe once."""
+    """The parameters of one TorchServe process."""
 
     command: list[str]
     environment: dict[str, str]
@@ -46,8 +46,7 @@ class Launch:
 def prepare(
     settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
 ) -> Launch:
-    """Writes TorchServe's configuration into `directory`, closed to others, and says how to start
-    it."""
+    """Writes TorchServe's configuration into `directory` (mode 0700); returns how to start it."""
     directory.chmod(0o700)
     for stale in directory.glob("*.sock*"):
         stale.unlink()
@@ -65,7 +64,7 @@ def prepare(
 
 
 def _addresses(settings: Settings, directory: Path) -> dict[str, str]:
-    """Where inference, management and metrics listen."""
+    """Returns the addresses of inference, management and metrics."""
     names = ("inference", "management", "metrics")
     if settings.torchserve_sockets == "unix" or (
         settings.torchserve_sockets == "auto" and _has_unix_sockets()
@@ -134,7 +133,7 @@ def _command(settings: Settings, config: Path, directory: Path) -> list[str]:
 def _environment(
     settings: Settings, placement: Placement, models: dict[str, ServedModel], directory: Path
 ) -> dict[str, str]:
-    """Ours and what the workers need; threads wait passively, as spinning starves the others."""
+    """Builds the environment. OpenMP waits passively: spinning would starve other workers."""
     threads = str(placement.threads)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
     if not placement.gpus:
@@ -170,8 +169,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _without_torch(directory: Path) -> str:
-    """A folder to import from in which torch's stand-in goes by its name."""
+    """Creates an import folder in which the stub is named `torch`."""
     folder = directory / "without_torch"
     folder.mkdir(exist_ok=True)
-    shutil.copyfile(_TORCH_STAND_IN, folder / "torch.py")
+    shutil.copyfile(_TORCH_STUB, folder / "torch.py")
     return str(folder)

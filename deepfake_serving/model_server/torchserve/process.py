@@ -1,4 +1,4 @@
-"""TorchServe's Java process: started, listened to, and stopped with everything that it started."""
+"""TorchServe's Java process: its start, its output, and its stop with all its children."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORKER_LOGGER = "MODEL_LOG"
 
 
 class TorchServeProcess:
-    """One run of TorchServe in a process group of its own."""
+    """A running TorchServe in its own process group."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -54,11 +54,11 @@ class TorchServeProcess:
         return self._process.returncode is None
 
     def last_words(self) -> list[str]:
-        """The last lines that workers printed, else TorchServe's own."""
+        """Returns the last log lines of the workers, else of TorchServe itself."""
         return list(self._worker_lines or self._own_lines)
 
     async def stop(self, grace_s: float = 10.0) -> None:
-        """SIGTERM to Java, then SIGKILL to whatever is left of its process group."""
+        """Sends SIGTERM to Java, then SIGKILL to what is left of its process group."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -94,13 +94,13 @@ class TorchServeProcess:
 
 
 def adopt_orphans() -> None:
-    """Makes grandchildren ours when their parent dies (Linux; PID 1 is so anyway)."""
+    """Makes this process a child subreaper (Linux, prctl(2)), as PID 1 always is."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def reap(except_pid: int | None) -> None:
-    """Buries dead children that nobody else waits for: adopted workers of a dead Java."""
+    """Reaps zombie children that nothing else waits for: adopted workers of a dead Java."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error, ChildProcessError):
             if child.pid != except_pid and child.status() == psutil.STATUS_ZOMBIE:

@@ -131,14 +131,14 @@ def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_
     assert place(Settings()).gpus == 0
 
 
-@pytest.mark.parametrize(("script", "patience"), [("exec sleep 60", 0.2), (None, 30)])
+@pytest.mark.parametrize(("script", "timeout_s"), [("exec sleep 60", 0.2), (None, 30)])
 def test_a_driver_that_does_not_answer_is_told_as_the_setting_that_mends_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None, patience: float
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None, timeout_s: float
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, script or "")
     if script is None:
         (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF")
-    monkeypatch.setattr(models_module, "_PATIENCE_S", patience)
+    monkeypatch.setattr(models_module, "_NVIDIA_SMI_TIMEOUT_S", timeout_s)
     with pytest.raises(SettingsError, match="gpus: "):
         place(Settings())
 

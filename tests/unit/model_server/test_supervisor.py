@@ -237,7 +237,7 @@ async def test_java_that_lives_and_takes_no_models_ends_the_server(
 
     world.registration = [never]
     async with world.running() as task:
-        with pytest.raises(StartupFailed, match="does not take the models"):
+        with pytest.raises(StartupFailed, match="registering the models timed out"):
             await asyncio.wait_for(task, 5)
 
 

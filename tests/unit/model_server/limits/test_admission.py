@@ -163,7 +163,9 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     await hold(gate, 5.5)
     kept = [Request(gate) for _ in range(3)]
     await settle()
-    with pytest.raises(Overloaded, match="2 requests wait already; the bound is 2") as caught:
+    with pytest.raises(
+        Overloaded, match="2 requests are waiting already; the limit is 2"
+    ) as caught:
         async with gate.admit(now() + FOREVER):
             pytest.fail("admitted")
     assert caught.value.retry_after_s == math.ceil(3 * 5.5)
@@ -302,7 +304,7 @@ async def test_a_holder_who_fails_gives_its_place_back() -> None:
 
 
 @in_made_up_time
-async def test_nobody_expects_to_wait_while_a_place_is_free() -> None:
+async def test_the_expected_wait_is_zero_while_a_slot_is_free() -> None:
     gate = AdmissionController(2, 10)
     await hold(gate, 30)
     holder = Request(gate)
@@ -356,7 +358,7 @@ async def test_service_that_has_become_slow_for_good_is_believed(places: int) ->
 
 
 @in_made_up_time
-async def test_those_who_hang_up_do_not_make_the_queue_look_short() -> None:
+async def test_disconnects_do_not_shorten_the_expected_wait() -> None:
     gate = AdmissionController(1, 100)
     await hold(gate, 10)
     for _ in range(50):

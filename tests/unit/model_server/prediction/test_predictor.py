@@ -99,7 +99,7 @@ def value(predictor: Predictor, name: str, **labels: str) -> float | None:
 
 
 def nobody_is_left(predictor: Predictor) -> bool:
-    gate = predictor.gates["detector"]
+    gate = predictor.admission["detector"]
     return (gate.in_flight, gate.waiting) == (0, 0)
 
 
@@ -447,7 +447,7 @@ async def test_the_detector_is_the_named_or_the_first() -> None:
     predictor = predictor_of(models)
     assert predictor.detector().name == "b"
     assert predictor.detector("a").name == "a"
-    with pytest.raises(InvalidRequest, match="does not detect"):
+    with pytest.raises(InvalidRequest, match="is not a detector"):
         predictor.detector("faces")
     with pytest.raises(UnknownModel):
         predictor.detector("c")

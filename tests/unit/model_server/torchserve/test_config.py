@@ -232,7 +232,7 @@ def test_workers_learn_threads_device_precision_and_digests(tmp_path: Path) -> N
     ("backend", "gpus", "stands_in"),
     [("auto", 0, True), ("openvino", 0, True), ("torch", 0, False), ("auto", 1, False)],
 )
-def test_workers_without_torch_get_its_stand_in(
+def test_workers_without_torch_get_the_stub(
     backend: str, gpus: int, stands_in: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/theirs")
@@ -245,7 +245,7 @@ def test_workers_without_torch_get_its_stand_in(
     assert (first == "/theirs") is not stands_in
 
 
-def test_the_stand_in_has_all_that_torchserve_asks_of_torch(tmp_path: Path) -> None:
+def test_the_stub_has_all_that_torchserve_uses_of_torch(tmp_path: Path) -> None:
     """The two files of its workers that import torch."""
     environment = os.environ | {"PYTHONPATH": torchserve._without_torch(tmp_path)}
     program = (

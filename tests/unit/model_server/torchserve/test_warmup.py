@@ -13,7 +13,7 @@ from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.model_server.torchserve.warmup import (
     WARMUP_JPEG,
     WarmupCheckFailed,
-    check_answer,
+    check_result,
 )
 from model_handlers.items import Options
 from model_handlers.pipeline.stopwatch import Stopwatch
@@ -41,12 +41,12 @@ def test_what_the_models_really_answer_is_sane(
     detector: DetectorTask, faces_task: FacesTask, classifier_task: ClassifierTask
 ) -> None:
     for task in (detector, faces_task, classifier_task):
-        check_answer(served_model(task.manifest.task), answer_of(task))
+        check_result(served_model(task.manifest.task), answer_of(task))
 
 
 @pytest.mark.parametrize("task", ANSWERS)
 def test_a_sane_answer_passes(task: str) -> None:
-    check_answer(served_model(task), ANSWERS[task])
+    check_result(served_model(task), ANSWERS[task])
 
 
 @pytest.mark.parametrize("task", ["detector", "faces"])
@@ -70,7 +70,7 @@ def test_a_sane_answer_passes(task: str) -> None:
 )
 def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
-        check_answer(served_model(task), {"fake_probability": 0.5, "faces": faces})
+        check_result(served_model(task), {"fake_probability": 0.5, "faces": faces})
 
 
 @pytest.mark.parametrize("task", ["detector", "classifier"])
@@ -79,11 +79,11 @@ def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) 
 )
 def test_a_probability_that_is_none_is_insane(task: str, probability: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: fake_probability is "):
-        check_answer(served_model(task), DETECTOR | {"fake_probability": probability})
+        check_result(served_model(task), DETECTOR | {"fake_probability": probability})
 
 
 @pytest.mark.parametrize("task", ANSWERS)
 @pytest.mark.parametrize("answer", [{}, [], None, "ok", {"results": [DETECTOR]}])
 def test_an_answer_of_something_else_is_insane(task: str, answer: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
-        check_answer(served_model(task), answer)
+        check_result(served_model(task), answer)

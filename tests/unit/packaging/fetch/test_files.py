@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from deepfake_serving.packaging import fetch as fetch_module
-from deepfake_serving.packaging.content import Content
 from deepfake_serving.packaging.fetch import (
     DigestMismatch,
     FetchError,
@@ -20,6 +19,7 @@ from deepfake_serving.packaging.fetch import (
     fetch,
     shown_progress,
 )
+from deepfake_serving.packaging.source_content import Content
 from tests.unit.packaging.fetch.material import BODY, DIGEST, OTHER, sha256, snapshot, unchanged
 
 

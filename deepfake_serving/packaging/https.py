@@ -12,7 +12,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from deepfake_serving.packaging.content import (
+from deepfake_serving.packaging.source_content import (
     CHUNK,
     CONNECT_S,
     STALL_S,
@@ -33,15 +33,15 @@ def open_http(source: str) -> Content:
 
 
 def trusted() -> str | bool:
-    """Who is trusted over TLS, as requests takes it; it heeds no SSL_CERT_FILE by itself."""
+    """Returns the CA bundle as `verify` of requests, which ignores SSL_CERT_FILE by itself."""
     roots = ssl.get_default_verify_paths()
     return roots.cafile or roots.capath or True
 
 
 class Bounded(HTTPAdapter):
-    """Bounds every wait, and keeps redirects and token servers to the rule on plain http.
+    """Sets timeouts, and applies the rule on plain http to redirects and token servers, too.
 
-    With `tls_only`, what began with https is not led to plain http on loopback either.
+    With `tls_only` a redirect from https to plain http is refused even on loopback.
     """
 
     def __init__(self, tls_only: bool = False) -> None:
@@ -51,12 +51,12 @@ class Bounded(HTTPAdapter):
     def send(self, request: Any, *args: Any, **options: Any) -> Any:
         refuse_plain_http(request.url)
         if self._tls_only and urlsplit(request.url).scheme == "http":
-            raise UnsupportedSource(f"{request.url}: https is led to plain http")
+            raise UnsupportedSource(f"{request.url}: https redirects to plain http")
         return super().send(request, *args, **options | {"timeout": (CONNECT_S, STALL_S)})
 
 
 def _retries() -> Retry:
-    """Of requests. `Retry-After` is not heeded: it may name hours."""
+    """Builds the retry policy. `Retry-After` is ignored, as it may be hours."""
     return Retry(
         3,
         backoff_factor=0.2,
@@ -67,9 +67,9 @@ def _retries() -> Retry:
 
 
 class _Download:
-    """A file, read on where its connection broke off, if the server can say that it is the same.
+    """A download that resumes after a lost connection if the file is unchanged.
 
-    That is RFC 9110: Range (14.2), and If-Range with a strong ETag (13.1.5).
+    See RFC 9110: Range (14.2), and If-Range with a strong ETag (13.1.5).
     """
 
     def __init__(self, url: str, opened: ExitStack) -> None:
@@ -78,16 +78,16 @@ class _Download:
         adapter = Bounded(tls_only=urlsplit(url).scheme == "https")
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
-        self._answer = self._get()
-        self._answer.raise_for_status()
-        length = self._answer.headers.get("Content-Length", "")
+        self._response = self._get()
+        self._response.raise_for_status()
+        length = self._response.headers.get("Content-Length", "")
         self.size = int(length) if length.isdecimal() else None
 
     def chunks(self) -> Iterator[bytes]:
         done = resumed = 0
         while True:
             try:
-                for chunk in self._answer.iter_content(CHUNK):
+                for chunk in self._response.iter_content(CHUNK):
                     done += len(chunk)
                     yield chunk
                 return
@@ -97,21 +97,21 @@ class _Download:
                     raise
 
     def _resume(self, done: int) -> bool:
-        """Whether the server goes on at that byte of the same file."""
-        etag = self._answer.headers.get("ETag", "")
+        """Requests the rest of the file; returns whether the server sends it."""
+        etag = self._response.headers.get("ETag", "")
         if not etag.startswith('"'):  # absent, or weak
             return False
-        self._answer = self._get({"Range": f"bytes={done}-", "If-Range": etag})
-        begins = self._answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-        return begins and self._answer.status_code == requests.codes.partial_content
+        self._response = self._get({"Range": f"bytes={done}-", "If-Range": etag})
+        continues = self._response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+        return continues and self._response.status_code == requests.codes.partial_content
 
     def _get(self, headers: dict[str, str] | None = None) -> requests.Response:
-        """`identity`: the digest is that of the file itself."""
-        answer = self._session.get(
+        """Requests the file without compression, since the digest is that of the file itself."""
+        response = self._session.get(
             self._url,
             headers={"Accept-Encoding": "identity", **(headers or {})},
             stream=True,
             verify=trusted(),
         )
-        self._opened.callback(answer.close)
-        return answer
+        self._opened.callback(response.close)
+        return response

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import GCSStore, S3Store
 
-from deepfake_serving.packaging.content import CHUNK, CONNECT_S, STALL_S, Content, UnsupportedSource
+from deepfake_serving.packaging.source_content import (
+    CHUNK,
+    CONNECT_S,
+    STALL_S,
+    Content,
+    UnsupportedSource,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
@@ -21,8 +27,8 @@ _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 def open_s3(source: str) -> Content:
     bucket, key = _bucket_and_key(source)
     # obstore ignores this variable as soon as it is given any client options.
-    asked = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true", "yes", "on"}
-    return _object(S3Store(bucket, client_options=_client(asked), retry_config=_RETRY), key)
+    allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true", "yes", "on"}
+    return _object(S3Store(bucket, client_options=_client(allow_http), retry_config=_RETRY), key)
 
 
 def open_gs(source: str) -> Content:
@@ -31,7 +37,7 @@ def open_gs(source: str) -> Content:
 
 
 def _bucket_and_key(source: str) -> tuple[str, str]:
-    """Not parsed as a URL, because `#` and `?` are ordinary characters of a key."""
+    """Splits `scheme://bucket/key`, not as a URL: `#` and `?` are ordinary characters of a key."""
     match = re.fullmatch(r"\w+://([\w.-]+)/(.+)", source, re.ASCII)
     if match is None:
         raise UnsupportedSource(f"{source}: not of the form scheme://bucket/key")
@@ -43,15 +49,14 @@ def _client(allow_http: bool = False) -> ClientConfig:
         "allow_http": allow_http,
         "connect_timeout": timedelta(seconds=CONNECT_S),
         "read_timeout": timedelta(seconds=STALL_S),
-        "timeout": timedelta(days=1),  # of a whole transfer: 30 s by default, too short for a model
+        "timeout": timedelta(days=1),  # per transfer; the default of 30 s is too short for a model
     }
 
 
 def _object(store: ObjectStore, key: str) -> Content:
-    """Ctrl-C is heard as soon as a read returns: with a chunk, or after STALL_S without one.
+    """Opens an object. Ctrl-C takes effect at the next chunk, or after STALL_S without one.
 
-    obstore's calls for an event loop let it in sooner, but then one process in a hundred ended by
-    a crash.
+    obstore's asynchronous calls react sooner, but then one process in a hundred crashed at its end.
     """
     result = obstore.get(store, key)
     return Content(result.meta["size"], iter(result.stream(min_chunk_size=CHUNK)))

@@ -1,4 +1,4 @@
-"""What every source of a model gives, how it fails, and what none of them may do."""
+"""The content of a source, its errors, and the rules for all sources."""
 
 from __future__ import annotations
 
