@@ -121,8 +121,8 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., W
         monkeypatch.setattr(supervisor_module.TorchServeProcess, "start", start)
         monkeypatch.setattr(supervisor_module, "prepare", prepare)
         monkeypatch.setattr(supervisor_module, "reap", lambda _: None)
-        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 0.005)
-        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_AT_START_S", 0.005)
+        monkeypatch.setattr(supervisor_module, "_CHECK_INTERVAL_S", 0.005)
+        monkeypatch.setattr(supervisor_module, "_STARTING_INTERVAL_S", 0.005)
         yield made
         for world in worlds:
             await world.supervisor.stop()
@@ -180,7 +180,7 @@ async def test_a_suspended_predictor_is_let_go_on_when_all_is_well(
     world = make()
     async with world.running():
         await world.until(lambda: world.state.ready)
-        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 60)
+        monkeypatch.setattr(supervisor_module, "_CHECK_INTERVAL_S", 60)
         world.predictor.upstream = None
         world.state.notify()
         await world.until(lambda: world.predictor.upstream is not None)
@@ -266,7 +266,7 @@ async def test_a_cancellation_that_comes_with_a_change_is_heeded(
     world = make()
     async with world.running() as task:
         await world.until(lambda: world.state.ready)
-        monkeypatch.setattr(supervisor_module, "_LOOK_EVERY_S", 60)
+        monkeypatch.setattr(supervisor_module, "_CHECK_INTERVAL_S", 60)
         looks = world.asked("/models/")
         world.state.notify()
         await world.until(lambda: world.asked("/models/") > looks)
