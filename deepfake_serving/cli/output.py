@@ -1,4 +1,4 @@
-"""What every command prints with: errors, warnings and progress go to stderr."""
+"""Printing, shared by all commands: errors, warnings and progress go to stderr."""
 
 from __future__ import annotations
 

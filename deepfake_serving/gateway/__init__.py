@@ -1,4 +1,4 @@
-"""The product: pictures, videos, jobs, live frames and a console, on top of model servers.
+"""The product: images, videos, jobs, live frames and a console, on top of model servers.
 
-It never imports torch; models are asked over HTTP.
+It never imports torch; models are called over HTTP.
 """

@@ -27,7 +27,7 @@ class ServerMetrics:
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
         self.requests = Counter(
-            "deepfake_requests", "Requests answered.", ("route", "code"), registry=r
+            "deepfake_requests", "Requests completed.", ("route", "code"), registry=r
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",

@@ -44,7 +44,7 @@ class Batch:
 
     events: list[Sample | SceneCut] = field(default_factory=list)
     read_s: float = 0.0
-    """How far the video was read, in seconds of presentation."""
+    """Presentation time up to which the video was read, in seconds."""
     created: float = field(default_factory=time.monotonic)
 
     @property

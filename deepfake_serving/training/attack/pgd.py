@@ -77,7 +77,7 @@ class _SparseSteps(ProjectedGradientDescentPyTorch):  # type: ignore[misc]
         gradient = self.estimator.loss_gradient(x=x, y=y) * (-1 if self.targeted else 1)
         flat = gradient.flatten(1)
         translated = max(1, round(_SPARSITY * flat.shape[1]))
-        places = flat.abs().topk(translated, dim=1).indices
-        signs = flat.gather(1, places).sign() / translated
-        step: Tensor = torch.zeros_like(flat).scatter(1, places, signs)
+        indices = flat.abs().topk(translated, dim=1).indices
+        signs = flat.gather(1, indices).sign() / translated
+        step: Tensor = torch.zeros_like(flat).scatter(1, indices, signs)
         return step.reshape(x.shape)

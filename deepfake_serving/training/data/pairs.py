@@ -24,7 +24,7 @@ VERSION = 4
 """Version of the cached pairs. Raise it when pairs change, so that older caches are not read."""
 
 _REGION_SCALE = 2.0
-_NEIGHBOURS = 24
+_NEAREST = 24
 _BLEND_STREAM, _CROP_STREAM, _PAIR_STREAM = 0, 1, 2  # independent random streams of one seed
 
 
@@ -128,7 +128,7 @@ class PairGenerator:
         order = [int(i) for i in np.argsort(distance) if self.portraits[i].identity != identity]
         if not order:
             raise ValueError("cross-blends need portraits of two identities")
-        return order[int(rng.integers(min(_NEIGHBOURS, len(order))))]
+        return order[int(rng.integers(min(_NEAREST, len(order))))]
 
 
 def _read_swap(swap: Swap) -> tuple[Blend, Portrait]:
