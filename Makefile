@@ -100,7 +100,7 @@ actionlint:  ## check the workflows (needs Go)
 
 bench: build/.dev archives  ## measure speed against goals and other servers; writes build/bench (15 minutes)
 	$(BIN)/python -m benchmarks.goals
-	$(BIN)/python -m benchmarks.finding $(if $(FACES),--portraits $(FACES)) $(if $(MEDIA),--clips $(MEDIA))
+	$(BIN)/python -m benchmarks.face_detection $(if $(FACES),--portraits $(FACES)) $(if $(MEDIA),--clips $(MEDIA))
 	$(BIN)/python -m benchmarks.rivals_bench
 	$(BIN)/python -m benchmarks.serving
 

@@ -1,4 +1,1 @@
-"""How fast the server is beside what it could be instead: `python -m benchmarks.serving`.
-
-serving → systems (started and stopped), generator (a process a system: asks → load) → report.
-"""
+"""Benchmarks: CPU time, throughput and latency against other ways to serve the same pipeline."""

@@ -17,40 +17,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
 
-from benchmarks import inprocess
-from benchmarks.process import Program
-from benchmarks.systems import HOST, get, listening
-from benchmarks.workloads import growth, workloads
+from benchmarks.data.workloads import growth, workloads
+from benchmarks.report.goal import Goal, regressions, table
+from benchmarks.systems import in_process
+from benchmarks.systems.program import Program
+from benchmarks.systems.servers import HOST, get, listening
 
 BASELINE = Path(__file__).with_name("baseline.json")
 _OUT = Path("build/bench")
-_LOSS = 0.15
 _PICTURES = ("frame", "photo", "crowd")
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """One line of the table. `at_least`: whether more is better."""
-
-    name: str
-    result: float
-    goal: float
-    unit: str
-    at_least: bool
-    ratio: bool
-    """A steady one of two things in this run; only such are compared with the baseline."""
-    note: str = ""
-
-    @property
-    def reached(self) -> bool:
-        return self.result >= self.goal if self.at_least else self.result <= self.goal
 
 
 def speed_up(
@@ -60,8 +42,8 @@ def speed_up(
     goals = {"frame": 10.0, "photo": 10.0, "crowd": 8.0}
     given = workloads()
     found, all_ms = [], {}
-    names = (inprocess.PAPERS, inprocess.PAPERS_ONE, inprocess.OURS, inprocess.OURS_BF16)
-    with inprocess.ways(*names, inprocess.TORCH) as ways:
+    names = (in_process.PAPERS, in_process.PAPERS_ONE, in_process.OURS, in_process.OURS_BF16)
+    with in_process.ways(*names, in_process.TORCH) as ways:
         for picture in pictures:
             workload = given[picture]
             for name, way in ways.items():
@@ -71,12 +53,12 @@ def speed_up(
             seconds = {name: [] for name in ways}
             for _ in range(rounds):
                 for name, way in ways.items():
-                    count = 1 if name in (inprocess.PAPERS, inprocess.PAPERS_ONE) else 4
+                    count = 1 if name in (in_process.PAPERS, in_process.PAPERS_ONE) else 4
                     seconds[name].append(way.cpu_s(workload.jpeg, count))
             all_ms[picture] = {n: 1000 * statistics.median(s) for n, s in seconds.items()}
-            for baseline in (inprocess.PAPERS, inprocess.PAPERS_ONE):
+            for baseline in (in_process.PAPERS, in_process.PAPERS_ONE):
                 ratio = statistics.median(
-                    a / b for a, b in zip(seconds[baseline], seconds[inprocess.OURS], strict=True)
+                    a / b for a, b in zip(seconds[baseline], seconds[in_process.OURS], strict=True)
                 )
                 found.append(
                     Goal(
@@ -84,10 +66,10 @@ def speed_up(
                         round(ratio, 2),
                         goals[picture],
                         "x",
-                        at_least=True,
-                        ratio=baseline == inprocess.PAPERS_ONE,  # spinning threads jump about
+                        higher_is_better=True,
+                        ratio=baseline == in_process.PAPERS_ONE,  # spinning threads jump about
                         note=f"{all_ms[picture][baseline]:.0f} / "
-                        f"{all_ms[picture][inprocess.OURS]:.1f} ms",
+                        f"{all_ms[picture][in_process.OURS]:.1f} ms",
                     )
                 )
     return found, all_ms
@@ -96,8 +78,8 @@ def speed_up(
 def grown(rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Pictures a second of one thread over faces and over megapixels."""
     found: dict[str, list[tuple[float, float]]] = {}
-    with inprocess.ways(inprocess.OURS) as ways:
-        way = ways[inprocess.OURS]
+    with in_process.ways(in_process.OURS) as ways:
+        way = ways[in_process.OURS]
         for axis, pictures in growth().items():
             found[axis] = []
             for x, jpeg in pictures:
@@ -113,7 +95,7 @@ def memory_and_start() -> list[Goal]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         ports = {f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
         environment = {
-            "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(inprocess.ARCHIVES),
+            "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(in_process.ARCHIVES),
             "DEEPFAKE_MODEL_SERVER_DEVICE": "cpu",
         }
         begun = time.perf_counter()
@@ -155,7 +137,7 @@ def batches(rounds: int) -> list[Goal]:
     given: dict[str, Item] = {"faces": workloads()["frame"].jpeg, "classifier": crop}
     found = []
     for name, item in given.items():
-        task = inprocess.shipped(name)
+        task = in_process.shipped(name)
         seconds = []
         for _ in range(rounds + 1):
             begun = time.process_time()
@@ -166,43 +148,20 @@ def batches(rounds: int) -> list[Goal]:
     return found
 
 
-def table(goals: Sequence[Goal]) -> str:
-    """Markdown."""
-    lines = ["| what | result | goal | reached | |", "| --- | ---: | ---: | --- | --- |"]
-    for each in goals:
-        sign = "≥" if each.at_least else "≤"
-        goal = f"{sign} {each.goal:g} {each.unit}" if each.goal else ""
-        reached = ("yes" if each.reached else "**no**") if each.goal else ""
-        lines.append(
-            f"| {each.name} | {each.result:g} {each.unit} | {goal} | {reached} | {each.note} |"
-        )
-    return "\n".join(lines)
-
-
-def lost(goals: Sequence[Goal], baseline: dict[str, float]) -> list[str]:
-    """Sentences about ratios that have lost more than 15 % of the baseline's."""
-    found = []
-    for each in goals:
-        before = baseline.get(each.name)
-        if each.ratio and before is not None and each.result < (1 - _LOSS) * before:
-            found.append(f"{each.name}: {each.result:g}, but {before:g} in the baseline")
-    return found
-
-
 def check() -> str | None:
-    """What has been lost for good: a loss has to show three times over, as machines are noisy."""
-    kept = json.loads(BASELINE.read_text()).get(processor())
-    if kept is None:
+    """Returns the regressions that show in three runs in a row, because machines are noisy."""
+    baseline = json.loads(BASELINE.read_text()).get(processor())
+    if baseline is None:
         print(f"no baseline for {processor()}: nothing to compare with")
         return None
-    losses: list[str] = []
+    found: list[str] = []
     for _ in range(3):
         goals, _ms = speed_up(_PICTURES, 3)
         print(table(goals), flush=True)
-        losses = lost(goals, kept)
-        if not losses:
+        found = regressions(goals, baseline)
+        if not found:
             return None
-    return "\n".join(losses)
+    return "\n".join(found)
 
 
 def processor() -> str:
@@ -231,7 +190,7 @@ def main() -> None:
     (_OUT / "goals.json").write_text(json.dumps(content, indent=1))
     (_OUT / "goals.md").write_text(table(goals) + "\n")
     if grew:
-        from benchmarks.growth_plot import plot_growth
+        from benchmarks.report.growth_plot import plot_growth
 
         plot_growth(grew, _OUT / "growth.png")
     print(table(goals))

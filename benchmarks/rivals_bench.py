@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import systems as names
-from benchmarks.generator import Generator
-from benchmarks.inprocess import ARCHIVES
-from benchmarks.load import Plan, Window
+from benchmarks.load.closed_loop import Plan, Window
+from benchmarks.load.generator import Generator
+from benchmarks.systems import servers as names
+from benchmarks.systems.in_process import ARCHIVES
 from deepfake_serving.model_server.models import place, served_models
 from deepfake_serving.model_server.settings import load_settings
 

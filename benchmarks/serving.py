@@ -23,15 +23,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import systems as names
-from benchmarks.asks import Target, compile_torchserve_protos
-from benchmarks.generator import Generator
-from benchmarks.load import Floats, Plan, Window, differences, median_of, ratios
-from benchmarks.quiet import Patience
-from benchmarks.report import write_report
-from benchmarks.results import Comparison, Results, Row
-from benchmarks.stock import start_torchserve
-from benchmarks.systems import System, direct_targets, start_server, start_usual_way
+from benchmarks.load.closed_loop import Floats, Plan, Window, differences, median_of, ratios
+from benchmarks.load.generator import Generator
+from benchmarks.load.requests import Target, compile_torchserve_protos
+from benchmarks.load.retry_budget import Patience
+from benchmarks.report.results import Comparison, Results, Row
+from benchmarks.report.tables import write_report
+from benchmarks.systems import servers as names
+from benchmarks.systems.servers import System, direct_targets, start_server, start_usual_way
+from benchmarks.systems.stock_torchserve import start_torchserve
 from deepfake_serving.model_server.models import Placement, ServedModel, place, served_models
 from deepfake_serving.model_server.settings import Settings, load_settings
 from deepfake_serving.packaging.archive import build_archive

@@ -19,8 +19,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks import inprocess
-from benchmarks.workloads import workloads
+from benchmarks.data.workloads import workloads
+from benchmarks.systems import in_process
 
 _TIMES = 20
 
@@ -113,7 +113,7 @@ def main() -> None:
     from model_handlers.items import Options
     from model_handlers.pipeline.stopwatch import Stopwatch
 
-    task = inprocess.shipped("detector")
+    task = in_process.shipped("detector")
     for name in given.workloads:
         jpeg = workloads()[name].jpeg
         task.run([jpeg], [Options()], Stopwatch())

@@ -27,7 +27,7 @@ import orjson
 import psutil
 import skimage.data
 
-from benchmarks.goals import Goal, table
+from benchmarks.report.goal import Goal, table
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.analyse import analyse
@@ -83,7 +83,7 @@ def _write(path: Path, frame: Callable[[int], Pixels], count: int, rate: int) ->
 
 def detector() -> Detect:
     """The shipped detector, one call at a time."""
-    from benchmarks.inprocess import shipped
+    from benchmarks.systems.in_process import shipped
     from model_handlers.items import Options
     from model_handlers.pipeline.stopwatch import Stopwatch
 
@@ -126,7 +126,7 @@ def speed(path: Path) -> list[Goal]:
                 round(verdict.duration_s / seconds, 2),
                 2,
                 "x",
-                at_least=True,
+                higher_is_better=True,
                 ratio=False,
                 note=f"{seconds:.1f} s, {cpu:.1f} s of CPU, {verdict.frames_analyzed} frames in "
                 f"the verdict, p {verdict.fake_probability}; ms: {stages}",

@@ -15,7 +15,7 @@ COPY deepfake_serving/__init__.py deepfake_serving/
 COPY deepfake_serving/contracts deepfake_serving/contracts
 COPY loadtest loadtest
 # The packages that create the media are not needed afterwards, and are more than half of the size.
-RUN .venv/bin/python -m loadtest.making media \
+RUN .venv/bin/python -m loadtest.generate_media media \
  && .venv/bin/python -m pip uninstall --quiet --yes \
       av imageio lazy-loader networkx numpy pillow scikit-image scipy tifffile setuptools pip \
  && .venv/bin/python -m compileall -q -j 0 .venv deepfake_serving loadtest

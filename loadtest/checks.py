@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 from deepfake_serving.contracts.jobs import ENDED, STATES
 from deepfake_serving.contracts.verdict import Label
-from loadtest.answers import Document, Wrong, problem
 from loadtest.media import Picture, Video
+from loadtest.responses import Document, Wrong, problem
 
 _OF_FACES = frozenset(get_args(Label)) - {"no_face"}
 _ROUNDING = 1e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtest.answers import Wrong, problem
+from loadtest.responses import Wrong, problem
 
 
 @dataclass(slots=True)

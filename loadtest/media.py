@@ -73,7 +73,7 @@ def load(folder: Path) -> Media:
 
 def made() -> Media:
     """Media made of photographs that scikit-image brings, in some seconds."""
-    from loadtest.making import make  # with media of one's own, its packages are not needed
+    from loadtest.generate_media import make  # with media of one's own, its packages are not needed
 
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         make(Path(folder))

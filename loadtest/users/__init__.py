@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loadtest.users.base import Caller
 from loadtest.users.batch import Batch
-from loadtest.users.caller import Caller
 from loadtest.users.image_grpc import ImageGrpc
 from loadtest.users.image_rest import ImageRest
 from loadtest.users.live import Live

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from locust import task
 
 from loadtest import checks
-from loadtest.users.caller import HttpCaller
+from loadtest.users.base import HttpCaller
 
 
 class Batch(HttpCaller):

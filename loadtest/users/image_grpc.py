@@ -14,9 +14,9 @@ from locust import task
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from loadtest import checks
-from loadtest.answers import Document, Refused, Wrong, problem
-from loadtest.users import trust
-from loadtest.users.caller import Caller
+from loadtest.responses import Document, Refused, Wrong, problem
+from loadtest.users import tls
+from loadtest.users.base import Caller
 
 _PORT = 8001
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
@@ -90,7 +90,7 @@ def _channel(url: str, address: str | None) -> grpc.Channel:
     parts = urlsplit(url)
     target = address or f"{parts.hostname}:{_PORT}"
     if parts.scheme == "https":
-        return grpc.secure_channel(target, trust.credentials(), _OWN_CONNECTION)
+        return grpc.secure_channel(target, tls.credentials(), _OWN_CONNECTION)
     return grpc.insecure_channel(target, _OWN_CONNECTION)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from locust import task
 
 from loadtest import checks
-from loadtest.users.caller import HttpCaller
+from loadtest.users.base import HttpCaller
 
 
 class ImageRest(HttpCaller):

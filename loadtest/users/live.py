@@ -13,12 +13,12 @@ from locust import task
 from locust.user.task import LOCUST_STATE_STOPPING
 
 from loadtest import checks
-from loadtest.answers import Document, Refused, Wrong, problem
 from loadtest.frames import Frames
 from loadtest.gates import DROPPED
 from loadtest.media import Picture
-from loadtest.users import trust
-from loadtest.users.caller import Caller
+from loadtest.responses import Document, Refused, Wrong, problem
+from loadtest.users import tls
+from loadtest.users.base import Caller
 
 _KIND, _PATH = "WS", "/v1/stream"
 _GONE = (OSError, websocket.WebSocketException)
@@ -49,10 +49,10 @@ class Live(Caller):
     def _connected(self) -> Any:
         url = self.server.replace("http", "ws", 1) + _PATH
         headers = [f"{name}: {value}" for name, value in self.authorization().items()]
-        tls = {"context": trust.context()} if url.startswith("wss:") else None
+        options = {"context": tls.context()} if url.startswith("wss:") else None
         try:
             return websocket.create_connection(
-                url, self.options.timeout, header=headers, sslopt=tls
+                url, self.options.timeout, header=headers, sslopt=options
             )
         except _GONE as error:
             raise Wrong(f"no connection: {type(error).__name__}") from error

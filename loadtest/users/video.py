@@ -9,8 +9,8 @@ from locust import task
 
 from deepfake_serving.contracts.jobs import ENDED
 from loadtest import checks
-from loadtest.answers import Document, Refused, Wrong
-from loadtest.users.caller import HttpCaller
+from loadtest.responses import Document, Refused, Wrong
+from loadtest.users.base import HttpCaller
 
 _JOB = "/v1/jobs/[id]"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.making import make
+from loadtest.generate_media import make
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 

@@ -12,8 +12,8 @@ import pytest
 from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, StorageFull
 from deepfake_serving.gateway.http.examples import IMAGE, JOB
 from loadtest import checks
-from loadtest.answers import Refused, Wrong, problem, read
 from loadtest.media import Picture, Video
+from loadtest.responses import Refused, Wrong, problem, read
 
 FACE = Picture(b"", 1, (512, 512))
 CUP = Picture(b"", 0, (600, 400))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from deepfake_serving.contracts.problems import NotReady, Overloaded
-from loadtest.answers import Refused, Wrong
 from loadtest.frames import Frames
+from loadtest.responses import Refused, Wrong
 
 
 def sent(count: int) -> Frames:

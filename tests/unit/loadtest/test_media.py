@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loadtest import making
+from loadtest import generate_media
 from loadtest.media import Media, in_turn, load
 from model_handlers.pipeline.faces import FaceDetector
 
@@ -18,7 +18,7 @@ from model_handlers.pipeline.faces import FaceDetector
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
     folder = tmp_path_factory.mktemp("media")
-    making.make(folder)
+    generate_media.make(folder)
     return load(folder)
 
 
@@ -29,7 +29,7 @@ def pixels(data: bytes) -> np.ndarray:
 def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
     faces = [picture.faces for picture in media.pictures]
     assert (faces.count(1), faces.count(0)) == (24, 8)
-    assert len(media.videos) == making.VIDEOS
+    assert len(media.videos) == generate_media.VIDEOS
     sizes = {each.size for each in (*media.pictures, *media.videos)}
     assert sizes == {(1280, 720)}
 
@@ -37,7 +37,7 @@ def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
 def test_pictures_differ_and_are_of_their_size(media: Media):
     shown = [pixels(picture.data) for picture in media.pictures]
     assert {each.shape for each in shown} == {(720, 1280, 3)}
-    assert len({each.tobytes() for each in shown}) == making.PICTURES
+    assert len({each.tobytes() for each in shown}) == generate_media.PICTURES
 
 
 def test_a_picture_shows_as_many_faces_as_it_says(media: Media, face_detector: FaceDetector):
@@ -57,14 +57,14 @@ def test_the_same_video_is_sent_in_new_bytes_every_time(media: Media):
     assert len({video.data, video.anew(), video.anew()}) == 3
     with av.open(io.BytesIO(video.anew())) as container:
         frames = [frame.to_ndarray() for frame in container.decode(video=0)]
-    assert len(frames) == making.FRAMES
+    assert len(frames) == generate_media.FRAMES
 
 
 def test_all_are_taken_in_turn(media: Media):
     turn = in_turn(media.videos)
-    taken = [next(turn) for _ in range(2 * making.VIDEOS)]
-    assert set(taken[: making.VIDEOS]) == set(media.videos)
-    assert taken[making.VIDEOS :] == taken[: making.VIDEOS]
+    taken = [next(turn) for _ in range(2 * generate_media.VIDEOS)]
+    assert set(taken[: generate_media.VIDEOS]) == set(media.videos)
+    assert taken[generate_media.VIDEOS :] == taken[: generate_media.VIDEOS]
 
 
 def test_a_folder_of_ones_own_is_read(tmp_path: Path):

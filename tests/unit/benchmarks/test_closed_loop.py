@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from benchmarks.load import (
+from benchmarks.load.closed_loop import (
     Answered,
     Plan,
     Window,

@@ -1,6 +1,6 @@
 """Pictures and videos of 1280 x 720 made of two photographs, each of them different.
 
-    python -m loadtest.making FOLDER
+    python -m loadtest.generate_media FOLDER
 
 The photographs are in the public domain and bundled with scikit-image: NASA's portrait of Eileen
 Collins, with one face, and a cup of coffee, with none.

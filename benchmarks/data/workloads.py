@@ -12,7 +12,7 @@ import numpy.typing as npt
 import skimage.data
 from PIL import Image
 
-from benchmarks.scenes import astronaut, crowd
+from benchmarks.data.scenes import astronaut, crowd
 
 Pixels = npt.NDArray[np.uint8]
 

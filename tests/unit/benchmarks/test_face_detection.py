@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from benchmarks.finding import Boxes, Find, compare, ious, matches
-from benchmarks.goals import Goal, lost, table
-from benchmarks.scenes import astronaut as portrait
-from benchmarks.scenes import crowd, scenes
+from benchmarks.data.scenes import astronaut as portrait
+from benchmarks.data.scenes import crowd, scenes
+from benchmarks.face_detection import Boxes, Find, compare, ious, matches
 from model_handlers.pipeline.decode import Pixels
 
 PICTURE = np.zeros((500, 500, 3), np.uint8)
@@ -80,22 +78,3 @@ def test_a_crowd_has_as_many_faces_as_it_says() -> None:
     assert (scene.boxes >= 0).all()
     assert (scene.boxes[:, 2] <= 1920).all()
     assert matches(scene.boxes, scene.boxes) == 20
-
-
-def goal(name: str, result: float, *, at_least: bool = True, ratio: bool = True) -> Goal:
-    return Goal(name, result, 10.0, "x", at_least, ratio)
-
-
-@pytest.mark.parametrize(("result", "told"), [(10.0, 0), (8.6, 0), (8.4, 1)])
-def test_a_loss_of_more_than_15_percent_is_told(result: float, told: int) -> None:
-    assert len(lost([goal("a", result)], {"a": 10.0})) == told
-
-
-def test_only_ratios_that_are_kept_are_compared() -> None:
-    assert lost([goal("new", 1), goal("a", 1, ratio=False)], {"a": 10.0}) == []
-
-
-def test_the_table_says_what_was_reached() -> None:
-    lines = table([goal("more", 11), goal("less", 11, at_least=False)]).splitlines()
-    assert "| ≥ 10 x | yes |" in lines[2]
-    assert "| ≤ 10 x | **no** |" in lines[3]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.load import Estimate, Window, percentile
+from benchmarks.load.closed_loop import Estimate, Window, percentile
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.plot import plot
-from benchmarks.results import Comparison, Results, Row
+from benchmarks.report.plot import plot
+from benchmarks.report.results import Comparison, Results, Row
 
 
 def write_report(results: Results, folder: Path) -> str:

@@ -12,8 +12,8 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from benchmarks.results import Results, Row
-from benchmarks.systems import ALL
+from benchmarks.report.results import Results, Row
+from benchmarks.systems.servers import ALL
 
 _COLOURS = dict(
     zip(

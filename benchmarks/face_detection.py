@@ -1,6 +1,6 @@
 """Whether our face detector loses faces that facenet-pytorch's defaults find, or invents more.
 
-    python -m benchmarks.finding [--portraits faces.csv] [--clips FOLDER]
+    python -m benchmarks.face_detection [--portraits faces.csv] [--clips FOLDER]
 
 Without material of the caller's, scenes made of one portrait alone are searched. Faces whose longer
 side is under 40 px in the picture are left out on both sides: ours isn't asked for them.
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.scenes import Boxes, Portrait, astronaut, scenes
+from benchmarks.data.scenes import Boxes, Portrait, astronaut, scenes
 from model_handlers.pipeline.decode import Pixels
 
 Find = Callable[[Pixels], Boxes]
@@ -115,7 +115,7 @@ def finders() -> tuple[Find, Find]:
     from facenet_pytorch import MTCNN
     from PIL import Image
 
-    from benchmarks.inprocess import shipped
+    from benchmarks.systems.in_process import shipped
 
     yardstick, task = MTCNN(keep_all=True), shipped("detector")
 

@@ -17,7 +17,7 @@ import aiohttp
 import grpc.aio
 import orjson
 
-from benchmarks.direct import Pool
+from benchmarks.load.process_pool import Pool
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2, detector_pb2_grpc
 
 Question = Callable[[bytes], Awaitable[int]]

@@ -1,0 +1,1 @@
+"""Test images with known faces."""

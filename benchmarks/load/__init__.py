@@ -1,0 +1,1 @@
+"""Load generation: requests, closed loops and the statistics of both."""

@@ -1,0 +1,1 @@
+"""The systems under test: started on loopback, or run in process."""

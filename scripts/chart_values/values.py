@@ -1,0 +1,62 @@
+"""All values of the chart."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from scripts.chart_values.gateway import Gateway, Worker
+from scripts.chart_values.model_server import ModelServer
+from scripts.chart_values.monitoring import Monitoring, Tracing
+from scripts.chart_values.storage import Media, Redis
+from scripts.chart_values.types import STRICT, AnyObject, Image, Name, Strings
+
+
+@with_config(STRICT)
+class Images(TypedDict, total=False):
+    modelServer: Image
+    gateway: Image
+
+
+@with_config(STRICT)
+class ServiceAccount(TypedDict, total=False):
+    create: bool
+    name: Name
+    annotations: Strings
+
+
+@with_config(STRICT)
+class NetworkPolicy(TypedDict, total=False):
+    enabled: bool
+    gatewayFrom: list[AnyObject]
+    metricsFrom: list[AnyObject]
+    dns: list[AnyObject]
+    fetchExcept: list[Annotated[str, Field(pattern=r"^[0-9.]+/[0-9]{1,2}$")]]
+    gatewayEgress: list[AnyObject]
+    modelServerEgress: list[AnyObject]
+
+
+@with_config(STRICT)
+class Tests(TypedDict, total=False):
+    enabled: bool
+
+
+@with_config(STRICT)
+class Values(TypedDict, total=False):
+    nameOverride: Name
+    fullnameOverride: Name
+    commonLabels: Strings
+    imagePullSecrets: list[str]
+    image: Images
+    modelServer: ModelServer
+    gateway: Gateway
+    worker: Worker
+    redis: Redis
+    media: Media
+    serviceAccount: ServiceAccount
+    networkPolicy: NetworkPolicy
+    monitoring: Monitoring
+    tracing: Tracing
+    tests: Tests
