@@ -1,9 +1,9 @@
-"""Whether our face detector loses faces that facenet-pytorch's defaults find, or invents more.
+"""Compares our face detector with facenet-pytorch's defaults: faces lost and false detections.
 
     python -m benchmarks.face_detection [--portraits faces.csv] [--clips FOLDER]
 
-Without material of the caller's, scenes made of one portrait alone are searched. Faces whose longer
-side is under 40 px in the picture are left out on both sides: ours isn't asked for them.
+Without arguments, only scenes generated from one portrait are searched. Faces whose longer side is
+under 40 px are ignored for both detectors, because ours does not search for them.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from benchmarks.data.scenes import Boxes, Portrait, astronaut, scenes
 from model_handlers.pipeline.decode import Pixels
 
 Find = Callable[[Pixels], Boxes]
-"""A picture to boxes (n, 4) in its pixels."""
+"""Maps an image to face boxes (n, 4) in pixels."""
 
-LEAST = 40.0
-_OVERLAP = 0.5
+MIN_FACE_PX = 40.0
+_MIN_IOU = 0.5
 
 
 @dataclass(slots=True)
 class Counts:
-    """Faces over some pictures."""
+    """Numbers of faces over a dataset."""
 
-    pictures: int = 0
+    images: int = 0
     known: int = 0
-    """Faces that are there, where it is known; 0 elsewhere."""
+    """Faces in the ground truth; 0 without one."""
     theirs: int = 0
     ours: int = 0
-    """Found by either; only faces that are there, where it is known."""
+    """Faces results; with a ground truth, only true ones."""
     shared: int = 0
-    """Theirs that ours found, too."""
+    """Faces of theirs that ours results too."""
     false_theirs: int = 0
-    """Found where, as is known, no face is."""
+    """Detections that match no face of the ground truth."""
     false_ours: int = 0
 
     @property
     def kept(self) -> float:
-        """The share of their faces that ours found."""
+        """Share of their faces that ours results."""
         return self.shared / self.theirs if self.theirs else 1.0
 
     @property
@@ -60,17 +60,17 @@ class Counts:
         return self.theirs - self.shared
 
 
-def compare(pictures: Iterator[tuple[Pixels, Boxes | None]], theirs: Find, ours: Find) -> Counts:
-    """Both over the same pictures; boxes given with one are those of all its faces."""
+def compare(images: Iterator[tuple[Pixels, Boxes | None]], theirs: Find, ours: Find) -> Counts:
+    """Counts both over the same images, per_clip with its ground-truth boxes or None."""
     counts = Counts()
-    for picture, known in pictures:
-        a, b = (_counted(find(picture), picture) for find in (theirs, ours))
-        counts.pictures += 1
+    for image, known in images:
+        a, b = (_clip_and_filter(find(image), image) for find in (theirs, ours))
+        counts.images += 1
         if known is not None:
             counts.known += len(known)
             counts.false_theirs += len(a) - matches(known, a)
             counts.false_ours += len(b) - matches(known, b)
-            a, b = a[_right(a, known)], b[_right(b, known)]
+            a, b = a[_matching(a, known)], b[_matching(b, known)]
         counts.theirs += len(a)
         counts.ours += len(b)
         counts.shared += matches(a, b)
@@ -78,10 +78,10 @@ def compare(pictures: Iterator[tuple[Pixels, Boxes | None]], theirs: Find, ours:
 
 
 def matches(a: Boxes, b: Boxes) -> int:
-    """How many of `a` have a box of `b` of their own at an overlap of a half and more."""
+    """Counts one-to-one matches of `a` and `b` with an IoU of at least 0.5 (greedy)."""
     overlap = ious(a, b)
     count = 0
-    while overlap.size and overlap.max() >= _OVERLAP:
+    while overlap.size and overlap.max() >= _MIN_IOU:
         row, column = np.unravel_index(overlap.argmax(), overlap.shape)
         overlap[row], overlap[:, column] = 0, 0
         count += 1
@@ -89,104 +89,106 @@ def matches(a: Boxes, b: Boxes) -> int:
 
 
 def ious(a: Boxes, b: Boxes) -> Boxes:
-    """(n, 4), (m, 4) → (n, m) intersections over unions."""
+    """Returns IoUs: (n, 4), (m, 4) → (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2)
     areas = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
-    whole = areas[0][:, None] + areas[1][None] - shared
-    return np.asarray(shared / np.maximum(whole, 1e-9))
+    union = areas[0][:, None] + areas[1][None] - shared
+    return np.asarray(shared / np.maximum(union, 1e-9))
 
 
-def _right(boxes: Boxes, known: Boxes) -> npt.NDArray[np.bool_]:
-    return np.asarray(ious(boxes, known).max(axis=1, initial=0) >= _OVERLAP)
+def _matching(boxes: Boxes, known: Boxes) -> npt.NDArray[np.bool_]:
+    return np.asarray(ious(boxes, known).max(axis=1, initial=0) >= _MIN_IOU)
 
 
-def _counted(boxes: Boxes, picture: Pixels) -> Boxes:
-    """Boxes as far as they lie in the picture, those of faces that are large enough."""
-    height, width = picture.shape[:2]
+def _clip_and_filter(boxes: Boxes, image: Pixels) -> Boxes:
+    """Clips boxes to the image and drops those of faces that are too small."""
+    height, width = image.shape[:2]
     inside = np.clip(boxes.reshape(-1, 4), 0, [width, height, width, height])
     sides = np.max(inside[:, 2:] - inside[:, :2], axis=1, initial=0)
-    return inside[sides >= LEAST]
+    return inside[sides >= MIN_FACE_PX]
 
 
 def finders() -> tuple[Find, Find]:
-    """facenet-pytorch's MTCNN as it comes, and ours as it is served."""
+    """Returns facenet-pytorch's MTCNN with its defaults, and our shipped detector."""
     from facenet_pytorch import MTCNN
     from PIL import Image
 
     from benchmarks.systems.in_process import shipped
 
-    yardstick, task = MTCNN(keep_all=True), shipped("detector")
+    facenet_mtcnn, task = MTCNN(keep_all=True), shipped("detector")
 
-    def theirs(picture: Pixels) -> Boxes:
-        boxes, _ = yardstick.detect(Image.fromarray(picture))
+    def theirs(image: Pixels) -> Boxes:
+        boxes, _ = facenet_mtcnn.detect(Image.fromarray(image))
         return np.zeros((0, 4)) if boxes is None else np.asarray(boxes, np.float64)
 
-    def ours(picture: Pixels) -> Boxes:
-        found = task.face_detector.detect([picture])[0]
-        return np.array([face.box for face in found], np.float64).reshape(-1, 4)
+    def ours(image: Pixels) -> Boxes:
+        results = task.face_detector.detect([image])[0]
+        return np.array([face.box for face in results], np.float64).reshape(-1, 4)
 
     return theirs, ours
 
 
 def read_portraits(table: Path) -> list[Portrait]:
-    """The pictures of a CSV with `file` and `box_x`, `box_y`, `box_w`, `box_h`, beside it."""
-    found = []
+    """Reads a CSV with `file`, `box_x`, `box_y`, `box_w`, `box_h`, and the images beside it."""
+    results = []
     with table.open(newline="") as stream:
         for row in csv.DictReader(stream):
-            picture = cv2.imread(str(table.parent / row["file"]), cv2.IMREAD_COLOR_RGB)
-            if picture is None:
+            image = cv2.imread(str(table.parent / row["file"]), cv2.IMREAD_COLOR_RGB)
+            if image is None:
                 continue
             x, y, w, h = (float(row[f"box_{name}"]) for name in "xywh")
-            found.append(Portrait(picture.astype(np.uint8), (x, y, x + w, y + h)))
-    return found
+            results.append(Portrait(image.astype(np.uint8), (x, y, x + w, y + h)))
+    return results
 
 
-def clip_frames(folder: Path, each: int) -> Iterator[Pixels]:
-    """Frames evenly through every clip of a folder."""
+def clip_frames(folder: Path, per_clip: int) -> Iterator[Pixels]:
+    """Yields frames, evenly spaced, of every clip in a folder."""
     import av
 
     for path in sorted(folder.rglob("*.mp4")):
         with av.open(str(path)) as clip:
-            step = max(1, clip.streams.video[0].frames // each)
+            step = max(1, clip.streams.video[0].frames // per_clip)
             chosen = itertools.islice(clip.decode(video=0), step // 2, None, step)
-            for frame in itertools.islice(chosen, each):
+            for frame in itertools.islice(chosen, per_clip):
                 yield frame.to_ndarray(format="rgb24")
 
 
-def material(
-    portraits: Sequence[Portrait], clips: Path | None, each: int, count: int
+def datasets(
+    portraits: Sequence[Portrait], clips: Path | None, per_clip: int, count: int
 ) -> Iterator[tuple[str, Iterator[tuple[Pixels, Boxes | None]]]]:
-    """What is searched, by name."""
+    """Yields the datasets to search, by name."""
     if clips is not None:
-        yield "clips", ((frame, None) for frame in clip_frames(clips, each))
+        yield "clips", ((frame, None) for frame in clip_frames(clips, per_clip))
     if len(portraits) > 1:
         yield "portraits", ((portrait.pixels, None) for portrait in portraits)
-    made = scenes(portraits, count)
-    yield "scenes", ((scene.pixels, scene.boxes) for scene in made)
+    generated = scenes(portraits, count)
+    yield "scenes", ((scene.pixels, scene.boxes) for scene in generated)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--portraits", type=Path)
     parser.add_argument("--clips", type=Path)
-    parser.add_argument("--frames", type=int, default=4, help="of each clip")
+    parser.add_argument("--frames", type=int, default=4, help="of per_clip clip")
     parser.add_argument("--scenes", type=int, default=150)
     parser.add_argument("--every", type=int, default=4, help="portrait is searched")
-    given = parser.parse_args()
-    portraits = read_portraits(given.portraits)[:: given.every] if given.portraits else []
+    arguments = parser.parse_args()
+    portraits = (
+        read_portraits(arguments.portraits)[:: arguments.every] if arguments.portraits else []
+    )
     theirs, ours = finders()
-    found = {}
-    for name, pictures in material(
-        portraits or [astronaut()], given.clips, given.frames, given.scenes
+    results = {}
+    for name, images in datasets(
+        portraits or [astronaut()], arguments.clips, arguments.frames, arguments.scenes
     ):
-        counts = compare(pictures, theirs, ours)
-        found[name] = asdict(counts) | {"kept": round(counts.kept, 4)}
-        print(name, json.dumps(found[name]), flush=True)
-    out = Path("build/bench/finding.json")
+        counts = compare(images, theirs, ours)
+        results[name] = asdict(counts) | {"kept": round(counts.kept, 4)}
+        print(name, json.dumps(results[name]), flush=True)
+    out = Path("build/bench/face_detection.json")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1))
+    out.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

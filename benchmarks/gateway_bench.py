@@ -1,4 +1,4 @@
-"""What the gateway adds to a picture: the same picture through it and past it, in turns.
+"""Latency added by the gateway: the same image with and without it, in turns.
 
 `python -m benchmarks.gateway_bench`
 """
@@ -17,8 +17,8 @@ from deepfake_serving.packaging.archive import build_archive
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 
-_TIMES = 300
-_WARM = 30
+_ROUNDS = 300
+_WARMUP = 30
 
 
 def main() -> None:
@@ -28,37 +28,37 @@ def main() -> None:
         with RunningServer.start(folder, models="detector", workers=2) as server:
             data = folder / "data"
             with RunningGateway.start(data, server.url, embedded_worker="false") as gateway:
-                picture = (
+                image = (
                     ROOT / "deepfake_serving" / "model_server" / "assets" / "warmup.jpg"
                 ).read_bytes()
-                _measure(server.url, gateway.url, picture)
+                _measure(server.url, gateway.url, image)
 
 
-def _measure(past: str, through: str, picture: bytes) -> None:
-    ways = {
-        "past it": f"{past}/predictions/detector",
+def _measure(past: str, through: str, image: bytes) -> None:
+    requests = {
+        "direct": f"{past}/predictions/detector",
         "raw body": f"{through}/v1/images",
         "form": f"{through}/v1/images",
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    seconds: dict[str, list[float]] = {name: [] for name in requests}
     with httpx.Client(timeout=60) as client:
-        for turn in range(_WARM + _TIMES):
-            for name, url in ways.items():
-                sent = {"files": {"file": picture}} if name == "form" else {"content": picture}
+        for turn in range(_WARMUP + _ROUNDS):
+            for name, url in requests.items():
+                body = {"files": {"file": image}} if name == "form" else {"content": image}
                 begun = time.perf_counter()
-                client.post(url, **sent).raise_for_status()  # type: ignore[arg-type]
-                if turn >= _WARM:
+                client.post(url, **body).raise_for_status()  # type: ignore[arg-type]
+                if turn >= _WARMUP:
                     seconds[name].append(time.perf_counter() - begun)
-    base = np.array(seconds["past it"])
-    print(f"a picture of {len(picture) // 1024} KiB, one caller, {_TIMES} in turns")
-    for name, taken in seconds.items():
-        added = np.array(taken) - base
+    base = np.array(seconds["direct"])
+    print(f"a image of {len(image) // 1024} KiB, one client, {_ROUNDS} in turns")
+    for name, durations in seconds.items():
+        added = np.array(durations) - base
         low, high = np.percentile(
             [np.median(np.random.default_rng(n).choice(added, len(added))) for n in range(500)],
             [2.5, 97.5],
         )
         print(
-            f"{name:9} p50 {statistics.median(taken) * 1000:6.2f} ms"
+            f"{name:9} p50 {statistics.median(durations) * 1000:6.2f} ms"
             f"   adds {np.median(added) * 1000:+.2f} ms [{low * 1000:+.2f}, {high * 1000:+.2f}]"
         )
 

@@ -1,10 +1,10 @@
-"""What was to be reached, and what is: `make bench` prints the table.
+"""Measures the performance goals; `make bench` prints the table.
 
     python -m benchmarks.goals [--quick] [--keep] | --check
 
-Every ratio is of two ways that were asked in turns in this one run. `--check` compares the ratios
-with those of `baseline.json` for this kind of CPU, and fails where one has lost more than 15 %;
-`--keep` writes them there.
+Every ratio compares two variants measured in turns in the same run. `--check` compares the ratios
+with those of `baseline.json` for this CPU, and fails if one is more than 15 % worse. `--keep`
+writes them there.
 """
 
 from __future__ import annotations
@@ -32,87 +32,88 @@ from benchmarks.systems.servers import HOST, get, listening
 
 BASELINE = Path(__file__).with_name("baseline.json")
 _OUT = Path("build/bench")
-_PICTURES = ("frame", "photo", "crowd")
+_IMAGES = ("frame", "photo", "group")
 
 
-def speed_up(
-    pictures: Sequence[str], rounds: int
-) -> tuple[list[Goal], dict[str, dict[str, float]]]:
-    """CPU time a picture, the papers' way over ours, in process."""
-    goals = {"frame": 10.0, "photo": 10.0, "crowd": 8.0}
+def speed_up(images: Sequence[str], rounds: int) -> tuple[list[Goal], dict[str, dict[str, float]]]:
+    """Measures CPU time per image, the papers' baseline over ours, in process."""
+    goals = {"frame": 10.0, "photo": 10.0, "group": 8.0}
     given = workloads()
-    found, all_ms = [], {}
+    goals_found, all_ms = [], {}
     names = (in_process.PAPERS, in_process.PAPERS_ONE, in_process.OURS, in_process.OURS_BF16)
-    with in_process.ways(*names, in_process.TORCH) as ways:
-        for picture in pictures:
-            workload = given[picture]
-            for name, way in ways.items():
-                seen = way.faces(workload.jpeg)
+    with in_process.variants(*names, in_process.TORCH) as variants:
+        for image in images:
+            workload = given[image]
+            for name, variant in variants.items():
+                seen = variant.faces(workload.jpeg)
                 if seen != workload.faces:
-                    raise RuntimeError(f"{name} finds {seen} faces on {picture}")
-            seconds = {name: [] for name in ways}
+                    raise RuntimeError(f"{name} finds {seen} faces on {image}")
+            seconds: dict[str, list[float]] = {name: [] for name in variants}
             for _ in range(rounds):
-                for name, way in ways.items():
+                for name, variant in variants.items():
                     count = 1 if name in (in_process.PAPERS, in_process.PAPERS_ONE) else 4
-                    seconds[name].append(way.cpu_s(workload.jpeg, count))
-            all_ms[picture] = {n: 1000 * statistics.median(s) for n, s in seconds.items()}
+                    seconds[name].append(variant.cpu_s(workload.jpeg, count))
+            all_ms[image] = {n: 1000 * statistics.median(s) for n, s in seconds.items()}
             for baseline in (in_process.PAPERS, in_process.PAPERS_ONE):
                 ratio = statistics.median(
                     a / b for a, b in zip(seconds[baseline], seconds[in_process.OURS], strict=True)
                 )
-                found.append(
+                goals_found.append(
                     Goal(
-                        f"{picture}: CPU time, {baseline} / ours",
+                        f"{image}: CPU time, {baseline} / ours",
                         round(ratio, 2),
-                        goals[picture],
+                        goals[image],
                         "x",
                         higher_is_better=True,
-                        ratio=baseline == in_process.PAPERS_ONE,  # spinning threads jump about
-                        note=f"{all_ms[picture][baseline]:.0f} / "
-                        f"{all_ms[picture][in_process.OURS]:.1f} ms",
+                        ratio=baseline
+                        == in_process.PAPERS_ONE,  # spinning threads make the other noisy
+                        note=f"{all_ms[image][baseline]:.0f} / "
+                        f"{all_ms[image][in_process.OURS]:.1f} ms",
                     )
                 )
-    return found, all_ms
+    return goals_found, all_ms
 
 
-def grown(rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Pictures a second of one thread over faces and over megapixels."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    with in_process.ways(in_process.OURS) as ways:
-        way = ways[in_process.OURS]
-        for axis, pictures in growth().items():
-            found[axis] = []
-            for x, jpeg in pictures:
-                way.cpu_s(jpeg, 1)
-                seconds = min(way.cpu_s(jpeg, 3) for _ in range(rounds))
-                found[axis].append((x, 1 / seconds))
-    return found
+def measure_growth(rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Measures images per second of one thread, by faces and by megapixels."""
+    goals_found: dict[str, list[tuple[float, float]]] = {}
+    with in_process.variants(in_process.OURS) as variants:
+        variant = variants[in_process.OURS]
+        for axis, images in growth().items():
+            goals_found[axis] = []
+            for x, jpeg in images:
+                variant.cpu_s(jpeg, 1)
+                seconds = min(variant.cpu_s(jpeg, 3) for _ in range(rounds))
+                goals_found[axis].append((x, 1 / seconds))
+    return goals_found
 
 
 def memory_and_start() -> list[Goal]:
-    """Of the model server as `make run` starts it, after a hundred pictures of all sizes."""
+    """Measures the model server as `make run` starts it, after 100 images of all sizes."""
     given = workloads()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        ports = {f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
+        port_settings = {
+            f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")
+        }
         environment = {
             "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(in_process.ARCHIVES),
             "DEEPFAKE_MODEL_SERVER_DEVICE": "cpu",
         }
         begun = time.perf_counter()
         command = [sys.executable, "-m", "deepfake_serving.model_server"]
-        with Program(command, Path(folder) / "server", environment | ports) as program:
+        with Program(command, Path(folder) / "server", environment | port_settings) as program:
 
             def ready() -> bool:
-                told = listening(program)
-                return bool(told and get(f"http://{HOST}:{told['http']}/readyz"))
+                ports = listening(program)
+                return bool(ports and get(f"http://{HOST}:{ports['http']}/readyz"))
 
             program.wait_for(ready)
             start = time.perf_counter() - begun
             url = f"http://{HOST}:{listening(program)['http']}/predictions/detector"
             for index in range(100):
-                name = ("frame", "portrait", "photo", "crowd")[index % 4]
-                with urlopen(Request(url, given[name].jpeg), timeout=60) as answer:
-                    answer.read()
+                name = ("frame", "portrait", "photo", "group")[index % 4]
+                with urlopen(Request(url, given[name].jpeg), timeout=60) as response:
+                    response.read()
             workers = [
                 child
                 for child in psutil.Process(program.pid).children(recursive=True)
@@ -120,22 +121,22 @@ def memory_and_start() -> list[Goal]:
             ]
             rss = max(worker.memory_info().rss for worker in workers) / 2**20
     return [
-        Goal(
-            "worker, resident memory after 100 pictures to 4K", round(rss), 350, "MB", False, False
-        ),
+        Goal("worker, resident memory after 100 images to 4K", round(rss), 350, "MB", False, False),
         Goal("model server, start to ready", round(start, 1), 8, "s", False, False),
     ]
 
 
 def batches(rounds: int) -> list[Goal]:
-    """Of `faces` and `classifier`, eight items a call. Nothing is to be reached: whoever cuts
-    videos into frames is to know what a worker takes."""
+    """Measures `faces` and `classifier` with eight items per call.
+
+    There is no goal: the rates help to size video analysis.
+    """
     from model_handlers.items import Item, Options
     from model_handlers.pipeline.stopwatch import Stopwatch
 
     crop = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     given: dict[str, Item] = {"faces": workloads()["frame"].jpeg, "classifier": crop}
-    found = []
+    goals_found = []
     for name, item in given.items():
         task = in_process.shipped(name)
         seconds = []
@@ -144,8 +145,10 @@ def batches(rounds: int) -> list[Goal]:
             task.run([item] * 8, [Options()] * 8, Stopwatch())
             seconds.append((time.process_time() - begun) / 8)
         rate = round(1 / statistics.median(seconds[1:]), 1)
-        found.append(Goal(f"{name}: items a CPU second, eight a call", rate, 0, "/s", True, False))
-    return found
+        goals_found.append(
+            Goal(f"{name}: items per CPU second, eight per call", rate, 0, "/s", True, False)
+        )
+    return goals_found
 
 
 def check() -> str | None:
@@ -154,21 +157,21 @@ def check() -> str | None:
     if baseline is None:
         print(f"no baseline for {processor()}: nothing to compare with")
         return None
-    found: list[str] = []
+    goals_found: list[str] = []
     for _ in range(3):
-        goals, _ms = speed_up(_PICTURES, 3)
+        goals, _ms = speed_up(_IMAGES, 3)
         print(table(goals), flush=True)
-        found = regressions(goals, baseline)
-        if not found:
+        goals_found = regressions(goals, baseline)
+        if not goals_found:
             return None
-    return "\n".join(found)
+    return "\n".join(goals_found)
 
 
 def processor() -> str:
-    """What ratios hang on: the CPU's name, and whether it computes in bf16."""
-    about = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    named = [line.split(":", 1)[1].strip() for line in about.splitlines() if "model name" in line]
-    return f"{named[0] if named else platform.machine()}, bf16: {'avx512_bf16' in about}"
+    """Returns the CPU's name and whether it supports bf16: the key of the baseline."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    named = [line.split(":", 1)[1].strip() for line in cpuinfo.splitlines() if "model name" in line]
+    return f"{named[0] if named else platform.machine()}, bf16: {'avx512_bf16' in cpuinfo}"
 
 
 def main() -> None:
@@ -179,25 +182,25 @@ def main() -> None:
     given = parser.parse_args()
     if given.check:
         sys.exit(check())
-    goals, ms = speed_up(_PICTURES, 3 if given.quick else 9)
-    grew: dict[str, list[tuple[float, float]]] = {}
+    goals, ms = speed_up(_IMAGES, 3 if given.quick else 9)
+    growth_rates: dict[str, list[tuple[float, float]]] = {}
     if not given.quick:
         goals += memory_and_start()
         goals += batches(9)
-        grew = grown(5)
+        growth_rates = measure_growth(5)
     _OUT.mkdir(parents=True, exist_ok=True)
-    content = {"goals": [asdict(g) for g in goals], "cpu_ms": ms, "growth": grew}
+    content = {"goals": [asdict(g) for g in goals], "cpu_ms": ms, "growth": growth_rates}
     (_OUT / "goals.json").write_text(json.dumps(content, indent=1))
     (_OUT / "goals.md").write_text(table(goals) + "\n")
-    if grew:
+    if growth_rates:
         from benchmarks.report.growth_plot import plot_growth
 
-        plot_growth(grew, _OUT / "growth.png")
+        plot_growth(growth_rates, _OUT / "growth.png")
     print(table(goals))
     if given.keep:
-        kept = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-        kept[processor()] = {g.name: g.result for g in goals if g.ratio}
-        BASELINE.write_text(json.dumps(kept, indent=1) + "\n")
+        baselines = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+        baselines[processor()] = {g.name: g.result for g in goals if g.ratio}
+        BASELINE.write_text(json.dumps(baselines, indent=1) + "\n")
 
 
 if __name__ == "__main__":

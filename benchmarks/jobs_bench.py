@@ -1,10 +1,9 @@
-"""Jobs: a thousand in the queue and two hundred who watch, at once.
+"""Job queue under load: 1,000 queued jobs and 200 watchers.
 
     python -m benchmarks.jobs_bench [--jobs 1000] [--watchers 200] [--redis redis://…]
 
-Nothing is asserted. Without `--redis` a Redis that keeps every write is started for as long as it
-takes. Watchers and workers have a store of their own each, as a gateway and a worker have; each
-watcher watches another job.
+Nothing is asserted. Without `--redis`, a Redis with `appendfsync always` is started. Watchers and
+workers use separate stores, like a gateway and a worker. Each watcher watches another job.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from deepfake_serving.gateway.queue.store import JobStore, open_store
 
 _LEASE_S = 15.0
 _IDLE_S = 10.0
-_STEPS = "claim", "beat", "finish"
+_STEPS = "claim", "renew", "finish"
 
 
 def job(n: int) -> Job:
@@ -35,14 +34,16 @@ def job(n: int) -> Job:
 
 
 async def submit(store: JobStore, count: int) -> list[float]:
-    """Seconds that each took, eight at a time."""
+    """Submits jobs, eight at a time. Returns the seconds of each."""
     numbers = iter(range(count))
     return await _timed(8, numbers, lambda n: store.submit(job(n)))
 
 
-async def work(store: JobStore, count: int, moved: dict[str, float]) -> tuple[list[float], ...]:
-    """Claims, tells progress of and ends every job, two at a time; notes when each was ended."""
-    claims, beats, ends = list[float](), list[float](), list[float]()
+async def work(
+    store: JobStore, count: int, finished_at: dict[str, float]
+) -> tuple[list[float], ...]:
+    """Claims, renews and finishes every job, two at a time; records when each was finished."""
+    claims, heartbeats, finishes = list[float](), list[float](), list[float]()
 
     async def one(_: int) -> None:
         began = time.perf_counter()
@@ -50,79 +51,79 @@ async def work(store: JobStore, count: int, moved: dict[str, float]) -> tuple[li
         assert claim is not None
         claimed = time.perf_counter()
         await store.heartbeat(claim, Progress("analyse", 5, 50.0, 1.0), _LEASE_S)
-        beaten = time.perf_counter()
+        renewed = time.perf_counter()
         await store.finish(claim, f"jobs/{claim.job.id}/result.json", {"verdict": "real"})
-        moved[claim.job.id] = time.perf_counter()
+        finished_at[claim.job.id] = time.perf_counter()
         claims.append(claimed - began)
-        beats.append(beaten - claimed)
-        ends.append(moved[claim.job.id] - beaten)
+        heartbeats.append(renewed - claimed)
+        finishes.append(finished_at[claim.job.id] - renewed)
 
     await _timed(2, iter(range(count)), one)
-    return claims, beats, ends
+    return claims, heartbeats, finishes
 
 
-async def watch(store: JobStore, job_id: str, seen: dict[str, float]) -> None:
-    """As an event stream does, until the job's end."""
+async def watch(store: JobStore, job_id: str, seen_at: dict[str, float]) -> None:
+    """Waits for changes like an event stream, until the job has ended."""
     version = 1
     while True:
         changed = await store.changed(job_id, version, timeout_s=10)
         if changed is not None:
             version = changed.version
             if changed.state in ENDED:
-                seen[job_id] = time.perf_counter()
+                seen_at[job_id] = time.perf_counter()
                 return
 
 
 async def _timed(
     at_once: int, numbers: Iterator[int], call: Callable[[int], Awaitable[object]]
 ) -> list[float]:
-    took: list[float] = []
+    durations: list[float] = []
 
-    async def lane() -> None:
+    async def run() -> None:
         for n in numbers:
             began = time.perf_counter()
             await call(n)
-            took.append(time.perf_counter() - began)
+            durations.append(time.perf_counter() - began)
 
-    await asyncio.gather(*(lane() for _ in range(at_once)))
-    return took
+    await asyncio.gather(*(run() for _ in range(at_once)))
+    return durations
 
 
 async def bench(url: str, count: int, watchers: int) -> None:
-    moved, seen = dict[str, float](), dict[str, float]()
+    finished_at, seen_at = dict[str, float](), dict[str, float]()
     async with _opened(url) as gateway, _opened(url) as worker:
         began = time.perf_counter()
         submitted = await submit(gateway, count)
         print(f"  submit   {count / (time.perf_counter() - began):7.0f} /s   {_ms(submitted)}")
         ids = [f"job{n * (count // watchers):06}" for n in range(watchers)]
-        watching = [asyncio.create_task(watch(gateway, each, seen)) for each in ids]
+        watching = [asyncio.create_task(watch(gateway, each, seen_at)) for each in ids]
         cpu, began = time.process_time(), time.perf_counter()
         await asyncio.sleep(_IDLE_S)
         share = (time.process_time() - cpu) / (time.perf_counter() - began)
         print(f"  {watchers} watchers of {count} queued jobs: {share:.1%} of a core")
         began = time.perf_counter()
-        for name, took in zip(_STEPS, await work(worker, count, moved), strict=True):
-            print(f"  {name:8}               {_ms(took)}")
+        for name, durations in zip(_STEPS, await work(worker, count, finished_at), strict=True):
+            print(f"  {name:8}               {_ms(durations)}")
         print(f"  all {count} done in {time.perf_counter() - began:.1f} s")
         await asyncio.gather(*watching)
-    print(f"  lag of watchers        {_ms([seen[each] - moved[each] for each in ids])}")
+    print(f"  lag of watchers        {_ms([seen_at[each] - finished_at[each] for each in ids])}")
 
 
 def _opened(url: str) -> contextlib.AbstractAsyncContextManager[JobStore]:
     return open_store(url, max_queued=10**6, max_attempts=5)
 
 
-def _ms(took: list[float]) -> str:
-    """The median, the 99th percentile and the most, in milliseconds."""
-    ordered = sorted(took)
+def _ms(durations: list[float]) -> str:
+    """Formats the median, 99th percentile and maximum in milliseconds."""
+    ordered = sorted(durations)
     p99 = ordered[min(len(ordered) - 1, round(len(ordered) * 0.99))]
     middle = statistics.median(ordered)
     return f"p50 {1e3 * middle:7.1f}  p99 {1e3 * p99:7.1f}  max {1e3 * ordered[-1]:7.1f} ms"
 
 
 @contextlib.contextmanager
-def redis_of_its_own(folder: Path) -> Iterator[str]:
-    """With a socket in the folder; every write is on the disk before it is answered."""
+def run_redis(folder: Path) -> Iterator[str]:
+    """Runs a Redis on a Unix socket that syncs every write before its response."""
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
     process = subprocess.Popen(
@@ -143,19 +144,19 @@ async def main() -> None:
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--watchers", type=int, default=200)
     parser.add_argument("--redis")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print("SQLite")
-        await bench(f"sqlite:///{folder}/jobs.sqlite", given.jobs, given.watchers)
+        await bench(f"sqlite:///{folder}/jobs.sqlite", arguments.jobs, arguments.watchers)
         with contextlib.ExitStack() as stack:
-            url = given.redis
+            url = arguments.redis
             if url is None and shutil.which("redis-server"):
-                url = stack.enter_context(redis_of_its_own(Path(folder)))
+                url = stack.enter_context(run_redis(Path(folder)))
             if url is None:
                 print("Redis: redis-server is not installed")
                 return
             print("Redis")
-            await bench(url, given.jobs, given.watchers)
+            await bench(url, arguments.jobs, arguments.watchers)
 
 
 if __name__ == "__main__":

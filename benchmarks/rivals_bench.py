@@ -1,9 +1,8 @@
-"""Our server against the papers' way and against other servers that run our own pipeline.
+"""Compares our server with the papers' baseline and with other servers around our pipeline.
 
     python -m benchmarks.rivals_bench [--seconds 6] [--rounds 4]
 
-Eight callers keep each system busy in turns; all are up throughout and idle but for the one that is
-asked.
+Eight clients keep each system busy in turns. All systems run throughout; the others are idle.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ from benchmarks.systems.in_process import ARCHIVES
 from deepfake_serving.model_server.models import place, served_models
 from deepfake_serving.model_server.settings import load_settings
 
-_CALLERS = 8
+_CLIENTS = 8
 _OUT = Path("build/bench")
 
 
 def systems(folder: Path, archive: Path) -> Iterator[tuple[tuple[str, ...], names.System]]:
-    """What is compared, and by which names its targets go."""
+    """Yields the systems to compare, with the names of their targets."""
     settings = load_settings(archives=ARCHIVES, device="cpu", models=("detector",))
     yield (names.SERVER, names.SERVER_RPC), names.start_server(folder / "server", settings)
-    yield (names.USUAL_WAY,), names.start_usual_way(folder / "usual")
+    yield (names.BASELINE_FASTAPI,), names.start_baseline_fastapi(folder / "baseline-fastapi")
     if names.rivals_installed():
         for name in names.RIVALS:
             yield (name,), names.start_rival(name, archive, folder / name.replace(" ", "-"))
 
 
-def measure(workload: str, rounds: int, seconds: float, callers: int) -> dict[str, list[Window]]:
-    """Windows of closed loops by system, in turns."""
+def measure(workload: str, rounds: int, seconds: float, clients: int) -> dict[str, list[Window]]:
+    """Measures closed loops by system, in turns."""
     settings = load_settings(archives=ARCHIVES, device="cpu", models=("detector",))
     archive = served_models(settings, place(settings))["detector"].archive.path
     found: dict[str, list[Window]] = {}
@@ -49,15 +48,15 @@ def measure(workload: str, rounds: int, seconds: float, callers: int) -> dict[st
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         (folder / "stubs").mkdir()
         up = []
-        for wanted, system in systems(folder, archive):
+        for target_names, system in systems(folder, archive):
             stack.enter_context(system.program)
             system.program.wait_for(system.ready)
             targets = system.targets()
-            up += [(name, targets[name], system.program.pid) for name in wanted]
+            up += [(name, targets[name], system.program.pid) for name in target_names]
         generators = {name: stack.enter_context(Generator(folder / "stubs")) for name, _, _ in up}
         for turn in range(rounds + 1):
             for name, target, pid in up:
-                plan = Plan(callers, 0.5, seconds if turn else 2.0, at_most_s=30)
+                plan = Plan(clients, 0.5, seconds if turn else 2.0, max_extra_s=30)
                 window = generators[name].closed_loop(target, workload, plan, [pid])
                 if turn:  # the first warms up
                     found.setdefault(name, []).append(window)
@@ -69,12 +68,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--workload", default="frame")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     os.environ.pop("PYTHONPATH", None)
-    windows = measure(given.workload, given.rounds, given.seconds, _CALLERS)
+    windows = measure(arguments.workload, arguments.rounds, arguments.seconds, _CLIENTS)
     best = windows[names.SERVER]
     lines = [
-        f"| {given.workload}, {_CALLERS} callers | pictures/s | p50 ms | p99 ms | CPU ms "
+        f"| {arguments.workload}, {_CLIENTS} clients | images/s | p50 ms | p99 ms | CPU ms "
         "| ours / it |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]

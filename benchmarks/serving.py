@@ -1,7 +1,9 @@
-"""The run: `python -m benchmarks.serving [--quick] [--out DIR]`.
+"""Compares the model server with TorchServe and a FastAPI baseline.
 
-All systems are up throughout, each idle while another is asked; what is compared is asked in turns,
-many times over, so that the machine's other work hits all of it alike.
+    python -m benchmarks.serving [--quick] [--out DIR]
+
+All systems run throughout, idle while another is measured. Systems to compare are measured in turns
+many times, so that other work on the machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -26,24 +28,24 @@ import torch
 from benchmarks.load.closed_loop import Floats, Plan, Window, differences, median_of, ratios
 from benchmarks.load.generator import Generator
 from benchmarks.load.requests import Target, compile_torchserve_protos
-from benchmarks.load.retry_budget import Patience
+from benchmarks.load.retry_budget import RetryBudget
 from benchmarks.report.results import Comparison, Results, Row
 from benchmarks.report.tables import write_report
 from benchmarks.systems import servers as names
-from benchmarks.systems.servers import System, direct_targets, start_server, start_usual_way
+from benchmarks.systems.servers import System, direct_targets, start_baseline_fastapi, start_server
 from benchmarks.systems.stock_torchserve import start_torchserve
 from deepfake_serving.model_server.models import Placement, ServedModel, place, served_models
 from deepfake_serving.model_server.settings import Settings, load_settings
 from deepfake_serving.packaging.archive import build_archive
 
 _ROOT = Path(__file__).resolve().parents[1]
-_CALLERS = (1, 4, 8)
+_CLIENTS = (1, 4, 8)
 _ROUNDS = "rounds"
 _PAIRS = (
     (names.SERVER, names.TORCHSERVE),
-    (names.SERVER, names.PAST),
+    (names.SERVER, names.TORCHSERVE_SOCKET),
     (names.SERVER_RPC, names.TORCHSERVE_RPC),
-    (names.SERVER_RPC, names.PAST),
+    (names.SERVER_RPC, names.TORCHSERVE_SOCKET),
 )
 Pairing = Callable[[Sequence[float], Sequence[float]], Floats]
 
@@ -52,18 +54,18 @@ _PAIRED = tuple(dict.fromkeys(name for pair in _PAIRS for name in pair))
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is measured."""
+    """The amount of measurement."""
 
     passes: int
     loop: tuple[float, float, int]
-    """Of a cell of the table in each pass: warm-up and window in seconds, least answers."""
+    """For each cell of the table and pass: warm-up and window in seconds, minimum requests."""
     paired_rounds: dict[str, int]
     """By workload."""
-    duels: int
-    duel_s: dict[str, float]
+    paired_loops: int
+    paired_loop_s: dict[str, float]
     """By workload."""
-    patience_s: tuple[float, float]
-    """For measuring again what others on the machine have disturbed: in the table, in duels."""
+    retry_budget_s: tuple[float, float]
+    """Seconds for repeating noisy measurements: in the table, in paired loops."""
 
 
 _FULL = Extent(
@@ -75,7 +77,7 @@ _QUICK = Extent(
 
 
 class Bench:
-    """Systems that are up, and a load generator for each."""
+    """Running systems, and a load generator for each."""
 
     def __init__(self, stack: contextlib.ExitStack, folder: Path, settings: Settings) -> None:
         self.stack, self.folder, self.settings = stack, folder, settings
@@ -103,65 +105,65 @@ class Bench:
         where, settings = self.folder, self.settings
         yield start_torchserve(where / "torchserve", settings, self.placement, self.model)
         yield start_server(where / "model-server", settings)
-        yield start_usual_way(where / "usual-way")
+        yield start_baseline_fastapi(where / "baseline-fastapi")
 
     def _running(self, system: System) -> System:
         self.stack.enter_context(system.program)
         return system
 
     def loop(self, system: str, workload: str, plan: Plan) -> Window:
-        """One closed loop over one system."""
+        """Runs a closed loop over one system."""
         pids = self.pids.get(system, [])
         return self.generators[system].closed_loop(self.targets[system], workload, plan, pids)
 
     def warm_up(self) -> None:
-        """Brings what compiles as it runs, Java above all, to its pace."""
-        _tell("warming up")
+        """Warms up JIT compilers, mainly Java's."""
+        _log("warming up")
         with ThreadPoolExecutor() as threads:
             list(threads.map(self._warm_up, names.ALL))
 
     def _warm_up(self, system: str) -> None:
-        plan = Plan(_CALLERS[-1], 0, 4.0)
+        plan = Plan(_CLIENTS[-1], 0, 4.0)
         self.generators[system].closed_loop(self.targets[system], "blank", plan, [])
 
     def rows(self, extent: Extent) -> Iterator[Row]:
-        """The table, a workload and a number of callers at a time."""
-        warmup, seconds, least = extent.loop
-        patience = Patience(extent.patience_s[0])
+        """Yields the rows of the table by workload and number of clients."""
+        warmup, seconds, min_requests = extent.loop
+        budget = RetryBudget(extent.retry_budget_s[0])
         for workload in ("portrait", "frame"):
-            for callers in _CALLERS:
-                _tell(f"{workload}, callers: {callers}")
+            for clients in _CLIENTS:
+                _log(f"{workload}, clients: {clients}")
                 windows = {system: Window() for system in names.ALL}
                 for system in _turns(names.ALL, extent.passes):
-                    plan = Plan(callers, warmup, seconds, least)
+                    plan = Plan(clients, warmup, seconds, min_requests)
                     measure = partial(self.loop, system, workload, plan)
-                    windows[system].add(patience.quietest(measure))
+                    windows[system].add(budget.quietest_window(measure))
                 for system, window in windows.items():
-                    yield Row.of(workload, callers, system, window)
+                    yield Row.of(workload, clients, system, window)
 
     def overhead(self, extent: Extent) -> Iterator[Comparison]:
-        """Milliseconds that a server adds for one caller, request by request in turns."""
+        """Yields the latency in milliseconds that a server adds for one client, in turns."""
         targets = {name: self.targets[name] for name in _PAIRED}
         for workload, count in extent.paired_rounds.items():
-            _tell(f"{workload}, {count} rounds")
+            _log(f"{workload}, {count} rounds")
             seconds = self.generators[_ROUNDS].rounds(targets, workload, count, count // 10)
             ms = {name: [1000 * s for s in values] for name, values in seconds.items()}
             yield from _compare(workload, 1, ms, differences)
 
-    def duels(self, extent: Extent) -> Iterator[tuple[str, dict[str, list[Window]]]]:
-        """By workload, the windows of short loops of most callers, in turns."""
-        patience = Patience(extent.patience_s[1])
-        for workload in extent.duel_s:
-            _tell(f"{workload}, {extent.duels} duels")
+    def paired_loops(self, extent: Extent) -> Iterator[tuple[str, dict[str, list[Window]]]]:
+        """Yields by workload the windows of short loops with the most clients, in turns."""
+        budget = RetryBudget(extent.retry_budget_s[1])
+        for workload in extent.paired_loop_s:
+            _log(f"{workload}, {extent.paired_loops} paired loops")
             windows: dict[str, list[Window]] = {name: [] for name in _PAIRED}
-            plan = Plan(_CALLERS[-1], 0.3, extent.duel_s[workload])
-            for system in _turns(_PAIRED, extent.duels):
+            plan = Plan(_CLIENTS[-1], 0.3, extent.paired_loop_s[workload])
+            for system in _turns(_PAIRED, extent.paired_loops):
                 measure = partial(self.loop, system, workload, plan)
-                windows[system].append(patience.quietest(measure))
+                windows[system].append(budget.quietest_window(measure))
             yield workload, windows
 
     def setup(self, extent: Extent) -> dict[str, str | int]:
-        """What one has to know to read the numbers."""
+        """Returns the conditions of the measurement."""
         return {
             "workers": self.placement.workers,
             "threads a worker": self.placement.threads,
@@ -174,49 +176,49 @@ class Bench:
 
 
 def _compare(
-    workload: str, callers: int, values: dict[str, list[float]], by: Pairing
+    workload: str, clients: int, values: dict[str, list[float]], by: Pairing
 ) -> Iterator[Comparison]:
     for system, baseline in _PAIRS:
         estimate = median_of(by(values[system], values[baseline]).tolist())
         middle, base = (statistics.median(values[name]) for name in (system, baseline))
-        yield Comparison(workload, callers, system, baseline, middle, base, estimate)
+        yield Comparison(workload, clients, system, baseline, middle, base, estimate)
 
 
 def _turns(systems: tuple[str, ...], passes: int) -> Iterator[str]:
-    """Every system once a pass, in an order that changes."""
-    order, chance = list(systems), random.Random(0)
+    """Yields every system once per pass, in random order."""
+    order, rng = list(systems), random.Random(0)
     for _ in range(passes):
-        chance.shuffle(order)
+        rng.shuffle(order)
         yield from order
 
 
 _BEGUN = time.monotonic()
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     print(f"{time.monotonic() - _BEGUN:6.1f} s: {text}", file=sys.stderr, flush=True)
 
 
 def measure(extent: Extent) -> Results:
-    """Starts everything, measures, and leaves nothing behind."""
+    """Starts all systems, measures them, and stops them."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         build_archive(_ROOT / "config" / "models" / "detector.yaml", folder)
         settings = load_settings(archives=folder, device="cpu", models=("detector",))
-        _tell("starting")
+        _log("starting")
         bench = Bench(stack, folder, settings)
         bench.warm_up()
         results = Results(
             bench.setup(extent), list(bench.rows(extent)), list(bench.overhead(extent)), [], []
         )
-        for workload, windows in bench.duels(extent):
-            rates = {name: [w.rate_undisturbed for w in seen] for name, seen in windows.items()}
+        for workload, windows in bench.paired_loops(extent):
+            rates = {name: [w.rate_adjusted for w in seen] for name, seen in windows.items()}
             cpu_ms = {
                 name: [1000 * (w.each(w.cpu_s) or 0.0) for w in seen]
                 for name, seen in windows.items()
             }
-            results.throughput.extend(_compare(workload, _CALLERS[-1], rates, ratios))
-            results.cpu.extend(_compare(workload, _CALLERS[-1], cpu_ms, differences))
+            results.throughput.extend(_compare(workload, _CLIENTS[-1], rates, ratios))
+            results.cpu.extend(_compare(workload, _CLIENTS[-1], cpu_ms, differences))
         return results
 
 
@@ -226,7 +228,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of six")
     parser.add_argument("--out", type=Path, default=_ROOT / "build" / "bench")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the exit handlers
     results = measure(_QUICK if arguments.quick else _FULL)
     print(write_report(results, arguments.out))
 

@@ -1,9 +1,9 @@
-"""Where each millisecond of a picture goes, and what the machine could do at best.
+"""CPU time of each pipeline stage, beside the peak rates of the machine.
 
     python -m benchmarks.stages [WORKLOAD ...]
 
-CPU milliseconds of one thread, by stage; below them the rate of a large fp32 matrix product and
-that of a copy, on one thread, too.
+Prints CPU milliseconds on one thread by stage, then the rates of a large fp32 matrix product and of
+a copy on one thread.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ class Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.pictures: dict[str, int] = defaultdict(int)
+        self.inputs: dict[str, int] = defaultdict(int)
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, timed; what a network is given is counted."""
+        """Wraps a function to time it and to count the arrays' items passed to it."""
 
-        def timed(*given: Any, **named: Any) -> Any:
+        def timed(*args: Any, **kwargs: Any) -> Any:
             begun = time.process_time()
             try:
-                return function(*given, **named)
+                return function(*args, **kwargs)
             finally:
                 self.seconds[name] += time.process_time() - begun
-                self.pictures[name] += sum(len(g) for g in given if isinstance(g, np.ndarray))
+                self.inputs[name] += sum(len(g) for g in args if isinstance(g, np.ndarray))
 
         return timed
 
 
 @contextmanager
 def watched(task: Any, clock: Clock) -> Iterator[None]:
-    """Times the parts of a detector from outside."""
+    """Patches the stages of a detector with timers."""
     import model_handlers.pipeline.tasks as tasks
     from model_handlers.pipeline import classifier, mipmap, mtcnn
 
-    places = [
+    functions = [
         (tasks, "decode", "decode"),
         (mipmap.Mipmap, "canvas", "levels onto the canvas"),
         (mtcnn, "_proposals", "cells and their suppression"),
@@ -68,7 +68,7 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
         onet=clock.around("O-Net", cascade.onet),
     )
     patches = [
-        patch.object(at, name, clock.around(to, getattr(at, name))) for at, name, to in places
+        patch.object(at, name, clock.around(to, getattr(at, name))) for at, name, to in functions
     ]
     patches.append(patch.object(task.face_detector.mtcnn, "cascade", timed))
     network = clock.around("SRM, EfficientNet and head", task.classifier.network)
@@ -83,7 +83,7 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
 
 
 def gemm_gflops(size: int = 2048) -> float:
-    """What NumPy's BLAS reaches on one thread."""
+    """Measures NumPy's BLAS on one thread."""
     from threadpoolctl import threadpool_limits
 
     a = np.random.default_rng(0).random((size, size), dtype=np.float32)
@@ -93,7 +93,7 @@ def gemm_gflops(size: int = 2048) -> float:
 
 
 def copy_gb_s(megabytes: int = 256) -> float:
-    """Bytes read and written a second by a copy on one thread."""
+    """Measures bytes read and written per second by a copy on one thread."""
     a = np.ones(megabytes * 2**20, np.uint8)
     b = np.empty_like(a)
     return 2 * a.nbytes / min(_cpu_s(lambda: np.copyto(b, a)) for _ in range(5)) / 1e9
@@ -107,24 +107,24 @@ def _cpu_s(run: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", default=["frame", "crowd", "photo"])
-    given = parser.parse_args()
+    parser.add_argument("workloads", nargs="*", default=["frame", "group", "photo"])
+    arguments = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1"}
     from model_handlers.items import Options
     from model_handlers.pipeline.stopwatch import Stopwatch
 
     task = in_process.shipped("detector")
-    for name in given.workloads:
+    for name in arguments.workloads:
         jpeg = workloads()[name].jpeg
         task.run([jpeg], [Options()], Stopwatch())
         clock = Clock()
         with watched(task, clock):
             for _ in range(_TIMES):
-                whole = clock.around("all", task.run)
-                whole([jpeg], [Options()], Stopwatch())
+                run = clock.around("all", task.run)
+                run([jpeg], [Options()], Stopwatch())
         print(f"{name}:")
         for part, seconds in clock.seconds.items():
-            count = clock.pictures.get(part)
+            count = clock.inputs.get(part)
             of = f"  {count // _TIMES} inputs" if count and "Net" in part else ""
             print(f"  {part:30} {1000 * seconds / _TIMES:7.2f} ms{of}")
     print(f"fp32 matrix product, one thread: {gemm_gflops():.0f} GFLOP/s")

@@ -1,9 +1,9 @@
-"""Videos: how many times faster than they play, where the time goes, and the memory of long ones.
+"""Video analysis: speed relative to real time, time by stage, and memory on a long video.
 
     python -m benchmarks.video_bench [--hours 2]
 
-Nothing is asserted. The detector runs in process on one thread beside the decoder's, as a model
-server of one worker would. `every fifth` leaves no such frame out, `as shipped` thins long shots.
+Nothing is asserted. The detector runs in process on one thread beside the decoder's, like a model
+server with one worker. `every fifth` analyses every fifth frame, `as shipped` fewer in long shots.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
 
 def talking_head(path: Path, seconds: float) -> Path:
     """720p30: the astronaut, enlarged so that her face is about 270 pixels high, swaying."""
-    picture = cv2.resize(skimage.data.astronaut(), (1480, 1480), interpolation=cv2.INTER_CUBIC)
+    image = cv2.resize(skimage.data.astronaut(), (1480, 1480), interpolation=cv2.INTER_CUBIC)
     noise = np.random.default_rng(0).integers(0, 9, (*_SIZE[::-1], 3), dtype=np.uint8)
 
     def frame(index: int) -> Pixels:
         x = round(100 + 90 * np.sin(index / 40))
         y = round(60 + 40 * np.sin(index / 23))
-        window = picture[y : y + _SIZE[1], x : x + _SIZE[0]]
+        window = image[y : y + _SIZE[1], x : x + _SIZE[0]]
         return cv2.add(window, np.roll(noise, index * 7, axis=1)).astype(np.uint8)
 
     return _write(path, frame, round(seconds * _RATE), _RATE)
@@ -75,14 +75,14 @@ def _write(path: Path, frame: Callable[[int], Pixels], count: int, rate: int) ->
         stream.height, stream.width = frame(0).shape[:2]
         stream.pix_fmt = "yuv420p"
         for index in range(count):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame(index)), "rgb24")
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame(index)), "rgb24")
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     return path
 
 
 def detector() -> Detect:
-    """The shipped detector, one call at a time."""
+    """Returns the shipped detector, limited to one call at a time."""
     from benchmarks.systems.in_process import shipped
     from model_handlers.items import Options
     from model_handlers.pipeline.stopwatch import Stopwatch
@@ -98,7 +98,7 @@ def detector() -> Detect:
 
 
 async def run(path: Path, detect: Detect, options: VideoOptions) -> tuple[VideoVerdict, float]:
-    """The verdict, and the seconds that it took."""
+    """Returns the verdict and the seconds it took."""
 
     async def keep(_: str, __: bytes) -> None:
         return None
@@ -109,12 +109,15 @@ async def run(path: Path, detect: Detect, options: VideoOptions) -> tuple[VideoV
 
 
 def speed(path: Path) -> list[Goal]:
-    """Of a talking head, as shipped and with no frame left out."""
+    """Measures a talking head, with default options and without skipping frames in long shots."""
     detect = detector()
-    ways = {"every fifth": VideoOptions(max_frames_per_shot=10_000), "as shipped": VideoOptions()}
+    variants = {
+        "every fifth": VideoOptions(max_frames_per_shot=10_000),
+        "as shipped": VideoOptions(),
+    }
     asyncio.run(run(path, detect, VideoOptions(max_frames=8)))
     goals = []
-    for name, options in ways.items():
+    for name, options in variants.items():
         cpu = time.process_time()
         verdict, seconds = asyncio.run(run(path, detect, options))
         cpu = time.process_time() - cpu
@@ -136,7 +139,7 @@ def speed(path: Path) -> list[Goal]:
 
 
 def memory(path: Path) -> Goal:
-    """Resident memory of a process that analyses the film, at its highest, without the models."""
+    """Measures peak resident memory of a process that analyses the film, without the models."""
     command = [sys.executable, "-m", "benchmarks.video_bench", "--watch", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -147,10 +150,11 @@ def memory(path: Path) -> Goal:
             except psutil.NoSuchProcess:
                 break
             time.sleep(0.05)
-        told: dict[str, Any] = json.loads(process.stdout.read())
+        report: dict[str, Any] = json.loads(process.stdout.read())
     note = (
-        f"{told['duration_s'] / 3600:.1f} h in {told['seconds']:.0f} s, {told['shots']} shots, "
-        f"{told['frames']} frames in the verdict, {told['start_mb']:.0f} MB before"
+        f"{report['duration_s'] / 3600:.1f} h in {report['seconds']:.0f} s, "
+        f"{report['shots']} shots, "
+        f"{report['frames']} frames in the verdict, {report['start_mb']:.0f} MB before"
     )
     return Goal(
         "worker, resident memory on a long film", round(peak), 400, "MB", False, False, note
@@ -158,9 +162,9 @@ def memory(path: Path) -> Goal:
 
 
 def watch(path: Path) -> None:
-    """Analyses the film with a detector that says what is known of it: a face in each frame.
+    """Analyses the film with a fake detector that returns a face in each frame.
 
-    What a worker holds is looked at; the models are in another process.
+    This measures the worker's memory only; models run in another process.
     """
     face = {
         "box": [77.0, 58.0, 170.0, 175.0],
@@ -176,28 +180,28 @@ def watch(path: Path) -> None:
 
     start_mb = psutil.Process().memory_info().rss / 2**20
     verdict, seconds = asyncio.run(run(path, scripted, VideoOptions()))
-    told = {
+    report = {
         "duration_s": verdict.duration_s,
         "seconds": seconds,
         "shots": len(verdict.shots),
         "frames": verdict.frames_analyzed,
         "start_mb": start_mb,
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=2.0, help="length of the long film")
     parser.add_argument("--watch", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.watch:
-        watch(given.watch)
+    arguments = parser.parse_args()
+    if arguments.watch:
+        watch(arguments.watch)
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         goals = speed(talking_head(Path(folder) / "head.mp4", 20))
         print(table(goals), flush=True)
-        goals.append(memory(long_film(Path(folder) / "film.mp4", given.hours)))
+        goals.append(memory(long_film(Path(folder) / "film.mp4", arguments.hours)))
     print(table(goals))
 
 

@@ -1,4 +1,4 @@
-"""Pictures in which it is known where the faces are: portraits pasted at known sizes."""
+"""Synthetic images with known face boxes: portraits pasted at known sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BACKGROUNDS = (
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A picture around one face: uint8 (h, w, 3) and the face's box x1, y1, x2, y2 in it."""
+    """An image of one face: uint8 (h, w, 3) and the face's box x1, y1, x2, y2 in it."""
 
     pixels: Pixels
     box: tuple[float, float, float, float]
@@ -34,7 +34,7 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A picture and the boxes (n, 4) of all its faces."""
+    """An image and the boxes (n, 4) of all its faces."""
 
     name: str
     pixels: Pixels
@@ -42,24 +42,24 @@ class Scene:
 
 
 def astronaut() -> Portrait:
-    """NASA's portrait of Eileen Collins, in the public domain: the head and its box."""
-    picture: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
-    return Portrait(picture[:256, 96:352].copy(), (78.0, 67.0, 171.0, 184.0))
+    """Returns the head in NASA's portrait of Eileen Collins (public domain), and its box."""
+    image: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    return Portrait(image[:256, 96:352].copy(), (78.0, 67.0, 171.0, 184.0))
 
 
 def scenes(
     portraits: Sequence[Portrait], count: int, size: tuple[int, int] = (1280, 720), seed: int = 0
 ) -> Iterator[Scene]:
-    """Scenes of one to six faces whose longer sides are 40 to 400 px, evenly in their logarithm."""
-    chance = np.random.default_rng(seed)
+    """Yields scenes of one to six faces, with longer sides log-uniform from 40 to 400 px."""
+    rng = np.random.default_rng(seed)
     for index in range(count):
-        faces = [portraits[i] for i in chance.integers(len(portraits), size=chance.integers(1, 7))]
-        sides = np.exp(chance.uniform(np.log(40), np.log(400), size=len(faces)))
-        yield _scene(f"scene {index}", faces, sides, size, chance)
+        faces = [portraits[i] for i in rng.integers(len(portraits), size=rng.integers(1, 7))]
+        sides = np.exp(rng.uniform(np.log(40), np.log(400), size=len(faces)))
+        yield _scene(f"scene {index}", faces, sides, size, rng)
 
 
-def crowd(portraits: Sequence[Portrait], count: int, size: tuple[int, int]) -> Scene:
-    """So many faces in a grid, their sides alternating about a third of their cells'."""
+def group(portraits: Sequence[Portrait], count: int, size: tuple[int, int]) -> Scene:
+    """Returns `count` faces in a grid, with sides of 80 to 100 % of what their cells allow."""
     width, height = size
     columns = int(np.ceil(np.sqrt(count * width / height)))
     cell = min(width // columns, height // -(-count // columns))
@@ -73,7 +73,7 @@ def crowd(portraits: Sequence[Portrait], count: int, size: tuple[int, int]) -> S
         side = largest * (0.8 + 0.2 * (index % 3) / 2)
         row, column = divmod(index, columns)
         boxes.append(_paste(canvas, face, side, column * cell, row * cell))
-    return Scene(f"crowd of {count}", canvas, np.array(boxes))
+    return Scene(f"group of {count}", canvas, np.array(boxes))
 
 
 def _scene(
@@ -81,11 +81,11 @@ def _scene(
     faces: Sequence[Portrait],
     sides: npt.NDArray[np.float64],
     size: tuple[int, int],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> Scene:
     width, height = size
-    canvas = _background(int(chance.integers(len(_BACKGROUNDS))), size).copy()
-    taken: list[tuple[int, int, int, int]] = []
+    canvas = _background(int(rng.integers(len(_BACKGROUNDS))), size).copy()
+    occupied: list[tuple[int, int, int, int]] = []
     boxes = []
     for face, side in zip(faces, sides, strict=True):
         scale = side / max(_sides(face))
@@ -93,21 +93,21 @@ def _scene(
         if h >= height or w >= width:
             continue
         for _ in range(30):
-            x, y = int(chance.integers(width - w)), int(chance.integers(height - h))
+            x, y = int(rng.integers(width - w)), int(rng.integers(height - h))
             here = (x, y, x + w, y + h)
-            if all(_apart(here, other) for other in taken):
-                taken.append(here)
+            if all(_disjoint(here, other) for other in occupied):
+                occupied.append(here)
                 boxes.append(_paste(canvas, face, side, x, y))
                 break
     return Scene(name, canvas, np.array(boxes).reshape(-1, 4))
 
 
 def _paste(canvas: Pixels, face: Portrait, side: float, x: int, y: int) -> list[float]:
-    """Puts the portrait with its face `side` px long at (x, y); answers the face's box."""
+    """Pastes the portrait at (x, y) with its face `side` px long. Returns the face's box."""
     scale = side / max(_sides(face))
     h, w = (max(1, round(edge * scale)) for edge in face.pixels.shape[:2])
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    canvas[y : y + h, x : x + w] = cv2.resize(face.pixels, (w, h), interpolation=how)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas[y : y + h, x : x + w] = cv2.resize(face.pixels, (w, h), interpolation=interpolation)
     x1, y1, x2, y2 = (edge * scale for edge in face.box)
     return [x + x1, y + y1, x + x2, y + y2]
 
@@ -123,12 +123,12 @@ def _sides(face: Portrait) -> tuple[float, float]:
     return x2 - x1, y2 - y1
 
 
-def _apart(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+def _disjoint(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
     return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 @cache
 def _background(index: int, size: tuple[int, int]) -> Pixels:
-    """A photograph without faces that scikit-image carries, enlarged to fill the scene."""
-    picture = getattr(skimage.data, _BACKGROUNDS[index])()[..., :3]
-    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    """Returns an image without faces from scikit-image, resized to fill the scene."""
+    image = getattr(skimage.data, _BACKGROUNDS[index])()[..., :3]
+    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)

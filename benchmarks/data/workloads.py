@@ -1,4 +1,4 @@
-"""The pictures that every system is asked about, all made of one photograph."""
+"""The images that are sent to every system, all generated from one portrait."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 import skimage.data
 from PIL import Image
 
-from benchmarks.data.scenes import astronaut, crowd
+from benchmarks.data.scenes import astronaut, group
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One JPEG and how many faces each system has to find on it."""
+    """A JPEG and the number of faces that each system must find."""
 
     name: str
     jpeg: bytes
@@ -27,31 +27,32 @@ class Workload:
 
 
 def workloads() -> dict[str, Workload]:
-    """`portrait` 512 x 512, `frame` 1280 x 720 and `photo` 3840 x 2160 with one face each, `crowd`
-    1920 x 1080 with twenty; `blank` 64 x 64 with none.
+    """Returns the workloads by name.
 
-    The photograph is NASA's portrait of Eileen Collins, in the public domain.
+    `portrait` (512 x 512), `frame` (1280 x 720) and `photo` (3840 x 2160) show one face, `group`
+    (1920 x 1080) shows twenty, `blank` (64 x 64) none. The portrait is
+    NASA's of Eileen Collins, in the public domain.
     """
     portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     photo = cv2.resize(_frame(portrait), (3840, 2160), interpolation=cv2.INTER_CUBIC)
-    made = [
+    created = [
         Workload("portrait", _jpeg(portrait), 1),
         Workload("frame", _jpeg(_frame(portrait)), 1),
         Workload("photo", _jpeg(photo.astype(np.uint8)), 1),
-        Workload("crowd", _jpeg(crowd([astronaut()], 20, (1920, 1080)).pixels), 20),
+        Workload("group", _jpeg(group([astronaut()], 20, (1920, 1080)).pixels), 20),
         Workload("blank", _jpeg(_blank()), 0),
     ]
-    return {workload.name: workload for workload in made}
+    return {workload.name: workload for workload in created}
 
 
 def growth() -> dict[str, list[tuple[float, bytes]]]:
-    """Pictures along an axis: faces on 1920 x 1080, and megapixels with one face."""
+    """Returns images by axis: number of faces at 1920 x 1080, and megapixels with one face."""
     faces = (1, 2, 5, 10, 20, 40)
     portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     frame = _frame(portrait)
     widths = (640, 1280, 1920, 2560, 3840, 5120, 7680)
     return {
-        "faces": [(n, _jpeg(crowd([astronaut()], n, (1920, 1080)).pixels)) for n in faces],
+        "faces": [(n, _jpeg(group([astronaut()], n, (1920, 1080)).pixels)) for n in faces],
         "megapixels": [
             (
                 round(w * w * 9 / 16 / 1e6, 2),
@@ -63,7 +64,7 @@ def growth() -> dict[str, list[tuple[float, bytes]]]:
 
 
 def _frame(portrait: Pixels) -> Pixels:
-    """The portrait in the middle of its own lower half, enlarged: a picture without flat parts."""
+    """Returns the portrait in front of its own enlarged lower half: an image without flat areas."""
     frame = cv2.resize(portrait[300:], (1280, 720), interpolation=cv2.INTER_CUBIC)
     frame[104:616, 384:896] = portrait
     return frame.astype(np.uint8)

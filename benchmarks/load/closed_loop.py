@@ -1,4 +1,4 @@
-"""Closed loops over one system, rounds over several, and the arithmetic of both."""
+"""Closed loops over one system, rounds over several, and their statistics."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-Ask = Callable[[], Awaitable[None]]
-"""One request, sent and its answer checked; raises where it is not what it should be."""
+SendRequest = Callable[[], Awaitable[None]]
+"""Sends one request and checks the response. Raises if it is wrong."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,36 +24,38 @@ _PAUSE_AFTER_FAILURE_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a closed loop is watched: `seconds` after `warmup_s`, and up to `at_most_s` more
-    where `at_least` answers, those of the warm-up too, have not come by then."""
+    """The length of a closed loop: `warmup_s`, then a window of `seconds`.
 
-    callers: int
+    The window is extended by up to `max_extra_s` until `min_requests` are done, warm-up included.
+    """
+
+    clients: int
     warmup_s: float
     seconds: float
-    at_least: int = 1
-    at_most_s: float = 20.0
+    min_requests: int = 1
+    max_extra_s: float = 20.0
 
 
 @dataclass(slots=True)
 class Window:
-    """What was seen of a closed loop between two moments, warm-up and end left out."""
+    """Measurements of a closed loop, without warm-up and shutdown."""
 
     latencies_s: list[float] = field(default_factory=list)
-    """Of the good answers that came within the window."""
+    """Latencies of successful requests that ended within the window."""
     failures: list[str] = field(default_factory=list)
     work: float = 0.0
-    """Requests done; one that reaches beyond the window counts by the part of it that is inside,
-    so that batches, whose answers come all at once, don't make the count jump."""
+    """Successful requests. One that overlaps an edge of the window counts by the part inside:
+    the responses of a batch arrive together and would make the count jump."""
     seconds: float = 0.0
     cpu_s: float = 0.0
-    """Of the system: every process of it."""
+    """CPU time of all processes of the system."""
     own_cpu_s: float = 0.0
-    """Of the load generator, which the system had to share the machine with."""
+    """CPU time of the load generator, on the same machine."""
     machine_cpu_s: float = 0.0
-    """Of everybody on the machine."""
+    """CPU time of all processes on the machine."""
 
     def add(self, other: Window) -> None:
-        """Takes in another window of the same loop."""
+        """Adds another window of the same loop."""
         self.latencies_s += other.latencies_s
         self.failures += other.failures
         self.work += other.work
@@ -64,16 +66,17 @@ class Window:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
+        """Successful requests per second."""
         return self.work / self.seconds if self.seconds else 0.0
 
     def each(self, seconds: float) -> float | None:
-        """`seconds` shared out among the good answers."""
+        """Returns `seconds` per successful request; None without any."""
         return seconds / self.work if self.work else None
 
     @property
-    def rate_undisturbed(self) -> float:
-        """Good answers a second, had a saturated machine's other work left its CPUs free."""
+    def rate_adjusted(self) -> float:
+        """Successful requests per second; on a saturated machine, scaled up by the CPU share that
+        other processes used."""
         capacity = (psutil.cpu_count() or 1) * self.seconds
         elsewhere = self.cpus_elsewhere * self.seconds
         saturated = self.machine_cpu_s > _SATURATED * capacity > elsewhere
@@ -81,24 +84,24 @@ class Window:
 
     @property
     def cpus_elsewhere(self) -> float:
-        """CPUs that were busy with neither the system nor its load: what spoils a measurement."""
+        """CPUs busy with neither the system nor the load generator: noise in the measurement."""
         elsewhere = self.machine_cpu_s - self.cpu_s - self.own_cpu_s
         return max(0.0, elsewhere) / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One request of a caller: from when to when, and why it failed if it did."""
+class CompletedRequest:
+    """One request: its begin and end, and the error if it failed."""
 
     begun: float
     ended: float
     failure: str | None = None
 
 
-def seen(answered: Sequence[Answered], begun: float, ended: float) -> Window:
-    """What a window from `begun` to `ended` shows of these requests."""
+def window_between(completed: Sequence[CompletedRequest], begun: float, ended: float) -> Window:
+    """Returns the measurements between `begun` and `ended` of these requests."""
     window = Window(seconds=ended - begun)
-    for each in answered:
+    for each in completed:
         inside = begun <= each.ended < ended
         if each.failure is not None:
             window.failures += [each.failure] * inside
@@ -109,40 +112,42 @@ def seen(answered: Sequence[Answered], begun: float, ended: float) -> Window:
     return window
 
 
-class _Callers:
-    """Callers that ask again as soon as they are answered."""
+class _Clients:
+    """Clients that send the next request as soon as the previous one is done."""
 
-    def __init__(self, ask: Ask, at_least: int) -> None:
-        self.ask, self.at_least, self.stopped = ask, at_least, False
-        self.answered: list[Answered] = []
-        self.enough = asyncio.Event()
+    def __init__(self, send: SendRequest, min_requests: int) -> None:
+        self.send, self.min_requests, self.stopped = send, min_requests, False
+        self.completed: list[CompletedRequest] = []
+        self.min_reached = asyncio.Event()
 
-    async def call(self) -> None:
+    async def run(self) -> None:
         while not self.stopped:
             begun = time.perf_counter()
-            failure = await _failure(self.ask)
-            self.answered.append(Answered(begun, time.perf_counter(), failure))
-            if len(self.answered) >= self.at_least:
-                self.enough.set()
+            failure = await _send_and_catch(self.send)
+            self.completed.append(CompletedRequest(begun, time.perf_counter(), failure))
+            if len(self.completed) >= self.min_requests:
+                self.min_reached.set()
             if failure is not None:
                 await asyncio.sleep(_PAUSE_AFTER_FAILURE_S)
 
 
-async def closed_loop(ask: Ask, plan: Plan, family: Sequence[psutil.Process] = ()) -> Window:
-    """Keeps `plan.callers` requests under way; `family` is whose CPU time is counted."""
-    callers = _Callers(ask, plan.at_least)
-    tasks = [asyncio.create_task(callers.call()) for _ in range(plan.callers)]
+async def closed_loop(
+    send: SendRequest, plan: Plan, family: Sequence[psutil.Process] = ()
+) -> Window:
+    """Keeps `plan.clients` requests in flight. CPU time is counted for `family`."""
+    clients = _Clients(send, plan.min_requests)
+    tasks = [asyncio.create_task(clients.run()) for _ in range(plan.clients)]
     try:
         await asyncio.sleep(plan.warmup_s)
         begun, before = time.perf_counter(), _clocks(family)
         await asyncio.sleep(plan.seconds)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(callers.enough.wait(), plan.at_most_s)
+            await asyncio.wait_for(clients.min_reached.wait(), plan.max_extra_s)
         ended, after = time.perf_counter(), _clocks(family)
     finally:
-        callers.stopped = True
+        clients.stopped = True
         await asyncio.gather(*tasks)
-    window = seen(callers.answered, begun, ended)
+    window = window_between(clients.completed, begun, ended)
     window.cpu_s, window.own_cpu_s, window.machine_cpu_s = (
         late - early for late, early in zip(after, before, strict=True)
     )
@@ -150,49 +155,49 @@ async def closed_loop(ask: Ask, plan: Plan, family: Sequence[psutil.Process] = (
 
 
 async def rounds(
-    asks: Mapping[str, Ask], count: int, warmup: int, seed: int = 0
+    requests: Mapping[str, SendRequest], count: int, warmup: int, seed: int = 0
 ) -> dict[str, list[float]]:
-    """Asks every system once a round, in an order that changes, the others idle meanwhile.
+    """Sends one request to each system per round, in random order, while the others are idle.
 
     Returns:
-        Seconds by system, aligned: what disturbs the machine in a round disturbs all of it.
+        Seconds by system, aligned by round, so that noise of the machine in a round affects all.
     """
-    order, chance = list(asks), random.Random(seed)
-    seconds: dict[str, list[float]] = {name: [] for name in asks}
+    order, rng = list(requests), random.Random(seed)
+    seconds: dict[str, list[float]] = {name: [] for name in requests}
     for number in range(-warmup, count):
-        chance.shuffle(order)
+        rng.shuffle(order)
         for name in order:
             begun = time.perf_counter()
-            await asks[name]()
+            await requests[name]()
             if number >= 0:
                 seconds[name].append(time.perf_counter() - begun)
     return seconds
 
 
-async def _failure(ask: Ask) -> str | None:
+async def _send_and_catch(send: SendRequest) -> str | None:
     try:
-        await ask()
+        await send()
     except Exception as error:
         return f"{type(error).__name__}: {error}"[:200]
     return None
 
 
-def family_of(pids: Sequence[int]) -> list[psutil.Process]:
-    """The processes and all that descend from them."""
+def process_tree(pids: Sequence[int]) -> list[psutil.Process]:
+    """Returns the processes and all their descendants."""
     roots = [psutil.Process(pid) for pid in pids]
     return [*roots, *(child for root in roots for child in root.children(recursive=True))]
 
 
 def _clocks(family: Sequence[psutil.Process]) -> tuple[float, float, float]:
-    """CPU time taken so far by the family, by this process, and by everybody."""
+    """Returns CPU seconds so far of the family, of this process, and of all processes."""
     times = psutil.cpu_times()._asdict()
-    idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guests' time is in user's, too
+    idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guest time is included in user time
     everybody = sum(seconds for kind, seconds in times.items() if kind not in idle)
     return sum(map(_cpu_s, family)), time.process_time(), everybody
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """Nothing for a process that has ended meanwhile."""
+    """Returns CPU seconds; 0 for a process that has exited."""
     try:
         return sum(process.cpu_times()[:2])
     except psutil.NoSuchProcess:
@@ -200,13 +205,13 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Linear between the two nearest; None of nothing."""
+    """Interpolates linearly between the two nearest values; None without values."""
     return float(np.percentile(values, percent)) if len(values) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A median and the interval that holds it with 95 % confidence."""
+    """A median and its 95 % confidence interval."""
 
     median: float
     low: float
@@ -215,7 +220,7 @@ class Estimate:
 
 
 def median_of(values: Sequence[float], samples: int = 4000, seed: int = 0) -> Estimate:
-    """The median with its bootstrap interval (percentile method; Efron 1979)."""
+    """Returns the median with its bootstrap interval (percentile method; Efron 1979)."""
     given = np.asarray(values, dtype=np.float64)
     if not len(given):
         raise ValueError("the median of nothing")
@@ -226,13 +231,13 @@ def median_of(values: Sequence[float], samples: int = 4000, seed: int = 0) -> Es
 
 
 def differences(a: Sequence[float], b: Sequence[float]) -> Floats:
-    """a - b, pair by pair."""
+    """Returns a - b, pair by pair."""
     first, second = _paired(a, b)
     return first - second
 
 
 def ratios(a: Sequence[float], b: Sequence[float]) -> Floats:
-    """a / b, pair by pair; pairs whose b is 0 are left out."""
+    """Returns a / b, pair by pair, without pairs whose b is 0."""
     first, second = _paired(a, b)
     quotients: Floats = first[second != 0] / second[second != 0]
     return quotients

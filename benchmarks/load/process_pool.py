@@ -1,4 +1,4 @@
-"""The pipeline without any server: worker processes that hold the task, and a queue before them."""
+"""The pipeline without a server: worker processes with the task loaded, behind a queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Processes that have loaded one archive; one picture at a time each."""
+    """Processes that have loaded one archive. Each runs one image at a time."""
 
     _pools: ClassVar[dict[tuple[Path, int, int], Pool]] = {}
 
@@ -31,23 +31,23 @@ class Pool:
 
     @classmethod
     def of(cls, archive: Path, processes: int, threads: int) -> Pool:
-        """The same pool for the same arguments."""
+        """Returns the shared pool for these arguments."""
         key = (archive, processes, threads)
         if key not in cls._pools:
             cls._pools[key] = Pool(*key)
         return cls._pools[key]
 
-    async def faces(self, picture: bytes) -> int:
-        """How many faces the pipeline finds."""
+    async def faces(self, image: bytes) -> int:
+        """Returns the number of faces that the pipeline finds."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _count, picture)
+        return await loop.run_in_executor(self._executor, _count_faces, image)
 
 
 _task: Task | None = None
 
 
 def _load(archive: Path, threads: int) -> None:
-    from model_handlers.loading import Runtime, load_task  # torch, which only the pool needs
+    from model_handlers.loading import Runtime, load_task  # imports torch
 
     global _task
     with tempfile.TemporaryDirectory() as folder:
@@ -56,12 +56,12 @@ def _load(archive: Path, threads: int) -> None:
         _task = load_task(Path(folder), Runtime(device="cpu", threads=threads))
 
 
-def _count(picture: bytes) -> int:
+def _count_faces(image: bytes) -> int:
     from deepfake_serving.contracts.verdict import ImageVerdict
     from model_handlers.items import Options
     from model_handlers.pipeline.stopwatch import Stopwatch
 
     assert _task is not None
-    (outcome,) = _task.run([picture], [Options()], Stopwatch())
+    (outcome,) = _task.run([image], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict), outcome
     return len(outcome.faces)

@@ -1,4 +1,4 @@
-"""The ways in which a system is asked about a picture, each giving the number of faces found."""
+"""Clients for each protocol: send an image, return the number of faces in the response."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ import orjson
 from benchmarks.load.process_pool import Pool
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2, detector_pb2_grpc
 
-Question = Callable[[bytes], Awaitable[int]]
+CountFaces = Callable[[bytes], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How a system is reached. `address` is a URL, host:port of gRPC, or an archive (`direct`)."""
+    """An endpoint. `address` is a URL, host:port for gRPC, or an archive for `direct`."""
 
-    way: Literal["rest", "form", "base64", "rpc", "torchserve-rpc", "direct"]
+    protocol: Literal["rest", "form", "base64", "rpc", "torchserve-rpc", "direct"]
     address: str
     unix: str | None = None
-    """A Unix socket to take instead of the URL's host."""
+    """A Unix socket to connect to instead of the URL's host."""
     processes: int = 1
     threads: int = 1
-    """Of `direct` alone."""
+    """Used by `direct` only."""
 
 
 @asynccontextmanager
-async def connect(target: Target) -> AsyncIterator[Question]:
-    """Connections that are kept for as long as this is open."""
-    match target.way:
+async def connect(target: Target) -> AsyncIterator[CountFaces]:
+    """Yields a client whose connections stay open within the context."""
+    match target.protocol:
         case "rest" | "form" | "base64":
-            opened = _rest(target)
+            connection = _rest(target)
         case "rpc":
-            opened = _rpc(target)
+            connection = _rpc(target)
         case "torchserve-rpc":
-            opened = _torchserve_rpc(target)
+            connection = _torchserve_rpc(target)
         case "direct":
-            opened = _direct(target)
-    async with opened as question:
-        yield question
+            connection = _direct(target)
+    async with connection as count_faces:
+        yield count_faces
 
 
 @asynccontextmanager
-async def _rest(target: Target) -> AsyncIterator[Question]:
-    kind, body_of = _BODIES[target.way]
+async def _rest(target: Target) -> AsyncIterator[CountFaces]:
+    content_type, body_of = _BODIES[target.protocol]
     connector = (
         aiohttp.UnixConnector(target.unix, limit=0)
         if target.unix
@@ -62,51 +62,49 @@ async def _rest(target: Target) -> AsyncIterator[Question]:
     )
     async with aiohttp.ClientSession(
         connector=connector,
-        headers={"Content-Type": kind},
+        headers={"Content-Type": content_type},
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
     ) as session:
 
-        async def question(picture: bytes) -> int:
-            async with session.post(target.address, data=body_of(picture)) as response:
-                return _count(response.status, await response.read())
+        async def count_faces(image: bytes) -> int:
+            async with session.post(target.address, data=body_of(image)) as response:
+                return _parse_count(response.status, await response.read())
 
-        yield question
+        yield count_faces
 
 
 @asynccontextmanager
-async def _rpc(target: Target) -> AsyncIterator[Question]:
+async def _rpc(target: Target) -> AsyncIterator[CountFaces]:
     async with grpc.aio.insecure_channel(target.address) as channel:
         stub = detector_pb2_grpc.DetectorStub(channel)
 
-        async def question(picture: bytes) -> int:
-            return len(
-                (await stub.DetectImage(detector_pb2.DetectImageRequest(image=picture))).faces
-            )
+        async def count_faces(image: bytes) -> int:
+            return len((await stub.DetectImage(detector_pb2.DetectImageRequest(image=image))).faces)
 
-        yield question
+        yield count_faces
 
 
 @asynccontextmanager
-async def _torchserve_rpc(target: Target) -> AsyncIterator[Question]:
+async def _torchserve_rpc(target: Target) -> AsyncIterator[CountFaces]:
     messages: Any = importlib.import_module("inference_pb2")
     stubs: Any = importlib.import_module("inference_pb2_grpc")
     async with grpc.aio.insecure_channel(target.address) as channel:
         stub = stubs.InferenceAPIsServiceStub(channel)
 
-        async def question(picture: bytes) -> int:
-            asked = messages.PredictionsRequest(model_name="detector", input={"data": picture})
-            return _count(200, (await stub.Predictions(asked)).prediction)
+        async def count_faces(image: bytes) -> int:
+            request = messages.PredictionsRequest(model_name="detector", input={"data": image})
+            return _parse_count(200, (await stub.Predictions(request)).prediction)
 
-        yield question
+        yield count_faces
 
 
 @asynccontextmanager
-async def _direct(target: Target) -> AsyncIterator[Question]:
+async def _direct(target: Target) -> AsyncIterator[CountFaces]:
     yield Pool.of(Path(target.address), target.processes, target.threads).faces
 
 
 def compile_torchserve_protos(folder: Path) -> None:
-    """Generates the stubs of TorchServe's gRPC, whose .proto files are inside its jar."""
+    """Generates gRPC stubs from the .proto files in TorchServe's jar."""
     package = _folder_of("ts")
     with zipfile.ZipFile(package / "frontend" / "model-server.jar") as jar:
         (folder / "inference.proto").write_bytes(jar.read("proto/inference.proto"))
@@ -131,19 +129,19 @@ def _folder_of(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-_BOUNDARY = "a-boundary-that-no-picture-holds"
+_BOUNDARY = "c5a41f0e7a3c4d9b"
 
 
-def _form(picture: bytes) -> bytes:
+def _form(image: bytes) -> bytes:
     head = (
         f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
-        'Content-Disposition: form-data; name="file"; filename="picture.jpg"\r\n\r\n'
+        'Content-Disposition: form-data; name="file"; filename="image.jpg"\r\n\r\n'
     )
-    return head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
+    return head.encode() + image + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
-def _base64(picture: bytes) -> bytes:
-    return b'{"picture":"' + base64.b64encode(picture) + b'"}'
+def _base64(image: bytes) -> bytes:
+    return b'{"image":"' + base64.b64encode(image) + b'"}'
 
 
 _BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
@@ -153,7 +151,7 @@ _BODIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
-def _count(status: int, body: bytes) -> int:
+def _parse_count(status: int, body: bytes) -> int:
     if status != 200:
         raise ValueError(f"status {status}: {body[:120].decode(errors='replace')}")
     return len(orjson.loads(body)["faces"])

@@ -1,4 +1,4 @@
-"""Patience with a machine that others use, too: what they disturb is measured again."""
+"""Repeats measurements that other processes on the machine made noisy."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Callable
 
 from benchmarks.load.closed_loop import Window
 
-_QUIET_CPUS = 0.15
-_TRIES = 3
+_MAX_NOISE_CPUS = 0.15
+_MAX_TRIES = 3
 
 
-class Patience:
-    """So many seconds for measuring again; the least disturbed of the tries counts."""
+class RetryBudget:
+    """A time budget in seconds for repeating measurements."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
 
-    def quietest(self, measure: Callable[[], Window]) -> Window:
-        """The first undisturbed window, else the best of three, or of as many as there is time.
+    def quietest_window(self, measure: Callable[[], Window]) -> Window:
+        """Returns the first window without noise, or the least noisy of up to three tries.
 
-        What others do is no doing of the system, so this favours none.
+        Noise comes from other processes, so this favours no system.
         """
         best = measure()
-        for _ in range(_TRIES - 1):
-            if best.cpus_elsewhere <= _QUIET_CPUS or self.left <= 0:
+        for _ in range(_MAX_TRIES - 1):
+            if best.cpus_elsewhere <= _MAX_NOISE_CPUS or self.left <= 0:
                 break
             begun = time.monotonic()
             best = min(best, measure(), key=lambda window: window.cpus_elsewhere)

@@ -1,4 +1,4 @@
-"""The plot: requests a second over callers, and latencies, a column for each workload."""
+"""Plots requests per second by clients, and latencies, with one column per workload."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ _TITLES = {"portrait": "portrait, 512 x 512", "frame": "frame, 1280 x 720"}
 
 def plot(results: Results, path: Path) -> None:
     """Writes a PNG."""
-    pictures = list(dict.fromkeys(row.workload for row in results.rows))
-    callers = sorted({row.callers for row in results.rows})
-    shown = (callers[0], callers[-1])
+    workload_names = list(dict.fromkeys(row.workload for row in results.rows))
+    clients = sorted({row.clients for row in results.rows})
+    shown = (clients[0], clients[-1])
     figure, axes = plt.subplots(
-        1 + len(shown), len(pictures), figsize=(13, 14), layout="constrained", squeeze=False
+        1 + len(shown), len(workload_names), figsize=(13, 14), layout="constrained", squeeze=False
     )
-    for column, workload in enumerate(pictures):
+    for column, workload in enumerate(workload_names):
         rows = [row for row in results.rows if row.workload == workload]
-        _rates(axes[0, column], rows, callers)
+        _rates(axes[0, column], rows, clients)
         axes[0, column].set_title(_TITLES.get(workload, workload), fontweight="bold")
         for line, count in enumerate(shown, start=1):
-            _latencies(axes[line, column], [row for row in rows if row.callers == count], count)
+            _latencies(axes[line, column], [row for row in rows if row.clients == count], count)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def _rates(axis: Any, rows: Sequence[Row], callers: Sequence[int]) -> None:
+def _rates(axis: Any, rows: Sequence[Row], clients: Sequence[int]) -> None:
     for system in ALL:
         mine = [row for row in rows if row.system == system]
         axis.plot(
-            [row.callers for row in mine],
+            [row.clients for row in mine],
             [row.rps for row in mine],
             color=_COLOURS[system],
             marker=_MARKERS[system],
             label=system,
         )
-    axis.set(xlabel="callers", ylabel="requests / s", xticks=list(callers), ylim=(0, None))
+    axis.set(xlabel="clients", ylabel="requests / s", xticks=list(clients), ylim=(0, None))
     axis.grid(alpha=0.3)
 
 
-def _latencies(axis: Any, rows: Sequence[Row], callers: int) -> None:
-    """p50 as a full bar, p99 as a pale one behind it, both with their numbers."""
+def _latencies(axis: Any, rows: Sequence[Row], clients: int) -> None:
+    """Draws p50 as a full bar and p99 as a pale one behind it, with their values."""
     for place, row in enumerate(rows):
         if row.p50_ms is None or row.p99_ms is None:
             continue
@@ -73,7 +73,7 @@ def _latencies(axis: Any, rows: Sequence[Row], callers: int) -> None:
     axis.set_yticks(range(len(rows)), [row.system for row in rows])
     axis.invert_yaxis()
     axis.set(xlabel="ms", xlim=(0, 1.25 * max(row.p99_ms or 0 for row in rows) or None))
-    label = "1 caller" if callers == 1 else f"{callers} callers"
+    label = "1 client" if clients == 1 else f"{clients} clients"
     axis.set_title(f"p50 (full) / p99 (pale), {label}", fontsize=11)
     axis.set_axisbelow(True)
     axis.grid(axis="x", alpha=0.3)

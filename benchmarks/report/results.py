@@ -1,4 +1,4 @@
-"""What a run has found out, ready to be shown or kept."""
+"""The results of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from benchmarks.load.closed_loop import Estimate, Window, percentile
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One system under one workload from so many callers."""
+    """One system under one workload with a number of concurrent clients."""
 
     workload: str
-    callers: int
+    clients: int
     system: str
     requests: int
     failures: int
@@ -26,11 +26,11 @@ class Row:
     first_failure: str | None
 
     @classmethod
-    def of(cls, workload: str, callers: int, system: str, window: Window) -> Row:
+    def of(cls, workload: str, clients: int, system: str, window: Window) -> Row:
         ms = [1000 * seconds for seconds in window.latencies_s]
         return cls(
             workload,
-            callers,
+            clients,
             system,
             len(window.latencies_s),
             len(window.failures),
@@ -47,15 +47,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A system against a baseline, measured in turns: a difference or a quotient."""
+    """A system against a baseline, measured in turns: a difference or a ratio."""
 
     workload: str
-    callers: int
+    clients: int
     system: str
     baseline: str
     system_value: float
     baseline_value: float
-    """The medians of each."""
+    """The medians."""
     estimate: Estimate
 
 
@@ -66,8 +66,8 @@ class Results:
     setup: dict[str, str | int]
     rows: list[Row]
     overhead: list[Comparison]
-    """Milliseconds from question to answer, one caller."""
+    """Latency in milliseconds, one client."""
     throughput: list[Comparison]
-    """Requests a second, most callers: a quotient of rates without others' disturbance."""
+    """Ratio of requests per second at the most clients, adjusted for other processes."""
     cpu: list[Comparison]
-    """CPU milliseconds a request in the same loops."""
+    """CPU milliseconds per request in the same loops."""

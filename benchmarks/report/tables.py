@@ -23,15 +23,15 @@ def write_report(results: Results, folder: Path) -> str:
 
 
 def markdown(results: Results) -> str:
-    """All tables."""
+    """Returns all tables."""
     setup = ", ".join(f"{name} {value}" for name, value in results.setup.items())
     parts = [f"Setup: {setup}."]
-    for (workload, callers), rows in groupby(results.rows, lambda r: (r.workload, r.callers)):
-        parts.append(f"### {workload}, {_callers(callers)}\n\n" + _systems(list(rows)))
+    for (workload, clients), rows in groupby(results.rows, lambda r: (r.workload, r.clients)):
+        parts.append(f"### {workload}, {_clients(clients)}\n\n" + _systems(list(rows)))
     for title, comparisons, unit, show in (
-        ("Added time, 1 caller", results.overhead, "ms", _signed),
-        ("Throughput beside it, most callers", results.throughput, "requests/s", _quotient),
-        ("Added CPU time, most callers", results.cpu, "CPU ms/request", _signed),
+        ("Added time, 1 client", results.overhead, "ms", _signed),
+        ("Throughput ratio, most clients", results.throughput, "requests/s", _ratio),
+        ("Added CPU time, most clients", results.cpu, "CPU ms/request", _signed),
     ):
         parts.append(f"### {title}\n\n" + _compared(comparisons, unit, show))
     return "\n\n".join(parts)
@@ -86,7 +86,7 @@ def _compared(comparisons: Sequence[Comparison], unit: str, show: Callable[[floa
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column is text; its columns are padded to be read as they are, too."""
+    """Formats a table whose columns are padded for reading as plain text."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -95,8 +95,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _callers(count: int) -> str:
-    return "1 caller" if count == 1 else f"{count} callers"
+def _clients(count: int) -> str:
+    return "1 client" if count == 1 else f"{count} clients"
 
 
 def _number(value: float | None) -> str:
@@ -109,5 +109,5 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}"
 
 
-def _quotient(value: float) -> str:
+def _ratio(value: float) -> str:
     return f"{value:.3f}"

@@ -1,5 +1,5 @@
-"""Our own pipeline behind other model servers, each as its documentation would have it.
+"""Our pipeline behind other model servers, each set up as its documentation recommends.
 
-They run in an environment of their own (`requirements/rivals.in`), two processes on one thread
-each, as our model server does on two cores. Every program takes the unpacked archive and a port.
+They run in a separate environment (`requirements/rivals.in`), with two processes of one thread
+each, like our model server on two cores. Arguments: the unpacked archive and a port.
 """

@@ -1,4 +1,4 @@
-"""A picture to the JSON that the model server would answer, for whatever serves it."""
+"""Maps an image to the model server's JSON response, for use behind other servers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from model_handlers.pipeline.stopwatch import Stopwatch
 
 
 def load(folder: str) -> Callable[[bytes], bytes]:
-    """The detector of an unpacked archive, on one thread."""
+    """Loads the detector of an unpacked archive, on one thread."""
     task = load_task(Path(folder), Runtime(device="cpu", threads=1))
 
-    def judge(picture: bytes) -> bytes:
-        (verdict,) = task.run([picture], [Options()], Stopwatch())
+    def detect(image: bytes) -> bytes:
+        (verdict,) = task.run([image], [Options()], Stopwatch())
         return orjson.dumps(verdict)
 
-    return judge
+    return detect

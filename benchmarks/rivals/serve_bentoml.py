@@ -1,4 +1,4 @@
-"""BentoML: run by its own command, which imports this file; the archive comes by environment."""
+"""BentoML. Its own command imports this file; BENCH_FOLDER names the unpacked archive."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Detector:
     """A file in, JSON out."""
 
     def __init__(self) -> None:
-        self.judge = load(os.environ["BENCH_FOLDER"])
+        self.detect = load(os.environ["BENCH_FOLDER"])
 
     @bentoml.api(route="/predict")
     def predict(self, file: Path) -> Any:
         import orjson
 
-        return orjson.loads(self.judge(file.read_bytes()))
+        return orjson.loads(self.detect(file.read_bytes()))

@@ -15,21 +15,21 @@ WORKERS = 2
 
 
 class Detector(litserve.LitAPI):
-    """`{"picture": base64}` in, JSON out: neither a raw body nor a form's file gets to a worker."""
+    """`{"image": base64}` in, JSON out: workers get neither a raw body nor a form's file."""
 
-    judge: Callable[[bytes], bytes]
+    detect: Callable[[bytes], bytes]
 
     def setup(self, device: str) -> None:
-        self.judge = load(sys.argv[1])
+        self.detect = load(sys.argv[1])
 
     def decode_request(self, request: dict[str, str]) -> bytes:
-        return base64.b64decode(request["picture"])
+        return base64.b64decode(request["image"])
 
-    def predict(self, picture: bytes) -> bytes:
-        return self.judge(picture)
+    def predict(self, image: bytes) -> bytes:
+        return self.detect(image)
 
-    def encode_response(self, answer: bytes) -> Response:
-        return Response(answer, media_type="application/json")
+    def encode_response(self, result: bytes) -> Response:
+        return Response(result, media_type="application/json")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ WORKERS = 2
 
 @serve.deployment(num_replicas=WORKERS, ray_actor_options={"num_cpus": 1}, max_ongoing_requests=4)
 class Detector:
-    """The body is the picture, the answer the JSON."""
+    """An image as the request body, JSON as the response."""
 
     def __init__(self, folder: str) -> None:
-        self.judge = load(folder)
+        self.detect = load(folder)
 
     async def __call__(self, request: Request) -> Response:
-        return Response(self.judge(await request.body()), media_type="application/json")
+        return Response(self.detect(await request.body()), media_type="application/json")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The yardstick: deepfake detection as the papers' repositories serve it.
+"""The baseline: deepfake detection as in the papers' repositories, behind FastAPI and uvicorn.
 
-FastAPI and uvicorn; facenet-pytorch's MTCNN with its defaults over the picture at full size; a
-plain EfficientNet-B0 in fp32 over the same crop as ours; one picture at a time, in a `def` endpoint
-that FastAPI runs on its threads, with torch's default number of threads.
+facenet-pytorch's MTCNN with its defaults runs over the full-size image, then a plain
+EfficientNet-B0 in fp32 over the same crop as ours. One image at a time, in a `def`
+endpoint on FastAPI's thread pool, with torch's default number of threads.
 """
 
 from __future__ import annotations
@@ -30,25 +30,29 @@ _encoder = EncoderSpec()
 
 @app.get("/ready")
 def ready() -> dict[str, bool]:
-    """Answers as soon as the networks are loaded."""
+    """Responds once the networks are loaded."""
     return {"ready": True}
 
 
 @app.post("/predict")
 def predict(file: UploadFile) -> dict[str, Any]:
-    """Every face of the picture and how likely it is fake."""
+    """Returns every face of the image with its fake probability."""
     image = Image.open(io.BytesIO(file.file.read())).convert("RGB")
     boxes, probabilities = _mtcnn.detect(image)
     if boxes is None:
         return {"faces": []}
     faces = [
-        {"box": [float(side) for side in box], "confidence": float(p), "fake": _judge(image, box)}
+        {
+            "box": [float(side) for side in box],
+            "confidence": float(p),
+            "fake": _classify(image, box),
+        }
         for box, p in zip(boxes, probabilities, strict=True)
     ]
     return {"faces": faces}
 
 
-def _judge(image: Image.Image, box: Any) -> float:
+def _classify(image: Image.Image, box: Any) -> float:
     crop = crop_face(np.asarray(image), [float(side) for side in box], CropSpec())
     pixels = torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (_encoder.mean, _encoder.std))

@@ -1,4 +1,4 @@
-"""CPU time in process: the papers' way and ours, each in a process of its own, asked in turns."""
+"""CPU time in process: the papers' baseline and our detector, each in its own process."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 
 ARCHIVES = Path(__file__).resolve().parents[2] / "build" / "archives"
 
-PAPERS = "the papers' way"
-PAPERS_ONE = "the papers' way, one thread"
+PAPERS = "papers' baseline"
+PAPERS_ONE = "papers' baseline, one thread"
 OURS = "detector"
 OURS_BF16 = "detector, bf16"
 TORCH = "detector on torch"
 
 _ONE = {"OMP_NUM_THREADS": "1"}
 _ENVIRONMENTS: dict[str, dict[str, str]] = {PAPERS: {}, PAPERS_ONE: _ONE}
-"""Others get what the model server gives its workers, on one thread."""
+"""Others get the model server's worker environment, on one thread."""
 
 
 def shipped(name: str, **runtime: Any) -> Any:
-    """The task of `build/archives/<name>.mar`; `runtime` overrides what `Runtime` says."""
+    """Loads the task of `build/archives/<name>.mar`; `runtime` overrides fields of `Runtime`."""
     import atexit
     import tempfile
     import zipfile
@@ -43,8 +43,8 @@ def shipped(name: str, **runtime: Any) -> Any:
     return load_task(Path(folder.name), Runtime(**({"device": "cpu", "threads": 1} | runtime)))
 
 
-class Way:
-    """One way of judging pictures, in a process that has it loaded."""
+class Variant:
+    """One implementation, loaded in its own process."""
 
     def __init__(self, name: str) -> None:
         from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
@@ -60,35 +60,35 @@ class Way:
             os.environ.clear()
             os.environ |= before
 
-    def faces(self, picture: bytes) -> int:
-        """How many faces it finds."""
-        return self._executor.submit(_faces, picture).result()
+    def faces(self, image: bytes) -> int:
+        """Returns the number of faces found."""
+        return self._executor.submit(_faces, image).result()
 
-    def cpu_s(self, picture: bytes, count: int) -> float:
-        """CPU seconds a picture, of `count` one after the other."""
-        return self._executor.submit(_cpu_s, picture, count).result()
+    def cpu_s(self, image: bytes, count: int) -> float:
+        """Returns CPU seconds per image over `count` runs in sequence."""
+        return self._executor.submit(_cpu_s, image, count).result()
 
     def close(self) -> None:
         self._executor.shutdown()
 
 
 @contextlib.contextmanager
-def ways(*names: str) -> Iterator[dict[str, Way]]:
-    """Loaded ways by name."""
-    loaded = {name: Way(name) for name in names}
+def variants(*names: str) -> Iterator[dict[str, Variant]]:
+    """Yields the loaded variants by name."""
+    loaded = {name: Variant(name) for name in names}
     try:
         yield loaded
     finally:
-        for way in loaded.values():
-            way.close()
+        for variant in loaded.values():
+            variant.close()
 
 
-_judge: Callable[[bytes], int] | None = None
+_detect: Callable[[bytes], int] | None = None
 
 
 def _load(name: str) -> None:
-    global _judge
-    _judge = _papers() if name in _ENVIRONMENTS else _ours(name)
+    global _detect
+    _detect = _papers() if name in _ENVIRONMENTS else _ours(name)
 
 
 def _papers() -> Callable[[bytes], int]:
@@ -96,7 +96,7 @@ def _papers() -> Callable[[bytes], int]:
 
     from benchmarks.systems.baseline_fastapi import predict
 
-    return lambda picture: len(predict(UploadFile(io.BytesIO(picture)))["faces"])
+    return lambda image: len(predict(UploadFile(io.BytesIO(image)))["faces"])
 
 
 def _ours(name: str) -> Callable[[bytes], int]:
@@ -109,21 +109,21 @@ def _ours(name: str) -> Callable[[bytes], int]:
     }
     task = shipped("detector", **changes.get(name, {}))
 
-    def judge(picture: bytes) -> int:
-        (verdict,) = task.run([picture], [Options()], Stopwatch())
+    def detect(image: bytes) -> int:
+        (verdict,) = task.run([image], [Options()], Stopwatch())
         return len(verdict.faces)
 
-    return judge
+    return detect
 
 
-def _faces(picture: bytes) -> int:
-    assert _judge is not None
-    return _judge(picture)
+def _faces(image: bytes) -> int:
+    assert _detect is not None
+    return _detect(image)
 
 
-def _cpu_s(picture: bytes, count: int) -> float:
-    assert _judge is not None
+def _cpu_s(image: bytes, count: int) -> float:
+    assert _detect is not None
     begun = time.process_time()
     for _ in range(count):
-        _judge(picture)
+        _detect(image)
     return (time.process_time() - begun) / count

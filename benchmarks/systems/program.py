@@ -1,4 +1,4 @@
-"""Programs that the benchmark starts, waits for and ends with all that they started."""
+"""Programs that the benchmark starts, waits for, and stops with all their child processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOP_TIMEOUT_S = 15.0
 
 
 class Program:
-    """One program in a session of its own; what it prints goes into a file."""
+    """A program in its own session, with its output in a file."""
 
     def __init__(self, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         folder.mkdir()
@@ -37,7 +37,7 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """SIGTERM to the program, then SIGKILL to those of its family that are left."""
+        """Sends SIGTERM to the program, then SIGKILL to the descendants that remain."""
         family = psutil.Process(self.pid).children(recursive=True) if self.alive else []
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -57,10 +57,10 @@ class Program:
         return self._process.poll() is None
 
     def wait_for(self, ready: Callable[[], bool]) -> None:
-        """Returns as soon as `ready` does so with True; its OSErrors are patience.
+        """Polls `ready` until it returns True. An OSError from it counts as not ready.
 
         Raises:
-            RuntimeError: the program ended, or took too long; with its last lines.
+            RuntimeError: the program exited or timed out; with the last lines of its output.
         """
         end = time.monotonic() + _START_TIMEOUT_S
         while self.alive and time.monotonic() < end:
@@ -73,7 +73,7 @@ class Program:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on, all different."""
+    """Returns distinct free ports on loopback."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""What is compared: the systems by name, started on loopback, and how each is reached."""
+"""The systems under test by name, started on loopback, and the endpoints of each."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ DIRECT_ONE = "direct, one thread"
 DIRECT = "direct, as served"
 TORCHSERVE = "TorchServe alone, REST"
 TORCHSERVE_RPC = "TorchServe alone, gRPC"
-PAST = "TorchServe past the server"
-"""The one that the model server keeps, on its Unix socket: what the server adds is the rest."""
+TORCHSERVE_SOCKET = "TorchServe behind the server"
+"""The model server's TorchServe, called on its Unix socket: the difference is the server's own."""
 SERVER = "model server, REST"
 SERVER_RPC = "model server, gRPC"
-USUAL_WAY = "the usual way"
+BASELINE_FASTAPI = "FastAPI baseline"
 LITSERVE, BENTOML, RAY = "LitServe", "BentoML", "Ray Serve"
 RIVALS = (LITSERVE, BENTOML, RAY)
-"""Our pipeline behind other model servers; measured where `make rivals` has installed them."""
-_WAYS: dict[str, Literal["rest", "form", "base64"]] = {
+"""Our pipeline behind other model servers. They are measured if `make rivals` installed them."""
+_PROTOCOLS: dict[str, Literal["rest", "form", "base64"]] = {
     LITSERVE: "base64",
     BENTOML: "form",
     RAY: "rest",
@@ -45,10 +45,10 @@ ALL = (
     DIRECT,
     TORCHSERVE,
     TORCHSERVE_RPC,
-    PAST,
+    TORCHSERVE_SOCKET,
     SERVER,
     SERVER_RPC,
-    USUAL_WAY,
+    BASELINE_FASTAPI,
 )
 
 HOST = "127.0.0.1"
@@ -58,7 +58,7 @@ _RIVALS = _ROOT / ".venv-rivals" / "bin" / "python"
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A program that was started; `targets` may be called once `ready` was True."""
+    """A started program. Call `targets` after `ready` has returned True."""
 
     program: Program
     ready: Callable[[], bool]
@@ -66,7 +66,7 @@ class System:
 
 
 def start_server(folder: Path, settings: Settings) -> System:
-    """The model server as it comes, on free ports: REST, gRPC, and past both."""
+    """Starts the model server on free ports: REST, gRPC, and its TorchServe's socket."""
     ports = {f"DEEPFAKE_MODEL_SERVER_{kind}_PORT": "0" for kind in ("HTTP", "GRPC", "METRICS")}
     environment = {
         "DEEPFAKE_MODEL_SERVER_ARCHIVES": str(settings.archives),
@@ -85,14 +85,16 @@ def start_server(folder: Path, settings: Settings) -> System:
         return {
             SERVER: Target("rest", f"http://{HOST}:{ports['http']}{path}"),
             SERVER_RPC: Target("rpc", f"{HOST}:{ports['grpc']}"),
-            PAST: Target("rest", f"http://torchserve{path}", unix=_inference_socket(program)),
+            TORCHSERVE_SOCKET: Target(
+                "rest", f"http://torchserve{path}", unix=_inference_socket(program)
+            ),
         }
 
     return System(program, ready, targets)
 
 
-def start_usual_way(folder: Path) -> System:
-    """FastAPI and uvicorn around facenet-pytorch and timm."""
+def start_baseline_fastapi(folder: Path) -> System:
+    """Starts FastAPI and uvicorn around facenet-pytorch and timm."""
     (port,) = free_ports(1)
     program = Program(
         [sys.executable, "-m", "benchmarks.systems.baseline_fastapi", str(port)], folder, {}
@@ -100,17 +102,17 @@ def start_usual_way(folder: Path) -> System:
     return System(
         program,
         lambda: bool(get(f"http://{HOST}:{port}/ready")),
-        lambda: {USUAL_WAY: Target("form", f"http://{HOST}:{port}/predict")},
+        lambda: {BASELINE_FASTAPI: Target("form", f"http://{HOST}:{port}/predict")},
     )
 
 
 def rivals_installed() -> bool:
-    """Whether their environment is there."""
+    """Returns whether the environment of the rivals exists."""
     return _RIVALS.exists()
 
 
 def start_rival(name: str, archive: Path, folder: Path) -> System:
-    """One of `RIVALS` in its own environment, on the unpacked archive."""
+    """Starts one of `RIVALS` in its own environment, on the unpacked archive."""
     (port,) = free_ports(1)
     unpacked = folder.with_suffix(".archive")
     with zipfile.ZipFile(archive) as packed:
@@ -128,24 +130,24 @@ def start_rival(name: str, archive: Path, folder: Path) -> System:
         service = f"{module}:Detector"
         options = ["--host", HOST, "--port", str(port), "--working-dir", str(_ROOT)]
         command = [str(_RIVALS), "-m", "bentoml", "serve", service, *options]
-    target = Target(_WAYS[name], f"http://{HOST}:{port}/predict")
+    target = Target(_PROTOCOLS[name], f"http://{HOST}:{port}/predict")
 
     def ready() -> bool:
-        return asyncio.run(_answers(target))
+        return asyncio.run(_is_ready(target))
 
     return System(Program(command, folder, environment), ready, lambda: {name: target})
 
 
-async def _answers(target: Target) -> bool:
-    async with connect(target) as question:
+async def _is_ready(target: Target) -> bool:
+    async with connect(target) as count_faces:
         try:
-            return await question(workloads()["portrait"].jpeg) == 1
+            return await count_faces(workloads()["portrait"].jpeg) == 1
         except (ValueError, aiohttp.ClientError):
             return False
 
 
 def direct_targets(archive: Path, placement: Placement) -> dict[str, Target]:
-    """The pipeline in processes of the load generator's own; nothing is started before."""
+    """Returns targets that run the pipeline in child processes of the load generator."""
     return {
         DIRECT_ONE: Target("direct", str(archive)),
         DIRECT: Target(
@@ -155,23 +157,27 @@ def direct_targets(archive: Path, placement: Placement) -> dict[str, Target]:
 
 
 def get(url: str) -> bytes:
-    """The body of an answer with status 200; anything else is an OSError."""
+    """Returns the body of a response with status 200.
+
+    Raises:
+        OSError: any other status, or no response.
+    """
     with urlopen(url, timeout=5) as response:
         body: bytes = response.read()
         return body
 
 
 def listening(program: Program) -> dict[str, int]:
-    """The ports that the server's log tells; none yet: empty."""
+    """Returns the ports from the server's log; empty before it listens."""
     for line in program.log.read_bytes().splitlines():
         if b'"listening"' in line:
-            told: dict[str, int] = orjson.loads(line)
-            return told
+            event: dict[str, int] = orjson.loads(line)
+            return event
     return {}
 
 
 def _inference_socket(program: Program) -> str:
-    """Beside the configuration that the server starts its Java with."""
+    """Returns the socket's path, beside the configuration file on Java's command line."""
     for child in psutil.Process(program.pid).children():
         command = child.cmdline()
         if "org.pytorch.serve.ModelServer" in command:

@@ -1,7 +1,7 @@
-"""TorchServe alone, by its own launcher, with the logs and metrics that it is shipped with.
+"""Stock TorchServe: started by its own launcher, with its default logs and metrics.
 
-Workers, threads, batches and Java's options are the model server's, so that what differs is what
-is in front, and how TorchServe is configured.
+Workers, threads, batches and JVM options are the model server's. The differences are the server in
+front and the rest of TorchServe's configuration.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from deepfake_serving.model_server.settings import Settings
 def start_torchserve(
     folder: Path, settings: Settings, placement: Placement, model: ServedModel
 ) -> System:
-    """REST and gRPC, on ports of loopback."""
+    """Starts TorchServe with REST and gRPC on loopback."""
     http, management, metrics, rpc, rpc_management = free_ports(5)
     properties = {
         "inference_address": f"http://{HOST}:{http}",
@@ -41,7 +41,7 @@ def start_torchserve(
         "grpc_inference_port": rpc,
         "grpc_management_port": rpc_management,
         "number_of_gpu": 0,
-        "disable_system_metrics": "true",  # they start a process now and then
+        "disable_system_metrics": "true",  # they start processes periodically
         "vmargs": settings.jvm_options,
         "load_models": model.archive.path.name,
         "models": json.dumps({model.name: {model.version: _shape(model)}}),

@@ -1,15 +1,15 @@
-"""What the comparison of face finders counts."""
+"""Counts of the face detector comparison."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from benchmarks.data.scenes import astronaut as portrait
-from benchmarks.data.scenes import crowd, scenes
+from benchmarks.data.scenes import group, scenes
 from benchmarks.face_detection import Boxes, Find, compare, ious, matches
 from model_handlers.pipeline.decode import Pixels
 
-PICTURE = np.zeros((500, 500, 3), np.uint8)
+IMAGE = np.zeros((500, 500, 3), np.uint8)
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> Boxes:
@@ -21,7 +21,7 @@ def test_overlap_is_the_intersection_over_the_union() -> None:
     np.testing.assert_allclose(found, [[1, 1 / 3, 0]])
 
 
-def test_a_box_stands_for_one_face_only() -> None:
+def test_a_box_matches_one_face_only() -> None:
     twice = boxes((0, 0, 100, 100), (5, 5, 105, 105))
     assert matches(twice, boxes((0, 0, 100, 100))) == 1
     assert matches(twice, twice) == 2
@@ -30,17 +30,17 @@ def test_a_box_stands_for_one_face_only() -> None:
 
 def test_faces_under_40_px_are_left_out_on_both_sides() -> None:
     def finds(*rows: tuple[float, float, float, float]) -> Find:
-        return lambda picture: boxes(*rows)
+        return lambda image: boxes(*rows)
 
     large, small = (0, 0, 50, 50), (200, 200, 230, 230)
-    counts = compare(iter([(PICTURE, None)]), finds(large, small), finds(large))
+    counts = compare(iter([(IMAGE, None)]), finds(large, small), finds(large))
     assert (counts.theirs, counts.ours, counts.shared, counts.kept) == (1, 1, 1, 1.0)
 
 
 def test_where_the_faces_are_known_the_false_ones_are_counted_apart() -> None:
     face, other, nothing = (0, 0, 50, 50), (100, 100, 160, 160), (300, 300, 380, 380)
     counts = compare(
-        iter([(PICTURE, boxes(face, other))]),
+        iter([(IMAGE, boxes(face, other))]),
         lambda _: boxes(face, other, nothing),
         lambda _: boxes(face),
     )
@@ -48,31 +48,31 @@ def test_where_the_faces_are_known_the_false_ones_are_counted_apart() -> None:
     assert (counts.false_theirs, counts.false_ours, counts.kept) == (1, 0, 0.5)
 
 
-def test_boxes_are_compared_as_far_as_they_lie_in_the_picture() -> None:
+def test_boxes_are_compared_clipped_to_the_image() -> None:
     counts = compare(
-        iter([(PICTURE, None)]),
+        iter([(IMAGE, None)]),
         lambda _: boxes((-300, -300, 200, 200)),
         lambda _: boxes((0, 0, 200, 200)),
     )
     assert counts.kept == 1
 
 
-def shows(picture: Pixels, box: tuple[float, ...]) -> bool:
+def shows(image: Pixels, box: tuple[float, ...]) -> bool:
     x1, y1, x2, y2 = (round(side) for side in box)
-    return bool(picture[y1:y2, x1:x2].std() > 30)
+    return bool(image[y1:y2, x1:x2].std() > 30)
 
 
 def test_scenes_hold_their_faces_where_they_say() -> None:
-    made = list(scenes([portrait()], 10))
-    assert [s.name for s in made] == [s.name for s in scenes([portrait()], 10)]
-    sides = [max(b[2] - b[0], b[3] - b[1]) for s in made for b in s.boxes]
+    generated = list(scenes([portrait()], 10))
+    assert [s.name for s in generated] == [s.name for s in scenes([portrait()], 10)]
+    sides = [max(b[2] - b[0], b[3] - b[1]) for s in generated for b in s.boxes]
     assert min(sides) >= 39
     assert max(sides) <= 401
-    assert all(shows(s.pixels, tuple(b)) for s in made for b in s.boxes)
+    assert all(shows(s.pixels, tuple(b)) for s in generated for b in s.boxes)
 
 
-def test_a_crowd_has_as_many_faces_as_it_says() -> None:
-    scene = crowd([portrait()], 20, (1920, 1080))
+def test_a_group_has_the_given_number_of_faces() -> None:
+    scene = group([portrait()], 20, (1920, 1080))
     assert scene.pixels.shape == (1080, 1920, 3)
     assert len(scene.boxes) == 20
     assert (scene.boxes >= 0).all()
