@@ -69,15 +69,15 @@ def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("model", ["", "detector"])
-@pytest.mark.parametrize("image", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
+@pytest.mark.parametrize("name", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
 def test_an_image_is_judged_as_by_rest(
     detector_stub: DetectorStub,
     http: httpx.Client,
     request: pytest.FixtureRequest,
-    pixels: str,
+    name: str,
     model: str,
 ) -> None:
-    image = request.getfixturevalue(pixels)
+    image = request.getfixturevalue(name)
     verdict = detector_stub.DetectImage(pb.DetectImageRequest(image=image, model=model))
     assert as_json(verdict) == by_rest(http, image)
     assert {"decode", "detect"} <= set(verdict.timings_ms)
