@@ -253,7 +253,7 @@ MALFORMED: dict[str, Callable[[pb.ModelInferRequest], Any]] = {
     "a hundred thousand inputs": lambda message: message.inputs.extend(
         [pb.ModelInferRequest.InferInputTensor()] * 100_000
     ),
-    "another name": changed(name="images"),
+    "another name": changed(name="photos"),
     "a long name": changed(name="n" * 1_000_000),
     "a name of NULs": changed(name="\x00" * 100_000),
     "another type": changed(datatype="FP32"),

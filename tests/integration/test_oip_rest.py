@@ -325,7 +325,7 @@ LOT = [[]] * 100_000
 @pytest.mark.parametrize(
     "change",
     [
-        {"name": "images"},
+        {"name": "photos"},
         {"name": "n" * 100_000},
         {"datatype": "FP32"},
         {"datatype": "bytes"},
