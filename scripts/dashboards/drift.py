@@ -1,4 +1,4 @@
-"""Whether a model judges as it did: its scores and verdicts over days."""
+"""Drift: scores and verdicts of a model over days."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from scripts.dashboards.models import MODEL
 from scripts.dashboards.pools import POOL
 from scripts.dashboards.query import mean, model_server, rate, recorded, total
 
-_MINE = ('deepfake_serving_pool=~"$pool"', 'model=~"$model"')
+_SELECTED = ('deepfake_serving_pool=~"$pool"', 'model=~"$model"')
 _HOUR = "1h"
 
 
 def _of(metric: str, *matchers: str) -> str:
-    return model_server(metric, *_MINE, *matchers)
+    return model_server(metric, *_SELECTED, *matchers)
 
 
 def _share(part: str, whole: str, *by: str) -> str:
@@ -47,12 +47,12 @@ _SCORES = [
             ),
         ],
         height=9,
-        most=1,
+        maximum=1,
     ),
     Panel(
         "Sure scores",
         "Share of faces with a probability under 10 % and over 90 %, over an hour: both fall "
-        "where pictures are unlike those that the model was calibrated on.",
+        "if images differ from those that the model was calibrated on.",
         "percentunit",
         [
             Query(
@@ -73,11 +73,11 @@ _SCORES = [
                 "{{model}} over 90 %",
             ),
         ],
-        most=1,
+        maximum=1,
     ),
     Panel(
         "Faces scored",
-        "A second, over an hour: a mean of few says little.",
+        "Faces per second, over an hour. A mean of few is unreliable.",
         "cps",
         [Query(total(rate(_of("deepfake_score_count"), _HOUR), "model"), "{{model}}")],
     ),
@@ -98,7 +98,7 @@ _SCORES = [
 _VERDICTS = [
     Panel(
         "Share of verdicts",
-        "Of pictures, over an hour.",
+        "Share of images by verdict, over an hour.",
         "percentunit",
         [
             Query(
@@ -109,11 +109,11 @@ _VERDICTS = [
         ],
         width=12,
         stacked=True,
-        most=1,
+        maximum=1,
     ),
     Panel(
-        "Pictures without a face",
-        "Share of pictures that no face was found in, over an hour.",
+        "Images without a face",
+        "Share of images without a detected face, over an hour.",
         "percentunit",
         [
             Query(
@@ -126,7 +126,7 @@ _VERDICTS = [
             )
         ],
         width=12,
-        most=1,
+        maximum=1,
     ),
 ]
 

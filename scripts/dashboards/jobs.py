@@ -1,4 +1,4 @@
-"""Videos and live frames: what waits, how long, what came of it."""
+"""Jobs and live streams: backlog, duration and outcome."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _ENDED, _SECONDS = "deepfake_jobs_ended_total", "deepfake_job_duration_seconds_b
 _BACKLOG = [
     Panel(
         "Backlog",
-        "Jobs that wait or run; every gateway tells the same, so that this is the largest.",
+        "Queued and running jobs. Every gateway exports the same counts, so this is the maximum.",
         "none",
         [Query(largest(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
         stacked=True,
     ),
     Panel(
         "Oldest queued job",
-        "Since its submission, earlier attempts included.",
+        "Time since its submission, including earlier attempts.",
         "s",
         [
             Query(
@@ -28,7 +28,7 @@ _BACKLOG = [
     ),
     Panel(
         "Workers",
-        "Workers that answer Prometheus.",
+        "Workers that Prometheus can scrape.",
         "none",
         [
             Query(
@@ -42,7 +42,8 @@ _BACKLOG = [
 _WORK = [
     Panel(
         "Ended",
-        "Jobs a minute, by what came of them. Failed: the medium's fault; dead: given up.",
+        "Jobs per minute, by outcome. failed: the media can't be analysed; "
+        "dead: all attempts failed.",
         "cpm",
         [
             Query(f"60 * {total(rate(worker(_ENDED)), 'kind', 'state')}", "{{kind}} {{state}}"),
@@ -60,7 +61,7 @@ _WORK = [
     ),
     Panel(
         "Dead",
-        "Jobs that were given up and are still kept. They are looked at, submitted anew, deleted.",
+        "Jobs whose attempts all failed. Inspect them, then submit again or delete.",
         "none",
         [
             Query(
@@ -72,7 +73,7 @@ _WORK = [
     ),
     Panel(
         "Kept",
-        "Ended jobs that retention has not cleared up, by state.",
+        "Ended jobs not yet deleted by retention, by state.",
         "none",
         [Query(largest(gateway("deepfake_jobs", 'state!~"queued|running"'), "state"), "{{state}}")],
         stacked=True,
@@ -82,21 +83,21 @@ _WORK = [
 _LIVE = [
     Panel(
         "Live streams",
-        "Open, by gateway.",
+        "Open streams, by gateway.",
         "none",
         [Query(total(gateway("deepfake_streams"), "pod"), "{{pod}}")],
         stacked=True,
     ),
     Panel(
         "Frames of live streams",
-        "A second, by what came of them; dropped ones were pushed out by newer ones.",
+        "Frames per second, by outcome. Dropped frames were replaced by newer ones.",
         "cps",
         [Query(total(rate(gateway("deepfake_stream_frames_total")), "outcome"), "{{outcome}}")],
         stacked=True,
     ),
     Panel(
         "Windows of live sources",
-        "A second, of the sources that workers follow, by what came of them.",
+        "Windows per second of the sources that workers analyse, by outcome.",
         "cps",
         [Query(total(rate(worker("deepfake_live_windows_total")), "outcome"), "{{outcome}}")],
         stacked=True,

@@ -28,8 +28,8 @@ class Panel:
     height: int = 7
     thresholds: Sequence[tuple[float, str]] = ()
     stacked: bool = False
-    least: float | None = 0
-    most: float | None = None
+    minimum: float | None = 0
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One model after the other: what is served, where its time goes, what it says."""
+"""Models: version, time by stage, batches and verdicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _of(metric: str) -> str:
 _SERVED = [
     Panel(
         "Served",
-        "As gateways know them: version, digest of the archive, and whether it was trained.",
+        "As seen by gateways: version, digest of the archive, and whether it was trained.",
         "none",
         [
             Query(
@@ -48,26 +48,26 @@ _TIME = [
     ),
     Panel(
         "Stages, 95 %",
-        "Of one batch, by stage. Percentiles don't add up.",
+        "Time of each stage over one batch. Percentiles don't add up.",
         "s",
         [Query(quantile(0.95, _of(f"{_STAGES}_bucket"), "model", "stage"), "{{model}} {{stage}}")],
     ),
     Panel(
-        "Stages, seconds a second",
-        "Workers that are busy with each stage, on average.",
+        "Stages, busy workers",
+        "Average number of workers busy with each stage.",
         "none",
         [Query(total(rate(_of(f"{_STAGES}_sum")), "model", "stage"), "{{model}} {{stage}}")],
         stacked=True,
     ),
     Panel(
-        "Pictures a batch, mean",
-        "1 where callers come one at a time.",
+        "Images per batch, mean",
+        "1 if requests arrive one at a time.",
         "none",
         [Query(mean(_of("deepfake_batch_size"), "model"), "{{model}}")],
     ),
     Panel(
         "Batches by size",
-        "Batches in each interval, by pictures.",
+        "Batches in each interval, by images.",
         "none",
         [
             Query(
@@ -79,29 +79,29 @@ _TIME = [
     ),
     Panel(
         "Lost workers",
-        "Predictions asked again because a worker was lost.",
+        "Predictions retried because a worker was lost.",
         "reqps",
         [Query(total(rate(_of("deepfake_upstream_retries_total")), "model"), "{{model}}")],
     ),
 ]
 
-_SAID = [
+_VERDICTS = [
     Panel(
         "Verdicts",
-        "Pictures a second, by verdict.",
+        "Images per second, by verdict.",
         "reqps",
         [Query(total(rate(_of("deepfake_verdicts_total")), "verdict"), "{{verdict}}")],
         stacked=True,
     ),
     Panel(
-        "Faces a picture, mean",
-        "As found.",
+        "Faces per image, mean",
+        "Mean number of detected faces.",
         "none",
         [Query(mean(_of("deepfake_faces_per_image"), "model"), "{{model}}")],
     ),
     Panel(
-        "Pictures by faces",
-        "Pictures in each interval, by faces found.",
+        "Images by faces",
+        "Images in each interval, by detected faces.",
         "none",
         [
             Query(
@@ -119,6 +119,6 @@ MODELS = Dashboard(
     "deepfake-models",
     "Deepfake serving / Models",
     "Models: what is served, stages, batches, faces and verdicts.",
-    {"Served": _SERVED, "Time": _TIME, "Answers": _SAID},
+    {"Served": _SERVED, "Time": _TIME, "Verdicts": _VERDICTS},
     (POOL, MODEL),
 )

@@ -1,4 +1,4 @@
-"""For whoever is paged: is it us, what is it, where does it come from."""
+"""The overview for on-call: service level, traffic and capacity."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scripts.dashboards.query import (
 _IMAGES = 'route=~"/v1/images|/deepfake[.]v1[.]Detector/DetectImage"'
 _REQUESTS = "deepfake_requests_total"
 _BUCKETS = "deepfake_request_duration_seconds_bucket"
-_ANSWERED = 'outcome="answered"'
+_COMPLETED = 'outcome="answered"'
 _BURN = [(1, "yellow"), (6, "orange"), (14.4, "red")]
 
 
 def _burn(window: str) -> str:
-    """How many times too fast the budget is spent."""
+    """Returns the burn rate: how many times too fast the error budget is spent."""
     errors = recorded(f"deepfake:slo_errors:ratio_rate{window}")
     objective = recorded("deepfake:slo_objective:ratio")
     return f"{errors} / (1 - {objective})"
@@ -37,8 +37,8 @@ _SLO = [
     *(
         _stat(
             f"Burn, {window}",
-            "Error budget spent, in multiples of what lasts a month; 14.4 over an hour and 6 over "
-            "six are paged. From the chart's recording rules.",
+            "Burn rate of the error budget; 1 spends it in a month. 14.4 over an hour and 6 over "
+            "six hours page. From the chart's recording rules.",
             "none",
             Query(_burn(window), "{{slo}}"),
             *_BURN,
@@ -55,13 +55,13 @@ _SLO = [
     ),
     _stat(
         "Gateways",
-        "Gateways that answer Prometheus.",
+        "Gateways that Prometheus can scrape.",
         "none",
         Query(total(gateway("up"), "app_kubernetes_io_instance"), "{{app_kubernetes_io_instance}}"),
     ),
     _stat(
         "Healthy replicas",
-        "Model servers that gateways reach and that are ready, by pool.",
+        "Model servers that are ready and reachable from the gateways, by pool.",
         "none",
         Query(largest(gateway("deepfake_replicas", 'state="healthy"'), "pool"), "{{pool}}"),
     ),
@@ -70,51 +70,51 @@ _SLO = [
 _TRAFFIC = [
     Panel(
         "Requests",
-        "Answers a second at the gateways, by status; 499: the caller hung up first.",
+        "Responses per second of the gateways, by status. 499: the client disconnected first.",
         "reqps",
         [Query(total(rate(gateway(_REQUESTS)), "code"), "{{code}}")],
         stacked=True,
     ),
     Panel(
         "Latency of images",
-        "From the first byte of a picture to its verdict, REST and gRPC.",
+        "From the first byte of an image to its verdict, REST and gRPC.",
         "s",
         [
-            Query(quantile(q, gateway(_BUCKETS, _IMAGES, _ANSWERED)), f"p{q * 100:.0f}")
+            Query(quantile(q, gateway(_BUCKETS, _IMAGES, _COMPLETED)), f"p{q * 100:.0f}")
             for q in (0.5, 0.95, 0.99)
         ],
     ),
     Panel(
         "Problems",
-        "What callers were told, by type (docs/problems.md).",
+        "Problems returned to clients, by type (docs/problems.md).",
         "reqps",
         [Query(total(rate(gateway("deepfake_problems_total")), "type"), "{{type}}")],
     ),
     Panel(
         "Requests by route",
-        "Answers a second.",
+        "Responses per second.",
         "reqps",
         [Query(total(rate(gateway(_REQUESTS)), "route"), "{{route}}")],
     ),
     Panel(
         "95 % latency by route",
-        "Streams and events last as long as their callers stay.",
+        "Streams and events last until the client disconnects.",
         "s",
-        [Query(quantile(0.95, gateway(_BUCKETS, _ANSWERED), "route"), "{{route}}")],
+        [Query(quantile(0.95, gateway(_BUCKETS, _COMPLETED), "route"), "{{route}}")],
     ),
     Panel(
         "Burn over an hour",
-        "Error budget spent, in multiples of what lasts a month.",
+        "Burn rate of the error budget; 1 spends it in a month.",
         "none",
         [Query(_burn("1h"), "{{slo}}")],
         thresholds=_BURN,
     ),
 ]
 
-_ROOM = [
+_CAPACITY = [
     Panel(
         "Ready model servers",
-        "Model servers whose /readyz says yes, by pool.",
+        "Model servers whose /readyz returns 200, by pool.",
         "none",
         [
             Query(
@@ -125,7 +125,7 @@ _ROOM = [
     ),
     Panel(
         "Waiting and in flight",
-        "Requests at the model servers; what waits grows where there are too few.",
+        "Requests at the model servers. A growing queue means too few replicas.",
         "none",
         [
             Query(
@@ -140,19 +140,19 @@ _ROOM = [
     ),
     Panel(
         "Jobs",
-        "Queued and running; every gateway tells the same, so that this is the largest.",
+        "Queued and running. Every gateway exports the same counts, so this is the maximum.",
         "none",
         [Query(largest(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
     ),
     Panel(
-        "Asked again",
-        "Predictions that went to another replica, since the first was lost, full or draining.",
+        "Retries",
+        "Predictions retried at another replica, because the first was lost, full or draining.",
         "reqps",
         [Query(total(rate(gateway("deepfake_upstream_retries_total")), "pool"), "{{pool}}")],
     ),
     Panel(
         "Oldest queued job",
-        "Since its submission.",
+        "Time since its submission.",
         "s",
         [
             Query(
@@ -163,7 +163,8 @@ _ROOM = [
     ),
     Panel(
         "Rate limits not counted",
-        "Failures of the counter a second; for five seconds after each, requests pass.",
+        "Failures of the rate limit store per second. Requests are not limited for five "
+        "seconds after each.",
         "reqps",
         [
             Query(
@@ -177,6 +178,6 @@ _ROOM = [
 OVERVIEW = Dashboard(
     "deepfake-overview",
     "Deepfake serving / Overview",
-    "Service level, traffic and room of the chosen releases.",
-    {"Service level": _SLO, "Traffic": _TRAFFIC, "Room": _ROOM},
+    "Service level, traffic and capacity of the selected releases.",
+    {"Service level": _SLO, "Traffic": _TRAFFIC, "Capacity": _CAPACITY},
 )

@@ -44,22 +44,22 @@ def _target(panel: Panel, number: int, query: Query) -> Json:
 def _field(panel: Panel) -> Json:
     steps: list[Json] = [{"color": "green", "value": None}]
     steps += [{"color": color, "value": value} for value, color in panel.thresholds]
-    made: Json = {
+    defaults: Json = {
         "unit": panel.unit,
         "thresholds": {"mode": "absolute", "steps": steps},
         "color": {"mode": "thresholds" if panel.kind == "stat" else "palette-classic"},
     }
-    bounds = {"min": panel.least, "max": panel.most}
-    made |= {name: value for name, value in bounds.items() if value is not None}
+    limits = {"min": panel.minimum, "max": panel.maximum}
+    defaults |= {name: value for name, value in limits.items() if value is not None}
     if panel.kind == "timeseries":
-        made["custom"] = {
+        defaults["custom"] = {
             "lineWidth": 1,
             "fillOpacity": 25 if panel.stacked else 8,
             "showPoints": "never",
             "stacking": {"mode": "normal" if panel.stacked else "none"},
             "thresholdsStyle": {"mode": "line" if panel.thresholds else "off"},
         }
-    return made
+    return defaults
 
 
 def _overrides(panel: Panel) -> list[Json]:

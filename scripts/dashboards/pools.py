@@ -1,4 +1,4 @@
-"""One pool after the other: who is ready, how full, how fast."""
+"""Model servers by pool: readiness, load and latency."""
 
 from __future__ import annotations
 
@@ -18,43 +18,44 @@ POOL = Variable(
     'deepfake_ready{namespace=~"$namespace",app_kubernetes_io_instance=~"$instance"}',
     "deepfake_serving_pool",
 )
-_MINE, _ASKED = 'deepfake_serving_pool=~"$pool"', 'pool=~"$pool"'
+_POOL, _GATEWAY_POOL = 'deepfake_serving_pool=~"$pool"', 'pool=~"$pool"'
 _OF, _POD = "deepfake_serving_pool", ("deepfake_serving_pool", "pod")
 _PREDICTIONS = 'route!="unmatched",outcome="answered"'
 _QUEUE, _IN_FLIGHT = "deepfake_queue_depth", "deepfake_inflight_requests"
 
 
 def _load(*by: str) -> str:
-    waiting = total(model_server(_QUEUE, _MINE), *by)
-    return f"{waiting} + {total(model_server(_IN_FLIGHT, _MINE), *by)}"
+    waiting = total(model_server(_QUEUE, _POOL), *by)
+    return f"{waiting} + {total(model_server(_IN_FLIGHT, _POOL), *by)}"
 
 
 _REPLICAS = [
     Panel(
-        "Replicas as gateways see them",
-        "The largest of what gateways count; unhealthy ones get no requests.",
+        "Replicas seen by gateways",
+        "Maximum over the gateways. Unhealthy replicas get no requests.",
         "none",
         [
             Query(
-                largest(gateway("deepfake_replicas", _ASKED), "pool", "state"), "{{pool}} {{state}}"
+                largest(gateway("deepfake_replicas", _GATEWAY_POOL), "pool", "state"),
+                "{{pool}} {{state}}",
             )
         ],
     ),
     Panel(
         "Ready",
-        "1 when /readyz says so, by pod.",
+        "1 if /readyz returns 200, by pod.",
         "none",
-        [Query(largest(model_server("deepfake_ready", _MINE), *_POD), "{{pod}}")],
-        most=1,
+        [Query(largest(model_server("deepfake_ready", _POOL), *_POD), "{{pod}}")],
+        maximum=1,
     ),
     Panel(
         "Workers missing",
-        "Workers wanted less workers ready, by pod and model.",
+        "Configured minus ready workers, by pod and model.",
         "none",
         [
             Query(
-                f"{model_server('deepfake_workers', _MINE, wanted)} - ignoring (state) "
-                f"{model_server('deepfake_workers', _MINE, ready)}",
+                f"{model_server('deepfake_workers', _POOL, wanted)} - ignoring (state) "
+                f"{model_server('deepfake_workers', _POOL, ready)}",
                 "{{pod}} {{model}}",
             )
             for wanted, ready in [('state="wanted"', 'state="ready"')]
@@ -65,12 +66,12 @@ _REPLICAS = [
 
 _FILL = [
     Panel(
-        "Requests a replica",
-        "Waiting and in flight, for each ready model server: what autoscaling looks at.",
+        "Requests per replica",
+        "Waiting and in flight, per ready model server. Autoscaling uses this value.",
         "none",
         [
             Query(
-                f"({_load(_OF)}) / {total(model_server('deepfake_ready', _MINE), _OF)}",
+                f"({_load(_OF)}) / {total(model_server('deepfake_ready', _POOL), _OF)}",
                 f"{{{{{_OF}}}}}",
             )
         ],
@@ -79,24 +80,24 @@ _FILL = [
         "Waiting",
         "Requests that wait for a slot, by pod. Past `max_queue`, clients get 429.",
         "none",
-        [Query(total(model_server(_QUEUE, _MINE), *_POD), "{{pod}}")],
+        [Query(total(model_server(_QUEUE, _POOL), *_POD), "{{pod}}")],
     ),
     Panel(
         "In flight",
-        "Requests at TorchServe, by pod: evenly spread where balancing works.",
+        "Requests at TorchServe, by pod: evenly spread if balancing works.",
         "none",
-        [Query(total(model_server(_IN_FLIGHT, _MINE), *_POD), "{{pod}}")],
+        [Query(total(model_server(_IN_FLIGHT, _POOL), *_POD), "{{pod}}")],
     ),
 ]
 
 _WORK = [
     Panel(
-        "Answers",
-        "Answers a second of the model servers, by status.",
+        "Responses",
+        "Responses per second of the model servers, by status.",
         "reqps",
         [
             Query(
-                total(rate(model_server("deepfake_requests_total", _MINE)), _OF, "code"),
+                total(rate(model_server("deepfake_requests_total", _POOL)), _OF, "code"),
                 f"{{{{{_OF}}}}} {{{{code}}}}",
             )
         ],
@@ -104,13 +105,13 @@ _WORK = [
     ),
     Panel(
         "Latency",
-        "At the model server: waiting for a place, for a batch, and the prediction.",
+        "At the model server: waiting for a slot and for a batch, and the prediction.",
         "s",
         [
             Query(
                 quantile(
                     q,
-                    model_server("deepfake_request_duration_seconds_bucket", _MINE, _PREDICTIONS),
+                    model_server("deepfake_request_duration_seconds_bucket", _POOL, _PREDICTIONS),
                     _OF,
                 ),
                 f"{{{{{_OF}}}}} p{q * 100:.0f}",
@@ -119,16 +120,17 @@ _WORK = [
         ],
     ),
     Panel(
-        "Lost and asked again",
-        "By gateways at another replica, and by model servers at another worker.",
+        "Retries",
+        "Lost predictions retried by gateways at another replica, by model servers at another "
+        "worker.",
         "reqps",
         [
             Query(
-                total(rate(gateway("deepfake_upstream_retries_total", _ASKED)), "pool"),
+                total(rate(gateway("deepfake_upstream_retries_total", _GATEWAY_POOL)), "pool"),
                 "{{pool}} replicas",
             ),
             Query(
-                total(rate(model_server("deepfake_upstream_retries_total", _MINE)), _OF),
+                total(rate(model_server("deepfake_upstream_retries_total", _POOL)), _OF),
                 f"{{{{{_OF}}}}} workers",
             ),
         ],
@@ -139,7 +141,7 @@ _WORK = [
         "none",
         [
             Query(
-                f"increase({model_server('deepfake_torchserve_restarts_total', _MINE)}[1h])",
+                f"increase({model_server('deepfake_torchserve_restarts_total', _POOL)}[1h])",
                 "{{pod}}",
             )
         ],
@@ -147,11 +149,11 @@ _WORK = [
     ),
     Panel(
         "Problems",
-        "What the model servers answered gateways, by type.",
+        "Problems returned to gateways, by type.",
         "reqps",
         [
             Query(
-                total(rate(model_server("deepfake_problems_total", _MINE)), _OF, "type"),
+                total(rate(model_server("deepfake_problems_total", _POOL)), _OF, "type"),
                 f"{{{{{_OF}}}}} {{{{type}}}}",
             )
         ],

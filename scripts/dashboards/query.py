@@ -1,7 +1,7 @@
-"""PromQL of dashboards: series of the releases that are chosen, and what is made of them.
+"""PromQL of dashboards: series of the selected releases, and aggregations of them.
 
-Counters and histograms are only ever read through their rate, and a quantile or a mean is made of
-summed rates, never of other quantiles or means.
+Counters and histograms are only used through their rate. Quantiles and means are computed from
+summed rates, never from other quantiles or means.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ def recorded(metric: str, *matchers: str) -> str:
 
 
 def rate(series: str, over: str = RATE) -> str:
-    """A second, of a counter."""
+    """Rate of a counter per second."""
     return f"rate({series}[{over}])"
 
 
 def total(expression: str, *by: str) -> str:
-    """Summed over all but these labels."""
+    """Sum by these labels."""
     return f"sum by ({', '.join(by)}) ({expression})" if by else f"sum({expression})"
 
 
 def largest(expression: str, *by: str) -> str:
-    """The largest for each of these labels: for what every gateway tells alike."""
+    """Maximum by these labels, for values that every gateway exports alike."""
     return f"max by ({', '.join(by)}) ({expression})"
 
 
 def quantile(q: float, buckets: str, *by: str) -> str:
-    """Of a histogram, by its buckets; `le` is summed by too."""
+    """Quantile of a histogram, from its buckets."""
     return f"histogram_quantile({q}, {total(rate(buckets), 'le', *by)})"
 
 
 def mean(histogram: str, *by: str, over: str = RATE) -> str:
-    """Of a histogram, given as `name{…}`."""
+    """Mean of a histogram, given as `name{…}`."""
     name, matchers = histogram.split("{", 1)
     sums, counts = f"{name}_sum{{{matchers}", f"{name}_count{{{matchers}"
     return f"{total(rate(sums, over), *by)} / {total(rate(counts, over), *by)}"
