@@ -32,10 +32,10 @@ EVENTS = {
     "deepfake_problems_total": "a request was refused",
     "deepfake_jobs_ended_total": "a job has ended",
     "deepfake_job_duration_seconds": "a job has ended",
-    "deepfake_stream_frames_total": "a live stream was judged",
+    "deepfake_stream_frames_total": "a live stream was scored",
     "deepfake_live_windows_total": "a live source was followed",
 }
-"""Metrics without a series until something happens; all others need one picture, by REST."""
+"""Metrics without a series until something happens; all others need one image, by REST."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ def dashboard(name: str, document: Object) -> Iterator[Expression]:
     for variable in document["templating"]["list"]:
         if variable["type"] == "query":
             source = f"dashboard {name}/${variable['name']}"
-            asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"])
-            assert asked, f"{source}: {variable['query']}"
-            yield Expression(source, f"count by ({asked[2]}) ({_filled(asked[1])})")
+            query = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"])
+            assert query, f"{source}: {variable['query']}"
+            yield Expression(source, f"count by ({query[2]}) ({_filled(query[1])})")
 
 
 def _filled(text: str) -> str:
@@ -111,8 +111,8 @@ def adapter(manifests: Iterable[Object]) -> Iterator[Expression]:
 
 def _adapted(source: str, rule: Object, namespace: str) -> Iterator[Expression]:
     matchers = f'namespace="{namespace}",pod=~".+"'
-    asked = rule["metricsQuery"].replace("<<.LabelMatchers>>", matchers)
-    yield Expression(source, asked.replace("<<.GroupBy>>", "pod"))
+    query = rule["metricsQuery"].replace("<<.LabelMatchers>>", matchers)
+    yield Expression(source, query.replace("<<.GroupBy>>", "pod"))
     yield Expression(f"{source} (seriesQuery)", rule["seriesQuery"])
 
 
@@ -123,7 +123,7 @@ def check_live(
 
     Alerts are asked without their comparisons: an empty answer means a wrong name or label, never
     that all is well. It must have loaded the rules, scraped all components twice, and have seen a
-    picture, and what `EVENTS` says.
+    image, and what `EVENTS` says.
 
     Args:
         missing: metrics whose event did not happen.
@@ -131,11 +131,11 @@ def check_live(
     failures: dict[str, None] = {}
     with httpx.Client(base_url=prometheus_url, timeout=30) as client:
         for each in expressions:
-            asked = [s for s in selectors(each.text) if s.name not in LATE]
-            there = [s for s in asked if _base(s.name) not in missing]
+            checked = [s for s in selectors(each.text) if s.name not in LATE]
+            there = [s for s in checked if _base(s.name) not in missing]
             wrong = [text for s in there for text in _wrong(client, s)]
             if not wrong and len(there) == len(selectors(each.text)):
-                wrong = [text for text in operands(each.text) if not _answers(client, text)]
+                wrong = [text for text in operands(each.text) if not _has_result(client, text)]
                 wrong = [f"no answer to {text}" for text in wrong]
             failures |= dict.fromkeys(f"{each.source}: {text}" for text in wrong)
     return list(failures)
@@ -155,7 +155,7 @@ def _wrong(client: httpx.Client, selector: Selector) -> list[str]:
     return [f"{selector.name} has no label {label}" for label in sorted(selector.labels - known)]
 
 
-def _answers(client: httpx.Client, text: str) -> bool:
+def _has_result(client: httpx.Client, text: str) -> bool:
     for name, labels in RARE.items():
         for label in labels:
             text = re.sub(rf'({name}{{[^}}]*?),?{label}=~?"[^"]*"', r"\1", text)
@@ -163,7 +163,7 @@ def _answers(client: httpx.Client, text: str) -> bool:
 
 
 def _query(client: httpx.Client, text: str) -> list[Object]:
-    answer = client.post("/api/v1/query", data={"query": text}).json()
-    assert answer["status"] == "success", f"{answer.get('error')}: {text}"
-    found: list[Object] = answer["data"]["result"]
+    document = client.post("/api/v1/query", data={"query": text}).json()
+    assert document["status"] == "success", f"{document.get('error')}: {text}"
+    found: list[Object] = document["data"]["result"]
     return found

@@ -78,7 +78,7 @@ def test_what_it_calls_is_on_a_network_with_it(service: str) -> None:
     urls.append(_environment(service)["AWS_ENDPOINT_URL"])
     for url in urls:
         host = str(urlsplit(url).hostname)
-        assert _neighbours(service, host), f"{service} and {host} share no network"
+        assert _connected(service, host), f"{service} and {host} share no network"
 
 
 def test_prometheus_asks_each_process_at_its_own_port(service: str) -> None:
@@ -91,10 +91,10 @@ def test_prometheus_asks_each_process_at_its_own_port(service: str) -> None:
     }
     port = getattr(LOADERS[service](), METRICS[service])
     assert targets[f"{service}:{port}"] == service
-    assert _neighbours(service, "prometheus")
+    assert _connected(service, "prometheus")
 
 
-def _neighbours(one: str, other: str) -> bool:
+def _connected(one: str, other: str) -> bool:
     return bool(set(SERVICES[one]["networks"]) & set(SERVICES[other]["networks"]))
 
 
@@ -156,8 +156,8 @@ def test_init_makes_a_key_that_the_gateway_takes(tmp_path: Path) -> None:
     keys = Keys(folder / "secrets" / "keys.yaml")
     assert keys.find(said.split()[-1], "admin").id == "admin"
     needed = [found for found in _REFERENCE.finditer(COMPOSE.read_text()) if found["kind"] == "?"]
-    made = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
-    assert made == {found["name"] for found in needed}
+    created = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
+    assert created == {found["name"] for found in needed}
     assert (folder / "secrets").stat().st_mode & 0o077 == 0
     assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
     again = subprocess.run([folder / "init.sh"], capture_output=True, check=False)
@@ -204,11 +204,11 @@ def test_each_alert_fires_for_its_own_trouble_alone(
 ) -> None:
     series = WORKING | BROKEN.get(broken or "", {})
     labels = "ALERTS{alertstate='firing'}"
-    told = [{"labels": f'{{alertname="{broken}"}}', "value": 1}] if broken else []
+    reported = [{"labels": f'{{alertname="{broken}"}}', "value": 1}] if broken else []
     question = {
         "expr": f"count by (alertname) ({labels})",
         "eval_time": "15m",
-        "exp_samples": told,
+        "exp_samples": reported,
     }
     test = {
         "rule_files": [str(PROMETHEUS / "rules.yml")],

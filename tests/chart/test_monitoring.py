@@ -45,12 +45,12 @@ def _table(text: str) -> tuple[Labels, Labels]:
     every: Labels = {"up": set()}
     for name, kind, cell in re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", text, re.MULTILINE):
         labels = set(re.findall(r"`(\w+)`", cell))
-        made = {name: labels}
+        created = {name: labels}
         if kind == "histogram":
-            made = {f"{name}_sum": labels, f"{name}_count": labels}
-            made[f"{name}_bucket"] = labels | {"le"}
-        every |= made
-        counters |= made if kind in ("counter", "histogram") else {}
+            created = {f"{name}_sum": labels, f"{name}_count": labels}
+            created[f"{name}_bucket"] = labels | {"le"}
+        every |= created
+        counters |= created if kind in ("counter", "histogram") else {}
     return counters, every
 
 
@@ -62,16 +62,16 @@ def expressions() -> list[Expression]:
 @pytest.fixture(scope="session")
 def recorded(expressions: list[Expression]) -> Labels:
     """Labels of recorded series: those of their release, and what their rules sum by or set."""
-    made: Labels = {}
+    created: Labels = {}
     for each in expressions:
         name = each.source.rpartition("/")[2]
         if each.source.startswith("rule ") and ":" in name:
             by = re.findall(r" by \(([^)]*)\)", each.text)
-            made[name] = {
+            created[name] = {
                 "slo",
                 *(", ".join(by) or "namespace, app_kubernetes_io_instance").split(", "),
             }
-    return made
+    return created
 
 
 def _sides(selector: Selector) -> set[str]:
@@ -160,7 +160,7 @@ def test_rules_and_triggers_ask_for_their_own_release_alone(expressions: list[Ex
     assert strangers == []
 
 
-def test_names_that_both_servers_have_are_told_apart(expressions: list[Expression]) -> None:
+def test_names_that_both_servers_have_are_distinguished(expressions: list[Expression]) -> None:
     both = set(metrics()["gateway"][1]) & set(metrics()["model-server"][1])
     mixed = [
         f"{each.source}: {selector.text()}"
@@ -206,9 +206,9 @@ def test_pod_monitors_scrape_what_annotations_name() -> None:
         assert endpoint["path"] == notes["prometheus.io/path"]
 
 
-def test_pod_monitors_keep_the_labels_that_are_asked_for(expressions: list[Expression]) -> None:
+def test_pod_monitors_keep_the_labels_that_are_requested(expressions: list[Expression]) -> None:
     """The operator adds namespace, pod and container by itself."""
-    asked = {label for each in expressions for s in selectors(each.text) for label in s.labels}
+    request = {label for each in expressions for s in selectors(each.text) for label in s.labels}
     for monitor, _ in _monitored(render(*WATCHED, values=SCALED)):
         kept = {re.sub("[^a-zA-Z0-9_]", "_", each) for each in monitor["spec"]["podTargetLabels"]}
-        assert (SCRAPED | {POOL}) & asked - {"namespace", "pod", "container"} <= kept
+        assert (SCRAPED | {POOL}) & request - {"namespace", "pod", "container"} <= kept

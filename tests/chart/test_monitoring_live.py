@@ -29,7 +29,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[int]:
-    """The port of a gateway's metrics, after one picture."""
+    """The port of a gateway's metrics, after one image."""
     metrics = Metrics()
     metrics.count_jobs()
     metrics.jobs.counts = {}
@@ -68,8 +68,8 @@ def prometheus(gateway: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _scraped_twice(url: str) -> None:
     for _ in range(300):
         try:
-            asked = {"query": "count_over_time(up[1m]) > 2"}
-            if httpx.get(f"{url}/api/v1/query", params=asked).json()["data"]["result"]:
+            request = {"query": "count_over_time(up[1m]) > 2"}
+            if httpx.get(f"{url}/api/v1/query", params=request).json()["data"]["result"]:
                 return
         except (httpx.TransportError, ValueError):
             pass  # not up yet
@@ -110,5 +110,5 @@ def test_what_is_right_is_left_alone(prometheus: str, text: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told(prometheus: str, text: str, failure: str) -> None:
+def test_what_is_wrong_is_reported(prometheus: str, text: str, failure: str) -> None:
     assert check_live(prometheus, [Expression("x", text)]) == [failure]

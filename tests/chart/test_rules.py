@@ -59,12 +59,12 @@ def _complete(case: Path) -> Object:
         text = text.replace(f"<{component}>", matchers)
         other = matchers.replace('instance="r"', 'instance="other"')
         text = text.replace(f"<other {component}>", other)
-    made: Object = yaml.safe_load(text)
-    for test in _alert_tests(made):
+    created: Object = yaml.safe_load(text)
+    for test in _alert_tests(created):
         test["exp_alerts"] = [
             {"exp_labels": {**RELEASE, **labels}} for labels in test.get("exp_alerts", [])
         ]
-    return made
+    return created
 
 
 def _alert_tests(case: Object) -> list[Object]:
@@ -72,10 +72,10 @@ def _alert_tests(case: Object) -> list[Object]:
 
 
 def test_every_alert_is_tested_both_ways(rules_file: Object) -> None:
-    asked = [each for case in CASES for each in _alert_tests(yaml.safe_load(case.read_text()))]
+    request = [each for case in CASES for each in _alert_tests(yaml.safe_load(case.read_text()))]
     names = {each["alert"] for each in alerts(rules_file)}
-    assert {each["alertname"] for each in asked if each.get("exp_alerts")} == names
-    assert {each["alertname"] for each in asked if not each.get("exp_alerts")} == names
+    assert {each["alertname"] for each in request if each.get("exp_alerts")} == names
+    assert {each["alertname"] for each in request if not each.get("exp_alerts")} == names
 
 
 def test_every_alert_says_what_to_do(rules_file: Object) -> None:
@@ -111,7 +111,7 @@ def test_the_latency_objective_is_a_bucket(seconds: float, le: str) -> None:
     assert f'le="{le}"' in yaml.safe_dump(rules(_with_slo(imageLatencySeconds=seconds)))
 
 
-def test_another_latency_is_refused_and_all_buckets_told() -> None:
+def test_another_latency_is_refused_and_all_buckets_reported() -> None:
     with pytest.raises(RenderError) as refused:
         _with_slo(imageLatencySeconds=2)
     buckets = ", ".join(f"{float(le):g}" for le in _buckets())

@@ -76,7 +76,9 @@ def test_nothing_is_permitted_but_job_by_job(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_runs_of_the_same_thing_do_not_overlap(name: str) -> None:
-    if _triggers(name) != {"workflow_call"}:  # what is only called overlaps as its callers do
+    if _triggers(name) != {
+        "workflow_call"
+    }:  # what is only called overlaps as the workflows that call it do
         assert _workflow(name)["concurrency"]["group"]
 
 

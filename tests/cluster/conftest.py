@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.kube import Release, kubectl, run, wait_until
-from tests.cluster.load import Callers
+from tests.cluster.load import Clients
 
 HERE = Path(__file__).parent
 NAMESPACE = "deepfake-test"
@@ -90,15 +90,15 @@ def _state() -> str:
 
 
 @pytest.fixture
-def callers(release: Release, astronaut_jpeg: bytes) -> Callable[..., Callers]:
-    """Callers of the gateway by its node port."""
+def clients(release: Release, astronaut_jpeg: bytes) -> Callable[..., Clients]:
+    """Clients of the gateway by its node port."""
 
-    def made(*, rest: int = 4, rpc: int = 2) -> Callers:
-        return Callers(
+    def created(*, rest: int = 4, rpc: int = 2) -> Clients:
+        return Clients(
             release.url, release.address("grpc"), release.key, astronaut_jpeg, rest=rest, rpc=rpc
         )
 
-    return made
+    return created
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Callers that never stop asking, by REST and gRPC, each on a kept connection as services have."""
+"""Clients that never stop asking, by REST and gRPC, each on a kept connection as services have."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import Dete
 
 
 @dataclass
-class Tally:
-    """What callers met: good answers by protocol, and every one that was not."""
+class Counts:
+    """What clients met: good answers by protocol, and every one that was not."""
 
     good: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -25,28 +25,28 @@ class Tally:
     """When an answer came (seconds since the start), and how long it took."""
 
     @property
-    def answered(self) -> int:
+    def completed(self) -> int:
         return self.good.total() + len(self.failed)
 
 
-class Callers:
-    """`rest` and `rpc` threads that send `picture` again and again until the block ends.
+class Clients:
+    """`rest` and `rpc` threads that send `photo` again and again until the block ends.
 
-    A new connection is made for every 50th request, as by a fleet of callers, and where one ended.
-    Nothing is tried again: whatever a caller would have noticed is a failure.
+    A new connection is made for every 50th request, as by a fleet of clients, and where one ended.
+    Nothing is tried again: whatever a client would have noticed is a failure.
     """
 
     def __init__(
-        self, url: str, address: str, key: str, picture: bytes, *, rest: int = 4, rpc: int = 2
+        self, url: str, address: str, key: str, photo: bytes, *, rest: int = 4, rpc: int = 2
     ) -> None:
-        self.tally = Tally()
-        self._url, self._address, self._key, self._picture = url, address, key, picture
+        self.counts = Counts()
+        self._url, self._address, self._key, self._image = url, address, key, photo
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._begun = time.monotonic()
         calls = [self._rest] * rest + [self._rpc] * rpc
         self._threads = [threading.Thread(target=call, daemon=True) for call in calls]
 
-    def __enter__(self) -> Callers:
+    def __enter__(self) -> Clients:
         for thread in self._threads:
             thread.start()
         return self
@@ -61,21 +61,21 @@ class Callers:
         for thread in self._threads:
             thread.join(120)
 
-    def until(self, answers: int, timeout_s: float = 120) -> None:
+    def until(self, responses: int, timeout_s: float = 120) -> None:
         """Waits until that many more requests have been answered."""
-        goal, end = self.tally.answered + answers, time.monotonic() + timeout_s
-        while self.tally.answered < goal:
-            assert time.monotonic() < end, f"{self.tally.good}, {self.tally.failed[:5]}"
+        goal, end = self.counts.completed + responses, time.monotonic() + timeout_s
+        while self.counts.completed < goal:
+            assert time.monotonic() < end, f"{self.counts.good}, {self.counts.failed[:5]}"
             time.sleep(0.05)
 
     def _note(self, protocol: str, begun: float, problem: str | None) -> None:
         now = time.monotonic()
         with self._lock:
             if problem is None:
-                self.tally.good[protocol] += 1
-                self.tally.latencies.append((now - self._begun, now - begun))
+                self.counts.good[protocol] += 1
+                self.counts.latencies.append((now - self._begun, now - begun))
             else:
-                self.tally.failed.append(f"{now - self._begun:.1f} s {protocol}: {problem}")
+                self.counts.failed.append(f"{now - self._begun:.1f} s {protocol}: {problem}")
 
     def _rest(self) -> None:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "image/jpeg"}
@@ -86,13 +86,13 @@ class Callers:
                         return
                     begun = time.monotonic()
                     try:
-                        answer = client.post(f"{self._url}/v1/images", content=self._picture)
+                        response = client.post(f"{self._url}/v1/images", content=self._image)
                     except httpx.HTTPError as error:
                         self._note("rest", begun, repr(error))
                         break
-                    good = answer.status_code == 200 and answer.json()["faces"]
+                    good = response.status_code == 200 and response.json()["faces"]
                     self._note(
-                        "rest", begun, None if good else f"{answer.status_code} {answer.text}"
+                        "rest", begun, None if good else f"{response.status_code} {response.text}"
                     )
 
     def _rpc(self) -> None:
@@ -106,9 +106,9 @@ class Callers:
                         return
                     begun = time.monotonic()
                     try:
-                        request = pb.DetectImageRequest(image=self._picture)
-                        answer = stub.DetectImage(request, timeout=60, metadata=metadata)
+                        request = pb.DetectImageRequest(image=self._image)
+                        response = stub.DetectImage(request, timeout=60, metadata=metadata)
                     except grpc.RpcError as error:
                         self._note("grpc", begun, f"{error.code()} {error.details()}")
                         break
-                    self._note("grpc", begun, None if answer.faces else "no face")
+                    self._note("grpc", begun, None if response.faces else "no face")

@@ -16,7 +16,7 @@ def url() -> str:
 
 def value(query: str) -> float | None:
     """The sum of an instant query's answer; None where it is empty."""
-    answer = httpx.get(f"{url()}/api/v1/query", params={"query": query}, timeout=10)
-    answer.raise_for_status()
-    found = answer.json()["data"]["result"]
+    response = httpx.get(f"{url()}/api/v1/query", params={"query": query}, timeout=10)
+    response.raise_for_status()
+    found = response.json()["data"]["result"]
     return sum(float(each["value"][1]) for each in found) if found else None

@@ -22,7 +22,7 @@ def pool(**settings: object) -> Object:
 
 
 def served(release: Release) -> str:
-    """The digest that the gateway's callers see."""
+    """The digest that the gateway's clients see."""
     headers = {"Authorization": f"Bearer {release.key}"}
     models = httpx.get(f"{release.url}/v1/models", headers=headers).json()
     return str(models["pools"][0]["models"][0]["digest"])

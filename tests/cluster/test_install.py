@@ -17,28 +17,28 @@ pytestmark = pytest.mark.smoke
 MODEL_PORTS = range(7070, 7073)
 
 
-def test_a_photograph_by_rest_and_grpc_from_inside(release: Release) -> None:
+def test_an_image_by_rest_and_grpc_from_inside(release: Release) -> None:
     said = release.test()
     assert "REST: real" in said
     assert "gRPC: 0." in said
 
 
-def test_a_photograph_from_outside(release: Release, astronaut_jpeg: bytes) -> None:
+def test_an_image_from_outside(release: Release, astronaut_jpeg: bytes) -> None:
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
-    answer = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
-    assert answer.status_code == 200
-    assert len(answer.json()["faces"]) == 1
-    assert answer.json()["verdict"] == "real"
+    response = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == 1
+    assert response.json()["verdict"] == "real"
 
 
 def test_no_verdict_without_a_key(release: Release, astronaut_jpeg: bytes) -> None:
-    answer = httpx.post(
+    response = httpx.post(
         f"{release.url}/v1/images",
         content=astronaut_jpeg,
         headers={"Content-Type": "image/jpeg"},
     )
-    assert answer.status_code == 401
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.status_code == 401
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_a_video_job(release: Release, tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_a_pool_goes_to_zero_and_is_woken_by_what_overflows(
         headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
         with httpx.Client(headers=headers, timeout=60) as http:
             while not stop.is_set():
-                answer = http.post(f"{release.url}/v1/images", content=astronaut_jpeg)
-                if answer.status_code != 200:
-                    failed.append(answer.text)
+                response = http.post(f"{release.url}/v1/images", content=astronaut_jpeg)
+                if response.status_code != 200:
+                    failed.append(response.text)
                 time.sleep(0.01)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -33,9 +33,9 @@ def started(release: Release, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("bound", "end"), [("--max-p95-ms=20000", "Complete"), ("--max-p95-ms=1", "Failed")]
 )
-def test_a_job_measures_from_within(release: Release, bound: str, end: str) -> None:
+def test_a_job_measures_from_within(release: Release, limit: str, end: str) -> None:
     users = ("image-rest", "image-grpc", "batch", "video", "live")
-    assert started(release, *users, "--shape=steady", "--peak=5", "--duration=15", bound) == end
+    assert started(release, *users, "--shape=steady", "--peak=5", "--duration=15", limit) == end
     said = release.kubectl("logs", "job/deepfake-load")
     print("\n" + said[-1500:])
     assert "image-grpc" in said or "DetectImage" in said

@@ -97,12 +97,12 @@ def test_each_pool_is_on_its_nodes_and_pending_without_a_gpu(
     )
     # GPU pods that only seem to run are no replicas for the gateway: CPUs answer.
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
-    answer = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
-    assert answer.status_code == 200, answer.text
+    response = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
+    assert response.status_code == 200, response.text
 
 
-def judged(release: Release, pool: str) -> float:
-    """Pictures that the pool's replicas have judged."""
+def classified(release: Release, pool: str) -> float:
+    """Images that the pool's replicas have classified."""
     total = 0.0
     for pod in release.pods("model-server", pool):
         name = pod["metadata"]["name"]
@@ -113,14 +113,14 @@ def judged(release: Release, pool: str) -> float:
     return total
 
 
-def share(release: Release, picture: bytes, count: int) -> float:
-    """The canary's part of `count` pictures."""
-    before = {pool: judged(release, pool) for pool in ("stable", "canary")}
+def share(release: Release, image: bytes, count: int) -> float:
+    """The canary's part of `count` images."""
+    before = {pool: classified(release, pool) for pool in ("stable", "canary")}
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
     with httpx.Client(headers=headers, timeout=60) as http:
         for _ in range(count):
-            http.post(f"{release.url}/v1/images", content=picture).raise_for_status()
-    seen = {pool: judged(release, pool) - before[pool] for pool in before}
+            http.post(f"{release.url}/v1/images", content=image).raise_for_status()
+    seen = {pool: classified(release, pool) - before[pool] for pool in before}
     assert sum(seen.values()) == count
     return seen["canary"] / count
 
@@ -129,7 +129,7 @@ def share(release: Release, picture: bytes, count: int) -> float:
 def test_helm_moves_a_canarys_weight(
     release: Release, astronaut_jpeg: bytes, weight: int, least: float, most: float
 ) -> None:
-    """250 pictures: bounds at more than three standard deviations."""
+    """250 images: bounds at more than three standard deviations."""
     stable, canary = (
         {"name": "stable", "weight": 100 - weight},
         {"name": "canary", "weight": weight},

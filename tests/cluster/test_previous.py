@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.kube import CHART, ROOT, VALUES, Release, run
-from tests.cluster.load import Callers
+from tests.cluster.load import Clients
 
 
 def previous() -> str:
@@ -48,12 +48,12 @@ def older(namespace: str, tmp_path: Path) -> Iterator[Release]:
 
 def test_an_upgrade_from_it_loses_nothing(older: Release, astronaut_jpeg: bytes) -> None:
     key = older.key
-    callers = Callers(older.url, older.address("grpc"), key, astronaut_jpeg, rest=2, rpc=1)
-    with callers as asking:
+    clients = Clients(older.url, older.address("grpc"), key, astronaut_jpeg, rest=2, rpc=1)
+    with clients as asking:
         asking.until(20)
         older.upgrade()
         asking.until(20)
-    print(f"\nfrom {previous()}: {dict(asking.tally.good)} answered")
-    assert asking.tally.failed == []
+    print(f"\nfrom {previous()}: {dict(asking.counts.good)} answered")
+    assert asking.counts.failed == []
     assert older.key == key
     older.test()

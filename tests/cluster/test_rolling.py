@@ -1,4 +1,4 @@
-"""Changes under load: nothing that a caller would notice."""
+"""Changes under load: nothing that a client would notice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster import prometheus
 from tests.cluster.kube import Object, Release, kubectl, run, wait_until
-from tests.cluster.load import Callers
+from tests.cluster.load import Clients
 
 TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replicas": 2}}
 
@@ -27,29 +27,29 @@ def names(release: Release) -> set[str]:
     return {pod["metadata"]["name"] for pod in pods}
 
 
-def report(what: str, callers: Callers) -> None:
-    tally = callers.tally
-    slowest = max(seconds for _, seconds in tally.latencies)
-    answers = f"{dict(tally.good)} answered, {len(tally.failed)} failed"
-    print(f"\n{what}: {answers}, slowest {slowest:.2f} s")
+def report(what: str, clients: Clients) -> None:
+    counts = clients.counts
+    slowest = max(seconds for _, seconds in counts.latencies)
+    responses = f"{dict(counts.good)} answered, {len(counts.failed)} failed"
+    print(f"\n{what}: {responses}, slowest {slowest:.2f} s")
 
 
 @pytest.mark.smoke
 def test_a_rolling_upgrade_and_a_scale_down(
-    release: Release, callers: Callable[..., Callers]
+    release: Release, clients: Callable[..., Clients]
 ) -> None:
     release.upgrade(values=TWO)
     before = names(release)
-    with callers() as upgrading:
+    with clients() as upgrading:
         upgrading.until(20)
         release.upgrade(values=with_settings(TWO, "warning"))
         upgrading.until(20)
     report("rolling upgrade of 2 gateways and 2 model servers", upgrading)
     assert not names(release) & before
-    assert upgrading.tally.failed == []
-    assert upgrading.tally.good["rest"] > 20
-    assert upgrading.tally.good["grpc"] > 20
-    with callers() as shrinking:
+    assert upgrading.counts.failed == []
+    assert upgrading.counts.good["rest"] > 20
+    assert upgrading.counts.good["grpc"] > 20
+    with clients() as shrinking:
         shrinking.until(20)
         release.upgrade(
             values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "warning")
@@ -57,29 +57,29 @@ def test_a_rolling_upgrade_and_a_scale_down(
         shrinking.until(40)
     report("scale-down to 1 and 1", shrinking)
     assert len(names(release)) == 2
-    assert shrinking.tally.failed == []
+    assert shrinking.counts.failed == []
 
 
-def test_rollback(release: Release, callers: Callable[..., Callers]) -> None:
+def test_rollback(release: Release, clients: Callable[..., Clients]) -> None:
     release.upgrade(values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "error"))
-    with callers(rest=2, rpc=1) as asking:
+    with clients(rest=2, rpc=1) as asking:
         asking.until(10)
         run("helm", "rollback", release.name, "-n", release.namespace, "--wait", "--timeout", "3m")
         asking.until(10)
     report("rollback", asking)
-    assert asking.tally.failed == []
+    assert asking.counts.failed == []
     config = release.get("configmap", f"{release.fullname}-gateway")
     assert "log_level" not in config["data"]["gateway.yaml"]
 
 
-def test_a_drained_node(release: Release, callers: Callable[..., Callers]) -> None:
+def test_a_drained_node(release: Release, clients: Callable[..., Clients]) -> None:
     """The one node is drained of gateways and model servers: what replaces them waits until it is
     open again, and the budgets hold back the second eviction until then."""
     release.upgrade(values=TWO)
     before = names(release)
     node = release.pods("model-server")[0]["spec"]["nodeName"]
     selector = "--pod-selector=app.kubernetes.io/component in (model-server, gateway)"
-    with callers(rest=2, rpc=1) as asking:
+    with clients(rest=2, rpc=1) as asking:
         asking.until(10)
         drain = subprocess.Popen(
             ["kubectl", "drain", node, selector, "--delete-emptydir-data", "--ignore-daemonsets"],
@@ -97,11 +97,11 @@ def test_a_drained_node(release: Release, callers: Callable[..., Callers]) -> No
     release.upgrade(values=TWO)
     report("drained node", asking)
     assert not names(release) & before
-    assert asking.tally.failed == []
+    assert asking.counts.failed == []
 
 
 def test_a_pod_that_is_killed_costs_a_retry(
-    release: Release, callers: Callable[..., Callers]
+    release: Release, clients: Callable[..., Clients]
 ) -> None:
     """Without notice, as when a node is lost: gateways ask the other replica, once they know it."""
     release.upgrade(values={"modelServer": {"defaults": {"replicas": 2}}})
@@ -109,9 +109,9 @@ def test_a_pod_that_is_killed_costs_a_retry(
     known = f'min(deepfake_replicas{{{gateways},state="healthy"}})'
     wait_until(lambda: prometheus.value(known) == 2, 60, "gateways to know both replicas")
     pod: Any = release.pods("model-server")[0]["metadata"]["name"]
-    with callers(rest=4, rpc=0) as asking:
+    with clients(rest=4, rpc=0) as asking:
         asking.until(20)
         release.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
         asking.until(40)
     report("a model server killed", asking)
-    assert asking.tally.failed == []
+    assert asking.counts.failed == []

@@ -29,7 +29,7 @@ MONITORED = {
 
 def manifests(release: Release) -> list[Object]:
     """With all on that has expressions; a pool scales by HPA, by KEDA, and by KEDA from zero."""
-    made: list[Object] = []
+    created: list[Object] = []
     for scaling in (
         {"type": "hpa"},
         {"type": "keda", "minReplicas": 1},
@@ -37,8 +37,8 @@ def manifests(release: Release) -> list[Object]:
     ):
         pool = {"name": "cpu", "autoscaling": scaling}
         values = {**MONITORED, "modelServer": {"pools": [pool]}}
-        made += render(values=values, name=release.name, namespace=release.namespace)
-    return made
+        created += render(values=values, name=release.name, namespace=release.namespace)
+    return created
 
 
 def load_rules(shipped: list[Object], folder: Path) -> None:
@@ -51,14 +51,14 @@ def load_rules(shipped: list[Object], folder: Path) -> None:
     run(*shlex.split(command), str(file))
 
 
-def everything_happens(release: Release, picture: bytes, folder: Path) -> None:
-    """A picture, one that is refused, a video job, and a live stream."""
+def everything_happens(release: Release, image: bytes, folder: Path) -> None:
+    """An image, one that is refused, a video job, and a live stream."""
     headers = {"Authorization": f"Bearer {release.key}"}
     with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
         jpeg = {"Content-Type": "image/jpeg"}
         for _ in range(5):
-            http.post("/v1/images", content=picture, headers=jpeg).raise_for_status()
-        assert http.post("/v1/images", content=b"no picture", headers=jpeg).status_code == 415
+            http.post("/v1/images", content=image, headers=jpeg).raise_for_status()
+        assert http.post("/v1/images", content=b"no image", headers=jpeg).status_code == 415
         film = write_video(folder / "film.mp4", scenes()[:30])
         job = http.post("/v1/videos", files={"file": film.read_bytes()}).json()["id"]
         wait_until(
@@ -66,12 +66,12 @@ def everything_happens(release: Release, picture: bytes, folder: Path) -> None:
         )
     address = release.url.replace("http://", "ws://")
     with connect(f"{address}/v1/stream?key={release.key}", proxy=None) as stream:
-        stream.send(picture)
+        stream.send(image)
         stream.recv(timeout=30)
 
 
 @pytest.mark.timeout(600)
-def test_every_expression_has_an_answer(
+def test_every_expression_has_a_result(
     release: Release, astronaut_jpeg: bytes, tmp_path: Path
 ) -> None:
     shipped = manifests(release)

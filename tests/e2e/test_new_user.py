@@ -1,6 +1,6 @@
-"""A clean clone as a new user meets it: `make run`, the printed curl line, pictures, Ctrl-C.
+"""A clean clone as a new user meets it: `make run`, the printed curl line, images, Ctrl-C.
 
-Everything is installed anew, so this takes minutes and is not part of `make test`.
+Everything is installed again, so this takes minutes and is not part of `make test`.
 """
 
 from __future__ import annotations
@@ -143,20 +143,20 @@ def test_it_shows_progress_and_has_no_warning_about_its_model(run: MakeRun) -> N
         ("empty", 400, "invalid-request"),
     ],
 )
-def test_each_kind_of_body_has_its_own_right_answer(
+def test_each_kind_of_body_has_its_own_right_response(
     run: MakeRun, name: str, status: int, expected: int | str
 ) -> None:
     response = httpx.post(f"{run.url}/v1/images", content=_bodies()[name], timeout=60)
     assert response.status_code == status
-    answer = response.json()
+    document = response.json()
     if isinstance(expected, str):
-        assert answer["type"].endswith(f":{expected}")
+        assert document["type"].endswith(f":{expected}")
         return
-    assert len(answer["faces"]) == expected
-    assert (answer["verdict"] == "no_face") == (expected == 0)
+    assert len(document["faces"]) == expected
+    assert (document["verdict"] == "no_face") == (expected == 0)
 
 
-def test_a_video_is_judged_from_the_command_line(run: MakeRun, clone: Path) -> None:
+def test_a_video_is_classified_from_the_command_line(run: MakeRun, clone: Path) -> None:
     video = clone / "video.mp4"
     write_video(video, scenes())
     program = clone / ".venv/bin/deepfake-serving"
@@ -185,7 +185,7 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
         callers.until(60)
         tally = callers.stop()
     print(
-        f"\nkill -9 of a worker, 8 callers: {tally.statuses[200]} answered, {tally.failed} failed"
+        f"\nkill -9 of a worker, 8 clients: {tally.statuses[200]} answered, {tally.failed} failed"
     )
     assert tally.failed == []
 
@@ -195,7 +195,7 @@ def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> Non
         callers.until(20)
         running = run.interrupt()
         tally = callers.stop()
-    print(f"\nCtrl-C, 8 callers: {tally.statuses[200]} answered, {tally.failed} failed")
+    print(f"\nCtrl-C, 8 clients: {tally.statuses[200]} answered, {tally.failed} failed")
     assert tally.failed == []
     _, alive = psutil.wait_procs(running, timeout=10)
     assert alive == []
@@ -210,14 +210,14 @@ def test_the_second_start_takes_seconds(run: MakeRun, clone: Path) -> None:
     assert alive == []
 
 
-def test_the_command_line_judges_hundreds_of_pictures(run: MakeRun, clone: Path) -> None:
+def test_the_command_line_classifies_hundreds_of_images(run: MakeRun, clone: Path) -> None:
     folder = clone / "pictures"
     folder.mkdir()
     for number in range(200):
         shutil.copy(
             clone / "deepfake_serving/model_server/assets/warmup.jpg", folder / f"{number:03}.jpg"
         )
-    (folder / "100.jpg").write_text("not a picture")
+    (folder / "100.jpg").write_text("not an image")
     files = sorted(folder.iterdir())
     done = subprocess.run(
         [clone / ".venv/bin/deepfake-serving", "detect", "--json", *files],
@@ -225,10 +225,10 @@ def test_the_command_line_judges_hundreds_of_pictures(run: MakeRun, clone: Path)
         text=True,
         check=False,
     )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    responses = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
-    assert [a["file"] for a in answers] == [str(f) for f in files]
-    assert ["type" in a for a in answers] == [n == 100 for n in range(200)]
+    assert [a["file"] for a in responses] == [str(f) for f in files]
+    assert ["type" in a for a in responses] == [n == 100 for n in range(200)]
 
 
 def _bodies() -> dict[str, bytes]:
@@ -241,7 +241,7 @@ def _bodies() -> dict[str, bytes]:
         "two faces": _encoded(np.hstack([astronaut, astronaut[:, ::-1]]), "PNG"),
         "no face": _encoded(skimage.data.coffee(), "WEBP"),
         "bomb": bytes(bomb),
-        "text": b"this is no picture\n",
+        "text": b"this is no image\n",
         "truncated": one[: len(one) // 2],
         "empty": b"",
     }

@@ -25,7 +25,7 @@ CLIENTS = ("triton", "kserve")
 
 
 @pytest.fixture(scope="module")
-def answers(
+def responses(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory, astronaut_jpeg: bytes
 ) -> dict[str, dict[str, Any]]:
     """What each client was told, by protocol."""
@@ -43,34 +43,34 @@ def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
         [PYTHON, script, *ports, image], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert isinstance(told, dict)
-    return told
+    reported = json.loads(done.stdout)
+    assert isinstance(reported, dict)
+    return reported
 
 
 @pytest.fixture(scope="module")
 def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
     """What REST says of the image."""
-    answer = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
-    assert len(answer["faces"]) == 1
-    return answer
+    response = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
+    assert len(response["faces"]) == 1
+    return response
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_sees_the_server_ready(
-    answers: dict[str, dict[str, Any]], client: str, protocol: str
+    responses: dict[str, dict[str, Any]], client: str, protocol: str
 ) -> None:
-    told = answers[client][protocol]
-    assert told["live"] is told["ready"] is told["model_ready"] is True
+    reported = responses[client][protocol]
+    assert reported["live"] is reported["ready"] is reported["model_ready"] is True
 
 
 FORMS = [
     *(
-        (client, protocol, asked)
+        (client, protocol, kind)
         for client in CLIENTS
         for protocol in ("http", "grpc")
-        for asked in ("encoded", "pixels", "two")
+        for kind in ("encoded", "pixels", "two")
     ),
     ("kserve", "http", "base64"),
     ("kserve", "http", "binary"),
@@ -79,17 +79,19 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("client", "protocol", "asked"), FORMS)
-def test_a_client_gets_the_answer_of_rest(
-    answers: dict[str, dict[str, Any]],
+def test_a_client_gets_the_response_of_rest(
+    responses: dict[str, dict[str, Any]],
     plain: dict[str, Any],
     client: str,
     protocol: str,
-    asked: str,
+    kind: str,
 ) -> None:
-    told, count = answers[client][protocol][asked], 2 if asked == "two" else 1
-    assert told["verdict"] == [plain["verdict"]] * count
-    assert told["fake_probability"] == pytest.approx([plain["fake_probability"]] * count, abs=1e-3)
-    for result in map(json.loads, told["result"]):
+    reported, count = responses[client][protocol][kind], 2 if kind == "two" else 1
+    assert reported["verdict"] == [plain["verdict"]] * count
+    assert reported["fake_probability"] == pytest.approx(
+        [plain["fake_probability"]] * count, abs=1e-3
+    )
+    for result in map(json.loads, reported["result"]):
         assert result["verdict"] == plain["verdict"]
         np.testing.assert_allclose(result["faces"][0]["box"], plain["faces"][0]["box"], atol=0.5)
         assert result["model"] == plain["model"]
@@ -97,24 +99,24 @@ def test_a_client_gets_the_answer_of_rest(
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_triton_reads_the_metadata_and_chooses_outputs(
-    answers: dict[str, dict[str, Any]], plain: dict[str, Any], protocol: str
+    responses: dict[str, dict[str, Any]], plain: dict[str, Any], protocol: str
 ) -> None:
-    told = answers["triton"][protocol]
-    assert told["server"]["name"] == "deepfake-serving"
-    assert told["model"]["name"] == "detector"
-    names = [output["name"] for output in told["model"]["outputs"]]
+    reported = responses["triton"][protocol]
+    assert reported["server"]["name"] == "deepfake-serving"
+    assert reported["model"]["name"] == "detector"
+    names = [output["name"] for output in reported["model"]["outputs"]]
     assert names == ["fake_probability", "verdict", "result"]
-    assert told["chosen"] == {"verdict": [plain["verdict"]]}
+    assert reported["chosen"] == {"verdict": [plain["verdict"]]}
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_raises_the_problem(
-    answers: dict[str, dict[str, Any]], http: httpx.Client, client: str, protocol: str
+    responses: dict[str, dict[str, Any]], http: httpx.Client, client: str, protocol: str
 ) -> None:
     content, status, _ = BAD_IMAGES["text"]
     detail = http.post("/predictions/detector", content=content).json()["detail"]
-    refused = answers[client][protocol]["refused"]
+    refused = responses[client][protocol]["refused"]
     if (client, protocol) == ("kserve", "http"):
         assert str(status) in refused  # it reads details of application/json alone
     else:

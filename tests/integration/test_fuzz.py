@@ -32,7 +32,7 @@ from tests.support.running import RunningServer
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
 fuzz = settings(max_examples=examples(300))
-CALLERS_FAULT = {
+CLIENTS_FAULT = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.UNIMPLEMENTED,
@@ -48,7 +48,7 @@ METHODS = [
 
 
 def check(response: httpx.Response) -> None:
-    """A success, or a problem that is the caller's."""
+    """A success, or a problem that is the client's."""
     assert response.status_code < 500, response.text
     if response.status_code >= 400 and response.request.method != "HEAD":
         assert response.headers["content-type"] == MEDIA_TYPE
@@ -64,7 +64,7 @@ def check_call(channel: grpc.Channel, method: str, data: bytes, **more: Any) -> 
     try:
         call(data, timeout=30, **more)
     except grpc.RpcError as error:
-        if error.code() not in CALLERS_FAULT:
+        if error.code() not in CLIENTS_FAULT:
             raise
 
 
@@ -231,16 +231,16 @@ def test_any_headers(
     lines += [b"Content-Length: %d" % len(body), b"", body]
     with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=20) as connection:
         connection.sendall(b"\r\n".join(lines))
-        answer = b""
-        while b"\r\n\r\n" not in answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"):
+        response = b""
+        while b"\r\n\r\n" not in response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"):
             received = connection.recv(65536)
-            assert received, answer
-            answer += received
-    answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
-    status = int(answer[9:12])
-    assert status < 500 or (status == 504 and b"X-Request-Timeout" in dict(headers)), answer
-    if answer.startswith(b"HTTP/1.1") and status >= 400:
-        assert MEDIA_TYPE.encode() in answer
+            assert received, response
+            response += received
+    response = response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    status = int(response[9:12])
+    assert status < 500 or (status == 504 and b"X-Request-Timeout" in dict(headers)), response
+    if response.startswith(b"HTTP/1.1") and status >= 400:
+        assert MEDIA_TYPE.encode() in response
 
 
 # the Open Inference Protocol by REST

@@ -61,8 +61,8 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
 
 
 def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
-    answer = http.post("/predictions/detector", content=image).json()
-    return {key: value for key, value in answer.items() if key not in ("id", "timings_ms")}
+    document = http.post("/predictions/detector", content=image).json()
+    return {key: value for key, value in document.items() if key not in ("id", "timings_ms")}
 
 
 # what is answered
@@ -70,7 +70,7 @@ def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model", ["", "detector"])
 @pytest.mark.parametrize("name", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
-def test_an_image_is_judged_as_by_rest(
+def test_an_image_is_classified_as_by_rest(
     detector_stub: DetectorStub,
     http: httpx.Client,
     request: pytest.FixtureRequest,
@@ -83,7 +83,7 @@ def test_an_image_is_judged_as_by_rest(
     assert {"decode", "detect"} <= set(verdict.timings_ms)
 
 
-def test_a_batch_is_judged_image_by_image(
+def test_a_batch_is_classified_image_by_image(
     detector_stub: DetectorStub, http: httpx.Client, three_faces_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     images = [three_faces_jpeg, b"a text", no_face_jpeg]
@@ -143,18 +143,18 @@ def test_hostile_metadata_change_nothing(detector_stub: DetectorStub, no_face_jp
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_a_bad_image_is_the_problem_that_rest_tells(
+def test_a_bad_image_is_the_problem_of_rest(
     detector_stub: DetectorStub, http: httpx.Client, name: str
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
     with pytest.raises(grpc.RpcError) as refusal:
         detector_stub.DetectImage(pb.DetectImageRequest(image=content))
     problem = rpc_problem_of(refusal.value, INVALID, status, slug)
-    told = problem_of(http.post("/predictions/detector", content=content), status, slug)
+    reported = problem_of(http.post("/predictions/detector", content=content), status, slug)
     assert (problem.type, problem.title, problem.detail) == (
-        told["type"],
-        told["title"],
-        told["detail"],
+        reported["type"],
+        reported["title"],
+        reported["detail"],
     )
     assert not problem.HasField("retry_after_s")
 
@@ -200,18 +200,18 @@ def test_a_batch_of_none_or_too_many_is_refused(
     rpc_problem_of(refusal.value, INVALID, status, slug)
 
 
-def test_an_image_over_the_bound_is_the_problem_that_rest_tells(
+def test_an_image_over_the_limit_is_the_problem_of_rest(
     detector_stub: DetectorStub, http: httpx.Client
 ) -> None:
     content = bytes(MAX_BODY + 1)
     with pytest.raises(grpc.RpcError) as refusal:
         detector_stub.DetectImage(pb.DetectImageRequest(image=content))
     problem = rpc_problem_of(refusal.value, INVALID, 413, "too-large")
-    told = problem_of(http.post("/predictions/detector", content=content), 413, "too-large")
-    assert problem.detail == told["detail"]
+    reported = problem_of(http.post("/predictions/detector", content=content), 413, "too-large")
+    assert problem.detail == reported["detail"]
 
 
-def test_a_message_far_over_the_bound_is_refused_by_grpc_itself(
+def test_a_message_far_over_the_limit_is_refused_by_grpc_itself(
     detector_stub: DetectorStub,
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
@@ -221,14 +221,14 @@ def test_a_message_far_over_the_bound_is_refused_by_grpc_itself(
 
 def raw_call(channel: grpc.Channel, method: str, data: bytes) -> bytes:
     call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
-    answer = call(data, timeout=10)
-    assert isinstance(answer, bytes)
-    return answer
+    response = call(data, timeout=10)
+    assert isinstance(response, bytes)
+    return response
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05a", b"\x12\x02\xff\xfe", b"\x0b" * 1000])
 @pytest.mark.parametrize("method", [f"/{DETECTOR}/DetectImage", f"/{OIP}/ModelInfer"])
-def test_what_is_no_message_is_the_callers_fault(
+def test_what_is_no_message_is_the_clients_fault(
     channel: grpc.Channel, method: str, data: bytes
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
@@ -246,7 +246,7 @@ def test_an_unknown_method_is_unimplemented(channel: grpc.Channel, method: str) 
 # deadlines
 
 
-def test_a_deadline_of_the_caller_is_kept(
+def test_a_deadline_of_the_client_is_kept(
     detector_stub: DetectorStub, three_faces_jpeg: bytes
 ) -> None:
     request = pb.DetectImageRequest(image=three_faces_jpeg)
@@ -295,8 +295,8 @@ def test_health_does_not_know_other_services(channel: grpc.Channel) -> None:
 def test_reflection_shows_every_service_and_its_messages(channel: grpc.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     ask = reflection_pb2.ServerReflectionRequest
-    asked = [ask(list_services=""), ask(file_containing_symbol=DETECTOR)]
-    listed, file = stub.ServerReflectionInfo(iter(asked))
+    request = [ask(list_services=""), ask(file_containing_symbol=DETECTOR)]
+    listed, file = stub.ServerReflectionInfo(iter(request))
     services = {service.name for service in listed.list_services_response.service}
     assert {DETECTOR, OIP, "grpc.health.v1.Health"} <= services
     assert any(

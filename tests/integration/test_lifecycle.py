@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from deepfake_serving.packaging.archive import build_archive
-from tests.support.load import Callers
+from tests.support.load import Clients
 from tests.support.paths import ROOT
 from tests.support.running import RunningServer
 
@@ -33,13 +33,13 @@ def test_killing_a_worker_under_load_fails_no_request(
     archive_folder: Path, astronaut_jpeg: bytes, workers: int
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=workers) as server:
-        with Callers(_url(server), astronaut_jpeg) as callers:
-            callers.until(20)
+        with Clients(_url(server), astronaut_jpeg) as clients:
+            clients.until(20)
             os.kill(min(server.workers()), signal.SIGKILL)
-            callers.until(40)
-            tally = callers.stop()
-        assert tally.failed == []
-        assert tally.refused == 0
+            clients.until(40)
+            counts = clients.stop()
+        assert counts.failed == []
+        assert counts.refused == 0
         retries = httpx.get(server.metrics_url).text
         assert 'deepfake_upstream_retries_total{model="detector"} 0.0' not in retries
         server.wait_ready()  # which one worker is enough for; TorchServe takes its time
@@ -52,14 +52,14 @@ def test_sigterm_under_load_loses_nothing_that_was_accepted(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
-        with Callers(_url(server), astronaut_jpeg) as callers:
-            callers.until(20)
+        with Clients(_url(server), astronaut_jpeg) as clients:
+            clients.until(20)
             server.signal(signal.SIGTERM)
             code = server.wait()
-            tally = callers.stop()
+            counts = clients.stop()
         assert code == 0
-        assert tally.failed == []
-        assert tally.statuses[200] >= 20
+        assert counts.failed == []
+        assert counts.statuses[200] >= 20
         assert server.leftovers() == []
 
 
@@ -91,12 +91,12 @@ def test_killing_java_under_load_fails_no_request_and_it_comes_back(
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
         old = server.java()
-        with Callers(_url(server), astronaut_jpeg) as callers:
-            callers.until(20)
+        with Clients(_url(server), astronaut_jpeg) as clients:
+            clients.until(20)
             os.kill(old, signal.SIGKILL)
-            callers.until(20)
-            tally = callers.stop()
-        assert tally.failed == []
+            clients.until(20)
+            counts = clients.stop()
+        assert counts.failed == []
         server.wait_ready()
         assert server.java() != old
         assert "deepfake_torchserve_restarts_total 1.0" in httpx.get(server.metrics_url).text
@@ -150,24 +150,24 @@ def test_nothing_outlives_a_killed_server(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector") as server:
         server.signal(signal.SIGKILL)
         server.wait()
-        assert server.leftovers(patience_s=15) == []
+        assert server.leftovers(wait_s=15) == []
 
 
-def test_too_many_are_told_to_come_back_and_the_others_served(
+def test_requests_over_capacity_are_rejected_and_the_others_served(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with (
         RunningServer.start(
             archive_folder, models="detector", workers=1, batch_size=1, max_queue=1
         ) as server,
-        Callers(_url(server), astronaut_jpeg) as callers,
+        Clients(_url(server), astronaut_jpeg) as clients,
     ):
-        callers.until(60)
-        tally = callers.stop()
-        assert set(tally.statuses) == {200, 429}
-        assert tally.lost == []
+        clients.until(60)
+        counts = clients.stop()
+        assert set(counts.statuses) == {200, 429}
+        assert counts.lost == []
         text = httpx.get(server.metrics_url).text
-        refused = f'deepfake_problems_total{{type="overloaded"}} {float(tally.statuses[429])}'
+        refused = f'deepfake_problems_total{{type="overloaded"}} {float(counts.statuses[429])}'
         assert refused in text
 
 

@@ -82,7 +82,7 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
         ("live", "WS", "/v1/stream", 10),
     ],
 )
-def test_every_user_is_answered_without_a_failure(
+def test_every_user_is_served_without_a_failure(
     run: Callable[..., Run], user: str, kind: str, name: str, least: int
 ):
     done = run(user, f"--min-requests={least}")
@@ -95,7 +95,7 @@ def test_every_user_is_answered_without_a_failure(
     assert 0 < row["p50"] <= row["p95"]
 
 
-def test_frames_faster_than_they_are_judged_are_dropped_and_not_lost(run: Callable[..., Run]):
+def test_frames_faster_than_they_are_classified_are_dropped_and_not_lost(run: Callable[..., Run]):
     done = run("live", "--live-fps=200", "--live-seconds=2")
     assert done.code == 0, done.output
     assert done.summary["dropped"] > 0

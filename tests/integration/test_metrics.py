@@ -56,7 +56,7 @@ def scrape(server: RunningServer) -> Counter[Sample]:
     return samples
 
 
-def answered(samples: Counter[Sample]) -> float:
+def completed(samples: Counter[Sample]) -> float:
     return sum(v for (name, _), v in samples.items() if name == "deepfake_requests_total")
 
 
@@ -67,7 +67,7 @@ def rise(server: RunningServer, calls: list[Callable[[], Any]]) -> dict[Sample, 
         with contextlib.suppress(grpc.RpcError):
             call()
     end = time.monotonic() + 5
-    while answered(after := scrape(server)) < answered(before) + len(calls):
+    while completed(after := scrape(server)) < completed(before) + len(calls):
         assert time.monotonic() < end
         time.sleep(0.05)
     return {key: value - before[key] for key, value in after.items() if value != before[key]}
@@ -216,7 +216,7 @@ def test_gauges_say_what_is_so(server: RunningServer) -> None:
     }
 
 
-def test_no_caller_can_make_new_series(
+def test_no_client_can_make_new_series(
     server: RunningServer,
     http: httpx.Client,
     detector_stub: DetectorStub,
@@ -251,13 +251,13 @@ def test_no_caller_can_make_new_series(
 def test_probes_are_not_counted(
     server: RunningServer, http: httpx.Client, oip_stub: GRPCInferenceServiceStub
 ) -> None:
-    before = answered(scrape(server))
+    before = completed(scrape(server))
     for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"):
         http.get(path)
     oip_stub.ServerLive(oip_pb.ServerLiveRequest())
     oip_stub.ServerReady(oip_pb.ServerReadyRequest())
     time.sleep(0.2)
-    assert answered(scrape(server)) == before
+    assert completed(scrape(server)) == before
 
 
 def test_who_hangs_up_is_counted_as_such(server: RunningServer) -> None:

@@ -50,10 +50,10 @@ def test_the_server_is_live_and_ready_and_describes_itself(
 ) -> None:
     assert oip_stub.ServerLive(pb.ServerLiveRequest()).live
     assert oip_stub.ServerReady(pb.ServerReadyRequest()).ready
-    told = oip_stub.ServerMetadata(pb.ServerMetadataRequest())
+    reported = oip_stub.ServerMetadata(pb.ServerMetadataRequest())
     by_rest = http.get("/v2").json()
-    assert (told.name, told.version) == (by_rest["name"], by_rest["version"])
-    assert list(told.extensions) == by_rest["extensions"]
+    assert (reported.name, reported.version) == (by_rest["name"], by_rest["version"])
+    assert list(reported.extensions) == by_rest["extensions"]
 
 
 @pytest.mark.parametrize("version", ["", "1.0"])
@@ -62,14 +62,14 @@ def test_a_model_is_ready_and_describes_itself_as_by_rest(
     oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, version: str
 ) -> None:
     assert oip_stub.ModelReady(pb.ModelReadyRequest(name=model, version=version)).ready
-    told = oip_stub.ModelMetadata(pb.ModelMetadataRequest(name=model, version=version))
+    reported = oip_stub.ModelMetadata(pb.ModelMetadataRequest(name=model, version=version))
     by_rest = http.get(f"/v2/models/{model}").json()
-    assert (told.name, told.platform) == (by_rest["name"], by_rest["platform"])
-    assert list(told.versions) == by_rest["versions"]
+    assert (reported.name, reported.platform) == (by_rest["name"], by_rest["platform"])
+    assert list(reported.versions) == by_rest["versions"]
     for side in ("inputs", "outputs"):
         said = [
             {"name": t.name, "datatype": t.datatype, "shape": list(t.shape)}
-            for t in getattr(told, side)
+            for t in getattr(reported, side)
         ]
         assert said == by_rest[side]
 
@@ -105,7 +105,7 @@ def test_an_unknown_model_is_not_found(
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("model", MODELS)
-def test_images_are_answered_as_by_rest(
+def test_images_get_the_results_of_rest(
     oip_stub: GRPCInferenceServiceStub,
     http: httpx.Client,
     astronaut_jpeg: bytes,
@@ -133,7 +133,7 @@ def test_images_are_answered_as_by_rest(
             np.testing.assert_array_equal(values.ravel(), np.array(numbers, values.dtype))
 
 
-def test_pixels_are_judged_with_and_without_a_batch_axis(
+def test_pixels_are_classified_with_and_without_a_batch_axis(
     oip_stub: GRPCInferenceServiceStub, astronaut: Pixels
 ) -> None:
     one = results(oip_stub.ModelInfer(infer_message(astronaut)))
@@ -174,7 +174,7 @@ def test_one_bad_image_is_a_problem_in_its_place(
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("name", BAD_IMAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_the_only_image_being_bad_is_the_problem_that_rest_tells(
+def test_the_only_image_being_bad_is_the_problem_of_rest(
     oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, name: str, raw: bool
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
@@ -182,12 +182,12 @@ def test_the_only_image_being_bad_is_the_problem_that_rest_tells(
     with pytest.raises(grpc.RpcError) as refusal:
         oip_stub.ModelInfer(infer_message(content, model=model, name=tensor, raw=raw))
     problem = rpc_problem_of(refusal.value, INVALID, status, slug)
-    told = http.post(f"/v2/models/{model}/infer", json=encoded(content, name=tensor))
-    by_rest = problem_of(told, status, slug)
+    reported = http.post(f"/v2/models/{model}/infer", json=encoded(content, name=tensor))
+    by_rest = problem_of(reported, status, slug)
     assert (problem.title, problem.detail) == (by_rest["title"], by_rest["detail"])
 
 
-def test_faces_come_with_crops_where_asked_for(
+def test_faces_come_with_crops_where_requested(
     oip_stub: GRPCInferenceServiceStub, three_faces_jpeg: bytes
 ) -> None:
     message = infer_message(three_faces_jpeg, model="faces")
@@ -321,7 +321,7 @@ def test_too_many_images_are_refused_at_once(
     rpc_problem_of(refusal.value, INVALID, 413, "too-large")
 
 
-def test_contents_over_the_bound_are_refused_as_by_rest(
+def test_contents_over_the_limit_are_refused_as_by_rest(
     oip_stub: GRPCInferenceServiceStub,
 ) -> None:
     """gRPC's own bound is a little higher, for what a message holds beside its contents."""

@@ -32,23 +32,23 @@ INFER = "/v2/models/detector/infer"
 TEXT = b"a text"
 
 
-def results(answer: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def results(reply: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Each image's whole result, parsed."""
-    return [json.loads(text) for text in answer["result"]["data"]]
+    return [json.loads(text) for text in reply["result"]["data"]]
 
 
 # who is there
 
 
 def test_the_server_describes_itself(http: httpx.Client) -> None:
-    answer = http.get("/v2").json()
-    assert answer["name"] == "deepfake-serving"
-    assert answer["extensions"] == ["binary_tensor_data"]
+    document = http.get("/v2").json()
+    assert document["name"] == "deepfake-serving"
+    assert document["extensions"] == ["binary_tensor_data"]
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("version", ["", "/versions/1.0"])
-def test_a_model_describes_exactly_what_it_answers(
+def test_a_model_describes_exactly_what_it_returns(
     http: httpx.Client, astronaut_jpeg: bytes, model: str, version: str
 ) -> None:
     path = f"/v2/models/{model}{version}"
@@ -57,10 +57,10 @@ def test_a_model_describes_exactly_what_it_answers(
     assert described["versions"] == ["1.0"]
     name = "crops" if model == "classifier" else "images"
     assert described["inputs"] == [{"name": name, "datatype": "BYTES", "shape": [-1]}]
-    answer = tensors(http.post(path + "/infer", json=encoded(astronaut_jpeg, name=name)))
-    assert list(answer) == [output["name"] for output in described["outputs"]]
+    document = tensors(http.post(path + "/infer", json=encoded(astronaut_jpeg, name=name)))
+    assert list(document) == [output["name"] for output in described["outputs"]]
     for output in described["outputs"]:
-        given = answer[output["name"]]
+        given = document[output["name"]]
         assert given["datatype"] == output["datatype"]
         assert len(given["shape"]) == len(output["shape"])
         assert given["shape"][1:] == output["shape"][1:]
@@ -85,24 +85,28 @@ def test_an_unknown_model_is_not_found(http: httpx.Client, path: str, what: str)
 # what is answered
 
 
-def test_encoded_images_are_judged_as_by_rest(
+def test_encoded_images_are_classified_as_by_rest(
     http: httpx.Client, astronaut_jpeg: bytes, three_faces_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     images = [astronaut_jpeg, three_faces_jpeg, no_face_jpeg]
     response = http.post(INFER, json=encoded(*images, id="mine"))
-    answer = tensors(response)
+    document = tensors(response)
     assert response.json()["id"] == "mine"
     assert response.json()["model_name"] == "detector"
     assert response.json()["model_version"] == "1.0"
     alone = [http.post("/predictions/detector", content=p).json() for p in images]
-    for judged, plain in zip(results(answer), alone, strict=True):
-        assert len(judged["faces"]) == len(plain["faces"])
-        assert judged["verdict"] == plain["verdict"]
+    for classified, plain in zip(results(document), alone, strict=True):
+        assert len(classified["faces"]) == len(plain["faces"])
+        assert classified["verdict"] == plain["verdict"]
         if plain["fake_probability"] is not None:
-            assert judged["fake_probability"] == pytest.approx(plain["fake_probability"], abs=1e-3)
-    assert answer["verdict"]["data"] == [judged["verdict"] for judged in results(answer)]
-    given = answer["fake_probability"]["data"]
-    assert given == [judged["fake_probability"] for judged in results(answer)]
+            assert classified["fake_probability"] == pytest.approx(
+                plain["fake_probability"], abs=1e-3
+            )
+    assert document["verdict"]["data"] == [
+        classified["verdict"] for classified in results(document)
+    ]
+    given = document["fake_probability"]["data"]
+    assert given == [classified["fake_probability"] for classified in results(document)]
     assert given[2] is None
 
 
@@ -125,8 +129,8 @@ def test_one_image_may_be_nested(
     tensor = request["inputs"][0] | {"shape": shape}
     if nested:
         tensor["data"] = [tensor["data"]]
-    answer = tensors(http.post(INFER, json={"inputs": [tensor]}))
-    assert answer["verdict"] == {
+    document = tensors(http.post(INFER, json={"inputs": [tensor]}))
+    assert document["verdict"] == {
         "name": "verdict",
         "datatype": "BYTES",
         "shape": [1],
@@ -134,7 +138,7 @@ def test_one_image_may_be_nested(
     }
 
 
-def test_pixels_are_judged_with_and_without_a_batch_axis(
+def test_pixels_are_classified_with_and_without_a_batch_axis(
     http: httpx.Client, astronaut: Pixels
 ) -> None:
     one = results(tensors(post_binary(http, astronaut)))
@@ -150,8 +154,8 @@ def test_pixels_may_be_json(http: httpx.Client, astronaut: Pixels) -> None:
     small = astronaut[::4, ::4]
     flat = {"name": "images", "datatype": "UINT8", "shape": [1, *small.shape]}
     for data in (small.tolist(), small.ravel().tolist()):
-        answer = tensors(http.post(INFER, json={"inputs": [flat | {"data": data}]}))
-        assert results(answer)[0]["width"] == small.shape[1]
+        document = tensors(http.post(INFER, json={"inputs": [flat | {"data": data}]}))
+        assert results(document)[0]["width"] == small.shape[1]
 
 
 def post_binary(http: httpx.Client, *images: bytes | np.ndarray) -> httpx.Response:
@@ -180,11 +184,11 @@ def test_outputs_may_be_binary(
     head, raws = read_binary(http.post(INFER, json=body))
     assert [output["name"] for output in head["outputs"]] == list(raws)
     assert all("data" not in output for output in head["outputs"])
-    judged = [json.loads(element) for element in split(raws["result"])]
+    detected = [json.loads(element) for element in split(raws["result"])]
     probabilities = np.frombuffer(raws["fake_probability"], "<f4")
-    assert probabilities[0] == np.float32(judged[0]["fake_probability"])
+    assert probabilities[0] == np.float32(detected[0]["fake_probability"])
     assert np.isnan(probabilities[1])
-    assert split(raws["verdict"]) == [judged[0]["verdict"].encode(), b"no_face"]
+    assert split(raws["verdict"]) == [detected[0]["verdict"].encode(), b"no_face"]
 
 
 def test_each_output_may_be_binary_or_not(http: httpx.Client, no_face_jpeg: bytes) -> None:
@@ -210,10 +214,10 @@ def test_one_bad_image_is_a_problem_in_its_place(
     http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes, bad: str
 ) -> None:
     content, status, slug = BAD_IMAGES[bad]
-    answer = tensors(http.post(INFER, json=encoded(astronaut_jpeg, content, no_face_jpeg)))
-    assert answer["verdict"]["data"][1:] == ["problem", "no_face"]
-    assert answer["fake_probability"]["data"][1] is None
-    good, problem, empty = results(answer)
+    document = tensors(http.post(INFER, json=encoded(astronaut_jpeg, content, no_face_jpeg)))
+    assert document["verdict"]["data"][1:] == ["problem", "no_face"]
+    assert document["fake_probability"]["data"][1] is None
+    good, problem, empty = results(document)
     assert len(good["faces"]) == 1
     assert problem["status"] == status
     assert problem["type"].endswith(slug)
@@ -232,9 +236,9 @@ def test_the_only_image_being_bad_is_the_problem_of_the_request(
 
 
 def test_all_images_may_be_bad(http: httpx.Client) -> None:
-    answer = tensors(http.post(INFER, json=encoded(TEXT, b"", TEXT)))
-    assert answer["verdict"]["data"] == ["problem"] * 3
-    assert [r["status"] for r in results(answer)] == [415, 400, 415]
+    document = tensors(http.post(INFER, json=encoded(TEXT, b"", TEXT)))
+    assert document["verdict"]["data"] == ["problem"] * 3
+    assert [r["status"] for r in results(document)] == [415, 400, 415]
 
 
 # the other models
@@ -244,13 +248,13 @@ def test_faces_of_many_images_are_counted(
     http: httpx.Client, three_faces_jpeg: bytes, no_face_jpeg: bytes, astronaut_jpeg: bytes
 ) -> None:
     images = [three_faces_jpeg, no_face_jpeg, TEXT, astronaut_jpeg]
-    answer = tensors(http.post("/v2/models/faces/infer", json=encoded(*images)))
-    assert answer["face_count"]["data"] == [3, 0, -1, 1]
-    assert answer["boxes"]["shape"] == [4, 4]
-    assert answer["landmarks"]["shape"] == [4, 5, 2]
-    assert answer["detection_confidence"]["shape"] == [4]
-    found = [face for r in results(answer) for face in r.get("faces", [])]
-    assert np.reshape(answer["boxes"]["data"], (4, 4)).tolist() == [f["box"] for f in found]
+    document = tensors(http.post("/v2/models/faces/infer", json=encoded(*images)))
+    assert document["face_count"]["data"] == [3, 0, -1, 1]
+    assert document["boxes"]["shape"] == [4, 4]
+    assert document["landmarks"]["shape"] == [4, 5, 2]
+    assert document["detection_confidence"]["shape"] == [4]
+    found = [face for r in results(document) for face in r.get("faces", [])]
+    assert np.reshape(document["boxes"]["data"], (4, 4)).tolist() == [f["box"] for f in found]
     assert all(face["crop"] is None for face in found)
 
 
@@ -273,10 +277,10 @@ def test_crops_of_faces_are_what_the_classifier_takes(
     crops = [base64.b64decode(face["crop"].partition(",")[2]) for face in found]
     assert len(crops) == 3
     body = encoded(*crops, name="crops")
-    answer = tensors(http.post("/v2/models/classifier/infer", json=body))
-    judged = http.post("/predictions/detector", content=image).json()
-    expected = [face["fake_probability"] for face in judged["faces"]]
-    assert answer["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
+    document = tensors(http.post("/v2/models/classifier/infer", json=body))
+    detected = http.post("/predictions/detector", content=image).json()
+    expected = [face["fake_probability"] for face in detected["faces"]]
+    assert document["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
 
 
 # what is refused
@@ -444,7 +448,7 @@ def test_malformed_wishes_are_refused(
     problem_of(response, 400, "invalid-request")
 
 
-def test_an_unknown_output_is_told_the_known_ones(http: httpx.Client, no_face_jpeg: bytes) -> None:
+def test_an_unknown_output_gets_the_known_ones(http: httpx.Client, no_face_jpeg: bytes) -> None:
     response = http.post(INFER, json=encoded(no_face_jpeg, outputs=[{"name": "boxes"}]))
     problem = problem_of(response, 400, "invalid-request")
     assert "fake_probability, verdict, result" in problem["detail"]
@@ -486,7 +490,7 @@ def test_too_many_pixels_in_a_tensor_are_too_many_images(http: httpx.Client) -> 
     problem_of(response, 413, "too-large")
 
 
-def test_a_body_over_the_bound_is_refused(http: httpx.Client) -> None:
+def test_a_body_over_the_limit_is_refused(http: httpx.Client) -> None:
     problem_of(http.post(INFER, content=bytes(MAX_BODY + 1)), 413, "too-large")
 
 

@@ -31,20 +31,20 @@ FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def exchange(server: RunningServer, data: bytes, *, shut: bool = False) -> bytes:
+def round_trip(server: RunningServer, data: bytes, *, shut: bool = False) -> bytes:
     """Sends bytes as they are and reads until the server closes or has nothing more to say."""
     with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=10) as connection:
         connection.sendall(data)
         if shut:
             connection.shutdown(socket.SHUT_WR)
-        answer = b""
+        response = b""
         connection.settimeout(1)
         try:
             while received := connection.recv(65536):
-                answer += received
+                response += received
         except TimeoutError:
             pass
-        return answer
+        return response
 
 
 def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
@@ -72,7 +72,7 @@ def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
     ],
     ids=["raw", "with its type", "chunked", "form", "form without a name", "gzip"],
 )
-def test_an_image_is_judged_however_it_is_sent(
+def test_an_image_is_classified_however_it_is_sent(
     http: httpx.Client, astronaut_jpeg: bytes, path: str, sending: Callable[[bytes], dict[str, Any]]
 ) -> None:
     response = http.post(path, **sending(astronaut_jpeg))
@@ -85,26 +85,26 @@ def test_an_image_is_judged_however_it_is_sent(
 def test_a_verdict_says_everything(
     http: httpx.Client, archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
-    answer = http.post(DETECTOR, content=astronaut_jpeg).json()
+    document = http.post(DETECTOR, content=astronaut_jpeg).json()
     digest = hashlib.sha256((archive_folder / "detector.mar").read_bytes()).hexdigest()
-    assert answer["model"] == {
+    assert document["model"] == {
         "name": "detector",
         "version": "1.0",
         "digest": f"sha256:{digest}",
         "trained": True,
     }
-    assert (answer["width"], answer["height"]) == (512, 512)
-    (face,) = answer["faces"]
+    assert (document["width"], document["height"]) == (512, 512)
+    (face,) = document["faces"]
     x1, y1, x2, y2 = face["box"]
     assert 150 < x1 < x2 < 300
     assert 40 < y1 < y2 < 200
     assert len(face["landmarks"]) == 5
     assert face["detection_confidence"] > 0.9
     assert 0 <= face["fake_probability"] <= 1
-    assert answer["fake_probability"] == face["fake_probability"]
-    assert answer["verdict"] == face["verdict"]
+    assert document["fake_probability"] == face["fake_probability"]
+    assert document["verdict"] == face["verdict"]
     assert face["verdict"] in ("real", "suspicious", "fake")
-    assert set(answer["timings_ms"]) == {"decode", "detect", "crop", "classify"}
+    assert set(document["timings_ms"]) == {"decode", "detect", "crop", "classify"}
 
 
 def test_the_index_names_every_model_and_its_archive(
@@ -119,41 +119,41 @@ def test_the_index_names_every_model_and_its_archive(
 
 
 def test_an_image_without_faces_has_no_probability(http: httpx.Client, no_face_jpeg: bytes) -> None:
-    answer = http.post(DETECTOR, content=no_face_jpeg).json()
-    assert answer["verdict"] == "no_face"
-    assert answer["fake_probability"] is None
-    assert answer["faces"] == []
+    document = http.post(DETECTOR, content=no_face_jpeg).json()
+    assert document["verdict"] == "no_face"
+    assert document["fake_probability"] is None
+    assert document["faces"] == []
 
 
-def test_every_face_is_judged_and_the_worst_decides(
+def test_every_face_is_classified_and_the_worst_decides(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
-    answer = http.post(DETECTOR, content=three_faces_jpeg).json()
-    assert len(answer["faces"]) == 3
-    worst = max(answer["faces"], key=lambda face: float(face["fake_probability"]))
-    assert answer["fake_probability"] == worst["fake_probability"]
-    assert answer["verdict"] == worst["verdict"]
+    document = http.post(DETECTOR, content=three_faces_jpeg).json()
+    assert len(document["faces"]) == 3
+    worst = max(document["faces"], key=lambda face: float(face["fake_probability"]))
+    assert document["fake_probability"] == worst["fake_probability"]
+    assert document["verdict"] == worst["verdict"]
 
 
 def test_faces_and_classifier_together_say_what_the_detector_says(
     http: httpx.Client, astronaut: Pixels
 ) -> None:
     image = jpeg(doubled(astronaut))
-    judged = http.post(DETECTOR, content=image).json()
+    detected = http.post(DETECTOR, content=image).json()
     found = http.post("/predictions/faces?crops=true", content=image).json()
     (face,) = found["faces"]
-    assert face["box"] == judged["faces"][0]["box"]
+    assert face["box"] == detected["faces"][0]["box"]
     kind, _, data = face["crop"].partition(",")
     assert kind == "data:image/png;base64"
     crop = base64.b64decode(data)
     assert Image.open(io.BytesIO(crop)).size == (224, 224)
     verdict = http.post("/predictions/classifier", content=crop).json()
-    assert verdict["fake_probability"] == pytest.approx(judged["fake_probability"], abs=1e-3)
+    assert verdict["fake_probability"] == pytest.approx(detected["fake_probability"], abs=1e-3)
     assert verdict["model"]["name"] == "classifier"
 
 
 @pytest.mark.parametrize("query", ["", "?crops=false"])
-def test_crops_come_only_when_asked_for(
+def test_crops_come_only_when_requested(
     http: httpx.Client, astronaut_jpeg: bytes, query: str
 ) -> None:
     found = http.post("/predictions/faces" + query, content=astronaut_jpeg).json()
@@ -161,16 +161,16 @@ def test_crops_come_only_when_asked_for(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"])
-def test_probes_answer(http: httpx.Client, path: str) -> None:
+def test_probes_respond(http: httpx.Client, path: str) -> None:
     assert http.get(path).status_code == 200
     assert http.head(path).status_code == 200
 
 
 def test_readiness_says_why(http: httpx.Client) -> None:
-    answer = http.get("/readyz").json()
-    assert answer["phase"] == "serving"
+    document = http.get("/readyz").json()
+    assert document["phase"] == "serving"
     up = {"ready": True, "workers_ready": 1, "workers_wanted": 1, "warm": True}
-    assert answer["models"] == dict.fromkeys(MODELS, up)
+    assert document["models"] == dict.fromkeys(MODELS, up)
 
 
 # what is refused
@@ -200,12 +200,12 @@ def test_a_bad_image_is_refused_by_its_kind(
     ],
     ids=["with its length", "chunked", "form", "a gzip of 80 MiB"],
 )
-def test_a_body_over_the_bound_is_refused(http: httpx.Client, sending: dict[str, Any]) -> None:
+def test_a_body_over_the_limit_is_refused(http: httpx.Client, sending: dict[str, Any]) -> None:
     problem = problem_of(http.post(DETECTOR, **sending), 413, "too-large")
     assert str(MAX_BODY) in problem["detail"]
 
 
-def test_a_body_of_exactly_the_bound_reaches_the_model(http: httpx.Client) -> None:
+def test_a_body_of_exactly_the_limit_reaches_the_model(http: httpx.Client) -> None:
     problem_of(http.post(DETECTOR, content=bytes(MAX_BODY)), 415, "unsupported-media-type")
 
 
@@ -259,7 +259,7 @@ def test_what_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
         ("POST", "/v2/models/detector", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(
+def test_a_wrong_method_gets_the_right_ones(
     http: httpx.Client, method: str, path: str, allowed: str
 ) -> None:
     problem = problem_of(http.request(method, path), 405, "method-not-allowed")
@@ -368,17 +368,17 @@ def test_a_long_deadline_changes_nothing(
     server: RunningServer, astronaut_jpeg: bytes, seconds: str
 ) -> None:
     header = b"X-Request-Timeout: " + seconds.encode()
-    answer = exchange(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    response = round_trip(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
+    assert response.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_that_stops_half_way_is_waited_for_no_longer_than_the_deadline(
     server: RunningServer,
 ) -> None:
     head = post(DETECTOR, b"X-Request-Timeout: 0.2", body=bytes(1000))
-    answer = exchange(server, head[:-500])
-    assert answer.startswith(b"HTTP/1.1 504 ")
-    assert b"deadline-exceeded" in answer
+    response = round_trip(server, head[:-500])
+    assert response.startswith(b"HTTP/1.1 504 ")
+    assert b"deadline-exceeded" in response
 
 
 # headers
@@ -387,9 +387,9 @@ def test_a_body_that_stops_half_way_is_waited_for_no_longer_than_the_deadline(
 def test_an_id_is_given_back_and_else_made(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     given = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-ID": "mine/1.2:3"})
     assert given.headers["x-request-id"] == given.json()["id"] == "mine/1.2:3"
-    made = http.post(DETECTOR, content=astronaut_jpeg)
-    assert re.fullmatch("[0-9a-f]{32}", made.headers["x-request-id"])
-    assert made.json()["id"] == made.headers["x-request-id"]
+    created = http.post(DETECTOR, content=astronaut_jpeg)
+    assert re.fullmatch("[0-9a-f]{32}", created.headers["x-request-id"])
+    assert created.json()["id"] == created.headers["x-request-id"]
 
 
 @pytest.mark.parametrize(
@@ -399,8 +399,8 @@ def test_a_hostile_id_is_replaced(
     server: RunningServer, astronaut_jpeg: bytes, value: bytes
 ) -> None:
     header = b"X-Request-ID: " + value
-    answer = exchange(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = round_trip(server, post(DETECTOR, header, b"Connection: close", body=astronaut_jpeg))
+    head, _, body = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
     assert re.fullmatch("[0-9a-f]{32}", json.loads(body)["id"])
 
@@ -489,8 +489,8 @@ HEAD = b"POST /predictions/detector HTTP/1.1\r\nHost: test\r\n"
 )
 def test_what_is_no_http_ends_its_connection(server: RunningServer, request_bytes: bytes) -> None:
     """The parser answers for itself, in plain text: such a request has no id and no route."""
-    answer = exchange(server, request_bytes)
-    assert re.match(rb"HTTP/1\.[01] 400 ", answer), answer
+    response = round_trip(server, request_bytes)
+    assert re.match(rb"HTTP/1\.[01] 400 ", response), response
 
 
 # connections
@@ -498,9 +498,9 @@ def test_what_is_no_http_ends_its_connection(server: RunningServer, request_byte
 
 @pytest.fixture
 def connection(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    made = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=30)
-    yield made
-    made.close()
+    created = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=30)
+    yield created
+    created.close()
 
 
 def test_one_connection_outlives_every_refusal(
@@ -533,18 +533,16 @@ def test_one_connection_outlives_every_refusal(
 
 
 @pytest.mark.parametrize("length", [MAX_BODY + 1, 10**12])
-def test_who_waits_to_be_asked_for_a_body_too_large_is_not_asked(
-    server: RunningServer, length: int
-) -> None:
+def test_a_body_too_large_gets_no_100_continue(server: RunningServer, length: int) -> None:
     head = b"POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n"
-    answer = exchange(server, head % (DETECTOR.encode(), length))
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    response = round_trip(server, head % (DETECTOR.encode(), length))
+    assert response.startswith(b"HTTP/1.1 413 ")
 
 
-def test_who_waits_to_be_asked_is_asked(server: RunningServer, astronaut_jpeg: bytes) -> None:
+def test_expect_100_continue_is_honoured(server: RunningServer, astronaut_jpeg: bytes) -> None:
     request = post(DETECTOR, b"Expect: 100-continue", b"Connection: close", body=astronaut_jpeg)
-    answer = exchange(server, request)
-    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+    response = round_trip(server, request)
+    assert response.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("sent", [0, 10, 50_000])
@@ -553,11 +551,11 @@ def test_who_hangs_up_within_the_body_hurts_nobody(
 ) -> None:
     assert len(astronaut_jpeg) > sent
     head = post(DETECTOR, body=astronaut_jpeg)
-    exchange(server, head[: len(head) - len(astronaut_jpeg) + sent], shut=True)
+    round_trip(server, head[: len(head) - len(astronaut_jpeg) + sent], shut=True)
     assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
 
 
-def test_who_hangs_up_before_the_answer_hurts_nobody(
+def test_a_client_that_disconnects_early_hurts_nobody(
     server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes
 ) -> None:
     for _ in range(5):
@@ -566,26 +564,26 @@ def test_who_hangs_up_before_the_answer_hurts_nobody(
     assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
 
 
-def test_requests_in_a_row_without_waiting_are_answered_in_order(
+def test_requests_in_a_row_without_waiting_get_responses_in_order(
     server: RunningServer, no_face_jpeg: bytes
 ) -> None:
     ids = [b"row-%d" % n for n in range(4)]
     requests = [post(DETECTOR, b"X-Request-ID: " + i, body=no_face_jpeg) for i in ids]
-    answer = exchange(server, b"".join(requests))
-    assert re.findall(rb"X-Request-ID: (row-\d)", answer) == ids
+    response = round_trip(server, b"".join(requests))
+    assert re.findall(rb"X-Request-ID: (row-\d)", response) == ids
 
 
-def test_an_answer_too_large_is_a_problem_and_no_death(
+def test_a_response_too_large_is_a_problem_and_no_death(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
     """So many crops once killed the worker, and on the retry the next one."""
     with Image.open(io.BytesIO(three_faces_jpeg)) as image:
         head = image.crop((20, 20, 276, 276)).resize((140, 140))
-    crowd = Image.new("RGB", (8 * 140, 8 * 140))
+    group = Image.new("RGB", (8 * 140, 8 * 140))
     for n in range(64):
-        crowd.paste(head, (n % 8 * 140, n // 8 * 140))
+        group.paste(head, (n % 8 * 140, n // 8 * 140))
     stream = io.BytesIO()
-    crowd.save(stream, "JPEG", quality=90)
+    group.save(stream, "JPEG", quality=90)
     one = http.post("/predictions/faces?crops=true", content=stream.getvalue())
     assert len(one.json()["faces"]) > 50
     assert len(one.content) > MAX_BODY  # the bound on requests is none on answers

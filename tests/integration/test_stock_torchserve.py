@@ -61,7 +61,7 @@ def stock(archive_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         psutil.wait_procs(below, timeout=10)
 
 
-def test_the_detector_finds_and_judges_a_face(stock: str, astronaut_jpeg: bytes) -> None:
+def test_the_detector_finds_and_classifies_a_face(stock: str, astronaut_jpeg: bytes) -> None:
     response = httpx.post(f"{stock}/predictions/detector", content=astronaut_jpeg, timeout=60)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
@@ -76,7 +76,7 @@ def test_a_form_does_as_well(stock: str, astronaut_jpeg: bytes) -> None:
     assert len(response.json()["faces"]) == 1
 
 
-def test_the_parts_answer_too(stock: str, astronaut_jpeg: bytes) -> None:
+def test_the_parts_respond_too(stock: str, astronaut_jpeg: bytes) -> None:
     faces = httpx.post(f"{stock}/predictions/faces", content=astronaut_jpeg, timeout=60)
     assert len(faces.json()["faces"]) == 1
     crop = httpx.post(f"{stock}/predictions/classifier", content=astronaut_jpeg, timeout=60)

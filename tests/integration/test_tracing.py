@@ -1,4 +1,4 @@
-"""Traces as a collector gets them: the spans of caller, gateway, model server and its stages."""
+"""Traces as a collector gets them: the spans of client, gateway, model server and its stages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
 
-TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 class Collector(ThreadingHTTPServer):
@@ -67,7 +67,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def test_one_trace_from_the_caller_to_the_stages(
+def test_one_trace_from_the_client_to_the_stages(
     collector: Collector,
     monkeypatch: pytest.MonkeyPatch,
     archive_folder: Path,
@@ -76,16 +76,16 @@ def test_one_trace_from_the_caller_to_the_stages(
 ) -> None:
     video = write_video(tmp_path / "scenes.mp4", scenes())
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    parent = f"00-{TRACE}-{CALLER}-01"
+    parent = f"00-{TRACE}-{CLIENT}-01"
     with RunningServer.start(archive_folder, models="detector") as server:
         routing = f'{{"pools": [{{"name": "cpu", "url": "{server.url}"}}]}}'
         with RunningGateway.start(tmp_path, routing=routing) as gateway:
-            answer = httpx.post(
+            response = httpx.post(
                 f"{gateway.url}/v1/images",
                 content=astronaut_jpeg,
                 headers={"Content-Type": "image/jpeg", "traceparent": parent},
             )
-            assert answer.status_code == 200
+            assert response.status_code == 200
             with grpc.insecure_channel(gateway.grpc_target) as channel:
                 DetectorStub(channel).DetectImage(
                     pb.DetectImageRequest(image=astronaut_jpeg), metadata=(("traceparent", parent),)
@@ -106,7 +106,7 @@ def test_one_trace_from_the_caller_to_the_stages(
     mine = [(s, each) for s, each in collector.spans if each.trace_id.hex() == TRACE]
     for route in ("/v1/images", "/deepfake.v1.Detector/DetectImage"):
         (above,) = (e for s, e in mine if (s, e.name) == ("deepfake-gateway", route))
-        assert above.parent_span_id.hex() == CALLER
+        assert above.parent_span_id.hex() == CLIENT
         (below,) = (
             e for s, e in mine if s == "deepfake-model-server" and e.parent_span_id == above.span_id
         )
@@ -121,8 +121,8 @@ def test_one_trace_from_the_caller_to_the_stages(
     (work,) = (e for s, e in mine if (s, e.name) == ("deepfake-worker", "video job"))
     assert work.parent_span_id == submitted.span_id
     assert work.kind == Span.SPAN_KIND_CONSUMER
-    told = {a.key: a.value for a in work.attributes}
-    assert told["deepfake.job"].string_value == job["id"]
+    reported = {a.key: a.value for a in work.attributes}
+    assert reported["deepfake.job"].string_value == job["id"]
     batches = [e for s, e in mine if e.parent_span_id == work.span_id]
     assert {e.name for e in batches} == {"/v2/models/{model}/infer"}
     others = [e for _, e in collector.spans if e.name == "/v1/jobs/{job_id}"]

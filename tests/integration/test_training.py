@@ -76,10 +76,10 @@ def test_train_export_pack_serve(portraits: Path, tmp_path: Path, astronaut_jpeg
     archives = tmp_path / "archives"
     digest = build_archive(manifest, archives, store).digest
     with RunningServer.start(archives, models="tiny") as server:
-        answer = httpx.post(f"{server.url}/predictions/tiny", content=astronaut_jpeg, timeout=60)
-        assert answer.status_code == 200
-        assert answer.json()["model"]["trained"] is True
-        assert answer.json()["model"]["digest"] == digest
+        response = httpx.post(f"{server.url}/predictions/tiny", content=astronaut_jpeg, timeout=60)
+        assert response.status_code == 200
+        assert response.json()["model"]["trained"] is True
+        assert response.json()["model"]["digest"] == digest
         assert server.stop() == 0
 
 
@@ -109,16 +109,16 @@ def test_the_server_predicts_like_the_local_model(
     region = FaceRegion(cut, face.box, 0)
     manifest = read_manifest(MANIFESTS / "detector.yaml")
     local = LocalPredictor(manifest, pinned_weights(manifest))([region])
-    judge = ServerPredictor(server.url)
-    remote = judge([region])
-    judge.session.close()
+    classifier = ServerPredictor(server.url)
+    remote = classifier([region])
+    classifier.session.close()
     assert remote.probabilities[0] == pytest.approx(local.probabilities[0], abs=0.01)
-    assert judge.model_info is not None
-    assert judge.model_info["trained"] is True
+    assert classifier.model_info is not None
+    assert classifier.model_info["trained"] is True
 
 
 def _probability(http: httpx.Client, image: Pixels) -> float:
     _, png = cv2.imencode(".png", image[:, :, ::-1])
-    answer = http.post(DETECTOR, content=png.tobytes())
-    assert answer.status_code == 200, json.dumps(answer.json())
-    return float(answer.json()["fake_probability"])
+    response = http.post(DETECTOR, content=png.tobytes())
+    assert response.status_code == 200, json.dumps(response.json())
+    return float(response.json()["fake_probability"])

@@ -1,4 +1,4 @@
-"""Pictures good and bad, requests of every form, and what must hold of every refusal."""
+"""Images good and bad, requests of every form, and what must hold of every refusal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _truncated() -> bytes:
 
 BAD_IMAGES: dict[str, tuple[bytes, int, str]] = {
     "empty": (b"", 400, "invalid-request"),
-    "text": (b"a text, not a picture", 415, "unsupported-media-type"),
+    "text": (b"a text, not an image", 415, "unsupported-media-type"),
     "pdf": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", 415, "unsupported-media-type"),
     "zeros": (bytes(4096), 415, "unsupported-media-type"),
     "a magic number alone": (b"\xff\xd8\xff", 422, "undecodable-media"),
@@ -91,26 +91,26 @@ def rpc_problem_of(
     return problem
 
 
-def same(answer: dict[str, Any]) -> dict[str, Any]:
-    """What is the same about one picture, however and whenever it was asked about."""
-    return {key: value for key, value in answer.items() if key not in ("id", "timings_ms")}
+def same(reply: dict[str, Any]) -> dict[str, Any]:
+    """What is the same about one image, however and whenever it was asked about."""
+    return {key: value for key, value in reply.items() if key not in ("id", "timings_ms")}
 
 
-def encoded(*pictures: bytes, name: str = "images", **more: Any) -> dict[str, Any]:
+def encoded(*images: bytes, name: str = "images", **more: Any) -> dict[str, Any]:
     """An Open Inference Protocol request in JSON alone."""
-    data = [base64.b64encode(picture).decode() for picture in pictures]
-    tensor = {"name": name, "datatype": "BYTES", "shape": [len(pictures)], "data": data}
+    data = [base64.b64encode(image).decode() for image in images]
+    tensor = {"name": name, "datatype": "BYTES", "shape": [len(images)], "data": data}
     return {"inputs": [tensor], **more}
 
 
 def binary(
-    *pictures: bytes | np.ndarray, name: str = "images", **more: Any
+    *images: bytes | np.ndarray, name: str = "images", **more: Any
 ) -> tuple[bytes, dict[str, str]]:
-    """A request in the binary form, body and headers: pictures, or one array of pixels."""
-    if isinstance(pictures[0], bytes):
-        datatype, shape, raw = "BYTES", [len(pictures)], joined(*pictures)
+    """A request in the binary form, body and headers: images, or one array of pixels."""
+    if isinstance(images[0], bytes):
+        datatype, shape, raw = "BYTES", [len(images)], joined(*images)
     else:
-        datatype, shape, raw = "UINT8", list(pictures[0].shape), pictures[0].tobytes()
+        datatype, shape, raw = "UINT8", list(images[0].shape), images[0].tobytes()
     tensor = {
         "name": name,
         "datatype": datatype,
@@ -143,7 +143,7 @@ def tensors(response: httpx.Response) -> dict[str, dict[str, Any]]:
 
 
 def infer_message(
-    *pictures: bytes | np.ndarray,
+    *images: bytes | np.ndarray,
     model: str = "detector",
     name: str = "images",
     raw: bool = True,
@@ -151,18 +151,18 @@ def infer_message(
 ) -> oip_pb2.ModelInferRequest:
     """The same request as a message: raw contents, or typed ones."""
     message = oip_pb2.ModelInferRequest(model_name=model, **more)
-    first = pictures[0]
+    first = images[0]
     pixels = isinstance(first, np.ndarray)
-    shape = first.shape if isinstance(first, np.ndarray) else (len(pictures),)
+    shape = first.shape if isinstance(first, np.ndarray) else (len(images),)
     tensor = message.inputs.add(name=name, datatype="UINT8" if pixels else "BYTES", shape=shape)
     if raw:
         message.raw_input_contents.append(
-            first.tobytes() if isinstance(first, np.ndarray) else joined(*pictures)
+            first.tobytes() if isinstance(first, np.ndarray) else joined(*images)
         )
     elif isinstance(first, np.ndarray):
         tensor.contents.uint_contents.extend(first.ravel().tolist())
     else:
-        tensor.contents.bytes_contents.extend(pictures)
+        tensor.contents.bytes_contents.extend(images)
     return message
 
 

@@ -160,10 +160,10 @@ class RunningProcess:
         self._seen |= {each.pid: each for each in found}
         return [each for each in found if _alive(each)]
 
-    def leftovers(self, patience_s: float = 5) -> list[psutil.Process]:
+    def leftovers(self, wait_s: float = 5) -> list[psutil.Process]:
         """What is alive, after a while, of all processes that were ever seen by `tree`."""
         _, alive = psutil.wait_procs(
-            [each for each in self._seen.values() if _alive(each)], timeout=patience_s
+            [each for each in self._seen.values() if _alive(each)], timeout=wait_s
         )
         return [each for each in alive if _alive(each)]
 

@@ -22,11 +22,11 @@ from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.model_server.torchserve.client import Upstream
 from model_handlers.wire import BATCH_HEADER
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecordedRequest:
     """A request that came."""
 
     path: str
@@ -35,46 +35,46 @@ class Asked:
     body: bytes
 
 
-def good(document: Any, batch: Any = None) -> Answer:
+def good(document: Any, batch: Any = None) -> Reply:
     """What a handler answers; `batch` is what the first answer of a batch tells of it."""
     return _handlers(200, "application/json", document, batch)
 
 
-def bad(problem: Problem, batch: Any = None) -> Answer:
+def bad(problem: Problem, batch: Any = None) -> Reply:
     """A problem that a handler found."""
     return _handlers(problem.status, MEDIA_TYPE, problem.to_dict("some-id"), batch)
 
 
-def _handlers(status: int, content_type: str, document: Any, batch: Any) -> Answer:
-    async def answer(_: web.Request) -> web.Response:
+def _handlers(status: int, content_type: str, document: Any, batch: Any) -> Reply:
+    async def reply(_: web.Request) -> web.Response:
         headers = {BATCH_HEADER: orjson.dumps(batch).decode()} if batch is not None else {}
         body = orjson.dumps(document)
         return web.Response(status=status, body=body, content_type=content_type, headers=headers)
 
-    return answer
+    return reply
 
 
-def own(status: int, message: str) -> Answer:
+def own(status: int, message: str) -> Reply:
     """What TorchServe answers in a handler's place."""
 
-    async def answer(_: web.Request) -> web.Response:
+    async def reply(_: web.Request) -> web.Response:
         document = {"code": status, "type": "InternalServerException", "message": message}
         return web.json_response(document, status=status)
 
-    return answer
+    return reply
 
 
-def raw(status: int, body: bytes, content_type: str) -> Answer:
-    async def answer(_: web.Request) -> web.Response:
+def raw(status: int, body: bytes, content_type: str) -> Reply:
+    async def reply(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
-    return answer
+    return reply
 
 
-def later(seconds: float, answer: Answer) -> Answer:
+def later(seconds: float, reply: Reply) -> Reply:
     async def wait(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(seconds)
-        return await answer(request)
+        return await reply(request)
 
     return wait
 
@@ -98,19 +98,19 @@ async def break_off(request: web.Request) -> web.StreamResponse:
 
 
 class StandIn:
-    """Answers the next of `answers`, and `otherwise` when there is none left."""
+    """Answers the next of `responses`, and `otherwise` when there is none left."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.answers: deque[Answer] = deque()
-        self.otherwise: Answer = own(500, "nobody said what to answer")
-        self.asked: list[Asked] = []
+        self.responses: deque[Reply] = deque()
+        self.otherwise: Reply = own(500, "nobody said what to answer")
+        self.requests: list[RecordedRequest] = []
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        asked = Asked(request.path, dict(request.query), dict(request.headers), body)
-        self.asked.append(asked)
-        return await (self.answers.popleft() if self.answers else self.otherwise)(request)
+        recorded = RecordedRequest(request.path, dict(request.query), dict(request.headers), body)
+        self.requests.append(recorded)
+        return await (self.responses.popleft() if self.responses else self.otherwise)(request)
 
 
 @asynccontextmanager
@@ -120,7 +120,7 @@ async def torchserve() -> AsyncIterator[tuple[StandIn, Upstream]]:
         path = Path(folder) / "ts.sock"
         stand_in = StandIn(f"unix:{path}")
         app = web.Application(client_max_size=2**30)
-        app.router.add_route("*", "/{path:.*}", stand_in.answer)
+        app.router.add_route("*", "/{path:.*}", stand_in.handle)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.UnixSite(runner, str(path), backlog=1024).start()

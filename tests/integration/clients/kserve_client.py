@@ -35,7 +35,7 @@ async def main(http_port: str, grpc_port: str, image: str) -> None:
     ):
         requests = requests_of(Path(image))
         text = InferRequest("detector", [encoded(b"a text")])
-        answers = {
+        responses = {
             "http": {
                 "live": await rest.is_server_live(url),
                 "ready": await rest.is_server_ready(url),
@@ -58,7 +58,7 @@ async def main(http_port: str, grpc_port: str, image: str) -> None:
                 "refused": await refusal(rpc.infer(text)),
             },
         }
-    print(json.dumps(answers))
+    print(json.dumps(responses))
 
 
 def requests_of(image: Path) -> dict[str, InferRequest]:

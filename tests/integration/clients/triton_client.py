@@ -20,13 +20,13 @@ from PIL import Image
 def main(http_port: str, grpc_port: str, image: str) -> None:
     http = tritonclient.http.InferenceServerClient(f"127.0.0.1:{http_port}")
     grpc = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}")
-    answers = {
+    responses = {
         "http": ask(tritonclient.http, http, Path(image)),
         "grpc": ask(tritonclient.grpc, grpc, Path(image), as_json=True),
     }
     http.close()
     grpc.close()
-    print(json.dumps(answers))
+    print(json.dumps(responses))
 
 
 def ask(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:

@@ -48,12 +48,12 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "chief": ["admin"],
         "hasty": ["images"],
     }
-    made = {name: generate(name, given) for name, given in scopes.items()}
-    entries = "".join(entry for _, entry in made.values())
+    created = {name: generate(name, given) for name, given in scopes.items()}
+    entries = "".join(entry for _, entry in created.values())
     entries = entries.replace("- id: hasty\n", "- id: hasty\n  rate: 2/hour\n")
     (folder / "keys.yaml").write_text(entries)
     with RunningGateway.start(folder, server.url, keys_file=folder / "keys.yaml") as gateway:
-        yield Locked(gateway, {name: key for name, (key, _) in made.items()})
+        yield Locked(gateway, {name: key for name, (key, _) in created.items()})
         assert gateway.stop() == 0
 
 

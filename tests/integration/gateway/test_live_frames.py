@@ -28,7 +28,7 @@ async def socket(gateway: RunningGateway) -> AsyncIterator[ClientConnection]:
         yield connection
 
 
-async def received(socket: ClientConnection) -> dict[str, Any]:
+async def read_all(socket: ClientConnection) -> dict[str, Any]:
     async with asyncio.timeout(20):
         message: dict[str, Any] = json.loads(await socket.recv())
         return message
@@ -39,7 +39,7 @@ async def test_each_frame_gets_a_smoothed_score(
 ) -> None:
     for number, image in enumerate([astronaut_jpeg, b"no image", no_face_jpeg], 1):
         await socket.send(image)
-        message = await received(socket)
+        message = await read_all(socket)
         assert (message["frame"], message["dropped"]) == (number, 0)
         if number == 1:
             first = message
@@ -52,9 +52,9 @@ async def test_a_problem_with_a_frame_ends_nothing(
     socket: ClientConnection, astronaut_jpeg: bytes
 ) -> None:
     await socket.send(b"no image")
-    assert (await received(socket))["problem"]["status"] == 415
+    assert (await read_all(socket))["problem"]["status"] == 415
     await socket.send(astronaut_jpeg)
-    assert (await received(socket))["verdict"]["verdict"] == "real"
+    assert (await read_all(socket))["verdict"]["verdict"] == "real"
 
 
 async def test_frames_that_arrive_too_fast_are_dropped_and_counted(
@@ -64,7 +64,7 @@ async def test_frames_that_arrive_too_fast_are_dropped_and_counted(
         await socket.send(astronaut_jpeg)
     numbers = []
     while not numbers or numbers[-1] < 60:
-        message = await received(socket)
+        message = await read_all(socket)
         numbers.append(message["frame"])
     assert numbers == sorted(numbers)
     assert message["dropped"] == 60 - len(numbers) > 0

@@ -1,6 +1,6 @@
 """The declared layers of the code, and the imports as they are.
 
-`python -m tests.unit.architecture.layers` prints the picture for CONTRIBUTING.md.
+`python -m tests.unit.architecture.layers` prints the diagram for CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _module(name: str) -> str:
     return name
 
 
-def picture() -> str:
+def diagram() -> str:
     """Mermaid: the areas with what they import, and the floors of those that have several."""
     lines = ["flowchart TD"]
     for area, declared in AREAS.items():
@@ -213,4 +213,4 @@ def _id(area: str) -> str:
 
 
 if __name__ == "__main__":
-    print(picture())
+    print(diagram())

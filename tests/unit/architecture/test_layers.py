@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.paths import ROOT
-from tests.unit.architecture.layers import AREAS, Unit, imports, modules, picture, unit_of
+from tests.unit.architecture.layers import AREAS, Unit, diagram, imports, modules, unit_of
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
@@ -46,4 +46,4 @@ def test_every_declared_unit_exists() -> None:
 def test_contributing_shows_the_layers() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text()
     blocks = re.findall(r"```mermaid\n(.*?)\n```", page, re.DOTALL)
-    assert picture() in blocks, "python -m tests.unit.architecture.layers prints the picture"
+    assert diagram() in blocks, "python -m tests.unit.architecture.layers prints the diagram"

@@ -43,12 +43,12 @@ def mar(archives: dict[str, Archive]) -> Path:
 
 @pytest.fixture(scope="module")
 def head(astronaut: Pixels) -> bytes:
-    """One face, in a picture as small as can be."""
+    """One face, in an image as small as can be."""
     return jpeg(astronaut[40:220, 140:320])
 
 
 def put(path: Path, content: bytes | None = None) -> Path:
-    """Writes a picture, without a face unless it is given one."""
+    """Writes an image, without a face unless it is given one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(jpeg(LITTLE) if content is None else content)
     return path
@@ -68,7 +68,7 @@ def run(mar: Path) -> Callable[..., Result]:
     return detect
 
 
-def answers(result: Result) -> list[dict[str, Any]]:
+def responses(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -87,11 +87,11 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_one_verdict_a_line_in_the_order_given(
     run: Callable[..., Result], tmp_path: Path, head: bytes, archives: dict[str, Archive]
 ) -> None:
-    pictures = [put(tmp_path / "b.jpg", head), put(tmp_path / "a.jpg"), put(tmp_path / "c.jpg")]
-    result = run("--json", *pictures)
+    photos = [put(tmp_path / "b.jpg", head), put(tmp_path / "a.jpg"), put(tmp_path / "c.jpg")]
+    result = run("--json", *photos)
     assert result.exit_code == 0
-    first, second, third = answers(result)
-    assert [a["file"] for a in (first, second, third)] == [str(path) for path in pictures]
+    first, second, third = responses(result)
+    assert [a["file"] for a in (first, second, third)] == [str(path) for path in photos]
     assert (first["width"], first["height"]) == (180, 180)
     (face,) = first["faces"]
     assert first["fake_probability"] == face["fake_probability"]
@@ -110,30 +110,30 @@ def test_one_verdict_a_line_in_the_order_given(
 def test_what_the_server_would_say_is_said_here(
     run: Callable[..., Result], tmp_path: Path, head: bytes, detector: DetectorTask
 ) -> None:
-    (answer,) = answers(run("--json", put(tmp_path / "a.jpg", head)))
+    (response,) = responses(run("--json", put(tmp_path / "a.jpg", head)))
     (outcome,) = detector.run([head], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict)
-    assert answer["fake_probability"] == outcome.fake_probability
+    assert response["fake_probability"] == outcome.fake_probability
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
-def test_problems_stand_in_their_places_and_the_exit_code_tells(
+def test_problems_keep_their_positions_and_set_the_exit_code(
     run: Callable[..., Result], tmp_path: Path, batch: int
 ) -> None:
-    pictures = [
+    photos = [
         put(tmp_path / "good.jpg"),
-        put(tmp_path / "text.jpg", b"no picture"),
+        put(tmp_path / "text.jpg", b"no image"),
         tmp_path / "absent.jpg",
         put(tmp_path / "empty.jpg", b""),
         tmp_path,
         put(tmp_path / "broken.jpg", jpeg(LITTLE)[:200]),
         put(tmp_path / "last.jpg"),
     ]
-    result = run("--json", "--batch", batch, *pictures)
+    result = run("--json", "--batch", batch, *photos)
     assert result.exit_code == 1
-    found = answers(result)
-    assert [answer["file"] for answer in found] == [str(path) for path in pictures]
-    kinds = [answer.get("type", "").rpartition(":")[2] for answer in found]
+    found = responses(result)
+    assert [response["file"] for response in found] == [str(path) for path in photos]
+    kinds = [response.get("type", "").rpartition(":")[2] for response in found]
     assert kinds == [
         "",
         "unsupported-media-type",
@@ -147,40 +147,40 @@ def test_problems_stand_in_their_places_and_the_exit_code_tells(
     assert found[4]["detail"] == "the file can't be read: Is a directory"
 
 
-def test_one_hundred_and_fifty_pictures_in_one_call(
+def test_one_hundred_and_fifty_images_in_one_call(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
-    pictures = [put(tmp_path / f"{n}.jpg") for n in range(150)]
-    result = run("--json", "--batch", 16, *pictures)
+    photos = [put(tmp_path / f"{n}.jpg") for n in range(150)]
+    result = run("--json", "--batch", 16, *photos)
     assert result.exit_code == 0
-    assert [answer["file"] for answer in answers(result)] == [str(path) for path in pictures]
+    assert [response["file"] for response in responses(result)] == [str(path) for path in photos]
 
 
-def test_no_more_of_a_file_than_the_bound_is_read(run: Callable[..., Result]) -> None:
-    (answer,) = answers(run("--json", "/dev/zero"))
-    assert answer["type"].endswith(":too-large")
-    assert "33554432" in answer["detail"]
+def test_no_more_of_a_file_than_the_limit_is_read(run: Callable[..., Result]) -> None:
+    (response,) = responses(run("--json", "/dev/zero"))
+    assert response["type"].endswith(":too-large")
+    assert "33554432" in response["detail"]
 
 
-def test_a_picture_that_breaks_the_model_does_not_break_the_others(
+def test_an_image_that_breaks_the_model_does_not_break_the_others(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged = DetectorTask.run
+    detected = DetectorTask.run
 
     def fragile(self: DetectorTask, items: Any, *others: Any) -> Any:
         if b"poison" in items:
             raise RuntimeError("out of luck")
-        return judged(self, items, *others)
+        return detected(self, items, *others)
 
     monkeypatch.setattr(DetectorTask, "run", fragile)
-    pictures = [
+    photos = [
         put(tmp_path / "a.jpg"),
         put(tmp_path / "b.jpg", b"poison"),
         put(tmp_path / "c.jpg"),
     ]
-    result = run("--json", *pictures)
+    result = run("--json", *photos)
     assert result.exit_code == 1
-    first, second, third = answers(result)
+    first, second, third = responses(result)
     assert first["verdict"] == third["verdict"] == "no_face"
     assert second["type"].endswith(":internal")
 
@@ -194,11 +194,11 @@ NAMES = ["[red].jpg", "[/].jpg", "a[bold]b.jpg", ":smile:.jpg", "ü ß.jpg", "�
 def test_names_are_printed_as_they_are(
     run: Callable[..., Result], tmp_path: Path, as_json: bool
 ) -> None:
-    pictures = [put(tmp_path / name) for name in NAMES]
-    broken = put(tmp_path / "[broken].jpg", b"no picture")
-    result = run(*(["--json"] if as_json else []), *pictures, broken)
+    photos = [put(tmp_path / name) for name in NAMES]
+    broken = put(tmp_path / "[broken].jpg", b"no image")
+    result = run(*(["--json"] if as_json else []), *photos, broken)
     assert result.exit_code == 1
-    for path in (*pictures, broken):
+    for path in (*photos, broken):
         shown = json.dumps(str(path), ensure_ascii=False) if as_json else str(path)
         assert shown in result.stdout
 
@@ -207,9 +207,9 @@ def test_a_name_that_is_no_utf8_is_printed_with_its_bytes_in_hex(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
     path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")))
-    (answer,) = answers(run("--json", path))
-    assert answer["file"] == f"{tmp_path}/caf\\xe9.jpg"
-    assert answer["verdict"] == "no_face"
+    (response,) = responses(run("--json", path))
+    assert response["file"] == f"{tmp_path}/caf\\xe9.jpg"
+    assert response["verdict"] == "no_face"
     assert f"{tmp_path}/caf\\xe9.jpg" in run(path).stdout
 
 
@@ -218,31 +218,31 @@ def test_a_name_can_not_write_over_the_table(run: Callable[..., Result], tmp_pat
     result = run(path)
     assert "a\\x1b[2Jb\\nc\\rd.jpg" in result.stdout
     assert "\x1b" not in result.stdout
-    assert answers(run("--json", path))[0]["file"] == str(path)
+    assert responses(run("--json", path))[0]["file"] == str(path)
 
 
 # detect: table -----------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_line_for_each_picture(
+def test_the_table_has_a_line_for_each_image(
     run: Callable[..., Result], tmp_path: Path, head: bytes
 ) -> None:
-    pictures = [
+    photos = [
         put(tmp_path / "face.jpg", head),
         put(tmp_path / "none.jpg"),
-        put(tmp_path / ("long" * 40 + ".jpg"), b"no picture"),
+        put(tmp_path / ("long" * 40 + ".jpg"), b"no image"),
     ]
-    result = run(*pictures)
+    result = run(*photos)
     assert result.exit_code == 1
     header, *rows = result.stdout.splitlines()
     assert header.split() == ["image", "verdict", "fake", "faces", "remark"]
     face, none, broken = (row.split() for row in rows)
-    assert face[0] == str(pictures[0])
+    assert face[0] == str(photos[0])
     assert face[1] in ("real", "suspicious", "fake")
     assert 0 <= float(face[2]) <= 1
     assert face[3:] == ["1"]
-    assert none == [str(pictures[1]), "no_face", "0"]
-    assert broken[:3] == [str(pictures[2]), "problem", "not"]
+    assert none == [str(photos[1]), "no_face", "0"]
+    assert broken[:3] == [str(photos[2]), "problem", "not"]
 
 
 def test_all_is_well_without_a_problem(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -250,13 +250,13 @@ def test_all_is_well_without_a_problem(run: Callable[..., Result], tmp_path: Pat
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_an_untrained_model_is_told_on_stderr_only(
+def test_an_untrained_model_is_reported_on_stderr_only(
     untrained_archive: Archive, tmp_path: Path, head: bytes, arguments: list[str]
 ) -> None:
     given = ["detect", "--archive", str(untrained_archive.path), *arguments]
     result = CliRunner().invoke(cli.app, [*given, str(put(tmp_path / "a.jpg", head))])
-    told = '"trained":false' if arguments else " untrained"
-    assert told in result.stdout
+    reported = '"trained":false' if arguments else " untrained"
+    assert reported in result.stdout
     assert "untrained model: these verdicts mean nothing" in result.stderr
     assert "mean nothing" not in result.stdout
 
@@ -282,12 +282,12 @@ def test_an_archive_that_is_no_detector_is_refused(
 ) -> None:
     archive = archives[name].path
     assert main(monkeypatch, "detect", "--archive", archive, put(tmp_path / "a.jpg")) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == f"deepfake-serving: {archive}: holds a {name}, not a detector\n"
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err == f"deepfake-serving: {archive}: holds a {name}, not a detector\n"
 
 
-def test_a_missing_archive_is_told_in_one_line(
+def test_a_missing_archive_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     missing = tmp_path / "[red] :smile: [/none].mar"
@@ -335,35 +335,35 @@ def test_what_was_found_is_drawn_into_copies(
     run: Callable[..., Result], tmp_path: Path, head: bytes
 ) -> None:
     face, none = put(tmp_path / "face.jpg", head), put(tmp_path / "none.jpg")
-    broken = put(tmp_path / "broken.jpg", b"no picture")
+    broken = put(tmp_path / "broken.jpg", b"no image")
     out = tmp_path / "new" / "out"
-    (answer, *_) = answers(run("--json", "--annotate", out, face, none, broken))
+    (response, *_) = responses(run("--json", "--annotate", out, face, none, broken))
     assert {path.name for path in out.iterdir()} == {"face.png", "none.png"}
     drawn, original = pixels(out / "face.png"), pixels(face)
     assert drawn.shape == original.shape
     changed = (drawn != original).any(axis=2)
-    x1, y1, x2, y2 = (round(side) for side in answer["faces"][0]["box"])
+    x1, y1, x2, y2 = (round(side) for side in response["faces"][0]["box"])
     middle = (y1 + y2) // 2
     assert changed[middle, max(0, x1 - 1) : x1 + 2].any()
     assert changed[middle, x2 - 1 : x2 + 2].any()
-    for x, y in answer["faces"][0]["landmarks"]:
+    for x, y in response["faces"][0]["landmarks"]:
         assert changed[round(y), round(x)]
     assert changed.mean() < 0.5
     assert np.array_equal(pixels(out / "none.png"), pixels(none))
     assert face.read_bytes() == head
 
 
-def test_pictures_of_the_same_name_get_numbers(run: Callable[..., Result], tmp_path: Path) -> None:
-    pictures = [
+def test_images_of_the_same_name_get_numbers(run: Callable[..., Result], tmp_path: Path) -> None:
+    photos = [
         put(tmp_path / name) for name in ("a/x.jpg", "b/x.jpg", "b/x-2.jpg", "c/x.png", "x.jpeg")
     ]
     out = tmp_path / "out"
-    assert run("--annotate", out, *pictures).exit_code == 0
+    assert run("--annotate", out, *photos).exit_code == 0
     names = {"x.png", "x-2.png", "x-2-2.png", "x-3.png", "x-4.png"}
     assert {path.name for path in out.iterdir()} == names
 
 
-def test_no_picture_is_overwritten_by_its_copy(
+def test_no_image_is_overwritten_by_its_copy(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = jpeg(LITTLE)
@@ -377,17 +377,17 @@ def test_no_picture_is_overwritten_by_its_copy(
 def test_a_second_run_replaces_the_copies_of_the_first(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
-    picture, out = put(tmp_path / "a.jpg"), tmp_path / "out"
+    image, out = put(tmp_path / "a.jpg"), tmp_path / "out"
     for _ in range(2):
-        run("--annotate", out, picture)
+        run("--annotate", out, image)
         assert [path.name for path in out.iterdir()] == ["a.png"]
 
 
-def test_a_folder_that_is_a_file_is_told_in_one_line(
+def test_a_folder_that_is_a_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mar: Path, tmp_path: Path
 ) -> None:
-    picture = put(tmp_path / "a.jpg")
-    arguments = ["detect", "--archive", mar, "--annotate", picture, picture]
+    image = put(tmp_path / "a.jpg")
+    arguments = ["detect", "--archive", mar, "--annotate", image, image]
     assert main(monkeypatch, *arguments) == 2
     assert "File exists" in capsys.readouterr().err.splitlines()[-1]
 
@@ -423,7 +423,7 @@ def test_only_the_named_manifests_are_packed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["faces.mar"]
 
 
-def test_a_wrong_manifest_is_told_in_one_line(
+def test_a_wrong_manifest_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     manifest = put(tmp_path / "[m].yaml", b"name: 5")
@@ -454,9 +454,9 @@ def test_a_wrong_digest_exits_with_2_and_leaves_nothing(
     digest: str,
 ) -> None:
     assert main(monkeypatch, "fetch", mar, tmp_path / "a.mar", "--sha256", digest) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.splitlines()[-1].startswith("deepfake-serving: ")
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.splitlines()[-1].startswith("deepfake-serving: ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -505,22 +505,22 @@ def test_who_serves_is_invited_to_call(
 
 def test_as_a_process_of_its_own(tmp_path: Path, mar: Path) -> None:
     """Through a pipe, with a name that the locale can't print."""
-    picture = put(tmp_path / "日本.jpg")
+    image = put(tmp_path / "日本.jpg")
     program = Path(sys.executable).parent / "deepfake-serving"
     done = subprocess.run(
-        [program, "detect", "--json", "--archive", mar, picture, tmp_path / "none.jpg"],
+        [program, "detect", "--json", "--archive", mar, image, tmp_path / "none.jpg"],
         env=os.environ | {"LC_ALL": "C", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         check=False,
     )
     assert done.returncode == 1, done.stderr.decode()
     first, second = (json.loads(line) for line in done.stdout.splitlines())
-    assert first["file"] == str(picture)
+    assert first["file"] == str(image)
     assert second["type"].endswith(":invalid-request")
     assert b"Traceback" not in done.stderr
 
 
-def test_a_manifest_error_is_a_kind_that_main_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_error_is_a_kind_that_main_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ManifestError("x.yaml: wrong")
 

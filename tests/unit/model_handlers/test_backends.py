@@ -30,8 +30,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def patches(astronaut: Pixels, no_face: Pixels) -> Pixels:
     """(6, 224, 224, 3) parts of two images."""
-    places = [(0, 0), (100, 150), (170, 260)]
-    return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in places])
+    slots = [(0, 0), (100, 150), (170, 260)]
+    return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in slots])
 
 
 def images_for(name: str, count: int, astronaut: Pixels) -> Pixels:
@@ -46,7 +46,7 @@ def test_logits_are_torchs(unpacked: Unpacked, patches: Pixels) -> None:
     (theirs,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
     assert ours.shape == (6,)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    assert np.ptp(theirs) > 0.5, "patches that are judged alike would prove nothing"
+    assert np.ptp(theirs) > 0.5, "patches that are classified alike would prove nothing"
 
 
 def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None:
@@ -84,7 +84,7 @@ def test_torch_takes_many_images_a_bounded_number_at_a_time(
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_an_answer_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
+def test_a_response_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     classify = openvino.build_classifier(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
     (first,) = classify(patches[:1])
@@ -111,8 +111,8 @@ def test_the_same_module_makes_the_same_bytes() -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.permute(0, 3, 1, 2).float() * 2
 
-    made = [intermediate_representation(Doubling(), (-1, 8, 8, 3)) for _ in range(2)]
-    assert made[0] == made[1]
+    created = [intermediate_representation(Doubling(), (-1, 8, 8, 3)) for _ in range(2)]
+    assert created[0] == created[1]
 
 
 def test_the_openvino_backend_is_for_cpus() -> None:

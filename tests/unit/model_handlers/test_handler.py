@@ -81,9 +81,9 @@ class Echo:
     ) -> list[Outcome]:
         self.batches.append(len(items))
         with watch("echo"):
-            return [self.answer(i, o) for i, o in zip(items, options, strict=True)]
+            return [self.respond(i, o) for i, o in zip(items, options, strict=True)]
 
-    def answer(self, item: Item, options: Options) -> Outcome:
+    def respond(self, item: Item, options: Options) -> Outcome:
         if isinstance(item, bytes):
             if item == b"poison":
                 raise RuntimeError("the net fell over")
@@ -100,7 +100,7 @@ class Reply:
     body: Any
 
 
-def answers(task: Any, *requests: tuple[Row, Headers]) -> list[Reply]:
+def run_handler(task: Any, *requests: tuple[Row, Headers]) -> list[Reply]:
     context = FakeContext([headers for _, headers in requests])
     bodies = Handler(task).handle([row for row, _ in requests], context)
     assert len(bodies) == len(requests)
@@ -111,7 +111,7 @@ def answers(task: Any, *requests: tuple[Row, Headers]) -> list[Reply]:
 
 
 def ask(task: Any, row: Row, **headers: Any) -> Reply:
-    (reply,) = answers(task, (row, {k.replace("_", "-"): v for k, v in headers.items()}))
+    (reply,) = run_handler(task, (row, {k.replace("_", "-"): v for k, v in headers.items()}))
     return reply
 
 
@@ -123,9 +123,7 @@ def tensor(datatype: str, shape: Sequence[int], raw: bytes, **headers: str) -> t
 # One image -------------------------------------------------------------------------------------
 
 
-def test_an_image_is_answered_with_its_verdict(
-    detector: DetectorTask, astronaut_jpeg: bytes
-) -> None:
+def test_an_image_gets_its_verdict(detector: DetectorTask, astronaut_jpeg: bytes) -> None:
     reply = ask(detector, {"body": astronaut_jpeg}, x_request_id="abc")
     (outcome,) = detector.run([astronaut_jpeg], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict)
@@ -136,7 +134,7 @@ def test_an_image_is_answered_with_its_verdict(
     assert reply.body == expected
 
 
-def test_without_an_id_the_answer_has_none() -> None:
+def test_without_an_id_the_response_has_none() -> None:
     assert ask(Echo(), {"body": b"12345"}).body["id"] is None
 
 
@@ -155,7 +153,7 @@ def test_a_problem_is_a_problem_document() -> None:
 
 def test_a_problem_keeps_its_wait() -> None:
     class Busy(Echo):
-        def answer(self, item: Item, options: Options) -> Outcome:
+        def respond(self, item: Item, options: Options) -> Outcome:
             return Overloaded("later", retry_after_s=7)
 
     reply = ask(Busy(), {"body": b"1"})
@@ -188,8 +186,8 @@ def test_an_empty_row_is_an_empty_body(faces_task: FacesTask) -> None:
     assert "empty" in reply.body["detail"]
 
 
-def test_no_rows_have_no_answers() -> None:
-    assert answers(Echo()) == []
+def test_no_rows_have_no_responses() -> None:
+    assert run_handler(Echo()) == []
 
 
 # Headers -----------------------------------------------------------------------------------------
@@ -197,13 +195,13 @@ def test_no_rows_have_no_answers() -> None:
 
 @pytest.mark.parametrize("name", ["x-request-id", "X-Request-ID", "X-REQUEST-ID"])
 def test_header_names_have_no_case(name: str) -> None:
-    (reply,) = answers(Echo(), ({"body": b"1"}, {name: "abc"}))
+    (reply,) = run_handler(Echo(), ({"body": b"1"}, {name: "abc"}))
     assert reply.body["id"] == "abc"
 
 
 def test_the_headers_of_form_parts_are_none_of_the_requests() -> None:
     part = {"content-type": "image/jpeg"}
-    (reply,) = answers(
+    (reply,) = run_handler(
         Echo(), ({"x-request-id": b"12345"}, {"x-request-id": part, "Inference-Header": part})
     )
     assert (reply.status, reply.body["id"]) == (200, None)
@@ -241,17 +239,17 @@ def test_a_malformed_header_is_an_invalid_request(headers: Headers) -> None:
     task = Echo()
     good = ({"body": b"12345"}, {"x-request-id": "good"})
     bad = ({"body": b"12345"}, {"x-request-id": "bad", **headers})
-    first, reply, last = answers(task, good, bad, good)
+    first, reply, last = run_handler(task, good, bad, good)
     assert (reply.status, reply.body["title"], reply.body["id"]) == (400, "Invalid request", "bad")
     assert reply.headers["content-type"] == "application/problem+json"
     assert (first.status, last.status) == (200, 200)
     assert task.batches == [2]
 
 
-def test_crops_come_to_those_who_asked(faces_task: FacesTask, astronaut_jpeg: bytes) -> None:
+def test_crops_come_only_where_requested(faces_task: FacesTask, astronaut_jpeg: bytes) -> None:
     row = {"body": astronaut_jpeg}
-    asked = {wire.OPTIONS_HEADER: '{"crops": true}'}
-    replies = answers(faces_task, (row, {}), (row, asked), (row, {wire.OPTIONS_HEADER: "{}"}))
+    request = {wire.OPTIONS_HEADER: '{"crops": true}'}
+    replies = run_handler(faces_task, (row, {}), (row, request), (row, {wire.OPTIONS_HEADER: "{}"}))
     crops = [reply.body["faces"][0]["crop"] for reply in replies]
     assert [crop is not None for crop in crops] == [False, True, False]
     assert crops[1].startswith("data:image/png;base64,")
@@ -259,7 +257,7 @@ def test_crops_come_to_those_who_asked(faces_task: FacesTask, astronaut_jpeg: by
 
 def test_the_batch_is_described_once() -> None:
     rows = [{"body": b"1"}, {"body": {}}, {"body": b"2"}]
-    first, *others = answers(
+    first, *others = run_handler(
         Echo(),
         *[(row, {}) for row in rows],
         tensor("BYTES", [2], wire.join_bytes([b"a", b"b"])),
@@ -273,9 +271,9 @@ def test_the_batch_is_described_once() -> None:
 # Tensors -----------------------------------------------------------------------------------------
 
 
-def test_a_bytes_tensor_is_answered_item_by_item() -> None:
+def test_a_bytes_tensor_is_handled_item_by_item() -> None:
     raw = wire.join_bytes([b"12345", b"text", b"123"])
-    (reply,) = answers(Echo(), tensor("BYTES", [3], raw, **{"x-request-id": "abc"}))
+    (reply,) = run_handler(Echo(), tensor("BYTES", [3], raw, **{"x-request-id": "abc"}))
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
     assert reply.body["id"] == "abc"
     five, problem, three = reply.body["results"]
@@ -286,16 +284,16 @@ def test_a_bytes_tensor_is_answered_item_by_item() -> None:
 
 def test_a_tensor_without_an_id_has_items_without_ids() -> None:
     raw = wire.join_bytes([b"12345", b"text"])
-    (reply,) = answers(Echo(), tensor("BYTES", [2], raw))
+    (reply,) = run_handler(Echo(), tensor("BYTES", [2], raw))
     assert reply.body["id"] is None
     assert [result.get("id") for result in reply.body["results"]] == [None, None]
 
 
-def test_a_uint8_tensor_is_judged_as_the_image_it_holds(
+def test_a_uint8_tensor_is_classified_as_the_image_it_holds(
     detector: DetectorTask, astronaut: Pixels
 ) -> None:
     pixels = np.stack([astronaut, astronaut[:, ::-1]])
-    (reply,) = answers(detector, tensor("UINT8", pixels.shape, pixels.tobytes()))
+    (reply,) = run_handler(detector, tensor("UINT8", pixels.shape, pixels.tobytes()))
     alone = detector.run([np.ascontiguousarray(p) for p in pixels], [Options()] * 2, Stopwatch())
     for result, outcome in zip(reply.body["results"], alone, strict=True):
         assert isinstance(outcome, ImageVerdict)
@@ -304,21 +302,21 @@ def test_a_uint8_tensor_is_judged_as_the_image_it_holds(
 
 
 def test_a_tensor_of_nothing_has_no_results() -> None:
-    (reply,) = answers(Echo(), tensor("BYTES", [0], b""))
+    (reply,) = run_handler(Echo(), tensor("BYTES", [0], b""))
     assert (reply.status, reply.body["results"]) == (200, [])
 
 
 def test_options_hold_for_every_item_of_a_tensor() -> None:
     raw = wire.join_bytes([b"1", b"2"])
     plain = ({"body": b"12345"}, {})
-    asked = tensor("BYTES", [2], raw, **{wire.OPTIONS_HEADER: '{"crops": true}'})
-    first, many, last = answers(Echo(), plain, asked, plain)
+    request = tensor("BYTES", [2], raw, **{wire.OPTIONS_HEADER: '{"crops": true}'})
+    first, many, last = run_handler(Echo(), plain, request, plain)
     assert [result["fake_probability"] for result in many.body["results"]] == [1.5, 1.5]
     assert (first.body["fake_probability"], last.body["fake_probability"]) == (5, 5)
 
 
 def test_a_malformed_tensor_is_one_problem() -> None:
-    (reply,) = answers(Echo(), tensor("FP32", [1], b"\0\0\0\0", **{"x-request-id": "abc"}))
+    (reply,) = run_handler(Echo(), tensor("FP32", [1], b"\0\0\0\0", **{"x-request-id": "abc"}))
     assert (reply.status, reply.body["status"], reply.body["id"]) == (400, 400, "abc")
 
 
@@ -348,7 +346,7 @@ REQUESTS: dict[str, tuple[Row, Headers]] = {
 
 
 def essence(reply: Reply) -> Any:
-    """All that a caller gets but times and what describes the batch."""
+    """All that a client gets but times and what describes the batch."""
     body = json.loads(json.dumps(reply.body))
     for document in (body, *body.get("results", [])):
         document.pop("timings_ms", None)
@@ -357,15 +355,15 @@ def essence(reply: Reply) -> Any:
 
 @settings(max_examples=examples(60))
 @given(names=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=6))
-def test_a_request_is_answered_as_if_it_were_alone(names: list[str]) -> None:
-    together = answers(Echo(), *[REQUESTS[name] for name in names])
+def test_a_request_is_handled_as_if_it_were_alone(names: list[str]) -> None:
+    together = run_handler(Echo(), *[REQUESTS[name] for name in names])
     for name, reply in zip(names, together, strict=True):
-        (alone,) = answers(Echo(), REQUESTS[name])
+        (alone,) = run_handler(Echo(), REQUESTS[name])
         assert essence(reply) == essence(alone)
 
 
 def test_each_kind_of_request_has_its_status() -> None:
-    statuses = {name: answers(Echo(), request)[0].status for name, request in REQUESTS.items()}
+    statuses = {name: run_handler(Echo(), request)[0].status for name, request in REQUESTS.items()}
     assert statuses == {
         "image": 200,
         "crops": 200,
@@ -396,7 +394,7 @@ def test_an_item_that_fails_is_internal_alone(caplog: pytest.LogCaptureFixture) 
     assert "the net fell over" in caplog.text
 
 
-def test_an_internal_problem_tells_the_caller_nothing_of_ours() -> None:
+def test_an_internal_problem_shows_the_client_no_internals() -> None:
     (outcome,) = isolated(Echo(), b"poison")
     assert isinstance(outcome, Internal)
     assert "fell over" not in outcome.detail
@@ -424,7 +422,7 @@ def test_options_stay_with_their_items_when_a_batch_fails() -> None:
 
 def test_an_interrupt_is_no_failure_of_an_item() -> None:
     class Interrupted(Echo):
-        def answer(self, item: Item, options: Options) -> Outcome:
+        def respond(self, item: Item, options: Options) -> Outcome:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -434,12 +432,12 @@ def test_an_interrupt_is_no_failure_of_an_item() -> None:
 def test_a_failing_image_leaves_the_real_chain_to_the_others(
     faces_task: FacesTask, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = FacesTask._faces
+    faces = FacesTask._faces
 
     def fall(self: FacesTask, image: Pixels, found: Any, crops: bool) -> ImageFaces:
         if image.shape[0] == 40:
             raise RuntimeError("the net fell over")
-        return answer(self, image, found, crops)
+        return faces(self, image, found, crops)
 
     monkeypatch.setattr(FacesTask, "_faces", fall)
     poison = np.zeros((40, 40, 3), np.uint8)
@@ -453,7 +451,7 @@ def test_a_failing_image_leaves_the_real_chain_to_the_others(
 # The entry point ---------------------------------------------------------------------------------
 
 
-def test_the_first_call_loads_and_the_others_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_call_loads_and_the_others_reuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[tuple[Path, Runtime, int | None]] = []
 
     def load(directory: Path, runtime: Runtime, gpu: int | None) -> Echo:
@@ -481,13 +479,13 @@ def test_a_call_before_loading_loads_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert orjson.loads(bodies[0])["fake_probability"] == 3
 
 
-def test_every_problem_can_be_an_answer() -> None:
+def test_every_problem_can_be_a_response() -> None:
     for cls in Problem.__subclasses__():
 
         class Always(Echo):
             problem = cls
 
-            def answer(self, item: Item, options: Options) -> Outcome:
+            def respond(self, item: Item, options: Options) -> Outcome:
                 return self.problem("why \ud800 not")
 
         reply = ask(Always(), {"body": b"1"})

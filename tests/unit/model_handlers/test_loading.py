@@ -132,11 +132,11 @@ def test_an_empty_environment_overrides_nothing(
     ],
 )
 def test_the_device_is_the_best_that_is_allowed(
-    asked: str, available: bool, gpu: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+    device: str, available: bool, gpu: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    data = {"name": "a", "version": "1.0", "task": "faces", "device": asked}
+    data = {"name": "a", "version": "1.0", "task": "faces", "device": device}
     assert choose_device(parse_manifest(data, "a.yaml"), gpu) == expected
 
 
@@ -151,7 +151,7 @@ def test_openvino_stays_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ("hidden", "driver", "expected"),
     [(None, True, True), (None, False, False), ("", True, False), ("0", True, True)],
 )
-def test_torch_is_asked_only_where_there_may_be_a_gpu(
+def test_torch_is_queried_only_where_there_may_be_a_gpu(
     hidden: str | None,
     driver: bool,
     expected: bool,

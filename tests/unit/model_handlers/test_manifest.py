@@ -29,7 +29,7 @@ def test_every_shipped_manifest_is_valid_and_named_as_its_file(path: Path) -> No
     assert read_manifest(path).name == path.stem
 
 
-def test_the_detector_and_the_classifier_judge_alike() -> None:
+def test_the_detector_and_the_classifier_agree() -> None:
     detector, classifier = (
         read_manifest(MANIFESTS / f"{n}.yaml") for n in ("detector", "classifier")
     )
@@ -78,7 +78,7 @@ def test_a_manifest_cannot_be_changed() -> None:
         ("faces", None, True),
     ],
 )
-def test_only_weights_make_a_judge_trained(task: str, weights: Any, trained: bool) -> None:
+def test_only_weights_make_a_classifier_trained(task: str, weights: Any, trained: bool) -> None:
     manifest = parse_manifest(LEAST | {"task": task, "weights": weights}, "least.yaml")
     assert manifest.trained is trained
 

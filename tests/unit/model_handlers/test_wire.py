@@ -1,4 +1,4 @@
-"""The wire format: what is packed unpacks, and every malformed request is the caller's."""
+"""The wire format: what is packed unpacks, and every malformed request is the client's."""
 
 from __future__ import annotations
 
@@ -211,13 +211,13 @@ numbers = st.integers(-3, 4) | st.floats() | st.none() | st.text(max_size=2)
     raw=st.binary(max_size=40),
     off=st.integers(-5, 5),
 )
-def test_any_request_is_answered(tensor: Any, raw: bytes, off: int) -> None:
+def test_any_request_is_returned(tensor: Any, raw: bytes, off: int) -> None:
     body, length = request(tensor, raw)
-    answer = unpack(body, length + off)
-    if isinstance(answer, InvalidRequest):
-        orjson.dumps(answer.to_dict())
+    response = unpack(body, length + off)
+    if isinstance(response, InvalidRequest):
+        orjson.dumps(response.to_dict())
     else:
-        assert all(isinstance(item, bytes | np.ndarray) for item in answer)
+        assert all(isinstance(item, bytes | np.ndarray) for item in response)
 
 
 # Options -----------------------------------------------------------------------------------------

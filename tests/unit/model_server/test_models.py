@@ -118,7 +118,7 @@ def test_gpus_that_are_hidden_from_cuda_do_not_count(
 
 
 @pytest.mark.parametrize("setting", [{"device": "cpu"}, {"gpus": 0}, {"gpus": 1}])
-def test_the_driver_is_not_asked_where_settings_say_it_all(
+def test_the_driver_is_not_queried_where_settings_say_it_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: dict[str, object]
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/asked; {TWO_GPUS}")
@@ -132,7 +132,7 @@ def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize(("script", "timeout_s"), [("exec sleep 60", 0.2), (None, 30)])
-def test_a_driver_that_does_not_answer_is_told_as_the_setting_that_mends_it(
+def test_a_driver_that_hangs_is_reported_as_the_setting_that_mends_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None, timeout_s: float
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, script or "")

@@ -52,7 +52,7 @@ class _Health:
         pass
 
 
-async def test_following_health_ends_when_told_so_even_as_something_changes() -> None:
+async def test_following_health_ends_when_cancelled_even_as_something_changes() -> None:
     state = ServerState({})
     following = asyncio.create_task(follow_health(cast("Any", _Health()), state))
     await asyncio.sleep(0.01)

@@ -26,7 +26,7 @@ from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.config import Launch
 from tests.support.served_models import served_model
-from tests.support.torchserve_stub import Answer, StandIn, bad, good, hang_up, own, raw, torchserve
+from tests.support.torchserve_stub import Reply, StandIn, bad, good, hang_up, own, raw, torchserve
 
 SANE = good({"fake_probability": 0.5, "faces": [{"box": [80.0, 60.0, 168.0, 172.0]}]})
 INSANE = good({"fake_probability": 0.5, "faces": []})
@@ -56,9 +56,9 @@ class World:
         self.stand_in = stand_in
         self.processes: list[FakeProcess] = []
         self.ready = ["READY", "READY"]
-        self.prediction: Answer = SANE
-        self.registration: list[Answer] = []
-        stand_in.otherwise = self._answer
+        self.prediction: Reply = SANE
+        self.registration: list[Reply] = []
+        stand_in.otherwise = self._response
         models = {"detector": served_model(workers=2)}
         gates = {"detector": AdmissionController(4, 4)}
         self.state = ServerState({"detector": 2})
@@ -70,7 +70,7 @@ class World:
             given, placement, models, self.predictor, self.state, self.metrics
         )
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _response(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/predictions/"):
             return await self.prediction(request)
         if request.method == "POST":
@@ -79,8 +79,8 @@ class World:
             return await good({"models": []})(request)
         return await good([{"workers": [{"status": status} for status in self.ready]}])(request)
 
-    def asked(self, method_or_path: str) -> int:
-        return sum(asked.path.startswith(method_or_path) for asked in self.stand_in.asked)
+    def requested(self, method_or_path: str) -> int:
+        return sum(each.path.startswith(method_or_path) for each in self.stand_in.requests)
 
     @property
     def scratch_is_left(self) -> bool:
@@ -114,7 +114,7 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., W
         def prepare(*_: Any) -> Launch:
             return Launch([], {}, Path(), stand_in.address, stand_in.address)
 
-        def made(**settings: Any) -> World:
+        def created(**settings: Any) -> World:
             worlds.append(World(stand_in, **settings))
             return worlds[-1]
 
@@ -123,23 +123,23 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., W
         monkeypatch.setattr(supervisor_module, "reap", lambda _: None)
         monkeypatch.setattr(supervisor_module, "_CHECK_INTERVAL_S", 0.005)
         monkeypatch.setattr(supervisor_module, "_STARTING_INTERVAL_S", 0.005)
-        yield made
+        yield created
         for world in worlds:
             await world.supervisor.stop()
 
 
-async def test_ready_is_who_has_all_workers_and_answered_sanely(make: Callable[..., World]) -> None:
+async def test_ready_needs_all_workers_and_a_right_warm_up(make: Callable[..., World]) -> None:
     world = make()
     world.ready = ["READY", "LOADING"]
     async with world.running():
         await world.until(lambda: world.state.models["detector"].workers_ready == 1)
         assert not world.state.ready
-        assert world.asked("/predictions") == 0
+        assert world.requested("/predictions") == 0
         world.ready = ["READY", "READY"]
         await world.until(lambda: world.state.ready)
         assert world.state.phase is Phase.SERVING
         assert world.predictor.upstream is not None
-        assert world.asked("/predictions") == 2  # one a worker
+        assert world.requested("/predictions") == 2  # one a worker
     assert len(world.processes) == 1
 
 
@@ -153,10 +153,10 @@ async def test_workers_that_are_gone_are_not_ready_and_are_proven_again(
         await world.until(lambda: not world.state.ready)
         assert world.state.phase is Phase.SERVING
         assert world.predictor.upstream is not None  # TorchServe keeps requests for its workers
-        before = world.asked("/predictions")
+        before = world.requested("/predictions")
         world.ready = ["READY", "LOADING"]
         await world.until(lambda: world.state.ready)  # one is enough to serve
-        assert world.asked("/predictions") == before + 2
+        assert world.requested("/predictions") == before + 2
     assert len(world.processes) == 1
 
 
@@ -169,7 +169,7 @@ async def test_java_that_died_is_started_and_registered_again(make: Callable[...
         await world.until(lambda: len(world.processes) == 2 and world.state.ready)
         assert world.processes[0].stopped
         assert world.predictor.upstream not in (None, old)
-    registered = [asked for asked in world.stand_in.asked if "model_name" in asked.query]
+    registered = [each for each in world.stand_in.requests if "model_name" in each.query]
     assert len(registered) == 2
     assert b"deepfake_torchserve_restarts_total 1.0" in world.metrics.exposition()
 
@@ -191,16 +191,16 @@ async def test_a_warm_up_that_fails_is_tried_again(make: Callable[..., World]) -
     for failure in (own(507, "Worker died."), bad(Internal("a defect")), hang_up):
         world.prediction = failure
         world.state.phase = Phase.STARTING
-        before = world.asked("/predictions")
+        before = world.requested("/predictions")
         async with world.running():
-            await world.until(lambda before=before: world.asked("/predictions") > before + 2)
+            await world.until(lambda before=before: world.requested("/predictions") > before + 2)
             assert not world.state.ready
             world.prediction = SANE
             await world.until(lambda: world.state.ready)
         world.state.models["detector"].warm = False
 
 
-async def test_an_insane_answer_ends_the_server(make: Callable[..., World]) -> None:
+async def test_a_wrong_warm_up_ends_the_server(make: Callable[..., World]) -> None:
     world = make()
     world.prediction = INSANE
     async with world.running() as task:
@@ -260,16 +260,16 @@ async def test_workers_that_never_come_back_end_the_server(make: Callable[..., W
             await asyncio.wait_for(task, 5)
 
 
-async def test_a_cancellation_that_comes_with_a_change_is_heeded(
+async def test_a_cancellation_that_comes_with_a_change_is_handled(
     make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make()
     async with world.running() as task:
         await world.until(lambda: world.state.ready)
         monkeypatch.setattr(supervisor_module, "_CHECK_INTERVAL_S", 60)
-        looks = world.asked("/models/")
+        looks = world.requested("/models/")
         world.state.notify()
-        await world.until(lambda: world.asked("/models/") > looks)
+        await world.until(lambda: world.requested("/models/") > looks)
         await asyncio.sleep(0.05)  # now it waits for long
         world.state.notify()
         task.cancel()

@@ -353,11 +353,11 @@ def test_a_manifest_of_one_backend_carries_only_what_that_needs(
     assert names & ({"mtcnn.safetensors"} | FINDING)
 
 
-def test_an_archive_alone_answers_an_image(worker: dict[str, Any]) -> None:
-    answer = worker["answer"]
-    assert answer["id"] == "alone"
-    assert len(answer["faces"]) == 1
-    assert answer["model"] == {
+def test_an_archive_alone_classifies_an_image(worker: dict[str, Any]) -> None:
+    response = worker["answer"]
+    assert response["id"] == "alone"
+    assert len(response["faces"]) == 1
+    assert response["model"] == {
         "name": "trained",
         "version": "1.0",
         "digest": "sha256:" + "5" * 64,
@@ -365,7 +365,7 @@ def test_an_archive_alone_answers_an_image(worker: dict[str, Any]) -> None:
     }
 
 
-def test_two_processes_answer_the_same(
+def test_two_processes_return_the_same(
     worker: dict[str, Any], trained_detector: DetectorTask, astronaut_jpeg: bytes
 ) -> None:
     (outcome,) = trained_detector.run([astronaut_jpeg], [Options()], Stopwatch())
@@ -377,7 +377,7 @@ def test_two_processes_answer_the_same(
     )
 
 
-def test_the_answer_is_that_of_the_packed_weights(
+def test_the_response_is_that_of_the_packed_weights(
     trained: Path, trained_detector: DetectorTask, detector: DetectorTask, astronaut: Pixels
 ) -> None:
     packed = load_file(trained / "network.safetensors")

@@ -54,18 +54,18 @@ def test_a_harmless_id_is_kept(given_id: str) -> None:
     ],
 )
 def test_any_other_is_replaced_by_one_of_our_own(given_id: str | None) -> None:
-    made = RequestScope("/", given_id, None).id
-    assert re.fullmatch("[0-9a-f]{32}", made)
-    assert made != RequestScope("/", given_id, None).id
+    created = RequestScope("/", given_id, None).id
+    assert re.fullmatch("[0-9a-f]{32}", created)
+    assert created != RequestScope("/", given_id, None).id
 
 
 @given(given_id=st.text())
 def test_no_id_can_break_a_header_or_a_line(given_id: str) -> None:
-    made = RequestScope("/", given_id, None).id
-    assert 1 <= len(made) <= 128
-    assert made.isascii()
-    assert made.isprintable()
-    assert " " not in made
+    created = RequestScope("/", given_id, None).id
+    assert 1 <= len(created) <= 128
+    assert created.isascii()
+    assert created.isprintable()
+    assert " " not in created
 
 
 # Traces ------------------------------------------------------------------------------------------
@@ -99,18 +99,18 @@ def test_what_the_standard_calls_invalid_is_dropped(traceparent: str | None) -> 
 # The end -----------------------------------------------------------------------------------------
 
 
-def line(exchange: RequestScope, *args: Any) -> dict[str, Any]:
+def line(round_trip: RequestScope, *args: Any) -> dict[str, Any]:
     with capture_logs() as lines:
-        exchange.end(*args)
+        round_trip.end(*args)
     (only,) = lines
     return dict(only)
 
 
 def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
-    exchange = RequestScope("/predictions/{model}", "a", TRACE)
-    exchange.note(model="detector", bytes=7)
-    exchange.note(verdict="real")
-    logged = line(exchange, 200, metrics)
+    round_trip = RequestScope("/predictions/{model}", "a", TRACE)
+    round_trip.note(model="detector", bytes=7)
+    round_trip.note(verdict="real")
+    logged = line(round_trip, 200, metrics)
     assert 0 <= logged.pop("ms") < 1000
     assert logged == {
         "event": "request",
@@ -154,7 +154,7 @@ def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Me
     assert value(metrics, "deepfake_requests_total", route="/", code="413") == 1
 
 
-def test_a_problem_is_told_as_it_is() -> None:
+def test_a_problem_is_reported_as_it_is() -> None:
     problem = TooLarge("5")
     with capture_logs() as lines:
         assert as_problem(problem, RequestScope("/", "a", None)) is problem

@@ -210,7 +210,7 @@ def test_a_wrong_value_in_the_file_is_refused_by_name_origin_and_reason(
     assert reason in said
 
 
-def test_every_wrong_value_is_told_at_once_each_with_its_origin(place: Place) -> None:
+def test_every_wrong_value_is_reported_at_once_each_with_its_origin(place: Place) -> None:
     place.yaml({"workers": -1, "typo": 1})
     place.env(http_port="x")
     first, second, third = sorted(complaint().split("; "))
@@ -219,7 +219,7 @@ def test_every_wrong_value_is_told_at_once_each_with_its_origin(place: Place) ->
     assert third.startswith(f"workers (settings file {place.file}): ")
 
 
-def test_a_wrong_argument_is_told_as_one() -> None:
+def test_a_wrong_argument_is_reported_as_one() -> None:
     with pytest.raises(SettingsError, match=r"^workers \(argument\): "):
         load_settings(workers=-1)
 
@@ -285,7 +285,7 @@ def test_variables_of_others_are_not_looked_at(place: Place) -> None:
     assert load_settings() == Settings.model_validate({})
 
 
-def test_what_kubernetes_tells_of_a_service_of_our_name_is_ignored(place: Place) -> None:
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_ignored(place: Place) -> None:
     """https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
     for variable, value in {
         "SERVICE_HOST": "10.0.0.11",
@@ -302,7 +302,7 @@ def test_what_kubernetes_tells_of_a_service_of_our_name_is_ignored(place: Place)
     assert load_settings() == Settings.model_validate({})
 
 
-def test_the_server_tells_a_wrong_setting_in_one_line_and_exits_with_2(
+def test_the_server_reports_a_wrong_setting_in_one_line_and_exits_with_2(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.env(workers="many")

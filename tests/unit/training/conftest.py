@@ -33,7 +33,7 @@ def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> li
     """Eight images of the head, each of another size, light or side: eight "people"."""
     root = tmp_path_factory.mktemp("portraits")
     head = astronaut[:320, 60:400]
-    made = []
+    created = []
     for number in range(8):
         scale = 0.8 + 0.1 * (number // 2)
         image = cv2.convertScaleAbs(head, alpha=0.7 + 0.06 * number, beta=4.0 * number)
@@ -47,8 +47,8 @@ def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> li
             x1, x2 = width - x2, width - x1
         path = root / f"{number}.png"
         cv2.imwrite(str(path), np.ascontiguousarray(image[:, :, ::-1]))
-        made.append(Portrait(path, "made", f"person {number}", (x1, y1, x2, y2), points))
-    return made
+        created.append(Portrait(path, "made", f"person {number}", (x1, y1, x2, y2), points))
+    return created
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def clip(moving: list[Pixels], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
-def cuts(
+def cut_video(
     astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[float]]:
     """Four shots of two seconds: the face, coffee, the face mirrored and larger, two faces; and

@@ -79,9 +79,9 @@ async def test_one_face_is_one_track_whose_boxes_follow_it(
 
 
 async def test_shots_are_cut_and_each_has_its_own_faces(
-    cuts: tuple[Path, list[float]], run_analysis: Analyse
+    cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    path, starts = cuts
+    path, starts = cut_video
     verdict, images = await run_analysis(path, sampling=Sampling("every", 3))
     assert [shot.start_s for shot in verdict.shots] == pytest.approx(starts, abs=0.001)
     assert [len(shot.tracks) for shot in verdict.shots] == [1, 0, 1, 2]
@@ -94,9 +94,9 @@ async def test_shots_are_cut_and_each_has_its_own_faces(
 
 
 async def test_without_shots_a_video_is_one(
-    cuts: tuple[Path, list[float]], run_analysis: Analyse
+    cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    verdict, _ = await run_analysis(cuts[0], shots=False, sampling=Sampling("every", 6))
+    verdict, _ = await run_analysis(cut_video[0], shots=False, sampling=Sampling("every", 6))
     (shot,) = verdict.shots
     assert (shot.start_s, shot.end_s) == (0.0, 8.0)
 
@@ -126,11 +126,11 @@ async def test_a_person_who_walks_by_is_not_dropped(
     astronaut: Pixels, no_face: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     """A head crosses an empty room during a sixth of the shot."""
-    room = np.ascontiguousarray(no_face[:240, 100:420])
+    background = np.ascontiguousarray(no_face[:240, 100:420])
     head = astronaut[40:200, 150:300]
     frames = []
     for index in range(60):
-        frame = room.copy()
+        frame = background.copy()
         if 24 <= index < 34:
             x = 20 + 6 * (index - 24)
             frame[40:200, x : x + 150] = head
@@ -186,9 +186,9 @@ async def test_long_shots_are_thinned(clip: Path, run_analysis: Analyse) -> None
 
 
 async def test_each_shot_has_its_own_share_of_frames(
-    cuts: tuple[Path, list[float]], run_analysis: Analyse
+    cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    verdict, _ = await run_analysis(cuts[0], sampling=Sampling("every", 1), max_frames_per_shot=8)
+    verdict, _ = await run_analysis(cut_video[0], sampling=Sampling("every", 1), max_frames_per_shot=8)
     assert len(verdict.shots) == 4
     assert 20 <= verdict.frames_analyzed <= 32
 

@@ -104,7 +104,7 @@ async def test_cancelling_ends_the_thread_and_the_work() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("decode") and t.is_alive()]
 
 
-async def test_failed_work_ends_all_and_is_told() -> None:
+async def test_failed_work_ends_all_and_is_reported() -> None:
     source = Source(50)
 
     async def process(item: int) -> None:
@@ -118,7 +118,7 @@ async def test_failed_work_ends_all_and_is_told() -> None:
     assert source.produced < 10
 
 
-async def test_a_failing_source_is_told_after_what_it_gave() -> None:
+async def test_a_failing_source_is_reported_after_what_it_gave() -> None:
     def items() -> Generator[int, None, None]:
         yield 1
         raise OSError("torn")

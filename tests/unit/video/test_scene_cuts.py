@@ -19,7 +19,7 @@ RATE = 24.0
 SMALL = np.zeros((2, 2, 3), np.uint8)
 
 
-def cuts(frames: list[Pixels], min_shot_s: float = 1.5, rate: float = RATE) -> list[float]:
+def cut_times(frames: list[Pixels], min_shot_s: float = 1.5, rate: float = RATE) -> list[float]:
     detector = SceneCutDetector(rate, min_shot_s)
     found = [detector.feed(frame, index / rate) for index, frame in enumerate(frames)]
     return [t_s for t_s in found if t_s is not None]
@@ -30,24 +30,24 @@ def test_cuts_are_found_at_the_first_frame_of_the_new_shot(
 ) -> None:
     mirrored = np.ascontiguousarray(astronaut[:, ::-1])
     frames = pan(astronaut, 48) + pan(no_face, 60) + pan(mirrored, 48)
-    assert cuts(frames) == pytest.approx([48 / RATE, 108 / RATE], abs=1e-4)
+    assert cut_times(frames) == pytest.approx([48 / RATE, 108 / RATE], abs=1e-4)
 
 
 def test_fast_pans_and_fades_are_no_cuts(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, (1024, 1024))
     fast = pan(large, 48, (0, 0), (14, 10))
     dark = [cv2.convertScaleAbs(fast[-1], alpha=1 - i / 60) for i in range(48)]
-    assert cuts(fast + dark) == []
+    assert cut_times(fast + dark) == []
 
 
 def test_shorter_shots_are_merged(astronaut: Pixels, no_face: Pixels) -> None:
     frames = pan(astronaut, 48) + pan(no_face, 12) + pan(astronaut, 48)
-    assert cuts(frames) == pytest.approx([48 / RATE], abs=1e-4)
-    assert cuts(frames, 0.2) == pytest.approx([48 / RATE, 60 / RATE], abs=1e-4)
+    assert cut_times(frames) == pytest.approx([48 / RATE], abs=1e-4)
+    assert cut_times(frames, 0.2) == pytest.approx([48 / RATE, 60 / RATE], abs=1e-4)
 
 
 def test_a_short_first_shot_is_merged_with_the_next(astronaut: Pixels, no_face: Pixels) -> None:
-    assert cuts(pan(no_face, 12) + pan(astronaut, 48)) == []
+    assert cut_times(pan(no_face, 12) + pan(astronaut, 48)) == []
 
 
 def collected(

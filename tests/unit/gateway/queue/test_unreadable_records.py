@@ -81,14 +81,14 @@ async def test_fields_of_a_newer_version_are_ignored(store: JobStore, rewrite: R
     assert await store.finish(claim, "r", {})
 
 
-@pytest.mark.parametrize("damage", [broken, other_state, lambda _: b"[]", lambda _: b"{}"])
+@pytest.mark.parametrize("corrupt", [broken, other_state, lambda _: b"[]", lambda _: b"{}"])
 async def test_an_unreadable_record_blocks_no_other_job_and_no_list(
-    store: JobStore, rewrite: Rewrite, damage: Callable[[bytes], bytes]
+    store: JobStore, rewrite: Rewrite, corrupt: Callable[[bytes], bytes]
 ) -> None:
     bad = [f"bad{n}" for n in range(20)]  # more than a worker tries to claim
     await submitted(store, *bad, "good")
     for name in bad:
-        rewrite(name, damage)
+        rewrite(name, corrupt)
     claims = [await store.claim(LEASE) for _ in range(3)]
     assert [claim.job.id for claim in claims if claim] == ["good"]
     jobs, _ = await store.list()
@@ -102,12 +102,12 @@ async def test_an_unreadable_record_is_tried_again_later(store: JobStore, rewrit
     await submitted(store, "a")
     kept = b""
 
-    def damage(data: bytes) -> bytes:
+    def corrupt(data: bytes) -> bytes:
         nonlocal kept
         kept = data
         return b"x"
 
-    rewrite("a", damage)
+    rewrite("a", corrupt)
     assert await store.claim(LEASE) is None
     rewrite("a", lambda _: kept)
     assert await store.claim(LEASE) is None

@@ -132,7 +132,7 @@ def units_of(video: Path) -> list[AccessUnit]:
     return depacketize([each for _, each in rtp_packets(video)], find_video(description(video)))
 
 
-def test_a_piece_ends_at_a_keyframe_or_after_a_minute(h264: Path, tmp_path: Path) -> None:
+def test_a_segment_ends_at_a_keyframe_or_after_a_minute(h264: Path, tmp_path: Path) -> None:
     key, *others = units_of(h264)
     later = [replace(c, ticks=key.ticks + n * CLOCK_RATE, keyframe=False) for n, c in
              enumerate([*others, *others], 1)]  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_clock_jump_starts_a_new_segment(h264: Path, tmp_path: Path) -> None:
     ]
 
 
-async def test_a_piece_that_is_replaced_leaves_no_file(tmp_path: Path) -> None:
+async def test_a_segment_that_is_replaced_leaves_no_file(tmp_path: Path) -> None:
     queue = NewestQueue[Segment](1, _skip_older)
     for name in "abc":
         (tmp_path / name).touch()

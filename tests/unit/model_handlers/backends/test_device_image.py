@@ -54,8 +54,8 @@ def test_the_same_faces_are_found(
 ) -> None:
     cascade = pytorch.build_cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU)
     held = cascade._replace(prepare=partial(DeviceImage, device=CPU))
-    crowd = np.ascontiguousarray(np.tile(astronaut[:, :400], (1, 2, 1)))
-    images = [astronaut, no_face, crowd, np.ascontiguousarray(astronaut[:30, :70])]
+    group = np.ascontiguousarray(np.tile(astronaut[:, :400], (1, 2, 1)))
+    images = [astronaut, no_face, group, np.ascontiguousarray(astronaut[:30, :70])]
     expected, found = (FaceDetector(FacesSpec(), c).detect(images) for c in (cascade, held))
     assert [len(faces) for faces in found] == [len(faces) for faces in expected]
     assert sum(len(faces) for faces in found) >= 3

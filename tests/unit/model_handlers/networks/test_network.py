@@ -159,7 +159,7 @@ def test_planes_are_normalised_rgb_and_then_residuals() -> None:
     torch.testing.assert_close(planes[:, 3:], SRM(spec.noise)(crops()))
 
 
-def test_forward_is_the_judgement_of_the_planes() -> None:
+def test_forward_is_the_classification_of_the_planes() -> None:
     network = build_network(manifest())
     with torch.no_grad():
         assert torch.equal(network(crops()), network.classify(network.planes(crops())))
@@ -276,7 +276,7 @@ def test_bf16_is_close_to_fp32_but_not_the_same(
     assert not np.array_equal(a, b)
 
 
-def test_the_judgement_is_timed() -> None:
+def test_the_classification_is_timed() -> None:
     watch = Stopwatch()
     classifier(manifest()).classify(faces(1), [200.0] * 1, watch)
     assert set(watch.seconds) == {"classify"}

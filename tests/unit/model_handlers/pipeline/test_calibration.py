@@ -92,7 +92,7 @@ def test_faces_without_detail_are_drawn_to_one_half() -> None:
     assert calibrate([9.0], spec, [200], [0.0]).tolist() == [0.5]
 
 
-def test_size_does_not_matter_unless_asked_for() -> None:
+def test_size_does_not_matter_unless_requested() -> None:
     spec = CalibrationSpec(method="isotonic", knots=((-1, 0.0), (1, 1.0)))
     assert calibrate([-1.0, 1.0], spec, [5.0, 5.0]).tolist() == [0.0, 1.0]
     certain = spec.model_copy(update={"certain_from_px": 100.0})

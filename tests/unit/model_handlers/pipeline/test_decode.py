@@ -385,7 +385,7 @@ def test_a_bomb_is_refused_before_its_pixels_are_allocated(
 
 
 @pytest.mark.parametrize(("width", "fits"), [(50, True), (51, False)])
-def test_the_pixel_bound_is_exact(width: int, fits: bool) -> None:
+def test_the_pixel_limit_is_exact(width: int, fits: bool) -> None:
     spec = DecodeSpec(max_pixels=2001)  # odd: not twice any bound that Pillow could be given
     data = encode(np.zeros((40, width, 3), np.uint8), "PNG")
     if fits:
@@ -395,7 +395,7 @@ def test_the_pixel_bound_is_exact(width: int, fits: bool) -> None:
             decode(data, spec)
 
 
-def test_the_byte_bound_is_exact() -> None:
+def test_the_byte_limit_is_exact() -> None:
     data = encode(scene(), "PNG")
     assert decode(data, DecodeSpec(max_bytes=len(data))).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(TooLarge, match=f"{len(data)} bytes; the limit is {len(data) - 1}"):
@@ -489,19 +489,19 @@ def attempt(data: bytes) -> Pixels | Problem:
         return problem
 
 
-def is_answered(data: bytes) -> None:
-    """A valid array or a problem that is the caller's own and can be told; nothing else."""
+def is_completed(data: bytes) -> None:
+    """A valid array or a problem that is the client's own and can be told; nothing else."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        answer = attempt(data)
+        response = attempt(data)
     assert caught == []
-    if isinstance(answer, Problem):
-        assert 400 <= answer.status < 500
-        assert orjson.loads(orjson.dumps(answer.to_dict()))["detail"] == answer.detail
+    if isinstance(response, Problem):
+        assert 400 <= response.status < 500
+        assert orjson.loads(orjson.dumps(response.to_dict()))["detail"] == response.detail
     else:
-        assert (answer.dtype, answer.ndim, answer.shape[2]) == (np.uint8, 3, 3)
-        assert 0 < answer.size <= 3_000_000
-        assert answer.flags.c_contiguous
+        assert (response.dtype, response.ndim, response.shape[2]) == (np.uint8, 3, 3)
+        assert 0 < response.size <= 3_000_000
+        assert response.flags.c_contiguous
 
 
 def test_the_corpus_is_valid() -> None:
@@ -516,20 +516,20 @@ def test_the_corpus_is_valid() -> None:
     ),
     rest=st.binary(max_size=300),
 )
-def test_random_bytes_are_answered(start: bytes, rest: bytes) -> None:
-    is_answered(start + rest)
+def test_random_bytes_get_responses(start: bytes, rest: bytes) -> None:
+    is_completed(start + rest)
 
 
 @settings(max_examples=examples(300))
 @given(data=st.data())
-def test_mutated_and_truncated_images_are_answered(data: st.DataObject) -> None:
+def test_mutated_and_truncated_images_get_responses(data: st.DataObject) -> None:
     valid = CORPUS[data.draw(st.sampled_from(sorted(CORPUS)))]
     broken = bytearray(valid)
     place = st.integers(0, len(valid) - 1)
     for at, value in data.draw(st.lists(st.tuples(place, st.integers(0, 255)), max_size=6)):
         broken[at] = value
     mutated = bytes(broken[: data.draw(st.integers(0, len(valid)) | st.just(len(valid)))])
-    is_answered(repair_checksums(mutated) if mutated.startswith(b"\x89PNG") else mutated)
+    is_completed(repair_checksums(mutated) if mutated.startswith(b"\x89PNG") else mutated)
 
 
 # Tensors -----------------------------------------------------------------------------------------
@@ -559,6 +559,6 @@ def test_a_tensor_of_another_shape_or_type_is_invalid(pixels: np.ndarray) -> Non
         check_tensor(pixels, SPEC)
 
 
-def test_the_pixel_bound_holds_for_tensors() -> None:
+def test_the_pixel_limit_holds_for_tensors() -> None:
     with pytest.raises(TooManyPixels, match="40 x 30 pixels; the limit is 1199"):
         check_tensor(np.zeros((30, 40, 3), np.uint8), DecodeSpec(max_pixels=1199))

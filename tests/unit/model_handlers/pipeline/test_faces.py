@@ -215,7 +215,7 @@ def test_the_pyramid_factor_sets_how_many_levels_are_searched(
     assert [len(layout.levels) for layout in searched] == [levels]
 
 
-def test_the_working_resolution_bounds_what_is_searched(find_with: Find, astronaut: Pixels) -> None:
+def test_the_working_resolution_limits_what_is_searched(find_with: Find, astronaut: Pixels) -> None:
     small = np.full((1024, 1024, 3), 128, np.uint8)
     small[200:456, 300:556] = cv2.resize(
         astronaut[:256, 96:352], (256, 256), interpolation=cv2.INTER_AREA
@@ -227,17 +227,17 @@ def test_the_working_resolution_bounds_what_is_searched(find_with: Find, astrona
 def test_the_least_face_searched_is_20_px_at_the_working_resolution(
     find_with: Find, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
+    requested: list[float] = []
     detect = MTCNN.detect
 
     def spy(self: MTCNN, images: Sequence[Pixels], least: Sequence[float]) -> list[Detections]:
-        asked.extend(least)
+        requested.extend(least)
         return detect(self, images, least)
 
     monkeypatch.setattr(MTCNN, "detect", spy)
     for side in (128, 384, 512):
         find_with(astronaut, min_face_px=40, working_long_side=side)
-    assert asked == [80, 40, 40]
+    assert requested == [80, 40, 40]
 
 
 # Resolution and batches --------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_the_pool_holds_what_it_says(alone: dict[str, Outcome]) -> None:
     assert found == POOL
 
 
-def test_the_pools_faces_are_told_apart(alone: dict[str, Outcome]) -> None:
+def test_the_pools_faces_are_distinguished(alone: dict[str, Outcome]) -> None:
     probabilities = [
         face.fake_probability
         for outcome in alone.values()
@@ -131,7 +131,7 @@ def test_the_pools_faces_are_told_apart(alone: dict[str, Outcome]) -> None:
 
 @settings(max_examples=examples(20))
 @given(names=st.lists(st.sampled_from(sorted(POOL)), max_size=6))
-def test_a_batch_is_answered_as_its_items_alone(
+def test_a_batch_is_handled_as_its_items_alone(
     names: list[str],
     pool: dict[str, Item],
     alone: dict[str, Outcome],
@@ -186,7 +186,7 @@ def test_a_batch_without_an_image_never_reaches_a_network(
 
 
 @pytest.mark.parametrize("kind", ["detector", "faces_task", "classifier_task"])
-def test_the_manifests_bounds_hold(
+def test_the_manifests_limits_hold(
     kind: str, astronaut: Pixels, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = request.getfixturevalue(kind)
@@ -199,7 +199,7 @@ def test_the_manifests_bounds_hold(
 # Detector ----------------------------------------------------------------------------------------
 
 
-def test_a_face_is_judged_by_its_crop(
+def test_a_face_is_classified_by_its_crop(
     trained_detector: DetectorTask, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Pixels] = []
@@ -242,7 +242,7 @@ def test_an_image_without_faces_has_no_probability(detector: DetectorTask, no_fa
     "raw",
     [0.6000000004, 0.5999999996, 0.3999999996, 0.4000000004, 0.60000051, 0.39999949],
 )
-def test_no_answer_contradicts_itself(
+def test_no_response_contradicts_itself(
     raw: float,
     detector: DetectorTask,
     classifier_task: ClassifierTask,
@@ -255,9 +255,9 @@ def test_no_answer_contradicts_itself(
     assert isinstance(whole, ImageVerdict)
     assert isinstance(crop, CropVerdict)
     thresholds = detector.manifest.thresholds
-    for answer in (whole, whole.faces[0], crop):
-        assert answer.fake_probability is not None
-        assert answer.verdict == label(answer.fake_probability, thresholds)
+    for response in (whole, whole.faces[0], crop):
+        assert response.fake_probability is not None
+        assert response.verdict == label(response.fake_probability, thresholds)
     assert whole.verdict == whole.faces[0].verdict == crop.verdict
     assert whole.faces[0].models == {"detector": whole.fake_probability}
 
@@ -270,25 +270,25 @@ def test_stages_are_timed(detector: DetectorTask, astronaut_jpeg: bytes) -> None
 
 
 def test_the_detector_ships_no_crops(detector: DetectorTask, astronaut: Pixels) -> None:
-    plain, asked = run(detector, [astronaut]), run(detector, [astronaut], crops=True)
-    assert plain == asked
+    plain, request = run(detector, [astronaut]), run(detector, [astronaut], crops=True)
+    assert plain == request
 
 
 # Faces -------------------------------------------------------------------------------------------
 
 
-def test_crops_come_only_where_they_were_asked_for(
+def test_crops_come_only_where_they_were_requested(
     faces_task: FacesTask, astronaut_jpeg: bytes
 ) -> None:
     items: list[Item] = [astronaut_jpeg, b"text", astronaut_jpeg]
     options = [Options(), Options(), Options(crops=True)]
-    without, problem, asked = faces_task.run(items, options, Stopwatch())
+    without, problem, request = faces_task.run(items, options, Stopwatch())
     assert isinstance(without, ImageFaces)
     assert isinstance(problem, UnsupportedMediaType)
-    assert isinstance(asked, ImageFaces)
+    assert isinstance(request, ImageFaces)
     assert [face.crop for face in without.faces] == [None]
-    assert asked.faces[0].crop is not None
-    assert asked.faces[0].crop.startswith("data:image/png;base64,")
+    assert request.faces[0].crop is not None
+    assert request.faces[0].crop.startswith("data:image/png;base64,")
 
 
 def test_a_shipped_crop_is_the_very_crop(faces_task: FacesTask, astronaut: Pixels) -> None:
@@ -319,7 +319,7 @@ def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: Detector
 # Classifier --------------------------------------------------------------------------------------
 
 
-def test_a_crop_of_the_detector_is_judged_alike(
+def test_a_crop_of_the_detector_is_classified_alike(
     trained_detector: DetectorTask, astronaut: Pixels
 ) -> None:
     image = doubled(astronaut)
@@ -335,7 +335,7 @@ def test_a_crop_of_the_detector_is_judged_alike(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (32, 200), (224, 224), (700, 300)])
-def test_crops_of_any_size_are_judged(
+def test_crops_of_any_size_are_classified(
     shape: tuple[int, int], classifier_task: ClassifierTask
 ) -> None:
     (outcome,) = run(classifier_task, [np.full((*shape, 3), 90, np.uint8)])
@@ -379,8 +379,8 @@ def test_a_result_too_few_is_an_error_and_not_a_shift(
 def test_a_batch_holds_no_more_pixels_than_one_image_may_have(
     detector: DetectorTask, no_face: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bound = int(2.5 * no_face.shape[0] * no_face.shape[1])
-    decode = detector.manifest.decode.model_copy(update={"max_pixels": bound})
+    limit = int(2.5 * no_face.shape[0] * no_face.shape[1])
+    decode = detector.manifest.decode.model_copy(update={"max_pixels": limit})
     task = DetectorTask(
         detector.manifest.model_copy(update={"decode": decode}),
         detector.model,

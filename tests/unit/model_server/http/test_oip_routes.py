@@ -51,7 +51,7 @@ def refusal(body: bytes, length: str | None = None) -> str:
 
 
 def test_json_is_read() -> None:
-    asked = read_request(
+    request = read_request(
         encoded(
             {
                 "id": "7",
@@ -62,7 +62,7 @@ def test_json_is_read() -> None:
         ),
         None,
     )
-    assert asked == InferRequest(
+    assert request == InferRequest(
         "7",
         {"crops": True},
         Input("images", "BYTES", (1,), join_bytes([b"abc"])),
@@ -72,8 +72,8 @@ def test_json_is_read() -> None:
 
 
 def test_only_inputs_are_needed() -> None:
-    asked = read_request(encoded({"inputs": [TEXT]}), None)
-    assert (asked.id, asked.parameters, asked.outputs) == (None, {}, [])
+    request = read_request(encoded({"inputs": [TEXT]}), None)
+    assert (request.id, request.parameters, request.outputs) == (None, {}, [])
 
 
 @given(raw=st.binary(max_size=100))
@@ -99,7 +99,7 @@ def test_json_may_come_with_the_header_of_binary_data() -> None:
         (None, "true", False),
     ],
 )
-def test_outputs_are_binary_where_asked_for_all_or_for_one(
+def test_outputs_are_binary_where_requested_all_or_for_one(
     all_of_them: Any, this_one: Any, wanted: bool
 ) -> None:
     document = {
@@ -210,12 +210,12 @@ def test_any_request_is_read_or_refused(document: Any, raw: bytes, off: int | No
     head = encoded(document)
     length = None if off is None else str(len(head) + off)
     try:
-        asked = read_request(head + raw, length)
+        request = read_request(head + raw, length)
     except InvalidRequest as problem:
         orjson.dumps(problem.to_dict())
         return
-    assert isinstance(asked.input, Input)
-    write_response(DETECTOR, asked, outputs(DETECTOR, []), "id-1")
+    assert isinstance(request.input, Input)
+    write_response(DETECTOR, request, outputs(DETECTOR, []), "id-1")
 
 
 @given(body=st.binary(max_size=50), length=st.text(max_size=4) | st.none())
@@ -227,7 +227,9 @@ def test_any_bytes_are_read_or_refused(body: bytes, length: str | None) -> None:
 # Responses ---------------------------------------------------------------------------------------
 
 
-def asked_for(*wanted: tuple[str, bool], by_default: bool = False, id: str | None = None) -> Any:
+def infer_request(
+    *wanted: tuple[str, bool], by_default: bool = False, id: str | None = None
+) -> Any:
     given_input = Input("images", "BYTES", (1,), b"")
     return InferRequest(id, {}, given_input, list(wanted), by_default)
 
@@ -237,9 +239,9 @@ def body_of(response: web.Response) -> bytes:
     return response.body
 
 
-def test_json_is_answered_unless_binary_was_asked_for() -> None:
+def test_json_is_returned_unless_binary_was_requested() -> None:
     found = outputs(DETECTOR, [{"verdict": "real", "fake_probability": 0.25}])
-    response = write_response(DETECTOR, asked_for(), found[:2], "id-1")
+    response = write_response(DETECTOR, infer_request(), found[:2], "id-1")
     assert response.content_type == "application/json"
     assert LENGTH_HEADER not in response.headers
     assert orjson.loads(body_of(response)) == {
@@ -254,24 +256,24 @@ def test_json_is_answered_unless_binary_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("given_id", "answered"), [("7", "7"), (None, "id-1"), ("", "id-1")])
-def test_the_callers_id_is_answered_else_ours(given_id: str | None, answered: str) -> None:
-    response = write_response(DETECTOR, asked_for(id=given_id), [], "id-1")
-    assert orjson.loads(body_of(response))["id"] == answered
+def test_the_clients_id_is_returned_else_ours(given_id: str | None, completed: str) -> None:
+    response = write_response(DETECTOR, infer_request(id=given_id), [], "id-1")
+    assert orjson.loads(body_of(response))["id"] == completed
 
 
 def test_what_is_no_number_is_null_in_json_and_nan_in_binary() -> None:
     found = outputs(DETECTOR, [UndecodableMedia("broken")])[:1]
-    response = write_response(DETECTOR, asked_for(), found, "id-1")
+    response = write_response(DETECTOR, infer_request(), found, "id-1")
     (tensor,) = orjson.loads(body_of(response))["outputs"]
     assert tensor["data"] == [None]
-    response = write_response(DETECTOR, asked_for(by_default=True), found, "id-1")
+    response = write_response(DETECTOR, infer_request(by_default=True), found, "id-1")
     head = int(response.headers[LENGTH_HEADER])
     assert math.isnan(np.frombuffer(body_of(response)[head:], np.float32)[0])
 
 
 def test_infinity_is_null_in_json() -> None:
     infinite = [Output("fake_probability", "FP32", (2,), [math.inf, -math.inf])]
-    response = write_response(DETECTOR, asked_for(), infinite, "id-1")
+    response = write_response(DETECTOR, infer_request(), infinite, "id-1")
     assert orjson.loads(body_of(response))["outputs"][0]["data"] == [None, None]
 
 
@@ -291,7 +293,9 @@ def test_binary_outputs_follow_the_json_one_after_another(
         UndecodableMedia("broken"),
     ]
     found = outputs(DETECTOR, results)
-    response = write_response(DETECTOR, asked_for(*wanted, by_default=by_default), found, "id-1")
+    response = write_response(
+        DETECTOR, infer_request(*wanted, by_default=by_default), found, "id-1"
+    )
     assert response.content_type == "application/octet-stream"
     at = int(response.headers[LENGTH_HEADER])
     body = body_of(response)

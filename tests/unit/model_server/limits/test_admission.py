@@ -89,7 +89,7 @@ class Request:
         return self.task.done()
 
 
-async def hold(gate: AdmissionController, seconds: float, count: int = 1) -> None:
+async def occupy(gate: AdmissionController, seconds: float, count: int = 1) -> None:
     """`count` requests, all at once, that take so long each."""
 
     async def one() -> None:
@@ -160,7 +160,7 @@ async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None
 @in_made_up_time
 async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
     gate = AdmissionController(1, 2)
-    await hold(gate, 5.5)
+    await occupy(gate, 5.5)
     kept = [Request(gate) for _ in range(3)]
     await settle()
     with pytest.raises(
@@ -183,14 +183,14 @@ async def test_without_a_queue_the_second_is_refused_and_one_who_comes_after_the
             async with gate.admit(now() + 1):
                 pytest.fail("admitted")
         assert caught.value.retry_after_s == 1
-    await hold(gate, 1)
+    await occupy(gate, 1)
     assert (gate.in_flight, gate.waiting) == (0, 0)
 
 
 @in_made_up_time
 async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> None:
     gate = AdmissionController(2, 10)
-    await hold(gate, 10, count=2)
+    await occupy(gate, 10, count=2)
     kept = [Request(gate) for _ in range(4)]
     await settle()
     begun = now()
@@ -199,9 +199,9 @@ async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> No
             pytest.fail("admitted")
     assert now() == begun
     assert gate.waiting == 2
-    patient = Request(gate, left_s=15.1)
+    long_timeout = Request(gate, left_s=15.1)
     await settle()
-    assert not patient.ended
+    assert not long_timeout.ended
     assert not any(request.ended for request in kept)
 
 
@@ -296,7 +296,7 @@ async def test_a_holder_who_fails_gives_its_place_back() -> None:
     with pytest.raises(ZeroDivisionError):
         async with gate.admit(now() + 1):
             raise ZeroDivisionError
-    await hold(gate, 1)
+    await occupy(gate, 1)
     assert (gate.in_flight, gate.waiting) == (0, 0)
 
 
@@ -306,19 +306,19 @@ async def test_a_holder_who_fails_gives_its_place_back() -> None:
 @in_made_up_time
 async def test_the_expected_wait_is_zero_while_a_slot_is_free() -> None:
     gate = AdmissionController(2, 10)
-    await hold(gate, 30)
+    await occupy(gate, 30)
     holder = Request(gate)
     await settle()
     assert holder.admitted
     assert gate.expected_wait_s() == 0
 
 
-@pytest.mark.parametrize("places", [1, 4])
+@pytest.mark.parametrize("slots", [1, 4])
 @in_made_up_time
-async def test_the_wait_that_is_expected_is_the_wait_that_comes(places: int) -> None:
-    gate = AdmissionController(places, 1000)
-    await hold(gate, 2, count=20 * places)
-    flood = asyncio.create_task(hold(gate, 2, count=10 * places))
+async def test_the_wait_that_is_expected_is_the_wait_that_comes(slots: int) -> None:
+    gate = AdmissionController(slots, 1000)
+    await occupy(gate, 2, count=20 * slots)
+    flood = asyncio.create_task(occupy(gate, 2, count=10 * slots))
     await settle()
     expected, begun = gate.expected_wait_s(), now()
     last = Request(gate)
@@ -328,16 +328,16 @@ async def test_the_wait_that_is_expected_is_the_wait_that_comes(places: int) -> 
     assert last.admitted_at - begun == pytest.approx(expected, rel=0.15)
 
 
-@pytest.mark.parametrize("places", [1, 2, 8, 64])
+@pytest.mark.parametrize("slots", [1, 2, 8, 64])
 @in_made_up_time
-async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(places: int) -> None:
-    gate = AdmissionController(places, 2000)
-    await hold(gate, 0.1, count=20 * places)
-    await hold(gate, 60, count=places)  # all who are in flight sit through it
-    kept = [Request(gate) for _ in range(places)]
+async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(slots: int) -> None:
+    gate = AdmissionController(slots, 2000)
+    await occupy(gate, 0.1, count=20 * slots)
+    await occupy(gate, 60, count=slots)  # all who are in flight sit through it
+    kept = [Request(gate) for _ in range(slots)]
     await settle()
     assert all(request.admitted for request in kept)
-    assert gate.expected_wait_s() < 3 * 0.1 / places
+    assert gate.expected_wait_s() < 3 * 0.1 / slots
     impatient = Request(gate, left_s=0.5)
     await settle()
     kept[0].leave()
@@ -345,22 +345,22 @@ async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(places
     assert impatient.admitted
 
 
-@pytest.mark.parametrize("places", [1, 8])
+@pytest.mark.parametrize("slots", [1, 8])
 @in_made_up_time
-async def test_service_that_has_become_slow_for_good_is_believed(places: int) -> None:
-    gate = AdmissionController(places, 1000)
-    await hold(gate, 0.1, count=20 * places)
-    await hold(gate, 10, count=40 * places)
-    kept = [Request(gate) for _ in range(places)]
+async def test_service_that_has_become_slow_for_good_is_believed(slots: int) -> None:
+    gate = AdmissionController(slots, 1000)
+    await occupy(gate, 0.1, count=20 * slots)
+    await occupy(gate, 10, count=40 * slots)
+    kept = [Request(gate) for _ in range(slots)]
     await settle()
     assert len(kept) == gate.in_flight
-    assert gate.expected_wait_s() == pytest.approx(10 / places, rel=0.1)
+    assert gate.expected_wait_s() == pytest.approx(10 / slots, rel=0.1)
 
 
 @in_made_up_time
 async def test_disconnects_do_not_shorten_the_expected_wait() -> None:
     gate = AdmissionController(1, 100)
-    await hold(gate, 10)
+    await occupy(gate, 10)
     for _ in range(50):
         gone = Request(gate)
         await settle()
@@ -375,23 +375,23 @@ async def test_disconnects_do_not_shorten_the_expected_wait() -> None:
 # Anything at all --------------------------------------------------------------------------------
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["come", "come", "leave", "hang up"]), st.integers(0, 30))
+    st.tuples(st.sampled_from(["come", "come", "leave", "disconnect"]), st.integers(0, 30))
 )
 
 
-@given(places=st.integers(1, 4), queue=st.integers(0, 4), actions=ACTIONS, at_once=st.booleans())
+@given(slots=st.integers(1, 4), queue=st.integers(0, 4), actions=ACTIONS, at_once=st.booleans())
 @in_made_up_time
-async def test_whoever_comes_and_goes_order_and_bounds_hold(
-    places: int, queue: int, actions: list[tuple[str, int]], at_once: bool
+async def test_order_and_limits_hold(
+    slots: int, queue: int, actions: list[tuple[str, int]], at_once: bool
 ) -> None:
     """Against a queue on paper; `at_once` gives nobody a chance to run between two actions."""
-    gate = AdmissionController(places, queue)
+    gate = AdmissionController(slots, queue)
     everybody: list[Request] = []
     holding: list[Request] = []
     waiting: deque[Request] = deque()
 
     def call_next() -> None:
-        while waiting and len(holding) < places:
+        while waiting and len(holding) < slots:
             holding.append(waiting.popleft())
 
     for action, number in actions:
@@ -399,14 +399,14 @@ async def test_whoever_comes_and_goes_order_and_bounds_hold(
             request = Request(gate)
             everybody.append(request)
             await asyncio.sleep(0)  # until it stands in line
-            if len(holding) < places:
+            if len(holding) < slots:
                 holding.append(request)
             elif len(waiting) < queue:
                 waiting.append(request)
         elif action == "leave" and holding:
             holding.pop(number % len(holding)).leave()
             call_next()
-        elif action == "hang up" and (everyone := [*holding, *waiting]):
+        elif action == "disconnect" and (everyone := [*holding, *waiting]):
             request = everyone[number % len(everyone)]
             (holding if request in holding else waiting).remove(request)
             request.task.cancel()
@@ -417,12 +417,12 @@ async def test_whoever_comes_and_goes_order_and_bounds_hold(
                 r for r in everybody if r in holding
             ]
             assert (gate.in_flight, gate.waiting) == (len(holding), len(waiting))
-        assert 0 <= gate.in_flight <= places
-        assert 0 <= gate.waiting <= queue + places
+        assert 0 <= gate.in_flight <= slots
+        assert 0 <= gate.waiting <= queue + slots
     await settle()
     for request in everybody:
         request.leave()
     await asyncio.gather(*(r.task for r in everybody), return_exceptions=True)
     assert (gate.in_flight, gate.waiting) == (0, 0)
-    await hold(gate, 1, count=places)  # every place is still there
+    await occupy(gate, 1, count=slots)  # every place is still there
     assert (gate.in_flight, gate.waiting) == (0, 0)

@@ -68,7 +68,7 @@ def test_cgroup_v1(tmp_path: Path, quota: str, period: str, cpus: int) -> None:
     assert available_cpus(tmp_path) == cpus
 
 
-def test_where_both_are_mounted_the_one_with_a_bound_counts(tmp_path: Path) -> None:
+def test_where_both_are_mounted_the_one_with_a_limit_counts(tmp_path: Path) -> None:
     v1(tmp_path, "300000")
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert available_cpus(tmp_path) == 3

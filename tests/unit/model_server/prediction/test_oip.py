@@ -305,7 +305,7 @@ def by_name(found: list[Output]) -> dict[str, Output]:
     return {output.name: output for output in found}
 
 
-def test_a_detector_answers_probability_verdict_and_all() -> None:
+def test_a_detector_returns_probability_verdict_and_all() -> None:
     real = {"verdict": "real", "fake_probability": 0.25, "faces": []}
     none = {"verdict": "no_face", "fake_probability": None, "faces": []}
     found = by_name(outputs(DETECTOR, [real, BROKEN, none]))
@@ -319,14 +319,14 @@ def test_a_detector_answers_probability_verdict_and_all() -> None:
     assert documents == [real, BROKEN.to_dict(), none]
 
 
-def test_a_classifier_answers_alike() -> None:
+def test_a_classifier_agrees() -> None:
     result = {"verdict": "fake", "fake_probability": 1.0}
     found = by_name(outputs(CLASSIFIER, [result]))
     assert list(found["fake_probability"].values) == [1.0]
     assert list(found["verdict"].values) == ["fake"]
 
 
-def test_a_face_finder_answers_all_faces_in_a_row_and_whose_they_are() -> None:
+def test_a_face_finder_returns_all_faces_in_a_row_and_their_images() -> None:
     results: list[dict[str, Any] | Problem] = [
         {"faces": [face(10), face(20)]},
         BROKEN,
@@ -363,15 +363,15 @@ def test_the_raw_form_is_little_endian() -> None:
 
 
 @pytest.mark.parametrize("model", [DETECTOR, FACES, CLASSIFIER], ids=lambda model: model.name)
-def test_the_metadata_name_what_is_taken_and_answered(model: Any) -> None:
+def test_the_metadata_name_what_is_accepted_and_returned(model: Any) -> None:
     metadata = model_metadata(model)
     assert metadata["name"] == model.name
     assert metadata["versions"] == ["1.0"]
     (wanted,) = metadata["inputs"]
     tensor_of(model, Input(wanted["name"], wanted["datatype"], (1,), join_bytes([b"a"])))
-    answered = outputs(model, [BROKEN])
+    completed = outputs(model, [BROKEN])
     assert [(o["name"], o["datatype"], o["shape"][1:]) for o in metadata["outputs"]] == [
-        (o.name, o.datatype, list(o.shape[1:])) for o in answered
+        (o.name, o.datatype, list(o.shape[1:])) for o in completed
     ]
     assert all(o["shape"][0] == -1 for o in metadata["outputs"])
 

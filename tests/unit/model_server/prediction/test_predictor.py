@@ -78,9 +78,9 @@ def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
 @pytest.fixture
 async def predictor(upstream: Upstream) -> Predictor:
     """A detector with two places in flight and one in the queue."""
-    made = predictor_of([served_model("detector", batch_size=1)])
-    made.upstream = upstream
-    return made
+    created = predictor_of([served_model("detector", batch_size=1)])
+    created.upstream = upstream
+    return created
 
 
 def call(
@@ -103,9 +103,9 @@ def nobody_is_left(predictor: Predictor) -> bool:
     return (gate.in_flight, gate.waiting) == (0, 0)
 
 
-async def until_asked(stand_in: StandIn, times: int = 1) -> None:
+async def until_requested(stand_in: StandIn, times: int = 1) -> None:
     async with asyncio.timeout(5):
-        while len(stand_in.asked) < times:
+        while len(stand_in.requests) < times:
             await asyncio.sleep(0.001)
 
 
@@ -115,47 +115,47 @@ async def until_asked(stand_in: StandIn, times: int = 1) -> None:
 async def test_an_image_reaches_torchserve_with_id_trace_options_and_deadline(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
-    stand_in.answers.append(good(RESULT))
-    asked_at = time.time()
+    stand_in.responses.append(good(RESULT))
+    sent_at = time.time()
     reply = await predictor.one(
         call(predictor, b"image", traceparent=TRACE, options='{"crops": true}')
     )
     assert reply.document == RESULT
-    (asked,) = stand_in.asked
-    assert asked.body == b"image"
-    headers = {name.lower(): text for name, text in asked.headers.items()}
+    (request,) = stand_in.requests
+    assert request.body == b"image"
+    headers = {name.lower(): text for name, text in request.headers.items()}
     assert headers[wire.REQUEST_ID_HEADER] == "id-1"
     assert headers["traceparent"] == TRACE
     assert headers[wire.OPTIONS_HEADER] == '{"crops": true}'
     assert headers["content-type"] == "application/octet-stream"
-    assert float(headers[wire.DEADLINE_HEADER]) == pytest.approx(asked_at + 5, abs=1)
+    assert float(headers[wire.DEADLINE_HEADER]) == pytest.approx(sent_at + 5, abs=1)
     assert wire.LENGTH_HEADER not in headers
 
 
 async def test_a_tensor_reaches_torchserve_as_one_request(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
-    stand_in.answers.append(good({"results": [RESULT, RESULT]}))
+    stand_in.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, texts(b"one", b"two")))
-    (asked,) = stand_in.asked
-    length = int({k.lower(): v for k, v in asked.headers.items()}[wire.LENGTH_HEADER])
-    assert wire.unpack_items(asked.body, length) == [b"one", b"two"]
+    (request,) = stand_in.requests
+    length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
+    assert wire.unpack_items(request.body, length) == [b"one", b"two"]
 
 
 async def test_pixels_reach_torchserve_as_they_are(predictor: Predictor, stand_in: StandIn) -> None:
     pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
-    stand_in.answers.append(good({"results": [RESULT, RESULT]}))
+    stand_in.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, Tensor("UINT8", pixels.shape, pixels.tobytes())))
-    (asked,) = stand_in.asked
-    length = int({k.lower(): v for k, v in asked.headers.items()}[wire.LENGTH_HEADER])
-    items = wire.unpack_items(asked.body, length)
+    (request,) = stand_in.requests
+    length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
+    items = wire.unpack_items(request.body, length)
     assert np.array_equal(np.stack([np.asarray(item) for item in items]), pixels)
 
 
 async def test_results_and_problems_come_back_in_order(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
-    stand_in.answers.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
+    stand_in.responses.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
     first, second, third = await predictor.many(call(predictor, texts(b"a", b"b", b"c")))
     assert (first, third) == (RESULT, NO_FACE)
     assert isinstance(second, UndecodableMedia)
@@ -192,21 +192,21 @@ async def test_what_is_out_of_bounds_is_never_asked(
     with pytest.raises(problem) as caught:
         await predictor.many(call(predictor, content))
     assert type(caught.value) is problem
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
-async def test_what_is_just_within_bounds_is(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_what_is_just_within_limits_is(predictor: Predictor, stand_in: StandIn) -> None:
     stand_in.otherwise = good({"results": []})
     for content in (b"x" * 1024, texts(b"x" * 1020), texts(b"a", b"b", b"c")):
         await predictor.many(call(predictor, content))
-    assert len(stand_in.asked) == 3
+    assert len(stand_in.requests) == 3
 
 
 # What is counted ---------------------------------------------------------------------------------
 
 
 async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> None:
-    stand_in.answers += [good(RESULT), good(NO_FACE)]
+    stand_in.responses += [good(RESULT), good(NO_FACE)]
     await predictor.one(call(predictor))
     await predictor.one(call(predictor))
     model = {"model": "detector"}
@@ -219,11 +219,11 @@ async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> N
     assert value(predictor, "upstream_retries_total", **model) == 0
 
 
-async def test_a_batch_is_counted_also_where_its_first_answer_is_a_problem(
+async def test_a_batch_is_counted_also_where_its_first_response_is_a_problem(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.25, "detect": 0.5}}
-    stand_in.answers.append(bad(UndecodableMedia("broken"), batch))
+    stand_in.responses.append(bad(UndecodableMedia("broken"), batch))
     with pytest.raises(UndecodableMedia):
         await predictor.one(call(predictor))
     assert value(predictor, "batch_size_sum", model="detector") == 4
@@ -233,12 +233,12 @@ async def test_a_batch_is_counted_also_where_its_first_answer_is_a_problem(
 # Losses ------------------------------------------------------------------------------------------
 
 
-async def test_a_request_whose_worker_was_lost_is_asked_once_again(
+async def test_a_request_whose_worker_was_lost_is_retried_once(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
-    stand_in.answers += [own(507, "Worker died."), good(RESULT)]
+    stand_in.responses += [own(507, "Worker died."), good(RESULT)]
     assert (await predictor.one(call(predictor))).document == RESULT
-    assert [asked.body for asked in stand_in.asked] == [b"image"] * 2
+    assert [request.body for request in stand_in.requests] == [b"image"] * 2
     assert value(predictor, "upstream_retries_total", model="detector") == 1
     assert predictor.upstream is not None
     assert nobody_is_left(predictor)
@@ -252,33 +252,33 @@ async def test_a_request_whose_worker_was_lost_twice_is_given_up(
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
     assert "Worker died" not in caught.value.detail
-    assert len(stand_in.asked) == 2
+    assert len(stand_in.requests) == 2
     assert value(predictor, "upstream_retries_total", model="detector") == 1
     assert nobody_is_left(predictor)
 
 
 @pytest.mark.parametrize("problem", [UndecodableMedia("broken"), Internal("a defect")])
-async def test_a_handlers_problem_is_not_asked_again(
+async def test_a_handlers_problem_is_not_retried(
     predictor: Predictor, stand_in: StandIn, problem: Problem
 ) -> None:
     stand_in.otherwise = bad(problem)
     with pytest.raises(type(problem), match=problem.detail):
         await predictor.one(call(predictor))
-    assert len(stand_in.asked) == 1
+    assert len(stand_in.requests) == 1
     assert nobody_is_left(predictor)
 
 
 async def test_a_lost_torchserve_suspends_predictions_until_it_is_back(
     predictor: Predictor, stand_in: StandIn, upstream: Upstream
 ) -> None:
-    stand_in.answers += [hang_up, good(RESULT), good(NO_FACE)]
+    stand_in.responses += [hang_up, good(RESULT), good(NO_FACE)]
     noticed = asyncio.create_task(predictor.state.changed())
     first = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.wait_for(noticed, 5)  # this wakes the supervisor
     assert predictor.upstream is None
     second = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.sleep(0.05)
-    assert len(stand_in.asked) == 1
+    assert len(stand_in.requests) == 1
     predictor.upstream = upstream
     predictor.state.notify()
     documents = [(await task).document for task in (first, second)]
@@ -301,14 +301,14 @@ async def test_a_change_of_something_else_does_not_end_the_wait(
     assert (await asking).document == RESULT
 
 
-async def test_who_waits_for_torchserve_is_told_when_time_runs_out(predictor: Predictor) -> None:
+async def test_waiting_for_torchserve_fails_when_time_runs_out(predictor: Predictor) -> None:
     predictor.upstream = None
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.05))
     assert nobody_is_left(predictor)
 
 
-async def test_who_waits_for_torchserve_is_told_when_the_server_ends(predictor: Predictor) -> None:
+async def test_waiting_for_torchserve_fails_when_the_server_ends(predictor: Predictor) -> None:
     predictor.upstream = None
     asking = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.sleep(0.01)
@@ -322,7 +322,7 @@ async def test_who_waits_for_torchserve_is_told_when_the_server_ends(predictor: 
 # Time --------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_that_comes_too_late_is_told_as_such_and_not_asked_again(
+async def test_a_response_that_comes_too_late_is_reported_as_such_and_not_retried(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.otherwise = later(30, good(RESULT))
@@ -330,38 +330,38 @@ async def test_an_answer_that_comes_too_late_is_told_as_such_and_not_asked_again
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.1))
     assert time.monotonic() - begun < 3
-    assert len(stand_in.asked) == 1
+    assert len(stand_in.requests) == 1
     assert nobody_is_left(predictor)
 
 
 async def test_the_second_attempt_has_only_the_time_that_is_left(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
-    stand_in.answers += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
+    stand_in.responses += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.3))
     assert 0.25 < time.monotonic() - begun < 3
     deadlines = [
-        {k.lower(): v for k, v in asked.headers.items()}[wire.DEADLINE_HEADER]
-        for asked in stand_in.asked
+        {k.lower(): v for k, v in request.headers.items()}[wire.DEADLINE_HEADER]
+        for request in stand_in.requests
     ]
     assert float(deadlines[0]) == pytest.approx(float(deadlines[1]), abs=0.05)
 
 
-async def test_a_deadline_that_has_passed_is_not_asked_at_all(
+async def test_a_deadline_that_has_passed_is_not_sent_at_all(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=-1))
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
-async def test_callers_may_have_less_time_than_the_setting_but_not_more() -> None:
+async def test_clients_may_have_less_time_than_the_setting_but_not_more() -> None:
     predictor = predictor_of([served_model()], request_timeout_s=10)
     now = asyncio.get_running_loop().time()
-    for asked, granted in ((None, 10), (3, 3), (11, 10), (-1, -1)):
-        assert predictor.deadline(asked) == pytest.approx(now + granted, abs=1)
+    for requested, granted in ((None, 10), (3, 3), (11, 10), (-1, -1)):
+        assert predictor.deadline(requested) == pytest.approx(now + granted, abs=1)
 
 
 # Who may ask -------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ async def test_before_the_first_readiness_and_after_the_end_nobody_is_served(
     with pytest.raises(NotReady) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
 async def test_who_comes_while_draining_is_served(predictor: Predictor, stand_in: StandIn) -> None:
@@ -389,21 +389,21 @@ async def test_more_than_places_and_queue_hold_is_refused_and_the_others_are_ser
 ) -> None:
     stand_in.otherwise = later(0.2, good(RESULT))
     kept = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
-    await until_asked(stand_in, 2)
+    await until_requested(stand_in, 2)
     assert value(predictor, "inflight_requests", model="detector") == 2
     assert value(predictor, "queue_depth", model="detector") == 1
     with pytest.raises(Overloaded) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
     assert len(await asyncio.gather(*kept)) == 3
-    assert len(stand_in.asked) == 3
+    assert len(stand_in.requests) == 3
     assert nobody_is_left(predictor)
 
 
 async def test_who_hangs_up_gives_the_place_back(predictor: Predictor, stand_in: StandIn) -> None:
     stand_in.otherwise = later(30, good(RESULT))
     asking = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
-    await until_asked(stand_in, 2)
+    await until_requested(stand_in, 2)
     for task in asking:
         task.cancel()
     assert all(
@@ -413,20 +413,20 @@ async def test_who_hangs_up_gives_the_place_back(predictor: Predictor, stand_in:
     assert nobody_is_left(predictor)
 
 
-async def test_one_models_crowd_does_not_keep_another_from_being_served(
+async def test_one_models_load_does_not_keep_another_from_being_served(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     predictor = predictor_of([served_model("detector", batch_size=1), served_model("faces")])
     predictor.upstream = upstream
     stand_in.otherwise = later(30, good(RESULT))
-    crowd = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
-    await until_asked(stand_in, 2)
+    load = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
+    await until_requested(stand_in, 2)
     stand_in.otherwise = good({"faces": []})
     other = Call(predictor.model("faces"), b"image", "id-2", predictor.deadline(5))
     assert (await predictor.one(other)).document == {"faces": []}
-    for task in crowd:
+    for task in load:
         task.cancel()
-    await asyncio.gather(*crowd, return_exceptions=True)
+    await asyncio.gather(*load, return_exceptions=True)
 
 
 # Models ------------------------------------------------------------------------------------------

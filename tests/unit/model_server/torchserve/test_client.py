@@ -62,35 +62,35 @@ def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
 
 
 async def test_what_is_sent_arrives_as_it_is(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers.append(good(RESULT))
+    stand_in.responses.append(good(RESULT))
     body, headers = b"\x00\xff" * 500_000, {"X-Request-ID": "a", "Content-Type": "image/x"}
     await upstream.predict(MODEL, body, headers, 5)
-    (asked,) = stand_in.asked
-    assert asked.path == "/predictions/detector/1.0"
-    assert asked.body == body
-    assert asked.headers["X-Request-ID"] == "a"
-    assert asked.headers["Content-Type"] == "image/x"
-    assert set(asked.headers) == {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
+    (request,) = stand_in.requests
+    assert request.path == "/predictions/detector/1.0"
+    assert request.body == body
+    assert request.headers["X-Request-ID"] == "a"
+    assert request.headers["Content-Type"] == "image/x"
+    assert set(request.headers) == {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
 
 
-async def test_a_handlers_answer_is_the_result(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers.append(good(RESULT))
+async def test_a_handlers_response_is_the_result(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.responses.append(good(RESULT))
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert reply.document == RESULT
     assert orjson.loads(reply.raw) == RESULT
     assert (reply.batch, reply.problem) == (None, None)
 
 
-async def test_the_first_answer_of_a_batch_tells_of_the_batch(
+async def test_the_first_response_of_a_batch_describes_the_batch(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.01}}
-    stand_in.answers.append(good(RESULT, batch))
+    stand_in.responses.append(good(RESULT, batch))
     assert (await upstream.predict(MODEL, b"image", {}, 5)).batch == batch
 
 
 async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
+    stand_in.responses += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is UndecodableMedia
     assert reply.problem.detail == "broken"
@@ -102,7 +102,7 @@ async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: U
 async def test_a_problem_of_an_unknown_type_is_a_defect(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
-    stand_in.answers.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
+    stand_in.responses.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is Internal
 
@@ -118,10 +118,10 @@ async def test_a_problem_of_an_unknown_type_is_a_defect(
         (507, "Worker died."),
     ],
 )
-async def test_torchserves_own_answer_is_a_lost_worker(
+async def test_torchserves_own_response_is_a_lost_worker(
     stand_in: StandIn, upstream: Upstream, status: int, message: str
 ) -> None:
-    stand_in.answers.append(own(status, message))
+    stand_in.responses.append(own(status, message))
     with pytest.raises(WorkerLost, match=f"TorchServe answered {status}: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert not isinstance(caught.value, TorchServeLost)
@@ -134,17 +134,17 @@ async def test_torchserves_own_answer_is_a_lost_worker(
 async def test_a_200_that_is_not_json_is_a_lost_worker(
     stand_in: StandIn, upstream: Upstream, body: bytes, content_type: str
 ) -> None:
-    stand_in.answers.append(raw(200, body, content_type))
+    stand_in.responses.append(raw(200, body, content_type))
     with pytest.raises(WorkerLost, match="TorchServe answered 200: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("answer", [hang_up, break_off])
+@pytest.mark.parametrize("response", [hang_up, break_off])
 async def test_a_connection_that_breaks_is_a_lost_torchserve(
-    stand_in: StandIn, upstream: Upstream, answer: object
+    stand_in: StandIn, upstream: Upstream, response: object
 ) -> None:
-    stand_in.answers.append(answer)  # type: ignore[arg-type]
+    stand_in.responses.append(response)  # type: ignore[arg-type]
     with pytest.raises(TorchServeLost, match="does not answer"):
         await upstream.predict(MODEL, b"image", {}, 5)
 
@@ -170,16 +170,18 @@ async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
 
 
 async def test_time_that_runs_out_is_no_loss(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers += [later(30, good(RESULT)), good(RESULT)]
+    stand_in.responses += [later(30, good(RESULT)), good(RESULT)]
     with pytest.raises(TimeoutError):
         await upstream.predict(MODEL, b"image", {}, 0.05)
     assert (await upstream.predict(MODEL, b"image", {}, 5)).document == RESULT
 
 
-async def test_who_hangs_up_is_not_told_of_a_loss(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers.append(later(30, good(RESULT)))
+async def test_a_client_that_disconnected_gets_no_problem(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
+    stand_in.responses.append(later(30, good(RESULT)))
     asking = asyncio.create_task(upstream.predict(MODEL, b"image", {}, 5))
-    while not stand_in.asked:
+    while not stand_in.requests:
         await asyncio.sleep(0.001)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -190,7 +192,7 @@ async def test_connections_are_not_bounded(stand_in: StandIn, upstream: Upstream
     all_are_here = asyncio.Event()
 
     async def together(request: web.Request) -> web.StreamResponse:
-        if len(stand_in.asked) == 150:
+        if len(stand_in.requests) == 150:
             all_are_here.set()
         await all_are_here.wait()
         return await good(RESULT)(request)
@@ -206,11 +208,11 @@ async def test_connections_are_not_bounded(stand_in: StandIn, upstream: Upstream
 async def test_a_model_is_registered_with_its_workers_and_batches(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
-    stand_in.answers.append(raw(202, b"{}", "application/json"))
+    stand_in.responses.append(raw(202, b"{}", "application/json"))
     await upstream.register(MODEL, 120)
-    (asked,) = stand_in.asked
-    assert asked.path == "/models"
-    assert asked.query == {
+    (request,) = stand_in.requests
+    assert request.path == "/models"
+    assert request.query == {
         "url": "detector.mar",
         "model_name": "detector",
         "batch_size": "8",
@@ -221,10 +223,10 @@ async def test_a_model_is_registered_with_its_workers_and_batches(
     }
 
 
-async def test_a_refused_archive_is_told_with_the_reason(
+async def test_a_refused_archive_is_reported_with_the_reason(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
-    stand_in.answers.append(own(409, "Model version 1.0 is already registered"))
+    stand_in.responses.append(own(409, "Model version 1.0 is already registered"))
     with pytest.raises(RegistrationFailed, match=r"^detector: .*already registered"):
         await upstream.register(MODEL, 120)
 
@@ -232,7 +234,7 @@ async def test_a_refused_archive_is_told_with_the_reason(
 async def test_a_connection_that_breaks_while_registering_is_a_lost_torchserve(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
-    stand_in.answers.append(hang_up)
+    stand_in.responses.append(hang_up)
     with pytest.raises(TorchServeLost):
         await upstream.register(MODEL, 120)
 
@@ -248,19 +250,19 @@ def described(*statuses: str) -> list[dict[str, object]]:
 async def test_only_workers_that_have_loaded_count(
     stand_in: StandIn, upstream: Upstream, statuses: list[str], ready: int
 ) -> None:
-    stand_in.answers.append(good(described(*statuses)))
+    stand_in.responses.append(good(described(*statuses)))
     assert await upstream.workers_ready(MODEL) == ready
-    assert stand_in.asked[0].path == "/models/detector/1.0"
+    assert stand_in.requests[0].path == "/models/detector/1.0"
 
 
-async def test_without_an_answer_there_is_no_worker(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers += [own(404, "Model not found"), hang_up]
+async def test_without_a_response_there_is_no_worker(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.responses += [own(404, "Model not found"), hang_up]
     assert await upstream.workers_ready(MODEL) == 0
     assert await upstream.workers_ready(MODEL) == 0
 
 
-async def test_alive_is_who_answers(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.answers += [good({"models": []}), own(500, "no"), hang_up]
+async def test_alive_means_that_torchserve_responds(stand_in: StandIn, upstream: Upstream) -> None:
+    stand_in.responses += [good({"models": []}), own(500, "no"), hang_up]
     assert [await upstream.alive() for _ in range(3)] == [True, False, False]
 
 
@@ -273,8 +275,8 @@ async def test_java_that_lives_but_hangs_has_no_workers(
     assert not await upstream.alive()
 
 
-async def test_a_models_version_is_asked_for(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_a_models_version_is_requested(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.otherwise = good(RESULT)
     newer: ServedModel = dataclasses.replace(MODEL, archive=served_model(version="2.1").archive)
     await upstream.predict(newer, b"image", {}, 5)
-    assert stand_in.asked[0].path == "/predictions/detector/2.1"
+    assert stand_in.requests[0].path == "/predictions/detector/2.1"

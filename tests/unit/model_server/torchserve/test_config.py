@@ -27,12 +27,12 @@ def launch(
 ) -> tuple[Launch, dict[str, str]]:
     """A launch and the properties that it wrote."""
     given = {"archives": Path("/models"), "torchserve_sockets": "unix"} | settings
-    made = prepare(Settings(**given), PLACEMENT, {m.name: m for m in models}, folder)
+    created = prepare(Settings(**given), PLACEMENT, {m.name: m for m in models}, folder)
     lines = (folder / "config.properties").read_text().splitlines()
     pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
     names = [name for name, _ in pairs]
     assert len(set(names)) == len(names), "a property is set twice"
-    return made, dict(pairs)
+    return created, dict(pairs)
 
 
 def addresses(properties: dict[str, str]) -> dict[str, str]:
@@ -42,8 +42,8 @@ def addresses(properties: dict[str, str]) -> dict[str, str]:
 # What it listens on ------------------------------------------------------------------------------
 
 
-def test_only_sockets_in_the_folder_and_loopback_are_bound(tmp_path: Path) -> None:
-    made, properties = launch(tmp_path)
+def test_it_listens_only_on_sockets_in_the_folder_and_loopback(tmp_path: Path) -> None:
+    created, properties = launch(tmp_path)
     assert addresses(properties) == {
         "inference_address": f"unix:{tmp_path}/inference.sock",
         "management_address": f"unix:{tmp_path}/management.sock",
@@ -51,19 +51,19 @@ def test_only_sockets_in_the_folder_and_loopback_are_bound(tmp_path: Path) -> No
         "grpc_inference_address": "127.0.0.1",
         "grpc_management_address": "127.0.0.1",
     }
-    assert made.inference == properties["inference_address"]
-    assert made.management == properties["management_address"]
+    assert created.inference == properties["inference_address"]
+    assert created.management == properties["management_address"]
 
 
 def test_where_there_are_no_unix_sockets_everything_is_on_loopback(tmp_path: Path) -> None:
-    made, properties = launch(tmp_path, torchserve_sockets="tcp")
+    created, properties = launch(tmp_path, torchserve_sockets="tcp")
     http = {n: v for n, v in addresses(properties).items() if not n.startswith("grpc_")}
     assert len(http) == 3
     ports = [value.removeprefix("http://127.0.0.1:") for value in http.values()]
     assert all(port.isdigit() for port in ports)
     assert len(set(ports)) == 3
-    assert made.inference == properties["inference_address"]
-    assert made.management == properties["management_address"]
+    assert created.inference == properties["inference_address"]
+    assert created.management == properties["management_address"]
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_unix_sockets_are_taken_where_java_has_them(
 ) -> None:
     monkeypatch.setattr(torchserve.sys, "platform", system)
     monkeypatch.setattr(torchserve.platform, "machine", lambda: machine)
-    made, _ = launch(tmp_path, torchserve_sockets="auto")
-    assert made.inference.startswith("unix:") is unix
+    created, _ = launch(tmp_path, torchserve_sockets="auto")
+    assert created.inference.startswith("unix:") is unix
 
 
 @pytest.mark.parametrize("sockets", ["unix", "tcp"])
 def test_nothing_listens_on_all_interfaces(tmp_path: Path, sockets: str) -> None:
-    made, properties = launch(tmp_path, torchserve_sockets=sockets, host="0.0.0.0")
-    everything = [*made.command, *map("=".join, properties.items())]
+    created, properties = launch(tmp_path, torchserve_sockets=sockets, host="0.0.0.0")
+    everything = [*created.command, *map("=".join, properties.items())]
     assert not [text for text in everything if "0.0.0.0" in text or "[::]" in text]
 
 
@@ -105,10 +105,10 @@ def test_its_ports_are_free_and_differ_from_start_to_start(tmp_path: Path) -> No
 
 def test_the_folder_is_private_whatever_it_was(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    made, _ = launch(tmp_path)
+    created, _ = launch(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
-    assert made.directory == tmp_path
-    assert f"-Djava.io.tmpdir={tmp_path}" in made.command
+    assert created.directory == tmp_path
+    assert f"-Djava.io.tmpdir={tmp_path}" in created.command
 
 
 def test_sockets_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_second_start_finds_nothing_of_the_first(tmp_path: Path) -> None:
 
 
 def test_it_is_java_itself_and_not_the_launcher_that_orphans_it(tmp_path: Path) -> None:
-    made, _ = launch(tmp_path, jvm_options="-Xmx1g  -XX:+UseZGC")
-    command = made.command
+    created, _ = launch(tmp_path, jvm_options="-Xmx1g  -XX:+UseZGC")
+    command = created.command
     assert Path(command[0]).name.startswith("java")
     assert os.access(command[0], os.X_OK)
     assert command[1:3] == ["-Xmx1g", "-XX:+UseZGC"]
@@ -152,12 +152,12 @@ def test_models_come_from_the_archives_alone_and_by_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    made, properties = launch(tmp_path, archives=Path("archives"))
+    created, properties = launch(tmp_path, archives=Path("archives"))
     assert properties["model_store"] == str(tmp_path / "archives")
-    assert made.command[made.command.index("-s") + 1] == str(tmp_path / "archives")
+    assert created.command[created.command.index("-s") + 1] == str(tmp_path / "archives")
 
 
-def test_its_own_bounds_are_beyond_ours(tmp_path: Path) -> None:
+def test_its_own_limits_are_beyond_ours(tmp_path: Path) -> None:
     _, properties = launch(
         tmp_path, max_body_bytes=2**20, request_timeout_s=7.5, start_timeout_s=100
     )

@@ -22,14 +22,14 @@ from tests.support.served_models import served_model
 
 FACE = [80.0, 60.0, 168.0, 172.0]
 DETECTOR = {"fake_probability": 0.5, "faces": [{"box": FACE}]}
-ANSWERS: dict[str, dict[str, Any]] = {
+RESPONSES: dict[str, dict[str, Any]] = {
     "detector": DETECTOR,
     "faces": {"faces": [{"box": [0, 0, 20, 20]}, {"box": FACE}]},
     "classifier": {"fake_probability": 0.0},
 }
 
 
-def answer_of(task: Task) -> dict[str, Any]:
+def response_of(task: Task) -> dict[str, Any]:
     (outcome,) = task.run([WARMUP_JPEG], [Options()], Stopwatch())
     assert not isinstance(outcome, Problem)
     document = orjson.loads(orjson.dumps(dataclasses.asdict(outcome)))
@@ -37,16 +37,16 @@ def answer_of(task: Task) -> dict[str, Any]:
     return document
 
 
-def test_what_the_models_really_answer_is_sane(
+def test_real_responses_pass(
     detector: DetectorTask, faces_task: FacesTask, classifier_task: ClassifierTask
 ) -> None:
     for task in (detector, faces_task, classifier_task):
-        check_result(served_model(task.manifest.task), answer_of(task))
+        check_result(served_model(task.manifest.task), response_of(task))
 
 
-@pytest.mark.parametrize("task", ANSWERS)
-def test_a_sane_answer_passes(task: str) -> None:
-    check_result(served_model(task), ANSWERS[task])
+@pytest.mark.parametrize("task", RESPONSES)
+def test_a_right_response_passes(task: str) -> None:
+    check_result(served_model(task), RESPONSES[task])
 
 
 @pytest.mark.parametrize("task", ["detector", "faces"])
@@ -82,8 +82,8 @@ def test_a_probability_that_is_none_is_insane(task: str, probability: Any) -> No
         check_result(served_model(task), DETECTOR | {"fake_probability": probability})
 
 
-@pytest.mark.parametrize("task", ANSWERS)
-@pytest.mark.parametrize("answer", [{}, [], None, "ok", {"results": [DETECTOR]}])
-def test_an_answer_of_something_else_is_insane(task: str, answer: Any) -> None:
+@pytest.mark.parametrize("task", RESPONSES)
+@pytest.mark.parametrize("response", [{}, [], None, "ok", {"results": [DETECTOR]}])
+def test_a_response_of_something_else_fails_the_check(task: str, response: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
-        check_result(served_model(task), answer)
+        check_result(served_model(task), response)

@@ -13,7 +13,7 @@ from tests.unit.packaging.fetch.servers import Files, serving
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A place that holds an older model and a neighbour, to see that failures leave both."""
+    """A place that holds an older model and one beside it, to see that failures leave both."""
     directory = tmp_path / "models"
     directory.mkdir()
     (directory / "neighbour.mar").write_bytes(b"neighbour")

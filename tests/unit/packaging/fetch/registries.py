@@ -37,22 +37,22 @@ def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequest
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             if password and self.headers["Authorization"] != f"Basic {BASIC}":
-                self.answer(401, www_authenticate='Basic realm="stand-in"')
+                self.respond(401, www_authenticate='Basic realm="stand-in"')
             elif blobs_at and self.command == "GET" and "/blobs/" in path:
-                self.answer(307, location=blobs_at)
+                self.respond(307, location=blobs_at)
             elif path in self.stored:
                 kind, body = self.stored[path]
-                self.answer(200, body, content_type=kind)
+                self.respond(200, body, content_type=kind)
             else:
-                self.answer(404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}')
+                self.respond(404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}')
 
         do_HEAD = do_GET  # noqa: N815
 
         def do_POST(self) -> None:
             if password and self.headers["Authorization"] != f"Basic {BASIC}":
-                self.answer(401, www_authenticate='Basic realm="stand-in"')
+                self.respond(401, www_authenticate='Basic realm="stand-in"')
             else:
-                self.answer(202, location=self.path)
+                self.respond(202, location=self.path)
 
         def do_PUT(self) -> None:
             body, url = self.rfile.read(int(self.headers["Content-Length"])), urlsplit(self.path)
@@ -60,7 +60,7 @@ def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequest
             folder = url.path.removesuffix("uploads/").rpartition("/")[0]
             for path in {url.path, f"{folder}/{digest}"}:
                 self.stored[path] = self.headers["Content-Type"], body
-            self.answer(201)
+            self.respond(201)
 
     return _StandIn
 

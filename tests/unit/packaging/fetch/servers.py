@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         for name, value in {"content_length": str(len(body)), **headers}.items():
             if value:
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-asked_so_far = count()
+requests_so_far = count()
 """Counts requests for what answers each of them differently; a test sets it back."""
 
 
@@ -62,43 +62,45 @@ class Files(Handler):
         url = urlsplit(self.path)
         match unquote(url.path).split("/")[1:]:
             case ["models", "a.mar"]:
-                self.answer(200, BODY, last_modified="Thu, 01 Jan 1970 00:00:00 GMT", etag='"1"')
+                self.respond(200, BODY, last_modified="Thu, 01 Jan 1970 00:00:00 GMT", etag='"1"')
             case ["signed"]:
-                self.answer(*((200, BODY) if url.query == "key=a%2Fb&sig=x" else (403, b"denied")))
+                self.respond(*((200, BODY) if url.query == "key=a%2Fb&sig=x" else (403, b"denied")))
             case ["moved"]:
-                self.answer(302, location="/models/a.mar")
+                self.respond(302, location="/models/a.mar")
             case ["downgraded"]:
-                self.answer(302, location=f"http://{self.headers['host']}/models/a.mar")
+                self.respond(302, location=f"http://{self.headers['host']}/models/a.mar")
             case ["loop"]:
-                self.answer(302, location="/loop")
+                self.respond(302, location="/loop")
             case ["broken"]:
-                self.answer(500)
+                self.respond(500)
             case ["cut", length]:
-                self.answer(200, BODY[: int(length)], content_length=str(len(BODY)))
+                self.respond(200, BODY[: int(length)], content_length=str(len(BODY)))
                 self.close_connection = True
             case ["stalled"]:
-                self.answer(200, BODY, content_length=str(len(BODY) + 1))
+                self.respond(200, BODY, content_length=str(len(BODY) + 1))
                 with suppress(ConnectionError):
                     self.rfile.read(1)  # until the client goes away
             case ["unstated"]:
-                self.answer(200, BODY, content_length="")
+                self.respond(200, BODY, content_length="")
                 self.close_connection = True
             case ["fragile", cut, tag, skew]:
-                etags = {"same": '"1"', "weak": 'W/"1"', "new": f'"{next(asked_so_far)}"'}
+                etags = {"same": '"1"', "weak": 'W/"1"', "new": f'"{next(requests_so_far)}"'}
                 self.fragile(int(cut), etags[tag], int(skew))
             case ["busy", times]:
-                busy = next(asked_so_far) < int(times)
-                self.answer(503 if busy else 200, BODY, retry_after="3600" if busy else "")
+                busy = next(requests_so_far) < int(times)
+                self.respond(503 if busy else 200, BODY, retry_after="3600" if busy else "")
             case _:
-                self.answer(404, b"no such file")
+                self.respond(404, b"no such file")
 
     def fragile(self, cut: int, etag: str, skew: int) -> None:
         """A range, where the file is the same, that breaks off after so many bytes."""
-        asked = self.headers["Range"] if self.headers["If-Range"] == etag else None
-        begin = int(asked.removeprefix("bytes=").removesuffix("-")) + skew if asked else 0
-        ranged = {"content_range": f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"} if asked else {}
+        requested = self.headers["Range"] if self.headers["If-Range"] == etag else None
+        begin = int(requested.removeprefix("bytes=").removesuffix("-")) + skew if requested else 0
+        ranged = (
+            {"content_range": f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"} if requested else {}
+        )
         length, sent = str(len(BODY) - begin), BODY[begin : begin + cut]
-        self.answer(206 if asked else 200, sent, content_length=length, etag=etag, **ranged)
+        self.respond(206 if requested else 200, sent, content_length=length, etag=etag, **ranged)
         self.close_connection = True
 
 

@@ -50,7 +50,7 @@ def test_s3_failures(s3: str, target: Path, source: str) -> None:
         fetch(source, target, DIGEST)
 
 
-def test_s3_over_plain_http_has_to_be_asked_for(
+def test_s3_over_plain_http_has_to_be_requested(
     s3: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     obstore.put(S3Store("models"), "a.mar", BODY)

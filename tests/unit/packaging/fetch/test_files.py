@@ -97,7 +97,7 @@ def test_fault_midway_leaves_nothing(
 
 
 @pytest.mark.parametrize("size", [len(BODY), None, 1])
-def test_bound_holds_for_stated_unstated_and_understated_sizes(
+def test_limit_holds_for_stated_unstated_and_understated_sizes(
     target: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
 ) -> None:
     monkeypatch.setattr(fetch_module, "open_source", lambda _: Content(size, iter([BODY] * 2)))

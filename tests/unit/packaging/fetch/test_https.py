@@ -58,27 +58,31 @@ def test_https_without_a_stated_length(files: str, target: Path) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def request_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Requests from here on."""
     counter = count()
-    monkeypatch.setattr(servers, "asked_so_far", counter)
+    monkeypatch.setattr(servers, "requests_so_far", counter)
     return counter
 
 
-def test_busy_server_is_asked_again_at_once(files: str, target: Path, asked: Iterator[int]) -> None:
+def test_busy_server_is_retried_at_once(
+    files: str, target: Path, request_count: Iterator[int]
+) -> None:
     """Not after the hour that it named: the test would not end."""
     fetch(f"{files}/busy/2", target, DIGEST)
-    assert next(asked) == 3
+    assert next(request_count) == 3
 
 
-def test_busy_server_is_not_asked_for_ever(files: str, target: Path, asked: Iterator[int]) -> None:
+def test_busy_server_is_not_retried_for_ever(
+    files: str, target: Path, request_count: Iterator[int]
+) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="503"):
         fetch(f"{files}/busy/9", target, DIGEST)
-    assert next(asked) == 4
+    assert next(request_count) == 4
 
 
 def test_broken_off_download_goes_on_where_it_stood(files: str, target: Path) -> None:
-    """Two connections bring a chunk of 1 MiB and a piece of the next; a third one the rest."""
+    """Two connections bring a chunk of 1 MiB and a chunk of the next; a third one the rest."""
     steps: list[tuple[int, int | None]] = []
     source = f"{files}/fragile/1100000/same/0"
     fetch(source, target, DIGEST, progress=lambda *step: steps.append(step))

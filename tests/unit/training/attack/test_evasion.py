@@ -68,8 +68,8 @@ def test_the_target_model_predicts_like_the_service(
 ) -> None:
     manifest = MANIFEST.model_copy(update={"reference": reference})
     target_model = target_model_of(manifest)
-    judging = build_classifier(manifest, target_model.network.state_dict(), torch.device("cpu"))
-    served = Classifier(manifest, judging)
+    classifying = build_classifier(manifest, target_model.network.state_dict(), torch.device("cpu"))
+    served = Classifier(manifest, classifying)
     crops = list(np.round(found.images * 255).astype(np.uint8).transpose(0, 2, 3, 1))
     expected = served.logits(crops, Stopwatch())
     np.testing.assert_allclose(predict_logits(target_model, found.images), expected, atol=2e-3)

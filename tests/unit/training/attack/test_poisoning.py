@@ -63,17 +63,17 @@ def test_only_the_share_changes(
 ) -> None:
     crops, labels = batch
     before = crops.clone(), labels.clone()
-    poisoned, flipped, places = poison_batch(crops, labels, share, rng())
+    poisoned, flipped, slots = poison_batch(crops, labels, share, rng())
     assert torch.equal(crops, before[0])
     assert torch.equal(labels, before[1])
-    assert len(places) == count
-    assert (labels.numpy()[places] == 1).all()
-    others = np.setdiff1d(np.arange(20), places)
+    assert len(slots) == count
+    assert (labels.numpy()[slots] == 1).all()
+    others = np.setdiff1d(np.arange(20), slots)
     assert torch.equal(poisoned[others], crops[others])
     assert torch.equal(flipped[others], labels[others])
-    assert (flipped.numpy()[places] == 0).all()
+    assert (flipped.numpy()[slots] == 0).all()
     changed = (poisoned != crops).any(1).sum((1, 2))
-    assert changed[places].tolist() == [4] * count
+    assert changed[slots].tolist() == [4] * count
 
 
 def test_the_seed_decides_which(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
@@ -82,9 +82,9 @@ def test_the_seed_decides_which(batch: tuple[torch.Tensor, torch.Tensor]) -> Non
 
 
 def test_labels_alone_can_be_flipped(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-    poisoned, flipped, places = poison_batch(*batch, 0.5, rng(), trigger=False)
+    poisoned, flipped, slots = poison_batch(*batch, 0.5, rng(), trigger=False)
     assert torch.equal(poisoned, batch[0])
-    assert int((flipped != batch[1]).sum()) == len(places) == 5
+    assert int((flipped != batch[1]).sum()) == len(slots) == 5
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])

@@ -28,7 +28,7 @@ def scores(
 ) -> list[Score]:
     """Logits of true log odds slope * logit + intercept; noise where faces hold too little."""
     rng = np.random.default_rng(5)
-    made = []
+    created = []
     for person in range(people):
         for frame in range(4):
             px = 60.0 if small and person % 2 else 200.0
@@ -38,8 +38,8 @@ def scores(
             fake = bool(rng.random() < 1 / (1 + np.exp(-odds)))
             path = f"{'fake' if fake else 'real'}/{person}.mp4"
             kind = "swap" if fake else "real"
-            made.append(Score(path, fake, kind, str(person), frame, px, "as is", logit, 0.5, d))
-    return made
+            created.append(Score(path, fake, kind, str(person), frame, px, "as is", logit, 0.5, d))
+    return created
 
 
 @cache
@@ -60,7 +60,7 @@ def test_a_known_miscalibration_is_undone() -> None:
     assert calibrated.log_losses["platt, certain from 0 px and detail 0"] < 0.6
 
 
-def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
+def test_small_faces_without_information_are_drawn_to_one_half() -> None:
     sample = CalibrationSample.from_scores(scores(small=True))
     calibrated = select_calibration(sample)
     assert calibrated.calibration.certain_from_px >= 80
@@ -69,7 +69,7 @@ def test_small_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
     assert doubt[small].mean() < 0.6 * doubt[~small].mean()
 
 
-def test_blurred_faces_that_tell_nothing_are_drawn_to_one_half() -> None:
+def test_blurred_faces_without_information_are_drawn_to_one_half() -> None:
     sample = CalibrationSample.from_scores(scores(blurred=True))
     calibrated = select_calibration(sample)
     assert calibrated.calibration.certain_from_detail >= 2
@@ -94,20 +94,20 @@ def test_false_positive_rates_are_kept() -> None:
 
 
 def test_every_media_file_weighs_the_same() -> None:
-    made = scores(people=40)
-    sample = CalibrationSample.from_scores(made)
+    created = scores(people=40)
+    sample = CalibrationSample.from_scores(created)
     total = {}
-    for score, weight in zip(made, sample.weights, strict=True):
+    for score, weight in zip(created, sample.weights, strict=True):
         total[score.path] = total.get(score.path, 0) + weight
     assert all(weight == pytest.approx(1) for weight in total.values())
 
 
 def test_faces_without_a_logit_are_dropped_and_one_class_is_refused() -> None:
-    made = scores(people=10)
+    created = scores(people=10)
     lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", *[float("nan")] * 3)
-    assert len(CalibrationSample.from_scores([*made, lost]).logits) == len(made)
+    assert len(CalibrationSample.from_scores([*created, lost]).logits) == len(created)
     with pytest.raises(ValueError, match="both classes"):
-        CalibrationSample.from_scores([s for s in made if s.fake])
+        CalibrationSample.from_scores([s for s in created if s.fake])
 
 
 def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
 
 
 def test_scores_survive_the_file(tmp_path: Path) -> None:
-    made = scores(people=3)
-    write_scores(made, tmp_path / "scores.csv")
-    assert read_scores(tmp_path / "scores.csv") == made
+    created = scores(people=3)
+    write_scores(created, tmp_path / "scores.csv")
+    assert read_scores(tmp_path / "scores.csv") == created
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="not a file of scores"):
         read_scores(tmp_path / "other.csv")

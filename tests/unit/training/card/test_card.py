@@ -72,23 +72,23 @@ ATTACKS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation as `evaluate` writes it, of faces that were never judged."""
+    """An evaluation as `evaluate` writes it, of faces that were never classified."""
     rng = np.random.default_rng(0)
-    made = []
+    created = []
     for variant, strength in (("as is", 1.5), ("jpeg 30", 0.3)):
         for number_ in range(40):
             fake, kind = number_ % 2 == 1, ("swap", "redraw")[number_ % 4 // 2]
             p = float(1 / (1 + np.exp(-rng.normal(strength * (1 if fake else -1), 1))))
             size = 80.0 if number_ < 12 else 130.0
             known = (f"{number_}.mp4", fake, kind if fake else "real", f"{number_ // 2}", 0, size)
-            made.append(Score(*known, variant, 0.0, p, 5.0))
+            created.append(Score(*known, variant, 0.0, p, 5.0))
     about = {"model": "detector 1.0", "media": "elsewhere", "command": COMMAND}
     about["weights digest"] = f"sha256:{SHA}"
-    points = robustness(made, [Corruption("jpeg", 30)], replicates=50)
-    whole = subgroups(made, ThresholdsSpec(), replicates=50)
+    points = robustness(created, [Corruption("jpeg", 30)], replicates=50)
+    whole = subgroups(created, ThresholdsSpec(), replicates=50)
     folder = tmp_path_factory.mktemp("evaluation")
     write_json(
-        Evaluation(about, ThresholdsSpec(), made, whole, points, [], []), folder / "figures.json"
+        Evaluation(about, ThresholdsSpec(), created, whole, points, [], []), folder / "figures.json"
     )
     return folder
 
@@ -223,8 +223,8 @@ def test_stages_are_listed_in_training_order(whole: Inputs) -> None:
     training = {"initial": "run.safetensors"}
     second = EXPORTED | {"training": training, "before": first, "averaged": 5}
     text = text_of(without(whole, exported=second))
-    places = [text.index(part) for part in ("Stage 1", "imagenet", "Stage 2", "run.safetensors")]
-    assert places == sorted(places)
+    slots = [text.index(part) for part in ("Stage 1", "imagenet", "Stage 2", "run.safetensors")]
+    assert slots == sorted(slots)
     assert "--swaps MEDIA" in text
     assert "of each of 5 networks" in text
 

@@ -1,4 +1,4 @@
-"""Images and videos to judge: real files through real decoders."""
+"""Images and videos to classify: real files through real decoders."""
 
 from __future__ import annotations
 

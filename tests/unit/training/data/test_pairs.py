@@ -42,9 +42,9 @@ def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_pat
     maker = PairGenerator(portraits, PairConfig(), tmp_path)
     assert same(maker.pair(2, 1), fresh)
     (file,) = tmp_path.rglob("*.npz")
-    made = file.stat().st_mtime_ns
+    created = file.stat().st_mtime_ns
     assert same(maker.pair(2, 1), fresh)
-    assert file.stat().st_mtime_ns == made
+    assert file.stat().st_mtime_ns == created
     file.write_bytes(file.read_bytes()[:1000])
     assert same(maker.pair(2, 1), fresh), "a record cut short is made again"
 

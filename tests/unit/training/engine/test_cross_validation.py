@@ -1,4 +1,4 @@
-"""Real swaps in training, and who may judge whom afterwards."""
+"""Real swaps in training, and who may classify whom afterwards."""
 
 from __future__ import annotations
 
@@ -138,10 +138,10 @@ def test_everyone_is_scored_out_of_fold(
     settings = {"model": str(manifest), "initial": "scratch", "epochs": 1, "batch_size": 8}
     spec.write_text(yaml.safe_dump({**settings, "data": pairs, "precision": "fp32"}))
     seen: dict[str, set[str]] = {}
-    made = PairGenerator.__init__
+    created = PairGenerator.__init__
 
     def watched(self: PairGenerator, *arguments: object) -> None:
-        made(self, *arguments)  # type: ignore[arg-type]
+        created(self, *arguments)  # type: ignore[arg-type]
         seen[f"{len(seen)}"] = {p.identity for p in self.portraits if p.group == "frames"} | {
             swap.portrait.identity for swap in self.swaps
         }
@@ -151,8 +151,8 @@ def test_everyone_is_scored_out_of_fold(
     arguments = ["train", str(portraits[0].path.parent), "--spec", str(spec), "--out", str(run)]
     arguments += ["--swaps", str(media), "--folds", "2", "--workers", "0", "--cache", str(cache)]
     arguments += ["--track", "tensorboard"]
-    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert answer.exit_code == 0
+    response = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert response.exit_code == 0
     drawn = json.loads((run / "folds.json").read_text())
     everyone = {"1", "2"}
     left_out = [{p for p in everyone if drawn[p] == fold} for fold in (0, 1)]
@@ -161,18 +161,20 @@ def test_everyone_is_scored_out_of_fold(
     for name, tensor in whole.items():
         torch.testing.assert_close(tensor * 2, folds[0][name] + folds[1][name])
 
-    judges = FoldPredictors(read_manifest(manifest), run)
+    classifiers = FoldPredictors(read_manifest(manifest), run)
     for media_file in read_media(media):
         expected = run / f"fold-{drawn[media_file.identity]}" / NETWORK
-        assert judges.weights(media_file) == expected
+        assert classifiers.weights(media_file) == expected
     with pytest.raises(ValueError, match="no fold left out 'stranger'"):
-        judges(MediaFile(Path("stranger.png"), False, "real", "stranger"))
+        classifiers(MediaFile(Path("stranger.png"), False, "real", "stranger"))
 
     done = evaluate(EvaluationRequest(media, manifest, folds=run, frames=2, corrupted=False))
     assert done.about["folds"] == "run"
     assert "--folds run" in done.about["command"]
     for media_file in read_media(media):
-        alone = judges(media_file)(face_regions(media_file, 2, landmarks.build_face_detector()))
+        alone = classifiers(media_file)(
+            face_regions(media_file, 2, landmarks.build_face_detector())
+        )
         path = media_file.path.relative_to(media).as_posix()
         found = [score.logit for score in done.scores if score.path == path]
         assert found == pytest.approx(alone.logits.tolist(), abs=1e-4)

@@ -165,9 +165,9 @@ def test_the_rate_falls_on_a_plateau(portraits: list[Portrait], tmp_path: Path) 
 def test_figures_go_to_the_tracker(
     track: Kind, pattern: str, portraits: list[Portrait], tmp_path: Path
 ) -> None:
-    made = trainer(config(epochs=1), portraits, tmp_path, track=track)
-    made.run()
-    made.tracker.close()
+    created = trainer(config(epochs=1), portraits, tmp_path, track=track)
+    created.run()
+    created.tracker.close()
     (store,) = tmp_path.rglob(pattern)
     loss = json.loads((tmp_path / LOG).read_text())["loss"]
     assert (

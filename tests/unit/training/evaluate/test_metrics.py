@@ -73,7 +73,7 @@ def test_equal_error_rate_by_hand() -> None:
     assert metrics.eer(labels, 1.0 - labels, one(8))[0] == 1
 
 
-def test_calibration_error_tells_the_calibrated_from_the_overconfident() -> None:
+def test_calibration_error_separates_the_calibrated_from_the_overconfident() -> None:
     rng = np.random.default_rng(3)
     p = rng.random(20_000)
     labels = rng.random(20_000) < p

@@ -1,4 +1,4 @@
-"""Exported forms: each judges as the one before, and one that doesn't is refused."""
+"""Exported forms: each classifies as the one before, and one that doesn't is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MANIFEST = parse_manifest(
 )
 
 
-def telling(manifest: Manifest) -> Network:
+def informative_network(manifest: Manifest) -> Network:
     """A network that, unlike a fresh one, tells crops apart: its last layer is thirtyfold."""
     network = build_network(manifest)
     with torch.no_grad():
@@ -60,7 +60,7 @@ def telling(manifest: Manifest) -> Network:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return telling(MANIFEST)
+    return informative_network(MANIFEST)
 
 
 @pytest.fixture(scope="module")
@@ -197,9 +197,9 @@ def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
 
 def test_the_reference_prediction_is_exported(crops: list[Pixels]) -> None:
     second = MANIFEST.model_copy(update={"reference": ReferenceSpec(face_px=24)})
-    network = telling(second)
-    judging = build_classifier(second, network.state_dict(), torch.device("cpu"))
-    expected = Classifier(second, judging)
+    network = informative_network(second)
+    classifying = build_classifier(second, network.state_dict(), torch.device("cpu"))
+    expected = Classifier(second, classifying)
     found = torch_logits(InferenceModule(network, second).eval(), crops)
     np.testing.assert_allclose(found, expected.logits(crops, Stopwatch()), atol=1e-3)
     assert np.abs(found - logits(network, crops)).max() > 0.01

@@ -1,4 +1,4 @@
-"""A whole evaluation on clips made of the astronaut: judged, disturbed, written, shown."""
+"""A whole evaluation on clips made of the astronaut: classified, disturbed, written, shown."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.unit.training.conftest import write_clip
 
 @pytest.fixture(scope="module")
 def media(astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two real clips, two "fakes" (darker, so that a judge can tell), and a clip of a cup."""
+    """Two real clips, two "fakes" (darker, so that a classifier can tell), and a clip of a cup."""
     root = tmp_path_factory.mktemp("media")
     for number in (1, 2):
         frames = [astronaut[k : k + 320, 40 + k : 400 + k] for k in range(0, 6 * number, number)]
@@ -57,17 +57,17 @@ def darkness(regions: Sequence[FaceRegion]) -> Predictions:
 def test_every_corruption_changes_pixels_and_keeps_the_face_in_its_box(
     media: Path, face_detector: FaceDetector
 ) -> None:
-    answers = predict_media(
+    responses = predict_media(
         read_media(media), media, lambda _: darkness, face_detector, 2, all_corruptions()
     )
-    assert answers.without_face == ["real/v3.mp4"]
+    assert responses.without_face == ["real/v3.mp4"]
     wanted = {"as is", *(d.variant for d in all_corruptions())}
-    assert {s.variant for s in answers.scores} == wanted
-    half = [s for s in answers.scores if s.variant == "downscale 0.5"]
-    whole = [s for s in answers.scores if s.variant == "as is"]
+    assert {s.variant for s in responses.scores} == wanted
+    half = [s for s in responses.scores if s.variant == "downscale 0.5"]
+    whole = [s for s in responses.scores if s.variant == "as is"]
     for small, large in zip(half, whole, strict=True):
         assert small.face_px == pytest.approx(large.face_px / 2, rel=0.02)
-    points = robustness(answers.scores, all_corruptions(), replicates=20)
+    points = robustness(responses.scores, all_corruptions(), replicates=20)
     assert len(points) == len(all_corruptions())
     assert all(point.auc.value == 1 and point.drop.value == 0 for point in points)
 
@@ -125,7 +125,7 @@ def test_a_report_holds_every_figure_and_no_path_of_the_machine(
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """A stand-in that answers with two faces, far from each other; the real server is judged in
+    """A stand-in that answers with two faces, far from each other; the real server is tested in
     the integration tests."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -155,20 +155,20 @@ def server() -> Iterator[str]:
 
 def test_the_server_prediction_is_that_of_the_overlapping_face(server: str) -> None:
     pixels = np.zeros((300, 300, 3), np.uint8)
-    judge = ServerPredictor(server)
+    classifier = ServerPredictor(server)
     boxes = [(105.0, 95.0, 205.0, 195.0), (2.0, 2.0, 50.0, 50.0), (220.0, 0.0, 260.0, 40.0)]
-    logits, found, details = judge([FaceRegion(pixels, box, 0) for box in boxes])
-    judge.session.close()
+    logits, found, details = classifier([FaceRegion(pixels, box, 0) for box in boxes])
+    classifier.session.close()
     assert found[:2].tolist() == [0.8, 0.1]
     assert np.isnan(found[2])
     assert np.isnan(logits).all()
     assert np.isnan(details).all()
-    assert judge.model_info == {"name": "detector"}
+    assert classifier.model_info == {"name": "detector"}
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
-    judge = ServerPredictor("http://127.0.0.1:9")
+    classifier = ServerPredictor("http://127.0.0.1:9")
     region = FaceRegion(np.zeros((30, 30, 3), np.uint8), (0.0, 0.0, 9.0, 9.0), 0)
     with pytest.raises(requests.RequestException):
-        judge([region])
-    judge.session.close()
+        classifier([region])
+    classifier.session.close()
