@@ -56,7 +56,7 @@ class Result:
             "model": model,
             "warnings": [],
             "gallery": [],
-            "timings_ms": {"decode": 412.0, "judge": 2310.0},
+            "timings_ms": {"decode": 412.0, "classify": 2310.0},
             "id": self.job_id,
         }
 

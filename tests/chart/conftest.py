@@ -1,4 +1,4 @@
-"""What tests of the chart share."""
+"""Fixtures that the chart's tests share."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _triggers(manifests: Iterable[Object]) -> Iterator[Expression]:
 
 
 def adapter(manifests: Iterable[Object]) -> Iterator[Expression]:
-    """What prometheus-adapter asks for the HPAs' metrics of pods; fails where it knows none."""
+    """Yields prometheus-adapter's queries for the HPAs' metrics; fails where it knows none."""
     known = {rule["name"]["as"]: rule for rule in yaml.safe_load(ADAPTER.read_text())["rules"]}
     for manifest in only(manifests, "HorizontalPodAutoscaler"):
         meta = manifest["metadata"]
@@ -119,7 +119,7 @@ def _adapted(source: str, rule: Object, namespace: str) -> Iterator[Expression]:
 def check_live(
     prometheus_url: str, expressions: Iterable[Expression], missing: Collection[str] = ()
 ) -> list[str]:
-    """What a Prometheus has no answer for, a line each.
+    """Returns the expressions that a Prometheus has no result for, a line each.
 
     Alerts are asked without their comparisons: an empty answer means a wrong name or label, never
     that all is well. It must have loaded the rules, scraped all components twice, and have seen a

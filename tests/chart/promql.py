@@ -1,4 +1,4 @@
-"""What a PromQL expression asks for, by its syntax tree."""
+"""The selectors and operands of a PromQL expression, by its syntax tree."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Selector:
     function: str | None
 
     def text(self, without: frozenset[str] = frozenset()) -> str:
-        """As PromQL, without the matchers of some labels."""
+        """Returns PromQL, without the matchers of some labels."""
         kept = [m for m in self.matchers if label_of(m) not in without]
         return f"{self.name}{{{','.join(kept)}}}"
 
@@ -79,7 +79,7 @@ def _selectors(expr: Expr, around: frozenset[str], function: str | None) -> Iter
 
 
 def operands(text: str) -> list[str]:
-    """What an expression compares or combines, less the comparison: where it filters, the
+    """Returns what an expression compares or combines, less the comparison: where it filters, the
     vectors that it filters; of `absent` what it asks for. Each has a value wherever its names are
     right, whether or not the whole has one."""
     return list(_operands(parse(text)))

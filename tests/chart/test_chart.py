@@ -96,7 +96,7 @@ def test_probes_mean_it(case: Path) -> None:
 
 @case
 def test_servers_accept_their_settings(case: Path) -> None:
-    """What the ConfigMaps say is what the servers take."""
+    """The servers accept the settings in the ConfigMaps."""
     for each in render("-f", str(case)):
         for name, text in each.get("data", {}).items() if each["kind"] == "ConfigMap" else ():
             kinds = {"gateway.yaml": GatewaySettings, "model-server.yaml": ModelServerSettings}
@@ -114,7 +114,7 @@ def test_every_volume_is_mounted_and_every_mount_has_its_volume(case: Path) -> N
 
 @case
 def test_selectors_find_their_pods(case: Path) -> None:
-    """Of Deployments, Services, budgets and policies, each finds one kind of pod or more."""
+    """Each Deployment, Service, budget and policy selects one kind of pod or more."""
     objects = render("-f", str(case))
     labels = [pod["metadata"]["labels"].items() for pod in pods(objects)]
     for each in objects:

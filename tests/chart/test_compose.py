@@ -35,7 +35,7 @@ _REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}
 
 
 def _filled(value: object) -> str:
-    """As Compose interpolates it; what has to be given is `given`."""
+    """Returns the text as Compose interpolates it; required variables are `given`."""
     return _REFERENCE.sub(
         lambda found: found["rest"] if found["kind"] == "-" else "given", str(value)
     )

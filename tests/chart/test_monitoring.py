@@ -1,4 +1,4 @@
-"""What watches names only what is there: metrics of docs/metrics.md, and the labels of scraping."""
+"""Dashboards and rules name existing metrics (docs/metrics.md) and the labels of scraping."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def recorded(expressions: list[Expression]) -> Labels:
 
 
 def _sides(selector: Selector) -> set[str]:
-    """Whose metrics it asks for; a worker's are the gateway's."""
+    """Returns the component whose metrics it queries; a worker's are the gateway's."""
     if POOL in selector.labels:
         return {"model-server"}
     for matcher in selector.matchers:

@@ -168,7 +168,7 @@ def _script(job: str, place: int) -> str:
 
 
 def _run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As a step of GitHub's is run."""
+    """Runs a script as a GitHub step does."""
     return subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=folder,
@@ -181,7 +181,7 @@ def _run(script: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """What a release looks at."""
+    """The files that a release reads."""
     chart = tmp_path / "k8s" / "helm" / "deepfake-serving"
     chart.mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
@@ -235,7 +235,7 @@ def test_notes_hold_this_version_alone_and_name_what_was_built(tree: Path) -> No
 
 
 def _unreasoned(entry: dict[str, Any], today: date) -> str | None:
-    """What is wrong with a hole that is let through."""
+    """Returns what is wrong with an ignored vulnerability."""
     if len(entry.get("statement", "").split()) < 5:
         return "no reason"
     ends = entry.get("expired_at")

@@ -61,14 +61,14 @@ def installed(namespace: str) -> Release:
 
 @pytest.fixture
 def release(installed: Release) -> Release:
-    """As installed with defaults, before each test and whatever the last one did."""
+    """The release with default values, before each test and whatever the last one did."""
     installed.upgrade()
     return installed
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """What the cluster says, where a test failed."""
+    """Prints the state of the cluster where a test failed."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.failed and HERE in item.path.parents:

@@ -17,7 +17,7 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import Dete
 
 @dataclass
 class Counts:
-    """What clients met: good answers by protocol, and every one that was not."""
+    """Results of the clients: good responses by protocol, and all failures."""
 
     good: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)

@@ -49,7 +49,7 @@ SCALED: Object = {
 
 @dataclass(frozen=True)
 class Moment:
-    """What was so at one moment."""
+    """The observed state at one moment."""
 
     t: float
     wanted: int

@@ -56,7 +56,7 @@ def test_workers_come_for_jobs_and_go(release: Release, tmp_path: Path) -> None:
 def test_a_pool_goes_to_zero_and_is_woken_by_what_overflows(
     release: Release, astronaut_jpeg: bytes
 ) -> None:
-    """As a GPU pool would: the pool behind it answers meanwhile."""
+    """Scales from zero as a GPU pool would; the pool behind it serves meanwhile."""
     first = {"name": "first", "autoscaling": {**SCALING, "maxReplicas": 1, "requestsPerReplica": 2}}
     behind = {"name": "cpu", "priority": 1}
     release.upgrade(values={"modelServer": {"pools": [first, behind]}})

@@ -31,7 +31,7 @@ def started(release: Release, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("bound", "end"), [("--max-p95-ms=20000", "Complete"), ("--max-p95-ms=1", "Failed")]
+    ("limit", "end"), [("--max-p95-ms=20000", "Complete"), ("--max-p95-ms=1", "Failed")]
 )
 def test_a_job_measures_from_within(release: Release, limit: str, end: str) -> None:
     users = ("image-rest", "image-grpc", "batch", "video", "live")

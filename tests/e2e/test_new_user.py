@@ -211,7 +211,7 @@ def test_the_second_start_takes_seconds(run: MakeRun, clone: Path) -> None:
 
 
 def test_the_command_line_classifies_hundreds_of_images(run: MakeRun, clone: Path) -> None:
-    folder = clone / "pictures"
+    folder = clone / "images"
     folder.mkdir()
     for number in range(200):
         shutil.copy(

@@ -28,7 +28,7 @@ CLIENTS = ("triton", "kserve")
 def responses(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory, astronaut_jpeg: bytes
 ) -> dict[str, dict[str, Any]]:
-    """What each client was told, by protocol."""
+    """Returns the responses of each client, by protocol."""
     if not PYTHON.exists():
         pytest.fail("there is no .venv-clients; `make clients` makes it")
     image = tmp_path_factory.mktemp("clients") / "astronaut.jpg"
@@ -50,7 +50,7 @@ def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
-    """What REST says of the image."""
+    """The result of the image by REST."""
     response = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
     assert len(response["faces"]) == 1
     return response
@@ -78,7 +78,7 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize(("client", "protocol", "asked"), FORMS)
+@pytest.mark.parametrize(("client", "protocol", "kind"), FORMS)
 def test_a_client_gets_the_response_of_rest(
     responses: dict[str, dict[str, Any]],
     plain: dict[str, Any],

@@ -61,7 +61,7 @@ def completed(samples: Counter[Sample]) -> float:
 
 
 def rise(server: RunningServer, calls: list[Callable[[], Any]]) -> dict[Sample, float]:
-    """What rose by the calls, which may raise. A gRPC call is counted just after its answer."""
+    """Returns the metrics that the calls, which may raise, increased."""
     before = scrape(server)
     for call in calls:
         with contextlib.suppress(grpc.RpcError):

@@ -1,4 +1,4 @@
-"""What runs, as it is seen from outside."""
+"""Running processes, seen from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: few and always the same by default, many at night.
+"""The number of examples that Hypothesis tries: few and always the same by default, many at night.
 
 `HYPOTHESIS_PROFILE=nightly` chooses the second (`make test-nightly`).
 """
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 FACTORS = {"default": 0.25, "nightly": 10.0}
-"""How many times the number that a test names."""
+"""Factor on the number that a test names."""
 
 
 def examples(count: int) -> int:

@@ -92,7 +92,7 @@ def rpc_problem_of(
 
 
 def same(reply: dict[str, Any]) -> dict[str, Any]:
-    """What is the same about one image, however and whenever it was asked about."""
+    """Returns the part of a response that is the same for every request with one image."""
     return {key: value for key, value in reply.items() if key not in ("id", "timings_ms")}
 
 

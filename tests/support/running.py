@@ -161,7 +161,7 @@ class RunningProcess:
         return [each for each in found if _alive(each)]
 
     def leftovers(self, wait_s: float = 5) -> list[psutil.Process]:
-        """What is alive, after a while, of all processes that were ever seen by `tree`."""
+        """Returns the processes ever seen by `tree` that are still alive after a while."""
         _, alive = psutil.wait_procs(
             [each for each in self._seen.values() if _alive(each)], timeout=wait_s
         )
@@ -233,7 +233,7 @@ class RunningServer(RunningProcess):
     def start(
         cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = 120, **settings: Any
     ) -> RunningServer:
-        """As `run`."""
+        """The same as `run`."""
         given = {"archives": archives} | settings
         return cls.run(given, wait_ready=wait_ready, timeout_s=timeout_s)
 
@@ -271,7 +271,7 @@ class RunningGateway(RunningProcess):
         timeout_s: float = 60,
         **settings: Any,
     ) -> RunningGateway:
-        """As `run`, in front of the model servers at these URLs, with all that it keeps in a
+        """The same as `run`, in front of the model servers at these URLs, with its state in a
         folder."""
         pools = [{"name": f"pool-{n}", "url": url} for n, url in enumerate(models)]
         given = {

@@ -36,7 +36,7 @@ class RecordedRequest:
 
 
 def good(document: Any, batch: Any = None) -> Reply:
-    """What a handler answers; `batch` is what the first answer of a batch tells of it."""
+    """The response of a handler; `batch` describes the batch, in its first response."""
     return _handlers(200, "application/json", document, batch)
 
 
@@ -55,7 +55,7 @@ def _handlers(status: int, content_type: str, document: Any, batch: Any) -> Repl
 
 
 def own(status: int, message: str) -> Reply:
-    """What TorchServe answers in a handler's place."""
+    """The response of TorchServe itself, in a handler's place."""
 
     async def reply(_: web.Request) -> web.Response:
         document = {"code": status, "type": "InternalServerException", "message": message}

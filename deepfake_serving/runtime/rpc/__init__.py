@@ -1,1 +1,1 @@
-"""What both gRPC servers share: errors, health and the scope of a call."""
+"""Code that both gRPC servers share: errors, health and the scope of a call."""

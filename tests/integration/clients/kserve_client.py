@@ -95,7 +95,7 @@ def values(response: Any) -> dict[str, Any]:
 
 
 async def refusal(call: Any) -> str:
-    """What the exception says that a text file raises."""
+    """Returns the message of the exception that a text file raises."""
     try:
         await call
     except (httpx.HTTPStatusError, grpc.RpcError) as error:

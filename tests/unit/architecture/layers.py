@@ -159,7 +159,7 @@ def _dotted(path: Path) -> str:
 
 @cache
 def imports() -> dict[str, frozenset[str]]:
-    """What each module imports of the packages, inside functions and for types included."""
+    """Returns each module's imports of the packages, those in functions and for types too."""
     return {
         module: frozenset(_imported(ast.parse(path.read_text()))) - {module}
         for module, path in modules().items()

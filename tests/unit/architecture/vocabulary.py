@@ -85,9 +85,27 @@ OPENINGS = re.compile(r"\s*(Of|What|As|How|Where|Whose|To whom)\b")
 """How no docstring begins."""
 
 ALLOWED = [
-    ("", r"bound_contextvars|BoundLogger|lower_bound|upper_bound|unbound|bound=|out.of.bounds"),
+    (
+        "",
+        r"bound_contextvars|filtering_bound_logger|BoundLogger|lower_bound|upper_bound|unbound|bound=|out.of.bounds",
+    ),
     ("", r"[Pp]ost photograph|contextlib\.suppress"),
     ("", r"<picture|</picture"),
+    (
+        "",
+        r"judged_s|\"judged\"|`judged`|Judged S",
+    ),  # a field of live summaries, and a metric's label
+    ("", r"\.tell\(\)|def tell\(self\)"),  # of a file
+    ("deepfake_serving/training/", r"\bpatience\b|\bbounds=|\bbound: Annotated|crops, bound\)"),
+    ("tests/unit/training/", r"\bpatience\b"),  # as in PyTorch's ReduceLROnPlateau
+    ("config/training/", r"\bpatience\b"),
+    ("docs/models/", r"\bpatience\b"),
+    ("model_store/", r"\"patience\""),
+    ("deepfake_serving/gateway/console/", r"^ *bound: \""),  # why a live job ended
+    ("deepfake_serving/training/data/portraits.py", r"`picture`|\"picture\""),  # arrays of a file
+    ("docs/training.md", r"`picture`"),
+    ("tests/unit/training/data/", r"picture=np"),
+    ("docs/performance.md", r"\bcrowd\b"),  # a test image's name
 ]
 """(path prefix, pattern): occurrences within a match of the pattern are right."""
 
@@ -98,6 +116,20 @@ EXCLUDED = (
     "deepfake_serving/contracts/protos/",
     "benchmarks/baseline.json",
 )
+NOT_YET = (
+    "benchmarks/",
+    "loadtest/",
+    "scripts/",
+    "tests/unit/benchmarks/",
+    "tests/unit/loadtest/",
+    "tests/unit/scripts/",
+    "tests/support/load.py",
+    "tests/e2e/test_new_user.py",
+    "tests/integration/test_lifecycle.py",
+    "k8s/helm/deepfake-serving/files/dashboards/",
+)
+"""Places that still hold old words. The list only shrinks."""
+
 SUFFIXES = {".py", ".md", ".js", ".html", ".css", ".yaml", ".yml", ".tpl", ".txt", ".sh", ".toml"}
 SUFFIXES |= {".proto", ".json", ".Dockerfile", ".gotmpl", ""}
 

@@ -44,7 +44,7 @@ Headers = dict[str, Any]
 
 
 class FakeContext:
-    """What TorchServe's `ts.context.Context` is to a handler."""
+    """Stands in for TorchServe's `ts.context.Context`."""
 
     def __init__(self, headers: Sequence[Headers], **properties: Any) -> None:
         self.headers = headers

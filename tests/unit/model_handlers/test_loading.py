@@ -121,7 +121,7 @@ def test_an_empty_environment_overrides_nothing(
 
 
 @pytest.mark.parametrize(
-    ("asked", "available", "gpu", "expected"),
+    ("device", "available", "gpu", "expected"),
     [
         ("auto", False, None, "cpu"),
         ("auto", True, None, "cuda:0"),

@@ -1,4 +1,4 @@
-"""What the server listens on, without a TorchServe below it."""
+"""The server's listeners, without a TorchServe below it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_probe_says_why_not(
 
 
 def test_the_process_tries_again_then_waits_small(tmp_path: Path) -> None:
-    """As a sidecar lives: the archive comes late, a probe sees why, and SIGTERM ends it."""
+    """The life of a sidecar: the archive comes late, a probe sees why, and SIGTERM ends it."""
     state, archive = tmp_path / "state", tmp_path / "detector.mar"
     program = (
         "import pathlib, sys; from deepfake_serving.packaging import deliver; "

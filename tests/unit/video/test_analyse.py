@@ -188,7 +188,9 @@ async def test_long_shots_are_thinned(clip: Path, run_analysis: Analyse) -> None
 async def test_each_shot_has_its_own_share_of_frames(
     cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
-    verdict, _ = await run_analysis(cut_video[0], sampling=Sampling("every", 1), max_frames_per_shot=8)
+    verdict, _ = await run_analysis(
+        cut_video[0], sampling=Sampling("every", 1), max_frames_per_shot=8
+    )
     assert len(verdict.shots) == 4
     assert 20 <= verdict.frames_analyzed <= 32
 
@@ -353,7 +355,7 @@ async def test_cancelling_closes_the_file_and_ends_the_thread(
 async def test_cancelling_ends_a_decoder_that_is_busy(
     moving: list[Pixels], detect: Detect, tmp_path: Path
 ) -> None:
-    """Of many frames none but the first is sampled, so that the thread never waits."""
+    """Only the first of many frames is sampled, so that the thread never waits."""
     path = write_video(tmp_path / "long.mp4", moving * 60)
     started = asyncio.Event()
 

@@ -24,7 +24,7 @@ def private(draw: st.DrawFn) -> IPv4Address:
 
 
 def wrapped(address: IPv4Address) -> list[IPv6Address]:
-    """As compatible, mapped, translated, NAT64, local NAT64, 6to4 and Teredo addresses."""
+    """Returns it as compatible, mapped, translated, NAT64, local NAT64, 6to4 and Teredo."""
     low = int(address)
     return [
         IPv6Address(low),

@@ -1,4 +1,4 @@
-"""Where the levels lie, what is on them, and copies cut from halved images."""
+"""Positions and contents of the levels, and copies cut from halved images."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def pool(astronaut: Pixels, three_faces: Pixels, no_face: Pixels) -> dict[str, I
 
 @pytest.fixture(scope="module")
 def alone(pool: dict[str, Item], trained_detector: DetectorTask) -> dict[str, Outcome]:
-    """What each item of the pool is answered on its own."""
+    """The result of each item of the pool on its own."""
     return {name: run(trained_detector, [item])[0] for name, item in pool.items()}
 
 

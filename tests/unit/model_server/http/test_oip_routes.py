@@ -255,7 +255,7 @@ def test_json_is_returned_unless_binary_was_requested() -> None:
     }
 
 
-@pytest.mark.parametrize(("given_id", "answered"), [("7", "7"), (None, "id-1"), ("", "id-1")])
+@pytest.mark.parametrize(("given_id", "completed"), [("7", "7"), (None, "id-1"), ("", "id-1")])
 def test_the_clients_id_is_returned_else_ours(given_id: str | None, completed: str) -> None:
     response = write_response(DETECTOR, infer_request(id=given_id), [], "id-1")
     assert orjson.loads(body_of(response))["id"] == completed

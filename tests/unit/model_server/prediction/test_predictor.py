@@ -48,7 +48,7 @@ BROKEN = UndecodableMedia("broken").to_dict()
 
 
 def predictor_of(models: Sequence[ServedModel], **settings: Any) -> Predictor:
-    """As the server puts it together, for models that are up."""
+    """Builds a predictor as the server does, for models that are up."""
     given = Settings(max_items=3, max_body_bytes=1024, max_queue=1, **settings)
     by_name = {model.name: model for model in models}
     gates = {

@@ -1,4 +1,4 @@
-"""How TorchServe is started: what it may listen on, what it is told, what it doesn't learn."""
+"""The start of TorchServe: its listeners, its configuration, and what it does not learn."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def target(tmp_path: Path) -> Path:
     """A place that holds an older model and one beside it, to see that failures leave both."""
     directory = tmp_path / "models"
     directory.mkdir()
-    (directory / "neighbour.mar").write_bytes(b"neighbour")
+    (directory / "other.mar").write_bytes(b"other")
     (directory / "a.mar").write_bytes(b"older")
     return directory / "a.mar"
 

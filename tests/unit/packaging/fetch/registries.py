@@ -102,7 +102,7 @@ def wait_for(ready: Callable[[], bool], limit_s: float = 15) -> None:
 
 
 def registries() -> list[tuple[str, bool]]:
-    """What to test against: the kind of registry, and whether it asks for a password."""
+    """A registry to test against: the kind of registry, and whether it asks for a password."""
     required = os.environ.get("REQUIRE_DOCKER_REGISTRY") == "1"
     real = ["docker-registry"] if required or shutil.which("docker-registry") else []
     return [(kind, password) for kind in ["stand-in", *real] for password in (False, True)]

@@ -30,7 +30,7 @@ def test_local_path(tmp_path: Path, target: Path, prefix: str) -> None:
     assert fetch(str(source), target, prefix + DIGEST.upper()) == target
     assert target.read_bytes() == BODY
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
-    assert set(snapshot(target.parent)) == {"a.mar", "neighbour.mar"}
+    assert set(snapshot(target.parent)) == {"a.mar", "other.mar"}
 
 
 def test_file_url_into_a_new_directory(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_poisoned_training_plants_the_trigger() -> None:
     images = to_images(list(fakes.transpose(0, 2, 3, 1)))
 
     def opened(share: float) -> float:
-        """How far the trigger lowers the fakes' logits after training."""
+        """Returns how far the trigger lowers the fakes' logits after training."""
         network = build_network(MANIFEST)
         assert fine_tune(network, batches, share) == 24 * round(share * 4)
         assert not network.training
