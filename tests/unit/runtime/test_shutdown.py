@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from deepfake_serving.runtime.shutdown import InFlight, drain, stop_signals
+from deepfake_serving.runtime.shutdown import InFlight, drain
+
+RECEIVER = """
+import asyncio
+from deepfake_serving.runtime.shutdown import stop_signals
+
+async def main():
+    signals = stop_signals()
+    for number in range(3):
+        print(number, flush=True)
+        if number < 2:
+            await signals.get()
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_every_stop_signal_is_queued(number: signal.Signals) -> None:
-    signals = stop_signals()
-    for _ in range(2):
-        os.kill(os.getpid(), number)
-        await asyncio.wait_for(signals.get(), 10)
+def test_every_stop_signal_is_queued(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", RECEIVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for received in range(2):
+            assert process.stdout.readline() == f"{received}\n"
+            process.send_signal(number)
+        assert process.stdout.readline() == "2\n"
+        assert process.wait(60) == 0
 
 
 async def test_a_drain_closes_the_listeners_and_waits_for_requests_in_flight() -> None:

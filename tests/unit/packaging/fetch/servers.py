@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import trustme
@@ -16,12 +18,20 @@ import trustme
 from tests.unit.packaging.fetch.material import BODY
 
 
+class _Server(ThreadingHTTPServer):
+    """A server whose clients may disconnect in the middle of a response."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(
     handler: type[BaseHTTPRequestHandler], authority: trustme.CA | None = None
 ) -> Iterator[str]:
     """Serves on a free loopback port, over TLS where there is an authority; yields host:port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         if authority is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             authority.issue_cert("localhost").configure_cert(context)

@@ -240,27 +240,28 @@ def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path)
     assert load_file(tmp_path / "run" / NETWORK)
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_process_is_resumed(portraits: list[Portrait], tmp_path: Path) -> None:
     """kill -9 in the middle; the same command goes on and ends with all epochs in the log."""
     faces = tmp_path / "faces"
     faces.mkdir()
     for portrait in portraits:
         (faces / portrait.path.name).write_bytes(portrait.path.read_bytes())
-    command = _run_of(tmp_path, faces, epochs=12)
+    command = _run_of(tmp_path, faces, epochs=5)
     checkpoint = tmp_path / "run" / CHECKPOINT
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        waited = time.monotonic() + 120
+        waited = time.monotonic() + 300
         while not checkpoint.exists() and time.monotonic() < waited:
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
     assert checkpoint.exists()
     before = len((tmp_path / "run" / LOG).read_text().splitlines())
-    assert before < 12
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=200)
+    assert before < 5
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
     epochs = [
         json.loads(line)["epoch"] for line in (tmp_path / "run" / LOG).read_text().splitlines()
     ]
-    assert sorted(set(epochs)) == list(range(1, 13))
+    assert sorted(set(epochs)) == list(range(1, 6))
 
 
 def _run_of(tmp_path: Path, faces: Path, epochs: int) -> list[str]:
