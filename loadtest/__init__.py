@@ -1,1 +1,1 @@
-"""Load tests: callers of every door of the gateway, and gates that say whether it held."""
+"""Load tests: users of every API of the gateway, and the gates that decide whether a run passed."""

@@ -1,9 +1,9 @@
 """Runs a load test without Locust's page.
 
-    python -m loadtest image-rest --url http://127.0.0.1:8000 --shape ramp --peak 8
+    python -m loadtest image-locust_options --url http://127.0.0.1:8000 --shape ramp --peak 8
 
-Exit codes: 0 passed, 1 not passed, 2 asked for in a wrong way. Options that are not listed are
-Locust's own, for example `--processes 4`.
+Exit codes: 0 passed, 1 failed, 2 invalid options. Options that are not listed are passed to Locust,
+for example `--processes 4`.
 """
 
 from __future__ import annotations
@@ -22,55 +22,55 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 
 class _Help(configargparse.ArgumentDefaultsHelpFormatter, configargparse.RawTextHelpFormatter):
-    """The text above as it is, and defaults."""
+    """Keeps the layout of the description and shows defaults."""
 
 
 def parser() -> configargparse.ArgumentParser:
-    """Of everything but Locust's own options."""
-    made = configargparse.ArgumentParser(
+    """Builds the parser of all options except Locust's own."""
+    cli = configargparse.ArgumentParser(
         "python -m loadtest", description=__doc__, formatter_class=_Help
     )
-    made.add_argument(
+    cli.add_argument(
         "users", nargs="+", choices=tuple(KINDS), metavar="USER", help=", ".join(KINDS)
     )
-    made.add_argument("--url", env_var="DFK_SERVER", required=True, help="the gateway's")
-    made.add_argument(
+    cli.add_argument("--url", env_var="DFK_SERVER", required=True, help="the gateway's")
+    cli.add_argument(
         "--out",
         env_var="DFK_OUT",
         type=Path,
         default=Path("build/load"),
         help="folder of the reports",
     )
-    options.add(made)
-    made.set_defaults(shape="steady")
-    return made
+    options.add(cli)
+    cli.set_defaults(shape="steady")
+    return cli
 
 
-def command(chosen: Namespace, rest: list[str]) -> list[str]:
-    """What Locust is called with."""
+def command(chosen: Namespace, locust_options: list[str]) -> list[str]:
+    """Returns Locust's command line."""
     chosen.summary = chosen.summary or chosen.out / "summary.json"
     return [
         *("locust", "-f", str(LOCUSTFILE), "--headless", "--host", chosen.url.rstrip("/")),
         *("--csv", str(chosen.out / "locust"), "--html", str(chosen.out / "report.html")),
-        # with a file of its own, Locust leaves standard output to the table
+        # with a JSON file, Locust keeps standard output free for the table
         *("--json-file", str(chosen.out / "locust")),
         *("--only-summary", "--loglevel", "WARNING"),
         *("--stop-timeout", str(math.ceil(chosen.timeout))),
-        *options.written(chosen),
-        *rest,
+        *options.to_arguments(chosen),
+        *locust_options,
         *dict.fromkeys(KINDS[user] for user in chosen.users),
     ]
 
 
 def main() -> None:
-    made = parser()
-    chosen, rest = made.parse_known_args()
+    cli = parser()
+    chosen, locust_options = cli.parse_known_args()
     try:
-        options.checked(chosen)
+        options.validate(chosen)
     except ValueError as error:
-        made.error(str(error))
-    sys.argv = command(chosen, rest)
-    from locust.main import main as locust  # patches the process, so only now
+        cli.error(str(error))
+    sys.argv = command(chosen, locust_options)
+    from locust.main import main as locust  # patches the process for gevent, so not at import
 
     locust()
 

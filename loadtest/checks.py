@@ -1,7 +1,7 @@
-"""Whether a document says what is true of the medium that was sent.
+"""Checks of responses against the media that were sent.
 
-Every function raises `Wrong` where it does not. What verdict a face deserves is not known here:
-only that there is one, and that it fits the rest.
+Every function raises `InvalidResponse` for a mismatch. The right verdict on a face is unknown:
+only its presence and its consistency are checked.
 """
 
 from __future__ import annotations
@@ -11,109 +11,109 @@ from typing import Any, get_args
 
 from deepfake_serving.contracts.jobs import ENDED, STATES
 from deepfake_serving.contracts.verdict import Label
-from loadtest.media import Picture, Video
-from loadtest.responses import Document, Wrong, problem
+from loadtest.media import Image, Video
+from loadtest.responses import Document, InvalidResponse, problem
 
-_OF_FACES = frozenset(get_args(Label)) - {"no_face"}
+_FACE_LABELS = frozenset(get_args(Label)) - {"no_face"}
 _ROUNDING = 1e-5
 
 
-def image(document: Any, picture: Picture) -> None:
-    """The verdict on one picture: its faces, and words and probabilities that fit them."""
+def image_verdict(document: Any, image: Image) -> None:
+    """Checks the verdict on an image: its faces, labels and probabilities."""
     try:
         faces = document["faces"]
-        _same("faces", len(faces), picture.faces)
-        _same("size", (document["width"], document["height"]), picture.size)
+        _check_equal("faces", len(faces), image.faces)
+        _check_equal("size", (document["width"], document["height"]), image.size)
         for face in faces:
-            _judged(face["verdict"], face["fake_probability"])
-            _inside(face["box"], picture.size)
-        _overall(document, [face["fake_probability"] for face in faces])
+            _check_verdict(face["verdict"], face["fake_probability"])
+            _check_box(face["box"], image.size)
+        _check_image_verdict(document, [face["fake_probability"] for face in faces])
     except (KeyError, TypeError, ValueError) as error:
-        raise Wrong(f"not a verdict: {type(error).__name__}") from error
+        raise InvalidResponse(f"not a verdict: {type(error).__name__}") from error
 
 
-def batch(document: Document, names: Sequence[str], pictures: Sequence[Picture]) -> None:
-    """A verdict for each picture, in the order of sending."""
+def batch_results(document: Document, names: Sequence[str], images: Sequence[Image]) -> None:
+    """Checks for a verdict on each image, in request order."""
     results = document.get("results")
     if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
-        raise Wrong("not a batch of results")
-    _same("results", len(results), len(pictures))
-    for result, name, picture in zip(results, names, pictures, strict=True):
-        _same("order", result.get("name"), name)
+        raise InvalidResponse("not a batch of results")
+    _check_equal("results", len(results), len(images))
+    for result, name, image in zip(results, names, images, strict=True):
+        _check_equal("order", result.get("name"), name)
         if "problem" in result:
             raise problem(result["problem"])
-        image(result.get("verdict"), picture)
+        image_verdict(result.get("verdict"), image)
 
 
-def job(document: Document, job_id: str | None = None) -> Document:
-    """A job in one of its states; that one, where its id is given."""
+def job_document(document: Document, job_id: str | None = None) -> Document:
+    """Checks a job's state, and its id if `job_id` is given."""
     if document.get("state") not in STATES or not isinstance(document.get("id"), str):
-        raise Wrong("not a job")
+        raise InvalidResponse("not a job")
     if job_id is not None:
-        _same("job", document["id"], job_id)
+        _check_equal("job", document["id"], job_id)
     return document
 
 
-def ended(document: Document, video: Video) -> None:
-    """A job that has ended well, with new work done and a result that fits the video."""
+def finished_job(document: Document, video: Video) -> None:
+    """Checks that a job succeeded, not from a cached result, and that its result fits the video."""
     if document["state"] not in ENDED:
-        raise Wrong("the job has not ended in time")
+        raise InvalidResponse("the job has not finished_job in time")
     if document["state"] != "succeeded":
-        told = problem(document["problem"]) if document.get("problem") else "no problem told"
-        raise Wrong(f"job {document['state']}: {told}")
+        reason = problem(document["problem"]) if document.get("problem") else "no problem given"
+        raise InvalidResponse(f"job {document['state']}: {reason}")
     if document.get("cached") is not False:
-        raise Wrong("the job was answered from an earlier result")
+        raise InvalidResponse("the job returned a cached result")
     try:
-        _film(document["result"], video)
+        _check_video(document["result"], video)
     except (KeyError, TypeError, ValueError) as error:
-        raise Wrong(f"not a video's verdict: {type(error).__name__}") from error
+        raise InvalidResponse(f"not a video's verdict: {type(error).__name__}") from error
 
 
-def _film(result: Document, video: Video) -> None:
-    _same("size", (result["width"], result["height"]), video.size)
-    _same("complete", result["complete"], True)
-    _same("seen", result["frames_analyzed"] > 0, True)
-    _same("faces", result["frames_with_face"] > 0, video.faces > 0)
+def _check_video(result: Document, video: Video) -> None:
+    _check_equal("size", (result["width"], result["height"]), video.size)
+    _check_equal("complete", result["complete"], True)
+    _check_equal("seen", result["frames_analyzed"] > 0, True)
+    _check_equal("faces", result["frames_with_face"] > 0, video.faces > 0)
     tracks = [track for shot in result["shots"] for track in shot["tracks"]]
-    _same("tracks", len(tracks) > 0, video.faces > 0)
+    _check_equal("tracks", len(tracks) > 0, video.faces > 0)
     for track in tracks:
-        _judged(track["verdict"], track["fake_probability"])
+        _check_verdict(track["verdict"], track["fake_probability"])
     if video.faces:
-        _judged(result["verdict"], result["fake_probability"])
+        _check_verdict(result["verdict"], result["fake_probability"])
     else:
-        _nobody(result)
+        _check_no_face(result)
 
 
-def _overall(document: Document, probabilities: list[float]) -> None:
-    """A picture's probability is that of its most suspicious face."""
+def _check_image_verdict(document: Document, probabilities: list[float]) -> None:
+    """Checks that an image's probability is the highest of its faces."""
     if not probabilities:
-        return _nobody(document)
-    _judged(document["verdict"], document["fake_probability"])
+        return _check_no_face(document)
+    _check_verdict(document["verdict"], document["fake_probability"])
     if abs(document["fake_probability"] - max(probabilities)) > _ROUNDING:
-        raise Wrong("the probability is not the highest face's")
+        raise InvalidResponse("the probability is not the highest face's")
     return None
 
 
-def _nobody(document: Document) -> None:
-    _same("verdict", document["verdict"], "no_face")
-    _same("probability", document["fake_probability"], None)
+def _check_no_face(document: Document) -> None:
+    _check_equal("verdict", document["verdict"], "no_face")
+    _check_equal("probability", document["fake_probability"], None)
 
 
-def _judged(word: Any, probability: Any) -> None:
-    if word not in _OF_FACES:
-        raise Wrong(f"no verdict on a face: {str(word)[:20]!r}")
+def _check_verdict(label: Any, probability: Any) -> None:
+    if label not in _FACE_LABELS:
+        raise InvalidResponse(f"no verdict on a face: {str(label)[:20]!r}")
     if isinstance(probability, bool) or not isinstance(probability, int | float):
-        raise Wrong("a probability that is no number")
+        raise InvalidResponse("a probability that is no number")
     if not 0 <= probability <= 1:
-        raise Wrong("a probability outside of 0 to 1")
+        raise InvalidResponse("a probability outside of 0 to 1")
 
 
-def _inside(box: Sequence[float], size: tuple[int, int]) -> None:
+def _check_box(box: Sequence[float], size: tuple[int, int]) -> None:
     x1, y1, x2, y2 = box
     if not (x1 < x2 and y1 < y2 and x1 < size[0] and y1 < size[1] and x2 > 0 and y2 > 0):
-        raise Wrong("a face's box outside of the picture")
+        raise InvalidResponse("a face's box outside of the image")
 
 
-def _same(what: str, got: Any, expected: Any) -> None:
+def _check_equal(what: str, got: Any, expected: Any) -> None:
     if got != expected:
-        raise Wrong(f"{what}: {str(got)[:40]}, not {str(expected)[:40]}")
+        raise InvalidResponse(f"{what}: {str(got)[:40]}, not {str(expected)[:40]}")

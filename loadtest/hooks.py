@@ -1,4 +1,4 @@
-"""Where a run meets Locust: options, shape and media before it, gates and report after it."""
+"""Locust event hooks: options, shape and media before a run, gates and report after it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from locust.runners import WorkerRunner
 from loadtest import media, options, report
 from loadtest.gates import Row
 from loadtest.shapes import Plan
-from loadtest.users import Caller
+from loadtest.users import GatewayUser
 
-_MOST_A_SECOND = 100.0
+_MAX_SPAWN_RATE = 100.0
 
 
 class Planned(LoadTestShape):
-    """The users of a plan."""
+    """Adapts a plan to Locust."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Planned(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         users = self._plan.users(self.get_run_time())
-        return None if users is None else (users, min(float(self._plan.peak), _MOST_A_SECOND))
+        return None if users is None else (users, min(float(self._plan.peak), _MAX_SPAWN_RATE))
 
 
 @events.init_command_line_parser.add_listener
@@ -36,18 +36,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 @events.init.add_listener
 def _prepare(environment: Any, **_: Any) -> None:
-    """What is wrong here ends Locust, which reports it."""
+    """Loads media and the shape. Locust reports an exception and exits."""
     chosen = environment.parsed_options
-    options.checked(chosen)
-    Caller.media = media.load(Path(chosen.media)) if chosen.media else media.made()
+    options.validate(chosen)
+    GatewayUser.media = media.load(Path(chosen.media)) if chosen.media else media.generate()
     if chosen.shape:
         environment.shape_class = Planned(options.plan(chosen))
         environment.shape_class.runner = environment.runner
 
 
 @events.quitting.add_listener
-def _judge(environment: Any, **_: Any) -> None:
-    """The exit code: 0 where the gates were passed, 1 where not. Who used the page has seen."""
+def _finish(environment: Any, **_: Any) -> None:
+    """Reports and sets the exit code: 0 passed, 1 failed. Runs from the web page are not gated."""
     chosen = environment.parsed_options
     if isinstance(environment.runner, WorkerRunner) or not chosen.headless:
         return
@@ -71,7 +71,11 @@ def _outcome(environment: Any) -> report.Outcome:
             f"{error.method} {error.name}: {error.error}": error.occurrences
             for error in environment.stats.errors.values()
         },
-        {"url": environment.host, "users": sorted(measures), "options": options.written(chosen)},
+        {
+            "url": environment.host,
+            "users": sorted(measures),
+            "options": options.to_arguments(chosen),
+        },
     )
 
 

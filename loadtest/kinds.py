@@ -1,4 +1,4 @@
-"""The users by the names that they are chosen by, without what they are made of."""
+"""Names of the users, without importing them."""
 
 from __future__ import annotations
 

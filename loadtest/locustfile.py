@@ -1,6 +1,6 @@
-"""What Locust reads: `locust -f loadtest/locustfile.py` opens its page, where users are chosen.
+"""The locustfile. `locust -f loadtest/locustfile.py` serves Locust's web page.
 
-`python -m loadtest` runs without the page, and with gates.
+`python -m loadtest` runs without the page and applies the gates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pictures and videos that are sent, and what is known of them."""
+"""The images and videos to send, with their faces and sizes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ T = TypeVar("T")
 
 _COMMENT, _FREE = b"\xff\xfe", b"free"
 _NAME = re.compile(r"(\d+)-(\d+)x(\d+)-.*")
-"""How a file is named: faces, size, and anything."""
+"""File names: faces, size, and any suffix."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Image:
     """A JPEG, how many faces are on it, and its width and height in pixels."""
 
     data: bytes
     faces: int
     size: tuple[int, int]
 
-    def anew(self) -> bytes:
-        """The same picture in bytes that were never sent before: with a comment (COM, ITU-T T.81
-        B.2.4.5) after the first marker, so that nothing that goes by a digest knows it."""
-        mark = _mark()
+    def unique_bytes(self) -> bytes:
+        """Returns the image with a new digest, to bypass caches: a random comment (COM, ITU-T T.81
+        B.2.4.5) follows the first marker."""
+        mark = _random_bytes()
         comment = _COMMENT + struct.pack(">H", len(mark) + 2) + mark
         return self.data[:2] + comment + self.data[2:]
 
@@ -43,45 +43,45 @@ class Video:
     faces: int
     size: tuple[int, int]
 
-    def anew(self) -> bytes:
-        """The same video in bytes that were never sent before: with a box at its end that players
-        skip (`free`, ISO/IEC 14496-12, 8.1.2)."""
-        mark = _mark()
+    def unique_bytes(self) -> bytes:
+        """Returns the video with a new digest: a random box that players skip (`free`, ISO/IEC
+        14496-12, 8.1.2) is appended."""
+        mark = _random_bytes()
         return self.data + struct.pack(">I", len(mark) + 8) + _FREE + mark
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What a run sends."""
+    """The media of a run."""
 
-    pictures: tuple[Picture, ...]
+    images: tuple[Image, ...]
     videos: tuple[Video, ...]
 
 
 def load(folder: Path) -> Media:
-    """The `.jpg` and `.mp4` of a folder, each named `<faces>-<width>x<height>-<anything>`.
+    """Loads the `.jpg` and `.mp4` files of a folder, named `<faces>-<width>x<height>-<anything>`.
 
     Raises:
-        ValueError: another name, or none of either.
+        ValueError: a file has another name, or there is no image or no video.
     """
-    pictures = tuple(Picture(*_read(path)) for path in sorted(folder.glob("*.jpg")))
+    images = tuple(Image(*_read(path)) for path in sorted(folder.glob("*.jpg")))
     videos = tuple(Video(*_read(path)) for path in sorted(folder.glob("*.mp4")))
-    if not pictures or not videos:
-        raise ValueError(f"{folder} has to hold pictures (.jpg) and videos (.mp4)")
-    return Media(pictures, videos)
+    if not images or not videos:
+        raise ValueError(f"{folder} must contain images (.jpg) and videos (.mp4)")
+    return Media(images, videos)
 
 
-def made() -> Media:
-    """Media made of photographs that scikit-image brings, in some seconds."""
-    from loadtest.generate_media import make  # with media of one's own, its packages are not needed
+def generate() -> Media:
+    """Generates media from scikit-image's photos. Takes some seconds."""
+    from loadtest.generate_media import generate as write  # needs optional packages
 
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
-        make(Path(folder))
+        write(Path(folder))
         return load(Path(folder))
 
 
-def in_turn(media: Sequence[T]) -> Iterator[T]:
-    """All of them again and again; each caller begins elsewhere."""
+def cycle_from_random(media: Sequence[T]) -> Iterator[T]:
+    """Cycles through the media from a random start."""
     start = int.from_bytes(os.urandom(4), "big") % len(media)
     return itertools.islice(itertools.cycle(media), start, None)
 
@@ -93,5 +93,5 @@ def _read(path: Path) -> tuple[bytes, int, tuple[int, int]]:
     return path.read_bytes(), faces, (width, height)
 
 
-def _mark() -> bytes:
+def _random_bytes() -> bytes:
     return os.urandom(16)

@@ -1,4 +1,4 @@
-"""A run in few words: for people, and as JSON."""
+"""The summary of a run: as text and as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from loadtest.gates import DROPPED, REFUSED, Row
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen, and the reasons why it did not pass."""
+    """The results, and the reasons if the run failed."""
 
     rows: Sequence[Row]
     reasons: Sequence[str]
     failures: Mapping[str, int] = field(default_factory=dict)
-    """How often each kind of request failed with each message."""
+    """Number of failures by request and message."""
     run: Mapping[str, Any] = field(default_factory=dict)
-    """What was asked for."""
+    """The run's options."""
 
     @property
     def passed(self) -> bool:
@@ -29,7 +29,7 @@ class Outcome:
 
 
 def table(outcome: Outcome) -> str:
-    """Lines for a terminal. Times are in milliseconds, to two digits, as Locust keeps them."""
+    """Formats a text table. Times are in milliseconds, to two significant digits like Locust's."""
     heads = ("requests", "failed", "per s", "p50", "p95", "p99", "max")
     wide = max([len(_title(row)) for row in outcome.rows], default=0)
     lines = [" " * wide + "".join(f"{head:>9}" for head in heads)]
@@ -42,7 +42,7 @@ def table(outcome: Outcome) -> str:
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
-    """The same for programs."""
+    """Returns the outcome as a JSON object."""
     rows = outcome.rows
     return {
         "passed": outcome.passed,
@@ -56,7 +56,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
 
 
 def write(outcome: Outcome, path: Path) -> None:
-    """The document as a file."""
+    """Writes the document to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document(outcome), indent=2) + "\n")
 

@@ -1,4 +1,4 @@
-"""What came of a request: a document, a refusal, or something wrong."""
+"""Response parsing: a JSON document, a rate limit, or an invalid response."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ _NO_CONTENT, _REFUSED = 204, 429
 
 
 class Refused(Exception):
-    """The server has too much to do, or the key asked too often, and said so as documented."""
+    """A documented 429: the server is overloaded or the key's rate limit is exceeded."""
 
 
-class Wrong(Exception):
-    """An answer that is none, or not the right one. Its text is short and the same for all of its
-    kind, because failures are counted by it."""
+class InvalidResponse(Exception):
+    """A missing or incorrect response.
+
+    Failures are counted by message, so it is short and the same for each kind.
+    """
 
 
-def read(status: int, content_type: str, body: bytes, expected: int = 200) -> Document:
-    """The JSON document of an HTTP answer.
+def read_document(status: int, content_type: str, body: bytes, expected: int = 200) -> Document:
+    """Returns the JSON document of an HTTP response.
 
     Raises:
-        Refused, Wrong
+        Refused, InvalidResponse
     """
     if status == expected == _NO_CONTENT:
         return {}
@@ -33,25 +35,25 @@ def read(status: int, content_type: str, body: bytes, expected: int = 200) -> Do
     if kind == MEDIA_TYPE:
         raise problem(_parsed(body, status), status)
     if status != expected or kind != "application/json":
-        raise Wrong(f"{status} {kind or 'without a type'}")
+        raise InvalidResponse(f"{status} {kind or 'without a type'}")
     return _parsed(body, status)
 
 
-def problem(document: Any, status: int | None = None) -> Refused | Wrong:
-    """What a problem document (RFC 9457) stands for; `status` is that which it came with."""
+def problem(document: Any, status: int | None = None) -> Refused | InvalidResponse:
+    """Converts a problem document (RFC 9457) to an exception. `status` is the HTTP status."""
     if not isinstance(document, dict) or not isinstance(document.get("title"), str):
-        return Wrong("a problem without a title")
-    told = document.get("status")
-    if status not in (None, told):
-        return Wrong(f"{status} with a problem of status {told}")
-    return (Refused if told == _REFUSED else Wrong)(f"{told} {document['title']}")
+        return InvalidResponse("a problem without a title")
+    declared = document.get("status")
+    if status not in (None, declared):
+        return InvalidResponse(f"{status} with a problem of status {declared}")
+    return (Refused if declared == _REFUSED else InvalidResponse)(f"{declared} {document['title']}")
 
 
 def _parsed(body: bytes, status: int) -> Document:
     try:
         document = json.loads(body)
     except ValueError:
-        raise Wrong(f"{status} that is not JSON") from None
+        raise InvalidResponse(f"{status} that is not JSON") from None
     if not isinstance(document, dict):
-        raise Wrong(f"{status} that is not a JSON object")
+        raise InvalidResponse(f"{status} that is not a JSON object")
     return document

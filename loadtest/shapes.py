@@ -1,4 +1,4 @@
-"""How many users there are at which moment: functions of the seconds since the start."""
+"""Load shapes: the number of users as a function of seconds since the start."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 _WARMUP_S = 60.0
 _SPIKE = (0.4, 0.6)
-"""Where within a run the spike begins and ends."""
-_LEAST_SPIKE = 2
+"""Begin and end of the spike, as fractions of the run."""
+_MIN_SPIKE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which shape, between how many users, for how many seconds."""
+    """A shape, its range of users, and its duration."""
 
     shape: str
     peak: int
@@ -22,18 +22,18 @@ class Plan:
     duration_s: float = 60.0
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` where the numbers make no such shape."""
+        """Raises `ValueError` for numbers that don't fit the shape."""
         if self.shape not in SHAPES:
             raise ValueError(f"there is no shape {self.shape!r}; there are: {', '.join(SHAPES)}")
         if not 1 <= self.base <= self.peak:
             raise ValueError(f"base ({self.base}) is at least 1, and at most peak ({self.peak})")
         if not (self.duration_s > 0 and math.isfinite(self.duration_s)):
             raise ValueError(f"a run lasts longer than {self.duration_s} s")
-        if self.shape == "spike" and self.peak < _LEAST_SPIKE * self.base:
-            raise ValueError(f"a spike is at least {_LEAST_SPIKE} times base ({self.base}) high")
+        if self.shape == "spike" and self.peak < _MIN_SPIKE * self.base:
+            raise ValueError(f"a spike is at least {_MIN_SPIKE} times base ({self.base}) high")
 
     def users(self, t: float) -> int | None:
-        """How many users there are `t` seconds after the start; None once the run is over."""
+        """Returns the number of users `t` seconds after the start; None after the end."""
         if t >= self.duration_s:
             return None
         return SHAPES[self.shape](self, max(t, 0.0))
@@ -53,7 +53,7 @@ def ramp(plan: Plan, t: float) -> int:
 
 
 def spike(plan: Plan, t: float) -> int:
-    """`base` users, but `peak` in the fifth of the time that lies in the middle."""
+    """`base` users, but `peak` in the middle fifth of the time."""
     begin, end = (part * plan.duration_s for part in _SPIKE)
     return plan.peak if begin <= t < end else plan.base
 

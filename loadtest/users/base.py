@@ -1,4 +1,4 @@
-"""What all callers share: media, the key, the clock, and how an outcome is counted."""
+"""Base classes of all users: media, API key, timing, and statistics."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from locust import FastHttpUser, User
 from locust.exception import StopTest
 
 from loadtest.gates import REFUSED
-from loadtest.media import Media, in_turn
-from loadtest.responses import Document, Refused, Wrong, read
+from loadtest.media import Media, cycle_from_random
+from loadtest.responses import Document, InvalidResponse, Refused, read_document
 from loadtest.users import tls
 
 T = TypeVar("T")
 
-_AFTER_TROUBLE_S = 1.0
-"""Who is refused, or met a failure, comes back after a second, and does not hammer on the door."""
+_BACKOFF_S = 1.0
+"""Pause after a 429 or a failure, so that users don't hammer the gateway."""
 
 
-class Caller(User):
-    """One user. What it finds wrong is a failure of the request, never an end of the user."""
+class GatewayUser(User):
+    """A user. A wrong response fails the request but never stops the user."""
 
     abstract = True
     media: ClassVar[Media]
-    """Set before any user is made."""
+    """Set before any user is created."""
     measure: ClassVar[tuple[str, str]]
-    """Kind and name of the requests that the user is there for."""
+    """Kind and name of the user's main request."""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self.options = environment.parsed_options
-        self.pictures, self.videos = in_turn(self.media.pictures), in_turn(self.media.videos)
-        self.trouble: Refused | Wrong | None = None
-        """What became of the last request that was not answered well."""
+        self.images, self.videos = (
+            cycle_from_random(self.media.images),
+            cycle_from_random(self.media.videos),
+        )
+        self.error: Refused | InvalidResponse | None = None
+        """The error of the last request, if it failed."""
 
     @property
     def server(self) -> str:
@@ -47,31 +50,31 @@ class Caller(User):
 
     def wait_time(self) -> float:
         """Seconds until the next task."""
-        trouble, self.trouble = self.trouble, None
+        error, self.error = self.error, None
         pause: float = self.options.pause
-        return max(pause, _AFTER_TROUBLE_S) if trouble else pause
+        return max(pause, _BACKOFF_S) if error else pause
 
     @staticmethod
     def authorization() -> dict[str, str]:
-        """The API key, as a header or as metadata."""
+        """Returns the API key as a header or gRPC metadata."""
         key = os.environ.get("DFK_KEY")
         return {"authorization": f"Bearer {key}"} if key else {}
 
     @contextmanager
     def measured(self, kind: str, name: str) -> Iterator[None]:
-        """Counts the block as one request, which failed where it raises `Refused` or `Wrong`."""
-        begun, trouble = time.perf_counter(), None
+        """Counts the block as one request, failed if it raises `Refused` or `InvalidResponse`."""
+        begun, error = time.perf_counter(), None
         try:
             yield
-        except (Refused, Wrong) as raised:
-            trouble = raised
-        self.count(kind, name, time.perf_counter() - begun, trouble)
+        except (Refused, InvalidResponse) as caught:
+            error = caught
+        self.count(kind, name, time.perf_counter() - begun, error)
 
     def count(
-        self, kind: str, name: str, seconds: float, trouble: Refused | Wrong | None = None
+        self, kind: str, name: str, seconds: float, error: Refused | InvalidResponse | None = None
     ) -> None:
-        """One request that took so long."""
-        kind, failure = self.outcome(kind, trouble)
+        """Counts one request."""
+        kind, failure = self.outcome(kind, error)
         self.environment.events.request.fire(
             request_type=kind,
             name=name,
@@ -82,19 +85,19 @@ class Caller(User):
         )
 
     def outcome(
-        self, kind: str, trouble: Refused | Wrong | None
-    ) -> tuple[str, Refused | Wrong | None]:
-        """The kind that a request is counted as, and its failure if it is one."""
-        if trouble is None:
+        self, kind: str, error: Refused | InvalidResponse | None
+    ) -> tuple[str, Refused | InvalidResponse | None]:
+        """Returns the kind to count a request as, and its failure if it is one."""
+        if error is None:
             return kind, None
-        self.trouble = trouble
-        if not isinstance(trouble, Refused):
-            return kind, trouble
-        return kind + REFUSED, None if self.options.allow_refused else trouble
+        self.error = error
+        if not isinstance(error, Refused):
+            return kind, error
+        return kind + REFUSED, None if self.options.allow_refused else error
 
 
-class HttpCaller(Caller, FastHttpUser):
-    """Who speaks HTTP, on a connection of its own that is kept; certificates are checked."""
+class HttpGatewayUser(GatewayUser, FastHttpUser):
+    """An HTTP user with its own keep-alive connection. Certificates are verified."""
 
     abstract = True
     insecure = False
@@ -105,7 +108,7 @@ class HttpCaller(Caller, FastHttpUser):
         self.connection_timeout = self.network_timeout = environment.parsed_options.timeout
         super().__init__(environment)
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -116,24 +119,24 @@ class HttpCaller(Caller, FastHttpUser):
         headers: dict[str, str] | None = None,
         data: bytes | None = None,
     ) -> T | None:
-        """What `check` makes of the answer's document; None where the request failed."""
-        sent = self.authorization() | (headers or {})
+        """Sends a request. Returns the result of `check` on the document; None on failure."""
+        all_headers = self.authorization() | (headers or {})
         with self.client.request(
-            method, path, name=name, data=data, headers=sent, catch_response=True
+            method, path, name=name, data=data, headers=all_headers, catch_response=True
         ) as response:
             try:
-                checked = check(_document(response, expected))
-            except (Refused, Wrong) as trouble:
-                kind, failure = self.outcome(method, trouble)
+                result = check(_read_document(response, expected))
+            except (Refused, InvalidResponse) as error:
+                kind, failure = self.outcome(method, error)
                 response.request_meta["request_type"] = kind
                 response.failure(failure) if failure else response.success()
                 return None
             response.success()
-            return checked
+            return result
 
 
-def _document(response: Any, expected: int) -> Document:
+def _read_document(response: Any, expected: int) -> Document:
     if not response.status_code:
-        raise Wrong(f"no answer: {type(response.error).__name__}")
+        raise InvalidResponse(f"no response: {type(response.error).__name__}")
     content_type = response.headers.get("content-type") or ""
-    return read(response.status_code, content_type, response.content or b"", expected)
+    return read_document(response.status_code, content_type, response.content or b"", expected)

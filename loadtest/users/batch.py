@@ -1,4 +1,4 @@
-"""Several pictures in one request."""
+"""Several images in one request."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from collections.abc import Sequence
 from locust import task
 
 from loadtest import checks
-from loadtest.users.base import HttpCaller
+from loadtest.users.base import HttpGatewayUser
 
 
-class Batch(HttpCaller):
-    """`POST /v1/images/batch` with the pictures as a form's files."""
+class Batch(HttpGatewayUser):
+    """`POST /v1/images/batch` with the images as a form's files."""
 
     measure = ("POST", "/v1/images/batch")
 
     @task
-    def judge(self) -> None:
-        pictures = list(itertools.islice(self.pictures, self.options.batch))
-        names = [f"{n}.jpg" for n in range(len(pictures))]
-        body, content_type = form(names, [picture.anew() for picture in pictures])
-        self.ask(
+    def detect(self) -> None:
+        images = list(itertools.islice(self.images, self.options.batch))
+        names = [f"{n}.jpg" for n in range(len(images))]
+        body, content_type = form(names, [image.unique_bytes() for image in images])
+        self.request(
             *self.measure,
-            lambda document: checks.batch(document, names, pictures),
+            lambda document: checks.batch_results(document, names, images),
             data=body,
             headers={"Content-Type": content_type},
         )
 
 
 def form(names: Sequence[str], files: Sequence[bytes]) -> tuple[bytes, str]:
-    """The body of a form with these JPEGs, and its content type (RFC 7578)."""
+    """Returns a multipart body with these JPEGs, and its content type (RFC 7578)."""
     boundary = uuid.uuid4().hex
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'

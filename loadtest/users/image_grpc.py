@@ -1,4 +1,4 @@
-"""Pictures by gRPC."""
+"""Images by gRPC."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from locust import task
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from loadtest import checks
-from loadtest.responses import Document, Refused, Wrong, problem
+from loadtest.responses import Document, InvalidResponse, Refused, problem
 from loadtest.users import tls
-from loadtest.users.base import Caller
+from loadtest.users.base import GatewayUser
 
 _PORT = 8001
 _OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
-"""Channels to one address share a connection otherwise."""
+"""Without it, channels to one address share a connection."""
 
 
-class ImageGrpc(Caller):
-    """`deepfake.v1.Detector/DetectImage`, on a connection of its own that is kept."""
+class ImageGrpc(GatewayUser):
+    """`deepfake.v1.Detector/DetectImage`, on its own keep-alive connection."""
 
     measure = ("gRPC", "DetectImage")
 
     def on_start(self) -> None:
-        _with_gevent()
+        _init_gevent()
         self._channel = _channel(self.server, self.options.grpc)
         self._stub = DetectorStub(self._channel)
 
@@ -37,9 +37,9 @@ class ImageGrpc(Caller):
         self._channel.close()
 
     @task
-    def judge(self) -> None:
-        picture = next(self.pictures)
-        request = pb.DetectImageRequest(image=picture.anew())
+    def detect(self) -> None:
+        image = next(self.images)
+        request = pb.DetectImageRequest(image=image.unique_bytes())
         with self.measured(*self.measure):
             try:
                 verdict = self._stub.DetectImage(
@@ -48,19 +48,19 @@ class ImageGrpc(Caller):
                     metadata=tuple(self.authorization().items()),
                 )
             except grpc.RpcError as error:
-                raise trouble(error) from error
-            checks.image(document(verdict), picture)
+                raise error_from_status(error) from error
+            checks.image_verdict(document(verdict), image)
 
 
 def document(verdict: pb.ImageVerdict) -> Document:
-    """What is checked of the message, as in JSON."""
+    """Converts the checked fields of the message to their JSON form."""
     known = verdict.HasField("fake_probability")
     return {
-        "verdict": _word(verdict.verdict),
+        "verdict": _label(verdict.verdict),
         "fake_probability": verdict.fake_probability if known else None,
         "faces": [
             {
-                "verdict": _word(face.verdict),
+                "verdict": _label(face.verdict),
                 "fake_probability": face.fake_probability,
                 "box": (face.box.x1, face.box.y1, face.box.x2, face.box.y2),
             }
@@ -71,22 +71,22 @@ def document(verdict: pb.ImageVerdict) -> Document:
     }
 
 
-def trouble(error: Any) -> Refused | Wrong:
-    """The problem in a status' details, or its code where there is none."""
-    for key, value in error.trailing_metadata() or ():
+def error_from_status(status: Any) -> Refused | InvalidResponse:
+    """Converts a gRPC status: the problem in its details, or its code without one."""
+    for key, value in status.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
-            told = pb.Problem()
-            if any(detail.Unpack(told) for detail in Status.FromString(value).details):
-                return problem({"title": told.title, "status": told.status})
-    return Wrong(f"{error.code().name}")
+            detail_problem = pb.Problem()
+            if any(detail.Unpack(detail_problem) for detail in Status.FromString(value).details):
+                return problem({"title": detail_problem.title, "status": detail_problem.status})
+    return InvalidResponse(f"{status.code().name}")
 
 
-def _word(verdict: pb.Verdict.ValueType) -> str:
+def _label(verdict: pb.Verdict.ValueType) -> str:
     return pb.Verdict.Name(verdict).removeprefix("VERDICT_").lower()
 
 
 def _channel(url: str, address: str | None) -> grpc.Channel:
-    """To `address`, or to the usual port of the URL's host; with TLS where the URL has it."""
+    """Connects to `address` or the default port of the URL's host, with TLS for https."""
     parts = urlsplit(url)
     target = address or f"{parts.hostname}:{_PORT}"
     if parts.scheme == "https":
@@ -95,6 +95,6 @@ def _channel(url: str, address: str | None) -> grpc.Channel:
 
 
 @functools.cache
-def _with_gevent() -> None:
-    """Before the first channel, and once: else a call blocks all users."""
+def _init_gevent() -> None:
+    """Initializes gRPC for gevent, once, before the first channel: else a call blocks all users."""
     grpc.experimental.gevent.init_gevent()

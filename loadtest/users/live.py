@@ -1,4 +1,4 @@
-"""Live streams: frames at the pace of a camera, whatever the answers do."""
+"""Live streams: frames at a constant rate, independent of the responses."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from locust.user.task import LOCUST_STATE_STOPPING
 from loadtest import checks
 from loadtest.frames import Frames
 from loadtest.gates import DROPPED
-from loadtest.media import Picture
-from loadtest.responses import Document, Refused, Wrong, problem
+from loadtest.media import Image
+from loadtest.responses import Document, InvalidResponse, Refused, problem
 from loadtest.users import tls
-from loadtest.users.base import Caller
+from loadtest.users.base import GatewayUser
 
 _KIND, _PATH = "WS", "/v1/stream"
-_GONE = (OSError, websocket.WebSocketException)
+_DISCONNECTED = (OSError, websocket.WebSocketException)
 
 
-class Live(Caller):
-    """`WS /v1/stream`, again and again. A frame takes from its sending until its verdict."""
+class Live(GatewayUser):
+    """`WS /v1/stream`, repeatedly. A frame is timed from its sending to its verdict."""
 
     measure = (_KIND, _PATH)
 
@@ -33,20 +33,20 @@ class Live(Caller):
     def watch(self) -> None:
         begun = time.perf_counter()
         try:
-            socket = self._connected()
+            socket = self._connect()
             try:
                 _Stream(self, socket).run()
             finally:
                 socket.close()
-        except (Refused, Wrong) as trouble:
-            self.count(*self.measure, time.perf_counter() - begun, trouble)
+        except (Refused, InvalidResponse) as error:
+            self.count(*self.measure, time.perf_counter() - begun, error)
 
     @property
-    def leaving(self) -> bool:
-        """Whether the user is to end."""
+    def stopping(self) -> bool:
+        """Whether the user is being stopped."""
         return bool(self._state == LOCUST_STATE_STOPPING)
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         url = self.server.replace("http", "ws", 1) + _PATH
         headers = [f"{name}: {value}" for name, value in self.authorization().items()]
         options = {"context": tls.context()} if url.startswith("wss:") else None
@@ -54,8 +54,8 @@ class Live(Caller):
             return websocket.create_connection(
                 url, self.options.timeout, header=headers, sslopt=options
             )
-        except _GONE as error:
-            raise Wrong(f"no connection: {type(error).__name__}") from error
+        except _DISCONNECTED as error:
+            raise InvalidResponse(f"no connection: {type(error).__name__}") from error
 
 
 class _Stream:
@@ -64,73 +64,73 @@ class _Stream:
     def __init__(self, user: Live, socket: Any) -> None:
         self._user, self._socket, self._options = user, socket, user.options
         self._frames = Frames()
-        self._sent: dict[int, Picture] = {}
+        self._sent: dict[int, Image] = {}
 
     def run(self) -> None:
-        """Raises `Refused` or `Wrong` where the stream as a whole went wrong."""
-        reading = gevent.spawn(self._read)
+        """Raises `Refused` or `InvalidResponse` if the stream as a whole failed."""
+        reader = gevent.spawn(self._read)
         try:
-            self._send(reading)
-            self._settle(reading)
+            self._send(reader)
+            self._wait_for_responses(reader)
         finally:
-            reading.kill()
+            reader.kill()
         self._frames.end()
 
-    def _send(self, reading: gevent.Greenlet) -> None:
-        """All frames, unless the stream breaks: what broke it is told by who reads."""
+    def _send(self, reader: gevent.Greenlet) -> None:
+        """Sends all frames, or until the stream breaks; the reader reports why."""
         begun, pause = time.perf_counter(), 1 / self._options.live_fps
         for n in range(max(1, round(self._options.live_seconds * self._options.live_fps))):
             gevent.sleep(max(0.0, begun + n * pause - time.perf_counter()))
-            if reading.ready() or (n and self._user.leaving):
+            if reader.ready() or (n and self._user.stopping):
                 return
-            picture = next(self._user.pictures)
-            self._sent[self._frames.send(time.perf_counter())] = picture
+            image = next(self._user.images)
+            self._sent[self._frames.send(time.perf_counter())] = image
             try:
-                self._socket.send_binary(picture.anew())
-            except _GONE:
+                self._socket.send_binary(image.unique_bytes())
+            except _DISCONNECTED:
                 return
 
-    def _settle(self, reading: gevent.Greenlet) -> None:
-        """Waits for the answers that are missing."""
+    def _wait_for_responses(self, reader: gevent.Greenlet) -> None:
+        """Waits for the missing responses."""
         ends = time.perf_counter() + self._options.timeout
-        while not (self._frames.complete or reading.ready()):
+        while not (self._frames.complete or reader.ready()):
             if time.perf_counter() > ends:
-                raise Wrong("a frame was not answered in time")
-            reading.join(0.02)
-        if reading.ready():
-            raise reading.value
+                raise InvalidResponse("a response did not arrive in time")
+            reader.join(0.02)
+        if reader.ready():
+            raise reader.value
 
-    def _read(self) -> Refused | Wrong:
-        """Takes messages until one, or the lack of one, is the end of the stream."""
+    def _read(self) -> Refused | InvalidResponse:
+        """Reads messages until one ends the stream or the connection breaks."""
         try:
             while True:
-                self._take(json.loads(self._received()))
-        except (Refused, Wrong) as trouble:
-            return trouble
+                self._count_response(json.loads(self._receive()))
+        except (Refused, InvalidResponse) as error:
+            return error
         except ValueError:
-            return Wrong("a message that is not JSON")
-        except _GONE as error:
-            return Wrong(f"the stream broke: {type(error).__name__}")
+            return InvalidResponse("a message that is not JSON")
+        except _DISCONNECTED as error:
+            return InvalidResponse(f"the stream broke: {type(error).__name__}")
 
-    def _received(self) -> Any:
-        """The next message; silence is no end, as frames may be far apart."""
+    def _receive(self) -> Any:
+        """Returns the next message. A timeout is no end, because frames may be far apart."""
         while True:
             with contextlib.suppress(websocket.WebSocketTimeoutException):
                 return self._socket.recv()
 
-    def _take(self, message: Document) -> None:
-        number, age, dropped = self._frames.answer(message, time.perf_counter())
+    def _count_response(self, message: Document) -> None:
+        number, age, dropped = self._frames.receive(message, time.perf_counter())
         for each in dropped:
             self._user.count(_KIND + DROPPED, _PATH, each)
-        self._user.count(_KIND, _PATH, age, _of_frame(message, self._sent.pop(number)))
+        self._user.count(_KIND, _PATH, age, _frame_error(message, self._sent.pop(number)))
 
 
-def _of_frame(message: Document, picture: Picture) -> Refused | Wrong | None:
-    """What is wrong about the answer to one frame, if anything is."""
+def _frame_error(message: Document, image: Image) -> Refused | InvalidResponse | None:
+    """Returns the error of the response to a frame, if there is one."""
     try:
         if "problem" in message:
             return problem(message["problem"])
-        checks.image(message.get("verdict"), picture)
-    except Wrong as wrong:
+        checks.image_verdict(message.get("verdict"), image)
+    except InvalidResponse as wrong:
         return wrong
     return None

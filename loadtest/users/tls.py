@@ -1,7 +1,7 @@
-"""Whose certificates are believed: the system's authorities, or those in SSL_CERT_FILE.
+"""Trusted certificate authorities: the system's, or those in SSL_CERT_FILE.
 
-OpenSSL reads that variable; gRPC and Locust's HTTP client, which bring authorities of their own,
-are made to do the same.
+OpenSSL reads that variable. gRPC and Locust's HTTP client bundle their own authorities, and are
+configured here to do the same.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import grpc
 
 
 def context(**_: Any) -> ssl.SSLContext:
-    """For HTTP and WebSocket. What Locust's client would have believed otherwise is left out."""
+    """Returns the context for HTTP and WebSocket, instead of the default of Locust's client."""
     return ssl.create_default_context()
 
 
 def credentials() -> grpc.ChannelCredentials:
-    """For gRPC."""
+    """Returns the credentials for gRPC."""
     file = os.environ.get("SSL_CERT_FILE")
     return grpc.ssl_channel_credentials(Path(file).read_bytes() if file else None)

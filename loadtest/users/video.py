@@ -1,4 +1,4 @@
-"""Videos as jobs: submitted, looked at until they have ended, deleted."""
+"""Videos as jobs: submitted, polled until they have ended, deleted."""
 
 from __future__ import annotations
 
@@ -9,57 +9,59 @@ from locust import task
 
 from deepfake_serving.contracts.jobs import ENDED
 from loadtest import checks
-from loadtest.responses import Document, Refused, Wrong
-from loadtest.users.base import HttpCaller
+from loadtest.responses import Document, InvalidResponse, Refused
+from loadtest.users.base import HttpGatewayUser
 
 _JOB = "/v1/jobs/[id]"
 
 
-class VideoJob(HttpCaller):
+class VideoJob(HttpGatewayUser):
     """`POST /v1/videos`, `GET /v1/jobs/{id}` until it has ended, `DELETE`.
 
-    A `JOB` takes from before the submission until its end was seen.
+    A `JOB` is timed from its submission until its end is observed.
     """
 
     measure = ("JOB", "/v1/videos")
 
     @task
-    def judge(self) -> None:
+    def detect(self) -> None:
         video, begun = next(self.videos), time.perf_counter()
-        job = self.ask(
+        job = self.request(
             "POST",
             "/v1/videos",
-            checks.job,
+            checks.job_document,
             expected=202,
-            data=video.anew(),
+            data=video.unique_bytes(),
             headers={"Content-Type": "video/mp4", "X-Filename": "load.mp4"},
         )
         if job is None:
             return  # counted already; there is no job
         try:
-            checks.ended(self._followed(job, begun + self.options.job_timeout), video)
-        except Wrong as wrong:
-            self.count(*self.measure, time.perf_counter() - begun, wrong)
+            checks.finished_job(
+                self._poll_until_ended(job, begun + self.options.job_timeout), video
+            )
+        except InvalidResponse as error:
+            self.count(*self.measure, time.perf_counter() - begun, error)
         else:
             self.count(*self.measure, time.perf_counter() - begun)
-            self.ask("DELETE", f"/v1/jobs/{job['id']}", _nothing, name=_JOB, expected=204)
+            self.request("DELETE", f"/v1/jobs/{job['id']}", _no_content, name=_JOB, expected=204)
 
-    def _followed(self, job: Document, until: float) -> Document:
-        """The job as it was last seen: ended, or at that time. A refused look is no end of it."""
-        while job["state"] not in ENDED and time.perf_counter() < until:
+    def _poll_until_ended(self, job: Document, deadline: float) -> Document:
+        """Polls until the job has ended or the deadline. A refused poll is retried."""
+        while job["state"] not in ENDED and time.perf_counter() < deadline:
             gevent.sleep(self.options.poll)
-            seen = self._looked_at(job["id"])
-            if seen is None and not isinstance(self.trouble, Refused):
-                raise Wrong("the job could not be followed")
-            job = seen or job
+            update = self._poll(job["id"])
+            if update is None and not isinstance(self.error, Refused):
+                raise InvalidResponse("the job could not be polled")
+            job = update or job
         return job
 
-    def _looked_at(self, job_id: str) -> Document | None:
+    def _poll(self, job_id: str) -> Document | None:
         def check(document: Document) -> Document:
-            return checks.job(document, job_id)
+            return checks.job_document(document, job_id)
 
-        return self.ask("GET", f"/v1/jobs/{job_id}", check, name=_JOB)
+        return self.request("GET", f"/v1/jobs/{job_id}", check, name=_JOB)
 
 
-def _nothing(_: Document) -> None:
+def _no_content(_: Document) -> None:
     """204 has no document."""

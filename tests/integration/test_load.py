@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.generate_media import make
+from loadtest.generate_media import generate
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 
@@ -50,7 +50,7 @@ def stack(
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
-    make(folder)
+    generate(folder)
     return folder
 
 

@@ -12,11 +12,11 @@ import pytest
 from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, StorageFull
 from deepfake_serving.gateway.http.examples import IMAGE, JOB
 from loadtest import checks
-from loadtest.media import Picture, Video
-from loadtest.responses import Refused, Wrong, problem, read
+from loadtest.media import Image, Video
+from loadtest.responses import InvalidResponse, Refused, problem, read_document
 
-FACE = Picture(b"", 1, (512, 512))
-CUP = Picture(b"", 0, (600, 400))
+FACE = Image(b"", 1, (512, 512))
+CUP = Image(b"", 0, (600, 400))
 FILM = Video(b"", 1, (320, 240))
 BLANK = {"verdict": "no_face", "fake_probability": None, "faces": [], "width": 600, "height": 400}
 
@@ -39,9 +39,9 @@ def without(document: dict[str, Any], key: str) -> dict[str, Any]:
 # answers
 
 
-def test_a_document_is_read():
-    assert read(200, "application/json; charset=utf-8", b'{"a": 1}') == {"a": 1}
-    assert read(204, "", b"", expected=204) == {}
+def test_a_document_is_parsed():
+    assert read_document(200, "application/json; charset=utf-8", b'{"a": 1}') == {"a": 1}
+    assert read_document(204, "", b"", expected=204) == {}
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,29 @@ def test_a_document_is_read():
     ],
 )
 def test_what_is_no_such_document_is_wrong(status: int, content_type: str, body: bytes):
-    with pytest.raises(Wrong):
-        read(status, content_type, body)
+    with pytest.raises(InvalidResponse):
+        read_document(status, content_type, body)
 
 
 def test_a_documented_429_is_a_refusal():
     body = json.dumps(Overloaded("the queue is full").to_dict()).encode()
     with pytest.raises(Refused, match="429 Overloaded"):
-        read(429, MEDIA_TYPE, body)
+        read_document(429, MEDIA_TYPE, body)
 
 
 def test_any_other_problem_is_wrong_and_named_by_its_title():
     body = json.dumps(NotReady("starting").to_dict()).encode()
-    with pytest.raises(Wrong, match=r"^503 Not ready$"):
-        read(503, MEDIA_TYPE, body)
-    assert isinstance(problem(StorageFull("").to_dict()), Wrong)
+    with pytest.raises(InvalidResponse, match=r"^503 Not ready$"):
+        read_document(503, MEDIA_TYPE, body)
+    assert isinstance(problem(StorageFull("").to_dict()), InvalidResponse)
 
 
-# pictures
+# images
 
 
 def test_a_verdict_that_fits_is_good():
-    checks.image(IMAGE, FACE)
-    checks.image(BLANK, CUP)
+    checks.image_verdict(IMAGE, FACE)
+    checks.image_verdict(BLANK, CUP)
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ def test_a_verdict_that_fits_is_good():
     ],
 )
 def test_a_verdict_that_does_not_fit_is_wrong(document: Any):
-    with pytest.raises(Wrong):
-        checks.image(document, FACE)
+    with pytest.raises(InvalidResponse):
+        checks.image_verdict(document, FACE)
 
 
 def test_a_face_where_there_is_none_is_wrong():
-    with pytest.raises(Wrong, match="faces: 1, not 0"):
-        checks.image(IMAGE | {"width": 600, "height": 400}, CUP)
-    with pytest.raises(Wrong, match="verdict: real"):
-        checks.image(BLANK | {"verdict": "real"}, CUP)
+    with pytest.raises(InvalidResponse, match="faces: 1, not 0"):
+        checks.image_verdict(IMAGE | {"width": 600, "height": 400}, CUP)
+    with pytest.raises(InvalidResponse, match="verdict: real"):
+        checks.image_verdict(BLANK | {"verdict": "real"}, CUP)
 
 
 # batches
@@ -133,7 +133,7 @@ def batch() -> dict[str, Any]:
 
 
 def test_a_batch_in_order_is_good():
-    checks.batch(batch(), ["0.jpg", "1.jpg"], [FACE, CUP])
+    checks.batch_results(batch(), ["0.jpg", "1.jpg"], [FACE, CUP])
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,16 @@ def test_a_batch_in_order_is_good():
     ],
 )
 def test_a_batch_that_does_not_fit_is_wrong(spoilt: dict[str, Any]):
-    with pytest.raises(Wrong):
-        checks.batch(spoilt, ["0.jpg", "1.jpg"], [FACE, CUP])
+    with pytest.raises(InvalidResponse):
+        checks.batch_results(spoilt, ["0.jpg", "1.jpg"], [FACE, CUP])
 
 
 def test_a_refused_picture_of_a_batch_is_a_refusal():
-    told = {"name": "0.jpg", "problem": Overloaded("").to_dict()}
+    problem_result = {"name": "0.jpg", "problem": Overloaded("").to_dict()}
     with pytest.raises(Refused):
-        checks.batch(changed(batch(), "results", 0, to=told), ["0.jpg", "1.jpg"], [FACE, CUP])
+        checks.batch_results(
+            changed(batch(), "results", 0, to=problem_result), ["0.jpg", "1.jpg"], [FACE, CUP]
+        )
 
 
 # jobs
@@ -182,20 +184,20 @@ NOBODY = RESULT | {
 
 
 def test_a_job_that_ended_well_is_good():
-    assert checks.job(JOB, JOB["id"]) is JOB
-    checks.ended(DONE, FILM)
-    checks.ended(DONE | {"result": NOBODY}, Video(b"", 0, (320, 240)))
+    assert checks.job_document(JOB, JOB["id"]) is JOB
+    checks.finished_job(DONE, FILM)
+    checks.finished_job(DONE | {"result": NOBODY}, Video(b"", 0, (320, 240)))
 
 
 @pytest.mark.parametrize("document", [{}, JOB | {"state": "lost"}, JOB | {"id": 7}])
 def test_what_is_no_job_is_wrong(document: dict[str, Any]):
-    with pytest.raises(Wrong):
-        checks.job(document)
+    with pytest.raises(InvalidResponse):
+        checks.job_document(document)
 
 
 def test_another_job_is_wrong():
-    with pytest.raises(Wrong):
-        checks.job(JOB, "another")
+    with pytest.raises(InvalidResponse):
+        checks.job_document(JOB, "another")
 
 
 @pytest.mark.parametrize(
@@ -218,11 +220,11 @@ def test_another_job_is_wrong():
     ],
 )
 def test_a_job_that_did_not_end_well_is_wrong(spoil: Callable[[Any], Any]):
-    with pytest.raises(Wrong):
-        checks.ended(spoil(DONE), FILM)
+    with pytest.raises(InvalidResponse):
+        checks.finished_job(spoil(DONE), FILM)
 
 
 def test_a_job_that_failed_is_told_with_its_problem():
     failed = JOB | {"state": "failed", "problem": NotReady("x").to_dict()}
-    with pytest.raises(Wrong, match="job failed: 503 Not ready"):
-        checks.ended(failed, FILM)
+    with pytest.raises(InvalidResponse, match="job failed: 503 Not ready"):
+        checks.finished_job(failed, FILM)

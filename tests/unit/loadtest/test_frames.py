@@ -1,4 +1,4 @@
-"""Every frame of a live stream is answered, or counted as dropped; nothing else is taken."""
+"""Every frame of a live stream is completed, or counted as dropped; nothing else is taken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from deepfake_serving.contracts.problems import NotReady, Overloaded
 from loadtest.frames import Frames
-from loadtest.responses import Refused, Wrong
+from loadtest.responses import InvalidResponse, Refused
 
 
 def sent(count: int) -> Frames:
@@ -25,19 +25,19 @@ def message(frame: int, dropped: int = 0) -> dict[str, Any]:
 
 def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
     frames = sent(2)
-    assert frames.answer(message(1), 2.5) == (1, 1.5, [])
+    assert frames.receive(message(1), 2.5) == (1, 1.5, [])
     assert not frames.complete
-    assert frames.answer(message(2), 2.75) == (2, 0.75, [])
+    assert frames.receive(message(2), 2.75) == (2, 0.75, [])
     assert frames.complete
     frames.end()
 
 
 def test_frames_before_an_answered_one_were_dropped():
     frames = sent(4)
-    frames.answer(message(1, dropped=2), 4.0)
-    assert frames.answer(message(4, dropped=2), 6.0) == (4, 2.0, [4.0, 3.0])
+    frames.receive(message(1, dropped=2), 4.0)
+    assert frames.receive(message(4, dropped=2), 6.0) == (4, 2.0, [4.0, 3.0])
     frames.end()
-    assert (frames.answered, frames.dropped) == (2, 2)
+    assert (frames.completed, frames.dropped) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -54,41 +54,41 @@ def test_frames_before_an_answered_one_were_dropped():
     ],
 )
 def test_a_message_that_does_not_add_up_is_wrong(spoilt: Any):
-    with pytest.raises(Wrong):
-        sent(3).answer(spoilt, 4.0)
+    with pytest.raises(InvalidResponse):
+        sent(3).receive(spoilt, 4.0)
 
 
 def test_a_frame_is_answered_once():
     frames = sent(2)
-    frames.answer(message(1), 2.0)
-    with pytest.raises(Wrong):
-        frames.answer(message(1), 2.0)
+    frames.receive(message(1), 2.0)
+    with pytest.raises(InvalidResponse):
+        frames.receive(message(1), 2.0)
 
 
 def test_the_count_of_dropped_frames_does_not_fall():
     frames = sent(3)
-    frames.answer(message(1, dropped=1), 3.0)
-    with pytest.raises(Wrong):
-        frames.answer(message(2, dropped=0), 3.0)
+    frames.receive(message(1, dropped=1), 3.0)
+    with pytest.raises(InvalidResponse):
+        frames.receive(message(2, dropped=0), 3.0)
 
 
 def test_a_frame_without_any_answer_is_found_at_the_end():
     frames = sent(2)
-    frames.answer(message(1), 2.0)
-    with pytest.raises(Wrong, match="before all frames"):
+    frames.receive(message(1), 2.0)
+    with pytest.raises(InvalidResponse, match="before all responses"):
         frames.end()
 
 
 def test_frames_that_are_said_to_be_dropped_but_were_answered_are_found_at_the_end():
     frames = sent(2)
-    frames.answer(message(1, dropped=1), 2.0)
-    frames.answer(message(2, dropped=1), 2.0)
-    with pytest.raises(Wrong, match="more frames"):
+    frames.receive(message(1, dropped=1), 2.0)
+    frames.receive(message(2, dropped=1), 2.0)
+    with pytest.raises(InvalidResponse, match="count of dropped frames"):
         frames.end()
 
 
 def test_a_problem_of_the_whole_stream_ends_it():
     with pytest.raises(Refused):
-        sent(1).answer({"problem": Overloaded("too many streams").to_dict()}, 1.0)
-    with pytest.raises(Wrong, match="503 Not ready"):
-        sent(1).answer({"problem": NotReady("").to_dict()}, 1.0)
+        sent(1).receive({"problem": Overloaded("too many streams").to_dict()}, 1.0)
+    with pytest.raises(InvalidResponse, match="503 Not ready"):
+        sent(1).receive({"problem": NotReady("").to_dict()}, 1.0)

@@ -23,17 +23,17 @@ def test_good_answers_pass():
 
 
 def test_no_requests_are_a_failure():
-    assert reasons() == ["ImageRest: 0 good answers, fewer than 1"]
+    assert reasons() == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
 def test_answers_that_failed_do_not_count_as_answers():
     (few,) = reasons(row(requests=10, failures=4), max_failure_ratio=0.5, min_requests=7)
-    assert few == "ImageRest: 6 good answers, fewer than 7"
+    assert few == "ImageRest: 6 successful requests, fewer than 7"
 
 
 def test_every_user_needs_answers_of_its_own():
     measures = MEASURES | {"Live": ("WS", "/v1/stream")}
-    assert reasons(row(), measures=measures) == ["Live: 0 good answers, fewer than 1"]
+    assert reasons(row(), measures=measures) == ["Live: 0 successful requests, fewer than 1"]
 
 
 @pytest.mark.parametrize(("failures", "passes"), [(0, True), (5, True), (6, False)])
@@ -61,7 +61,7 @@ def test_refusals_are_a_share_of_all_that_was_asked():
 def test_refusals_that_are_allowed_pass_but_are_no_answers():
     refused = row("POST refused", requests=10)
     assert reasons(row(), refused) == []
-    assert reasons(refused) == ["ImageRest: 0 good answers, fewer than 1"]
+    assert reasons(refused) == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
 def test_every_kind_of_request_is_within_the_bound_of_time():

@@ -1,4 +1,4 @@
-"""What is sent: new bytes every time, the same picture; with as many faces as its name says."""
+"""What is sent: new bytes every time, the same image; with as many faces as its name says."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from loadtest import generate_media
-from loadtest.media import Media, in_turn, load
+from loadtest.media import Media, cycle_from_random, load
 from model_handlers.pipeline.faces import FaceDetector
 
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
     folder = tmp_path_factory.mktemp("media")
-    generate_media.make(folder)
+    generate_media.generate(folder)
     return load(folder)
 
 
@@ -27,41 +27,41 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
-    faces = [picture.faces for picture in media.pictures]
+    faces = [image.faces for image in media.images]
     assert (faces.count(1), faces.count(0)) == (24, 8)
     assert len(media.videos) == generate_media.VIDEOS
-    sizes = {each.size for each in (*media.pictures, *media.videos)}
+    sizes = {each.size for each in (*media.images, *media.videos)}
     assert sizes == {(1280, 720)}
 
 
 def test_pictures_differ_and_are_of_their_size(media: Media):
-    shown = [pixels(picture.data) for picture in media.pictures]
+    shown = [pixels(image.data) for image in media.images]
     assert {each.shape for each in shown} == {(720, 1280, 3)}
-    assert len({each.tobytes() for each in shown}) == generate_media.PICTURES
+    assert len({each.tobytes() for each in shown}) == generate_media.IMAGES
 
 
 def test_a_picture_shows_as_many_faces_as_it_says(media: Media, face_detector: FaceDetector):
-    found = face_detector.detect([pixels(picture.data) for picture in media.pictures])
-    assert [len(faces) for faces in found] == [picture.faces for picture in media.pictures]
+    found = face_detector.detect([pixels(image.data) for image in media.images])
+    assert [len(faces) for faces in found] == [image.faces for image in media.images]
 
 
 def test_the_same_picture_is_sent_in_new_bytes_every_time(media: Media):
-    picture = media.pictures[0]
-    once, again = picture.anew(), picture.anew()
-    assert len({picture.data, once, again}) == 3
-    assert np.array_equal(pixels(once), pixels(picture.data))
+    image = media.images[0]
+    once, again = image.unique_bytes(), image.unique_bytes()
+    assert len({image.data, once, again}) == 3
+    assert np.array_equal(pixels(once), pixels(image.data))
 
 
 def test_the_same_video_is_sent_in_new_bytes_every_time(media: Media):
     video = media.videos[0]
-    assert len({video.data, video.anew(), video.anew()}) == 3
-    with av.open(io.BytesIO(video.anew())) as container:
+    assert len({video.data, video.unique_bytes(), video.unique_bytes()}) == 3
+    with av.open(io.BytesIO(video.unique_bytes())) as container:
         frames = [frame.to_ndarray() for frame in container.decode(video=0)]
     assert len(frames) == generate_media.FRAMES
 
 
 def test_all_are_taken_in_turn(media: Media):
-    turn = in_turn(media.videos)
+    turn = cycle_from_random(media.videos)
     taken = [next(turn) for _ in range(2 * generate_media.VIDEOS)]
     assert set(taken[: generate_media.VIDEOS]) == set(media.videos)
     assert taken[generate_media.VIDEOS :] == taken[: generate_media.VIDEOS]
@@ -71,8 +71,8 @@ def test_a_folder_of_ones_own_is_read(tmp_path: Path):
     (tmp_path / "2-640x480-party.jpg").write_bytes(b"\xff\xd8a")
     (tmp_path / "0-64x48-.mp4").write_bytes(b"film")
     media = load(tmp_path)
-    (picture,), (video,) = media.pictures, media.videos
-    assert (picture.data, picture.faces, picture.size) == (b"\xff\xd8a", 2, (640, 480))
+    (image,), (video,) = media.images, media.videos
+    assert (image.data, image.faces, image.size) == (b"\xff\xd8a", 2, (640, 480))
     assert (video.faces, video.size) == (0, (64, 48))
 
 

@@ -26,7 +26,7 @@ def arrived(*given: str) -> configargparse.Namespace:
 
 
 def test_defaults_are_sound():
-    options.checked(arrived("live"))
+    options.validate(arrived("live"))
 
 
 def test_what_is_given_arrives():
@@ -73,7 +73,7 @@ def test_locusts_own_options_and_the_users_classes_are_passed_on():
 )
 def test_what_makes_no_sense_is_refused(wrong: list[str]):
     with pytest.raises(ValueError):
-        options.checked(arrived("live", *wrong))
+        options.validate(arrived("live", *wrong))
 
 
 def test_every_name_is_a_user_that_locust_finds():
@@ -102,7 +102,7 @@ def test_the_clusters_job_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch
     for variable in container["env"]:
         monkeypatch.setenv(variable["name"], variable.get("value", "a key"))
     chosen, rest = parser().parse_known_args(container["args"])
-    options.checked(chosen)
+    options.validate(chosen)
     assert rest == []
     assert chosen.url == "http://deepfake-serving-gateway"
     assert chosen.grpc == "deepfake-serving-gateway:8001"

@@ -33,7 +33,7 @@ Runs = Callable[..., Any]
 LIE = IMAGE | {"verdict": "no_face", "fake_probability": None, "faces": []}
 
 
-class Told(DetectorServicer):
+class FakeDetector(DetectorServicer):
     """Answers with a verdict, or with a problem as the gateway tells it."""
 
     def __init__(self, answer: dict[str, Any] | Problem) -> None:
@@ -53,7 +53,7 @@ class Told(DetectorServicer):
 
 
 @contextmanager
-def grpc_server(told: Told, authority: trustme.CA | None = None) -> Iterator[str]:
+def grpc_server(told: FakeDetector, authority: trustme.CA | None = None) -> Iterator[str]:
     """Its address."""
     server = grpc.server(ThreadPoolExecutor(4))
     add_DetectorServicer_to_server(told, server)
@@ -97,7 +97,7 @@ def socket_server(
         thread.join()
 
 
-def judged(number: int) -> dict[str, Any]:
+def verdict_message_for(number: int) -> dict[str, Any]:
     return {"frame": number, "verdict": IMAGE, "smoothed": 0.1, "dropped": 0}
 
 
@@ -109,7 +109,7 @@ def not_ready() -> dict[str, Any]:
 
 
 def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
-    told = Told(IMAGE)
+    told = FakeDetector(IMAGE)
     with grpc_server(told) as address:
         done = run(
             *("image-grpc", "http://nowhere", "--pause=0.05", "--grpc", address),
@@ -132,7 +132,7 @@ def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
 def test_grpc_answers_that_are_wrong_fail(
     run: Runs, answer: Any, options: list[str], failure: str | None
 ):
-    with grpc_server(Told(answer)) as address:
+    with grpc_server(FakeDetector(answer)) as address:
         done = run("image-grpc", "http://nowhere", "--grpc", address, *options)
     assert done.code == 1, done.output
     assert list(done.summary["failures"]) == ([failure] if failure else [])
@@ -144,7 +144,7 @@ def test_grpc_speaks_tls_where_the_url_does(
 ):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
-    with grpc_server(Told(IMAGE), authority) as address:
+    with grpc_server(FakeDetector(IMAGE), authority) as address:
         words = ("https://nowhere", "--grpc", address, "--timeout=20", "--pause=0.05")
         done = run("image-grpc", *words, env=env)
     assert done.code == (0 if known else 1), done.output
@@ -163,7 +163,7 @@ def test_frames_are_answered_also_over_tls(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
-    with socket_server(judged, context) as url:
+    with socket_server(verdict_message_for, context) as url:
         done = run("live", url, *LIVE, env=env)
     assert done.code == (0 if known else 1), done.output
 
@@ -171,16 +171,24 @@ def test_frames_are_answered_also_over_tls(
 @pytest.mark.parametrize(
     ("answer", "failure", "timeout_s"),
     [
-        (lambda n: judged(n) | {"verdict": LIE}, "faces: 0, not 1", 20),
+        (lambda n: verdict_message_for(n) | {"verdict": LIE}, "faces: 0, not 1", 20),
         (
             lambda n: {"frame": n, "problem": NotReady("").to_dict(), "dropped": 0},
             "503 Not ready",
             20,
         ),
         (lambda n: not_ready(), "503 Not ready", 20),
-        (lambda n: judged(n) if n < 5 else None, "a frame was not answered in time", 1),
-        (lambda n: judged(n) if n % 2 else None, "a frame was neither answered nor counted", 20),
-        (lambda n: judged(n + 1), "a message about no frame that waits", 20),
+        (
+            lambda n: verdict_message_for(n) if n < 5 else None,
+            "a response did not arrive in time",
+            1,
+        ),
+        (
+            lambda n: verdict_message_for(n) if n % 2 else None,
+            "a frame got no response and was not counted",
+            20,
+        ),
+        (lambda n: verdict_message_for(n + 1), "a message about no pending frame", 20),
     ],
 )
 def test_frames_that_are_not_answered_well_fail(
@@ -193,7 +201,7 @@ def test_frames_that_are_not_answered_well_fail(
 
 
 def test_frames_may_be_further_apart_than_a_request_may_take(run: Runs):
-    with socket_server(judged) as url:
+    with socket_server(verdict_message_for) as url:
         done = run("live", url, "--live-fps=0.8", "--live-seconds=2.5", "--timeout=1")
     assert done.code == 0, done.output
     assert done.summary["rows"][0]["requests"] >= 2
@@ -204,4 +212,4 @@ def test_a_stream_that_is_refused_is_counted_as_that(run: Runs):
         done = run("live", url, *LIVE, "--allow-refused")
     assert done.code == 1, done.output
     assert (done.summary["failures"], done.summary["refused"] > 0) == ({}, True)
-    assert done.summary["reasons"] == ["Live: 0 good answers, fewer than 1"]
+    assert done.summary["reasons"] == ["Live: 0 successful requests, fewer than 1"]

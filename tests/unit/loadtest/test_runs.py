@@ -28,7 +28,7 @@ def good(_: int) -> Answer:
 
 
 def lie(_: int) -> Answer:
-    """200, and a verdict on another picture."""
+    """200, and a verdict on another image."""
     return 200, "application/json", IMAGE | {"verdict": "no_face", "faces": []}
 
 
@@ -165,7 +165,7 @@ def test_nothing_but_refusals_fails_also_where_they_are_allowed(server: Server, 
     server.answer = lambda _: told(Overloaded("the queue is full"))
     done = run("image-rest", server.url, "--allow-refused")
     assert done.code == 1, done.output
-    assert done.summary["reasons"] == ["ImageRest: 0 good answers, fewer than 1"]
+    assert done.summary["reasons"] == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
 def test_answers_slower_than_the_bound_fail(server: Server, run: Runs):
@@ -179,7 +179,7 @@ def test_nobody_there_fails(run: Runs):
     done = run("image-rest", "http://127.0.0.1:9")
     assert done.code == 1, done.output
     (failure,) = done.summary["failures"]
-    assert failure.startswith("POST /v1/images: no answer: ")
+    assert failure.startswith("POST /v1/images: no response: ")
 
 
 def test_a_wrong_option_is_told_before_anything_is_asked(server: Server, run: Runs):
