@@ -26,7 +26,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from tests.support.load import Callers
+from tests.support.load import LoadClients
 from tests.support.processes import command
 from tests.support.videos import scenes, write_video
 
@@ -179,24 +179,24 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
     workers = [
         p for p in run.tree() if any(c.endswith("model_service_worker.py") for c in command(p))
     ]
-    with Callers(f"{run.url}/v1/images", _bodies()["one face"]) as callers:
-        callers.until(20)
+    with LoadClients(f"{run.url}/v1/images", _bodies()["one face"]) as clients:
+        clients.until(20)
         workers[0].kill()
-        callers.until(60)
-        tally = callers.stop()
+        clients.until(60)
+        counts = clients.stop()
     print(
-        f"\nkill -9 of a worker, 8 clients: {tally.statuses[200]} answered, {tally.failed} failed"
+        f"\nkill -9 of a worker, 8 clients: {counts.statuses[200]} answered, {counts.failed} failed"
     )
-    assert tally.failed == []
+    assert counts.failed == []
 
 
 def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> None:
-    with Callers(f"{run.url}/v1/images", _bodies()["one face"]) as callers:
-        callers.until(20)
+    with LoadClients(f"{run.url}/v1/images", _bodies()["one face"]) as clients:
+        clients.until(20)
         running = run.interrupt()
-        tally = callers.stop()
-    print(f"\nCtrl-C, 8 clients: {tally.statuses[200]} answered, {tally.failed} failed")
-    assert tally.failed == []
+        counts = clients.stop()
+    print(f"\nCtrl-C, 8 clients: {counts.statuses[200]} answered, {counts.failed} failed")
+    assert counts.failed == []
     _, alive = psutil.wait_procs(running, timeout=10)
     assert alive == []
 

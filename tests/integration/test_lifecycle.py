@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from deepfake_serving.packaging.archive import build_archive
-from tests.support.load import Callers
+from tests.support.load import LoadClients
 from tests.support.paths import ROOT
 from tests.support.running import RunningServer
 
@@ -33,7 +33,7 @@ def test_killing_a_worker_under_load_fails_no_request(
     archive_folder: Path, astronaut_jpeg: bytes, workers: int
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=workers) as server:
-        with Callers(_url(server), astronaut_jpeg) as clients:
+        with LoadClients(_url(server), astronaut_jpeg) as clients:
             clients.until(20)
             os.kill(min(server.workers()), signal.SIGKILL)
             clients.until(40)
@@ -52,7 +52,7 @@ def test_sigterm_under_load_loses_nothing_that_was_accepted(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
-        with Callers(_url(server), astronaut_jpeg) as clients:
+        with LoadClients(_url(server), astronaut_jpeg) as clients:
             clients.until(20)
             server.signal(signal.SIGTERM)
             code = server.wait()
@@ -91,7 +91,7 @@ def test_killing_java_under_load_fails_no_request_and_it_comes_back(
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
         old = server.java()
-        with Callers(_url(server), astronaut_jpeg) as clients:
+        with LoadClients(_url(server), astronaut_jpeg) as clients:
             clients.until(20)
             os.kill(old, signal.SIGKILL)
             clients.until(20)
@@ -160,7 +160,7 @@ def test_requests_over_capacity_are_rejected_and_the_others_served(
         RunningServer.start(
             archive_folder, models="detector", workers=1, batch_size=1, max_queue=1
         ) as server,
-        Callers(_url(server), astronaut_jpeg) as clients,
+        LoadClients(_url(server), astronaut_jpeg) as clients,
     ):
         clients.until(60)
         counts = clients.stop()

@@ -1,4 +1,4 @@
-"""Callers that never stop asking: the load under which the server is hurt."""
+"""Clients that post an image again and again: the load while a server is disturbed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import httpx
 
 
 @dataclass
-class Tally:
-    """What the callers met: answers by status, connections refused, and answers that were lost."""
+class ResponseCounts:
+    """Counts of responses by status, refused connections and lost responses."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     refused: int = 0
@@ -26,21 +26,21 @@ class Tally:
         return bad + self.lost
 
 
-class Callers:
-    """`count` threads that post `picture` again and again, each on a kept connection.
+class LoadClients:
+    """`count` threads that post `image` again and again, each on a kept-alive connection.
 
-    A refused connection ends a caller quietly: the server said that it takes no more. Anything
-    else that is no answer is a loss.
+    A refused connection ends a client without an error: the server accepts no more. Anything
+    else that is no response counts as lost.
     """
 
-    def __init__(self, url: str, picture: bytes, count: int = 8) -> None:
-        self.tally = Tally()
-        self._url, self._picture = url, picture
+    def __init__(self, url: str, image: bytes, count: int = 8) -> None:
+        self.counts = ResponseCounts()
+        self._url, self._image = url, image
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(count)]
 
-    def __enter__(self) -> Callers:
+    def __enter__(self) -> LoadClients:
         for thread in self._threads:
             thread.start()
         return self
@@ -54,35 +54,35 @@ class Callers:
         self.stop()
 
     @property
-    def answered(self) -> int:
-        return self.tally.statuses.total()
+    def completed(self) -> int:
+        return self.counts.statuses.total()
 
-    def until(self, answers: int, timeout_s: float = 120) -> None:
-        """Waits until that many more requests have been answered."""
-        goal, end = self.answered + answers, time.monotonic() + timeout_s
-        while self.answered < goal:
-            assert time.monotonic() < end, f"{self.tally} after {timeout_s} s"
+    def until(self, responses: int, timeout_s: float = 120) -> None:
+        """Waits for that many more responses."""
+        goal, end = self.completed + responses, time.monotonic() + timeout_s
+        while self.completed < goal:
+            assert time.monotonic() < end, f"{self.counts} after {timeout_s} s"
             time.sleep(0.02)
 
-    def stop(self, timeout_s: float = 120) -> Tally:
-        """Lets every caller finish its request."""
+    def stop(self, timeout_s: float = 120) -> ResponseCounts:
+        """Lets every client finish its request."""
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout_s)
-        return self.tally
+        return self.counts
 
     def _call(self) -> None:
         with httpx.Client(timeout=120) as client:
             while not self._stop.is_set():
                 try:
-                    response = client.post(self._url, content=self._picture)
+                    response = client.post(self._url, content=self._image)
                 except httpx.ConnectError:
                     with self._lock:
-                        self.tally.refused += 1
+                        self.counts.refused += 1
                     return
                 except httpx.HTTPError as error:
                     with self._lock:
-                        self.tally.lost.append(repr(error))
+                        self.counts.lost.append(repr(error))
                     return
                 with self._lock:
-                    self.tally.statuses[response.status_code] += 1
+                    self.counts.statuses[response.status_code] += 1

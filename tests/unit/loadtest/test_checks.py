@@ -1,4 +1,4 @@
-"""An answer is good where it fits the medium that was sent, and a failure anywhere else."""
+"""A response that fits the media in its request is good, any other is a failure."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_batch_that_does_not_fit_is_wrong(spoilt: dict[str, Any]):
         checks.batch_results(spoilt, ["0.jpg", "1.jpg"], [FACE, CUP])
 
 
-def test_a_refused_picture_of_a_batch_is_a_refusal():
+def test_a_refused_image_of_a_batch_is_a_refusal():
     problem_result = {"name": "0.jpg", "problem": Overloaded("").to_dict()}
     with pytest.raises(Refused):
         checks.batch_results(
@@ -224,7 +224,7 @@ def test_a_job_that_did_not_end_well_is_wrong(spoil: Callable[[Any], Any]):
         checks.finished_job(spoil(DONE), FILM)
 
 
-def test_a_job_that_failed_is_told_with_its_problem():
+def test_a_failed_job_is_reported_with_its_problem():
     failed = JOB | {"state": "failed", "problem": NotReady("x").to_dict()}
     with pytest.raises(InvalidResponse, match="job failed: 503 Not ready"):
         checks.finished_job(failed, FILM)

@@ -11,7 +11,7 @@ from loadtest.frames import Frames
 from loadtest.responses import InvalidResponse, Refused
 
 
-def sent(count: int) -> Frames:
+def send_frames(count: int) -> Frames:
     """Frames that went out a second apart, from 1 s on."""
     frames = Frames()
     for n in range(1, count + 1):
@@ -24,7 +24,7 @@ def message(frame: int, dropped: int = 0) -> dict[str, Any]:
 
 
 def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
-    frames = sent(2)
+    frames = send_frames(2)
     assert frames.receive(message(1), 2.5) == (1, 1.5, [])
     assert not frames.complete
     assert frames.receive(message(2), 2.75) == (2, 0.75, [])
@@ -32,8 +32,8 @@ def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
     frames.end()
 
 
-def test_frames_before_an_answered_one_were_dropped():
-    frames = sent(4)
+def test_frames_before_one_with_a_response_were_dropped():
+    frames = send_frames(4)
     frames.receive(message(1, dropped=2), 4.0)
     assert frames.receive(message(4, dropped=2), 6.0) == (4, 2.0, [4.0, 3.0])
     frames.end()
@@ -55,32 +55,32 @@ def test_frames_before_an_answered_one_were_dropped():
 )
 def test_a_message_that_does_not_add_up_is_wrong(spoilt: Any):
     with pytest.raises(InvalidResponse):
-        sent(3).receive(spoilt, 4.0)
+        send_frames(3).receive(spoilt, 4.0)
 
 
-def test_a_frame_is_answered_once():
-    frames = sent(2)
+def test_a_frame_has_one_response():
+    frames = send_frames(2)
     frames.receive(message(1), 2.0)
     with pytest.raises(InvalidResponse):
         frames.receive(message(1), 2.0)
 
 
 def test_the_count_of_dropped_frames_does_not_fall():
-    frames = sent(3)
+    frames = send_frames(3)
     frames.receive(message(1, dropped=1), 3.0)
     with pytest.raises(InvalidResponse):
         frames.receive(message(2, dropped=0), 3.0)
 
 
-def test_a_frame_without_any_answer_is_found_at_the_end():
-    frames = sent(2)
+def test_a_frame_without_a_response_is_found_at_the_end():
+    frames = send_frames(2)
     frames.receive(message(1), 2.0)
     with pytest.raises(InvalidResponse, match="before all responses"):
         frames.end()
 
 
-def test_frames_that_are_said_to_be_dropped_but_were_answered_are_found_at_the_end():
-    frames = sent(2)
+def test_frames_reported_dropped_with_a_response_are_found_at_the_end():
+    frames = send_frames(2)
     frames.receive(message(1, dropped=1), 2.0)
     frames.receive(message(2, dropped=1), 2.0)
     with pytest.raises(InvalidResponse, match="count of dropped frames"):
@@ -89,6 +89,6 @@ def test_frames_that_are_said_to_be_dropped_but_were_answered_are_found_at_the_e
 
 def test_a_problem_of_the_whole_stream_ends_it():
     with pytest.raises(Refused):
-        sent(1).receive({"problem": Overloaded("too many streams").to_dict()}, 1.0)
+        send_frames(1).receive({"problem": Overloaded("too many streams").to_dict()}, 1.0)
     with pytest.raises(InvalidResponse, match="503 Not ready"):
-        sent(1).receive({"problem": NotReady("").to_dict()}, 1.0)
+        send_frames(1).receive({"problem": NotReady("").to_dict()}, 1.0)

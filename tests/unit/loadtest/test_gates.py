@@ -18,7 +18,7 @@ def reasons(*rows: Row, crashes: int = 0, measures: dict = MEASURES, **gates) ->
     return Gates(**gates).reasons(rows, measures, crashes)
 
 
-def test_good_answers_pass():
+def test_good_responses_pass():
     assert reasons(row(p95=250.0), max_p95_ms=250.0) == []
 
 
@@ -26,12 +26,12 @@ def test_no_requests_are_a_failure():
     assert reasons() == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
-def test_answers_that_failed_do_not_count_as_answers():
+def test_failed_responses_do_not_count():
     (few,) = reasons(row(requests=10, failures=4), max_failure_ratio=0.5, min_requests=7)
     assert few == "ImageRest: 6 successful requests, fewer than 7"
 
 
-def test_every_user_needs_answers_of_its_own():
+def test_every_user_needs_responses_of_its_own():
     measures = MEASURES | {"Live": ("WS", "/v1/stream")}
     assert reasons(row(), measures=measures) == ["Live: 0 successful requests, fewer than 1"]
 
@@ -41,7 +41,7 @@ def test_the_share_of_failures_is_bounded(failures: int, passes: bool):
     assert (reasons(row(failures=failures), max_failure_ratio=0.05) == []) is passes
 
 
-def test_one_failure_is_too_many_unless_told_otherwise():
+def test_one_failure_is_too_many_by_default():
     (reason,) = reasons(row(requests=100_000, failures=1))
     assert reason.startswith("POST /v1/images: 1 of 100000 failed")
 
@@ -52,26 +52,26 @@ def test_many_quick_requests_do_not_hide_few_that_failed():
     assert reason.startswith("JOB /v1/videos: 5 of 10 failed (50.00%)")
 
 
-def test_refusals_are_a_share_of_all_that_was_asked():
+def test_refusals_are_a_share_of_all_requests():
     refused = row("POST refused", requests=10, failures=10)
     assert reasons(row(requests=90), refused, max_failure_ratio=0.1) == []
     assert reasons(row(requests=89), refused, max_failure_ratio=0.1) != []
 
 
-def test_refusals_that_are_allowed_pass_but_are_no_answers():
+def test_allowed_refusals_pass_but_are_no_responses():
     refused = row("POST refused", requests=10)
     assert reasons(row(), refused) == []
     assert reasons(refused) == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
-def test_every_kind_of_request_is_within_the_bound_of_time():
+def test_every_kind_of_request_is_within_the_latency_limit():
     slow = row("JOB", "/v1/videos", p95=900.0)
     assert reasons(row(p95=20.0), slow, max_p95_ms=500) == [
         "JOB /v1/videos: p95 is 900 ms, above 500 ms"
     ]
 
 
-def test_what_was_turned_away_has_no_time_to_bound():
+def test_refused_requests_have_no_latency_limit():
     turned_away = row("WS dropped", p95=900.0), row("POST refused", p95=900.0)
     assert reasons(row(p95=20.0), *turned_away, max_p95_ms=500) == []
 
@@ -91,6 +91,6 @@ def test_a_defect_of_the_test_itself_is_a_failure():
         {"min_requests": 0},
     ],
 )
-def test_bounds_that_can_not_fail_are_refused(wrong: dict):
+def test_limits_that_can_not_fail_are_refused(wrong: dict):
     with pytest.raises(ValueError):
         Gates(**wrong)

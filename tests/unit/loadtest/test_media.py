@@ -1,4 +1,4 @@
-"""What is sent: new bytes every time, the same image; with as many faces as its name says."""
+"""Request media: new bytes every time, the same image, with as many faces as its name says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
+def test_there_are_images_with_a_face_and_without_and_videos(media: Media):
     faces = [image.faces for image in media.images]
     assert (faces.count(1), faces.count(0)) == (24, 8)
     assert len(media.videos) == generate_media.VIDEOS
@@ -34,18 +34,18 @@ def test_there_are_pictures_with_a_face_and_without_and_videos(media: Media):
     assert sizes == {(1280, 720)}
 
 
-def test_pictures_differ_and_are_of_their_size(media: Media):
+def test_images_differ_and_have_their_size(media: Media):
     shown = [pixels(image.data) for image in media.images]
     assert {each.shape for each in shown} == {(720, 1280, 3)}
     assert len({each.tobytes() for each in shown}) == generate_media.IMAGES
 
 
-def test_a_picture_shows_as_many_faces_as_it_says(media: Media, face_detector: FaceDetector):
+def test_an_image_shows_as_many_faces_as_stated(media: Media, face_detector: FaceDetector):
     found = face_detector.detect([pixels(image.data) for image in media.images])
     assert [len(faces) for faces in found] == [image.faces for image in media.images]
 
 
-def test_the_same_picture_is_sent_in_new_bytes_every_time(media: Media):
+def test_the_same_image_has_new_bytes_every_time(media: Media):
     image = media.images[0]
     once, again = image.unique_bytes(), image.unique_bytes()
     assert len({image.data, once, again}) == 3

@@ -1,4 +1,4 @@
-"""What is chosen arrives at Locust as it was chosen; what makes no sense does not get so far."""
+"""Options reach Locust unchanged; contradictory ones are refused before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs over gRPC and WebSocket, against servers that answer as they are told to."""
+"""Runs over gRPC and WebSocket, against stub servers with given responses."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ LIE = IMAGE | {"verdict": "no_face", "fake_probability": None, "faces": []}
 class FakeDetector(DetectorServicer):
     """Answers with a verdict, or with a problem as the gateway tells it."""
 
-    def __init__(self, answer: dict[str, Any] | Problem) -> None:
-        self.answer = answer
+    def __init__(self, response: dict[str, Any] | Problem) -> None:
+        self.response = response
         self.keys: list[str] = []
 
     def DetectImage(self, request: Any, context: Any) -> pb.ImageVerdict:  # noqa: N802
         self.keys += [v for k, v in context.invocation_metadata() if k == "authorization"]
-        if isinstance(self.answer, dict):
-            return verdict_message(self.answer)
+        if isinstance(self.response, dict):
+            return verdict_message(self.response)
         detail = AnyMessage()
-        detail.Pack(problem_message(self.answer, "x"))
-        status = Status(code=self.answer.grpc_code, details=[detail])
+        detail.Pack(problem_message(self.response, "x"))
+        status = Status(code=self.response.grpc_code, details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        code = next(c for c in grpc.StatusCode if c.value[0] == self.answer.grpc_code)
-        return context.abort(code, self.answer.detail)
+        code = next(c for c in grpc.StatusCode if c.value[0] == self.response.grpc_code)
+        return context.abort(code, self.response.detail)
 
 
 @contextmanager
-def grpc_server(told: FakeDetector, authority: trustme.CA | None = None) -> Iterator[str]:
+def grpc_server(stub: FakeDetector, authority: trustme.CA | None = None) -> Iterator[str]:
     """Its address."""
     server = grpc.server(ThreadPoolExecutor(4))
-    add_DetectorServicer_to_server(told, server)
+    add_DetectorServicer_to_server(stub, server)
     if authority is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:
@@ -72,7 +72,7 @@ def grpc_server(told: FakeDetector, authority: trustme.CA | None = None) -> Iter
 
 @contextmanager
 def socket_server(
-    answer: Callable[[int], dict[str, Any] | None], context: ssl.SSLContext | None = None
+    response: Callable[[int], dict[str, Any] | None], context: ssl.SSLContext | None = None
 ) -> Iterator[str]:
     """Its URL. Answers the n-th frame, from 1, or not; ends a stream after a last message."""
 
@@ -81,7 +81,7 @@ def socket_server(
         try:
             for _ in socket:
                 number += 1
-                if (message := answer(number)) is not None:
+                if (message := response(number)) is not None:
                     socket.send(json.dumps(message))
                     if "frame" not in message:
                         return
@@ -108,20 +108,20 @@ def not_ready() -> dict[str, Any]:
 # gRPC
 
 
-def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
-    told = FakeDetector(IMAGE)
-    with grpc_server(told) as address:
+def test_grpc_responses_are_checked_and_the_key_is_in_the_metadata(run: Runs):
+    stub = FakeDetector(IMAGE)
+    with grpc_server(stub) as address:
         done = run(
             *("image-grpc", "http://nowhere", "--pause=0.05", "--grpc", address),
             env={"DFK_KEY": "secret"},
         )
     assert done.code == 0, done.output
-    assert set(told.keys) == {"Bearer secret"}
-    assert 0 <= len(told.keys) - done.summary["rows"][0]["requests"] <= USERS
+    assert set(stub.keys) == {"Bearer secret"}
+    assert 0 <= len(stub.keys) - done.summary["rows"][0]["requests"] <= USERS
 
 
 @pytest.mark.parametrize(
-    ("answer", "options", "failure"),
+    ("response", "options", "failure"),
     [
         (LIE, [], "gRPC DetectImage: faces: 0, not 1"),
         (NotReady("starting"), [], "gRPC DetectImage: 503 Not ready"),
@@ -129,10 +129,10 @@ def test_grpc_answers_are_checked_and_the_key_is_sent(run: Runs):
         (Overloaded("the queue is full"), ["--allow-refused"], None),
     ],
 )
-def test_grpc_answers_that_are_wrong_fail(
-    run: Runs, answer: Any, options: list[str], failure: str | None
+def test_wrong_grpc_responses_fail(
+    run: Runs, response: Any, options: list[str], failure: str | None
 ):
-    with grpc_server(FakeDetector(answer)) as address:
+    with grpc_server(FakeDetector(response)) as address:
         done = run("image-grpc", "http://nowhere", "--grpc", address, *options)
     assert done.code == 1, done.output
     assert list(done.summary["failures"]) == ([failure] if failure else [])
@@ -156,7 +156,7 @@ LIVE = ("--live-fps=20", "--live-seconds=0.5", "--timeout=20")
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_frames_are_answered_also_over_tls(
+def test_frames_get_responses_over_tls_too(
     run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
 ):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -169,7 +169,7 @@ def test_frames_are_answered_also_over_tls(
 
 
 @pytest.mark.parametrize(
-    ("answer", "failure", "timeout_s"),
+    ("response", "failure", "timeout_s"),
     [
         (lambda n: verdict_message_for(n) | {"verdict": LIE}, "faces: 0, not 1", 20),
         (
@@ -191,10 +191,10 @@ def test_frames_are_answered_also_over_tls(
         (lambda n: verdict_message_for(n + 1), "a message about no pending frame", 20),
     ],
 )
-def test_frames_that_are_not_answered_well_fail(
-    run: Runs, answer: Callable[[int], dict[str, Any] | None], failure: str, timeout_s: int
+def test_frames_with_a_wrong_response_fail(
+    run: Runs, response: Callable[[int], dict[str, Any] | None], failure: str, timeout_s: int
 ):
-    with socket_server(answer) as url:
+    with socket_server(response) as url:
         done = run("live", url, *LIVE, f"--timeout={timeout_s}")
     assert done.code == 1, done.output
     assert any(failure in each for each in done.summary["failures"]), done.output

@@ -1,4 +1,4 @@
-"""Whole runs, as a process, against a server that answers as it is told to."""
+"""Whole runs, as a process, against a stub server with given responses."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from deepfake_serving.gateway.http.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
 Runs = Callable[..., Any]
-Answer = tuple[int, str, dict[str, Any]]
+Response = tuple[int, str, dict[str, Any]]
 
 
-def good(_: int) -> Answer:
+def good(_: int) -> Response:
     return 200, "application/json", IMAGE
 
 
-def lie(_: int) -> Answer:
+def lie(_: int) -> Response:
     """200, and a verdict on another image."""
     return 200, "application/json", IMAGE | {"verdict": "no_face", "faces": []}
 
 
-def told(problem: Problem) -> Answer:
+def problem_response(problem: Problem) -> Response:
     return problem.status, MEDIA_TYPE, problem.to_dict("x")
 
 
-def often(problem: Problem, one_in: int) -> Callable[[int], Answer]:
+def often(problem: Problem, one_in: int) -> Callable[[int], Response]:
     """The first of so many requests meets a problem."""
-    return lambda n: told(problem) if n % one_in == 0 else good(n)
+    return lambda n: problem_response(problem) if n % one_in == 0 else good(n)
 
 
 @dataclass
 class Server:
-    """Answers the n-th request, from 0, with `answer(n)`."""
+    """Answers the n-th request, from 0, with `response(n)`."""
 
-    answer: Callable[[int], Answer] = good
+    response: Callable[[int], Response] = good
     keys: list[str | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
@@ -63,7 +63,7 @@ class QuietServer(ThreadingHTTPServer):
 
 @pytest.fixture
 def server(authority: trustme.CA) -> Iterator[Server]:
-    told, lock = Server(), threading.Lock()
+    stub, lock = Server(), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -71,10 +71,10 @@ def server(authority: trustme.CA) -> Iterator[Server]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             with lock:
-                number = len(told.bodies)
-                told.bodies.append(body)
-                told.keys.append(self.headers["Authorization"])
-            status, content_type, document = told.answer(number)
+                number = len(stub.bodies)
+                stub.bodies.append(body)
+                stub.keys.append(self.headers["Authorization"])
+            status, content_type, document = stub.response(number)
             data = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", content_type)
@@ -87,23 +87,23 @@ def server(authority: trustme.CA) -> Iterator[Server]:
 
     with QuietServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
-        told.url = f"http://127.0.0.1:{listening.server_port}"
+        stub.url = f"http://127.0.0.1:{listening.server_port}"
 
         def tls() -> None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             authority.issue_cert("127.0.0.1").configure_cert(context)
             listening.socket = context.wrap_socket(listening.socket, server_side=True)
-            told.url = told.url.replace("http:", "https:")
+            stub.url = stub.url.replace("http:", "https:")
 
-        told.tls = tls
+        stub.tls = tls
         thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
-        yield told
+        yield stub
         listening.shutdown()
         thread.join()
 
 
-def test_good_answers_pass_and_leave_reports(server: Server, run: Runs, tmp_path: Path):
+def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_path: Path):
     done = run("image-rest", server.url, "--pause=0.02", env={"DFK_KEY": "secret"})
     assert done.code == 0, done.output
     assert done.summary["passed"]
@@ -126,7 +126,7 @@ def test_without_a_key_none_is_sent(server: Server, run: Runs):
 
 
 def test_a_200_with_a_wrong_body_fails(server: Server, run: Runs):
-    server.answer = lie
+    server.response = lie
     done = run("image-rest", server.url)
     assert done.code == 1, done.output
     assert done.summary["rows"][0]["failures"] == done.summary["rows"][0]["requests"] > 0
@@ -135,14 +135,14 @@ def test_a_200_with_a_wrong_body_fails(server: Server, run: Runs):
 
 
 def test_a_problem_fails_by_its_title(server: Server, run: Runs):
-    server.answer = often(NotReady("starting"), 5)
+    server.response = often(NotReady("starting"), 5)
     done = run("image-rest", server.url, "--pause=0.05")
     assert done.code == 1, done.output
     assert list(done.summary["failures"]) == ["POST /v1/images: 503 Not ready"]
 
 
 def test_failures_within_the_ratio_pass(server: Server, run: Runs):
-    server.answer = often(NotReady("starting"), 5)
+    server.response = often(NotReady("starting"), 5)
     done = run("image-rest", server.url, "--pause=0.05", "--max-failure-ratio=0.9")
     assert done.code == 0, done.output
     assert done.summary["rows"][0]["failures"] > 0
@@ -152,7 +152,7 @@ def test_failures_within_the_ratio_pass(server: Server, run: Runs):
 def test_refusals_are_counted_apart_and_fail_unless_allowed(
     server: Server, run: Runs, options: list[str], code: int
 ):
-    server.answer = often(Overloaded("the queue is full"), 5)
+    server.response = often(Overloaded("the queue is full"), 5)
     done = run("image-rest", server.url, "--pause=0.05", *options)
     assert done.code == code, done.output
     kinds = {row["kind"]: row["failures"] for row in done.summary["rows"]}
@@ -162,13 +162,13 @@ def test_refusals_are_counted_apart_and_fail_unless_allowed(
 
 
 def test_nothing_but_refusals_fails_also_where_they_are_allowed(server: Server, run: Runs):
-    server.answer = lambda _: told(Overloaded("the queue is full"))
+    server.response = lambda _: problem_response(Overloaded("the queue is full"))
     done = run("image-rest", server.url, "--allow-refused")
     assert done.code == 1, done.output
     assert done.summary["reasons"] == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
-def test_answers_slower_than_the_bound_fail(server: Server, run: Runs):
+def test_responses_slower_than_the_limit_fail(server: Server, run: Runs):
     done = run("image-rest", server.url, "--pause=0.1", "--max-p95-ms=0.001")
     assert done.code == 1, done.output
     (reason,) = done.summary["reasons"]
@@ -182,7 +182,7 @@ def test_nobody_there_fails(run: Runs):
     assert failure.startswith("POST /v1/images: no response: ")
 
 
-def test_a_wrong_option_is_told_before_anything_is_asked(server: Server, run: Runs):
+def test_a_wrong_option_is_reported_before_any_request(server: Server, run: Runs):
     done = run("image-rest", server.url, "--shape=spike", "--base=2")
     assert (done.code, server.bodies) == (2, [])
     assert "a spike is at least" in done.output

@@ -1,6 +1,6 @@
 """The smoke test of a deployment: what it lets pass and what not.
 
-The gateway here is a stand-in that answers what it is told to; `helm test` meets the real one.
+The gateway here is a stand-in that sends given responses; `helm test` meets the real one.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ IMPOSSIBLE = {**IMAGE["faces"][0], "fake_probability": 1.5}
 
 @dataclass
 class Gateway(detector_pb2_grpc.DetectorServicer):
-    """What is answered, and what was asked."""
+    """The given response, and the requests so far."""
 
     status: int = 200
-    answer: Any = field(default_factory=lambda: dict(GOOD))
+    response: Any = field(default_factory=lambda: dict(GOOD))
     keys: list[str | None] = field(default_factory=list)
     url: str = ""
     target: str = ""
@@ -42,22 +42,22 @@ class Gateway(detector_pb2_grpc.DetectorServicer):
     ) -> pb.ImageVerdict:
         assert request.image == WARMUP_IMAGE.read_bytes()
         self.keys.append(dict(context.invocation_metadata()).get("x-api-key"))
-        return verdict_message(self.answer)
+        return verdict_message(self.response)
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     for variable in ("DFK_SERVER", "DFK_GRPC", "DFK_KEY"):
         monkeypatch.delenv(variable, raising=False)
-    told = Gateway()
+    stub = Gateway()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.path == "/v1/images"
             assert self.rfile.read(int(self.headers["Content-Length"])) == WARMUP_IMAGE.read_bytes()
-            told.keys.append(self.headers["Authorization"])
-            body = json.dumps(told.answer).encode()
-            self.send_response(told.status)
+            stub.keys.append(self.headers["Authorization"])
+            body = json.dumps(stub.response).encode()
+            self.send_response(stub.status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -69,20 +69,18 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     thread = threading.Thread(target=http.serve_forever, args=(0.01,))
     thread.start()
     rpc = grpc.server(ThreadPoolExecutor(1))
-    detector_pb2_grpc.add_DetectorServicer_to_server(told, rpc)
-    told.url = f"http://127.0.0.1:{http.server_port}"
-    told.target = f"127.0.0.1:{rpc.add_insecure_port('127.0.0.1:0')}"
+    detector_pb2_grpc.add_DetectorServicer_to_server(stub, rpc)
+    stub.url = f"http://127.0.0.1:{http.server_port}"
+    stub.target = f"127.0.0.1:{rpc.add_insecure_port('127.0.0.1:0')}"
     rpc.start()
-    yield told
+    yield stub
     rpc.stop(None).wait()
     http.shutdown()
     thread.join()
     http.server_close()
 
 
-def test_both_doors_are_asked_with_the_key(
-    gateway: Gateway, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_both_endpoints_get_the_key(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([gateway.url, "--grpc", gateway.target, "--key", "k"]) == 0
     assert gateway.keys == ["Bearer k", "k"]
     assert capsys.readouterr().out.count("0.128") == 2
@@ -117,22 +115,22 @@ def test_without_a_server_it_says_so(gateway: Gateway) -> None:
         ({"model": None}, "not a verdict"),
     ],
 )
-def test_an_answer_that_makes_no_sense_fails(
+def test_an_inconsistent_response_fails(
     gateway: Gateway, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any], said: str
 ) -> None:
-    gateway.answer |= wrong
+    gateway.response |= wrong
     assert main([gateway.url]) == 1
     assert said in capsys.readouterr().err
 
 
 def test_grpc_is_looked_at_as_closely(gateway: Gateway) -> None:
-    gateway.answer |= {"faces": [], "fake_probability": None}
+    gateway.response |= {"faces": [], "fake_probability": None}
     with pytest.raises(ImplausibleVerdict, match="gRPC: no face"):
         by_grpc(gateway.target, None)
 
 
-def test_a_problem_is_told(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
-    gateway.status, gateway.answer = 415, PROBLEM
+def test_a_problem_is_reported(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    gateway.status, gateway.response = 415, PROBLEM
     assert main([gateway.url]) == 1
     assert PROBLEM["detail"] in capsys.readouterr().err
 
