@@ -61,7 +61,7 @@ class GatewayUser(User):
         return {"authorization": f"Bearer {key}"} if key else {}
 
     @contextmanager
-    def measure(self, kind: str, name: str) -> Iterator[None]:
+    def timed(self, kind: str, name: str) -> Iterator[None]:
         """Counts the block as one request, failed if it raises `Refused` or `InvalidResponse`."""
         begun, error = time.perf_counter(), None
         try:

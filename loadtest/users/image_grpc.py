@@ -40,7 +40,7 @@ class ImageGrpc(GatewayUser):
     def detect(self) -> None:
         image = next(self.images)
         request = pb.DetectImageRequest(image=image.unique_bytes())
-        with self.measure(*self.measure):
+        with self.timed(*self.measure):
             try:
                 verdict = self._stub.DetectImage(
                     request,
