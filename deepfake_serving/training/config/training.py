@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field
 
 from deepfake_serving.training.config.base import StrictModel
+from deepfake_serving.training.config.mixture import MixtureConfig
 
 
 class OptimizerConfig(StrictModel):
@@ -66,6 +67,9 @@ class TrainingConfig(StrictModel):
     schedule: ScheduleConfig = ScheduleConfig()
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
+    mixture: MixtureConfig | None = Field(
+        default=None, description="packed sources to train on, instead of `data`"
+    )
     ema: float = Field(default=0.995, ge=0, lt=1, description="decay of the EMA; 0: no EMA")
     precision: Literal["fp32", "bf16"] = "bf16"
     seed: int = 0

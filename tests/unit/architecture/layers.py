@@ -53,6 +53,7 @@ AREAS: dict[str, Area] = {
             ("",),
             ("report", "card", "calibration", "attack"),
             ("evaluate", "export"),
+            ("sources",),
             ("engine",),
             ("predict",),
             ("config", "data"),

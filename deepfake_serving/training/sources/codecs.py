@@ -1,0 +1,51 @@
+"""Compression as pictures meet it on the way: JPEG, WebP and H.264, one to three in a row."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import cv2
+import numpy as np
+
+from deepfake_serving.training.data.codecs import h264, jpeg
+from deepfake_serving.training.sources.transform import Transform, rescale
+from model_handlers.pipeline.decode import Pixels
+
+_COUNTS = (0.15, 0.45, 0.27, 0.13)
+"""How often nought, one, two and three codecs follow each other."""
+
+_LONGEST = 480
+
+
+def webp(picture: Pixels, quality: int) -> Pixels:
+    """Through WebP at `quality` (1..100) and back."""
+    _, data = cv2.imencode(".webp", picture[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
+    back = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert back is not None
+    return np.ascontiguousarray(back[:, :, ::-1]).astype(np.uint8)
+
+
+def draw_codecs(rng: np.random.Generator) -> list[Transform]:
+    """A random chain; between two codecs pictures are often resized a little, as sites do."""
+    chain: list[Transform] = []
+    for number in range(int(rng.choice(4, p=_COUNTS))):
+        if number and rng.random() < 0.4:
+            chain.append(rescale(float(rng.uniform(0.75, 1.2)), rng))
+        chain.append(_codec(rng))
+    return chain
+
+
+def _codec(rng: np.random.Generator) -> Transform:
+    kind = rng.random()
+    if kind < 0.5:
+        return partial(jpeg, quality=round(30 + 66 * float(rng.random()) ** 0.6))
+    if kind < 0.65:
+        return partial(webp, quality=int(rng.integers(30, 96)))
+    return partial(_video, crf=int(rng.integers(18, 41)), lead=int(rng.integers(0, 3)))
+
+
+def _video(picture: Pixels, crf: int, lead: int) -> Pixels:
+    """H.264, for pictures that are encoded in milliseconds; larger ones are left as they are."""
+    if max(picture.shape[:2]) > _LONGEST or min(picture.shape[:2]) < 32:
+        return picture
+    return h264(picture, crf, lead)

@@ -1,0 +1,144 @@
+"""A real and a fake face of one source, before augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from deepfake_serving.training.config.mixture import MixtureConfig, SourceConfig
+from deepfake_serving.training.data.blending import cross_blend, self_blend
+from deepfake_serving.training.data.masks import Mask, hard_mask
+from deepfake_serving.training.data.portraits import Portrait, translate
+from deepfake_serving.training.sources.neighbours import Neighbours
+from deepfake_serving.training.sources.pack import Pack
+from model_handlers.pipeline.decode import Pixels
+
+_SURROUNDINGS = 1.6
+"""Times the face: more than any crop shows, and less to compute than whole pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A picture uint8 (h, w, 3), where its face lies, and the share (h, w) that is fake."""
+
+    pixels: Pixels
+    portrait: Portrait
+    mask: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`alike`: both show the same picture but for the fake part, and must be treated alike."""
+
+    real: Face
+    fake: Face
+    alike: bool
+
+
+class Drawer:
+    """Draws from the packs of one source."""
+
+    def __init__(
+        self, spec: SourceConfig, mixture: MixtureConfig, packs: Mapping[str, Pack]
+    ) -> None:
+        self.spec, self.mixture, self.packs = spec, mixture, packs
+        self._members = {name: _members(packs[name]) for name in {*spec.reals, *spec.fakes}}
+        self._neighbours = {name: Neighbours(packs[name]) for name in spec.reals}
+
+    def __call__(self, rng: np.random.Generator) -> Drawn:
+        if self.spec.mode == "pairs":
+            return self._pair(rng)
+        return self._classes(rng) if self.spec.mode == "classes" else self._blend(rng)
+
+    def _pair(self, rng: np.random.Generator) -> Drawn:
+        """An original first, then one of its fakes, so that each original is drawn as often."""
+        name = _weighted(self.spec.reals, rng)
+        pack, members = self.packs[name], self._members[name]
+        number = int(rng.choice(members.originals))
+        fake = int(rng.choice(members.fakes_of[number]))
+        return Drawn(_face(pack, number, False), _face(pack, fake, True), True)
+
+    def _classes(self, rng: np.random.Generator) -> Drawn:
+        real, fake = _weighted(self.spec.reals, rng), _weighted(self.spec.fakes, rng)
+        first = int(rng.choice(self._members[real].reals))
+        second = int(rng.choice(self._members[fake].fakes))
+        return Drawn(
+            _face(self.packs[real], first, False), _face(self.packs[fake], second, True), False
+        )
+
+    def _blend(self, rng: np.random.Generator) -> Drawn:
+        name = _weighted(self.spec.reals, rng)
+        pack = self.packs[name]
+        number = int(rng.choice(self._members[name].reals))
+        real, portrait = surroundings(pack.pixels(number), pack.portrait(number))
+        if rng.random() < self.mixture.self_share:
+            made = self_blend(real, portrait, rng)
+        else:
+            foreign = rng.random() < self.mixture.foreign_share
+            other = _weighted(self.spec.reals, rng) if foreign else name
+            donor = self._neighbours[other].draw(pack.five_points[number], portrait.identity, rng)
+            donated = self.packs[other]
+            theirs = surroundings(donated.pixels(donor), donated.portrait(donor))
+            made = cross_blend(real, portrait, *theirs, rng)
+        blank = np.zeros_like(made.mask)
+        return Drawn(Face(real, portrait, blank), Face(made.fake, portrait, made.mask), True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Numbers of a pack's examples by what they are."""
+
+    reals: npt.NDArray[np.int64]
+    fakes: npt.NDArray[np.int64]
+    originals: npt.NDArray[np.int64]
+    fakes_of: Mapping[int, npt.NDArray[np.int64]]
+
+
+def _members(pack: Pack) -> _Members:
+    numbers = np.arange(len(pack))
+    made = numbers[pack.original >= 0]
+    order = made[np.argsort(pack.original[made], kind="stable")]
+    originals, starts = np.unique(pack.original[order], return_index=True)
+    groups = np.split(order, starts[1:])
+    return _Members(
+        *(numbers[~pack.fake], numbers[pack.fake], originals),
+        dict(zip(originals.tolist(), groups, strict=False)),  # one empty group of none
+    )
+
+
+def _face(pack: Pack, number: int, fake: bool) -> Face:
+    """With a mask: the face where somebody's was replaced, everything where nobody is real."""
+    pixels, portrait = surroundings(pack.pixels(number), pack.portrait(number))
+    size = (pixels.shape[0], pixels.shape[1])
+    if not fake:
+        return Face(pixels, portrait, np.zeros(size, np.float32))
+    if pack.whole:
+        return Face(pixels, portrait, np.ones(size, np.float32))
+    return Face(pixels, portrait, hard_mask(portrait.points, size, "ellipse"))
+
+
+Array = TypeVar("Array", Pixels, Mask)
+
+
+def surroundings(
+    pixels: Array, portrait: Portrait, margin: float = _SURROUNDINGS
+) -> tuple[Array, Portrait]:
+    """The picture cut to `margin` times the face, as far as it reaches."""
+    height, width = pixels.shape[:2]
+    x1, y1, x2, y2 = portrait.box
+    half = margin * max(x2 - x1, y2 - y1) / 2
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = max(0, int(x - half)), max(0, int(y - half))
+    right, bottom = min(width, int(x + half)), min(height, int(y + half))
+    region = np.ascontiguousarray(pixels[top:bottom, left:right])
+    return region, translate(portrait, left, top)
+
+
+def _weighted(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+    names = list(weights)
+    chances = np.array([weights[name] for name in names])
+    return names[int(rng.choice(len(names), p=chances / chances.sum()))]

@@ -1,0 +1,46 @@
+"""The kinds of folders that can be packed: labelled pictures, portraits, media with swaps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from deepfake_serving.training.data.landmarks import best_landmark_detector, build_face_detector
+from deepfake_serving.training.data.media import read_media
+from deepfake_serving.training.data.portraits import read_portraits, split_by_identity
+from deepfake_serving.training.data.swaps import read_swaps
+from deepfake_serving.training.sources.pack import write_pack
+from deepfake_serving.training.sources.packing import (
+    FINDER,
+    pack_folder,
+    portrait_examples,
+    swap_examples,
+)
+
+Kind = Literal["pictures", "whole", "portraits", "swaps"]
+
+
+def pack(
+    kind: Kind, root: Path, out: Path, cache: Path, held_out: float = 0.0, identity: str = ""
+) -> int:
+    """Packs the folder `root` into `out`; the number of examples.
+
+    `pictures`: see `listing`; `whole`: the same, with fakes that are made as a whole; `portraits`:
+    see `read_portraits`; `swaps`: real and fake media of the same people, see `read_swaps`.
+
+    Args:
+        held_out: of portraits, the share of people who are left for development.
+        identity: of portraits, the expression that names the person.
+    """
+    if kind == "portraits":
+        portraits = read_portraits(root, best_landmark_detector(), cache / "index", identity)
+        learnt, _ = split_by_identity(portraits, held_out, 0)
+        return write_pack(portrait_examples(learnt), out)
+    if kind == "swaps":
+        swaps = read_swaps(read_media(root), build_face_detector(), _FRAMES, cache / "swaps")
+        return write_pack(swap_examples(swaps), out)
+    return pack_folder(root, build_face_detector(FINDER), out, kind == "whole")
+
+
+_FRAMES = 24
+"""Of a video."""

@@ -1,0 +1,55 @@
+"""Light and colour: exposure, contrast, casts, saturation, black and white, darkness."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from deepfake_serving.training.sources.transform import Transform
+from model_handlers.pipeline.decode import Pixels
+
+_MONOCHROME = 0.08
+_DARK = 0.07
+
+
+def draw_light(rng: np.random.Generator) -> list[Transform]:
+    """At random, mostly little or nothing."""
+    steps: list[Transform] = []
+    if rng.random() < 0.4:
+        steps.append(partial(_curves, curves=_draw_curves(rng)))
+    if rng.random() < _MONOCHROME:
+        steps.append(partial(_saturated, share=0.0))
+    elif rng.random() < 0.3:
+        steps.append(partial(_saturated, share=float(rng.uniform(0.5, 1.5))))
+    if rng.random() < 0.1:
+        steps.append(partial(_hue, shift=int(rng.integers(-8, 9))))
+    return steps
+
+
+def _draw_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """(256, 3): gamma and contrast for all channels, a cast for each."""
+    levels = np.arange(256)[:, None] / 255
+    gamma, contrast = np.exp(rng.uniform(-0.35, 0.35)), rng.uniform(0.7, 1.3)
+    bright = rng.uniform(0.3, 0.7) if rng.random() < _DARK / 0.4 else rng.uniform(0.9, 1.1)
+    cast = rng.uniform(0.92, 1.08, 3) if rng.random() < 0.5 else np.ones(3)
+    curves = ((levels**gamma - 0.5) * contrast + 0.5) * bright * cast
+    rounded: npt.NDArray[np.uint8] = np.clip(curves * 255, 0, 255).astype(np.uint8)
+    return rounded
+
+
+def _curves(picture: Pixels, curves: npt.NDArray[np.uint8]) -> Pixels:
+    return cv2.LUT(picture, curves[None]).astype(np.uint8)
+
+
+def _saturated(picture: Pixels, share: float) -> Pixels:
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(picture, share, grey, 1 - share, 0).astype(np.uint8)
+
+
+def _hue(picture: Pixels, shift: int) -> Pixels:
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    hsv[:, :, 0] = (hsv[:, :, 0].astype(np.int16) + shift) % 180
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.uint8)

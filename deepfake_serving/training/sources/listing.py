@@ -1,0 +1,60 @@
+"""What lies in a folder of real and fake pictures, before any face is looked for.
+
+root/real/**, root/fake/**   the pictures; one of the two may be missing
+root/pairs.csv               optional: `fake,real`, the file names of a fake and its original
+root/identities.csv          optional: `file,identity`
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One picture; `original` is the path of the real one that it was made of, or None."""
+
+    path: Path
+    fake: bool
+    identity: str
+    original: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Tells it from every other picture of the source."""
+        return f"{'fake' if self.fake else 'real'}/{self.path.name}"
+
+
+def list_folder(root: Path) -> list[Listed]:
+    """Real pictures first, then fakes, each sorted; a fake has its original's identity.
+
+    Raises:
+        ValueError: there is no picture.
+    """
+    people = _column(root / "identities.csv", "file", "identity")
+    originals = _column(root / "pairs.csv", "fake", "real")
+    reals = [Listed(p, False, people.get(p.name, p.stem)) for p in _pictures(root / "real")]
+    by_name = {listed.path.name: listed for listed in reals}
+    fakes = []
+    for path in _pictures(root / "fake"):
+        original = by_name.get(originals.get(path.name, ""))
+        identity = original.identity if original else people.get(path.name, path.stem)
+        fakes.append(Listed(path, True, identity, original.path if original else None))
+    if not reals and not fakes:
+        raise ValueError(f"{root}: no picture below real/ or fake/")
+    return reals + fakes
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _column(path: Path, key: str, value: str) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        return {row[key]: row[value] for row in csv.DictReader(stream)}

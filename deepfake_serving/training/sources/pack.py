@@ -1,0 +1,169 @@
+"""A source's pictures in a few large files: encoded as they came, with box, landmarks and label.
+
+A pack is a folder with `shard-NNN.bin` of at most 40 MiB, pictures one after the other, and
+`index.npz`, which knows where each begins. Reading maps the shards into memory, so that the
+processes of a training share one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deepfake_serving.training.data.masks import five_points
+from deepfake_serving.training.data.portraits import Points, Portrait
+from model_handlers.manifest import DecodeSpec
+from model_handlers.pipeline.decode import Pixels, decode
+
+SHARD_BYTES = 40 * 2**20
+INDEX = "index.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One face: the encoded picture, its label, its person, and where the face lies in it.
+
+    `original` names the real picture that a fake was made of; empty where it is unknown.
+    """
+
+    name: str
+    data: bytes
+    fake: bool
+    identity: str
+    original: str
+    box: tuple[float, float, float, float]
+    points: Points
+
+
+class Pack:
+    """The examples of one source, by number."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.source = root, root.name
+        with np.load(root / INDEX, allow_pickle=False) as index:
+            self._index = {name: index[name] for name in index.files}
+        self.fake: npt.NDArray[np.bool_] = self._index["fake"]
+        self.original: npt.NDArray[np.int64] = self._index["original"]
+        self.identity: npt.NDArray[np.str_] = self._index["identity"]
+        self.whole = bool(self._index["whole"])
+        self._shards: dict[int, npt.NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self.fake)
+
+    def data(self, number: int) -> bytes:
+        """The encoded picture."""
+        shard, start, size = (int(v) for v in self._index["place"][number])
+        if shard not in self._shards:
+            self._shards[shard] = np.memmap(_shard(self.root, shard), np.uint8, "r")
+        return self._shards[shard][start : start + size].tobytes()
+
+    def pixels(self, number: int) -> Pixels:
+        """The decoded picture, uint8 RGB (height, width, 3)."""
+        return decode(self.data(number), DecodeSpec())
+
+    def portrait(self, number: int) -> Portrait:
+        """Where the face lies: Face Mesh points where the pack has them, else five."""
+        x1, y1, x2, y2 = (float(v) for v in self._index["boxes"][number])
+        mesh = int(self._index["mesh"][number])
+        points = self._index["meshes"][mesh] if mesh >= 0 else self._index["points"][number]
+        name = Path(str(self._index["names"][number]))
+        return Portrait(name, self.source, str(self.identity[number]), (x1, y1, x2, y2), points)
+
+    @property
+    def five_points(self) -> npt.NDArray[np.float32]:
+        """(n, 5, 2): eyes, nose and mouth corners of every face."""
+        five: npt.NDArray[np.float32] = self._index["points"]
+        return five
+
+
+def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> int:
+    """Writes a pack, the index last, so that an interrupted one is not taken for whole.
+
+    Args:
+        whole: whether the fakes are made as a whole, not pasted into a real picture.
+
+    Returns:
+        The number of examples.
+
+    Raises:
+        ValueError: there are none.
+    """
+    rows: list[_Row] = []
+    with closing(_Shards(root)) as shards:
+        for example in examples:
+            shards.write(example.data)
+            rows.append(_Row.of(example))
+    if not rows:
+        raise ValueError(f"{root}: nothing to pack")
+    arrays = _arrays(rows) | {"place": np.array(shards.places, np.int64), "whole": np.array(whole)}
+    np.savez_compressed(root / INDEX, **arrays)  # type: ignore[arg-type]
+    return len(rows)
+
+
+class _Shards:
+    """Pictures one after the other; a new file where the next would not fit into this one."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / INDEX).unlink(missing_ok=True)
+        self.root, self.places = root, list[tuple[int, int, int]]()
+        self._shard = self._position = 0
+        self._stream = _shard(root, 0).open("wb")
+
+    def write(self, data: bytes) -> None:
+        if self._position and self._position + len(data) > SHARD_BYTES:
+            self.close()
+            self._shard, self._position = self._shard + 1, 0
+            self._stream = _shard(self.root, self._shard).open("wb")
+        self._stream.write(data)
+        self.places.append((self._shard, self._position, len(data)))
+        self._position += len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An example without its picture."""
+
+    name: str
+    fake: bool
+    identity: str
+    original: str
+    box: tuple[float, float, float, float]
+    points: Points
+
+    @classmethod
+    def of(cls, example: Example) -> _Row:
+        return cls(
+            *(example.name, example.fake, example.identity),
+            *(example.original, example.box, example.points),
+        )
+
+
+def _arrays(rows: Sequence[_Row]) -> dict[str, npt.NDArray[Any]]:
+    numbers = {row.name: number for number, row in enumerate(rows)}
+    has_mesh = [len(row.points) == 468 for row in rows]
+    meshes = [row.points for row in rows if len(row.points) == 468]
+    return {
+        "names": np.array([row.name for row in rows]),
+        "fake": np.array([row.fake for row in rows], bool),
+        "identity": np.array([row.identity for row in rows]),
+        "original": np.array([numbers.get(row.original, -1) for row in rows], np.int64),
+        "boxes": np.array([row.box for row in rows], np.float32),
+        "points": np.stack([five_points(row.points) for row in rows]).astype(np.float32),
+        "mesh": np.where(has_mesh, np.cumsum(has_mesh) - 1, -1),
+        "meshes": np.array(meshes, np.float32).reshape(-1, 468, 2),
+    }
+
+
+def _shard(root: Path, number: int) -> Path:
+    return root / f"shard-{number:03d}.bin"

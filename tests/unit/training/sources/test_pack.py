@@ -1,0 +1,97 @@
+"""Packs give back what was put in, and packing leaves out what shows nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from deepfake_serving.training.data.landmarks import build_face_detector
+from deepfake_serving.training.data.portraits import Portrait
+from deepfake_serving.training.sources import pack as packing_module
+from deepfake_serving.training.sources.listing import list_folder
+from deepfake_serving.training.sources.pack import Example, Pack, write_pack
+from deepfake_serving.training.sources.packing import FINDER, altered, examples
+from deepfake_serving.training.sources.picture import cut
+from model_handlers.pipeline.decode import Pixels
+from tests.support.packs import made_examples, made_pack
+
+
+def test_a_pack_gives_back_bytes_boxes_and_originals(
+    portraits: list[Portrait], tmp_path: Path
+) -> None:
+    made = made_examples(portraits[:3])
+    pack = made_pack(tmp_path / "some", made)
+    assert len(pack) == 6
+    for number, example in enumerate(made):
+        assert pack.data(number) == example.data
+        assert pack.portrait(number).box == pytest.approx(example.box, abs=1e-3)
+        np.testing.assert_allclose(pack.portrait(number).points, example.points)
+    assert pack.original.tolist() == [-1, 0, -1, 2, -1, 4]
+    assert pack.source == "some"
+    assert not pack.whole
+
+
+def test_shards_stay_small(
+    portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = made_examples(portraits[:3])
+    limit = 2 * max(len(example.data) for example in made)
+    monkeypatch.setattr(packing_module, "SHARD_BYTES", limit)
+    pack = made_pack(tmp_path / "some", made)
+    shards = sorted((tmp_path / "some").glob("shard-*.bin"))
+    assert len(shards) > 1
+    assert all(shard.stat().st_size <= limit for shard in shards)
+    assert [pack.data(n) for n in range(6)] == [example.data for example in made]
+
+
+def test_an_interrupted_pack_is_none(portraits: list[Portrait], tmp_path: Path) -> None:
+    def stops() -> Iterator[Example]:
+        yield made_examples(portraits[:1])[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_pack(stops(), tmp_path / "half")
+    with pytest.raises(FileNotFoundError):
+        Pack(tmp_path / "half")
+
+
+def _folder(root: Path, picture: Pixels, fake: Pixels) -> Path:
+    for label, pixels in (("real", picture), ("fake", fake)):
+        (root / label).mkdir(parents=True)
+        cv2.imwrite(str(root / label / f"{label}.png"), pixels[:, :, ::-1])
+    with (root / "pairs.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("fake", "real"), ("fake.png", "real.png")])
+    return root
+
+
+def test_a_fake_takes_its_originals_box_and_person(astronaut: Pixels, tmp_path: Path) -> None:
+    fake = astronaut.copy()
+    fake[100:180, 200:260] = 255 - fake[100:180, 200:260]
+    listed = list_folder(_folder(tmp_path, astronaut, fake))
+    assert [item.identity for item in listed] == ["real", "real"]
+    real, swapped = examples(listed, build_face_detector(FINDER))
+    assert (real.fake, swapped.fake) == (False, True)
+    assert swapped.original == real.name
+    assert swapped.box == real.box
+
+
+def test_a_fake_that_hardly_differs_is_left_out(astronaut: Pixels, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, astronaut, np.clip(astronaut.astype(int) + 3, 0, 255).astype("u1"))
+    assert [e.fake for e in examples(list_folder(folder), build_face_detector(FINDER))] == [False]
+    assert not altered(astronaut, (astronaut * 0.05).astype(np.uint8))
+    assert altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
+
+
+def test_large_pictures_are_cut_around_the_face(astronaut: Pixels) -> None:
+    large = cv2.resize(astronaut, None, fx=4, fy=4).astype(np.uint8)
+    box, points = (708.0, 232.0, 1080.0, 700.0), np.array([[900, 460]], np.float32)
+    small, moved, point = cut(large, box, points)
+    assert max(moved[2] - moved[0], moved[3] - moved[1]) == pytest.approx(256, abs=1)
+    across = (point[0, 0] - moved[0]) / (moved[2] - moved[0])
+    assert across == pytest.approx((900 - box[0]) / (box[2] - box[0]), abs=0.01)
+    assert small.shape[0] <= 2 * 256 + 2
