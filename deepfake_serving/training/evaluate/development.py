@@ -1,0 +1,79 @@
+"""Development sets, one a kind of fake or of real: every set judged, all in one list of scores.
+
+root/SET/real/**, root/SET/fake/**   a set may lack one of the two
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake_serving.training.data.media import VIDEO_SUFFIXES, MediaFile
+from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
+from deepfake_serving.training.predict.corruptions import Corruption
+from deepfake_serving.training.predict.predict_media import predict_media
+from deepfake_serving.training.predict.predictor import Predictor
+from deepfake_serving.training.predict.scores import Score
+from model_handlers.pipeline.faces import FaceDetector
+
+VARIANTS = (Corruption("jpeg", 50), Corruption("downscale", 0.5))
+"""What every set is judged after, besides as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """The scores of one set, and how many of its media showed no face."""
+
+    name: str
+    scores: list[Score]
+    faceless: int
+
+
+def read_sets(root: Path) -> dict[str, list[MediaFile]]:
+    """The media of every set below `root`, by the set's name.
+
+    Raises:
+        ValueError: there is no set.
+    """
+    folders = sorted(p for p in root.iterdir() if p.is_dir())
+    sets = {folder.name: _media(folder) for folder in folders}
+    found = {name: media for name, media in sets.items() if media}
+    if not found:
+        raise ValueError(f"{root}: no folder with real/ or fake/")
+    return found
+
+
+def judge_sets(
+    root: Path,
+    predictor: Predictor,
+    finder: FaceDetector,
+    frames: int,
+    cache: Path | None = None,
+    variants: Sequence[Corruption] = VARIANTS,
+) -> list[SetScores]:
+    """Judges the largest face of every picture and frame, as it is and after each variant."""
+    found = []
+    for name, media in read_sets(root).items():
+        answers = predict_media(
+            media, root / name, lambda _: predictor, finder, frames, variants, cache
+        )
+        found.append(SetScores(name, answers.scores, len(answers.without_face)))
+    return found
+
+
+def _media(folder: Path) -> list[MediaFile]:
+    known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    return [
+        MediaFile(path, label == "fake", label, _identity(path))
+        for label in ("real", "fake")
+        for path in sorted((folder / label).rglob("*"))
+        if path.suffix.lower() in known
+    ]
+
+
+def _identity(path: Path) -> str:
+    """Digits at the end of a clip's name tie a fake to its original; a picture is its own."""
+    match = re.search(r"(\d+)\D*$", path.stem) if path.suffix.lower() in VIDEO_SUFFIXES else None
+    return match.group(1) if match else path.stem

@@ -1,0 +1,114 @@
+"""The development sets' figures as one table: per set AUC and reals called fake, per variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from deepfake_serving.training.evaluate.development import SetScores
+from deepfake_serving.training.evaluate.metrics import auc
+from deepfake_serving.training.predict.scores import Score
+
+Floats = npt.NDArray[np.float64]
+_HEADS = {
+    "auc": "AUC",
+    "auc_all": "AUC against all reals",
+    "called_fake": "reals called fake",
+    "passed": "fakes called real",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One set after one variant; None where a set lacks what the figure needs.
+
+    `auc`: the set's fakes against its own reals. `auc_all`: against the reals of all sets, each set
+    of them with the same weight. `called_fake`: share of its reals above the threshold; `passed`:
+    share of its fakes below the lower one.
+    """
+
+    name: str
+    variant: str
+    reals: int
+    fakes: int
+    auc: float | None
+    auc_all: float | None
+    called_fake: float | None
+    passed: float | None
+
+
+def rows(sets: Sequence[SetScores], suspicious_from: float, fake_above: float) -> list[Row]:
+    """Sets in order, the variants of each in the order of its scores."""
+    names = dict.fromkeys(score.variant for found in sets for score in found.scores)
+    table = []
+    for variant in names:
+        kept = {found.name: _of(found.scores, variant) for found in sets}
+        reals = [_split(scores)[0] for scores in kept.values()]
+        for name, scores in kept.items():
+            table.append(_row(name, variant, scores, reals, suspicious_from, fake_above))
+    return sorted(table, key=lambda row: [found.name for found in sets].index(row.name))
+
+
+def as_markdown(table: Sequence[Row]) -> str:
+    """A table of one line a set, its variants side by side."""
+    variants = list(dict.fromkeys(row.variant for row in table))
+    head = ["set", "real / fake"]
+    head += [f"{name} ({', '.join(variants)})" for name in _HEADS.values()]
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    for name in dict.fromkeys(row.name for row in table):
+        mine = [row for row in table if row.name == name]
+        cells = [name, f"{mine[0].reals} / {mine[0].fakes}"]
+        cells += [" · ".join(_number(getattr(row, field)) for row in mine) for field in _HEADS]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_records(table: Sequence[Row]) -> list[dict[str, object]]:
+    """The same for a JSON file."""
+    return [asdict(row) for row in table]
+
+
+def _row(
+    name: str,
+    variant: str,
+    scores: Sequence[Score],
+    all_reals: Sequence[Floats],
+    suspicious_from: float,
+    fake_above: float,
+) -> Row:
+    reals, fakes = _split(scores)
+    pooled = np.concatenate([r for r in all_reals if len(r)] or [np.zeros(0)])
+    equal = [np.full(len(r), 1 / len(r)) for r in all_reals if len(r)]
+    return Row(
+        *(name, variant, len(reals), len(fakes)),
+        _auc(reals, np.ones(len(reals)), fakes),
+        _auc(pooled, np.concatenate(equal or [np.zeros(0)]), fakes),
+        float((reals > fake_above).mean()) if len(reals) else None,
+        float((fakes < suspicious_from).mean()) if len(fakes) else None,
+    )
+
+
+def _of(scores: Sequence[Score], variant: str) -> list[Score]:
+    return [s for s in scores if s.variant == variant and np.isfinite(s.probability)]
+
+
+def _split(scores: Sequence[Score]) -> tuple[Floats, Floats]:
+    """Probabilities of the real and of the fake faces."""
+    by_label = ([s.probability for s in scores if s.fake == fake] for fake in (False, True))
+    reals, fakes = (np.array(values, dtype=np.float64) for values in by_label)
+    return reals, fakes
+
+
+def _auc(reals: Floats, weights: Floats, fakes: Floats) -> float | None:
+    if not len(reals) or not len(fakes):
+        return None
+    labels = np.repeat([False, True], [len(reals), len(fakes)])
+    both = np.concatenate([weights, np.full(len(fakes), weights.sum() / len(fakes))])
+    return float(auc(labels, np.concatenate([reals, fakes]), both[None])[0])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,41 @@
+"""`evaluate-all`: a network on all development sets, as a table, its records and all scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deepfake_serving.training.data.landmarks import build_face_detector
+from deepfake_serving.training.evaluate.development import judge_sets
+from deepfake_serving.training.evaluate.development_table import as_markdown, as_records, rows
+from deepfake_serving.training.predict.predictor import LocalPredictor
+from deepfake_serving.training.predict.scores import write_scores
+from deepfake_serving.training.predict.weights import pinned_weights
+from model_handlers.manifest import read_manifest
+
+TABLE, RECORDS = "development.md", "development.json"
+
+
+def evaluate_all(
+    root: Path, model: Path, out: Path, weights: Path | None, frames: int, cache: Path
+) -> str:
+    """Judges every set below `root`; writes the table and `SET/scores.csv` into `out`.
+
+    Args:
+        weights: else the manifest's own.
+        frames: of a video.
+
+    Returns:
+        The table.
+    """
+    manifest = read_manifest(model)
+    judge = LocalPredictor(manifest, weights or pinned_weights(manifest))
+    found = judge_sets(root, judge, build_face_detector(manifest.faces), frames, cache)
+    for judged in found:
+        write_scores(judged.scores, out / judged.name / "scores.csv")
+    limits = manifest.thresholds
+    table = rows(found, limits.suspicious_from, limits.fake_above)
+    text = as_markdown(table)
+    (out / TABLE).write_text(text, encoding="utf-8")
+    (out / RECORDS).write_text(json.dumps(as_records(table), indent=1) + "\n", encoding="utf-8")
+    return text
