@@ -1,0 +1,75 @@
+"""Calibration across sets: a bound for each, every set with the same say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepfake_serving.training.calibration.development_sets import Sets, fit_sets
+from deepfake_serving.training.predict.scores import Score
+from model_handlers.pipeline.calibration import calibrate
+
+
+def _scores(logits: np.ndarray, fake: bool, variant: str = "as is") -> list[Score]:  # type: ignore[type-arg]
+    return [
+        Score(str(n), fake, "made", str(n), 0, 200.0, variant, float(x), 0.5, 5.0)
+        for n, x in enumerate(logits)
+    ]
+
+
+def _sets(harder: float = 1.5) -> Sets:
+    """`hard`'s reals lie `harder` higher than `easy`'s; `only_real` has no fakes."""
+    rng = np.random.default_rng(3)
+    easy = _scores(rng.normal(-2, 1, 100), False) + _scores(rng.normal(3, 1, 40), True)
+    hard = _scores(rng.normal(-2 + harder, 1, 200), False) + _scores(rng.normal(3, 1, 900), True)
+    return {"easy": easy, "hard": hard, "only_real": _scores(rng.normal(-2, 1, 50), False)}
+
+
+def test_no_sets_reals_are_called_fake_too_often() -> None:
+    sets = _sets()
+    fitted = fit_sets(sets)
+    for name, scores in sets.items():
+        reals = [s.logit for s in scores if not s.fake]
+        called = calibrate(reals, fitted.calibration) > fitted.thresholds.fake_above
+        assert called.mean() <= 0.03, name
+    fakes = [s.logit for s in sets["easy"] if s.fake]
+    assert (calibrate(fakes, fitted.calibration) > fitted.thresholds.fake_above).mean() > 0.8
+
+
+def test_a_variant_counts_by_itself() -> None:
+    sets = dict(_sets())
+    degraded = _scores(np.full(60, 1.9), False, "jpeg 50")
+    sets["easy"] = [*sets["easy"], *degraded]
+    fitted = fit_sets(sets)
+    assert calibrate([1.9], fitted.calibration)[0] <= fitted.thresholds.fake_above + 1e-3
+
+
+def test_a_set_that_was_left_out_shows_how_far_the_bound_carries() -> None:
+    left_out = fit_sets(_sets(harder=3.0)).left_out
+    assert left_out["hard"] > 0.1
+    assert left_out["easy"] == 0
+
+
+def test_a_large_set_has_no_more_say_than_a_small_one() -> None:
+    sets = dict(_sets())
+    once = fit_sets(sets).calibration
+    sets["hard"] = [*sets["hard"], *sets["hard"], *sets["hard"]]
+    assert fit_sets(sets).calibration.slope == pytest.approx(once.slope, abs=0.02)
+
+
+def test_what_is_written_is_what_export_reads(tmp_path: Path) -> None:
+    fitted = fit_sets(_sets())
+    fitted.write(tmp_path / "calibration.json")
+    content = json.loads((tmp_path / "calibration.json").read_text())
+    assert content["calibration"]["method"] == "platt"
+    assert content["thresholds"]["fake_above"] == 0.6
+
+
+def test_without_reals_or_fakes_there_is_nothing_to_fit() -> None:
+    with pytest.raises(ValueError, match="real"):
+        fit_sets({"a": _scores(np.ones(50), True)})
+    with pytest.raises(ValueError, match="fake"):
+        fit_sets({"a": _scores(np.ones(50), False)})
