@@ -29,7 +29,7 @@ PARALLEL := -n $(WORKERS)
 
 .PHONY: help run archives test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
-	train evaluate calibrate export attack card
+	train mix evaluate evaluate-all calibrate export attack card
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,12 @@ train: build/.dev  ## make train FACES=folder [MEDIA= or SWAPS=folder]: train, o
 
 evaluate: build/.dev  ## make evaluate MEDIA=folder [FOLDS=run]: metrics, plots and a report
 	$(TRAINING) evaluate $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FOLDS),--folds $(FOLDS))
+
+mix: build/.dev  ## make mix PACKS=folder: train on many packed sources, or go on where it stopped
+	$(TRAINING) mix $(PACKS) --out $(RUN)
+
+evaluate-all: build/.dev  ## make evaluate-all DEVELOPMENT=folder: every development set, in one table
+	$(TRAINING) evaluate-all $(DEVELOPMENT) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 calibrate: build/.dev  ## fit the calibration to an evaluation's scores; writes build/training/calibration.json
 	$(TRAINING) calibrate build/training/evaluation/scores.csv

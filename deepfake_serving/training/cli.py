@@ -115,6 +115,83 @@ def evaluate(
 
 
 @app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="Folder of the source's pictures or media.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the pack; its name is the source's.")],
+    kind: Annotated[
+        str, typer.Option(help="pictures, whole (fakes made as a whole), portraits or swaps.")
+    ] = "pictures",
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="Of portraits: share of people left out.")
+    ] = 0.0,
+    identity: Annotated[str, typer.Option(help="Of portraits: names the person.")] = "",
+    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+) -> None:
+    """Packs a source of faces: each found once, small pictures byte for byte."""
+    from deepfake_serving.training.sources.kinds import pack as run
+
+    typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
+
+
+@app.command()
+def mix(
+    packs: Annotated[Path, typer.Argument(help="Folder of packs.")],
+    spec: Annotated[Path, typer.Option(help="Settings of the run, with a `mixture`.")] = Path(
+        "config/training/sources.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder of the run; resumed if it is there.")] = (
+        _BUILD / "mixture"
+    ),
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make pairs.")] = 1,
+    track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
+    without: Annotated[
+        list[str] | None, typer.Option(help="A pack that is left out; may be given again.")
+    ] = None,
+) -> None:
+    """Trains a network on a mixture of packed sources, or goes on where a run stopped."""
+    from deepfake_serving.training.sources.train import run
+
+    run(packs, spec, out, workers, track, without or ())  # type: ignore[arg-type]
+
+
+@app.command("evaluate-all")
+def evaluate_all(
+    media: Annotated[Path, typer.Argument(help="Folder of development sets.")],
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
+        "config/models/detector.yaml"
+    ),
+    weights: Annotated[
+        Path | None, typer.Option(help="Else the manifest's own, under model_store/.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 6,
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = _BUILD / "development",
+    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+) -> None:
+    """Judges all development sets, as they are, after JPEG 50 and at half size."""
+    from deepfake_serving.training.evaluate.run_development import evaluate_all as run
+
+    typer.echo(run(media, model, out, weights, frames, cache / "index"))
+
+
+@app.command("calibrate-all")
+def calibrate_all(
+    evaluation: Annotated[Path, typer.Argument(help="What `evaluate-all` wrote.")] = (
+        _BUILD / "development"
+    ),
+    out: Annotated[Path, typer.Option(help="Where the calibration goes.")] = (
+        _BUILD / "calibration.json"
+    ),
+) -> None:
+    """Fits one calibration to all development sets, with a bound on each one's false positives."""
+    from deepfake_serving.training.calibration.development_sets import fit_sets
+    from deepfake_serving.training.predict.scores import read_scores
+
+    files = sorted(evaluation.glob("*/scores.csv"))
+    fit_sets({file.parent.name: read_scores(file) for file in files}).write(out)
+    typer.echo(out.read_text(encoding="utf-8"))
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of the training run.")],
     model: Manifest = _DETECTOR,
