@@ -116,18 +116,18 @@ def evaluate(
 
 @app.command()
 def pack(
-    folder: Annotated[Path, typer.Argument(help="Folder of the source's pictures or media.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the source's images or media.")],
     out: Annotated[Path, typer.Argument(help="Folder of the pack; its name is the source's.")],
     kind: Annotated[
-        str, typer.Option(help="pictures, whole (fakes made as a whole), portraits or swaps.")
-    ] = "pictures",
+        str, typer.Option(help="images, whole (fakes made as a whole), portraits or swaps.")
+    ] = "images",
     held_out: Annotated[
         float, typer.Option(min=0, max=1, help="Of portraits: share of people left out.")
     ] = 0.0,
     identity: Annotated[str, typer.Option(help="Of portraits: names the person.")] = "",
     cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
 ) -> None:
-    """Packs a source of faces: each found once, small pictures byte for byte."""
+    """Packs a source of faces: each found once, small images byte for byte."""
     from deepfake_serving.training.sources.kinds import pack as run
 
     typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
@@ -167,7 +167,7 @@ def evaluate_all(
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = _BUILD / "development",
     cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
 ) -> None:
-    """Judges all development sets, as they are, after JPEG 50 and at half size."""
+    """Scores all development sets, as they are, after JPEG 50 and at half size."""
     from deepfake_serving.training.evaluate.run_development import evaluate_all as run
 
     typer.echo(run(media, model, out, weights, frames, cache / "index"))

@@ -1,4 +1,4 @@
-"""Packs made of the one photograph: real portraits, blends of them, and pictures of their own."""
+"""Packs made of the one photo: real portraits, blends of them, and images of their own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from deepfake_serving.training.sources.pack import Example, Pack, write_pack
 from model_handlers.pipeline.decode import Pixels
 
 
-def jpeg_bytes(picture: Pixels, quality: int) -> bytes:
+def jpeg_bytes(image: Pixels, quality: int) -> bytes:
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    return cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), settings)[1].tobytes()
+    return cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)[1].tobytes()
 
 
 def made_examples(

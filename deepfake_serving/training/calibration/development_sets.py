@@ -40,7 +40,7 @@ class SetsCalibration:
     left_out: dict[str, float]
 
     def write(self, path: Path) -> None:
-        """What `export --calibration` reads."""
+        """Writes the file that `export --calibration` reads."""
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "calibration": self.calibration.model_dump(mode="json", exclude_defaults=True),
@@ -51,7 +51,7 @@ class SetsCalibration:
 
 
 def fit_sets(sets: Sets, at_most: float = AT_MOST) -> SetsCalibration:
-    """Fits on all sets; judges each set's false positives by a fit on the others.
+    """Fits on all sets; measures each set's false positives by a fit on the others.
 
     Raises:
         ValueError: no set has enough real faces, or there are no fakes.

@@ -14,7 +14,7 @@ Mode = Literal["pairs", "classes", "blends"]
 class SourceConfig(StrictModel):
     """One way to get a real and a fake face of the same making.
 
-    `pairs`: a fake and the real picture that it was made of. `classes`: a real and a fake of
+    `pairs`: a fake and the real image that it was made of. `classes`: a real and a fake of
     different people, prepared alike. `blends`: a real, and a blend made of it now.
     """
 

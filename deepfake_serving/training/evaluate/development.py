@@ -1,4 +1,4 @@
-"""Development sets, one a kind of fake or of real: every set judged, all in one list of scores.
+"""Development sets, one a kind of fake or of real: every set scored, all in one list of scores.
 
 root/SET/real/**, root/SET/fake/**   a set may lack one of the two
 """
@@ -19,7 +19,7 @@ from deepfake_serving.training.predict.scores import Score
 from model_handlers.pipeline.faces import FaceDetector
 
 VARIANTS = (Corruption("jpeg", 50), Corruption("downscale", 0.5))
-"""What every set is judged after, besides as it is."""
+"""Corruptions after which every set is scored, besides as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def read_sets(root: Path) -> dict[str, list[MediaFile]]:
     return found
 
 
-def judge_sets(
+def score_sets(
     root: Path,
     predictor: Predictor,
     finder: FaceDetector,
@@ -53,13 +53,13 @@ def judge_sets(
     cache: Path | None = None,
     variants: Sequence[Corruption] = VARIANTS,
 ) -> list[SetScores]:
-    """Judges the largest face of every picture and frame, as it is and after each variant."""
+    """Scores the largest face of every image and frame, as it is and after each variant."""
     found = []
     for name, media in read_sets(root).items():
-        answers = predict_media(
+        result = predict_media(
             media, root / name, lambda _: predictor, finder, frames, variants, cache
         )
-        found.append(SetScores(name, answers.scores, len(answers.without_face)))
+        found.append(SetScores(name, result.scores, len(result.without_face)))
     return found
 
 
@@ -74,6 +74,6 @@ def _media(folder: Path) -> list[MediaFile]:
 
 
 def _identity(path: Path) -> str:
-    """Digits at the end of a clip's name tie a fake to its original; a picture is its own."""
+    """Digits at the end of a clip's name tie a fake to its original; a image is its own."""
     match = re.search(r"(\d+)\D*$", path.stem) if path.suffix.lower() in VIDEO_SUFFIXES else None
     return match.group(1) if match else path.stem

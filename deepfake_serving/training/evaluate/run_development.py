@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from deepfake_serving.training.data.landmarks import build_face_detector
-from deepfake_serving.training.evaluate.development import judge_sets
+from deepfake_serving.training.evaluate.development import score_sets
 from deepfake_serving.training.evaluate.development_table import as_markdown, as_records, rows
 from deepfake_serving.training.predict.predictor import LocalPredictor
 from deepfake_serving.training.predict.scores import write_scores
@@ -19,7 +19,7 @@ TABLE, RECORDS = "development.md", "development.json"
 def evaluate_all(
     root: Path, model: Path, out: Path, weights: Path | None, frames: int, cache: Path
 ) -> str:
-    """Judges every set below `root`; writes the table and `SET/scores.csv` into `out`.
+    """Scores every set below `root`; writes the table and `SET/scores.csv` into `out`.
 
     Args:
         weights: else the manifest's own.
@@ -29,10 +29,10 @@ def evaluate_all(
         The table.
     """
     manifest = read_manifest(model)
-    judge = LocalPredictor(manifest, weights or pinned_weights(manifest))
-    found = judge_sets(root, judge, build_face_detector(manifest.faces), frames, cache)
-    for judged in found:
-        write_scores(judged.scores, out / judged.name / "scores.csv")
+    predictor = LocalPredictor(manifest, weights or pinned_weights(manifest))
+    found = score_sets(root, predictor, build_face_detector(manifest.faces), frames, cache)
+    for scored in found:
+        write_scores(scored.scores, out / scored.name / "scores.csv")
     limits = manifest.thresholds
     table = rows(found, limits.suspicious_from, limits.fake_above)
     text = as_markdown(table)

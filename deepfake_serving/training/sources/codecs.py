@@ -1,4 +1,4 @@
-"""Compression as pictures meet it on the way: JPEG, WebP and H.264, one to three in a row."""
+"""Compression as images meet it on the way: JPEG, WebP and H.264, one to three in a row."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from deepfake_serving.training.sources.transform import Transform, rescale
 from model_handlers.pipeline.decode import Pixels
 
 _COUNTS = (0.15, 0.45, 0.27, 0.13)
-"""How often nought, one, two and three codecs follow each other."""
+"""Probabilities of nought, one, two and three codecs in a row."""
 
 _LONGEST = 480
 
 
-def webp(picture: Pixels, quality: int) -> Pixels:
+def webp(image: Pixels, quality: int) -> Pixels:
     """Through WebP at `quality` (1..100) and back."""
-    _, data = cv2.imencode(".webp", picture[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
+    _, data = cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
     back = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert back is not None
     return np.ascontiguousarray(back[:, :, ::-1]).astype(np.uint8)
 
 
 def draw_codecs(rng: np.random.Generator) -> list[Transform]:
-    """A random chain; between two codecs pictures are often resized a little, as sites do."""
+    """A random chain; between two codecs images are often resized a little, as sites do."""
     chain: list[Transform] = []
     for number in range(int(rng.choice(4, p=_COUNTS))):
         if number and rng.random() < 0.4:
@@ -44,8 +44,8 @@ def _codec(rng: np.random.Generator) -> Transform:
     return partial(_video, crf=int(rng.integers(18, 41)), lead=int(rng.integers(0, 3)))
 
 
-def _video(picture: Pixels, crf: int, lead: int) -> Pixels:
-    """H.264, for pictures that are encoded in milliseconds; larger ones are left as they are."""
-    if max(picture.shape[:2]) > _LONGEST or min(picture.shape[:2]) < 32:
-        return picture
-    return h264(picture, crf, lead)
+def _video(image: Pixels, crf: int, lead: int) -> Pixels:
+    """H.264, for images that are encoded in milliseconds; larger ones are left as they are."""
+    if max(image.shape[:2]) > _LONGEST or min(image.shape[:2]) < 32:
+        return image
+    return h264(image, crf, lead)

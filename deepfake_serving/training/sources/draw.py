@@ -13,17 +13,17 @@ from deepfake_serving.training.config.mixture import MixtureConfig, SourceConfig
 from deepfake_serving.training.data.blending import cross_blend, self_blend
 from deepfake_serving.training.data.masks import Mask, hard_mask
 from deepfake_serving.training.data.portraits import Portrait, translate
-from deepfake_serving.training.sources.neighbours import Neighbours
+from deepfake_serving.training.sources.donors import Donors
 from deepfake_serving.training.sources.pack import Pack
 from model_handlers.pipeline.decode import Pixels
 
 _SURROUNDINGS = 1.6
-"""Times the face: more than any crop shows, and less to compute than whole pictures."""
+"""Times the face: more than any crop shows, and less to compute than whole images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A picture uint8 (h, w, 3), where its face lies, and the share (h, w) that is fake."""
+    """A image uint8 (h, w, 3), where its face lies, and the share (h, w) that is fake."""
 
     pixels: Pixels
     portrait: Portrait
@@ -32,7 +32,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """`alike`: both show the same picture but for the fake part, and must be treated alike."""
+    """`alike`: both show the same image but for the fake part, and must be treated alike."""
 
     real: Face
     fake: Face
@@ -47,7 +47,7 @@ class Drawer:
     ) -> None:
         self.spec, self.mixture, self.packs = spec, mixture, packs
         self._members = {name: _members(packs[name]) for name in {*spec.reals, *spec.fakes}}
-        self._neighbours = {name: Neighbours(packs[name]) for name in spec.reals}
+        self._donors = {name: Donors(packs[name]) for name in spec.reals}
 
     def __call__(self, rng: np.random.Generator) -> Drawn:
         if self.spec.mode == "pairs":
@@ -80,7 +80,7 @@ class Drawer:
         else:
             foreign = rng.random() < self.mixture.foreign_share
             other = _weighted(self.spec.reals, rng) if foreign else name
-            donor = self._neighbours[other].draw(pack.five_points[number], portrait.identity, rng)
+            donor = self._donors[other].draw(pack.five_points[number], portrait.identity, rng)
             donated = self.packs[other]
             theirs = surroundings(donated.pixels(donor), donated.portrait(donor))
             made = cross_blend(real, portrait, *theirs, rng)
@@ -127,7 +127,7 @@ Array = TypeVar("Array", Pixels, Mask)
 def surroundings(
     pixels: Array, portrait: Portrait, margin: float = _SURROUNDINGS
 ) -> tuple[Array, Portrait]:
-    """The picture cut to `margin` times the face, as far as it reaches."""
+    """The image cut to `margin` times the face, as far as it reaches."""
     height, width = pixels.shape[:2]
     x1, y1, x2, y2 = portrait.box
     half = margin * max(x2 - x1, y2 - y1) / 2

@@ -1,4 +1,4 @@
-"""The kinds of folders that can be packed: labelled pictures, portraits, media with swaps."""
+"""The kinds of folders that can be packed: labelled images, portraits, media with swaps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepfake_serving.training.sources.packing import (
     swap_examples,
 )
 
-Kind = Literal["pictures", "whole", "portraits", "swaps"]
+Kind = Literal["images", "whole", "portraits", "swaps"]
 
 
 def pack(
@@ -25,7 +25,7 @@ def pack(
 ) -> int:
     """Packs the folder `root` into `out`; the number of examples.
 
-    `pictures`: see `listing`; `whole`: the same, with fakes that are made as a whole; `portraits`:
+    `images`: see `listing`; `whole`: the same, with fakes that are made as a whole; `portraits`:
     see `read_portraits`; `swaps`: real and fake media of the same people, see `read_swaps`.
 
     Args:
@@ -43,4 +43,4 @@ def pack(
 
 
 _FRAMES = 24
-"""Of a video."""
+"""Frames of a video."""

@@ -40,16 +40,16 @@ def _draw_curves(rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     return rounded
 
 
-def _curves(picture: Pixels, curves: npt.NDArray[np.uint8]) -> Pixels:
-    return cv2.LUT(picture, curves[None]).astype(np.uint8)
+def _curves(image: Pixels, curves: npt.NDArray[np.uint8]) -> Pixels:
+    return cv2.LUT(image, curves[None]).astype(np.uint8)
 
 
-def _saturated(picture: Pixels, share: float) -> Pixels:
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(picture, share, grey, 1 - share, 0).astype(np.uint8)
+def _saturated(image: Pixels, share: float) -> Pixels:
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, share, grey, 1 - share, 0).astype(np.uint8)
 
 
-def _hue(picture: Pixels, shift: int) -> Pixels:
-    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+def _hue(image: Pixels, shift: int) -> Pixels:
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     hsv[:, :, 0] = (hsv[:, :, 0].astype(np.int16) + shift) % 180
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""What lies in a folder of real and fake pictures, before any face is looked for.
+"""A listing of a folder of real and fake images, before any face is detected.
 
-root/real/**, root/fake/**   the pictures; one of the two may be missing
+root/real/**, root/fake/**   the images; one of the two may be missing
 root/pairs.csv               optional: `fake,real`, the file names of a fake and its original
 root/identities.csv          optional: `file,identity`
 """
@@ -16,7 +16,7 @@ from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One picture; `original` is the path of the real one that it was made of, or None."""
+    """One image; `original` is the path of the real one that it was made of, or None."""
 
     path: Path
     fake: bool
@@ -25,31 +25,31 @@ class Listed:
 
     @property
     def name(self) -> str:
-        """Tells it from every other picture of the source."""
+        """Tells it from every other image of the source."""
         return f"{'fake' if self.fake else 'real'}/{self.path.name}"
 
 
 def list_folder(root: Path) -> list[Listed]:
-    """Real pictures first, then fakes, each sorted; a fake has its original's identity.
+    """Real images first, then fakes, each sorted; a fake has its original's identity.
 
     Raises:
-        ValueError: there is no picture.
+        ValueError: there is no image.
     """
     people = _column(root / "identities.csv", "file", "identity")
     originals = _column(root / "pairs.csv", "fake", "real")
-    reals = [Listed(p, False, people.get(p.name, p.stem)) for p in _pictures(root / "real")]
+    reals = [Listed(p, False, people.get(p.name, p.stem)) for p in _images(root / "real")]
     by_name = {listed.path.name: listed for listed in reals}
     fakes = []
-    for path in _pictures(root / "fake"):
+    for path in _images(root / "fake"):
         original = by_name.get(originals.get(path.name, ""))
         identity = original.identity if original else people.get(path.name, path.stem)
         fakes.append(Listed(path, True, identity, original.path if original else None))
     if not reals and not fakes:
-        raise ValueError(f"{root}: no picture below real/ or fake/")
+        raise ValueError(f"{root}: no image below real/ or fake/")
     return reals + fakes
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
 
 

@@ -14,7 +14,7 @@ from deepfake_serving.training.data.masks import Mask
 from deepfake_serving.training.sources.augmentation import draw_augmentation
 from deepfake_serving.training.sources.draw import Drawer, Face, surroundings
 from deepfake_serving.training.sources.pack import Pack
-from deepfake_serving.training.sources.picture import Box
+from deepfake_serving.training.sources.region import Box
 from deepfake_serving.training.sources.transform import Transform, apply
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
@@ -68,7 +68,7 @@ class Mixture:
         rng: np.random.Generator,
         size: int,
     ) -> tuple[Pixels, Mask]:
-        """One picture through its augmentation, cut as the service cuts, and flipped."""
+        """One image through its augmentation, cut as the service cuts, and flipped."""
         pixels = apply(steps, face.pixels)
         scale = pixels.shape[1] / face.pixels.shape[1]
         box = _jittered(face.portrait.box, scale, rng)

@@ -1,6 +1,6 @@
-"""A source's pictures in a few large files: encoded as they came, with box, landmarks and label.
+"""A source's images in a few large files: encoded as they came, with box, landmarks and label.
 
-A pack is a folder with `shard-NNN.bin` of at most 40 MiB, pictures one after the other, and
+A pack is a folder with `shard-NNN.bin` of at most 40 MiB, images one after the other, and
 `index.npz`, which knows where each begins. Reading maps the shards into memory, so that the
 processes of a training share one copy.
 """
@@ -27,9 +27,9 @@ INDEX = "index.npz"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One face: the encoded picture, its label, its person, and where the face lies in it.
+    """One face: the encoded image, its label, its person, and where the face lies in it.
 
-    `original` names the real picture that a fake was made of; empty where it is unknown.
+    `original` names the real image that a fake was made of; empty where it is unknown.
     """
 
     name: str
@@ -58,18 +58,18 @@ class Pack:
         return len(self.fake)
 
     def data(self, number: int) -> bytes:
-        """The encoded picture."""
+        """The encoded image."""
         shard, start, size = (int(v) for v in self._index["place"][number])
         if shard not in self._shards:
             self._shards[shard] = np.memmap(_shard(self.root, shard), np.uint8, "r")
         return self._shards[shard][start : start + size].tobytes()
 
     def pixels(self, number: int) -> Pixels:
-        """The decoded picture, uint8 RGB (height, width, 3)."""
+        """The decoded image, uint8 RGB (height, width, 3)."""
         return decode(self.data(number), DecodeSpec())
 
     def portrait(self, number: int) -> Portrait:
-        """Where the face lies: Face Mesh points where the pack has them, else five."""
+        """Returns box and landmarks: Face Mesh points where the pack has them, else five."""
         x1, y1, x2, y2 = (float(v) for v in self._index["boxes"][number])
         mesh = int(self._index["mesh"][number])
         points = self._index["meshes"][mesh] if mesh >= 0 else self._index["points"][number]
@@ -87,7 +87,7 @@ def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> 
     """Writes a pack, the index last, so that an interrupted one is not taken for whole.
 
     Args:
-        whole: whether the fakes are made as a whole, not pasted into a real picture.
+        whole: whether the fakes are made as a whole, not pasted into a real image.
 
     Returns:
         The number of examples.
@@ -102,18 +102,21 @@ def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> 
             rows.append(_Row.of(example))
     if not rows:
         raise ValueError(f"{root}: nothing to pack")
-    arrays = _arrays(rows) | {"place": np.array(shards.places, np.int64), "whole": np.array(whole)}
+    arrays = _arrays(rows) | {
+        "place": np.array(shards.positions, np.int64),
+        "whole": np.array(whole),
+    }
     np.savez_compressed(root / INDEX, **arrays)  # type: ignore[arg-type]
     return len(rows)
 
 
 class _Shards:
-    """Pictures one after the other; a new file where the next would not fit into this one."""
+    """Images one after the other; a new file where the next would not fit into this one."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         (root / INDEX).unlink(missing_ok=True)
-        self.root, self.places = root, list[tuple[int, int, int]]()
+        self.root, self.positions = root, list[tuple[int, int, int]]()
         self._shard = self._position = 0
         self._stream = _shard(root, 0).open("wb")
 
@@ -123,7 +126,7 @@ class _Shards:
             self._shard, self._position = self._shard + 1, 0
             self._stream = _shard(self.root, self._shard).open("wb")
         self._stream.write(data)
-        self.places.append((self._shard, self._position, len(data)))
+        self.positions.append((self._shard, self._position, len(data)))
         self._position += len(data)
 
     def close(self) -> None:
@@ -132,7 +135,7 @@ class _Shards:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An example without its picture."""
+    """An example without its image."""
 
     name: str
     fake: bool

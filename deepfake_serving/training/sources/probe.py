@@ -1,4 +1,4 @@
-"""What of a training batch tells real from fake without looking at the face.
+"""A probe for whatever of a training batch tells real from fake without looking at the face.
 
 A network learns whatever parts the classes. So a small classifier is given only what belongs to
 files, not to faces, and should not do better than chance (shortcuts: Geirhos et al. 2020,

@@ -1,4 +1,4 @@
-"""Transforms of pictures, each drawn once, so that two pictures can be treated alike."""
+"""Transforms of images, each drawn once, so that two images can be treated alike."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ENLARGING = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_N
 _ENLARGING_WEIGHTS = (0.45, 0.35, 0.17, 0.03)
 
 
-def apply(transforms: Sequence[Transform], picture: Pixels) -> Pixels:
+def apply(transforms: Sequence[Transform], image: Pixels) -> Pixels:
     """One after the other."""
     for transform in transforms:
-        picture = transform(picture)
-    return picture
+        image = transform(image)
+    return image
 
 
 def rescale(factor: float, rng: np.random.Generator) -> Transform:
@@ -31,7 +31,7 @@ def rescale(factor: float, rng: np.random.Generator) -> Transform:
 
 
 def reenlarge(factor: float, rng: np.random.Generator) -> Transform:
-    """Reduces to `factor` of the size and back, as an upscaled picture."""
+    """Reduces to `factor` of the size and back, as an upscaled image."""
     down, up = _kernel(factor, rng), _kernel(1 / factor, rng)
     return partial(_reenlarged, factor=factor, down=down, up=up)
 
@@ -67,39 +67,39 @@ def _kernel(factor: float, rng: np.random.Generator) -> int:
     return int(rng.choice(_ENLARGING, p=_ENLARGING_WEIGHTS))
 
 
-def _rescaled(picture: Pixels, factor: float, kernel: int) -> Pixels:
-    width, height = (max(24, round(side * factor)) for side in picture.shape[1::-1])
-    return cv2.resize(picture, (width, height), interpolation=kernel).astype(np.uint8)
+def _rescaled(image: Pixels, factor: float, kernel: int) -> Pixels:
+    width, height = (max(24, round(side * factor)) for side in image.shape[1::-1])
+    return cv2.resize(image, (width, height), interpolation=kernel).astype(np.uint8)
 
 
-def _reenlarged(picture: Pixels, factor: float, down: int, up: int) -> Pixels:
-    small = _rescaled(picture, factor, down)
-    return cv2.resize(small, picture.shape[1::-1], interpolation=up).astype(np.uint8)
+def _reenlarged(image: Pixels, factor: float, down: int, up: int) -> Pixels:
+    small = _rescaled(image, factor, down)
+    return cv2.resize(small, image.shape[1::-1], interpolation=up).astype(np.uint8)
 
 
-def _gaussian(picture: Pixels, sigma: float) -> Pixels:
-    return cv2.GaussianBlur(picture, (0, 0), sigma).astype(np.uint8)
+def _gaussian(image: Pixels, sigma: float) -> Pixels:
+    return cv2.GaussianBlur(image, (0, 0), sigma).astype(np.uint8)
 
 
-def _motion(picture: Pixels, length: int, angle: float) -> Pixels:
+def _motion(image: Pixels, length: int, angle: float) -> Pixels:
     kernel = np.zeros((length, length), np.float32)
     kernel[length // 2] = 1
     centre = ((length - 1) / 2, (length - 1) / 2)
     turned = cv2.warpAffine(kernel, cv2.getRotationMatrix2D(centre, angle, 1.0), (length, length))
-    return cv2.filter2D(picture, -1, (turned / max(1e-3, turned.sum())).astype(np.float32)).astype(
+    return cv2.filter2D(image, -1, (turned / max(1e-3, turned.sum())).astype(np.float32)).astype(
         np.uint8
     )
 
 
-def _unsharp(picture: Pixels, amount: float, sigma: float) -> Pixels:
-    soft = cv2.GaussianBlur(picture, (0, 0), sigma)
-    return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0).astype(np.uint8)
+def _unsharp(image: Pixels, amount: float, sigma: float) -> Pixels:
+    soft = cv2.GaussianBlur(image, (0, 0), sigma)
+    return cv2.addWeighted(image, 1 + amount, soft, -amount, 0).astype(np.uint8)
 
 
-def _smooth_skin(picture: Pixels, strength: float, share: float) -> Pixels:
-    smooth = cv2.bilateralFilter(picture, 7, strength, 5)
-    return cv2.addWeighted(smooth, share, picture, 1 - share, 0).astype(np.uint8)
+def _smooth_skin(image: Pixels, strength: float, share: float) -> Pixels:
+    smooth = cv2.bilateralFilter(image, 7, strength, 5)
+    return cv2.addWeighted(smooth, share, image, 1 - share, 0).astype(np.uint8)
 
 
-def _grain(picture: Pixels, sigma: float, seed: int) -> Pixels:
-    return noise(picture, sigma, np.random.default_rng(seed))
+def _grain(image: Pixels, sigma: float, seed: int) -> Pixels:
+    return noise(image, sigma, np.random.default_rng(seed))

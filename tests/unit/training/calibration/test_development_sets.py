@@ -47,7 +47,7 @@ def test_a_variant_counts_by_itself() -> None:
     assert calibrate([1.9], fitted.calibration)[0] <= fitted.thresholds.fake_above + 1e-3
 
 
-def test_a_set_that_was_left_out_shows_how_far_the_bound_carries() -> None:
+def test_a_set_that_was_left_out_shows_how_far_the_limit_carries() -> None:
     left_out = fit_sets(_sets(harder=3.0)).left_out
     assert left_out["hard"] > 0.1
     assert left_out["easy"] == 0

@@ -11,7 +11,7 @@ import pytest
 
 from deepfake_serving.training.data.face_regions import FaceRegion
 from deepfake_serving.training.data.landmarks import build_face_detector
-from deepfake_serving.training.evaluate.development import SetScores, judge_sets, read_sets
+from deepfake_serving.training.evaluate.development import SetScores, read_sets, score_sets
 from deepfake_serving.training.evaluate.development_table import as_markdown, rows
 from deepfake_serving.training.predict.predictor import Predictions
 from deepfake_serving.training.predict.scores import Score
@@ -38,9 +38,9 @@ def test_a_table_knows_own_and_all_reals() -> None:
 
 
 def test_variants_stand_side_by_side() -> None:
-    judged = _set("one", [0.1], [0.9])
-    later = [Score(*(_fields(s) | {"variant": "jpeg 50"}).values()) for s in judged.scores]
-    table = rows([SetScores("one", judged.scores + later, 0)], 0.4, 0.6)
+    scored = _set("one", [0.1], [0.9])
+    later = [Score(*(_fields(s) | {"variant": "jpeg 50"}).values()) for s in scored.scores]
+    table = rows([SetScores("one", scored.scores + later, 0)], 0.4, 0.6)
     assert [row.variant for row in table] == ["as is", "jpeg 50"]
     assert "1.000 · 1.000" in as_markdown(table)
 
@@ -58,12 +58,12 @@ def test_sets_may_lack_a_class(astronaut: Pixels, tmp_path: Path) -> None:
     )
     (tmp_path / "nothing").mkdir()
 
-    def judge(regions: Sequence[FaceRegion]) -> Predictions:
+    def predict(regions: Sequence[FaceRegion]) -> Predictions:
         sizes = np.array([region.face_px for region in regions])
         return Predictions(sizes, sizes / 1000, sizes)
 
     assert list(read_sets(tmp_path)) == ["both", "only_real"]
-    both, only_real = judge_sets(tmp_path, judge, build_face_detector(), 1)
+    both, only_real = score_sets(tmp_path, predict, build_face_detector(), 1)
     assert both.faceless == 1
     assert [s.variant for s in only_real.scores] == ["as is", "jpeg 50", "downscale 0.5"]
     as_it_is, _, half = (s.face_px for s in only_real.scores)

@@ -20,10 +20,10 @@ from tests.support.packs import made_examples, made_pack
 
 @pytest.fixture(scope="module")
 def packs(portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`same`: both alike. `telling`: fakes of a much lower JPEG quality. `whole`: fakes only."""
+    """`same`: both alike. `unequal`: fakes of a much lower JPEG quality. `whole`: fakes only."""
     root = tmp_path_factory.mktemp("packs")
     made_pack(root / "same", made_examples(portraits))
-    made_pack(root / "telling", made_examples(portraits, 95, 40))
+    made_pack(root / "unequal", made_examples(portraits, 95, 40))
     made_pack(root / "whole", [e for e in made_examples(portraits) if e.fake], whole=True)
     return root
 
@@ -35,7 +35,7 @@ def _mixture(packs: Path, source: SourceConfig, seed: int = 0, window: int = 96)
 
 PAIRS = SourceConfig(mode="pairs", share=1, reals={"same": 1})
 CLASSES = SourceConfig(mode="classes", share=1, reals={"same": 1}, fakes={"whole": 1})
-BLENDS = SourceConfig(mode="blends", share=1, reals={"same": 1, "telling": 1})
+BLENDS = SourceConfig(mode="blends", share=1, reals={"same": 1, "unequal": 1})
 
 
 @pytest.mark.parametrize("source", [PAIRS, CLASSES, BLENDS], ids=["pairs", "classes", "blends"])
@@ -78,21 +78,21 @@ def _drawn(packs: Path, source: SourceConfig, count: int = 400) -> list[CropPair
     return [mixture.pair(0, index) for index in range(count)]
 
 
-def test_metadata_do_not_tell_the_classes_apart(packs: Path) -> None:
+def test_metadata_do_not_separate_the_classes(packs: Path) -> None:
     assert probe_auc(_drawn(packs, PAIRS)) < 0.55
 
 
 def test_the_probe_sees_a_difference_that_requality_removes(packs: Path) -> None:
     """Files of unequal quality give the label away unless both are first compressed alike."""
-    telling = SourceConfig(mode="classes", share=1, reals={"telling": 1}, fakes={"telling": 1})
+    unequal = SourceConfig(mode="classes", share=1, reals={"unequal": 1}, fakes={"unequal": 1})
     assert probe_auc(_as_filed(packs)) > 0.65
-    alike = telling.model_copy(update={"requality": (25, 40)})
+    alike = unequal.model_copy(update={"requality": (25, 40)})
     assert probe_auc(_drawn(packs, alike, 250)) < 0.6
 
 
 def _as_filed(packs: Path) -> list[CropPair]:
-    """Pictures as their files show them: what an unaugmented training would see."""
-    pack = Pack(packs / "telling")
+    """Images as their files show them: what an unaugmented training would see."""
+    pack = Pack(packs / "unequal")
     found = []
     for number in range(0, len(pack), 2):
         for row in range(0, 120, 8):
@@ -141,7 +141,7 @@ def test_a_pack_that_is_left_out_is_drawn_from_nowhere() -> None:
     spec = MixtureConfig(sources={"pairs": PAIRS, "classes": CLASSES, "blends": BLENDS})
     left = without(spec, "same").sources
     assert list(left) == ["blends"]
-    assert left["blends"].reals == {"telling": 1}
+    assert left["blends"].reals == {"unequal": 1}
     assert list(without(spec, "whole").sources) == ["pairs", "blends"]
     with pytest.raises(ValueError, match="no source"):
         without(spec, "absent")

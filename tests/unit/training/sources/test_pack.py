@@ -16,7 +16,7 @@ from deepfake_serving.training.sources import pack as packing_module
 from deepfake_serving.training.sources.listing import list_folder
 from deepfake_serving.training.sources.pack import Example, Pack, write_pack
 from deepfake_serving.training.sources.packing import FINDER, altered, examples
-from deepfake_serving.training.sources.picture import cut
+from deepfake_serving.training.sources.region import cut
 from model_handlers.pipeline.decode import Pixels
 from tests.support.packs import made_examples, made_pack
 
@@ -60,8 +60,8 @@ def test_an_interrupted_pack_is_none(portraits: list[Portrait], tmp_path: Path) 
         Pack(tmp_path / "half")
 
 
-def _folder(root: Path, picture: Pixels, fake: Pixels) -> Path:
-    for label, pixels in (("real", picture), ("fake", fake)):
+def _folder(root: Path, image: Pixels, fake: Pixels) -> Path:
+    for label, pixels in (("real", image), ("fake", fake)):
         (root / label).mkdir(parents=True)
         cv2.imwrite(str(root / label / f"{label}.png"), pixels[:, :, ::-1])
     with (root / "pairs.csv").open("w", newline="") as stream:
@@ -87,7 +87,7 @@ def test_a_fake_that_hardly_differs_is_left_out(astronaut: Pixels, tmp_path: Pat
     assert altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
 
 
-def test_large_pictures_are_cut_around_the_face(astronaut: Pixels) -> None:
+def test_large_images_are_cut_around_the_face(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, None, fx=4, fy=4).astype(np.uint8)
     box, points = (708.0, 232.0, 1080.0, 700.0), np.array([[900, 460]], np.float32)
     small, moved, point = cut(large, box, points)

@@ -1,4 +1,4 @@
-"""A picture as a pack holds it: small ones byte for byte, large ones cut around the face."""
+"""A image as a pack holds it: small ones byte for byte, large ones cut around the face."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from model_handlers.pipeline.decode import Pixels
 
 Box = tuple[float, float, float, float]
 LARGEST = 320
-"""px; pictures up to this side are kept as they came."""
+"""px; images up to this side are kept as they came."""
 
 _FACE = 256.0
 _REGION = 2.0
 _QUALITY = 97
 
 
-def cut(picture: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]:
-    """Twice the face, as far as the picture reaches, reduced to a face of at most 256 px."""
+def cut(image: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]:
+    """Twice the face, as far as the image reaches, reduced to a face of at most 256 px."""
     x1, y1, x2, y2 = box
     half = _REGION * max(x2 - x1, y2 - y1) / 2
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     left, top = max(0, int(x - half)), max(0, int(y - half))
-    region = np.ascontiguousarray(picture[top : int(y + half), left : int(x + half)])
+    region = np.ascontiguousarray(image[top : int(y + half), left : int(x + half)])
     small = shrink(region, min(1.0, _FACE / max(x2 - x1, y2 - y1)))
     scale = small.shape[1] / region.shape[1]
     moved = ((x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale)
@@ -32,9 +32,9 @@ def cut(picture: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]
     return small, moved, ((points - shift) * scale).astype(np.float32)
 
 
-def encode(picture: Pixels) -> bytes:
+def encode(image: Pixels) -> bytes:
     """JPEG at a quality that loses next to nothing, colours in full."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], settings)
+    _, data = cv2.imencode(".jpg", image[:, :, ::-1], settings)
     return data.tobytes()

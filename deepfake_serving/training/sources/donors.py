@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from deepfake_serving.training.sources.pack import Pack
 
-_ASKED = 400
+_CANDIDATES = 400
 _NEAREST = 12
 
 
-class Neighbours:
+class Donors:
     """The real faces of one pack, by shape."""
 
     def __init__(self, pack: Pack) -> None:
@@ -25,8 +25,10 @@ class Neighbours:
         Raises:
             ValueError: there is nobody else.
         """
-        asked = rng.choice(len(self._numbers), min(_ASKED, len(self._numbers)), replace=False)
-        others = asked[self._people[self._numbers[asked]] != identity]
+        candidates = rng.choice(
+            len(self._numbers), min(_CANDIDATES, len(self._numbers)), replace=False
+        )
+        others = candidates[self._people[self._numbers[candidates]] != identity]
         if not len(others):
             raise ValueError("blends across identities need faces of two people")
         distance = np.linalg.norm(self._shapes[others] - shapes(five[None]), axis=1)
