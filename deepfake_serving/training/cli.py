@@ -168,7 +168,7 @@ def evaluate_all(
     cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
 ) -> None:
     """Scores all development sets, as they are, after JPEG 50 and at half size."""
-    from deepfake_serving.training.evaluate.run_development import evaluate_all as run
+    from deepfake_serving.training.development.run import evaluate_all as run
 
     typer.echo(run(media, model, out, weights, frames, cache / "index"))
 

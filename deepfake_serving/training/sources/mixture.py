@@ -11,11 +11,11 @@ import numpy as np
 
 from deepfake_serving.training.config.mixture import MixtureConfig
 from deepfake_serving.training.data.masks import Mask
-from deepfake_serving.training.sources.augmentation import draw_augmentation
+from deepfake_serving.training.sources.augment.augmentation import draw_augmentation
+from deepfake_serving.training.sources.augment.transform import Transform, apply
 from deepfake_serving.training.sources.draw import Drawer, Face, surroundings
 from deepfake_serving.training.sources.pack import Pack
 from deepfake_serving.training.sources.region import Box
-from deepfake_serving.training.sources.transform import Transform, apply
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels

@@ -51,7 +51,7 @@ AREAS: dict[str, Area] = {
         "deepfake_serving.training",
         (
             ("",),
-            ("report", "card", "calibration", "attack"),
+            ("report", "card", "calibration", "attack", "development"),
             ("evaluate", "export"),
             ("sources",),
             ("engine",),

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from deepfake_serving.training.data.landmarks import build_face_detector
-from deepfake_serving.training.evaluate.development import score_sets
-from deepfake_serving.training.evaluate.development_table import as_markdown, as_records, rows
+from deepfake_serving.training.development.sets import score_sets
+from deepfake_serving.training.development.table import as_markdown, as_records, rows
 from deepfake_serving.training.predict.predictor import LocalPredictor
 from deepfake_serving.training.predict.scores import write_scores
 from deepfake_serving.training.predict.weights import pinned_weights

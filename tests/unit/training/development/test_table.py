@@ -11,8 +11,8 @@ import pytest
 
 from deepfake_serving.training.data.face_regions import FaceRegion
 from deepfake_serving.training.data.landmarks import build_face_detector
-from deepfake_serving.training.evaluate.development import SetScores, read_sets, score_sets
-from deepfake_serving.training.evaluate.development_table import as_markdown, rows
+from deepfake_serving.training.development.sets import SetScores, read_sets, score_sets
+from deepfake_serving.training.development.table import as_markdown, rows
 from deepfake_serving.training.predict.predictor import Predictions
 from deepfake_serving.training.predict.scores import Score
 from model_handlers.pipeline.decode import Pixels

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from deepfake_serving.training.data.codecs import h264, jpeg
-from deepfake_serving.training.sources.transform import Transform, rescale
+from deepfake_serving.training.sources.augment.transform import Transform, rescale
 from model_handlers.pipeline.decode import Pixels
 
 _COUNTS = (0.15, 0.45, 0.27, 0.13)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deepfake_serving.training.evaluate.development import SetScores
+from deepfake_serving.training.development.sets import SetScores
 from deepfake_serving.training.evaluate.metrics import auc
 from deepfake_serving.training.predict.scores import Score
 

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from deepfake_serving.training.data.codecs import jpeg
-from deepfake_serving.training.sources.codecs import draw_codecs
-from deepfake_serving.training.sources.light import draw_light
-from deepfake_serving.training.sources.transform import (
+from deepfake_serving.training.sources.augment.codecs import draw_codecs
+from deepfake_serving.training.sources.augment.light import draw_light
+from deepfake_serving.training.sources.augment.transform import (
     Transform,
     beautify,
     blur,

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from deepfake_serving.training.sources.transform import Transform
+from deepfake_serving.training.sources.augment.transform import Transform
 from model_handlers.pipeline.decode import Pixels
 
 _MONOCHROME = 0.08

@@ -1,0 +1,1 @@
+"""The augmentation that images of all sources and both classes go through."""
