@@ -115,8 +115,8 @@ def test_another_latency_is_refused_and_all_buckets_reported() -> None:
     with pytest.raises(RenderError) as refused:
         _with_slo(imageLatencySeconds=2)
     buckets = ", ".join(f"{float(le):g}" for le in _buckets())
-    message = "imageLatencySeconds: 2 is no bucket of deepfake_request_duration_seconds"
-    assert f"{message}; there are {buckets}" in str(refused.value)
+    message = "imageLatencySeconds: 2 is not a bucket of deepfake_request_duration_seconds"
+    assert f"{message}: {buckets}" in str(refused.value)
 
 
 def test_an_availability_that_could_not_be_paged_is_refused() -> None:
