@@ -50,7 +50,7 @@ def _measure(past: str, through: str, image: bytes) -> None:
                 if turn >= _WARMUP:
                     seconds[name].append(time.perf_counter() - begun)
     base = np.array(seconds["direct"])
-    print(f"a image of {len(image) // 1024} KiB, one client, {_ROUNDS} in turns")
+    print(f"an image of {len(image) // 1024} KiB, one client, {_ROUNDS} in turns")
     for name, durations in seconds.items():
         added = np.array(durations) - base
         low, high = np.percentile(

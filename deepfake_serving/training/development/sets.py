@@ -74,6 +74,6 @@ def _media(folder: Path) -> list[MediaFile]:
 
 
 def _identity(path: Path) -> str:
-    """Digits at the end of a clip's name tie a fake to its original; a image is its own."""
+    """Digits at the end of a clip's name tie a fake to its original; an image is its own."""
     match = re.search(r"(\d+)\D*$", path.stem) if path.suffix.lower() in VIDEO_SUFFIXES else None
     return match.group(1) if match else path.stem

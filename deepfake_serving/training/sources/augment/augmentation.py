@@ -1,6 +1,6 @@
 """The one augmentation that real and fake faces of all sources go through.
 
-What a image goes through between camera and viewer tells nothing of its truth, but differs
+What an image goes through between camera and viewer tells nothing of its truth, but differs
 between sources, so that a network learns it as if it did. Here it is drawn from one distribution
 for both classes; for the two images of a pair it is drawn once.
 """
@@ -33,7 +33,7 @@ _AS_IT_IS = 0.25
 def draw_augmentation(
     face_px: float, rng: np.random.Generator, requality: tuple[int, int] | None = None
 ) -> list[Transform]:
-    """Random transforms for a image whose face has a side of `face_px` pixels.
+    """Random transforms for an image whose face has a side of `face_px` pixels.
 
     Args:
         requality: JPEG qualities to start with, after a resize that breaks the old JPEG's grid.
