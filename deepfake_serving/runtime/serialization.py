@@ -5,8 +5,10 @@ pydantic does both, by the types of the fields, as the OpenAPI document describe
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import orjson
 from pydantic import Field, TypeAdapter
 
 T = TypeVar("T")
@@ -15,9 +17,22 @@ OMIT_NONE = Field(exclude_if=lambda value: value is None)
 """Annotates a field that the JSON omits where it is None."""
 
 
-def to_json(document: object) -> bytes:
-    """Serializes a dataclass."""
-    return _adapter(type(document)).dump_json(document)
+Raw = Mapping[str, bytes | Sequence[bytes]]
+"""JSON of fields, by their names; a sequence is the items of a list."""
+
+
+def to_json(document: object, raw: Raw | None = None) -> bytes:
+    """Serializes a dataclass.
+
+    Args:
+        raw: Fields that are JSON already. Their bytes replace the document's values as they are,
+            without being parsed.
+    """
+    adapter = _adapter(type(document))
+    if not raw:
+        return adapter.dump_json(document)
+    fields: dict[str, Any] = adapter.dump_python(document, mode="json")
+    return orjson.dumps(fields | {name: _fragment(json) for name, json in raw.items()})
 
 
 def from_json(kind: type[T], data: bytes) -> T:
@@ -38,6 +53,12 @@ def from_plain(kind: type[T], value: Any) -> T:
     """
     document: T = _adapter(kind).validate_python(value)
     return document
+
+
+def _fragment(json: bytes | Sequence[bytes]) -> orjson.Fragment | list[orjson.Fragment]:
+    if isinstance(json, bytes):
+        return orjson.Fragment(json)
+    return [orjson.Fragment(item) for item in json]
 
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}

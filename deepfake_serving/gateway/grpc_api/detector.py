@@ -7,11 +7,11 @@ from typing import cast, get_args
 
 import orjson
 
-from deepfake_serving.contracts.jobs import ENDED
+from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
 from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
-from deepfake_serving.contracts.video import Aggregation
+from deepfake_serving.contracts.video import Aggregation, VideoVerdict
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
@@ -22,6 +22,7 @@ from deepfake_serving.gateway.ingest.uploads import spool_chunks
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.submission import VideoRequest
 from deepfake_serving.gateway.upstream.batch import detect_batch
+from deepfake_serving.runtime.serialization import from_json
 
 
 class DetectorService:
@@ -81,7 +82,13 @@ class DetectorService:
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         principal = await self.gateway.authenticator.authorize(call.metadata, "jobs")
-        return job_message(await self.gateway.jobs.document(request.id, principal))
+        return await self._with_result(await self.gateway.jobs.get(request.id, principal))
+
+    async def _with_result(self, job: Job) -> pb.Job:
+        """Returns the job with its result; that of a live source is available over REST only."""
+        data = None if job.kind == LIVE else await self.gateway.jobs.result(job)
+        result = None if data is None else from_json(VideoVerdict, data)
+        return job_message(job_document(job, result))
 
     async def CancelJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         principal = await self.gateway.authenticator.authorize(call.metadata, "jobs")
@@ -95,7 +102,7 @@ class DetectorService:
             if job is None:
                 continue
             if job.state in ENDED:
-                yield job_message(await self.gateway.jobs.document(job.id, principal))
+                yield await self._with_result(job)
             else:
                 yield job_message(job_document(job))
 

@@ -19,14 +19,17 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.context import get_request_scope
 from deepfake_serving.runtime.http_problems import problem_body, problem_headers
-from deepfake_serving.runtime.serialization import to_json
+from deepfake_serving.runtime.serialization import Raw, to_json
 
 
 def json_response(
-    document: object, status: int = 200, headers: Mapping[str, str] | None = None
+    document: object,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    raw: Raw | None = None,
 ) -> Response:
-    """Returns a response whose body is the document, a dataclass."""
-    return Response(to_json(document), status, headers, media_type="application/json")
+    """Returns a response whose body is the document, a dataclass; see `to_json` for `raw`."""
+    return Response(to_json(document, raw), status, headers, media_type="application/json")
 
 
 def problem_response(problem: Problem, request_id: str, path: str) -> Response:

@@ -1,4 +1,7 @@
-"""The document of a job: times as text, and links in place of storage keys."""
+"""The document of a job: times as text, and links in place of storage keys.
+
+A result is stored with its links, as the JSON that responses contain.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from deepfake_serving.contracts.jobs import LIVE, Job
-from deepfake_serving.contracts.live import LiveVerdict
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.gateway.documents import (
     JobDocument,
@@ -16,11 +18,11 @@ from deepfake_serving.gateway.documents import (
     SourceDocument,
     SummaryDocument,
 )
-from deepfake_serving.runtime.serialization import from_plain
+from deepfake_serving.runtime.serialization import Raw, from_plain
 
 
-def job_document(job: Job, result: VideoVerdict | LiveVerdict | None = None) -> JobDocument:
-    """Builds the document of a job, with its result where it is given."""
+def job_document(job: Job, result: VideoVerdict | None = None) -> JobDocument:
+    """Builds the document of a job. HTTP responses insert the stored result: see `raw_result`."""
     created_at = _time(job.created_at)
     assert created_at is not None
     return JobDocument(
@@ -36,7 +38,7 @@ def job_document(job: Job, result: VideoVerdict | LiveVerdict | None = None) -> 
         progress=job.progress,
         problem=None if job.problem is None else from_plain(ProblemDocument, job.problem),
         summary=None if job.summary is None else from_plain(SummaryDocument, job.summary),
-        result=link_result(result, job.id) if isinstance(result, VideoVerdict) else result,
+        result=result,
         cached=job.cached,
         links=LinksDocument(
             self=f"/v1/jobs/{job.id}",
@@ -47,8 +49,16 @@ def job_document(job: Job, result: VideoVerdict | LiveVerdict | None = None) -> 
     )
 
 
+def raw_result(result: bytes | None) -> Raw:
+    """Returns the field `result` of a job's document for `to_json`."""
+    return {} if result is None else {"result": result}
+
+
 def link_result(verdict: VideoVerdict, job_id: str) -> VideoVerdict:
-    """Returns the verdict with links in place of the names of its images."""
+    """Returns the verdict with this job's links in place of the names of its images.
+
+    Links of another job are replaced too.
+    """
     link = _linker(job_id)
     gallery = [path for path in map(link, verdict.gallery) if path is not None]
     return replace(verdict, shots=linked(verdict.shots, job_id), gallery=gallery)
@@ -71,7 +81,12 @@ def linked(shots: list[Shot], job_id: str) -> list[Shot]:
 
 
 def _linker(job_id: str) -> Callable[[str | None], str | None]:
-    return lambda name: None if name is None else f"/v1/jobs/{job_id}/gallery/{name}"
+    return lambda image: image and f"/v1/jobs/{job_id}/gallery/{image_name(image)}"
+
+
+def image_name(image: str) -> str:
+    """Returns the name of an image of the gallery, which is the last part of its link."""
+    return image.rpartition("/")[2]
 
 
 def _time(seconds: float | None) -> str | None:

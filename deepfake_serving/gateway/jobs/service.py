@@ -9,16 +9,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, State
-from deepfake_serving.contracts.live import LiveVerdict, Window
+from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import NotFound
-from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.auth.authenticator import Principal
-from deepfake_serving.gateway.documents import JobDocument
-from deepfake_serving.gateway.jobs.document import job_document, linked
+from deepfake_serving.gateway.jobs.document import linked
 from deepfake_serving.gateway.live.windows import read_windows, result_key
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
-from deepfake_serving.runtime.serialization import from_json, from_plain
+from deepfake_serving.runtime.serialization import from_plain
 
 _IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
 
@@ -54,25 +52,20 @@ class JobService:
             raise NotFound(f"no job {job_id[:80]!r}")
         return job
 
-    async def document(self, job_id: str, principal: Principal) -> JobDocument:
-        """Returns the job's document, with its result where it has one."""
-        job = await self.get(job_id, principal)
-        return job_document(job, await self._result(job))
+    async def result(self, job: Job) -> bytes | None:
+        """Returns the JSON of the result: a `VideoVerdict` or a `LiveVerdict`.
 
-    async def _result(self, job: Job) -> VideoVerdict | LiveVerdict | None:
-        """Reads the result. A live source has one from its first window on, however it ends."""
+        A live source has one from its first window on, however it ends.
+        """
         key = result_key(job.id) if job.kind == LIVE else job.result
         if key is None:
             return None
         try:
-            data = await self.objects.get(key)
+            return await self.objects.get(key)
         except NotFound:
             if job.kind == LIVE:
                 return None
             raise
-        if job.kind == LIVE:
-            return from_json(LiveVerdict, data)
-        return from_json(VideoVerdict, data)
 
     async def windows(
         self, job_id: str, principal: Principal, after: int, limit: int

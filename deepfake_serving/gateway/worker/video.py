@@ -16,11 +16,13 @@ from deepfake_serving.contracts.problems import NotFound, Problem, RefusedURL
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.fetch.sites import Sites
+from deepfake_serving.gateway.jobs.document import image_name, link_result
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.worker.options import video_options
+from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
 
@@ -56,10 +58,7 @@ class VideoJob:
             return cached
         verdict = await self._analyse(job, path, report)
         report(Progress("store", verdict.frames_analyzed, 99.0))
-        result = f"jobs/{job.id}/result.json"
-        await self.objects.put(result, orjson.dumps(verdict))
-        await self.objects.put(cache_key, job.id.encode())
-        return Outcome(result, _summary(verdict.verdict, verdict.fake_probability))
+        return await self._store(job, verdict, cache_key)
 
     async def _analyse(
         self, job: Job, path: Path, report: Callable[[Progress], None]
@@ -73,8 +72,21 @@ class VideoJob:
             return await self.upstream.detect_frames(frames, job.options["model"], context)
 
         options = video_options(job, self.settings)
-        verdict = await analyse(path, detect, options, save_image, report)
-        return dataclasses.replace(verdict, id=job.id)
+        return await analyse(path, detect, options, save_image, report)
+
+    async def _store(
+        self, job: Job, verdict: VideoVerdict, cache_key: str, *, cached: bool = False
+    ) -> Outcome:
+        """Stores the verdict as responses contain it: with the job's id and links.
+
+        The cache then refers to this job, which is deleted later than an earlier one.
+        """
+        key = f"jobs/{job.id}/result.json"
+        document = link_result(dataclasses.replace(verdict, id=job.id), job.id)
+        await self.objects.put(key, to_json(document))
+        await self.objects.put(cache_key, job.id.encode())
+        summary = {"verdict": verdict.verdict, "fake_probability": verdict.fake_probability}
+        return Outcome(key, summary, cached=cached)
 
     def _cache_key(self, job: Job, digest: str) -> str:
         """Hashes all that the result depends on: the media, the model's archive, the options."""
@@ -87,17 +99,14 @@ class VideoJob:
         """Copies the result of an earlier job, so that it outlives that job."""
         try:
             source = (await self.objects.get(cache_key)).decode()
-            verdict = orjson.loads(await self.objects.get(f"jobs/{source}/result.json"))
-            for name in verdict["gallery"]:
+            result = await self.objects.get(f"jobs/{source}/result.json")
+            verdict = from_json(VideoVerdict, result)
+            for name in map(image_name, verdict.gallery):
                 keys = f"jobs/{source}/gallery/{name}", f"jobs/{job.id}/gallery/{name}"
                 await self.objects.copy(*keys)
         except NotFound:
             return None
-        result = f"jobs/{job.id}/result.json"
-        await self.objects.put(result, orjson.dumps(verdict | {"id": job.id}))
-        await self.objects.put(cache_key, job.id.encode())  # the newer job is deleted later
-        summary = _summary(verdict["verdict"], verdict["fake_probability"])
-        return Outcome(result, summary, cached=True)
+        return await self._store(job, verdict, cache_key, cached=True)
 
     async def _download(self, job: Job, path: Path) -> str:
         """Writes the media to a file and returns its digest."""
@@ -116,7 +125,3 @@ class VideoJob:
 
             await self.fetcher.fetch(url, write, self.settings.max_video_bytes)
         return f"sha256:{digest.hexdigest()}"
-
-
-def _summary(verdict: str, probability: float | None) -> dict[str, Any]:
-    return {"verdict": verdict, "fake_probability": probability}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from deepfake_serving.contracts.problems import Internal, Problem
@@ -23,7 +24,7 @@ from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
 from deepfake_serving.gateway.upstream import batch
-from deepfake_serving.runtime.serialization import from_json
+from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
 
@@ -87,19 +88,22 @@ async def detect_batch(request: Request, model: Model = None) -> Response:
         _item(gateway, getattr(medium, "name", None), result, context.for_item(n).id)
         for n, (medium, result) in enumerate(zip(media, results, strict=True))
     ]
-    return json_response(BatchDocument(context.id, items))
+    return json_response(BatchDocument(context.id, []), raw={"results": items})
 
 
-def _item(gateway: Gateway, name: str | None, result: bytes | Problem, item_id: str) -> BatchItem:
-    verdict = _parse(result) if isinstance(result, bytes) else result
+def _item(gateway: Gateway, name: str | None, result: bytes | Problem, item_id: str) -> bytes:
+    """Returns the JSON of a `BatchItem`, with the verdict as the model server wrote it."""
+    verdict = _well_formed(result) if isinstance(result, bytes) else result
     if isinstance(verdict, Problem):
         gateway.metrics.problems.labels(verdict.slug).inc()
-        return BatchItem(name, problem=ProblemDocument.of(verdict, item_id))
-    return BatchItem(name, verdict=verdict)
+        return to_json(BatchItem(name, problem=ProblemDocument.of(verdict, item_id)))
+    return to_json(BatchItem(name), {"verdict": verdict})
 
 
-def _parse(body: bytes) -> ImageVerdict | Problem:
+def _well_formed(body: bytes) -> bytes | Problem:
+    """Returns the body; malformed JSON, which would spoil the whole response, is a problem."""
     try:
-        return from_json(ImageVerdict, body)
-    except ValueError:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
         return Internal("a model server's verdict is malformed")
+    return body

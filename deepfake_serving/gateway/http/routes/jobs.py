@@ -9,14 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
-from deepfake_serving.contracts.jobs import ENDED, State
+from deepfake_serving.contracts.jobs import ENDED, Job, State
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway, get_gateway
 from deepfake_serving.gateway.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.ranges import parse_range
 from deepfake_serving.gateway.http.responses import json_response
-from deepfake_serving.gateway.jobs.document import job_document
+from deepfake_serving.gateway.jobs.document import job_document, raw_result
 from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["jobs"])
@@ -54,7 +54,9 @@ async def list_jobs(
     responses={200: {"model": JobDocument}},
 )
 async def get_job(request: Request, job_id: str, principal: Client) -> Response:
-    return json_response(await get_gateway(request).jobs.document(job_id, principal))
+    jobs = get_gateway(request).jobs
+    job = await jobs.get(job_id, principal)
+    return json_response(job_document(job), raw=raw_result(await jobs.result(job)))
 
 
 @router.delete(
@@ -95,13 +97,14 @@ async def _events(gateway: Gateway, job_id: str, principal: Principal) -> AsyncI
         if job is None:
             yield format_sse_event(comment="heartbeat")
         elif job.state in ENDED:
-            yield _event("end", job.version, await gateway.jobs.document(job_id, principal))
+            yield _event("end", job, await gateway.jobs.result(job))
         else:
-            yield _event("progress", job.version, job_document(job))
+            yield _event("progress", job)
 
 
-def _event(name: str, version: int, job: JobDocument) -> bytes:
-    return format_sse_event(event=name, id=str(version), data_str=to_json(job).decode())
+def _event(name: str, job: Job, result: bytes | None = None) -> bytes:
+    document = to_json(job_document(job), raw_result(result))
+    return format_sse_event(event=name, id=str(job.version), data_str=document.decode())
 
 
 @router.get(
