@@ -20,7 +20,7 @@ def intermediate_representation(
         module: of one input, 8-bit images.
         shape: of its input, (n, h, w, 3), -1 where it may vary.
     """
-    import openvino
+    from model_handlers.backends.openvino_runtime import openvino
 
     example = torch.zeros(1, *(64 if size == -1 else size for size in shape[1:]), dtype=torch.uint8)
     kind = (openvino.PartialShape(list(shape)), openvino.Type.u8)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino
 
+from model_handlers.backends.openvino_runtime import openvino
 from model_handlers.manifest import CLASSIFIER_GRAPH, GRAPHS_FOLDER, Manifest, ManifestError
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph

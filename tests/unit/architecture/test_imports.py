@@ -27,7 +27,8 @@ SERVERS = {MODEL_SERVER, GATEWAY, OWN_TRAINING}
 
 def loaded_by(*modules: str) -> set[str]:
     """Returns the dotted names of all modules that importing `modules` loads."""
-    code = f"import sys, json, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
+    code = f"""import sys, json, {", ".join(modules)}
+print(json.dumps([name for name, module in sys.modules.items() if module is not None]))"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -69,7 +70,10 @@ def within(names: set[str], packages: set[str]) -> set[str]:
             TRAINING | VIDEO | SERVERS,
         ),
         (["deepfake_serving.cli.video"], TRAINING | TORCH | SERVERS),
-        (["model_handlers.handler", "model_handlers.backends.openvino"], TORCH | SERVERS),
+        (
+            ["model_handlers.handler", "model_handlers.backends.openvino"],
+            TORCH | SERVERS | {"openvino_telemetry"},
+        ),
         (["model_handlers.handler", "model_handlers.backends.pytorch"], {"openvino"} | SERVERS),
         (
             ["deepfake_serving.gateway.__main__", "deepfake_serving.gateway.worker.__main__"],
