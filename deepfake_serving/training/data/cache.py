@@ -1,4 +1,4 @@
-"""A disk cache of array records: one .npz file a record, written atomically."""
+"""Arrays in .npz files that are written atomically, and a disk cache of such records."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 T = TypeVar("T")
 
@@ -26,9 +27,14 @@ def cached(root: Path, key: Sequence[Any], kind: type[T], build: Callable[[], T]
     except (FileNotFoundError, zipfile.BadZipFile, EOFError, ValueError):
         pass  # absent, or truncated by a full disk
     record = build()
+    write_arrays(path, asdict(record))  # type: ignore[call-overload]
+    return record
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
+    """Writes a .npz file that other processes see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     with os.fdopen(descriptor, "wb") as target:
-        np.savez(target, **asdict(record))  # type: ignore[call-overload]
+        np.savez(target, **arrays)  # type: ignore[arg-type]
     os.replace(partial, path)
-    return record

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from deepfake_serving.training.data.cache import write_arrays
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode
 
@@ -152,11 +153,10 @@ def _detect_all(
 
 
 def _write_index(file: Path, faces: dict[str, FaceLandmarks]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"points{i}": face.points for i, face in enumerate(faces.values())}
     arrays["names"] = np.array(list(faces))
     arrays["boxes"] = np.array([f.box for f in faces.values()], dtype=np.float32).reshape(-1, 4)
-    np.savez(file, **arrays)  # type: ignore[arg-type]
+    write_arrays(file, arrays)
 
 
 def _read_index(file: Path) -> dict[str, FaceLandmarks]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -60,6 +61,22 @@ def test_a_changed_folder_is_detected_again(
     read_portraits(folder, locate, tmp_path / "index")
     (folder / "b/4.jpg").write_bytes(astronaut_jpeg)
     assert len(read_portraits(folder, locate, tmp_path / "index")) == 4
+
+
+def test_an_index_is_visible_only_when_it_is_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes of a run share it, and each reads what another has written."""
+    index, savez, seen = tmp_path / "index", np.savez, list[Path]()
+
+    def watched(stream: IO[bytes], **arrays: np.ndarray) -> None:
+        savez(stream, **arrays)
+        seen.extend(index.glob("*.npz"))
+
+    monkeypatch.setattr(np, "savez", watched)
+    read_portraits(folder, Counting(), index)
+    assert seen == []
+    assert len(list(index.iterdir())) == 1
 
 
 def test_given_landmarks_and_identities_are_used(folder: Path, tmp_path: Path) -> None:
