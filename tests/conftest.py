@@ -5,6 +5,7 @@ All images are made of one portrait and one image without a face.
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from collections.abc import Callable
@@ -26,6 +27,9 @@ from tests.support.paths import MANIFESTS, MODELS
 from tests.support.properties import load_profile
 
 load_profile()
+# Also for the processes that tests start. Threads of several processes on the same cores wait for
+# each other in busy loops.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")

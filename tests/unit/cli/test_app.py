@@ -34,6 +34,13 @@ from tests.support.paths import MANIFESTS, MODELS, ROOT
 
 LITTLE = np.full((32, 32, 3), 90, np.uint8)
 """Too small for any face, so that it costs next to nothing."""
+SMALL = """\
+name: small
+version: "1.0"
+task: classifier
+crop: {size: 64}
+encoder: {architecture: tf_efficientnet_lite0}
+"""
 
 
 @pytest.fixture
@@ -54,9 +61,15 @@ def put(path: Path, content: bytes | None = None) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def loaded(archives: dict[str, Archive]) -> LocalDetector:
+    return LocalDetector(archives["detector"].path)
+
+
 @pytest.fixture
-def run(mar: Path) -> Callable[..., Result]:
-    """`deepfake-serving detect` with the archive at hand."""
+def run(mar: Path, loaded: LocalDetector, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`deepfake-serving detect` with an archive that all tests load once."""
+    monkeypatch.setattr("deepfake_serving.cli.detector.LocalDetector", {mar: loaded}.__getitem__)
 
     def detect(*arguments: object) -> Result:
         given = ["detect", "--archive", str(mar), *map(str, arguments)]
@@ -412,7 +425,8 @@ def test_packing_prints_digests_as_sha256sum_does(tmp_path: Path) -> None:
 
 
 def test_packing_an_untrained_model_says_so(tmp_path: Path) -> None:
-    manifest = MANIFESTS / "variants" / "b0.yaml"
+    manifest = tmp_path / "small.yaml"
+    manifest.write_text(SMALL)
     result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
     assert "(untrained)" in result.stdout
 
