@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_MAX_LOSS = 0.15
+Ratios = Mapping[str, float]
+"""Ratios by the names of their goals."""
+
+SAME_CPU_LOSS, OTHER_CPU_LOSS = 0.15, 0.40
+"""Fractions that a ratio may lose. Caches, cores and instruction sets move the two sides of a ratio
+differently: between two CPUs with the same instructions, ratios differed by up to a third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,28 @@ def table(goals: Sequence[Goal]) -> str:
     return "\n".join(lines)
 
 
-def regressions(goals: Sequence[Goal], baseline: dict[str, float]) -> list[str]:
-    """Returns a line for each ratio that is more than 15 % worse than in the baseline."""
-    found = []
-    for each in goals:
-        before = baseline.get(each.name)
-        if each.ratio and before is not None and each.result < (1 - _MAX_LOSS) * before:
-            found.append(f"{each.name}: {each.result:g}, but {before:g} in the baseline")
+def reference(baselines: Mapping[str, Ratios], cpu: str) -> tuple[Ratios, float]:
+    """Returns the ratios to compare a CPU's with, and the fraction that they may lose.
+
+    A CPU that is not in the baselines is compared with the lowest ratio of all others.
+    """
+    if cpu in baselines:
+        return baselines[cpu], SAME_CPU_LOSS
+    names = {name for ratios in baselines.values() for name in ratios}
+    lowest = {name: min(r[name] for r in baselines.values() if name in r) for name in names}
+    return lowest, OTHER_CPU_LOSS
+
+
+def regressions(goals: Sequence[Goal], baseline: Ratios, max_loss: float) -> list[str]:
+    """Returns a line for each ratio that is worse than the baseline by more than `max_loss`.
+
+    A ratio of the baseline that was not measured is a line too, so that no check passes by
+    measuring nothing.
+    """
+    measured = {each.name: each.result for each in goals if each.ratio}
+    found = [f"{name}: not measured" for name in baseline if name not in measured]
+    for name, result in measured.items():
+        before = baseline.get(name)
+        if before is not None and result < (1 - max_loss) * before:
+            found.append(f"{name}: {result:g}, but {before:g} in the baseline")
     return found

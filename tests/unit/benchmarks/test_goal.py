@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from benchmarks.report.goal import Goal, regressions, table
+import benchmarks.report.goal
+from benchmarks.report.goal import (
+    OTHER_CPU_LOSS,
+    SAME_CPU_LOSS,
+    Goal,
+    reference,
+    regressions,
+    table,
+)
 
 
 def goal(name: str, result: float, *, higher_is_better: bool = True, ratio: bool = True) -> Goal:
@@ -13,11 +24,29 @@ def goal(name: str, result: float, *, higher_is_better: bool = True, ratio: bool
 
 @pytest.mark.parametrize(("result", "count"), [(10.0, 0), (8.6, 0), (8.4, 1)])
 def test_a_loss_of_more_than_15_percent_is_a_regression(result: float, count: int) -> None:
-    assert len(regressions([goal("a", result)], {"a": 10.0})) == count
+    assert len(regressions([goal("a", result)], {"a": 10.0}, SAME_CPU_LOSS)) == count
 
 
 def test_only_ratios_in_the_baseline_are_compared() -> None:
-    assert regressions([goal("new", 1), goal("a", 1, ratio=False)], {"a": 10.0}) == []
+    goals = [goal("new", 1), goal("memory", 1, ratio=False), goal("a", 10)]
+    assert regressions(goals, {"a": 10.0}, SAME_CPU_LOSS) == []
+
+
+def test_a_ratio_that_is_not_measured_is_a_regression() -> None:
+    assert regressions([], {"a": 10.0}, SAME_CPU_LOSS) == ["a: not measured"]
+
+
+def test_an_unknown_cpu_is_compared_with_the_lowest_ratios() -> None:
+    baselines = {"one": {"a": 10.0, "b": 3.0}, "two": {"a": 8.0}}
+    assert reference(baselines, "two") == ({"a": 8.0}, SAME_CPU_LOSS)
+    assert reference(baselines, "three") == ({"a": 8.0, "b": 3.0}, OTHER_CPU_LOSS)
+
+
+def test_the_recorded_baseline_lets_no_cpu_pass_unchecked() -> None:
+    path = Path(benchmarks.report.goal.__file__).parents[1] / "baseline.json"
+    ratios, _ = reference(json.loads(path.read_text()), "a CPU that does not exist")
+    assert ratios
+    assert regressions([], ratios, OTHER_CPU_LOSS)
 
 
 def test_the_table_marks_goals_that_were_reached() -> None:

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from deepfake_serving.contracts.problems import Internal, Problem
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.gateway.context import (
-    Gateway,
     cancel_on_disconnect,
     get_gateway,
     get_request_scope,
@@ -23,6 +22,7 @@ from deepfake_serving.gateway.http.request_bodies import BATCH_BODY, SINGLE_BODY
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
+from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.upstream import batch
 from deepfake_serving.runtime.serialization import to_json
 
@@ -85,17 +85,17 @@ async def detect_batch(request: Request, model: Model = None) -> Response:
         detecting = batch.detect_batch(gateway.upstream, images, name, context)
         results = await cancel_on_disconnect(request, detecting)
     items = [
-        _item(gateway, getattr(medium, "name", None), result, context.for_item(n).id)
+        batch_item(gateway.metrics, getattr(medium, "name", None), result, context.for_item(n).id)
         for n, (medium, result) in enumerate(zip(media, results, strict=True))
     ]
     return json_response(BatchDocument(context.id, []), raw={"results": items})
 
 
-def _item(gateway: Gateway, name: str | None, result: bytes | Problem, item_id: str) -> bytes:
+def batch_item(metrics: Metrics, name: str | None, result: bytes | Problem, item_id: str) -> bytes:
     """Returns the JSON of a `BatchItem`, with the verdict as the model server wrote it."""
     verdict = _well_formed(result) if isinstance(result, bytes) else result
     if isinstance(verdict, Problem):
-        gateway.metrics.problems.labels(verdict.slug).inc()
+        metrics.problems.labels(verdict.slug).inc()
         return to_json(BatchItem(name, problem=ProblemDocument.of(verdict, item_id)))
     return to_json(BatchItem(name), {"verdict": verdict})
 
