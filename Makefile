@@ -56,11 +56,13 @@ lint: build/.dev  ## style, types, and whether generated files are up to date
 generate: build/.dev  ## write everything generated from code: docs pages, schemas, dashboards, compiled .proto files
 	$(BIN)/python -m scripts.generate
 
-lock: $(UV)  ## resolve pyproject.toml and requirements/*.in into locks with hashes
-	for set in build load clients rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
-	for extra in gateway model-server all training; do $(COMPILE) pyproject.toml --extra $$extra -o requirements/$$extra.txt; done
-	$(COMPILE) pyproject.toml --extra model-server --extra torch -o requirements/cuda.txt
+lock: $(UV)  ## resolve pyproject.toml and requirements/*.in into locks with hashes; tests and servers get the same versions
 	$(COMPILE) pyproject.toml requirements/dev.in --extra training -o requirements/dev.txt
+	for set in build load; do $(COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
+	for extra in gateway model-server all training; do \
+		$(COMPILE) -c requirements/dev.txt pyproject.toml --extra $$extra -o requirements/$$extra.txt; done
+	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra model-server --extra torch -o requirements/cuda.txt
+	for set in clients rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
 
 rtsp-server: build/bin/rtsp-simple-server  ## build an independent RTSP server for the tests of live sources (needs Go)
 
