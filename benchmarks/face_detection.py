@@ -107,7 +107,7 @@ def _clip_and_filter(boxes: Boxes, image: Pixels) -> Boxes:
     height, width = image.shape[:2]
     inside = np.clip(boxes.reshape(-1, 4), 0, [width, height, width, height])
     sides = np.max(inside[:, 2:] - inside[:, :2], axis=1, initial=0)
-    return inside[sides >= MIN_FACE_PX]
+    return np.asarray(inside[sides >= MIN_FACE_PX])
 
 
 def finders() -> tuple[Find, Find]:
@@ -152,7 +152,7 @@ def clip_frames(folder: Path, per_clip: int) -> Iterator[Pixels]:
             step = max(1, clip.streams.video[0].frames // per_clip)
             chosen = itertools.islice(clip.decode(video=0), step // 2, None, step)
             for frame in itertools.islice(chosen, per_clip):
-                yield frame.to_ndarray(format="rgb24")
+                yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def datasets(

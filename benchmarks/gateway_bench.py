@@ -46,7 +46,7 @@ def _measure(past: str, through: str, image: bytes) -> None:
             for name, url in requests.items():
                 body = {"files": {"file": image}} if name == "form" else {"content": image}
                 begun = time.perf_counter()
-                client.post(url, **body).raise_for_status()  # type: ignore[arg-type]
+                client.post(url, **body).raise_for_status()
                 if turn >= _WARMUP:
                     seconds[name].append(time.perf_counter() - begun)
     base = np.array(seconds["direct"])

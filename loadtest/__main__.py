@@ -1,6 +1,6 @@
 """Runs a load test without Locust's page.
 
-    python -m loadtest image-locust_options --url http://127.0.0.1:8000 --shape ramp --peak 8
+    python -m loadtest image-rest --url http://127.0.0.1:8000 --shape ramp --peak 8
 
 Exit codes: 0 passed, 1 failed, 2 invalid options. Options that are not listed are passed to Locust,
 for example `--processes 4`.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,15 @@ _MAX_SPAWN_RATE = 100.0
 
 
 class Planned(LoadTestShape):
-    """Adapts a plan to Locust."""
+    """Adapts a plan to Locust. The run ends early once `completed` returns true."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, completed: Callable[[], bool]) -> None:
         super().__init__()
-        self._plan = plan
+        self._plan, self._completed = plan, completed
 
     def tick(self) -> tuple[int, float] | None:
+        if self._completed():
+            return None
         users = self._plan.users(self.get_run_time())
         return None if users is None else (users, min(float(self._plan.peak), _MAX_SPAWN_RATE))
 
@@ -41,7 +45,8 @@ def _prepare(environment: Any, **_: Any) -> None:
     options.validate(chosen)
     GatewayUser.media = media.load(Path(chosen.media)) if chosen.media else media.generate()
     if chosen.shape:
-        environment.shape_class = Planned(options.plan(chosen))
+        completed = partial(_completed, environment, chosen.requests)
+        environment.shape_class = Planned(options.plan(chosen), completed)
         environment.shape_class.runner = environment.runner
 
 
@@ -58,10 +63,24 @@ def _finish(environment: Any, **_: Any) -> None:
         report.write(outcome, Path(chosen.summary))
 
 
+def _completed(environment: Any, requests: int | None) -> bool:
+    """Returns whether the main request of each kind of user succeeded so many times."""
+    if requests is None:
+        return False
+    entries = environment.stats.entries
+    main = [entries.get((name, kind)) for kind, name in _measures(environment).values()]
+    return all(e is not None and e.num_requests - e.num_failures >= requests for e in main)
+
+
+def _measures(environment: Any) -> dict[str, tuple[str, str]]:
+    """Returns kind and name of each user's main request."""
+    return {each.__name__: each.measure for each in environment.user_classes}
+
+
 def _outcome(environment: Any) -> report.Outcome:
     chosen, runner = environment.parsed_options, environment.runner
     rows = [_row(entry) for _, entry in sorted(environment.stats.entries.items())]
-    measures = {each.__name__: each.measure for each in environment.user_classes}
+    measures = _measures(environment)
     crashes = sum(each["count"] for each in runner.exceptions.values())
     crashes += int(log.unhandled_greenlet_exception)
     return report.Outcome(

@@ -23,6 +23,10 @@ _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "minimum number of users, for ramp, spike and soak",
         },
         "duration": {"type": float, "default": 60.0, "help": "seconds"},
+        "requests": {
+            "type": int,
+            "help": "end before the duration, once each kind of user has so many successes",
+        },
     },
     "what users do": {
         "grpc": {"metavar": "HOST:PORT", "help": "unset: port 8001 of the URL's host"},
@@ -52,7 +56,7 @@ _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "allow-refused": {"action": "store_true", "help": "count a 429, but not as a failure"},
     },
-    "what is to_arguments": {
+    "results": {
         "summary": {"metavar": "FILE", "help": "the outcome as JSON"},
     },
 }
@@ -103,5 +107,7 @@ def validate(options: argparse.Namespace) -> None:
     for name in positive:
         if not getattr(options, name) > 0:
             raise ValueError(f"{name} is above 0")
+    if options.requests is not None and options.requests < 1:
+        raise ValueError(f"requests ({options.requests}) is at least 1")
     if options.pause < 0:
         raise ValueError("pause is 0 or above")

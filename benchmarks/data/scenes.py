@@ -43,7 +43,7 @@ class Scene:
 
 def astronaut() -> Portrait:
     """Returns the head in NASA's portrait of Eileen Collins (public domain), and its box."""
-    image: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    image: Pixels = skimage.data.astronaut()
     return Portrait(image[:256, 96:352].copy(), (78.0, 67.0, 171.0, 184.0))
 
 
@@ -130,5 +130,5 @@ def _disjoint(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> boo
 @cache
 def _background(index: int, size: tuple[int, int]) -> Pixels:
     """Returns an image without faces from scikit-image, resized to fill the scene."""
-    image = getattr(skimage.data, _BACKGROUNDS[index])()[..., :3]
+    image: Pixels = getattr(skimage.data, _BACKGROUNDS[index])()[..., :3]
     return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)

@@ -33,7 +33,7 @@ def workloads() -> dict[str, Workload]:
     (1920 x 1080) shows twenty, `blank` (64 x 64) none. The portrait is
     NASA's of Eileen Collins, in the public domain.
     """
-    portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    portrait: Pixels = skimage.data.astronaut()
     photo = cv2.resize(_frame(portrait), (3840, 2160), interpolation=cv2.INTER_CUBIC)
     created = [
         Workload("portrait", _jpeg(portrait), 1),
@@ -48,7 +48,7 @@ def workloads() -> dict[str, Workload]:
 def growth() -> dict[str, list[tuple[float, bytes]]]:
     """Returns images by axis: number of faces at 1920 x 1080, and megapixels with one face."""
     faces = (1, 2, 5, 10, 20, 40)
-    portrait: Pixels = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    portrait: Pixels = skimage.data.astronaut()
     frame = _frame(portrait)
     widths = (640, 1280, 1920, 2560, 3840, 5120, 7680)
     return {

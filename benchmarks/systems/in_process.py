@@ -40,7 +40,8 @@ def shipped(name: str, **runtime: Any) -> Any:
     if backend := runtime.pop("backend", None):
         path = Path(folder.name) / "model.json"
         path.write_text(path.read_text().replace('"backend": "auto"', f'"backend": "{backend}"'))
-    return load_task(Path(folder.name), Runtime(**({"device": "cpu", "threads": 1} | runtime)))
+    options: dict[str, Any] = {"device": "cpu", "threads": 1}
+    return load_task(Path(folder.name), Runtime(**options | runtime))
 
 
 class Variant:

@@ -85,7 +85,7 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
 def test_every_user_is_served_without_a_failure(
     run: Callable[..., Run], user: str, kind: str, name: str, least: int
 ):
-    done = run(user, f"--min-requests={least}")
+    done = run(user, f"--requests={least}", "--duration=90", f"--min-requests={least}")
     assert done.code == 0, done.output
     assert done.summary["passed"]
     assert done.summary["refused"] == 0

@@ -35,7 +35,10 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Run]:
-    """Runs users of a kind against a URL for a second or two; the media they send is not real."""
+    """Runs users of a kind against a URL for a second or two; the media they send is not real.
+
+    With `--requests`, a run ends after them instead, however slow the machine is.
+    """
     media = tmp_path / "media"
     media.mkdir()
     (media / "1-512x512-a.jpg").write_bytes(b"\xff\xd8not decoded")
@@ -43,7 +46,8 @@ def run(tmp_path: Path) -> Callable[..., Run]:
 
     def run(user: str, url: str, *options: str, env: dict[str, str] | None = None) -> Run:
         arguments = [user, "--url", url, "--out", str(tmp_path), "--media", str(media)]
-        arguments += ["--duration=1.5", f"--peak={USERS}", *options]
+        counted = any(option.startswith("--requests=") for option in options)
+        arguments += [f"--duration={120 if counted else 1.5}", f"--peak={USERS}", *options]
         done = subprocess.run(
             [
                 sys.executable,

@@ -20,6 +20,7 @@ from deepfake_serving.gateway.http.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
 Runs = Callable[..., Any]
+REQUESTS = 12
 Response = tuple[int, str, dict[str, Any]]
 
 
@@ -104,12 +105,13 @@ def server(authority: trustme.CA) -> Iterator[Server]:
 
 
 def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_path: Path):
-    done = run("image-rest", server.url, "--pause=0.02", env={"DFK_KEY": "secret"})
+    options = "--pause=0.02", f"--requests={REQUESTS}"
+    done = run("image-rest", server.url, *options, env={"DFK_KEY": "secret"})
     assert done.code == 0, done.output
     assert done.summary["passed"]
     (row,) = done.summary["rows"]
     assert (row["kind"], row["name"], row["failures"]) == ("POST", "/v1/images", 0)
-    assert row["requests"] > USERS, "users repeat their requests"
+    assert row["requests"] >= REQUESTS
     assert 0 <= len(server.bodies) - row["requests"] <= USERS
     assert len(set(server.bodies)) == len(server.bodies)
     assert set(server.keys) == {"Bearer secret"}
@@ -118,6 +120,13 @@ def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_pa
     assert "/v1/images" in (tmp_path / "locust_stats.csv").read_text()
     written = b"".join(path.read_bytes() for path in tmp_path.glob("*.*"))
     assert b"secret" not in written
+
+
+def test_a_run_that_sends_too_little_fails(server: Server, run: Runs):
+    done = run("image-rest", server.url, "--pause=60", f"--min-requests={USERS + 1}")
+    assert done.code == 1, done.output
+    sent = f"{done.summary['rows'][0]['requests']} successful requests"
+    assert done.summary["reasons"] == [f"ImageRest: {sent}, fewer than {USERS + 1}"]
 
 
 def test_without_a_key_none_is_sent(server: Server, run: Runs):
