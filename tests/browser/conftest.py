@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.browser.media import make_media
 from tests.browser.stub_gateway import stub_gateway
@@ -21,6 +28,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 SHARED: dict[str, Any] = {"scope": "session", "loop_scope": "session"}
 
 OpenPage = Callable[..., Awaitable[Page]]
+
+expect.set_options(timeout=30_000)
 
 
 def launch_arguments(camera: Path) -> list[str]:

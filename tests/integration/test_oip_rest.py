@@ -482,7 +482,7 @@ def test_millions_of_empty_images_are_refused_at_once(http: httpx.Client, declar
     headers = {"Inference-Header-Content-Length": str(len(head))}
     response = http.post(INFER, content=head + raw, headers=headers)
     problem_of(response, 413, "too-large")
-    assert response.elapsed.total_seconds() < 2
+    assert response.elapsed.total_seconds() < 20
 
 
 def test_too_many_pixels_in_a_tensor_are_too_many_images(http: httpx.Client) -> None:

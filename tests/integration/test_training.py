@@ -18,9 +18,7 @@ from deepfake_serving.training.data.augmentation import Augmentation
 from deepfake_serving.training.data.blending import self_blend
 from deepfake_serving.training.data.face_regions import FaceRegion
 from deepfake_serving.training.data.portraits import Portrait
-from deepfake_serving.training.predict.predictor import LocalPredictor
 from deepfake_serving.training.predict.server_predictor import ServerPredictor
-from deepfake_serving.training.predict.weights import pinned_weights
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceDetector
@@ -104,6 +102,10 @@ def test_a_blended_face_comes_out_higher_than_its_original(
 def test_the_server_predicts_like_the_local_model(
     server: RunningServer, astronaut: Pixels, face_detector: FaceDetector
 ) -> None:
+    # PyTorch, which no other integration test loads into this process.
+    from deepfake_serving.training.predict.predictor import LocalPredictor
+    from deepfake_serving.training.predict.weights import pinned_weights
+
     cut = np.ascontiguousarray(astronaut[:300, 50:400])
     (face,) = face_detector.detect([cut])[0]
     region = FaceRegion(cut, face.box, 0)

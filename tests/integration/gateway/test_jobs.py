@@ -251,7 +251,7 @@ def worker_of(gateway: RunningGateway) -> psutil.Process:
 def test_a_killed_worker_costs_an_attempt_and_no_job(
     gateway: RunningGateway, api: httpx.Client, long_video: bytes
 ) -> None:
-    job = submit(api, long_video, params={"sampling": "every:2"})
+    job = submit(api, long_video, params={"sampling": "every:5"})
     while api.get(f"/v1/jobs/{job['id']}").json()["progress"]["frames"] == 0:
         time.sleep(0.02)
     killed = worker_of(gateway)
@@ -293,7 +293,7 @@ def test_a_stopped_gateway_gives_its_job_back(
     settings = {"lease_s": 60, "worker_drain_s": 0}
     with RunningGateway.start(tmp_path, server.url, **settings) as first:
         with checked_client(first.url, timeout=60) as api:
-            job = submit(api, long_video, params={"sampling": "every:1"})
+            job = submit(api, long_video, params={"sampling": "every:6"})
             while api.get(f"/v1/jobs/{job['id']}").json()["state"] != "running":
                 time.sleep(0.02)
         assert first.stop() == 0

@@ -26,7 +26,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             [self.program, *options, *durable], stdout=subprocess.DEVNULL
         )
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 with redis.Redis(unix_socket_path=str(self.socket)) as client:

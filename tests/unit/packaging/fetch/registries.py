@@ -89,7 +89,7 @@ def docker_registry(folder: Path, password: bool) -> Iterator[str]:
             process.terminate()
 
 
-def wait_for(ready: Callable[[], bool], limit_s: float = 15) -> None:
+def wait_for(ready: Callable[[], bool], limit_s: float = 60) -> None:
     deadline = time.monotonic() + limit_s
     while True:
         try:

@@ -42,6 +42,10 @@ SMALL = {
 }
 
 
+EPOCHS = 24
+"""Enough to overfit eight pairs."""
+
+
 def manifest() -> Manifest:
     return parse_manifest(SMALL, "small.yaml")
 
@@ -81,18 +85,18 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def test_it_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path) -> None:
-    run = config(epochs=40, batch_size=16, initial="imagenet", ema=0.9)
-    network = trainer(run, portraits, tmp_path, reuse=40).run()
-    maker = PairGenerator(portraits, PairConfig(reuse=40), tmp_path / "cache")
+    run = config(epochs=EPOCHS, batch_size=16, initial="imagenet", ema=0.9)
+    network = trainer(run, portraits, tmp_path, reuse=EPOCHS).run()
+    maker = PairGenerator(portraits, PairConfig(reuse=EPOCHS), tmp_path / "cache")
     loader = PairLoader(maker, manifest().crop, 8, workers=0)
-    ((crops, labels, _),) = loader.epoch(39)
+    ((crops, labels, _),) = loader.epoch(EPOCHS - 1)
     with torch.inference_mode():
         scores = network(crops.float())
         fresh = initialize_network(manifest(), "imagenet", 0)(crops.float())
     assert roc_auc_score(labels, scores) > 0.95
     assert roc_auc_score(labels, fresh) < 0.85, "they could be told apart without learning"
     losses = [json.loads(line)["loss"] for line in (tmp_path / LOG).read_text().splitlines()]
-    assert len(losses) == 40
+    assert len(losses) == EPOCHS
     assert np.mean(losses[-5:]) < 0.6 * losses[0]
 
 
