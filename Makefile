@@ -26,6 +26,8 @@ HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 # Processes that run tests: make WORKERS=4 unit.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS)
+# Prints each of several targets as one block, if this make can (from 4.0 on).
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help run archives test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
@@ -73,7 +75,8 @@ clean:  ## remove installed and built files
 
 ##@ Test
 
-test: build/.dev clients lint unit integration browser  ## all checks and tests that need no cluster
+test: build/.dev clients archives  ## all checks and tests that need no cluster, at once: some wait while others compute
+	@$(MAKE) --no-print-directory --jobs 4 $(OUTPUT_SYNC) lint unit integration browser
 
 unit: build/.dev  ## unit and property tests
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(PARALLEL) --dist worksteal

@@ -18,7 +18,6 @@ from deepfake_serving.training.data.augmentation import Augmentation
 from deepfake_serving.training.data.blending import self_blend
 from deepfake_serving.training.data.face_regions import FaceRegion
 from deepfake_serving.training.data.portraits import Portrait
-from deepfake_serving.training.predict.server_predictor import ServerPredictor
 from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceDetector
@@ -104,6 +103,7 @@ def test_the_server_predicts_like_the_local_model(
 ) -> None:
     # PyTorch, which no other integration test loads into this process.
     from deepfake_serving.training.predict.predictor import LocalPredictor
+    from deepfake_serving.training.predict.server_predictor import ServerPredictor
     from deepfake_serving.training.predict.weights import pinned_weights
 
     cut = np.ascontiguousarray(astronaut[:300, 50:400])
