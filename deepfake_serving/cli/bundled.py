@@ -1,4 +1,4 @@
-"""Archives of the models that ship with the package, packed on first use."""
+"""Archives of the bundled models, packed on first use and after an upgrade."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from pathlib import Path
 
 from deepfake_serving import assets
 from deepfake_serving.cli.output import note
-from deepfake_serving.packaging.archive import build_archive
+from deepfake_serving.packaging.bundled import needs_packing, pack
 
 
 def bundled_archive(model: str) -> Path:
-    """Returns the archive of a bundled model in the default folder, packed if it is missing."""
-    for manifest in missing_archives([model]):
-        note(f"packing {model} into {assets.archives()} (only the first time)")
-        build_archive(manifest, assets.archives())
+    """Returns the archive of a bundled model in the default folder, packed where necessary."""
+    for manifest in manifests_to_pack([model]):
+        note_packing([manifest])
+        pack(manifest, assets.archives())
     return assets.archives() / f"{model}.mar"
 
 
-def missing_archives(models: Sequence[str]) -> list[Path]:
-    """Returns the manifests of those bundled models that have no archive in the default folder."""
-    return [
-        manifest
-        for model in models
-        if not (assets.archives() / f"{model}.mar").exists()
-        and (manifest := assets.MANIFESTS / f"{model}.yaml").exists()
-    ]
+def manifests_to_pack(models: Sequence[str]) -> list[Path]:
+    """Returns the manifests of those bundled models whose archive in the default folder is missing
+    or was packed by another version."""
+    manifests = [assets.MANIFESTS / f"{model}.yaml" for model in models]
+    return [m for m in manifests if m.exists() and needs_packing(m, assets.archives())]
+
+
+def note_packing(manifests: Sequence[Path]) -> None:
+    """Explains the wait on standard error."""
+    names = ", ".join(manifest.stem for manifest in manifests)
+    note(f"packing {names} into {assets.archives()} (only once for each version)")

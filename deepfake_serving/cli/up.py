@@ -11,8 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from deepfake_serving import assets
-from deepfake_serving.cli.bundled import missing_archives
-from deepfake_serving.cli.output import note
+from deepfake_serving.cli.bundled import manifests_to_pack, note_packing
 
 _COMMANDS = {
     "model server": (sys.executable, "-m", "deepfake_serving.model_server"),
@@ -55,13 +54,16 @@ def main() -> int:
     for package in _SERVED_BY:
         if find_spec(package) is None:
             import_module(package)
-    if code := _pack_missing():
+    if code := _pack_bundled():
         return code
     return asyncio.run(run_all())
 
 
-def _pack_missing() -> int:
-    """Packs the bundled models that are to be served, in a process that returns torch's memory."""
+def _pack_bundled() -> int:
+    """Packs the bundled models that are to be served, where necessary.
+
+    It happens in a process of its own, which returns torch's memory.
+    """
     from deepfake_serving.model_server.settings import SettingsError, load_settings
 
     try:
@@ -71,9 +73,9 @@ def _pack_missing() -> int:
         return 2
     if settings.archives != assets.archives():
         return 0
-    manifests = missing_archives(settings.models)
+    manifests = manifests_to_pack(settings.models)
     if not manifests:
         return 0
-    note(f"packing {', '.join(m.stem for m in manifests)} (only the first time)")
+    note_packing(manifests)
     command = [sys.executable, "-m", "deepfake_serving", "package", *map(str, manifests)]
     return subprocess.run(command, check=False).returncode

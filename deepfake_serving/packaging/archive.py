@@ -101,10 +101,10 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
     """Returns every file of the archive by its path."""
     entries = {
         "MAR-INF/MANIFEST.json": _json(_torchserve_manifest(manifest)),
-        MANIFEST_FILE: _json(manifest.model_dump(mode="json")),
+        MANIFEST_FILE: manifest_json(manifest),
         "model-config.yaml": yaml.safe_dump(_torchserve_config(manifest)).encode(),
     }
-    entries |= _code()
+    entries |= packed_code()
     mtcnn = mtcnn_weights() if manifest.task != "classifier" else None
     network = _weights(manifest, weights_root) if manifest.weights is not None else None
     if manifest.backend != "openvino":
@@ -115,7 +115,12 @@ def _entries(manifest: Manifest, weights_root: Path) -> dict[str, bytes]:
     return entries
 
 
-def _code() -> dict[str, bytes]:
+def manifest_json(manifest: Manifest) -> bytes:
+    """Returns the manifest as archives contain it, with every default."""
+    return _json(manifest.model_dump(mode="json"))
+
+
+def packed_code() -> dict[str, bytes]:
     """Returns the modules of `_CODE` by their paths inside the archive."""
     return {
         f"{package}/{path.relative_to(root).as_posix()}": path.read_bytes()

@@ -16,7 +16,7 @@ from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
 Archive = Annotated[
     Path | None,
     typer.Option(
-        help="A detector's archive; unset, the bundled detector, which is packed the first time."
+        help="A detector's archive; unset, the bundled detector, packed once for each version."
     ),
 ]
 

@@ -10,7 +10,8 @@ import typer
 from deepfake_serving import assets
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.output import fail
-from deepfake_serving.packaging.archive import build_archive, digest_of
+from deepfake_serving.packaging.archive import digest_of
+from deepfake_serving.packaging.bundled import pack
 
 
 @requires("torch")
@@ -25,7 +26,7 @@ def package(
 ) -> None:
     """Packs manifests into .mar archives and prints their digests."""
     for path in manifests or sorted(assets.MANIFESTS.glob("*.yaml")):
-        archive = build_archive(path, out or assets.archives())
+        archive = pack(path, out or assets.archives())
         untrained = "" if archive.manifest.trained else "  (untrained)"
         print(f"{archive.digest}  {archive.path}{untrained}")
 

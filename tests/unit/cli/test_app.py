@@ -328,8 +328,11 @@ def test_the_bundled_archive_is_packed_where_there_is_none(
     result = CliRunner().invoke(cli.app, ["detect", str(put(tmp_path / "a.jpg"))])
     assert result.exit_code == 0
     folder = tmp_path / "home" / "archives"
-    assert result.stderr == f"packing detector into {folder} (only the first time)\n"
+    note = f"packing detector into {folder} (only once for each version)\n"
+    assert result.stderr == note
     assert open_archive(folder / "detector.mar").manifest.name == "detector"
+    again = CliRunner().invoke(cli.app, ["detect", str(tmp_path / "a.jpg")])
+    assert (again.exit_code, again.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--batch", "0", "a.jpg"], ["--batch", "257", "a.jpg"]])
