@@ -1,7 +1,7 @@
 """Fetches and verifies the archives of a pod: `python -m deepfake_serving.packaging.deliver`.
 
 Runs beside the model server as a sidecar that starts before it. `DEEPFAKE_DELIVERY` says what to
-bring; until all of it lies there, proven, `delivered` tells the kubelet's startup probe
+bring; until all of it lies there, verified, `delivery_probe` tells the kubelet's startup probe
 why not, which is how the reason comes into the pod's events. What fails is tried again.
 """
 
@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.packaging.delivered import STATE
+from deepfake_serving.packaging.delivery_probe import STATE
 from deepfake_serving.packaging.fetch import DigestMismatch, FetchError, fetch
 
 logger = logging.getLogger(__name__)

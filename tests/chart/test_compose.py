@@ -72,7 +72,7 @@ def test_a_mistyped_setting_would_be_seen(service: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("service", ["gateway", "worker"], indirect=True)
-def test_what_it_calls_is_on_a_network_with_it(service: str) -> None:
+def test_a_service_shares_a_network_with_those_it_calls(service: str) -> None:
     settings = LOADERS[service]()
     urls = [pool.url for pool in settings.routing.pools] + [settings.jobs]
     urls.append(_environment(service)["AWS_ENDPOINT_URL"])

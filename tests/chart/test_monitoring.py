@@ -133,7 +133,7 @@ def test_every_expression_names_what_is_there(
         "deepfake:slo_errors:ratio_rate7m",
     ],
 )
-def test_what_is_not_there_is_seen(text: str, recorded: Labels) -> None:
+def test_a_selector_of_a_missing_series_is_found(text: str, recorded: Labels) -> None:
     assert any(_wrong(selector, recorded) for selector in selectors(text))
 
 

@@ -88,7 +88,7 @@ def _scraped_twice(url: str) -> None:
         'sum(rate(deepfake_stream_frames_total{namespace="ns"}[1m]))',
     ],
 )
-def test_what_is_right_is_left_alone(prometheus: str, text: str) -> None:
+def test_correct_expressions_pass(prometheus: str, text: str) -> None:
     assert check_live(prometheus, [Expression("x", text)], {"deepfake_stream_frames_total"}) == []
 
 

@@ -141,7 +141,7 @@ def test_pools_that_may_be_empty_are_not_missed() -> None:
     assert 'model="faces"' not in unserved
 
 
-def test_workers_that_may_be_none_are_not_missed() -> None:
+def test_workers_that_scale_to_zero_raise_no_alert() -> None:
     scaling = {"type": "keda", "minReplicas": 0}
     manifests = render(*WATCHED, values={"worker": {"autoscaling": scaling}})
     assert 'component="worker"' not in _named(manifests, "DeepfakeMetricsAbsent")

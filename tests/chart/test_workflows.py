@@ -131,7 +131,7 @@ def test_every_target_is_there(job: Job) -> None:
             assert target in TARGETS
 
 
-def test_what_is_verified_is_what_signs() -> None:
+def test_releases_are_verified_for_the_workflow_that_signs() -> None:
     """An expression that names no workflow which signs would refuse, or admit, everything."""
     expressions = {
         step["with"]["workflow"]
@@ -261,7 +261,7 @@ def test_holes_are_let_through_with_a_reason_and_for_a_while() -> None:
         },
     ],
 )
-def test_what_is_let_through_without_them_is_seen(entry: dict[str, Any]) -> None:
+def test_an_ignored_finding_without_a_reason_is_found(entry: dict[str, Any]) -> None:
     assert _unreasoned(entry, date(2026, 1, 1))
 
 

@@ -171,7 +171,7 @@ def test_a_gateway_has_no_torch_and_no_torchserve(
     ("command", "extra"),
     [(["detect", "a.jpg"], "all"), (["up"], "all"), (["serve"], "model-server")],
 )
-def test_a_command_without_its_extra_names_the_extra(
+def test_a_command_whose_extra_is_missing_names_the_extra(
     gateway_only: Path, folder: Path, environment: dict[str, str], command: list[str], extra: str
 ) -> None:
     program = gateway_only / "deepfake-serving"
@@ -191,7 +191,7 @@ def test_the_delivery_probe_runs_without_site_packages(
     gateway_only: Path, environment: dict[str, str]
 ) -> None:
     done = subprocess.run(
-        [gateway_only / "python", "-S", gateway_only / "deepfake-serving-delivered"],
+        [gateway_only / "python", "-S", gateway_only / "deepfake-serving-delivery-probe"],
         env=environment,
         capture_output=True,
         text=True,

@@ -259,7 +259,7 @@ def test_a_deadline_of_the_client_is_kept(
     assert len(detector_stub.DetectImage(request, timeout=30).faces) == 3
 
 
-def test_who_cancels_hurts_nobody(
+def test_a_cancelled_request_affects_no_other(
     detector_stub: DetectorStub, server: RunningServer, three_faces_jpeg: bytes
 ) -> None:
     """A cancelled call is no success; it is logged as what a proxy would call 499."""

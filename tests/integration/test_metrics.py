@@ -260,7 +260,7 @@ def test_probes_are_not_counted(
     assert completed(scrape(server)) == before
 
 
-def test_who_hangs_up_is_counted_as_such(server: RunningServer) -> None:
+def test_a_client_that_disconnects_is_counted_as_499(server: RunningServer) -> None:
     gone: Sample = (
         "deepfake_requests_total",
         (("code", "499"), ("route", "/predictions/{model}")),

@@ -316,7 +316,7 @@ def test_crops_of_faces_are_what_the_classifier_takes(
     ],
     ids=lambda body: repr(body[:70]),
 )
-def test_what_is_no_request_is_refused(http: httpx.Client, body: bytes) -> None:
+def test_a_malformed_inference_request_is_refused(http: httpx.Client, body: bytes) -> None:
     problem_of(http.post(INFER, content=body), 400, "invalid-request")
 
 

@@ -243,7 +243,7 @@ def test_an_unknown_model_is_not_found(
         "//predictions/detector",
     ],
 )
-def test_what_is_not_there_is_not_found(http: httpx.Client, path: str) -> None:
+def test_unknown_paths_and_models_are_not_found(http: httpx.Client, path: str) -> None:
     problem_of(http.get(path), 404, "not-found")
 
 
@@ -355,7 +355,7 @@ def test_a_deadline_is_a_positive_number(
 
 
 @pytest.mark.parametrize("seconds", ["0.001", "1e-300"])
-def test_what_can_not_be_done_in_time_is_said_in_time(
+def test_a_deadline_that_cannot_be_met_is_refused_early(
     http: httpx.Client, astronaut_jpeg: bytes, seconds: str
 ) -> None:
     response = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-Timeout": seconds})
@@ -487,7 +487,9 @@ HEAD = b"POST /predictions/detector HTTP/1.1\r\nHost: test\r\n"
     ],
     ids=lambda data: repr(data[:60]),
 )
-def test_what_is_no_http_ends_its_connection(server: RunningServer, request_bytes: bytes) -> None:
+def test_bytes_that_are_not_http_end_the_connection(
+    server: RunningServer, request_bytes: bytes
+) -> None:
     """The parser answers for itself, in plain text: such a request has no id and no route."""
     response = round_trip(server, request_bytes)
     assert re.match(rb"HTTP/1\.[01] 400 ", response), response
@@ -546,7 +548,7 @@ def test_expect_100_continue_is_honoured(server: RunningServer, astronaut_jpeg: 
 
 
 @pytest.mark.parametrize("sent", [0, 10, 50_000])
-def test_who_hangs_up_within_the_body_hurts_nobody(
+def test_a_client_that_disconnects_within_the_body_affects_no_other(
     server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes, sent: int
 ) -> None:
     assert len(astronaut_jpeg) > sent
@@ -555,7 +557,7 @@ def test_who_hangs_up_within_the_body_hurts_nobody(
     assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
 
 
-def test_a_client_that_disconnects_early_hurts_nobody(
+def test_a_client_that_disconnects_early_affects_no_other(
     server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes
 ) -> None:
     for _ in range(5):

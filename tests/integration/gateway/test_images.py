@@ -118,7 +118,7 @@ def test_a_batch_keeps_its_order_and_a_bad_image_its_place(
     assert second["problem"]["id"] == response.json()["id"] + ".1"
 
 
-def test_a_batch_of_urls_holds_the_problems_of_those_that_cannot_be_had(
+def test_a_batch_of_urls_has_a_problem_for_each_that_is_unreachable(
     api: httpx.Client, site: str
 ) -> None:
     urls = [f"{site}/b.jpg", f"{site}/a.jpg"]

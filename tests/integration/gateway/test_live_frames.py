@@ -105,7 +105,7 @@ async def test_grpc_streams_frames_too(gateway: RunningGateway, astronaut_jpeg: 
     assert responses[1].problem.status == 415
 
 
-async def test_a_client_may_leave_a_stream(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
+async def test_a_client_may_close_a_stream(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
     url = gateway.url.replace("http", "ws") + "/v1/stream"
     async with websockets.connect(url) as connection:
         await connection.send(astronaut_jpeg)

@@ -232,7 +232,7 @@ def worker_of(gateway: RunningGateway) -> psutil.Process:
     return worker
 
 
-def test_a_killed_worker_s_source_is_gone_on_with_by_another(
+def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     following: RunningGateway, live: httpx.Client, camera: Any
 ) -> None:
     """Three times, with three attempts allowed in a row that bring nothing forth."""

@@ -347,7 +347,7 @@ def pixels(path: Path) -> Pixels:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_what_was_found_is_drawn_into_copies(
+def test_faces_are_drawn_into_copies(
     run: Callable[..., Result], tmp_path: Path, head: bytes
 ) -> None:
     face, none = put(tmp_path / "face.jpg", head), put(tmp_path / "none.jpg")
@@ -500,7 +500,7 @@ def test_serving_ends_with_the_exit_code_of_the_server(monkeypatch: pytest.Monke
     assert main(monkeypatch, "serve") == 2
 
 
-def test_who_serves_is_invited_to_call(
+def test_serve_prints_an_example_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def ready(on_ready: Callable[[dict[str, int]], None]) -> int:

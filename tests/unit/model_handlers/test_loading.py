@@ -45,7 +45,7 @@ def test_the_manifest_says_which_task_it_is(name: str, kind: type, unpacked: Unp
     assert task.manifest.name == name
 
 
-def test_the_model_is_named_with_the_digest_that_the_place_knows(unpacked: Unpacked) -> None:
+def test_the_loaded_model_has_the_digest_that_the_server_gives(unpacked: Unpacked) -> None:
     runtime = Runtime(device="cpu", digests={"faces": "sha256:abc", "detector": "sha256:def"})
     task = load_task(unpacked("faces"), runtime)
     assert isinstance(task, FacesTask)

@@ -88,7 +88,7 @@ def test_workers_times_threads_never_exceed_the_cpus_unless_workers_must_be(
     assert placement.workers * placement.threads * models <= max(cpus, needed)
 
 
-def test_who_asks_for_more_threads_than_cpus_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_threads_than_cpus_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
     assert place(Settings(workers=3, threads=5)) == Placement(0, 3, 5)
 

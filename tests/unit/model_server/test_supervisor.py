@@ -241,7 +241,7 @@ async def test_java_that_lives_and_takes_no_models_ends_the_server(
             await asyncio.wait_for(task, 60)
 
 
-async def test_workers_that_never_come_end_the_server_with_their_last_words(
+async def test_workers_that_never_start_end_the_server_and_their_last_log_lines_are_reported(
     make: Callable[..., World],
 ) -> None:
     world = make(start_timeout_s=0.1)

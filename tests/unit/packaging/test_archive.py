@@ -236,7 +236,7 @@ def test_a_failed_build_keeps_the_last_archive_and_leaves_nothing_half(
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
-def test_what_was_built_opens_again(name: str, archives: dict[str, Archive]) -> None:
+def test_a_built_archive_opens_again(name: str, archives: dict[str, Archive]) -> None:
     assert open_archive(archives[name].path) == archives[name]
 
 
@@ -248,7 +248,7 @@ def zipped(path: Path, entries: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.parametrize("fault", ["missing", "text", "empty zip", "corrupt", "encrypted"])
-def test_what_is_no_archive_is_refused_by_its_path(fault: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_refused_by_its_path(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "model.mar"
     if fault == "text":
         path.write_text("I am not an archive.")

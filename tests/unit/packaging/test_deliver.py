@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake_serving.packaging import delivered
+from deepfake_serving.packaging import delivery_probe
 from deepfake_serving.packaging.deliver import Archive, Delivery, deliver
 from deepfake_serving.packaging.fetch import DigestMismatch
 
@@ -22,14 +22,14 @@ DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 WRONG = "sha256:" + "0" * 64
 
 
-def test_what_lies_there_is_proven(tmp_path: Path) -> None:
+def test_an_existing_archive_is_verified(tmp_path: Path) -> None:
     (tmp_path / "detector.mar").write_bytes(CONTENT)
     deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)}))
     with pytest.raises(DigestMismatch, match=r"0{64}"):
         deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=WRONG)}))
 
 
-def test_what_lies_elsewhere_is_fetched(tmp_path: Path) -> None:
+def test_a_missing_archive_is_fetched_from_its_source(tmp_path: Path) -> None:
     source = tmp_path / "source.mar"
     source.write_bytes(CONTENT)
     archives = {"detector": Archive(digest=DIGEST, source=str(source))}
@@ -37,7 +37,7 @@ def test_what_lies_elsewhere_is_fetched(tmp_path: Path) -> None:
     assert (tmp_path / "models" / "detector.mar").read_bytes() == CONTENT
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_archive_without_a_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"detector\.mar"):
         deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)}))
 
@@ -46,7 +46,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     ("state", "code", "words"),
     [(None, 1, "under way"), ("a reason", 1, "a reason"), ("", 0, "")],
 )
-def test_the_probe_says_why_not(
+def test_the_probe_prints_the_reason_it_fails(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -54,10 +54,10 @@ def test_the_probe_says_why_not(
     code: int,
     words: str,
 ) -> None:
-    monkeypatch.setattr(delivered, "STATE", tmp_path / "state")
+    monkeypatch.setattr(delivery_probe, "STATE", tmp_path / "state")
     if state is not None:
         (tmp_path / "state").write_text(state)
-    assert delivered.main() == code
+    assert delivery_probe.main() == code
     assert words in capsys.readouterr().out
 
 

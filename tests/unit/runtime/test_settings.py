@@ -285,7 +285,7 @@ def test_variables_of_others_are_not_looked_at(place: Place) -> None:
     assert load_settings() == Settings.model_validate({})
 
 
-def test_what_kubernetes_sets_for_a_service_of_our_name_is_ignored(place: Place) -> None:
+def test_variables_that_kubernetes_sets_for_a_service_are_ignored(place: Place) -> None:
     """https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
     for variable, value in {
         "SERVICE_HOST": "10.0.0.11",

@@ -129,7 +129,7 @@ def test_a_file_without_keys_lets_nobody_in(write: Write) -> None:
 
 
 @given(text=st.text(max_size=80))
-def test_whatever_the_file_holds_it_is_a_list_of_keys_or_a_value_error(
+def test_every_key_file_is_valid_or_a_value_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"

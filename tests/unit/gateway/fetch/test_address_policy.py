@@ -44,7 +44,7 @@ def test_a_private_address_is_refused_however_it_is_wrapped(address: IPv4Address
 
 
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
-def test_what_is_reached_is_always_global(address: IPv4Address | IPv6Address) -> None:
+def test_allowed_addresses_are_always_global(address: IPv4Address | IPv6Address) -> None:
     if AddressPolicy().allows(str(address)):
         assert ip_address(address).is_global or getattr(address, "ipv4_mapped", None)
 
@@ -69,11 +69,11 @@ def test_ipv6_outside_of_global_unicast_is_refused(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808", "2001:4860:4860::8888"]
 )
-def test_what_is_public_is_reached_in_its_usual_spellings(address: str) -> None:
+def test_public_addresses_are_allowed_in_their_usual_spellings(address: str) -> None:
     assert AddressPolicy().allows(address)
 
 
-def test_what_is_named_is_reached_also_as_a_mapped_address_but_nothing_beside_it() -> None:
+def test_an_allowed_network_is_allowed_as_mapped_addresses_too_and_no_other_is() -> None:
     policy = AddressPolicy(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd00:1::5"):
         assert policy.allows(address)

@@ -121,12 +121,12 @@ async def test_no_spelling_leads_to_this_machine(host: str) -> None:
         "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::",
     ],
 )  # fmt: skip
-def test_what_is_not_public_is_not_reached(address: str) -> None:
+def test_addresses_that_are_not_public_are_refused(address: str) -> None:
     assert not AddressPolicy().allows(address)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
-def test_what_is_public_is_reached(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert AddressPolicy().allows(address)
 
 
@@ -165,7 +165,7 @@ async def test_a_name_server_that_changes_its_mind_changes_nothing(
     assert looked_up[-1] == "127.0.0.1"
 
 
-async def test_a_redirect_to_where_one_may_not_go_is_refused() -> None:
+async def test_a_redirect_to_a_refused_address_is_refused() -> None:
     reached: list[str] = []
 
     async def redirect(request: web.Request) -> web.Response:
@@ -225,7 +225,7 @@ def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_whatever_a_url_is_it_is_a_url_or_refused(text: str) -> None:
+def test_every_string_is_a_valid_url_or_refused(text: str) -> None:
     for url in (text, f"http://{text}", f"http://x/{text}", f"https://{text}:80/"):
         try:
             assert Fetcher(AddressPolicy(), 5).check(url).scheme in ("http", "https")

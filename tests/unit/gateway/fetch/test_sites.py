@@ -84,7 +84,7 @@ async def test_a_page_at_a_forbidden_address_is_not_requested() -> None:
     assert requests == []
 
 
-async def test_a_redirect_of_a_page_to_where_one_may_not_go_is_refused() -> None:
+async def test_a_redirect_of_a_page_to_a_refused_address_is_refused() -> None:
     requests: list[str] = []
 
     async def inner(request: web.BaseRequest) -> web.Response:

@@ -71,7 +71,7 @@ async def test_pages_of_others_do_not(kind: str, host: str, origin: str | None) 
 
 
 @given(host=st.text(), origin=st.text())
-async def test_whatever_is_sent_is_let_through_or_refused(host: str, origin: str) -> None:
+async def test_every_request_is_accepted_or_refused(host: str, origin: str) -> None:
     raw = [(b"host", host.encode()), (b"origin", origin.encode())]
     assert await passes({name.decode(): value.decode() for name, value in raw}) in (True, False)
 

@@ -39,7 +39,7 @@ def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
         "bytes=a-b",
     ],
 )
-def test_what_is_no_range_means_the_whole(header: str | None) -> None:
+def test_a_header_that_is_no_range_means_the_whole_file(header: str | None) -> None:
     assert parse_range(header, 100) is None
 
 

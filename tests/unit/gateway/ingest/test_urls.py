@@ -124,7 +124,7 @@ def tls_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_the_certificate_is_that_of_the_name_though_the_address_was_checked(
+async def test_the_certificate_is_verified_for_the_name_although_the_address_was_checked(
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]

@@ -317,7 +317,7 @@ async def test_many_workers_run_each_job_once(store: JobStore) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_whatever_happens_a_job_ends_once_and_is_never_lost(
+async def test_a_job_always_ends_once_and_is_never_lost(
     store: JobStore, clock: Clock, seed: int
 ) -> None:
     """Random walks of submissions, claims, heartbeats, ends, lost workers and cancellations."""

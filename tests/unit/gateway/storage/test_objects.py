@@ -53,7 +53,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     return Objects.open(request.getfixturevalue("s3_variables") + f"/{tmp_path.name}")
 
 
-async def test_what_is_put_is_got(objects: Objects, tmp_path: Path) -> None:
+async def test_a_stored_object_is_read_back(objects: Objects, tmp_path: Path) -> None:
     await objects.put("jobs/a/result.json", b"small")
     assert await objects.get("jobs/a/result.json") == b"small"
     await objects.put("jobs/a/result.json", b"again")
@@ -82,7 +82,7 @@ async def test_lists_copies_and_deletions(objects: Objects) -> None:
     assert await objects.list("nothing") == []
 
 
-async def test_what_is_not_there_is_not_found(objects: Objects, tmp_path: Path) -> None:
+async def test_a_missing_object_is_not_found(objects: Objects, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         await objects.get("jobs/none")
     with pytest.raises(NotFound):

@@ -83,7 +83,7 @@ def test_every_efficientnet_can_be_built(architecture: str, features: int) -> No
 @pytest.mark.parametrize(
     "architecture", ["resnet50", "efficientnet_b99", "", "hf_hub:somebody/efficientnet_b0"]
 )
-def test_what_is_no_efficientnet_is_refused_by_name(architecture: str) -> None:
+def test_an_encoder_that_is_no_efficientnet_is_refused_by_name(architecture: str) -> None:
     with pytest.raises(ManifestError, match=r"encoder\.architecture: .*" + architecture):
         build_encoder(manifest(encoder={"architecture": architecture}).encoder, 3)
 

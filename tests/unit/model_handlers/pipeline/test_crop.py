@@ -45,9 +45,7 @@ def test_the_longer_side_makes_the_square(
     ("left", "top"),
     [(-10, 5), (5, -10), (-12, -12), (75, 20), (30, 45), (80, 50), (-40, -30), (99, 69), (-39, 69)],
 )
-def test_what_lies_beyond_the_image_is_numpys_reflection(
-    image: Pixels, left: int, top: int
-) -> None:
+def test_pixels_beyond_the_image_are_numpys_reflection(image: Pixels, left: int, top: int) -> None:
     padded = np.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)), mode="reflect")
     crop = crop_face(image, (left, top, left + 40, top + 40), CropSpec(size=40, margin=1.0))
     rows, columns = slice(top + PAD, top + PAD + 40), slice(left + PAD, left + PAD + 40)
@@ -127,7 +125,7 @@ def test_the_image_is_not_written_to(image: Pixels) -> None:
 # Ready-made crops --------------------------------------------------------------------------------
 
 
-def test_a_crop_of_the_right_size_passes_as_it_is(astronaut: Pixels) -> None:
+def test_a_crop_of_the_right_size_is_unchanged(astronaut: Pixels) -> None:
     crop = np.ascontiguousarray(astronaut[:224, :224])
     np.testing.assert_array_equal(fit_crop(crop, CropSpec(margin=1.3)), crop)
 

@@ -37,7 +37,7 @@ def test_faint_noise_does_not_pass_for_detail(crop: Pixels) -> None:
     assert detail(noisy) < 0.4 * detail(crop)
 
 
-def test_what_surrounds_a_face_does_not_count(crop: Pixels) -> None:
+def test_pixels_around_a_face_have_no_influence(crop: Pixels) -> None:
     framed = crop.copy()
     framed[:30], framed[-30:], framed[:, :30], framed[:, -30:] = 0, 255, 0, 255
     assert detail(framed) == detail(crop)

@@ -46,12 +46,12 @@ def test_equal_thresholds_leave_one_suspicious_probability(
 
 
 @given(probabilities=st.lists(st.floats(0, 1), min_size=2))
-def test_words_grow_worse_with_the_probability(probabilities: list[float]) -> None:
+def test_labels_rise_with_the_probability(probabilities: list[float]) -> None:
     ranks = [ORDER.index(label(p, SPEC)) for p in sorted(probabilities)]
     assert all(a <= b for a, b in pairwise(ranks))
 
 
-def test_without_a_face_there_is_no_guess() -> None:
+def test_without_a_face_the_verdict_is_no_face() -> None:
     assert image_verdict([], SPEC) == ("no_face", None)
 
 

@@ -261,7 +261,7 @@ def test_the_clients_id_is_returned_else_ours(given_id: str | None, completed: s
     assert orjson.loads(body_of(response))["id"] == completed
 
 
-def test_what_is_no_number_is_null_in_json_and_nan_in_binary() -> None:
+def test_nan_is_null_in_json_and_nan_in_binary() -> None:
     found = outputs(DETECTOR, [UndecodableMedia("broken")])[:1]
     response = write_response(DETECTOR, infer_request(), found, "id-1")
     (tensor,) = orjson.loads(body_of(response))["outputs"]
@@ -313,7 +313,7 @@ def test_binary_outputs_follow_the_json_one_after_another(
 
 
 @given(elements=st.lists(st.binary(max_size=20), min_size=1, max_size=5))
-def test_what_is_sent_in_binary_is_what_is_sent_in_json(elements: list[bytes]) -> None:
+def test_binary_and_json_outputs_are_equal(elements: list[bytes]) -> None:
     tensor = {"datatype": "BYTES", "shape": [len(elements)]}
     body, length = binary(tensor, join_bytes(elements))
     texts = [base64.b64encode(element).decode() for element in elements]

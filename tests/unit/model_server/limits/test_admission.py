@@ -124,7 +124,7 @@ async def test_as_many_as_there_are_places_are_in_flight_and_the_others_wait() -
 
 
 @in_made_up_time
-async def test_who_waits_longest_goes_first() -> None:
+async def test_the_longest_waiting_request_is_first() -> None:
     gate, order = AdmissionController(2, 100), []
 
     async def come(number: int) -> None:
@@ -139,7 +139,7 @@ async def test_who_waits_longest_goes_first() -> None:
 
 
 @in_made_up_time
-async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None:
+async def test_a_repeated_request_does_not_overtake_a_waiting_one() -> None:
     gate, order = AdmissionController(1, 10), []
 
     async def comes_again() -> None:
@@ -158,7 +158,7 @@ async def test_who_comes_again_at_once_does_not_overtake_one_who_waits() -> None
 
 
 @in_made_up_time
-async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
+async def test_a_full_queue_refuses_with_retry_after() -> None:
     gate = AdmissionController(1, 2)
     await occupy(gate, 5.5)
     kept = [Request(gate) for _ in range(3)]
@@ -174,9 +174,7 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
 
 
 @in_made_up_time
-async def test_without_a_queue_the_second_is_refused_and_one_who_comes_after_the_first_is_not() -> (
-    None
-):
+async def test_without_a_queue_only_concurrent_requests_are_refused() -> None:
     gate = AdmissionController(1, 0)
     async with gate.admit(now() + 1):
         with pytest.raises(Overloaded) as caught:
@@ -280,7 +278,7 @@ async def test_a_deadline_that_passes_when_the_turn_has_just_come_leaves_it_to_t
 
 
 @in_made_up_time
-async def test_a_holder_who_hangs_up_gives_its_place_back() -> None:
+async def test_a_client_that_disconnects_frees_its_slot() -> None:
     gate = AdmissionController(1, 10)
     holder, next_one = Request(gate), Request(gate)
     await settle()
@@ -291,7 +289,7 @@ async def test_a_holder_who_hangs_up_gives_its_place_back() -> None:
 
 
 @in_made_up_time
-async def test_a_holder_who_fails_gives_its_place_back() -> None:
+async def test_a_request_that_fails_frees_its_slot() -> None:
     gate = AdmissionController(1, 0)
     with pytest.raises(ZeroDivisionError):
         async with gate.admit(now() + 1):
@@ -315,7 +313,7 @@ async def test_the_expected_wait_is_zero_while_a_slot_is_free() -> None:
 
 @pytest.mark.parametrize("slots", [1, 4])
 @in_made_up_time
-async def test_the_wait_that_is_expected_is_the_wait_that_comes(slots: int) -> None:
+async def test_the_expected_wait_matches_the_actual_wait(slots: int) -> None:
     gate = AdmissionController(slots, 1000)
     await occupy(gate, 2, count=20 * slots)
     flood = asyncio.create_task(occupy(gate, 2, count=10 * slots))
@@ -330,7 +328,7 @@ async def test_the_wait_that_is_expected_is_the_wait_that_comes(slots: int) -> N
 
 @pytest.mark.parametrize("slots", [1, 2, 8, 64])
 @in_made_up_time
-async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(slots: int) -> None:
+async def test_a_worker_restart_does_not_raise_the_expected_wait(slots: int) -> None:
     gate = AdmissionController(slots, 2000)
     await occupy(gate, 0.1, count=20 * slots)
     await occupy(gate, 60, count=slots)  # all who are in flight sit through it
@@ -347,7 +345,7 @@ async def test_a_restart_of_a_worker_makes_nobody_believe_in_a_long_queue(slots:
 
 @pytest.mark.parametrize("slots", [1, 8])
 @in_made_up_time
-async def test_service_that_has_become_slow_for_good_is_believed(slots: int) -> None:
+async def test_a_lasting_slowdown_raises_the_expected_wait(slots: int) -> None:
     gate = AdmissionController(slots, 1000)
     await occupy(gate, 0.1, count=20 * slots)
     await occupy(gate, 10, count=40 * slots)

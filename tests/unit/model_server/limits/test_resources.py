@@ -68,7 +68,7 @@ def test_cgroup_v1(tmp_path: Path, quota: str, period: str, cpus: int) -> None:
     assert available_cpus(tmp_path) == cpus
 
 
-def test_where_both_are_mounted_the_one_with_a_limit_counts(tmp_path: Path) -> None:
+def test_with_both_cgroup_versions_the_one_with_a_limit_counts(tmp_path: Path) -> None:
     v1(tmp_path, "300000")
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert available_cpus(tmp_path) == 3
@@ -91,8 +91,6 @@ def test_without_affinity_the_cores_count(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @given(content=st.binary(max_size=30))
-def test_whatever_the_kernel_says_there_is_at_least_one_and_never_more_than_there_are(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_the_number_of_cpus_is_at_least_one_and_at_most_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cpu.max").write_bytes(content)
     assert 1 <= available_cpus(tmp_path) <= 16

@@ -281,7 +281,9 @@ def test_any_json_is_data_or_refused(datatype: str, data: Any) -> None:
         ({"crops": False}, '{"crops": false}'),
     ],
 )
-def test_what_workers_know_is_passed_on(parameters: dict[str, Any], header: str | None) -> None:
+def test_known_parameters_are_passed_to_workers(
+    parameters: dict[str, Any], header: str | None
+) -> None:
     assert options_header(parameters) == header
 
 

@@ -186,7 +186,7 @@ async def test_the_problem_of_the_only_image_may_be_that_of_the_call(
         (Tensor("UINT8", (4, 1, 1, 3), b"x" * 12), TooLarge),
     ],
 )
-async def test_what_is_out_of_bounds_is_never_asked(
+async def test_input_over_a_limit_is_refused_without_a_prediction(
     predictor: Predictor, stand_in: StandIn, content: bytes | Tensor, problem: type[Problem]
 ) -> None:
     with pytest.raises(problem) as caught:
@@ -195,7 +195,7 @@ async def test_what_is_out_of_bounds_is_never_asked(
     assert stand_in.requests == []
 
 
-async def test_what_is_just_within_limits_is(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_input_at_the_limits_is_predicted(predictor: Predictor, stand_in: StandIn) -> None:
     stand_in.otherwise = good({"results": []})
     for content in (b"x" * 1024, texts(b"x" * 1020), texts(b"a", b"b", b"c")):
         await predictor.many(call(predictor, content))
@@ -378,13 +378,13 @@ async def test_before_the_first_readiness_and_after_the_end_nobody_is_served(
     assert stand_in.requests == []
 
 
-async def test_who_comes_while_draining_is_served(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_a_request_while_draining_is_served(predictor: Predictor, stand_in: StandIn) -> None:
     stand_in.otherwise = good(RESULT)
     predictor.state.phase = Phase.DRAINING
     await predictor.one(call(predictor))
 
 
-async def test_more_than_places_and_queue_hold_is_refused_and_the_others_are_served(
+async def test_requests_over_capacity_are_refused_and_the_others_are_served(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.otherwise = later(0.2, good(RESULT))
@@ -400,7 +400,9 @@ async def test_more_than_places_and_queue_hold_is_refused_and_the_others_are_ser
     assert nobody_is_left(predictor)
 
 
-async def test_who_hangs_up_gives_the_place_back(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_clients_that_disconnect_free_their_slots(
+    predictor: Predictor, stand_in: StandIn
+) -> None:
     stand_in.otherwise = later(30, good(RESULT))
     asking = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
     await until_requested(stand_in, 2)

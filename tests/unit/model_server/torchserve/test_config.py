@@ -55,7 +55,7 @@ def test_it_listens_only_on_sockets_in_the_folder_and_loopback(tmp_path: Path) -
     assert created.management == properties["management_address"]
 
 
-def test_where_there_are_no_unix_sockets_everything_is_on_loopback(tmp_path: Path) -> None:
+def test_without_unix_sockets_everything_is_on_loopback(tmp_path: Path) -> None:
     created, properties = launch(tmp_path, torchserve_sockets="tcp")
     http = {n: v for n, v in addresses(properties).items() if not n.startswith("grpc_")}
     assert len(http) == 3
@@ -216,7 +216,7 @@ def test_our_settings_and_others_for_torchserve_are_not_passed_on(
     assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_workers_learn_threads_device_precision_and_digests(tmp_path: Path) -> None:
+def test_workers_get_threads_device_precision_and_digests(tmp_path: Path) -> None:
     environment = launch(tmp_path, device="cuda", precision="bf16")[0].environment
     assert environment["OMP_NUM_THREADS"] == environment["DEEPFAKE_WORKER_THREADS"] == "5"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
@@ -256,7 +256,7 @@ def test_the_stub_has_all_that_torchserve_uses_of_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
 
 
-def test_where_nothing_is_overridden_the_manifests_count(tmp_path: Path) -> None:
+def test_without_overrides_the_manifests_settings_count(tmp_path: Path) -> None:
     environment = launch(tmp_path)[0].environment
     assert environment["DEEPFAKE_WORKER_DEVICE"] == ""
     assert environment["DEEPFAKE_WORKER_PRECISION"] == ""

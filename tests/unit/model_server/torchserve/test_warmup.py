@@ -77,7 +77,7 @@ def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) 
 @pytest.mark.parametrize(
     "probability", [None, math.nan, math.inf, -0.01, 1.01, "0.5", True, 1, [0.5]]
 )
-def test_a_probability_that_is_none_is_insane(task: str, probability: Any) -> None:
+def test_a_warm_up_with_an_invalid_probability_fails(task: str, probability: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: fake_probability is "):
         check_result(served_model(task), DETECTOR | {"fake_probability": probability})
 

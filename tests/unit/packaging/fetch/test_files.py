@@ -40,7 +40,7 @@ def test_file_url_into_a_new_directory(tmp_path: Path) -> None:
     assert target.read_bytes() == BODY
 
 
-def test_what_is_there_already_is_not_fetched_again(target: Path) -> None:
+def test_a_file_that_exists_is_not_fetched_again(target: Path) -> None:
     target.write_bytes(BODY)
     with unchanged(target.parent):
         fetch("/nowhere/a.mar", target, DIGEST, progress=lambda done, total: pytest.fail("read"))

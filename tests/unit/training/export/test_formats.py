@@ -123,7 +123,7 @@ def test_only_large_floats_are_halved(network: Network) -> None:
 
 
 @pytest.mark.parametrize(("value", "reason"), [(1e6, "too large"), (float("nan"), "not finite")])
-def test_what_half_precision_cannot_hold_is_refused(
+def test_weights_beyond_half_precision_are_refused(
     network: Network, value: float, reason: str
 ) -> None:
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -169,7 +169,7 @@ def test_probabilities_are_compared_as_calibrated() -> None:
 
 
 @pytest.mark.parametrize("found", [[0.0, np.nan], [np.inf, 0.0], [0.0]])
-def test_what_is_no_logit_is_refused(found: list[float]) -> None:
+def test_values_that_are_no_logits_are_refused(found: list[float]) -> None:
     with pytest.raises(ExportError):
         compare_logits("x", np.zeros(2), np.array(found), IDENTITY)
 

@@ -120,7 +120,7 @@ def test_an_entry_that_was_not_there_is_added() -> None:
 @pytest.mark.parametrize(
     "entries", [{"weights": {"file": "no"}}, {"calibration": {"slope": -1}}, {"name": {"a": 1}}]
 )
-def test_what_would_break_the_manifest_is_refused(
+def test_entries_that_would_break_the_manifest_are_refused(
     manifest: Path, entries: dict[str, dict[str, Any]]
 ) -> None:
     with pytest.raises(ExportError):

@@ -1,7 +1,7 @@
-"""The startup probe of the delivery: `python -S …/packaging/delivered.py`; imports nothing slow.
+"""The startup probe of the delivery, run by `python -S`; it imports nothing slow.
 
-Exit code 0 when everything was delivered. Else 1, with the reason on stdout: the kubelet puts it
-into the event of the failed probe.
+Exits with 0 when everything was delivered, else with 1 and the reason on stdout: the kubelet puts
+it into the event of the failed probe.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STATE = Path("/tmp/delivery")
 
 
 def main() -> int:
-    """The exit code of the probe."""
+    """Prints the reason of a failure and returns the exit code."""
     reason = STATE.read_text() if STATE.exists() else "the delivery of models is under way"
     print(reason, end="")
     return 1 if reason else 0
