@@ -43,7 +43,7 @@ def test_killing_a_worker_under_load_fails_no_request(
         retries = httpx.get(server.metrics_url).text
         assert 'deepfake_upstream_retries_total{model="detector"} 0.0' not in retries
         server.wait_ready()  # which one worker is enough for; TorchServe takes its time
-        server.wait_until(lambda: len(server.workers()) == workers, 60, "all workers are back")
+        server.wait_until(lambda: len(server.workers()) == workers, 300, "all workers are back")
         assert server.stop() == 0
         assert server.leftovers() == []
 
@@ -68,7 +68,7 @@ def test_not_ready_while_draining_but_still_serving(
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
         server.signal(signal.SIGTERM)
-        server.wait_until(lambda: server.readyz().status_code == 503, 30, "not ready")
+        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
         response = httpx.post(_url(server), content=astronaut_jpeg, timeout=30)
         assert response.status_code == 200
         assert response.headers["connection"] == "close"
@@ -79,7 +79,7 @@ def test_not_ready_while_draining_but_still_serving(
 def test_a_second_signal_does_not_wait(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
         server.signal(signal.SIGTERM)
-        server.wait_until(lambda: server.readyz().status_code == 503, 30, "not ready")
+        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
         begun = time.monotonic()
         server.signal(signal.SIGINT)
         assert server.wait() == 0
@@ -108,7 +108,7 @@ def test_killing_java_under_load_fails_no_request_and_it_comes_back(
 def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=1) as server:
         os.kill(server.workers().pop(), signal.SIGKILL)
-        server.wait_until(lambda: server.readyz().status_code == 503, 30, "not ready")
+        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         server.wait_ready()
 
@@ -123,7 +123,7 @@ def test_gives_up_with_the_workers_last_words_when_they_never_come_back(
         unpacked = Path(psutil.Process(worker).cwd())
         (unpacked / "model.json").write_text("{}")
         os.kill(worker, signal.SIGKILL)
-        assert server.wait(90) == 1
+        assert server.wait() == 1
         (last,) = server.events("giving up")
         assert any("ManifestError" in line for line in last["last_words"])
         assert server.leftovers() == []
@@ -141,7 +141,7 @@ def test_gives_up_when_the_models_never_load(tmp_path: Path) -> None:
         response = httpx.post(_url(server), content=b"x")
         assert response.status_code == 503
         assert response.headers["retry-after"] == "5"
-        assert server.wait(90) == 1
+        assert server.wait() == 1
         assert any("sees no GPU" in line for line in server.events("giving up")[0]["last_words"])
         assert server.leftovers() == []
 
@@ -244,6 +244,6 @@ def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedPr
         env=os.environ | ports | {"DEEPFAKE_MODEL_SERVER_ARCHIVES": str(archives)} | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )

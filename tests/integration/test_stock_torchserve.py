@@ -90,7 +90,7 @@ def test_a_bad_image_is_a_problem_of_its_own_status(stock: str, body: bytes, sta
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def _wait_for_workers(management: int, timeout_s: float = 120) -> None:
+def _wait_for_workers(management: int, timeout_s: float = 300) -> None:
     """A stock /ping is healthy too early; the workers' own state is not."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

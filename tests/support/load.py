@@ -57,14 +57,14 @@ class LoadClients:
     def completed(self) -> int:
         return self.counts.statuses.total()
 
-    def until(self, responses: int, timeout_s: float = 120) -> None:
+    def until(self, responses: int, timeout_s: float = 300) -> None:
         """Waits for that many more responses."""
         goal, end = self.completed + responses, time.monotonic() + timeout_s
         while self.completed < goal:
             assert time.monotonic() < end, f"{self.counts} after {timeout_s} s"
             time.sleep(0.02)
 
-    def stop(self, timeout_s: float = 120) -> ResponseCounts:
+    def stop(self, timeout_s: float = 300) -> ResponseCounts:
         """Lets every client finish its request."""
         self._stop.set()
         for thread in self._threads:

@@ -20,6 +20,9 @@ import psutil
 from tests.support.paths import MODELS, ROOT
 from tests.support.processes import command
 
+GUARD_S = 300.0
+"""How long to wait for what must happen, however little of the machine is free."""
+
 
 class RunningProcess:
     """A server, its ports, its processes and what it logs."""
@@ -48,7 +51,7 @@ class RunningProcess:
 
     @classmethod
     def run(
-        cls, settings: dict[str, Any], *, wait_ready: bool = True, timeout_s: float = 120
+        cls, settings: dict[str, Any], *, wait_ready: bool = True, timeout_s: float = GUARD_S
     ) -> Self:
         """Starts a server; settings go by their names in its `settings.py`.
 
@@ -98,7 +101,7 @@ class RunningProcess:
     def wait_for_event(
         self,
         name: str,
-        timeout_s: float = 60,
+        timeout_s: float = GUARD_S,
         where: Callable[[dict[str, Any]], bool] = lambda _: True,
         after: int = 0,
     ) -> dict[str, Any]:
@@ -133,7 +136,7 @@ class RunningProcess:
         # Reading the certificates of every authority would cost more than the request.
         return httpx.get(self.url + "/readyz", timeout=10, verify=False)
 
-    def wait_ready(self, timeout_s: float = 120) -> None:
+    def wait_ready(self, timeout_s: float = GUARD_S) -> None:
         """Returns as soon as /readyz answers 200."""
         self.wait_until(lambda: self.readyz().status_code == 200, timeout_s, "ready")
 
@@ -175,13 +178,13 @@ class RunningProcess:
         self.tree()
         self.process.send_signal(number)
 
-    def wait(self, timeout_s: float = 60) -> int:
+    def wait(self, timeout_s: float = GUARD_S) -> int:
         """Its exit code; the log is complete then."""
         code = self.process.wait(timeout_s)
         self._reader.join(10)
         return code
 
-    def stop(self, timeout_s: float = 60) -> int:
+    def stop(self, timeout_s: float = GUARD_S) -> int:
         """SIGTERM; returns the exit code."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
@@ -232,7 +235,7 @@ class RunningServer(RunningProcess):
 
     @classmethod
     def start(
-        cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = 120, **settings: Any
+        cls, archives: Path, *, wait_ready: bool = True, timeout_s: float = GUARD_S, **settings: Any
     ) -> RunningServer:
         """The same as `run`."""
         given = {"archives": archives} | settings
@@ -269,7 +272,7 @@ class RunningGateway(RunningProcess):
         data: Path,
         *models: str,
         wait_ready: bool = True,
-        timeout_s: float = 60,
+        timeout_s: float = GUARD_S,
         **settings: Any,
     ) -> RunningGateway:
         """The same as `run`, in front of the model servers at these URLs, with its state in a

@@ -113,7 +113,7 @@ def submit(api: httpx.Client, url: str, **params: Any) -> dict[str, Any]:
 
 
 def until(
-    api: httpx.Client, job: dict[str, Any], true: Callable[[dict[str, Any]], bool], s: float = 120
+    api: httpx.Client, job: dict[str, Any], true: Callable[[dict[str, Any]], bool], s: float = 300
 ) -> dict[str, Any]:
     end = time.monotonic() + s
     while time.monotonic() < end:
@@ -331,7 +331,7 @@ def test_the_command_line_follows_a_source_to_its_end(
     with apart(lambda: serving(playlist.respond)) as (url, _):
         command = [sys.executable, "-m", "deepfake_serving", "submit", f"{url}/all.m3u8"]
         options = ["--live", "--wait", "--server", following.url]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     *_, last = done.stdout.splitlines()
     assert last == "real, succeeded, 4 windows: 4 real"

@@ -237,7 +237,7 @@ def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path)
     command = _run_of(tmp_path, faces, epochs=1)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*launcher, *command[1:]], capture_output=True, text=True, timeout=200, check=False
+        [*launcher, *command[1:]], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert len((tmp_path / "run" / LOG).read_text().splitlines()) == 1
