@@ -23,7 +23,7 @@ _EYES = [33, 145, 133, 159, 263, 374, 362, 386]
 _NOSE = [168, 6, 5, 1, 2, 98, 327, 129, 358]
 _LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 267, 0, 37, 40, 185]
 _JAW = [234, 93, 132, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 361, 323, 454]
-_HULLS: dict[str, list[int]] = {
+HULLS: dict[str, list[int]] = {
     "face": list(range(468)),
     "below_brows": [*_BROWS, *_JAW],
     "features": [*_BROWS, *_EYES, *_NOSE, *_LIPS],
@@ -31,8 +31,8 @@ _HULLS: dict[str, list[int]] = {
     "lower": [*_NOSE[2:], *_JAW[2:-2]],
     "mouth": [*_LIPS, 2, 164, 18, 200],
 }
-SHAPES = (*_HULLS, "square", "ellipse")
-_SHAPE_WEIGHTS = np.array([3, 3, 2, 1, 1, 0.5, 3, 2], dtype=float)
+SHAPES = (*HULLS, "square", "ellipse")
+SHAPE_WEIGHTS = np.array([3, 3, 2, 1, 1, 0.5, 3, 2], dtype=float)
 """Relative frequency of each shape: whole faces more often than single features."""
 
 
@@ -47,7 +47,7 @@ def five_points(points: Points) -> Points:
 def draw_mask(points: Points, size: tuple[int, int], rng: np.random.Generator) -> Mask:
     """Draws a soft mask over a face; `size` is (height, width)."""
     shapes = SHAPES if len(points) == 468 else SHAPES[-2:]
-    weights = _SHAPE_WEIGHTS[-len(shapes) :]
+    weights = SHAPE_WEIGHTS[-len(shapes) :]
     shape = str(rng.choice(shapes, p=weights / weights.sum()))
     return _blur(_deform(hard_mask(points, size, shape), points, rng), points, rng)
 
@@ -55,8 +55,8 @@ def draw_mask(points: Points, size: tuple[int, int], rng: np.random.Generator) -
 def hard_mask(points: Points, size: tuple[int, int], shape: str) -> Mask:
     """Returns one of `SHAPES`, filled with ones."""
     mask = np.zeros(size, np.float32)
-    if shape in _HULLS:
-        polygon = cv2.convexHull(points[_HULLS[shape]]).astype(np.int32)
+    if shape in HULLS:
+        polygon = cv2.convexHull(points[HULLS[shape]]).astype(np.int32)
         cv2.fillConvexPoly(mask, polygon, (1.0,))
         return mask
     return _aligned_shape(mask, points, shape)

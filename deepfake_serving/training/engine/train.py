@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from deepfake_serving import assets
 from deepfake_serving.training.config.training import TrainingConfig, read_config
 from deepfake_serving.training.data.landmarks import best_landmark_detector
 from deepfake_serving.training.data.loader import PairLoader
@@ -15,10 +14,10 @@ from deepfake_serving.training.data.pairs import PairConfig, PairGenerator
 from deepfake_serving.training.data.portraits import Swap, read_portraits, split_by_identity
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.initialization import initialize_network
+from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.tracking import Kind, create_tracker
 from deepfake_serving.training.engine.trainer import Trainer
 from deepfake_serving.training.engine.validation import MediaValidation
-from model_handlers.manifest import HeadSpec, Manifest, read_manifest
 
 
 def train(
@@ -72,12 +71,3 @@ def _pair_generator(
     # A cached pair may show a person that another fold leaves out: no cache with swaps.
     pair_cache = None if swaps else cache and cache / "pairs"
     return PairGenerator(training, settings, pair_cache, swaps)
-
-
-def training_manifest(config: TrainingConfig) -> Manifest:
-    """Reads the manifest that the settings name and applies their dropout."""
-    manifest = read_manifest(assets.DATA / config.model)
-    if config.dropout is None:
-        return manifest
-    head = HeadSpec(channels=manifest.head.channels, dropout=config.dropout)
-    return manifest.model_copy(update={"head": head})

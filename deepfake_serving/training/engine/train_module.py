@@ -22,7 +22,8 @@ class TrainModule(nn.Module):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Maps uint8 (n, 3, s, s) to logits (n,) and mask logits (n, s/32, s/32)."""
-        planes = self.network.planes(crops.float())
+        with torch.autocast(crops.device.type, enabled=False):  # residuals are small differences
+            planes = self.network.planes(crops.float())
         planes = planes.contiguous(memory_format=torch.channels_last)
         maps = self.network.head.convolutions(self.network.encoder(planes))
         return self.network.head.decide(maps), self.mask(maps).squeeze(1)

@@ -68,6 +68,10 @@ class Pack:
         """The decoded image, uint8 RGB (height, width, 3)."""
         return decode(self.data(number), DecodeSpec())
 
+    def name(self, number: int) -> str:
+        """The name that `original` of its fakes refers to."""
+        return str(self._index["names"][number])
+
     def portrait(self, number: int) -> Portrait:
         """Returns box and landmarks: Face Mesh points where the pack has them, else five."""
         x1, y1, x2, y2 = (float(v) for v in self._index["boxes"][number])
@@ -81,6 +85,12 @@ class Pack:
         """(n, 5, 2): eyes, nose and mouth corners of every face."""
         five: npt.NDArray[np.float32] = self._index["points"]
         return five
+
+    @property
+    def meshes(self) -> npt.NDArray[np.float32]:
+        """(m, 468, 2): Face Mesh points of the faces that have them."""
+        meshes: npt.NDArray[np.float32] = self._index["meshes"]
+        return meshes
 
 
 def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> int:

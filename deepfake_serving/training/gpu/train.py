@@ -1,0 +1,124 @@
+"""A training run on a GPU, as long as the time allows."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from deepfake_serving.training.config.training import TrainingConfig
+from deepfake_serving.training.engine.initialization import initialize_network
+from deepfake_serving.training.engine.losses import training_loss
+from deepfake_serving.training.engine.manifest import training_manifest
+from deepfake_serving.training.engine.optimization import create_ema, create_optimizer, update_ema
+from deepfake_serving.training.engine.train_module import TrainModule
+from deepfake_serving.training.gpu.autoencoder import Bank
+from deepfake_serving.training.gpu.batches import BatchSampler, PairBatch
+from deepfake_serving.training.gpu.schedule import TimedSchedule
+from deepfake_serving.training.gpu.statistics import PairStatistics
+
+_BANK_EVERY = 4
+_BANK_FACES = 96
+
+
+class GpuTrainer:
+    """Trains a network on batches of a sampler.
+
+    Args:
+        out: folder for `log.jsonl` and the EMA's weights in half precision, `SAVED-NN.safetensors`
+            at the hundredths `saved` of the run.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, sampler: BatchSampler, bank: Bank, out: Path
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.sampler, self.bank, self.out = config, sampler, bank, out
+        manifest = training_manifest(config)
+        network = initialize_network(manifest, config.initial, config.seed).train()
+        module = TrainModule(network, manifest.head.channels).to(sampler.store.device)
+        self.module = module.to(memory_format=torch.channels_last)
+        self.ema = create_ema(self.module.network, config.ema)
+        self.optimizer = create_optimizer(config.optimizer, self.module)
+        self.half = sampler.store.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(enabled=self.half)  # type: ignore[attr-defined, unused-ignore]
+        self.statistics = PairStatistics(sampler.sources, sampler.store.device)
+        out.mkdir(parents=True, exist_ok=True)
+
+    def run(self, schedule: TimedSchedule, saved: Sequence[int], log_every: int = 100) -> None:
+        """Trains until the schedule ends."""
+        waiting, step, start = sorted(saved), 0, time.monotonic()
+        while (progress := schedule.progress()) < 1:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.config.optimizer.lr * schedule.factor(progress)
+            self._step(self.sampler.draw(self.config.batch_size // 2), step)
+            if step % _BANK_EVERY == 0:
+                self.statistics.bank = self.bank.train_step(self.sampler.aligned_reals(_BANK_FACES))
+            step += 1
+            if step % log_every == 0:
+                self._log(step, time.monotonic() - start, progress)
+            while waiting and progress * 100 >= waiting[0]:
+                self.save(waiting.pop(0))
+        self._log(step, time.monotonic() - start, 1.0)
+        for hundredth in waiting:
+            self.save(hundredth)
+
+    def warm_up_bank(self, seconds: float) -> None:
+        """Trains the autoencoders alone."""
+        end, step = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            error = self.bank.train_step(self.sampler.aligned_reals(2 * _BANK_FACES))
+            step += 1
+            if step % 50 == 0:
+                self._write({"bank_step": step, "bank_error": round(float(error), 3)})
+
+    def save(self, hundredth: int) -> None:
+        """Saves the EMA's weights in half precision."""
+        state = self.ema.module.state_dict()
+        halves = {
+            name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
+            for name, t in state.items()
+        }
+        save_file(halves, self.out / f"{self.out.name}-{hundredth:02d}.safetensors")
+
+    def _step(self, batch: PairBatch, step: int) -> None:
+        crops, masks, labels = _both(batch)
+        device = crops.device.type
+        with torch.autocast(device, torch.float16, enabled=self.half):
+            logits, mask_logits = self.module(crops)
+        logits = logits.float()
+        loss = training_loss(self.config.loss, logits, mask_logits.float(), labels, masks)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.optimizer.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.config.optimizer.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        update_ema(self.ema, self.module.network, step)
+        self.statistics.add(loss.detach(), logits.detach(), batch.sources)
+
+    def _log(self, step: int, seconds: float, progress: float) -> None:
+        rate = step * self.config.batch_size / max(seconds, 1e-9)
+        values = {"step": step, "seconds": round(seconds), "progress": round(progress, 3)}
+        self._write({**values, "crops_per_second": round(rate), **self.statistics.take()})
+
+    def _write(self, values: dict[str, object]) -> None:
+        line = json.dumps(values)
+        print(line, flush=True)
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+
+def _both(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Crops, masks and labels with all reals first."""
+    crops = batch.crops.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    masks = torch.cat([torch.zeros_like(batch.masks), batch.masks])
+    labels = torch.zeros(len(crops), device=crops.device)
+    labels[len(crops) // 2 :] = 1
+    return crops, masks, labels
