@@ -32,10 +32,15 @@ _RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 
 
 class Blender:
-    """Pastes faces of a store into crops of it."""
+    """Pastes faces of a store into crops of it.
+
+    `rendered_share` of what is pasted is re-rendered, `whole_share` of the blends are whole crops
+    that were.
+    """
 
     def __init__(self, store: FaceStore, shapes: MaskShapes, bank: Bank) -> None:
         self.store, self.shapes, self.bank = store, shapes, bank
+        self.rendered_share, self.whole_share = _RENDERED_SHARE, _WHOLE_SHARE
         centre = torch.tensor([0.0, 0.05], device=store.device)
         self._ratios = torch.tensor(_RATIOS, device=store.device)
         self.aligned = (shapes.five - centre) * (ALIGNED / 2.9) + ALIGNED / 2
@@ -64,16 +69,18 @@ class Blender:
         pasted = torch.where(
             own.view(-1, 1, 1, 1), _recoloured(pasted), _matched(pasted, crops, hard)
         )
-        rendered = max(1, int(n * _RENDERED_SHARE))
-        pasted[:rendered], inside = self._rendered(pasted[:rendered], five[:rendered])
-        mask[:rendered] *= inside
+        rendered = round(n * self.rendered_share)
+        if rendered:
+            pasted[:rendered], inside = self._rendered(pasted[:rendered], five[:rendered])
+            mask[:rendered] *= inside
         pasted = torch.cat([_generated(group) for group in torch.split(pasted, _GROUP)])
         ratio = self._ratios[torch.randint(len(_RATIOS), (n,), device=crops.device)]
         mask = mask * filters.column(ratio)
-        whole = max(1, int(n * _WHOLE_SHARE))
-        member = random.randrange(len(self.bank.members))
-        pasted[-whole:] = self.bank.render(crops[-whole:], member)
-        mask[-whole:] = 1
+        whole = round(n * self.whole_share)
+        if whole:
+            member = random.randrange(len(self.bank.members))
+            pasted[-whole:] = self.bank.render(crops[-whole:], member)
+            mask[-whole:] = 1
         return (crops * (1 - mask) + pasted * mask).clamp(0, 255), mask[:, 0]
 
     def align(self, crops: Tensor, five: Tensor) -> Tensor:

@@ -33,7 +33,10 @@ class MaskShapes:
         target = torch.tensor(_MEAN_FIVE).expand(len(own), -1, -1)
         mean = transform(similarity(own, target), torch.from_numpy(meshes)).mean(0).numpy()
         five = five_points(mean)
-        shapes = [_resampled(cv2.convexHull(mean[hull])[:, 0].astype(np.float64)) for hull in HULLS.values()]
+        shapes = [
+            _resampled(cv2.convexHull(mean[hull])[:, 0].astype(np.float64))
+            for hull in HULLS.values()
+        ]
         eyes, mouth = five[:2].mean(0), five[3:].mean(0)
         length, centre = float(mouth[1] - eyes[1]), eyes + 0.55 * (mouth - eyes)
         square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 1.15 * length

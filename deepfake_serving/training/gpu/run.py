@@ -55,5 +55,4 @@ def run(
         trainer = GpuTrainer(config, sampler, bank, folder)
         if folder == out:
             trainer.warm_up_bank(bank_seconds)
-        if length:
-            trainer.run(TimedSchedule(60 * length), saved)
+        trainer.run(TimedSchedule(60 * length), saved)

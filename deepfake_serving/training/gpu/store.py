@@ -90,7 +90,7 @@ class FaceStore:
 
     def _copy(self, pixels: Array, start: int) -> None:
         for first in range(0, len(pixels), _COPIED):
-            chunk = torch.from_numpy(np.ascontiguousarray(pixels[first : first + _COPIED]))
+            chunk = torch.from_numpy(np.array(pixels[first : first + _COPIED]))
             self._pixels[start + first : start + first + len(chunk)] = chunk.to(self.device)
 
 

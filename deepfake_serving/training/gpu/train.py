@@ -23,7 +23,8 @@ from deepfake_serving.training.gpu.schedule import TimedSchedule
 from deepfake_serving.training.gpu.statistics import PairStatistics
 
 _BANK_EVERY = 4
-_BANK_FACES = 96
+BANK_FACES = 96
+"""Faces of a step of the autoencoders."""
 
 
 class GpuTrainer:
@@ -58,7 +59,7 @@ class GpuTrainer:
                 group["lr"] = self.config.optimizer.lr * schedule.factor(progress)
             self._step(self.sampler.draw(self.config.batch_size // 2), step)
             if step % _BANK_EVERY == 0:
-                self.statistics.bank = self.bank.train_step(self.sampler.aligned_reals(_BANK_FACES))
+                self.statistics.bank = self.bank.train_step(self.sampler.aligned_reals(BANK_FACES))
             step += 1
             if step % log_every == 0:
                 self._log(step, time.monotonic() - start, progress)
@@ -72,7 +73,7 @@ class GpuTrainer:
         """Trains the autoencoders alone."""
         end, step = time.monotonic() + seconds, 0
         while time.monotonic() < end:
-            error = self.bank.train_step(self.sampler.aligned_reals(2 * _BANK_FACES))
+            error = self.bank.train_step(self.sampler.aligned_reals(2 * BANK_FACES))
             step += 1
             if step % 50 == 0:
                 self._write({"bank_step": step, "bank_error": round(float(error), 3)})

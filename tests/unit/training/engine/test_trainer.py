@@ -23,9 +23,9 @@ from deepfake_serving.training.data.pairs import PairConfig, PairGenerator
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.initialization import initialize_network, lite0_weights
+from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.run_folder import CHECKPOINT, LOG, NETWORK
 from deepfake_serving.training.engine.tracking import Kind, create_tracker
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.trainer import Trainer, Validate
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import Network, build_network
