@@ -147,7 +147,8 @@ attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the s
 
 card: build/.dev  ## write the model card from the other targets' results
 	$(TRAINING) card --evaluation build/training/evaluation --attacks build/training/attacks \
-		--calibration build/training/calibration.json --export model_store/detector-$(VERSION).json
+		--calibration build/training/calibration.json --export model_store/detector-$(VERSION).json \
+		$(if $(wildcard build/training/development),--development build/training/development)
 
 ##@ Release
 

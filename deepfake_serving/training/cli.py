@@ -202,6 +202,24 @@ def train_gpu(
     run(canvases, spec, out, minutes, bank_seconds, without or (), each_minutes)
 
 
+@app.command()
+def average(
+    parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
+    canvases: Annotated[Path, typer.Option(help="What `canvases` wrote.")] = _BUILD / "canvases",
+    spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
+        "config/training/gpu.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the averaged network.")] = (
+        _BUILD / "average"
+    ),
+) -> None:
+    """Averages the weights of several trainings and measures batch normalization again."""
+    from deepfake_serving.training.gpu.average import average as run
+
+    named = [part.rpartition(":") for part in parts]
+    run({Path(name): float(share) for name, _, share in named}, canvases, spec, out)
+
+
 @app.command("evaluate-all")
 def evaluate_all(
     media: Annotated[Path, typer.Argument(help="Folder of development sets.")],
@@ -315,6 +333,9 @@ def card(
     exported: Annotated[
         Path | None, typer.Option("--export", help="The JSON file beside the weights.")
     ] = None,
+    development: Annotated[
+        Path | None, typer.Option(help="Folder that `evaluate-all` wrote.")
+    ] = None,
     facts: Annotated[Path, typer.Option(help="Facts that can't be measured.")] = Path(
         "config/training/data-card.yaml"
     ),
@@ -325,7 +346,8 @@ def card(
     from deepfake_serving.training.card.inputs import read_inputs
 
     evaluations = evaluation or [_BUILD / "evaluation"]
-    write_card(read_inputs(facts, evaluations, attacks, calibration, exported), out)
+    inputs = read_inputs(facts, evaluations, attacks, calibration, exported, development)
+    write_card(inputs, out)
     typer.echo(out)
 
 

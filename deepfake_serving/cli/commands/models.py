@@ -23,9 +23,13 @@ def package(
         Path | None,
         typer.Option(help="Folder for the archives; unset, where servers look for them."),
     ] = None,
+    permissive: Annotated[
+        bool, typer.Option("--permissive", help="Weights that no research-only data went into.")
+    ] = False,
 ) -> None:
     """Packs manifests into .mar archives and prints their digests."""
-    for path in manifests or sorted(assets.MANIFESTS.glob("*.yaml")):
+    bundled = assets.MANIFESTS / "permissive" if permissive else assets.MANIFESTS
+    for path in manifests or sorted(bundled.glob("*.yaml")):
         archive = pack(path, out or assets.archives())
         untrained = "" if archive.manifest.trained else "  (untrained)"
         print(f"{archive.digest}  {archive.path}{untrained}")

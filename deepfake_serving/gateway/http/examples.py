@@ -12,7 +12,7 @@ _MODEL = {
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.128353,
+    "fake_probability": 0.326122,
     "faces": [
         {
             "box": [179.7, 59.5, 269.1, 174.8],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.1, 143.1],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.128353,
+            "fake_probability": 0.326122,
             "verdict": "real",
-            "models": {"detector": 0.128353},
+            "models": {"detector": 0.326122},
             "heatmap": None,
         }
     ],

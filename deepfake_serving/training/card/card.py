@@ -9,6 +9,7 @@ from deepfake_serving.training.card import attack_section, metrics_section, trai
 from deepfake_serving.training.card.inputs import Content, Inputs
 from deepfake_serving.training.card.markdown import bullets, table
 from deepfake_serving.training.card.reference_sections import commands, published_table
+from deepfake_serving.training.development.table import as_markdown
 
 _GENERATED = "<!-- Made by `python -m deepfake_serving.training card`; do not edit. -->"
 
@@ -35,6 +36,7 @@ def card(inputs: Inputs) -> Iterator[str]:
     yield "## Known failures"
     yield bullets(_failures(inputs))
     yield from _training(inputs)
+    yield from _development_sets(inputs)
     yield from _evaluations(inputs)
     yield "## Calibration"
     yield (
@@ -93,11 +95,28 @@ def _stages(exported: Content) -> Iterator[str]:
     for number, stage in enumerate(stages, 1):
         if len(stages) > 1:
             yield f"### Stage {number}"
+        if average := training_section.average_text(stage):
+            yield average
+            continue
         yield training_section.training_table(stage) or _missing("training settings", "export")
         yield training_section.epochs_text(stage) or _missing("training log", "export")
 
 
+def _development_sets(inputs: Inputs) -> Iterator[str]:
+    if not inputs.development:
+        return
+    yield "## Development sets"
+    yield (
+        "One set for each kind of fake or of real. AUC of faces against the reals of the same set, "
+        "and against those of all sets, each set with the same weight."
+    )
+    yield as_markdown(inputs.development).strip()
+    yield inputs.facts.development.caution.strip()
+
+
 def _evaluations(inputs: Inputs) -> Iterator[str]:
+    if inputs.development and not inputs.evaluations:
+        return
     yield "## Metrics"
     if not inputs.evaluations:
         yield _missing("evaluation", "evaluate")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.training.card.facts import Facts, read_facts
+from deepfake_serving.training.development.table import RECORDS, Row, read_records
 
 Content = dict[str, Any]
 
@@ -22,6 +23,7 @@ class Inputs:
         attacks: `attacks.json`.
         calibration: the file that `calibrate` wrote.
         exported: the JSON file beside the weights in the store.
+        development: `development.json` of `evaluate-all`.
     """
 
     facts: Facts
@@ -29,6 +31,7 @@ class Inputs:
     attacks: Content | None
     calibration: Content | None
     exported: Content | None
+    development: tuple[Row, ...] = ()
 
 
 def read_inputs(
@@ -37,6 +40,7 @@ def read_inputs(
     attacks: Path | None,
     calibration: Path | None,
     exported: Path | None,
+    development: Path | None = None,
 ) -> Inputs:
     """Reads the files; a folder stands for the file that its command writes into it.
 
@@ -50,6 +54,7 @@ def read_inputs(
         _read(attacks, "attacks.json"),
         _read(calibration, "calibration.json"),
         _read(exported, "export.json"),
+        read_records(development / RECORDS) if development else (),
     )
 
 

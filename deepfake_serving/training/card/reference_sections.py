@@ -7,6 +7,17 @@ from deepfake_serving.training.card.inputs import Inputs
 from deepfake_serving.training.card.markdown import DASH, table
 
 _COMMAND = "python -m deepfake_serving.training"
+_AVERAGED = (
+    "pack SET PACKS/SET",
+    "mix PACKS --out MIXTURE",
+    "canvases PACKS/* --out CANVASES",
+    "train-gpu CANVASES --out GPU",
+    "average FILE:SHARE ... --canvases CANVASES --out RUN",
+    "evaluate-all DEVELOPMENT --weights RUN/network.safetensors",
+    "calibrate-all build/training/development",
+    "export RUN --also config/models/classifier.yaml --calibration calibration.json",
+    "card --development DEVELOPMENT --calibration calibration.json --export WEIGHTS.json",
+)
 
 
 def published_table(inputs: Inputs) -> str:
@@ -27,6 +38,8 @@ def published_table(inputs: Inputs) -> str:
 
 def commands(inputs: Inputs) -> str:
     """Returns the commands from portraits to this card, as an indented block."""
+    if inputs.exported is not None and inputs.exported.get("average"):
+        return "\n".join(f"    {_COMMAND} {step}" for step in _AVERAGED)
     evaluated = [e.get("about", {}).get("command") for e in inputs.evaluations]
     in_stages = inputs.exported is not None and inputs.exported.get("before") is not None
     second_stage = f"{_COMMAND} train FACES --swaps MEDIA --spec SPEC --out RUN"

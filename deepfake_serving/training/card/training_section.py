@@ -29,6 +29,18 @@ def training_table(exported: Content) -> str | None:
     return table(["setting", ""], [[name, _flat(value)] for name, value in settings.items()])
 
 
+def average_text(exported: Content) -> str | None:
+    """Returns which weights these are the average of; None if they are of one run."""
+    average = exported.get("average")
+    if not average:
+        return None
+    parts = ", ".join(f"{share:.2f} of `{name}`" for name, share in average["parts"].items())
+    return (
+        f"Average of weights that were trained from the same start (arXiv:2203.05482): {parts}. "
+        f"Batch normalization was measured again on {average['crops']} training crops."
+    )
+
+
 def epochs_text(exported: Content) -> str | None:
     """Returns the length of the run and the selected epoch; None without a log."""
     epochs = exported.get("epochs")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.development.sets import score_sets
-from deepfake_serving.training.development.table import as_markdown, as_records, rows
+from deepfake_serving.training.development.table import RECORDS, as_markdown, as_records, rows
 from deepfake_serving.training.predict.predictor import LocalPredictor
 from deepfake_serving.training.predict.scores import write_scores
 from deepfake_serving.training.predict.weights import pinned_weights
 from model_handlers.manifest import read_manifest
 
-TABLE, RECORDS = "development.md", "development.json"
+TABLE = "development.md"
 
 
 def evaluate_all(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from deepfake_serving.training.evaluate.metrics import auc
 from deepfake_serving.training.predict.scores import Score
 
 Floats = npt.NDArray[np.float64]
+RECORDS = "development.json"
 _HEADS = {
     "auc": "AUC",
     "auc_all": "AUC against all reals",
@@ -69,6 +72,11 @@ def as_markdown(table: Sequence[Row]) -> str:
 def as_records(table: Sequence[Row]) -> list[dict[str, object]]:
     """The same for a JSON file."""
     return [asdict(row) for row in table]
+
+
+def read_records(path: Path) -> tuple[Row, ...]:
+    """Reads that JSON file."""
+    return tuple(Row(**record) for record in json.loads(path.read_text(encoding="utf-8")))
 
 
 def _row(

@@ -1,5 +1,6 @@
 """The files of a training run's folder.
 
+An average of other weights has `average.json`.
 A run with cross-validation has `folds.json`, a run in each `fold-K/`, and their averaged weights.
 """
 
@@ -11,6 +12,7 @@ CHECKPOINT = "checkpoint.pt"
 NETWORK = "network.safetensors"
 LOG = "log.jsonl"
 FOLDS = "folds.json"
+AVERAGE = "average.json"
 
 
 def fold_folder(out: Path, fold: int) -> Path:

@@ -13,6 +13,7 @@ import torch
 
 from deepfake_serving.packaging.archive import digest_of
 from deepfake_serving.training.engine.run_folder import (
+    AVERAGE,
     CHECKPOINT,
     FOLDS,
     LOG,
@@ -68,7 +69,9 @@ def _stage(run: Path) -> dict[str, Any]:
         for name in ("initial", "model"):
             if PurePath(settings[name]).is_absolute():
                 settings[name] = PurePath(settings[name]).name
-    stage = {"training": settings, "epochs": epochs, "before": before}
+    stage: dict[str, Any] = {"training": settings, "epochs": epochs, "before": before}
+    if (run / AVERAGE).is_file():
+        stage["average"] = json.loads((run / AVERAGE).read_text(encoding="utf-8"))
     return stage | ({"averaged": averaged} if averaged else {})
 
 

@@ -43,7 +43,7 @@ class BatchSampler:
         self._shares = torch.tensor(shares)
         self._reals = torch.cat([store.packs[name].reals for name in _real_packs(mixture)])
 
-    def draw(self, pairs: int) -> PairBatch:
+    def draw(self, pairs: int, degraded: bool = True) -> PairBatch:
         """Returns a batch; blends come first."""
         chosen = torch.multinomial(self._shares, pairs, replacement=True)
         counts = torch.bincount(chosen, minlength=len(self.sources)).tolist()
@@ -58,7 +58,8 @@ class BatchSampler:
         device = self.store.device
         blends = sum(c for c, n in zip(counts, self.sources, strict=True) if self._is_blend(n))
         crops, masks = self._crops(reals, fakes, blends, torch.tensor(tight, device=device))
-        return PairBatch(degrade(crops), masks, torch.tensor(order, device=device))
+        crops = degrade(crops) if degraded else crops.round()
+        return PairBatch(crops, masks, torch.tensor(order, device=device))
 
     def aligned_reals(self, count: int) -> Tensor:
         """Returns real faces (n, 3, s, s), upright: what autoencoders learn from."""

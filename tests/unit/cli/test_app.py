@@ -25,7 +25,7 @@ from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive, open_archive
 from model_handlers.items import Options
-from model_handlers.manifest import ManifestError
+from model_handlers.manifest import ManifestError, read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
@@ -438,6 +438,20 @@ def test_only_the_named_manifests_are_packed(tmp_path: Path) -> None:
     manifest = MANIFESTS / "faces.yaml"
     CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
     assert [path.name for path in tmp_path.iterdir()] == ["faces.mar"]
+
+
+def test_permissive_models_have_other_weights(tmp_path: Path) -> None:
+    arguments = ["package", "--permissive", "--out", str(tmp_path)]
+    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.mar")} == {"classifier.mar", "detector.mar"}
+    for name in ("classifier", "detector"):
+        default = read_manifest(MANIFESTS / f"{name}.yaml")
+        permissive = read_manifest(MANIFESTS / "permissive" / f"{name}.yaml")
+        assert default.weights is not None
+        assert permissive.weights is not None
+        assert permissive.weights.licence == "Apache-2.0" != default.weights.licence
+        same = {"weights", "calibration", "thresholds", "version"}
+        assert default.model_dump(exclude=same) == permissive.model_dump(exclude=same)
 
 
 def test_a_wrong_manifest_is_reported_in_one_line(

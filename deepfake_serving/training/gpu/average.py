@@ -1,0 +1,82 @@
+"""Weights of several trainings averaged into one network (model soups, arXiv:2203.05482).
+
+Networks that were fine-tuned from the same weights can be averaged. The means and variances of
+batch normalization can't, so they are measured again on training crops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim.swa_utils import update_bn
+
+from deepfake_serving.training.config.training import read_config
+from deepfake_serving.training.engine.manifest import training_manifest
+from deepfake_serving.training.engine.run_folder import AVERAGE, NETWORK
+from deepfake_serving.training.gpu.autoencoder import Bank
+from deepfake_serving.training.gpu.batches import BatchSampler
+from deepfake_serving.training.gpu.blending import Blender
+from deepfake_serving.training.gpu.masks import MaskShapes
+from deepfake_serving.training.gpu.store import FaceStore, read_meshes
+from model_handlers.networks.network import build_network
+
+_BATCH = 64
+
+
+def average(
+    parts: Mapping[Path, float], canvases: Path, spec: Path, out: Path, crops: int = 1024
+) -> None:
+    """Writes the average as the network of a run folder `out`, and what it is of.
+
+    Args:
+        parts: weights files and their shares, which are scaled to a sum of 1.
+        canvases, spec: as for `train-gpu`; half of the crops are degraded.
+        crops: training crops that batch normalization is measured on.
+
+    Raises:
+        ValueError: the settings name no mixture.
+    """
+    config = read_config(spec)
+    if config.mixture is None:
+        raise ValueError(f"{spec}: no `mixture`")
+    torch.manual_seed(config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    store = FaceStore.read(canvases, device)
+    blender = Blender(store, MaskShapes.from_meshes(read_meshes(canvases), device), Bank(device))
+    blender.rendered_share = blender.whole_share = 0.0  # these autoencoders are untrained
+    manifest = training_manifest(config)
+    sampler = BatchSampler(config.mixture, store, blender, manifest.crop.size)
+    network = build_network(manifest, config.seed)
+    network.load_state_dict(_mean(parts))
+    batches = [
+        sampler.draw(_BATCH // 2, degraded=bool(number % 2)).crops.flatten(0, 1)
+        for number in range(-(-crops // _BATCH))
+    ]
+    order = torch.randperm(len(batches) * _BATCH)
+    mixed = torch.cat(batches)[order].split(2 * _BATCH)  # type: ignore[no-untyped-call]
+    network.to(device)
+    update_bn(mixed, network)
+    out.mkdir(parents=True, exist_ok=True)
+    state = {name: t.contiguous().cpu() for name, t in network.state_dict().items()}
+    save_file(state, out / NETWORK)
+    total = sum(parts.values())
+    record = {path.name: round(share / total, 4) for path, share in parts.items()}
+    (out / AVERAGE).write_text(json.dumps({"parts": record, "crops": len(order)}) + "\n")
+
+
+def _mean(parts: Mapping[Path, float]) -> dict[str, Tensor]:
+    """Averages floating-point tensors; others are those of the first file."""
+    total = sum(parts.values())
+    states = [(load_file(path), share / total) for path, share in parts.items()]
+    first = states[0][0]
+    return {
+        name: torch.stack([state[name].float() * share for state, share in states]).sum(0)
+        if tensor.is_floating_point()
+        else tensor
+        for name, tensor in first.items()
+    }
