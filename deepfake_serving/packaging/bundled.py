@@ -72,7 +72,7 @@ def _has_other_code(path: Path, manifest_path: Path) -> bool:
                 return False
             code = {name: packed.read(name) for name in packed.namelist() if name.endswith(".py")}
     except (OSError, KeyError, zipfile.BadZipFile):
-        return False  # whoever loads it reports it
+        return False  # loading it reports the error
     return code != packed_code()
 
 

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from deepfake_serving.training.gpu_cli import app as gpu_commands
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(gpu_commands)
 
 _BUILD = Path("build/training")
 
@@ -152,72 +155,6 @@ def mix(
     from deepfake_serving.training.sources.train import run
 
     run(packs, spec, out, workers, track, without or ())  # type: ignore[arg-type]
-
-
-@app.command("split-pack")
-def split_pack(
-    pack: Annotated[Path, typer.Argument(help="A pack.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the parts, NAME-00, NAME-01 …")],
-    mebibytes: Annotated[float, typer.Option(help="Largest part, MiB.")] = 40,
-    requality: Annotated[
-        tuple[int, int] | None, typer.Option(help="JPEG qualities that all images go through.")
-    ] = None,
-) -> None:
-    """Splits a pack into parts that are cut to the face, for transport to another machine."""
-    from deepfake_serving.training.sources.transport import split_pack as run
-
-    typer.echo(f"{run(pack, out, int(mebibytes * 2**20), requality)} parts in {out}")
-
-
-@app.command()
-def canvases(
-    packs: Annotated[list[Path], typer.Argument(help="Packs, or parts of them.")],
-    out: Annotated[Path, typer.Option(help="Folder of the canvases.")] = _BUILD / "canvases",
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-) -> None:
-    """Decodes and cuts packs for `train-gpu`; takes 250 KB a face."""
-    from deepfake_serving.training.gpu.canvas import write_canvases
-
-    for pack in packs:
-        typer.echo(f"{write_canvases(pack, out / pack.name, workers)} faces in {out / pack.name}")
-
-
-@app.command("train-gpu")
-def train_gpu(
-    canvases: Annotated[Path, typer.Argument(help="What `canvases` wrote.")] = _BUILD / "canvases",
-    spec: Annotated[Path, typer.Option(help="Settings of the run, with a `mixture`.")] = Path(
-        "config/training/gpu.yaml"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = _BUILD / "gpu",
-    minutes: Annotated[float, typer.Option(min=0, help="Length of the run.")] = 10,
-    bank_seconds: Annotated[float, typer.Option(help="Autoencoders alone, before it.")] = 30,
-    without: Annotated[
-        list[str] | None, typer.Option(help="Another run without this pack; `none`: with all.")
-    ] = None,
-    each_minutes: Annotated[float, typer.Option(min=0, help="Length of each of these.")] = 1,
-) -> None:
-    """Trains on a GPU: all faces in its memory, blends and augmentation computed there."""
-    from deepfake_serving.training.gpu.run import run
-
-    run(canvases, spec, out, minutes, bank_seconds, without or (), each_minutes)
-
-
-@app.command()
-def average(
-    parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
-    canvases: Annotated[Path, typer.Option(help="What `canvases` wrote.")] = _BUILD / "canvases",
-    spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
-        "config/training/gpu.yaml"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder for the averaged network.")] = (
-        _BUILD / "average"
-    ),
-) -> None:
-    """Averages the weights of several trainings and measures batch normalization again."""
-    from deepfake_serving.training.gpu.average import average as run
-
-    named = [part.rpartition(":") for part in parts]
-    run({Path(name): float(share) for name, _, share in named}, canvases, spec, out)
 
 
 @app.command("evaluate-all")

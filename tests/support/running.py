@@ -21,7 +21,7 @@ from tests.support.paths import MODELS, ROOT
 from tests.support.processes import command
 
 GUARD_S = 300.0
-"""How long to wait for what must happen, however little of the machine is free."""
+"""Longest wait for what must happen, however little of the machine is free."""
 
 
 class RunningProcess:

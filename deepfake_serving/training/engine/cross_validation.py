@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import read_config
 from deepfake_serving.training.data.landmarks import build_face_detector
 from deepfake_serving.training.data.media import MediaFile, read_media
 from deepfake_serving.training.data.swaps import read_swaps
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.run_folder import FOLDS, NETWORK, fold_folder
 from deepfake_serving.training.engine.tracking import Kind
 from deepfake_serving.training.engine.train import train

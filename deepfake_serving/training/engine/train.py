@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import TrainingConfig, read_config
 from deepfake_serving.training.data.landmarks import best_landmark_detector
 from deepfake_serving.training.data.loader import PairLoader
@@ -14,7 +15,6 @@ from deepfake_serving.training.data.pairs import PairConfig, PairGenerator
 from deepfake_serving.training.data.portraits import Swap, read_portraits, split_by_identity
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.initialization import initialize_network
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.tracking import Kind, create_tracker
 from deepfake_serving.training.engine.trainer import Trainer
 from deepfake_serving.training.engine.validation import MediaValidation

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import read_config
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.run_folder import AVERAGE, NETWORK
 from deepfake_serving.training.gpu.autoencoder import Bank
 from deepfake_serving.training.gpu.batches import BatchSampler

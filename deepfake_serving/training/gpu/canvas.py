@@ -7,6 +7,7 @@ folder of canvases holds one memory-mapped array per field.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def write_canvases(pack: Path, out: Path, workers: int) -> int:
     shape = (count + len(copies), CANVAS, CANVAS, 3)
     np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, shape).flush()
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    with ProcessPoolExecutor(workers) as pool:
+    # Forking a process that has threads of torch or OpenCV can hang.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for numbers, rows in zip(
             chunks, pool.map(_fill, [(pack, out, chunk) for chunk in chunks]), strict=True
         ):

@@ -1,4 +1,4 @@
-"""What happens to images on their way: both crops of a pair go through the same steps.
+"""Degradation of images in use: both crops of a pair go through the same steps.
 
 Every image is tone-mapped, filtered, resampled, compressed once or twice and enlarged again. The
 size and the order of steps are drawn for small groups of pairs, all other parameters for each pair.

@@ -123,5 +123,5 @@ def _resampled(polygon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Returns vertices at equal distances along the outline."""
     closed = np.concatenate([polygon, polygon[:1]])
     steps = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-    places = np.linspace(0, steps[-1], _VERTICES, endpoint=False)
-    return np.stack([np.interp(places, steps, closed[:, i]) for i in (0, 1)], -1)
+    offsets = np.linspace(0, steps[-1], _VERTICES, endpoint=False)
+    return np.stack([np.interp(offsets, steps, closed[:, i]) for i in (0, 1)], -1)

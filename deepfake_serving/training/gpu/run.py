@@ -13,9 +13,8 @@ from deepfake_serving.training.gpu.autoencoder import Bank
 from deepfake_serving.training.gpu.batches import BatchSampler
 from deepfake_serving.training.gpu.blending import Blender
 from deepfake_serving.training.gpu.masks import MaskShapes
-from deepfake_serving.training.gpu.schedule import TimedSchedule
 from deepfake_serving.training.gpu.store import FaceStore, read_meshes
-from deepfake_serving.training.gpu.train import GpuTrainer
+from deepfake_serving.training.gpu.train import GpuTrainer, TimedSchedule
 from model_handlers.manifest import read_manifest
 
 SAVED = (50, 75, 100)

@@ -26,7 +26,7 @@ class PairStatistics:
         self._loss += torch.stack([loss, torch.ones_like(loss)])
 
     def take(self) -> dict[str, object]:
-        """Returns the means since the last call and starts anew."""
+        """Returns the means since the last call and starts again."""
         sums, (loss, steps) = self._sums.tolist(), self._loss.tolist()
         self._sums.zero_()
         self._loss.zero_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +12,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import TrainingConfig
 from deepfake_serving.training.engine.initialization import initialize_network
 from deepfake_serving.training.engine.losses import training_loss
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.optimization import create_ema, create_optimizer, update_ema
 from deepfake_serving.training.engine.train_module import TrainModule
 from deepfake_serving.training.gpu.autoencoder import Bank
 from deepfake_serving.training.gpu.batches import BatchSampler, PairBatch
-from deepfake_serving.training.gpu.schedule import TimedSchedule
 from deepfake_serving.training.gpu.statistics import PairStatistics
 
 _BANK_EVERY = 4
@@ -123,3 +123,25 @@ def _both(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
     labels = torch.zeros(len(crops), device=crops.device)
     labels[len(crops) // 2 :] = 1
     return crops, masks, labels
+
+
+class TimedSchedule:
+    """Warms up for `warmup` of the time, then decays by a cosine to nothing at its end."""
+
+    def __init__(self, seconds: float, warmup: float = 0.04) -> None:
+        self.seconds, self.warmup = seconds, warmup
+        self._start: float | None = None
+
+    def progress(self) -> float:
+        """Returns the share of the time that is over; the first call starts the clock."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now
+        return min(1.0, (now - self._start) / self.seconds)
+
+    def factor(self, progress: float) -> float:
+        """Returns the learning rate relative to its maximum."""
+        if progress < self.warmup:
+            return max(0.02, progress / self.warmup)
+        rest = (progress - self.warmup) / (1 - self.warmup)
+        return (1 + math.cos(math.pi * rest)) / 2

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.mixture import without
 from deepfake_serving.training.config.training import TrainingConfig, read_config
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.initialization import initialize_network
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.tracking import Kind, create_tracker
 from deepfake_serving.training.engine.trainer import Trainer
 from deepfake_serving.training.sources.loader import MixtureLoader

@@ -51,8 +51,9 @@ AREAS: dict[str, Area] = {
         "deepfake_serving.training",
         (
             ("",),
-            ("report", "card", "calibration", "attack", "development"),
-            ("evaluate", "export"),
+            ("card",),
+            ("report", "calibration", "attack", "development"),
+            ("evaluate", "export", "gpu"),
             ("sources",),
             ("engine",),
             ("predict",),

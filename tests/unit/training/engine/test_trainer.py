@@ -17,13 +17,13 @@ import yaml
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
+from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import TrainingConfig, read_config
 from deepfake_serving.training.data.loader import PairLoader
 from deepfake_serving.training.data.pairs import PairConfig, PairGenerator
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.initialization import initialize_network, lite0_weights
-from deepfake_serving.training.engine.manifest import training_manifest
 from deepfake_serving.training.engine.run_folder import CHECKPOINT, LOG, NETWORK
 from deepfake_serving.training.engine.tracking import Kind, create_tracker
 from deepfake_serving.training.engine.trainer import Trainer, Validate

@@ -22,8 +22,8 @@ from deepfake_serving.training.gpu.blending import Blender
 from deepfake_serving.training.gpu.canvas import Canvases, write_canvases
 from deepfake_serving.training.gpu.masks import MaskShapes, crop_points
 from deepfake_serving.training.gpu.run import run
-from deepfake_serving.training.gpu.schedule import TimedSchedule
 from deepfake_serving.training.gpu.store import FaceStore, read_meshes
+from deepfake_serving.training.gpu.train import TimedSchedule
 from deepfake_serving.training.sources.mixture import CropPair
 from deepfake_serving.training.sources.pack import Pack
 from deepfake_serving.training.sources.probe import probe_auc
