@@ -20,6 +20,7 @@ _HEADS = {
     "auc": "AUC",
     "auc_all": "AUC against all reals",
     "called_fake": "reals called fake",
+    "caught": "fakes called fake",
     "passed": "fakes called real",
 }
 
@@ -29,8 +30,8 @@ class Row:
     """One set after one variant; None where a set lacks what the figure needs.
 
     `auc`: the set's fakes against its own reals. `auc_all`: against the reals of all sets, each set
-    of them with the same weight. `called_fake`: share of its reals above the threshold; `passed`:
-    share of its fakes below the lower one.
+    of them with the same weight. `called_fake`: share of its reals above the threshold; `caught`:
+    the same of its fakes; `passed`: share of its fakes below the lower threshold.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     auc: float | None
     auc_all: float | None
     called_fake: float | None
+    caught: float | None
     passed: float | None
 
 
@@ -95,6 +97,7 @@ def _row(
         _auc(reals, np.ones(len(reals)), fakes),
         _auc(pooled, np.concatenate(equal or [np.zeros(0)]), fakes),
         float((reals > fake_above).mean()) if len(reals) else None,
+        float((fakes > fake_above).mean()) if len(fakes) else None,
         float((fakes < suspicious_from).mean()) if len(fakes) else None,
     )
 

@@ -81,10 +81,10 @@ def write_canvases(pack: Path, out: Path, workers: int) -> int:
         "fake": source.fake,
         "original": source.original,
         "identity": np.array([_number(str(name)) for name in source.identity], np.int64),
-        "compressed": compressed,
         "whole": source.fake & source.whole,
         "meshes": source.meshes,
     }
+    np.save(out / "compressed.npy", compressed)
     shape = (count + len(copies), CANVAS, CANVAS, 3)
     np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, shape).flush()
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
@@ -108,8 +108,7 @@ def _fill(
     cv2.setNumThreads(1)
     pack = Pack(root)
     pixels = np.load(out / "pixels.npy", mmap_mode="r+")
-    copies = [n for n in range(len(pack)) if _settings(pack, n) is not None]
-    rows = dict(zip(copies, range(len(pack), len(pixels)), strict=True))
+    rows = np.load(out / "compressed.npy", mmap_mode="r")
     extents, boxes, points = [], [], []
     for number in numbers:
         image, box, five = _region(pack, number)

@@ -20,19 +20,14 @@ _SMALLEST = 56
 """Pixels of a crop: a face of about 40."""
 
 
-def degrade(pairs: Tensor, strength: float = 1.0) -> Tensor:
-    """Degrades crops (n, 2, 3, s, s) in 0..255; the two of a pair alike.
-
-    Args:
-        strength: 0..1, the share of pairs that each optional step is applied to, relative to the
-            usual one.
-    """
-    return torch.cat([_degrade_group(group, strength) for group in torch.split(pairs, _GROUP)])
+def degrade(pairs: Tensor) -> Tensor:
+    """Degrades crops (n, 2, 3, s, s) in 0..255; the two of a pair alike."""
+    return torch.cat([_degrade_group(group) for group in torch.split(pairs, _GROUP)])
 
 
-def _degrade_group(pairs: Tensor, strength: float) -> Tensor:
+def _degrade_group(pairs: Tensor) -> Tensor:
     n, two, c, size, _ = pairs.shape
-    draw = _Draw(n, pairs.device, strength)
+    draw = _Draw(n, pairs.device)
     images = pairs.reshape(n * two, c, size, size)
     images = filters.tone(
         images, draw(0.4, 0.7, 1.4, 1), draw(0.4, 0.75, 1.25, 1), draw(0.3, -30, 30, 0)
@@ -42,8 +37,8 @@ def _degrade_group(pairs: Tensor, strength: float) -> Tensor:
     images = filters.colour(images, saturation, balance)
     images = _filtered(images, draw)
     side = size
-    for round_ in range(2 if random.random() < 0.4 * strength else 1):
-        if random.random() < (0.7 if round_ == 0 else 0.3) * strength:
+    for round_ in range(2 if random.random() < 0.4 else 1):
+        if random.random() < (0.7 if round_ == 0 else 0.3):
             side = min(side, int(size * (_SMALLEST / size) ** random.random()))
         images = resize(images, side)
         if round_ == 0:
@@ -58,8 +53,8 @@ def _degrade_group(pairs: Tensor, strength: float) -> Tensor:
 class _Draw:
     """Parameters for n pairs, each repeated for both images."""
 
-    def __init__(self, pairs: int, device: torch.device, strength: float) -> None:
-        self.pairs, self.device, self.strength = pairs, device, strength
+    def __init__(self, pairs: int, device: torch.device) -> None:
+        self.pairs, self.device = pairs, device
 
     def __call__(self, chance: float, low: float, high: float, off: float) -> Tensor:
         values = torch.empty(self.pairs, device=self.device).uniform_(low, high)
@@ -67,14 +62,12 @@ class _Draw:
         return torch.where(self.chance(chance), values, torch.full_like(values, off))
 
     def chance(self, probability: float) -> Tensor:
-        if probability < 1:
-            probability *= self.strength
         drawn = torch.rand(self.pairs, device=self.device) < probability
         return drawn.repeat_interleave(2)
 
 
 def _filtered(images: Tensor, draw: _Draw) -> Tensor:
-    if random.random() < 0.3 * draw.strength:
+    if random.random() < 0.3:
         images = filters.smooth_skin(images, draw(0.6, 6, 25, 0))
     images = filters.blur(images, draw(0.2, 0.4, 2.2, 0), 6)
     return filters.sharpen(images, draw(0.2, 0.2, 1.5, 0))
@@ -98,14 +91,14 @@ def resize(images: Tensor, side: int) -> Tensor:
 
 
 def _compressed(images: Tensor, draw: _Draw) -> Tensor:
-    """A third stays as it is, most others go through JPEG."""
+    """Sends 45 % through JPEG and 35 % through the stand-in for H.264, some through both."""
     offset = (random.randrange(16), random.randrange(16))
     quality = draw(1, 25, 97, 0)
     as_jpeg = jpeg(images, quality, random.random() < 0.75, offset)
     step = torch.exp(draw(1, 0.7, 3.6, 0))
     as_video = h264_like(images, step, offset)
-    images = torch.where(filters.column(draw.chance(0.45)) > 0, as_jpeg, images)
-    return torch.where(filters.column(draw.chance(0.35)) > 0, as_video, images)
+    images = torch.where(filters.column(draw.chance(0.45)), as_jpeg, images)
+    return torch.where(filters.column(draw.chance(0.35)), as_video, images)
 
 
 def _covered(images: Tensor, draw: _Draw) -> Tensor:

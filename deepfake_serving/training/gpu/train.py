@@ -18,6 +18,7 @@ from deepfake_serving.training.engine.initialization import initialize_network
 from deepfake_serving.training.engine.losses import training_loss
 from deepfake_serving.training.engine.optimization import create_ema, create_optimizer, update_ema
 from deepfake_serving.training.engine.train_module import TrainModule
+from deepfake_serving.training.export.half_precision import to_half
 from deepfake_serving.training.gpu.autoencoder import Bank
 from deepfake_serving.training.gpu.batches import BatchSampler, PairBatch
 from deepfake_serving.training.gpu.statistics import PairStatistics
@@ -31,8 +32,8 @@ class GpuTrainer:
     """Trains a network on batches of a sampler.
 
     Args:
-        out: folder for `log.jsonl` and the EMA's weights in half precision, `SAVED-NN.safetensors`
-            at the hundredths `saved` of the run.
+        out: folder for `log.jsonl` and the EMA's weights, `FOLDER-NN.safetensors` after each of the
+            hundredths `saved` of the run.
     """
 
     def __init__(
@@ -79,13 +80,9 @@ class GpuTrainer:
                 self._write({"bank_step": step, "bank_error": round(float(error), 3)})
 
     def save(self, hundredth: int) -> None:
-        """Saves the EMA's weights in half precision."""
-        state = self.ema.module.state_dict()
-        halves = {
-            name: (t.half() if t.is_floating_point() else t).contiguous().cpu()
-            for name, t in state.items()
-        }
-        save_file(halves, self.out / f"{self.out.name}-{hundredth:02d}.safetensors")
+        """Saves the EMA's weights, the large tensors in half precision."""
+        state = to_half(self.ema.module.state_dict())
+        save_file(state, self.out / f"{self.out.name}-{hundredth:02d}.safetensors")
 
     def _step(self, batch: PairBatch, step: int) -> None:
         crops, masks, labels = _both(batch)

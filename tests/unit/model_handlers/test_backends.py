@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def patches(astronaut: Pixels, no_face: Pixels) -> Pixels:
     """(6, 224, 224, 3) parts of two images."""
-    slots = [(0, 0), (100, 150), (170, 260)]
+    slots = [(48, 96), (48, 288), (170, 260)]
     return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in slots])
 
 
@@ -46,7 +46,7 @@ def test_logits_are_torchs(unpacked: Unpacked, patches: Pixels) -> None:
     (theirs,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
     assert ours.shape == (6,)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    assert np.ptp(theirs) > 0.2, "patches that are classified alike would prove nothing"
+    assert np.ptp(theirs) > 0.5, "patches that are classified alike would prove nothing"
 
 
 def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None:

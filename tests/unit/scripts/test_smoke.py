@@ -83,7 +83,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 def test_both_endpoints_get_the_key(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([gateway.url, "--grpc", gateway.target, "--key", "k"]) == 0
     assert gateway.keys == ["Bearer k", "k"]
-    assert capsys.readouterr().out.count("0.128") == 2
+    assert capsys.readouterr().out.count(f"{IMAGE['fake_probability']:.3f}") == 2
 
 
 def test_what_is_not_given_comes_from_the_environment(

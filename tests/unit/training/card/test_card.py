@@ -292,14 +292,14 @@ def test_the_command_writes_the_same_card_twice(files: dict[str, Path], tmp_path
 def test_development_sets_and_an_average_are_described(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
-    row = Row("swaps", "as is", 40, 30, 0.8121, 0.8232, 0.0343, 0.4454)
+    row = Row("swaps", "as is", 40, 30, 0.8121, 0.8232, 0.0343, 0.1565, 0.4454)
     folder = tmp_path / "development"
     folder.mkdir()
     (folder / "development.json").write_text(json.dumps(as_records([row])))
     exported = EXPORTED | {"average": {"parts": {"one": 0.35, "other": 0.65}, "crops": 1024}}
     files["export"].write_text(json.dumps(exported))
     text = text_of(read_inputs(FACTS, [], None, None, files["export"], folder))
-    for figure in ("0.812", "0.823", "0.034", "0.445", "40 / 30", "0.35 of `one`", "1024"):
+    for figure in ("0.812", "0.823", "0.034", "0.157", "0.445", "40 / 30", "0.35 of `one`", "1024"):
         assert figure in text
     assert "average FILE:SHARE" in text
     assert "Missing: evaluation" not in text

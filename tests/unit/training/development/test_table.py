@@ -34,7 +34,7 @@ def test_a_table_knows_own_and_all_reals() -> None:
     # 0.9 lies above all reals, 0.5 above those of `low`, which weigh as much as those of `high`.
     assert first.auc_all == pytest.approx(0.75)
     assert (second.auc, second.called_fake, second.passed) == (None, 1.0, None)
-    assert "| low | 2 / 2 | 1.000 | 0.750 | 0.000 | 0.000 |" in as_markdown([first, second])
+    assert "| low | 2 / 2 | 1.000 | 0.750 | 0.000 | 0.500 | 0.000 |" in as_markdown([first, second])
 
 
 def test_variants_stand_side_by_side() -> None:
