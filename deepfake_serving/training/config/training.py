@@ -41,6 +41,25 @@ class LossConfig(StrictModel):
     mask_weight: float = Field(default=0.5, ge=0)
 
 
+class TeacherConfig(StrictModel):
+    """A trained network of the same manifest that is learnt from."""
+
+    weights: Path = Field(description=".safetensors of the network")
+    scale: float = Field(default=1.0, gt=0, description="factor of its logit in the teachers' sum")
+
+
+class DistillationConfig(StrictModel):
+    """Knowledge distillation (Hinton et al. 2015, arXiv:1503.02531) from a sum of logits.
+
+    Batches are mixed with themselves (mixup), so that student and teachers are compared between the
+    training images as well (Beyer et al. 2022, arXiv:2106.05237).
+    """
+
+    teachers: list[TeacherConfig] = Field(min_length=1)
+    weight: float = Field(default=0.7, gt=0, le=1, description="share of the loss")
+    mixup: float = Field(default=0.5, ge=0, le=1, description="share of the batches that are mixed")
+
+
 class DataConfig(StrictModel):
     """The generation of pairs; see `deepfake_serving.training.data.pairs`."""
 
@@ -66,6 +85,9 @@ class TrainingConfig(StrictModel):
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     loss: LossConfig = LossConfig()
+    distillation: DistillationConfig | None = Field(
+        default=None, description="teachers of the network, beside the labels"
+    )
     data: DataConfig = DataConfig()
     mixture: MixtureConfig | None = Field(
         default=None, description="packed sources to train on, instead of `data`"

@@ -13,6 +13,7 @@ from torch import nn
 from deepfake_serving.training.config.training import TrainingConfig
 from deepfake_serving.training.data.loader import Batch, BatchLoader
 from deepfake_serving.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from deepfake_serving.training.engine.distillation import Teachers, distillation_loss, mix
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.losses import training_loss
 from deepfake_serving.training.engine.optimization import (
@@ -60,6 +61,7 @@ class Trainer:
         self.save_every = save_every
         module = TrainModule(network.train(), manifest.head.channels).to(distributed.device)
         self.module = module.to(memory_format=torch.channels_last)
+        self.teachers = self._create_teachers(manifest)
         self.ema = create_ema(self.module.network, config.ema) if config.ema else None
         self.parallel = distributed.wrap(self.module)
         self.optimizer = create_optimizer(config.optimizer, self.module)
@@ -99,12 +101,16 @@ class Trainer:
     def _step(self, batch: Batch) -> float:
         """Updates the weights with one batch and returns its loss."""
         device, config = self.distributed.device, self.config
+        batch = self._mixed(batch)
         crops, labels, masks = (t.to(device, non_blocking=True) for t in batch)
         for group in self.optimizer.param_groups:
             group["lr"] = config.optimizer.lr * self._lr_factor()
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits, mask_logits = self.parallel(crops)
         loss = training_loss(config.loss, logits.float(), mask_logits.float(), labels, masks)
+        if self.teachers is not None and config.distillation is not None:
+            taught = distillation_loss(logits.float(), self.teachers(crops))
+            loss = torch.lerp(loss, taught, config.distillation.weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.optimizer.clip_norm:
@@ -113,6 +119,22 @@ class Trainer:
         if self.ema is not None:
             update_ema(self.ema, self.module.network, self.global_step)
         return float(loss.detach())
+
+    def _create_teachers(self, manifest: Manifest) -> Teachers | None:
+        if self.config.distillation is None:
+            return None
+        teachers = Teachers(self.config.distillation, manifest).to(self.distributed.device)
+        return teachers.to(memory_format=torch.channels_last)
+
+    def _mixed(self, batch: Batch) -> Batch:
+        """Mixes some of the batches, the same ones again after a resume."""
+        distillation = self.config.distillation
+        if distillation is None:
+            return batch
+        seed = self.config.seed * 1_000_003 + self.global_step
+        generator = torch.Generator().manual_seed(seed)
+        chosen = float(torch.rand((), generator=generator)) < distillation.mixup
+        return mix(batch, generator) if chosen else batch
 
     def _lr_factor(self) -> float:
         schedule, plateau_factor = self.config.schedule, self.state.plateau_factor
