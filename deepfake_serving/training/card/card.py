@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepfake_serving.training.card import attack_section, metrics_section, training_section
+from deepfake_serving.training.card.groups_section import groups_section
 from deepfake_serving.training.card.inputs import Content, Inputs
 from deepfake_serving.training.card.markdown import bullets, table
 from deepfake_serving.training.card.reference_sections import commands, published_table
@@ -112,6 +113,8 @@ def _development_sets(inputs: Inputs) -> Iterator[str]:
     )
     yield as_markdown(inputs.development).strip()
     yield inputs.facts.development.caution.strip()
+    if inputs.groups:
+        yield from groups_section(inputs.groups)
 
 
 def _evaluations(inputs: Inputs) -> Iterator[str]:

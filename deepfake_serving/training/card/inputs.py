@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.training.card.facts import Facts, read_facts
+from deepfake_serving.training.development.groups import RECORDS as GROUPS
+from deepfake_serving.training.development.groups import Group, read_groups
 from deepfake_serving.training.development.table import RECORDS, Row, read_records
 
 Content = dict[str, Any]
@@ -23,7 +25,7 @@ class Inputs:
         attacks: `attacks.json`.
         calibration: the file that `calibrate` wrote.
         exported: the JSON file beside the weights in the store.
-        development: `development.json` of `evaluate-all`.
+        development, groups: `development.json` and `groups.json` of `evaluate-all`.
     """
 
     facts: Facts
@@ -32,6 +34,7 @@ class Inputs:
     calibration: Content | None
     exported: Content | None
     development: tuple[Row, ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
 def read_inputs(
@@ -55,6 +58,7 @@ def read_inputs(
         _read(calibration, "calibration.json"),
         _read(exported, "export.json"),
         read_records(development / RECORDS) if development else (),
+        read_groups(development / GROUPS) if development else (),
     )
 
 

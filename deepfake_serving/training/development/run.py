@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 from deepfake_serving.training.data.landmarks import build_face_detector
+from deepfake_serving.training.development.attributes import read_attributes
+from deepfake_serving.training.development.groups import RECORDS as GROUPS
+from deepfake_serving.training.development.groups import count_groups, write_groups
 from deepfake_serving.training.development.sets import score_sets
 from deepfake_serving.training.development.table import RECORDS, as_markdown, as_records, rows
 from deepfake_serving.training.predict.predictor import LocalPredictor
@@ -19,7 +22,7 @@ TABLE = "development.md"
 def evaluate_all(
     root: Path, model: Path, out: Path, weights: Path | None, frames: int, cache: Path
 ) -> str:
-    """Scores every set below `root`; writes the table and `SET/scores.csv` into `out`.
+    """Scores every set below `root`; writes tables and `SET/scores.csv` into `out`.
 
     Args:
         weights: else the manifest's own.
@@ -30,7 +33,8 @@ def evaluate_all(
     """
     manifest = read_manifest(model)
     predictor = LocalPredictor(manifest, weights or pinned_weights(manifest))
-    found = score_sets(root, predictor, build_face_detector(manifest.faces), frames, cache)
+    detector = build_face_detector(manifest.faces)
+    found = score_sets(root, predictor, detector, frames, cache)
     for scored in found:
         write_scores(scored.scores, out / scored.name / "scores.csv")
     limits = manifest.thresholds
@@ -38,4 +42,6 @@ def evaluate_all(
     text = as_markdown(table)
     (out / TABLE).write_text(text, encoding="utf-8")
     (out / RECORDS).write_text(json.dumps(as_records(table), indent=1) + "\n", encoding="utf-8")
+    attributes = read_attributes(root, detector, frames, cache)
+    write_groups(count_groups(found, attributes, limits), out / GROUPS)
     return text
