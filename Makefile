@@ -132,8 +132,9 @@ evaluate: build/.dev  ## make evaluate MEDIA=folder [FOLDS=run]: metrics, plots 
 mix: build/.dev  ## make mix PACKS=folder: train on many packed sources, or go on where it stopped
 	$(TRAINING) mix $(PACKS) --out $(RUN)
 
-evaluate-all: build/.dev  ## make evaluate-all DEVELOPMENT=folder: every development set, in one table
-	$(TRAINING) evaluate-all $(DEVELOPMENT) $(if $(WEIGHTS),--weights $(WEIGHTS))
+evaluate-all: build/.dev  ## make evaluate-all DEVELOPMENT=folder [ROBUSTNESS=40]: all development sets, groups, corruptions
+	$(TRAINING) evaluate-all $(DEVELOPMENT) $(if $(WEIGHTS),--weights $(WEIGHTS)) \
+		$(if $(ROBUSTNESS),--robustness $(ROBUSTNESS))
 
 calibrate: build/.dev  ## fit the calibration to an evaluation's scores; writes build/training/calibration.json
 	$(TRAINING) calibrate build/training/evaluation/scores.csv

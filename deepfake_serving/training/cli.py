@@ -167,13 +167,16 @@ def evaluate_all(
         Path | None, typer.Option(help="Else the manifest's own, under model_store/.")
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 6,
+    robustness: Annotated[
+        int, typer.Option(min=0, help="Files of each set and label under every corruption.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = _BUILD / "development",
     cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
 ) -> None:
     """Scores all development sets, as they are, after JPEG 50 and at half size."""
     from deepfake_serving.training.development.run import evaluate_all as run
 
-    typer.echo(run(media, model, out, weights, frames, cache / "index"))
+    typer.echo(run(media, model, out, weights, frames, cache / "index", robustness))
 
 
 @app.command("calibrate-all")

@@ -10,15 +10,19 @@ from deepfake_serving.training.card.groups_section import groups_section
 from deepfake_serving.training.card.inputs import Content, Inputs
 from deepfake_serving.training.card.markdown import bullets, table
 from deepfake_serving.training.card.reference_sections import commands, published_table
+from deepfake_serving.training.card.robustness_section import PLOT, robustness_section
+from deepfake_serving.training.development.robustness_plot import plot_sets
 from deepfake_serving.training.development.table import as_markdown
 
 _GENERATED = "<!-- Made by `python -m deepfake_serving.training card`; do not edit. -->"
 
 
 def write_card(inputs: Inputs, out: Path) -> None:
-    """Writes the card as Markdown; missing inputs are named in it."""
+    """Writes the card as Markdown, its plot beside it; missing inputs are named in it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n\n".join(card(inputs)) + "\n", encoding="utf-8")
+    if inputs.robustness:
+        plot_sets(inputs.robustness, out.parent / PLOT)
 
 
 def card(inputs: Inputs) -> Iterator[str]:
@@ -115,6 +119,8 @@ def _development_sets(inputs: Inputs) -> Iterator[str]:
     yield inputs.facts.development.caution.strip()
     if inputs.groups:
         yield from groups_section(inputs.groups)
+    if inputs.robustness:
+        yield from robustness_section(inputs.robustness)
 
 
 def _evaluations(inputs: Inputs) -> Iterator[str]:

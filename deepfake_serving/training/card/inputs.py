@@ -11,6 +11,8 @@ from typing import Any
 from deepfake_serving.training.card.facts import Facts, read_facts
 from deepfake_serving.training.development.groups import RECORDS as GROUPS
 from deepfake_serving.training.development.groups import Group, read_groups
+from deepfake_serving.training.development.robustness import RECORDS as ROBUSTNESS
+from deepfake_serving.training.development.robustness import Point, read_points
 from deepfake_serving.training.development.table import RECORDS, Row, read_records
 
 Content = dict[str, Any]
@@ -25,7 +27,8 @@ class Inputs:
         attacks: `attacks.json`.
         calibration: the file that `calibrate` wrote.
         exported: the JSON file beside the weights in the store.
-        development, groups: `development.json` and `groups.json` of `evaluate-all`.
+        development, groups, robustness: `development.json`, `groups.json` and `robustness.csv` of
+            `evaluate-all`.
     """
 
     facts: Facts
@@ -35,6 +38,7 @@ class Inputs:
     exported: Content | None
     development: tuple[Row, ...] = ()
     groups: tuple[Group, ...] = ()
+    robustness: tuple[Point, ...] = ()
 
 
 def read_inputs(
@@ -59,6 +63,7 @@ def read_inputs(
         _read(exported, "export.json"),
         read_records(development / RECORDS) if development else (),
         read_groups(development / GROUPS) if development else (),
+        read_points(development / ROBUSTNESS) if development else (),
     )
 
 

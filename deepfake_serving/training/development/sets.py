@@ -52,15 +52,30 @@ def score_sets(
     frames: int,
     cache: Path | None = None,
     variants: Sequence[Corruption] = VARIANTS,
+    limit: int | None = None,
 ) -> list[SetScores]:
-    """Scores the largest face of every image and frame, as it is and after each variant."""
+    """Scores the largest face of every image and frame, as it is and after each variant.
+
+    Args:
+        limit: files of each set and label at most, spread over the set.
+    """
     found = []
     for name, media in read_sets(root).items():
+        media = media if limit is None else _spread(media, limit)
         result = predict_media(
             media, root / name, lambda _: predictor, finder, frames, variants, cache
         )
         found.append(SetScores(name, result.scores, len(result.without_face)))
     return found
+
+
+def _spread(media: Sequence[MediaFile], limit: int) -> list[MediaFile]:
+    kept: list[MediaFile] = []
+    for fake in (False, True):
+        files = [file for file in media if file.fake == fake]
+        step = max(1, -(-len(files) // limit))
+        kept += files[::step]
+    return kept
 
 
 def _media(folder: Path) -> list[MediaFile]:

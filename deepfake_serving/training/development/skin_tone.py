@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from model_handlers.pipeline.decode import Pixels
 
@@ -42,9 +43,10 @@ def skin_tone(pixels: Pixels, box: Sequence[float]) -> str:
     return GROUPS[number]
 
 
-def _cheeks(pixels: Pixels, box: Sequence[float]) -> Pixels:
+def _cheeks(pixels: Pixels, box: Sequence[float]) -> npt.NDArray[np.float32]:
     """CIELAB pixels (n, 3) of two squares below the eyes; of the whole image if none lies in it."""
-    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float32)
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     squares = []

@@ -12,7 +12,11 @@ from torch import nn
 
 from deepfake_serving.training.config.training import TrainingConfig
 from deepfake_serving.training.data.loader import Batch, BatchLoader
-from deepfake_serving.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from deepfake_serving.training.engine.checkpoint import (
+    TrainState,
+    load_checkpoint,
+    save_checkpoint,
+)
 from deepfake_serving.training.engine.distillation import Teachers, distillation_loss, mix
 from deepfake_serving.training.engine.distributed import DistributedContext
 from deepfake_serving.training.engine.losses import training_loss
@@ -26,7 +30,6 @@ from deepfake_serving.training.engine.progress import TrainingProgress
 from deepfake_serving.training.engine.run_folder import LOG, NETWORK
 from deepfake_serving.training.engine.tracking import Tracker
 from deepfake_serving.training.engine.train_module import TrainModule
-from deepfake_serving.training.engine.train_state import TrainState
 from model_handlers.manifest import Manifest
 from model_handlers.networks.network import Network
 

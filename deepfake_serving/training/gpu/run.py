@@ -32,9 +32,11 @@ def run(
     """Trains for `minutes`, then once for `each_minutes` without each pack of `left_out`.
 
     Raises:
-        ValueError: the settings name no mixture, or one that can't do without a pack.
+        ValueError: the settings name teachers or no mixture, or one that can't do without a pack.
     """
     config = read_config(spec)
+    if config.distillation is not None:
+        raise ValueError(f"{spec}: `distillation` is for `mix`; on a GPU labels alone are learnt")
     if config.mixture is None:
         raise ValueError(f"{spec}: no `mixture`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

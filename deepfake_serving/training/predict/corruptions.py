@@ -1,4 +1,4 @@
-"""Common corruptions of images before prediction: compression, downscaling, blur, noise.
+"""Common corruptions of images before prediction: compression, scaling, blur, noise, filters.
 
 After Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions"
 (arXiv:1903.12261).
@@ -25,9 +25,23 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "downscale": (0.75, 0.5, 0.35),
     "blur": (1, 2, 3),
     "noise": (3, 8, 15),
+    "sharpen": (0.5, 1.5),
+    "smooth": (25, 60),
 }
 """Levels of each kind, mildest first: JPEG quality, H.264 constant rate factor, scale of the image,
-sigma of a Gaussian blur in source pixels, sigma of Gaussian noise in grey levels."""
+sigma of a Gaussian blur in source pixels, sigma of Gaussian noise in grey levels, amount of an
+unsharp mask, range of a bilateral filter in grey levels (as filters that smooth skin)."""
+
+TITLES = {
+    "jpeg": "JPEG quality",
+    "h264": "H.264 CRF",
+    "downscale": "image scale",
+    "blur": "blur, sigma in px",
+    "noise": "noise, sigma in grey levels",
+    "sharpen": "sharpening, amount",
+    "smooth": "smoothing of skin",
+}
+"""Each kind and the unit of its levels, for plots."""
 
 _PRECEDING_FRAMES = 2
 """Frames encoded before the scored one, so that it is predicted, as most frames of a video are."""
@@ -82,9 +96,20 @@ def _noise(pixels: Pixels, sigma: float) -> Pixels:
     return noise(pixels, sigma, np.random.default_rng(zlib.crc32(pixels.tobytes())))
 
 
+def _sharpen(pixels: Pixels, amount: float) -> Pixels:
+    soft = cv2.GaussianBlur(pixels, (0, 0), 1.2)
+    return cv2.addWeighted(pixels, 1 + amount, soft, -amount, 0).astype(np.uint8)
+
+
+def _smooth(pixels: Pixels, strength: float) -> Pixels:
+    return cv2.bilateralFilter(pixels, 7, strength, 5).astype(np.uint8)
+
+
 _PIXEL_CORRUPTIONS: dict[str, Callable[[Pixels, float], Pixels]] = {
     "jpeg": _jpeg,
     "h264": _h264,
     "blur": _blur,
     "noise": _noise,
+    "sharpen": _sharpen,
+    "smooth": _smooth,
 }

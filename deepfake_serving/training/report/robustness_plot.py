@@ -15,15 +15,8 @@ import numpy as np
 
 from deepfake_serving.training.evaluate.bootstrap import Estimate
 from deepfake_serving.training.evaluate.robustness import RobustnessPoint
+from deepfake_serving.training.predict.corruptions import TITLES
 from deepfake_serving.training.predict.scores import UNCORRUPTED
-
-_TITLES = {
-    "jpeg": "JPEG quality",
-    "h264": "H.264 CRF",
-    "downscale": "image scale",
-    "blur": "blur, sigma in px",
-    "noise": "noise, sigma in grey levels",
-}
 
 
 def plot_robustness(uncorrupted: Estimate, points: Sequence[RobustnessPoint], path: Path) -> None:
@@ -53,7 +46,7 @@ def _plot_panel(
         axis.axhline(uncorrupted.value, color="#2c7fb8", linestyle="--", linewidth=1)
     axis.axhline(0.5, color="#aaaaaa", linestyle=":", linewidth=1)
     axis.set_xticks(positions, ticks)
-    axis.set_title(_TITLES[kind], fontsize=10)
+    axis.set_title(TITLES[kind], fontsize=10)
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
 

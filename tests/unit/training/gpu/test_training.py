@@ -237,3 +237,11 @@ def test_a_spec_without_a_mixture_is_refused(canvases: Path, tmp_path: Path) -> 
     path.write_text("model: config/models/detector.yaml\n")
     with pytest.raises(ValueError, match="mixture"):
         run(canvases, path, tmp_path / "main", 1, 0)
+
+
+def test_teachers_are_refused(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    teacher = {"teachers": [{"weights": "teacher.safetensors"}]}
+    spec.write_text(yaml.safe_dump({"model": "m.yaml", "distillation": teacher}))
+    with pytest.raises(ValueError, match="distillation"):
+        run(tmp_path, spec, tmp_path / "out", 1, 1)
