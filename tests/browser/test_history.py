@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_history_filters_opens_and_deletes(
+async def test_history_entries_can_be_filtered_opened_and_deleted(
     open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
     name = f"for-history-{tmp_path.name}.mp4"

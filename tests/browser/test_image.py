@@ -79,7 +79,7 @@ async def test_no_face_is_explained_as_not_meaning_real(open_page: OpenPage, med
     await expect(page.locator(".meter")).to_have_count(0)
 
 
-async def test_a_face_of_the_list_highlights_its_box(open_page: OpenPage, media: Path) -> None:
+async def test_selecting_a_listed_face_highlights_its_box(open_page: OpenPage, media: Path) -> None:
     page = await open_page()
     verdict = await analyse_image(page, media / "group.jpg")
     assert len(verdict["faces"]) == 3
@@ -145,7 +145,7 @@ async def test_a_url_lists_the_faces_and_explains_why_no_image_is_shown(
         ("https://nowhere.invalid/a.jpg", "Unreachable URL"),
     ],
 )
-async def test_a_url_that_can_not_be_fetched_is_a_problem_with_advice(
+async def test_a_url_that_cannot_be_fetched_is_a_problem_with_advice(
     open_page: OpenPage, url: str, title: str
 ) -> None:
     page = await open_page()

@@ -199,7 +199,7 @@ async def _require_key(page: Page, key: str) -> list[str]:
     return authorized
 
 
-async def test_a_key_is_prompted_for_kept_for_the_tab_and_sent_with_every_request(
+async def test_the_api_key_is_prompted_for_kept_per_tab_and_sent_with_every_request(
     open_page: OpenPage, media: Path
 ) -> None:
     page = await open_page()
@@ -243,7 +243,7 @@ async def test_cancelling_the_key_prompt_shows_the_problem(
     await expect(page.locator(".problem h2")).to_have_text("Unauthorized")
 
 
-async def test_hostile_names_and_details_stay_text(
+async def test_hostile_names_and_details_are_escaped(
     open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:
     page = await open_page()
@@ -272,7 +272,9 @@ async def test_hostile_names_and_details_stay_text(
     assert await page.title() != "owned"
 
 
-async def test_the_policy_forbids_foreign_scripts(open_page: OpenPage, console: str) -> None:
+async def test_the_content_security_policy_blocks_other_scripts(
+    open_page: OpenPage, console: str
+) -> None:
     page = await open_page()
     response = await page.request.get(console + "/")
     policy = response.headers["content-security-policy"]

@@ -25,7 +25,7 @@ async def _ready(page: Page) -> None:
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
 
 
-async def test_a_video_is_uploaded_followed_and_reported(open_page: OpenPage, media: Path) -> None:
+async def test_a_video_upload_shows_progress_and_a_report(open_page: OpenPage, media: Path) -> None:
     page = await open_page("#/video")
     job = await analyse_video(page, media / "shots.mp4")
     result = job["result"]

@@ -49,7 +49,7 @@ case = pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem.removes
 
 
 @case
-def test_it_lints(case: Path) -> None:
+def test_helm_lint_passes(case: Path) -> None:
     done = helm("lint", "--strict", str(CHART), "-f", str(case))
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -81,7 +81,7 @@ def test_images_are_never_latest(case: Path) -> None:
 
 
 @case
-def test_probes_mean_it(case: Path) -> None:
+def test_every_container_has_the_right_probes_and_grace_period(case: Path) -> None:
     for pod in pods(render("-f", str(case))):
         if "helm.sh/hook" in pod["metadata"].get("annotations", {}):
             continue
@@ -95,7 +95,7 @@ def test_probes_mean_it(case: Path) -> None:
 
 
 @case
-def test_servers_accept_their_settings(case: Path) -> None:
+def test_servers_accept_the_rendered_settings(case: Path) -> None:
     """The servers accept the settings in the ConfigMaps."""
     for each in render("-f", str(case)):
         for name, text in each.get("data", {}).items() if each["kind"] == "ConfigMap" else ():
@@ -113,7 +113,7 @@ def test_every_volume_is_mounted_and_every_mount_has_its_volume(case: Path) -> N
 
 
 @case
-def test_selectors_find_their_pods(case: Path) -> None:
+def test_selectors_match_their_pods(case: Path) -> None:
     """Each Deployment, Service, budget and policy selects one kind of pod or more."""
     objects = render("-f", str(case))
     labels = [pod["metadata"]["labels"].items() for pod in pods(objects)]
@@ -127,7 +127,7 @@ def test_selectors_find_their_pods(case: Path) -> None:
 
 
 @case
-def test_names_are_the_releases_own(case: Path) -> None:
+def test_two_releases_share_no_object_names(case: Path) -> None:
     """Two releases can stand in one namespace."""
     ours = {(o["kind"], o["metadata"]["name"]) for o in render("-f", str(case))}
     if "fullnameOverride" in case.read_text():
@@ -155,13 +155,13 @@ def test_names_are_the_releases_own(case: Path) -> None:
         ("worker.resources.limits.memory=2GB", "'/worker/resources/limits/memory'"),
     ],
 )
-def test_a_wrong_value_fails_and_is_named(setting: str, complaint: str) -> None:
+def test_an_invalid_value_fails_and_is_named(setting: str, complaint: str) -> None:
     done = helm("template", "r", str(CHART), "--set", setting)
     assert done.returncode != 0
     assert complaint in done.stderr
 
 
-def test_the_schema_knows_every_default() -> None:
+def test_the_schema_covers_every_default() -> None:
     """A key of values.yaml that the schema lacks would fail above; here the other way round."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads(chart_values.schema())
@@ -179,7 +179,7 @@ def test_the_schema_knows_every_default() -> None:
     compare(schema, values, "")
 
 
-def test_a_changed_setting_replaces_pods_and_nothing_else_does() -> None:
+def test_only_a_changed_setting_replaces_pods() -> None:
     def stamps(*options: str) -> dict[str, str]:
         return {
             each["metadata"]["name"]: each["spec"]["template"]["metadata"]["annotations"][
@@ -214,13 +214,13 @@ def test_unit_tests_pass() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_one_object_a_template() -> None:
+def test_one_object_per_template() -> None:
     for template in (CHART / "templates").rglob("*.yaml"):
         kinds = re.findall(r"^kind: (\w+)", template.read_text(), re.MULTILINE)
         assert len(kinds) <= 1, template
 
 
-def test_every_value_is_explained() -> None:
+def test_every_value_is_documented() -> None:
     """README.md is made from the comments; a row without words is a value without one."""
     rows = re.findall(r"^\| (\S+) \|[^|]*\|.*\| (.*) \|$", (CHART / "README.md").read_text(), re.M)
     assert len(rows) > 100
@@ -228,7 +228,7 @@ def test_every_value_is_explained() -> None:
 
 
 @pytest.mark.parametrize("overlay", manifests.OVERLAYS)
-def test_manifests_are_the_charts_output(overlay: str) -> None:
+def test_manifests_are_generated_from_the_chart(overlay: str) -> None:
     folder = manifests.MANIFESTS / "overlays" / overlay
     done = subprocess.run(
         [tool("kustomize"), "build", str(folder)], capture_output=True, text=True, check=True
@@ -240,7 +240,7 @@ def test_manifests_are_the_charts_output(overlay: str) -> None:
     assert built == wanted
 
 
-def test_pods_spread() -> None:
+def test_pods_are_spread_over_zones_and_nodes() -> None:
     """Over zones and hosts unless told otherwise, each kind and each revision by itself."""
     objects = render("--set", "media.volume.accessMode=ReadWriteMany")
     for each in (o for o in objects if o["kind"] == "Deployment"):

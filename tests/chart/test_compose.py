@@ -59,12 +59,12 @@ def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return name
 
 
-def test_its_settings_are_known_and_valid(service: str) -> None:
+def test_settings_in_compose_are_known_and_valid(service: str) -> None:
     assert any(name.startswith("DEEPFAKE_") for name in _environment(service))
     LOADERS[service]()
 
 
-def test_a_mistyped_setting_would_be_seen(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelled_setting_is_detected(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = "DEEPFAKE_MODEL_SERVER_" if service == "model-server" else "DEEPFAKE_GATEWAY_"
     monkeypatch.setenv(f"{prefix}LOG_LEVLE", "info")
     with pytest.raises(ValueError, match="no such setting"):
@@ -81,7 +81,7 @@ def test_a_service_shares_a_network_with_those_it_calls(service: str) -> None:
         assert _connected(service, host), f"{service} and {host} share no network"
 
 
-def test_prometheus_asks_each_process_at_its_own_port(service: str) -> None:
+def test_prometheus_scrapes_each_process_at_its_port(service: str) -> None:
     jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
     targets = {
         target: static["labels"]["app_kubernetes_io_component"]
@@ -128,7 +128,7 @@ def test_our_images_have_the_version_of_the_package() -> None:
         assert _filled(SERVICES[name]["image"]).endswith(f":{version[1]}")
 
 
-def test_only_loopback_is_published_and_stores_are_fenced_off() -> None:
+def test_only_loopback_is_published_and_stores_are_isolated() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
@@ -138,7 +138,7 @@ def test_only_loopback_is_published_and_stores_are_fenced_off() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
-def test_what_is_mounted_from_the_tree_is_there(name: str) -> None:
+def test_mounted_files_exist(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source, _, rest = volume.partition(":")
         if source.startswith("."):
@@ -146,7 +146,7 @@ def test_what_is_mounted_from_the_tree_is_there(name: str) -> None:
             assert rest.endswith(":ro")
 
 
-def test_init_makes_a_key_that_the_gateway_takes(tmp_path: Path) -> None:
+def test_init_generates_a_key_that_the_gateway_accepts(tmp_path: Path) -> None:
     from deepfake_serving.gateway.auth.keys import Keys
 
     folder = tmp_path / "compose"
@@ -173,7 +173,7 @@ def promtool() -> str:
     return found
 
 
-def test_promtool_takes_the_configuration(promtool: str) -> None:
+def test_promtool_accepts_the_configuration(promtool: str) -> None:
     subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
 
 
@@ -199,7 +199,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", [None, *sorted(BROKEN)])
-def test_each_alert_fires_for_its_own_trouble_alone(
+def test_each_alert_fires_only_for_its_own_failure(
     promtool: str, tmp_path: Path, broken: str | None
 ) -> None:
     series = WORKING | BROKEN.get(broken or "", {})
@@ -229,6 +229,6 @@ def test_each_alert_fires_for_its_own_trouble_alone(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_tried() -> None:
+def test_every_alert_is_tested() -> None:
     groups = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
     assert {rule["alert"] for group in groups for rule in group["rules"]} == set(BROKEN)

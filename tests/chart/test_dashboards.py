@@ -24,7 +24,7 @@ def test_files_are_up_to_date() -> None:
 
 
 @board
-def test_every_panel_says_what_it_shows(board: Object) -> None:
+def test_every_panel_has_a_description(board: Object) -> None:
     for panel in panels(board):
         assert panel["description"].endswith("."), panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
@@ -49,7 +49,7 @@ def test_panels_do_not_overlap(board: Object) -> None:
 
 
 @board
-def test_every_query_follows_the_variables(board: Object) -> None:
+def test_every_query_uses_the_dashboard_variables(board: Object) -> None:
     variables = {each["name"]: each for each in board["templating"]["list"]}
     assert list(variables)[:3] == ["datasource", "namespace", "instance"]
     used = set()
@@ -64,7 +64,7 @@ def test_every_query_follows_the_variables(board: Object) -> None:
 
 
 @board
-def test_legends_name_labels_that_the_query_leaves(board: Object) -> None:
+def test_legends_use_labels_that_the_query_keeps(board: Object) -> None:
     for panel in panels(board):
         for target in panel["targets"]:
             by = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", target["expr"]))))
@@ -73,7 +73,9 @@ def test_legends_name_labels_that_the_query_leaves(board: Object) -> None:
                 assert named <= by, panel["title"]
 
 
-def test_each_is_a_config_map_that_grafanas_sidecar_finds(watched: list[Object]) -> None:
+def test_each_dashboard_is_a_config_map_with_the_label_of_the_grafana_sidecar(
+    watched: list[Object],
+) -> None:
     found = [
         each for each in only(watched, "ConfigMap") if "-dashboard-" in each["metadata"]["name"]
     ]

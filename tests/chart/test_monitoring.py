@@ -97,7 +97,7 @@ def _wrong(selector: Selector, recorded: Labels) -> str | None:
     return f"{selector.name}{set(selector.labels)} of {_sides(selector)}"
 
 
-def test_the_table_of_metrics_is_understood() -> None:
+def test_the_table_of_metrics_is_parsed() -> None:
     assert metrics()["gateway"][1]["deepfake_requests_total"] == {"route", "code"}
     assert metrics()["model-server"][1]["deepfake_score_bucket"] == {"model", "le"}
     assert "deepfake_score_sum" in metrics()["model-server"][0]
@@ -110,7 +110,7 @@ def test_expressions_are_found_everywhere(expressions: list[Expression]) -> None
     )
 
 
-def test_every_expression_names_what_is_there(
+def test_every_expression_uses_existing_metrics_and_labels(
     expressions: list[Expression], recorded: Labels
 ) -> None:
     wrong = [
@@ -133,7 +133,7 @@ def test_every_expression_names_what_is_there(
         "deepfake:slo_errors:ratio_rate7m",
     ],
 )
-def test_a_selector_of_a_missing_series_is_found(text: str, recorded: Labels) -> None:
+def test_a_selector_of_a_missing_series_is_reported(text: str, recorded: Labels) -> None:
     assert any(_wrong(selector, recorded) for selector in selectors(text))
 
 
@@ -148,7 +148,7 @@ def test_counters_are_read_through_their_rates(expressions: list[Expression]) ->
     assert raw == []
 
 
-def test_rules_and_triggers_ask_for_their_own_release_alone(expressions: list[Expression]) -> None:
+def test_rules_and_triggers_select_only_their_own_release(expressions: list[Expression]) -> None:
     scope = {'namespace="ns"', 'app_kubernetes_io_instance="r"'}
     strangers = [
         f"{each.source}: {selector.text()}"
@@ -160,7 +160,7 @@ def test_rules_and_triggers_ask_for_their_own_release_alone(expressions: list[Ex
     assert strangers == []
 
 
-def test_names_that_both_servers_have_are_distinguished(expressions: list[Expression]) -> None:
+def test_metrics_of_both_servers_are_distinguished_by_job(expressions: list[Expression]) -> None:
     both = set(metrics()["gateway"][1]) & set(metrics()["model-server"][1])
     mixed = [
         f"{each.source}: {selector.text()}"
@@ -172,7 +172,7 @@ def test_names_that_both_servers_have_are_distinguished(expressions: list[Expres
     assert mixed == []
 
 
-def test_nothing_watches_by_default() -> None:
+def test_monitoring_is_off_by_default() -> None:
     kinds = {each["kind"] for each in render()}
     assert not kinds & {"PodMonitor", "PrometheusRule"}
     assert not [each for each in only(render(), "ConfigMap") if "dashboard" in str(each["data"])]
@@ -189,7 +189,7 @@ def _monitored(manifests: list[Object]) -> list[tuple[Object, Object]]:
     ]
 
 
-def test_pod_monitors_scrape_what_annotations_name() -> None:
+def test_pod_monitors_scrape_the_annotated_ports() -> None:
     manifests = render(*WATCHED, values=SCALED)
     pairs = _monitored(manifests)
     assert len(pairs) == len(only(manifests, "Deployment")) == 5
@@ -206,7 +206,7 @@ def test_pod_monitors_scrape_what_annotations_name() -> None:
         assert endpoint["path"] == notes["prometheus.io/path"]
 
 
-def test_pod_monitors_keep_the_labels_that_are_requested(expressions: list[Expression]) -> None:
+def test_pod_monitors_keep_the_requested_labels(expressions: list[Expression]) -> None:
     """The operator adds namespace, pod and container by itself."""
     request = {label for each in expressions for s in selectors(each.text) for label in s.labels}
     for monitor, _ in _monitored(render(*WATCHED, values=SCALED)):

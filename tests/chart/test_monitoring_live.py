@@ -110,5 +110,5 @@ def test_correct_expressions_pass(prometheus: str, text: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_reported(prometheus: str, text: str, failure: str) -> None:
+def test_wrong_expressions_are_reported(prometheus: str, text: str, failure: str) -> None:
     assert check_live(prometheus, [Expression("x", text)]) == [failure]

@@ -34,14 +34,14 @@ def alerts(rules_file: Object) -> list[Object]:
     return [each for group in rules_file["groups"] for each in group["rules"] if "alert" in each]
 
 
-def test_rules_are_sound(rules_file: Object, tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules(rules_file: Object, tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(yaml.safe_dump(rules_file))
     promtool("check", "rules", "--lint=all", "--lint-fatal", str(file))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_alerts(case: Path, rules_file: Object, tmp_path: Path) -> None:
+def test_alerts_fire_as_expected(case: Path, rules_file: Object, tmp_path: Path) -> None:
     """Annotations are left out: that they can be filled in is seen by `check rules`."""
     bare = deepcopy(rules_file)
     for each in alerts(bare):
@@ -71,14 +71,14 @@ def _alert_tests(case: Object) -> list[Object]:
     return [each for test in case["tests"] for each in test.get("alert_rule_test", [])]
 
 
-def test_every_alert_is_tested_both_ways(rules_file: Object) -> None:
+def test_every_alert_is_tested_firing_and_silent(rules_file: Object) -> None:
     request = [each for case in CASES for each in _alert_tests(yaml.safe_load(case.read_text()))]
     names = {each["alert"] for each in alerts(rules_file)}
     assert {each["alertname"] for each in request if each.get("exp_alerts")} == names
     assert {each["alertname"] for each in request if not each.get("exp_alerts")} == names
 
 
-def test_every_alert_says_what_to_do(rules_file: Object) -> None:
+def test_every_alert_has_a_summary_and_a_runbook(rules_file: Object) -> None:
     for each in alerts(rules_file):
         said, name = each["annotations"], each["alert"]
         assert said["summary"]
@@ -87,7 +87,7 @@ def test_every_alert_says_what_to_do(rules_file: Object) -> None:
         assert each["labels"]["severity"] in {"critical", "warning"}
 
 
-def test_every_alert_has_its_page_and_every_page_an_alert(rules_file: Object) -> None:
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert(rules_file: Object) -> None:
     names = {each["alert"] for each in alerts(rules_file)}
     assert {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"} == names
     index = (RUNBOOKS / "README.md").read_text()
@@ -106,12 +106,12 @@ def _with_slo(**slo: float) -> list[Object]:
 
 
 @pytest.mark.parametrize(("seconds", "le"), [(0.25, "0.25"), (1, "1.0"), (10, "10.0")])
-def test_the_latency_objective_is_a_bucket(seconds: float, le: str) -> None:
+def test_the_latency_objective_is_a_histogram_bucket(seconds: float, le: str) -> None:
     assert le in _buckets()
     assert f'le="{le}"' in yaml.safe_dump(rules(_with_slo(imageLatencySeconds=seconds)))
 
 
-def test_another_latency_is_refused_and_all_buckets_reported() -> None:
+def test_another_latency_is_refused_with_the_list_of_buckets() -> None:
     with pytest.raises(RenderError) as refused:
         _with_slo(imageLatencySeconds=2)
     buckets = ", ".join(f"{float(le):g}" for le in _buckets())
@@ -119,7 +119,7 @@ def test_another_latency_is_refused_and_all_buckets_reported() -> None:
     assert f"{message}: {buckets}" in str(refused.value)
 
 
-def test_an_availability_that_could_not_be_paged_is_refused() -> None:
+def test_an_availability_objective_that_cannot_page_is_refused() -> None:
     with pytest.raises(RenderError, match=r"availabilityPercent: at least 93\.1"):
         _with_slo(availabilityPercent=93)
 
@@ -128,7 +128,7 @@ def _named(manifests: list[Object], alert: str) -> str:
     return "".join(each["expr"] for each in alerts(rules(manifests)) if each["alert"] == alert)
 
 
-def test_pools_that_may_be_empty_are_not_missed() -> None:
+def test_pools_that_may_be_empty_raise_no_alert() -> None:
     scaling: dict[str, Any] = {"type": "keda", "minReplicas": 0}
     pools = [
         {"name": "gpu", "models": ["detector", "faces"], "autoscaling": scaling},

@@ -50,7 +50,7 @@ def _steps(job: Job) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(GITHUB)))
-def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> None:
+def test_every_action_is_pinned_to_a_commit_with_its_version(path: Path) -> None:
     for line in re.findall(r"^\s*(?:- )?uses: (.*)$", path.read_text(), re.MULTILINE):
         if line.startswith("./"):
             assert (ROOT / line).exists(), line
@@ -58,7 +58,7 @@ def test_every_action_is_pinned_to_a_commit_and_says_its_version(path: Path) -> 
             assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
 
 
-def test_an_action_has_one_version_everywhere() -> None:
+def test_an_action_has_the_same_version_everywhere() -> None:
     pins = defaultdict(set)
     for path in FILES:
         for action, pin in re.findall(r"uses: ([\w./-]+)@(\S+ # \S+)", path.read_text()):
@@ -68,14 +68,14 @@ def test_an_action_has_one_version_everywhere() -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_nothing_is_permitted_but_job_by_job(name: str) -> None:
+def test_permissions_are_granted_per_job_only(name: str) -> None:
     assert _workflow(name)["permissions"] == {}
     assert "pull_request_target" not in _triggers(name)
     assert "workflow_run" not in _triggers(name)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_runs_of_the_same_thing_do_not_overlap(name: str) -> None:
+def test_every_workflow_has_a_concurrency_group(name: str) -> None:
     if _triggers(name) != {
         "workflow_call"
     }:  # what is only called overlaps as the workflows that call it do
@@ -83,33 +83,33 @@ def test_runs_of_the_same_thing_do_not_overlap(name: str) -> None:
 
 
 @named
-def test_every_job_says_what_it_may_and_how_long(job: Job) -> None:
+def test_every_job_has_permissions_and_a_timeout(job: Job) -> None:
     assert job["permissions"]
     assert "uses" in job or 1 <= job["timeout-minutes"] <= 90
 
 
 @named
-def test_who_may_write_runs_nothing_of_the_tree(job: Job) -> None:
+def test_jobs_with_write_permission_run_no_code_of_the_repository(job: Job) -> None:
     if "write" in job["permissions"].values():
         commands = "\n".join(step.get("run", "") for step in _steps(job))
         assert not re.search(r"\b(make|python|pip|docker build)\b", commands)
 
 
 @named
-def test_identity_tokens_are_for_signing_alone(job: Job) -> None:
+def test_identity_tokens_are_used_only_for_signing(job: Job) -> None:
     signs = any(step.get("uses") == SIGN for step in _steps(job))
     publishes = str(job.get("uses", "")).endswith("/build-image.yml")
     assert ("id-token" in job["permissions"]) == (signs or publishes)
 
 
 @named
-def test_checkouts_leave_no_token_behind(job: Job) -> None:
+def test_checkouts_do_not_persist_credentials(job: Job) -> None:
     for step in _steps(job):
         if str(step.get("uses")).startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
-def test_secrets_are_those_of_an_environment() -> None:
+def test_secrets_are_used_only_in_jobs_with_an_environment() -> None:
     for name, path in WORKFLOWS.items():
         if "secrets." in path.read_text():
             assert all("environment" in job for job in _workflow(name)["jobs"].values()), name
@@ -118,14 +118,14 @@ def test_secrets_are_those_of_an_environment() -> None:
 
 
 @named
-def test_no_text_of_others_is_put_into_a_script(job: Job) -> None:
+def test_no_untrusted_text_is_interpolated_into_a_script(job: Job) -> None:
     """Values come as variables of the environment; a shell never reads them as its own words."""
     for step in _steps(job):
         assert "${{" not in step.get("run", "")
 
 
 @named
-def test_every_target_is_there(job: Job) -> None:
+def test_every_make_target_exists(job: Job) -> None:
     for step in _steps(job):
         for target in re.findall(r"^make ([a-z0-9-]+)", step.get("run", ""), re.MULTILINE):
             assert target in TARGETS
@@ -149,7 +149,7 @@ def test_releases_are_verified_for_the_workflow_that_signs() -> None:
         assert [name for name in signing if re.fullmatch(expression, name)], expression
 
 
-def test_the_policy_admits_releases_alone() -> None:
+def test_the_policy_admits_only_releases() -> None:
     policy = yaml.safe_load((ROOT / "k8s" / "policy" / "verify-images.yaml").read_text())
     (identity,) = policy["spec"]["attestors"][0]["cosign"]["keyless"]["identities"]
     signer = "https://github.com/deepfake-serving/deepfake-serving/.github/workflows/"
@@ -193,7 +193,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_release_goes_on_where_all_versions_agree(tree: Path) -> None:
+def test_a_release_continues_if_all_versions_agree(tree: Path) -> None:
     done = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
     assert done.returncode == 0, done.stderr
     assert (tree / "output").read_text() == "version=1.2.3\n"
@@ -209,7 +209,7 @@ def test_a_release_goes_on_where_all_versions_agree(tree: Path) -> None:
         ("CHANGELOG.md", "## [1.2.3]", "## [1.2.4]"),
     ],
 )
-def test_a_release_stops_where_one_disagrees(
+def test_a_release_stops_if_a_version_disagrees(
     tree: Path, file: str, before: str, after: str
 ) -> None:
     path = tree / file
@@ -221,7 +221,7 @@ def test_a_release_stops_where_one_disagrees(
     assert not (tree / "output").exists()
 
 
-def test_notes_hold_this_version_alone_and_name_what_was_built(tree: Path) -> None:
+def test_release_notes_contain_only_this_version_and_list_the_images(tree: Path) -> None:
     digests = {"MODEL_SERVER": "sha256:aa", "GATEWAY": "sha256:bb", "CHART": "sha256:cc"}
     done = _run(_script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
     assert done.returncode == 0, done.stderr
@@ -244,7 +244,7 @@ def _unreasoned(entry: dict[str, Any], today: date) -> str | None:
     return None
 
 
-def test_holes_are_let_through_with_a_reason_and_for_a_while() -> None:
+def test_ignored_vulnerabilities_have_a_reason_and_an_expiry() -> None:
     entries = yaml.safe_load((GITHUB / "trivyignore.yaml").read_text())["vulnerabilities"]
     assert [entry for entry in entries if _unreasoned(entry, date.today())] == []
 
@@ -261,18 +261,18 @@ def test_holes_are_let_through_with_a_reason_and_for_a_while() -> None:
         },
     ],
 )
-def test_an_ignored_finding_without_a_reason_is_found(entry: dict[str, Any]) -> None:
+def test_an_ignored_finding_without_a_reason_is_reported(entry: dict[str, Any]) -> None:
     assert _unreasoned(entry, date(2026, 1, 1))
 
 
-def test_a_scan_that_finds_something_fails() -> None:
+def test_a_scan_with_findings_fails() -> None:
     policy = yaml.safe_load((GITHUB / "trivy.yaml").read_text())
     assert policy["exit-code"] == 1
     assert {"HIGH", "CRITICAL"} <= set(policy["severity"])
     assert (ROOT / policy["ignorefile"]).exists()
 
 
-def test_dependabot_looks_wherever_something_is_pinned() -> None:
+def test_dependabot_covers_every_folder_with_pinned_versions() -> None:
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
     assert {each["package-ecosystem"] for each in updates} == {
         "github-actions",

@@ -55,7 +55,7 @@ def served() -> Iterator[None]:
 
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem.removesuffix("-values"))
-def test_the_api_takes_it(case: Path) -> None:
+def test_the_api_server_accepts_the_chart(case: Path) -> None:
     rendered = run("helm", "template", "r", str(CHART), "-n", NAMESPACE, "-f", str(case))
     count = sum(1 for each in yaml.safe_load_all(rendered) if each)
     said = kubectl(

@@ -151,7 +151,7 @@ def draw(moments: list[Moment], runs: dict[str, list[dict[str, float]]], epoch: 
 
 
 @pytest.mark.timeout(900)
-def test_replicas_follow_the_load_both_ways(release: Release) -> None:
+def test_replicas_scale_up_and_down_with_the_load(release: Release) -> None:
     release.upgrade(values=SCALED)
     name = f"{release.fullname}-model-cpu"
     begun, epoch = time.monotonic(), time.time()

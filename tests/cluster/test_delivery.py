@@ -117,7 +117,7 @@ def bucket(release: Release) -> Iterator[str]:
     release.kubectl("delete", "--wait=false", "-f", "-", stdin=objects)
 
 
-def test_fetched_from_s3(release: Release, bucket: str) -> None:
+def test_archives_are_fetched_from_s3(release: Release, bucket: str) -> None:
     delivery = {"type": "fetch", "sources": {"detector": bucket}, "credentialsSecret": "s3"}
     edge = {
         "to": [{"podSelector": {"matchLabels": {"app": "s3"}}}],
@@ -129,7 +129,7 @@ def test_fetched_from_s3(release: Release, bucket: str) -> None:
     release.test()
 
 
-def test_from_a_claim(release: Release, tmp_path: Path) -> None:
+def test_archives_are_read_from_a_persistent_volume_claim(release: Release, tmp_path: Path) -> None:
     """A claim that holds the archives, filled as a person would: by a pod that copies."""
     claim = {
         "apiVersion": "v1",

@@ -17,13 +17,15 @@ pytestmark = pytest.mark.smoke
 MODEL_PORTS = range(7070, 7073)
 
 
-def test_an_image_by_rest_and_grpc_from_inside(release: Release) -> None:
+def test_an_image_is_classified_by_rest_and_grpc_inside_the_cluster(release: Release) -> None:
     said = release.test()
     assert "REST: real" in said
     assert "gRPC: 0." in said
 
 
-def test_an_image_from_outside(release: Release, astronaut_jpeg: bytes) -> None:
+def test_an_image_is_classified_from_outside_the_cluster(
+    release: Release, astronaut_jpeg: bytes
+) -> None:
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
     response = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
     assert response.status_code == 200
@@ -31,7 +33,7 @@ def test_an_image_from_outside(release: Release, astronaut_jpeg: bytes) -> None:
     assert response.json()["verdict"] == "real"
 
 
-def test_no_verdict_without_a_key(release: Release, astronaut_jpeg: bytes) -> None:
+def test_a_request_without_a_key_is_refused(release: Release, astronaut_jpeg: bytes) -> None:
     response = httpx.post(
         f"{release.url}/v1/images",
         content=astronaut_jpeg,
@@ -41,7 +43,7 @@ def test_no_verdict_without_a_key(release: Release, astronaut_jpeg: bytes) -> No
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_video_job(release: Release, tmp_path: Path) -> None:
+def test_a_video_job_succeeds(release: Release, tmp_path: Path) -> None:
     film = write_video(tmp_path / "film.mp4", scenes())
     headers = {"Authorization": f"Bearer {release.key}"}
     with httpx.Client(base_url=release.url, headers=headers, timeout=30) as http:
@@ -58,7 +60,7 @@ def test_a_video_job(release: Release, tmp_path: Path) -> None:
     assert job["result"]["frames_analyzed"] >= 10
 
 
-def test_ids_and_file_systems(release: Release) -> None:
+def test_containers_run_as_non_root_with_read_only_file_systems(release: Release) -> None:
     for component in ("gateway", "worker", "model-server"):
         pod = release.pods(component)[0]["metadata"]["name"]
         ask = (
@@ -72,7 +74,9 @@ def test_ids_and_file_systems(release: Release) -> None:
         assert said == ["65532", "False", "False", "False", "0000000000000000", "2"], component
 
 
-def test_torchserve_is_unreachable(release: Release, in_pod: Callable[..., str]) -> None:
+def test_torchserve_is_unreachable_from_other_pods(
+    release: Release, in_pod: Callable[..., str]
+) -> None:
     """Its inference, management and metrics ports, from a pod on the same network."""
     address = release.pods("model-server")[0]["status"]["podIP"]
     code = (
@@ -95,7 +99,7 @@ def test_torchserve_is_unreachable(release: Release, in_pod: Callable[..., str])
         ("redis", 6379, False),
     ],
 )
-def test_only_the_edges_that_are_needed(
+def test_network_policies_open_only_the_required_connections(
     release: Release, in_pod: Callable[..., str], component: str, port: int, open_: bool
 ) -> None:
     """Needs a cluster whose network enforces policies."""
@@ -109,7 +113,7 @@ def test_only_the_edges_that_are_needed(
     assert in_pod(code).strip() == ("open" if open_ else "shut")
 
 
-def test_pods_go_nowhere_but_to_what_they_need(release: Release) -> None:
+def test_pods_connect_only_to_what_they_need(release: Release) -> None:
     """A worker reaches Redis, but neither the API server nor a metadata service."""
     pod = release.pods("worker")[0]["metadata"]["name"]
     api = kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")

@@ -29,7 +29,7 @@ def replicas(release: Release, name: str) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_workers_come_for_jobs_and_go(release: Release, tmp_path: Path) -> None:
+def test_workers_scale_up_for_jobs_and_down_again(release: Release, tmp_path: Path) -> None:
     scaling = {**SCALING, "jobsPerReplica": 1, "maxReplicas": 2}
     release.upgrade(values={"worker": {"autoscaling": scaling}})
     wait_until(lambda: replicas(release, "worker") == 0, 120, "no worker")
@@ -53,7 +53,7 @@ def test_workers_come_for_jobs_and_go(release: Release, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_pool_goes_to_zero_and_is_woken_by_what_overflows(
+def test_a_pool_scales_to_zero_and_up_again_on_overflow(
     release: Release, astronaut_jpeg: bytes
 ) -> None:
     """Scales from zero as a GPU pool would; the pool behind it serves meanwhile."""

@@ -33,7 +33,7 @@ def started(release: Release, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("limit", "end"), [("--max-p95-ms=20000", "Complete"), ("--max-p95-ms=1", "Failed")]
 )
-def test_a_job_measures_from_within(release: Release, limit: str, end: str) -> None:
+def test_a_load_test_runs_as_a_job_in_the_cluster(release: Release, limit: str, end: str) -> None:
     users = ("image-rest", "image-grpc", "batch", "video", "live")
     assert started(release, *users, "--shape=steady", "--peak=5", "--duration=15", limit) == end
     said = release.kubectl("logs", "job/deepfake-load")

@@ -74,7 +74,7 @@ def nodes_of(release: Release, pool: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("gpu_nodes")
-def test_each_pool_is_on_its_nodes_and_pending_without_a_gpu(
+def test_each_pool_runs_on_its_nodes_and_is_pending_without_a_gpu(
     release: Release, astronaut_jpeg: bytes
 ) -> None:
     release.upgrade(values=pools(whole=2))
@@ -126,7 +126,7 @@ def share(release: Release, image: bytes, count: int) -> float:
 
 
 @pytest.mark.parametrize(("weight", "least", "most"), [(10, 0.03, 0.20), (50, 0.38, 0.62)])
-def test_helm_moves_a_canarys_weight(
+def test_helm_changes_the_weight_of_a_canary(
     release: Release, astronaut_jpeg: bytes, weight: int, least: float, most: float
 ) -> None:
     """250 images: bounds at more than three standard deviations."""

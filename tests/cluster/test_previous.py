@@ -46,7 +46,9 @@ def older(namespace: str, tmp_path: Path) -> Iterator[Release]:
     release.uninstall()
 
 
-def test_an_upgrade_from_it_loses_nothing(older: Release, astronaut_jpeg: bytes) -> None:
+def test_an_upgrade_from_the_previous_release_loses_no_request(
+    older: Release, astronaut_jpeg: bytes
+) -> None:
     key = older.key
     clients = Clients(older.url, older.address("grpc"), key, astronaut_jpeg, rest=2, rpc=1)
     with clients as asking:

@@ -35,7 +35,7 @@ def report(what: str, clients: Clients) -> None:
 
 
 @pytest.mark.smoke
-def test_a_rolling_upgrade_and_a_scale_down(
+def test_a_rolling_upgrade_and_a_scale_down_lose_no_request(
     release: Release, clients: Callable[..., Clients]
 ) -> None:
     release.upgrade(values=TWO)
@@ -60,7 +60,7 @@ def test_a_rolling_upgrade_and_a_scale_down(
     assert shrinking.counts.failed == []
 
 
-def test_rollback(release: Release, clients: Callable[..., Clients]) -> None:
+def test_a_rollback_loses_no_request(release: Release, clients: Callable[..., Clients]) -> None:
     release.upgrade(values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "error"))
     with clients(rest=2, rpc=1) as asking:
         asking.until(10)
@@ -72,7 +72,7 @@ def test_rollback(release: Release, clients: Callable[..., Clients]) -> None:
     assert "log_level" not in config["data"]["gateway.yaml"]
 
 
-def test_a_drained_node(release: Release, clients: Callable[..., Clients]) -> None:
+def test_a_drained_node_loses_no_request(release: Release, clients: Callable[..., Clients]) -> None:
     """The one node is drained of gateways and model servers: what replaces them waits until it is
     open again, and the budgets hold back the second eviction until then."""
     release.upgrade(values=TWO)
@@ -100,7 +100,7 @@ def test_a_drained_node(release: Release, clients: Callable[..., Clients]) -> No
     assert asking.counts.failed == []
 
 
-def test_a_pod_that_is_killed_costs_a_retry(
+def test_a_killed_pod_causes_only_a_retry(
     release: Release, clients: Callable[..., Clients]
 ) -> None:
     """Without notice, as when a node is lost: gateways ask the other replica, once they know it."""

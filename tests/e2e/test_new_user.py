@@ -124,7 +124,7 @@ def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
     assert verdict["model"]["digest"].startswith("sha256:")
 
 
-def test_it_shows_progress_and_has_no_warning_about_its_model(run: MakeRun) -> None:
+def test_startup_shows_progress_and_no_warning_about_the_model(run: MakeRun) -> None:
     text = "".join(run.output)
     for step in ("[1/3]", "[2/3]", "[3/3]", "Ready: http"):
         assert step in text
@@ -143,7 +143,7 @@ def test_it_shows_progress_and_has_no_warning_about_its_model(run: MakeRun) -> N
         ("empty", 400, "invalid-request"),
     ],
 )
-def test_each_kind_of_body_has_its_own_right_response(
+def test_each_kind_of_body_gets_the_right_response(
     run: MakeRun, name: str, status: int, expected: int | str
 ) -> None:
     response = httpx.post(f"{run.url}/v1/images", content=_bodies()[name], timeout=60)
@@ -190,7 +190,7 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
     assert counts.failed == []
 
 
-def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> None:
+def test_ctrl_c_under_load_loses_no_request_and_leaves_no_process(run: MakeRun) -> None:
     with LoadClients(f"{run.url}/v1/images", _bodies()["one face"]) as clients:
         clients.until(20)
         running = run.interrupt()
@@ -201,7 +201,7 @@ def test_ctrl_c_under_load_loses_nothing_and_leaves_nothing(run: MakeRun) -> Non
     assert alive == []
 
 
-def test_the_second_start_takes_seconds(run: MakeRun, clone: Path) -> None:
+def test_the_second_start_is_fast(run: MakeRun, clone: Path) -> None:
     again = MakeRun(clone)
     again.curl_line(timeout_s=120)
     print(f"\nmake run, the second time: {time.monotonic() - again.begun:.0f} s")

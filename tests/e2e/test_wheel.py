@@ -85,7 +85,7 @@ def portrait(folder: Path) -> Path:
     return path
 
 
-def test_it_detects_in_an_image_and_keeps_its_archive_in_the_users_folder(
+def test_detect_works_and_keeps_its_archive_in_the_user_folder(
     everything: Path, portrait: Path, environment: dict[str, str]
 ) -> None:
     command = [everything / "deepfake-serving", "detect", "--json", portrait.name]

@@ -58,7 +58,7 @@ def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_sees_the_server_ready(
+def test_a_client_reads_the_readiness_of_the_server(
     responses: dict[str, dict[str, Any]], client: str, protocol: str
 ) -> None:
     reported = responses[client][protocol]
@@ -79,7 +79,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("client", "protocol", "kind"), FORMS)
-def test_a_client_gets_the_response_of_rest(
+def test_a_client_gets_the_same_response_as_rest(
     responses: dict[str, dict[str, Any]],
     plain: dict[str, Any],
     client: str,

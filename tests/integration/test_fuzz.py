@@ -119,7 +119,9 @@ any_json = st.recursive(
 
 @fuzz
 @given(st.sampled_from(MODELS), contents, st.sampled_from(["", "?crops=true"]))
-def test_any_content(http: httpx.Client, model: str, content: bytes, query: str) -> None:
+def test_any_content_gets_a_response(
+    http: httpx.Client, model: str, content: bytes, query: str
+) -> None:
     check(http.post(f"/predictions/{model}{query}", content=content))
 
 
@@ -158,7 +160,7 @@ fragments = st.one_of(
         ["form-data; boundary=x", "mixed; boundary=x", "form-data", 'form-data; boundary="', "x"]
     ),
 )
-def test_any_form(http: httpx.Client, content: bytes, kind: str) -> None:
+def test_any_form_gets_a_response(http: httpx.Client, content: bytes, kind: str) -> None:
     start = b"--x\r\n" if content[:1] != b"-" else b""
     headers = {"Content-Type": f"multipart/{kind}"}
     check(http.post("/predictions/detector", content=start + content, headers=headers))
@@ -178,7 +180,7 @@ def test_any_form(http: httpx.Client, content: bytes, kind: str) -> None:
         max_size=6,
     ),
 )
-def test_any_path(http: httpx.Client, method: str, parts: list[str]) -> None:
+def test_any_path_gets_a_response(http: httpx.Client, method: str, parts: list[str]) -> None:
     url = httpx.URL(http.base_url.join("/"), raw_path=raw_path(parts))
     check(http.request(method, url))
 
@@ -222,7 +224,7 @@ values = st.one_of(
     ),
     st.binary(max_size=50),
 )
-def test_any_headers(
+def test_any_headers_get_a_response(
     server: RunningServer, headers: list[tuple[bytes, bytes]], target: bytes, body: bytes
 ) -> None:
     """Over a bare socket, since no client sends such things. HTTP/1.0 is the parser's refusal."""
@@ -297,7 +299,7 @@ infer_request = st.one_of(
 
 @settings(max_examples=examples(600))
 @given(st.sampled_from(MODELS), infer_request)
-def test_any_json(http: httpx.Client, model: str, document: Any) -> None:
+def test_any_json_gets_a_response(http: httpx.Client, model: str, document: Any) -> None:
     check(http.post(f"/v2/models/{model}/infer", content=json.dumps(document)))
 
 
@@ -307,7 +309,9 @@ def test_any_json(http: httpx.Client, model: str, document: Any) -> None:
     st.one_of(st.binary(max_size=40), contents.map(joined)),
     st.one_of(st.just(0), st.integers(-20, 20)),
 )
-def test_any_binary_request(http: httpx.Client, document: Any, raw: bytes, off: int) -> None:
+def test_any_binary_request_gets_a_response(
+    http: httpx.Client, document: Any, raw: bytes, off: int
+) -> None:
     head = json.dumps(document).encode()
     headers = {"Inference-Header-Content-Length": str(len(head) + off)}
     check(http.post("/v2/models/detector/infer", content=head + raw, headers=headers))
@@ -315,7 +319,9 @@ def test_any_binary_request(http: httpx.Client, document: Any, raw: bytes, off: 
 
 @fuzz
 @given(st.lists(st.integers(0, 4), max_size=5), st.binary(max_size=100), st.booleans())
-def test_any_raw_tensor(http: httpx.Client, shape: list[int], raw: bytes, pixels: bool) -> None:
+def test_any_raw_tensor_gets_a_response(
+    http: httpx.Client, shape: list[int], raw: bytes, pixels: bool
+) -> None:
     given_tensor = {
         "name": "images",
         "datatype": "UINT8" if pixels else "BYTES",
@@ -332,7 +338,9 @@ def test_any_raw_tensor(http: httpx.Client, shape: list[int], raw: bytes, pixels
 
 @fuzz
 @given(st.sampled_from(METHODS), st.binary(max_size=200))
-def test_any_bytes_as_a_message(channel: grpc.Channel, method: str, data: bytes) -> None:
+def test_any_bytes_as_a_message_get_a_response(
+    channel: grpc.Channel, method: str, data: bytes
+) -> None:
     check_call(channel, method, data)
 
 
@@ -395,7 +403,7 @@ messages = st.one_of(
 
 @settings(max_examples=examples(600))
 @given(messages)
-def test_any_message(channel: grpc.Channel, message: tuple[str, Any]) -> None:
+def test_any_message_gets_a_response(channel: grpc.Channel, message: tuple[str, Any]) -> None:
     method, content = message
     check_call(channel, method, content.SerializeToString())
 
@@ -414,7 +422,9 @@ SOUND = [
 
 @fuzz
 @given(st.sampled_from(METHODS), damaged(SOUND))
-def test_any_damaged_message(channel: grpc.Channel, method: str, data: bytes) -> None:
+def test_any_damaged_message_gets_a_response(
+    channel: grpc.Channel, method: str, data: bytes
+) -> None:
     check_call(channel, method, data)
 
 
@@ -434,13 +444,17 @@ printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size
     ),
     st.one_of(st.just(b""), st.binary(max_size=10)),
 )
-def test_any_metadata(channel: grpc.Channel, metadata: list[tuple[str, Any]], data: bytes) -> None:
+def test_any_metadata_get_a_response(
+    channel: grpc.Channel, metadata: list[tuple[str, Any]], data: bytes
+) -> None:
     check_call(channel, METHODS[0], data, metadata=metadata)
 
 
 @fuzz
 @given(st.binary(max_size=100), st.booleans())
-def test_any_bytes_as_http2(server: RunningServer, data: bytes, preface: bool) -> None:
+def test_any_bytes_as_http2_leave_the_server_running(
+    server: RunningServer, data: bytes, preface: bool
+) -> None:
     """The gRPC port, to which anybody can speak anything."""
     start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 4, 0, 0)
     with socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=5) as connection:

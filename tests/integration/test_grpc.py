@@ -70,7 +70,7 @@ def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("model", ["", "detector"])
 @pytest.mark.parametrize("name", ["astronaut_jpeg", "three_faces_jpeg", "no_face_jpeg"])
-def test_an_image_is_classified_as_by_rest(
+def test_an_image_is_classified_as_over_rest(
     detector_stub: DetectorStub,
     http: httpx.Client,
     request: pytest.FixtureRequest,
@@ -101,7 +101,7 @@ def test_a_batch_of_one_bad_image_is_a_batch(detector_stub: DetectorStub) -> Non
     assert only.problem.status == 415
 
 
-def test_ids_and_traces_go_through(
+def test_ids_and_traces_are_passed_on(
     detector_stub: DetectorStub, server: RunningServer, no_face_jpeg: bytes
 ) -> None:
     request = pb.DetectImageRequest(image=no_face_jpeg, id="in the message")
@@ -143,7 +143,7 @@ def test_hostile_metadata_change_nothing(detector_stub: DetectorStub, no_face_jp
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_a_bad_image_is_the_problem_of_rest(
+def test_a_bad_image_gives_the_same_problem_as_rest(
     detector_stub: DetectorStub, http: httpx.Client, name: str
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
@@ -176,7 +176,7 @@ def test_an_unknown_model_is_not_found(
 
 
 @pytest.mark.parametrize("model", ["faces", "classifier"])
-def test_a_model_that_is_no_detector_is_refused(
+def test_a_model_that_is_not_a_detector_is_refused(
     detector_stub: DetectorStub, no_face_jpeg: bytes, model: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
@@ -192,7 +192,7 @@ def test_a_model_that_is_no_detector_is_refused(
         (1_000_000, 413, "too-large"),
     ],
 )
-def test_a_batch_of_none_or_too_many_is_refused(
+def test_an_empty_or_too_large_batch_is_refused(
     detector_stub: DetectorStub, count: int, status: int, slug: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
@@ -200,7 +200,7 @@ def test_a_batch_of_none_or_too_many_is_refused(
     rpc_problem_of(refusal.value, INVALID, status, slug)
 
 
-def test_an_image_over_the_limit_is_the_problem_of_rest(
+def test_an_image_over_the_limit_gives_the_same_problem_as_rest(
     detector_stub: DetectorStub, http: httpx.Client
 ) -> None:
     content = bytes(MAX_BODY + 1)
@@ -228,7 +228,7 @@ def raw_call(channel: grpc.Channel, method: str, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05a", b"\x12\x02\xff\xfe", b"\x0b" * 1000])
 @pytest.mark.parametrize("method", [f"/{DETECTOR}/DetectImage", f"/{OIP}/ModelInfer"])
-def test_what_is_no_message_is_the_clients_fault(
+def test_an_invalid_message_is_a_client_error(
     channel: grpc.Channel, method: str, data: bytes
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
@@ -246,7 +246,7 @@ def test_an_unknown_method_is_unimplemented(channel: grpc.Channel, method: str) 
 # deadlines
 
 
-def test_a_deadline_of_the_client_is_kept(
+def test_the_deadline_of_the_client_applies(
     detector_stub: DetectorStub, three_faces_jpeg: bytes
 ) -> None:
     request = pb.DetectImageRequest(image=three_faces_jpeg)
@@ -276,7 +276,7 @@ def test_a_cancelled_request_affects_no_other(
 
 
 @pytest.mark.parametrize("service", ["", DETECTOR, OIP])
-def test_health_says_serving(channel: grpc.Channel, service: str) -> None:
+def test_health_is_serving(channel: grpc.Channel, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     request = health_pb2.HealthCheckRequest(service=service)
     assert stub.Check(request).status == health_pb2.HealthCheckResponse.SERVING
@@ -285,7 +285,7 @@ def test_health_says_serving(channel: grpc.Channel, service: str) -> None:
     watching.cancel()
 
 
-def test_health_does_not_know_other_services(channel: grpc.Channel) -> None:
+def test_health_of_other_services_is_not_found(channel: grpc.Channel) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     with pytest.raises(grpc.RpcError) as refusal:
         stub.Check(health_pb2.HealthCheckRequest(service="nothing"))

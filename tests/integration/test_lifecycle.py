@@ -48,7 +48,7 @@ def test_killing_a_worker_under_load_fails_no_request(
         assert server.leftovers() == []
 
 
-def test_sigterm_under_load_loses_nothing_that_was_accepted(
+def test_sigterm_under_load_loses_no_accepted_request(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
@@ -76,7 +76,7 @@ def test_not_ready_while_draining_but_still_serving(
         assert server.wait() == 0
 
 
-def test_a_second_signal_does_not_wait(archive_folder: Path) -> None:
+def test_a_second_signal_stops_at_once(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
         server.signal(signal.SIGTERM)
         server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
@@ -87,7 +87,7 @@ def test_a_second_signal_does_not_wait(archive_folder: Path) -> None:
         assert server.leftovers() == []
 
 
-def test_killing_java_under_load_fails_no_request_and_it_comes_back(
+def test_killing_java_under_load_fails_no_request_and_restarts_it(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=2) as server:
@@ -113,7 +113,7 @@ def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
         server.wait_ready()
 
 
-def test_gives_up_with_the_workers_last_words_when_they_never_come_back(
+def test_the_server_ends_with_the_last_log_lines_of_workers_that_never_restart(
     archive_folder: Path,
 ) -> None:
     with RunningServer.start(
@@ -129,7 +129,7 @@ def test_gives_up_with_the_workers_last_words_when_they_never_come_back(
         assert server.leftovers() == []
 
 
-def test_gives_up_when_the_models_never_load(tmp_path: Path) -> None:
+def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
     """A detector that asks for a GPU on a machine that has none."""
     manifest = yaml.safe_load((ROOT / "config/models/detector.yaml").read_text())
     broken = tmp_path / "detector.yaml"
@@ -147,14 +147,14 @@ def test_gives_up_when_the_models_never_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
-def test_nothing_outlives_a_killed_server(archive_folder: Path) -> None:
+def test_a_killed_server_leaves_no_process(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector") as server:
         server.signal(signal.SIGKILL)
         server.wait()
         assert server.leftovers() == []
 
 
-def test_requests_over_capacity_are_rejected_and_the_others_served(
+def test_requests_over_capacity_are_refused_and_the_others_served(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with (
@@ -191,7 +191,7 @@ def test_sigterm_waits_for_an_upload_that_has_begun(
 @pytest.mark.parametrize(
     "setting", ["DEEPFAKE_MODEL_SERVER_HTTP_PORT", "DEEPFAKE_MODEL_SERVER_GRPC_PORT"]
 )
-def test_a_port_that_is_taken_is_named(archive_folder: Path, setting: str) -> None:
+def test_a_port_in_use_is_reported(archive_folder: Path, setting: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -225,7 +225,7 @@ def test_a_port_that_is_taken_is_named(archive_folder: Path, setting: str) -> No
         ),
     ],
 )
-def test_a_wrong_setting_stops_the_start_and_says_which(
+def test_an_invalid_setting_prevents_startup_and_is_named(
     archive_folder: Path, settings: dict[str, str], words: tuple[str, ...]
 ) -> None:
     done = _refused(archive_folder, settings)

@@ -101,7 +101,7 @@ def test_frames_faster_than_they_are_classified_are_dropped_and_not_lost(run: Ca
     assert done.summary["dropped"] > 0
 
 
-def test_all_of_them_at_once_by_several_processes(run: Callable[..., Run]):
+def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
     done = run(
         "image-rest",
         "image-grpc",

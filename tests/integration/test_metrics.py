@@ -85,7 +85,7 @@ def comparable(risen: dict[Sample, float], routes: dict[str, str]) -> dict[Sampl
     return kept
 
 
-def test_both_protocols_count_the_same_alike(
+def test_rest_and_grpc_requests_are_counted_alike(
     server: RunningServer,
     http: httpx.Client,
     detector_stub: DetectorStub,
@@ -180,7 +180,7 @@ def documented(server: str) -> dict[str, tuple[str, set[str]]]:
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
-def test_metrics_are_exactly_those_that_are_documented(
+def test_metrics_are_exactly_the_documented_ones(
     server: RunningServer, http: httpx.Client, no_face_jpeg: bytes, three_faces_jpeg: bytes
 ) -> None:
     for image in (no_face_jpeg, three_faces_jpeg, TEXT):
@@ -197,7 +197,7 @@ def test_metrics_are_exactly_those_that_are_documented(
     )
 
 
-def test_gauges_say_what_is_so(server: RunningServer) -> None:
+def test_gauges_show_the_current_state(server: RunningServer) -> None:
     samples = scrape(server)
     for model in MODELS:
         key = (("model", model),)
@@ -216,7 +216,7 @@ def test_gauges_say_what_is_so(server: RunningServer) -> None:
     }
 
 
-def test_no_client_can_make_new_series(
+def test_clients_cannot_create_new_series(
     server: RunningServer,
     http: httpx.Client,
     detector_stub: DetectorStub,
@@ -275,7 +275,7 @@ def test_a_client_that_disconnects_is_counted_as_499(server: RunningServer) -> N
     server.wait_until(lambda: scrape(server)[gone] == before + 1, 30, "counted")
 
 
-def test_metrics_are_alone_on_their_port(server: RunningServer) -> None:
+def test_the_metrics_port_serves_only_metrics(server: RunningServer) -> None:
     base = server.metrics_url.removesuffix("/metrics")
     assert httpx.get(base + "/").status_code == 404
     assert httpx.post(base + "/predictions/detector", content=b"x").status_code == 404

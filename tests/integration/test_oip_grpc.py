@@ -58,7 +58,7 @@ def test_the_server_is_live_and_ready_and_describes_itself(
 
 @pytest.mark.parametrize("version", ["", "1.0"])
 @pytest.mark.parametrize("model", MODELS)
-def test_a_model_is_ready_and_describes_itself_as_by_rest(
+def test_readiness_and_metadata_equal_those_of_rest(
     oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, version: str
 ) -> None:
     assert oip_stub.ModelReady(pb.ModelReadyRequest(name=model, version=version)).ready
@@ -105,7 +105,7 @@ def test_an_unknown_model_is_not_found(
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("model", MODELS)
-def test_images_get_the_results_of_rest(
+def test_images_get_the_same_results_as_rest(
     oip_stub: GRPCInferenceServiceStub,
     http: httpx.Client,
     astronaut_jpeg: bytes,
@@ -147,7 +147,7 @@ def test_pixels_are_classified_with_and_without_a_batch_axis(
     assert typed[0]["width"] == small.shape[1]
 
 
-def test_only_what_is_requested_is_given_in_that_order(
+def test_only_requested_outputs_are_returned_in_order(
     oip_stub: GRPCInferenceServiceStub, no_face_jpeg: bytes
 ) -> None:
     message = infer_message(no_face_jpeg)
@@ -160,7 +160,7 @@ def test_only_what_is_requested_is_given_in_that_order(
 
 
 @pytest.mark.parametrize("bad", BAD_IMAGES)
-def test_one_bad_image_is_a_problem_in_its_place(
+def test_a_bad_image_is_a_problem_at_its_position(
     oip_stub: GRPCInferenceServiceStub, no_face_jpeg: bytes, bad: str
 ) -> None:
     content, status, slug = BAD_IMAGES[bad]
@@ -174,7 +174,7 @@ def test_one_bad_image_is_a_problem_in_its_place(
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
 @pytest.mark.parametrize("name", BAD_IMAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_the_only_image_being_bad_is_the_problem_of_rest(
+def test_a_single_bad_image_gives_the_same_problem_as_rest(
     oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, name: str, raw: bool
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
@@ -187,7 +187,7 @@ def test_the_only_image_being_bad_is_the_problem_of_rest(
     assert (problem.title, problem.detail) == (by_rest["title"], by_rest["detail"])
 
 
-def test_faces_come_with_crops_where_requested(
+def test_crops_of_faces_are_returned_if_requested(
     oip_stub: GRPCInferenceServiceStub, three_faces_jpeg: bytes
 ) -> None:
     message = infer_message(three_faces_jpeg, model="faces")
@@ -202,7 +202,7 @@ def test_faces_come_with_crops_where_requested(
     assert [face["crop"] for face in plain] == [None] * 3
 
 
-def test_parameters_that_mean_nothing_here_change_nothing(
+def test_unknown_parameters_are_ignored(
     oip_stub: GRPCInferenceServiceStub, no_face_jpeg: bytes
 ) -> None:
     message = infer_message(no_face_jpeg, model="faces")
@@ -321,7 +321,7 @@ def test_too_many_images_are_refused_at_once(
     rpc_problem_of(refusal.value, INVALID, 413, "too-large")
 
 
-def test_contents_over_the_limit_are_refused_as_by_rest(
+def test_contents_over_the_limit_are_refused_as_over_rest(
     oip_stub: GRPCInferenceServiceStub,
 ) -> None:
     """gRPC's own bound is a little higher, for what a message holds beside its contents."""

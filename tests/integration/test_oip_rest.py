@@ -110,7 +110,7 @@ def test_encoded_images_are_classified_as_by_rest(
     assert given[2] is None
 
 
-def test_json_and_binary_inputs_mean_the_same(
+def test_json_and_binary_inputs_give_the_same_result(
     http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     images = [astronaut_jpeg, no_face_jpeg]
@@ -202,7 +202,7 @@ def test_each_output_may_be_binary_or_not(http: httpx.Client, no_face_jpeg: byte
     assert raws == {"verdict": b"\x07\x00\x00\x00no_face"}
 
 
-def test_only_what_is_requested_is_given_in_that_order(
+def test_only_requested_outputs_are_returned_in_order(
     http: httpx.Client, no_face_jpeg: bytes
 ) -> None:
     body = encoded(no_face_jpeg, outputs=[{"name": "verdict"}, {"name": "fake_probability"}])
@@ -210,7 +210,7 @@ def test_only_what_is_requested_is_given_in_that_order(
 
 
 @pytest.mark.parametrize("bad", [name for name in BAD_IMAGES if name != "empty"])
-def test_one_bad_image_is_a_problem_in_its_place(
+def test_a_bad_image_is_a_problem_at_its_position(
     http: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes, bad: str
 ) -> None:
     content, status, slug = BAD_IMAGES[bad]
@@ -226,7 +226,7 @@ def test_one_bad_image_is_a_problem_in_its_place(
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
 @pytest.mark.parametrize("model", MODELS)
-def test_the_only_image_being_bad_is_the_problem_of_the_request(
+def test_a_single_bad_image_is_the_problem_of_the_request(
     http: httpx.Client, model: str, name: str
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
@@ -258,7 +258,7 @@ def test_faces_of_many_images_are_counted(
     assert all(face["crop"] is None for face in found)
 
 
-def test_no_face_at_all_is_an_empty_tensor(http: httpx.Client, no_face_jpeg: bytes) -> None:
+def test_no_faces_give_an_empty_tensor(http: httpx.Client, no_face_jpeg: bytes) -> None:
     body = encoded(no_face_jpeg, parameters={"binary_data_output": True})
     head, raws = read_binary(http.post("/v2/models/faces/infer", json=body))
     shapes = {output["name"]: output["shape"] for output in head["outputs"]}
@@ -268,9 +268,7 @@ def test_no_face_at_all_is_an_empty_tensor(http: httpx.Client, no_face_jpeg: byt
     assert np.frombuffer(raws["face_count"], "<i4").tolist() == [0]
 
 
-def test_crops_of_faces_are_what_the_classifier_takes(
-    http: httpx.Client, three_faces: Pixels
-) -> None:
+def test_the_classifier_accepts_crops_of_faces(http: httpx.Client, three_faces: Pixels) -> None:
     image = jpeg(doubled(three_faces))
     body = encoded(image, parameters={"crops": True})
     found = results(tensors(http.post("/v2/models/faces/infer", json=body)))[0]["faces"]
@@ -441,21 +439,23 @@ def test_malformed_pixels_are_refused(http: httpx.Client, change: dict[str, Any]
     ],
     ids=lambda change: repr(change)[:60],
 )
-def test_malformed_wishes_are_refused(
+def test_malformed_options_are_refused(
     http: httpx.Client, no_face_jpeg: bytes, change: dict[str, Any]
 ) -> None:
     response = http.post(INFER, json=encoded(no_face_jpeg) | change)
     problem_of(response, 400, "invalid-request")
 
 
-def test_an_unknown_output_gets_the_known_ones(http: httpx.Client, no_face_jpeg: bytes) -> None:
+def test_an_unknown_output_is_refused_with_the_list_of_outputs(
+    http: httpx.Client, no_face_jpeg: bytes
+) -> None:
     response = http.post(INFER, json=encoded(no_face_jpeg, outputs=[{"name": "boxes"}]))
     problem = problem_of(response, 400, "invalid-request")
     assert "fake_probability, verdict, result" in problem["detail"]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"sequence_id": 7, "priority": "high"}])
-def test_parameters_that_mean_nothing_here_change_nothing(
+def test_unknown_parameters_are_ignored(
     http: httpx.Client, no_face_jpeg: bytes, parameters: dict[str, Any]
 ) -> None:
     body = encoded(no_face_jpeg, parameters=parameters)
@@ -497,7 +497,7 @@ def test_a_body_over_the_limit_is_refused(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "length", ["x", "-1", "1.0", "", "0x1", "99999999", "1" * 5000, b"\xb2", "٣".encode()]
 )
-def test_a_header_length_is_one_within_the_body(
+def test_an_invalid_header_length_is_refused(
     http: httpx.Client, no_face_jpeg: bytes, length: str | bytes
 ) -> None:
     headers: Any = {"Inference-Header-Content-Length": length}
@@ -518,7 +518,7 @@ def test_a_header_length_is_one_within_the_body(
     ],
     ids=repr,
 )
-def test_raw_images_that_do_not_add_up_are_refused(http: httpx.Client, raw: bytes) -> None:
+def test_raw_images_with_inconsistent_lengths_are_refused(http: httpx.Client, raw: bytes) -> None:
     tensor = {
         "name": "images",
         "datatype": "BYTES",
@@ -532,9 +532,7 @@ def test_raw_images_that_do_not_add_up_are_refused(http: httpx.Client, raw: byte
 
 
 @pytest.mark.parametrize("off", [-1, 1, 1000])
-def test_a_binary_size_that_is_not_that_of_the_rest_is_refused(
-    http: httpx.Client, no_face_jpeg: bytes, off: int
-) -> None:
+def test_a_wrong_binary_size_is_refused(http: httpx.Client, no_face_jpeg: bytes, off: int) -> None:
     body, headers = binary(no_face_jpeg)
     body = body + bytes(off) if off > 0 else body[:off]
     response = http.post(INFER, content=body, headers=headers)

@@ -82,7 +82,7 @@ def test_an_image_is_classified_however_it_is_sent(
     assert same(response.json()) == same(plain)
 
 
-def test_a_verdict_says_everything(
+def test_a_verdict_has_every_field(
     http: httpx.Client, archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     document = http.post(DETECTOR, content=astronaut_jpeg).json()
@@ -107,7 +107,7 @@ def test_a_verdict_says_everything(
     assert set(document["timings_ms"]) == {"decode", "detect", "crop", "classify"}
 
 
-def test_the_index_names_every_model_and_its_archive(
+def test_the_index_lists_every_model_and_its_archive(
     http: httpx.Client, archive_folder: Path
 ) -> None:
     listed = {model["name"]: model for model in http.get("/").json()["models"]}
@@ -125,7 +125,7 @@ def test_an_image_without_faces_has_no_probability(http: httpx.Client, no_face_j
     assert document["faces"] == []
 
 
-def test_every_face_is_classified_and_the_worst_decides(
+def test_every_face_is_classified_and_the_worst_sets_the_verdict(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
     document = http.post(DETECTOR, content=three_faces_jpeg).json()
@@ -135,7 +135,7 @@ def test_every_face_is_classified_and_the_worst_decides(
     assert document["verdict"] == worst["verdict"]
 
 
-def test_faces_and_classifier_together_say_what_the_detector_says(
+def test_faces_and_classifier_together_equal_the_detector(
     http: httpx.Client, astronaut: Pixels
 ) -> None:
     image = jpeg(doubled(astronaut))
@@ -153,7 +153,7 @@ def test_faces_and_classifier_together_say_what_the_detector_says(
 
 
 @pytest.mark.parametrize("query", ["", "?crops=false"])
-def test_crops_come_only_when_requested(
+def test_crops_are_returned_only_if_requested(
     http: httpx.Client, astronaut_jpeg: bytes, query: str
 ) -> None:
     found = http.post("/predictions/faces" + query, content=astronaut_jpeg).json()
@@ -166,7 +166,7 @@ def test_probes_respond(http: httpx.Client, path: str) -> None:
     assert http.head(path).status_code == 200
 
 
-def test_readiness_says_why(http: httpx.Client) -> None:
+def test_readiness_gives_the_reason(http: httpx.Client) -> None:
     document = http.get("/readyz").json()
     assert document["phase"] == "serving"
     up = {"ready": True, "workers_ready": 1, "workers_wanted": 1, "warm": True}
@@ -179,7 +179,7 @@ def test_readiness_says_why(http: httpx.Client) -> None:
 @pytest.mark.parametrize("as_form", [False, True], ids=["raw", "form"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_a_bad_image_is_refused_by_its_kind(
+def test_a_bad_image_gives_the_problem_of_its_kind(
     http: httpx.Client, model: str, name: str, as_form: bool
 ) -> None:
     content, status, slug = BAD_IMAGES[name]
@@ -205,7 +205,7 @@ def test_a_body_over_the_limit_is_refused(http: httpx.Client, sending: dict[str,
     assert str(MAX_BODY) in problem["detail"]
 
 
-def test_a_body_of_exactly_the_limit_reaches_the_model(http: httpx.Client) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(http: httpx.Client) -> None:
     problem_of(http.post(DETECTOR, content=bytes(MAX_BODY)), 415, "unsupported-media-type")
 
 
@@ -259,7 +259,7 @@ def test_unknown_paths_and_models_are_not_found(http: httpx.Client, path: str) -
         ("POST", "/v2/models/detector", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_gets_the_right_ones(
+def test_a_wrong_method_is_refused_with_the_allowed_methods(
     http: httpx.Client, method: str, path: str, allowed: str
 ) -> None:
     problem = problem_of(http.request(method, path), 405, "method-not-allowed")
@@ -314,19 +314,19 @@ def test_a_broken_form_is_refused(
     problem_of(http.post(DETECTOR, content=content, headers=headers), 400, "invalid-request")
 
 
-def test_a_part_whose_name_is_no_text_is_still_an_image(http: httpx.Client) -> None:
+def test_a_form_part_with_an_invalid_name_is_read_as_an_image(http: httpx.Client) -> None:
     content = b"--x\r\nContent-Disposition: form-data; name=\xff\r\n\r\na text\r\n--x--\r\n"
     response = http.post(DETECTOR, content=content, headers=FORM)
     problem_of(response, 415, "unsupported-media-type")
 
 
-def test_one_image_a_form(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_a_form_with_two_images_is_refused(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     files = {"a": astronaut_jpeg, "b": astronaut_jpeg}
     problem_of(http.post(DETECTOR, files=files), 400, "invalid-request")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_body_that_is_not_as_encoded_as_it_says_is_refused(
+def test_a_body_with_a_wrong_content_encoding_is_refused(
     http: httpx.Client, astronaut_jpeg: bytes, coding: str
 ) -> None:
     response = http.post(DETECTOR, content=astronaut_jpeg, headers={"Content-Encoding": coding})
@@ -335,7 +335,7 @@ def test_a_body_that_is_not_as_encoded_as_it_says_is_refused(
 
 
 @pytest.mark.parametrize("crops", ["1", "True", "", "%ff"])
-def test_crops_are_true_or_false(http: httpx.Client, astronaut_jpeg: bytes, crops: str) -> None:
+def test_crops_must_be_a_boolean(http: httpx.Client, astronaut_jpeg: bytes, crops: str) -> None:
     response = http.post(f"/predictions/faces?crops={crops}", content=astronaut_jpeg)
     problem_of(response, 400, "invalid-request")
 
@@ -347,7 +347,7 @@ def test_crops_are_true_or_false(http: httpx.Client, astronaut_jpeg: bytes, crop
     "seconds",
     ["soon", "-1", "0", "nan", "inf", "-inf", "1e400", "", "1,5", b"\xff", "9" * 4000 + "x"],
 )
-def test_a_deadline_is_a_positive_number(
+def test_a_deadline_that_is_not_a_positive_number_is_refused(
     http: httpx.Client, astronaut_jpeg: bytes, seconds: str | bytes
 ) -> None:
     response = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-Timeout": seconds})
@@ -372,7 +372,7 @@ def test_a_long_deadline_changes_nothing(
     assert response.startswith(b"HTTP/1.1 200 ")
 
 
-def test_a_body_that_stops_half_way_is_waited_for_no_longer_than_the_deadline(
+def test_a_stalled_body_ends_at_the_deadline(
     server: RunningServer,
 ) -> None:
     head = post(DETECTOR, b"X-Request-Timeout: 0.2", body=bytes(1000))
@@ -384,7 +384,7 @@ def test_a_body_that_stops_half_way_is_waited_for_no_longer_than_the_deadline(
 # headers
 
 
-def test_an_id_is_given_back_and_else_made(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_an_id_is_returned_or_generated(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     given = http.post(DETECTOR, content=astronaut_jpeg, headers={"X-Request-ID": "mine/1.2:3"})
     assert given.headers["x-request-id"] == given.json()["id"] == "mine/1.2:3"
     created = http.post(DETECTOR, content=astronaut_jpeg)
@@ -405,7 +405,9 @@ def test_a_hostile_id_is_replaced(
     assert re.fullmatch("[0-9a-f]{32}", json.loads(body)["id"])
 
 
-def test_a_trace_goes_on(server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_a_trace_is_continued(
+    server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes
+) -> None:
     headers = {"traceparent": TRACE, "X-Request-ID": "traced"}
     response = http.post(DETECTOR, content=astronaut_jpeg, headers=headers)
     assert response.headers["traceparent"] == TRACE
@@ -414,7 +416,7 @@ def test_a_trace_goes_on(server: RunningServer, http: httpx.Client, astronaut_jp
 
 
 @pytest.mark.parametrize("value", [b"", b"00-zz", b"\xff", b"0" * 5000, TRACE.upper().encode()])
-def test_a_trace_that_is_none_is_dropped(
+def test_an_invalid_trace_is_dropped(
     http: httpx.Client, astronaut_jpeg: bytes, value: bytes
 ) -> None:
     response = http.post(DETECTOR, content=astronaut_jpeg, headers={"traceparent": value})
@@ -451,9 +453,7 @@ def test_other_headers_change_nothing(
     assert response.json()["verdict"] == "no_face"
 
 
-def test_headers_of_the_inner_protocol_do_not_get_through(
-    http: httpx.Client, astronaut_jpeg: bytes
-) -> None:
+def test_internal_headers_are_not_passed_through(http: httpx.Client, astronaut_jpeg: bytes) -> None:
     headers = {
         "X-Deepfake-Options": '{"crops": true}',
         "X-Deepfake-Deadline": "1",
@@ -487,7 +487,7 @@ HEAD = b"POST /predictions/detector HTTP/1.1\r\nHost: test\r\n"
     ],
     ids=lambda data: repr(data[:60]),
 )
-def test_bytes_that_are_not_http_end_the_connection(
+def test_bytes_that_are_not_http_close_the_connection(
     server: RunningServer, request_bytes: bytes
 ) -> None:
     """The parser answers for itself, in plain text: such a request has no id and no route."""
@@ -505,7 +505,7 @@ def connection(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
     created.close()
 
 
-def test_one_connection_outlives_every_refusal(
+def test_a_connection_survives_every_refusal(
     connection: http.client.HTTPConnection, astronaut_jpeg: bytes
 ) -> None:
     sockets = set()
@@ -566,7 +566,7 @@ def test_a_client_that_disconnects_early_affects_no_other(
     assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
 
 
-def test_requests_in_a_row_without_waiting_get_responses_in_order(
+def test_pipelined_requests_get_responses_in_order(
     server: RunningServer, no_face_jpeg: bytes
 ) -> None:
     ids = [b"row-%d" % n for n in range(4)]
@@ -575,7 +575,7 @@ def test_requests_in_a_row_without_waiting_get_responses_in_order(
     assert re.findall(rb"X-Request-ID: (row-\d)", response) == ids
 
 
-def test_a_response_too_large_is_a_problem_and_no_death(
+def test_a_response_too_large_is_a_problem_and_ends_nothing(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
     """So many crops once killed the worker, and on the retry the next one."""

@@ -70,13 +70,13 @@ def test_the_detector_finds_and_classifies_a_face(stock: str, astronaut_jpeg: by
     assert response.json()["model"]["digest"] is None  # only the model server knows it
 
 
-def test_a_form_does_as_well(stock: str, astronaut_jpeg: bytes) -> None:
+def test_a_form_is_accepted(stock: str, astronaut_jpeg: bytes) -> None:
     form = {"data": ("a.jpg", astronaut_jpeg, "image/jpeg")}
     response = httpx.post(f"{stock}/predictions/detector", files=form, timeout=60)
     assert len(response.json()["faces"]) == 1
 
 
-def test_the_parts_respond_too(stock: str, astronaut_jpeg: bytes) -> None:
+def test_faces_and_classifier_respond(stock: str, astronaut_jpeg: bytes) -> None:
     faces = httpx.post(f"{stock}/predictions/faces", content=astronaut_jpeg, timeout=60)
     assert len(faces.json()["faces"]) == 1
     crop = httpx.post(f"{stock}/predictions/classifier", content=astronaut_jpeg, timeout=60)
@@ -84,7 +84,7 @@ def test_the_parts_respond_too(stock: str, astronaut_jpeg: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"no image", 415), (b"\xff\xd8\xff\xe0", 422)])
-def test_a_bad_image_is_a_problem_of_its_own_status(stock: str, body: bytes, status: int) -> None:
+def test_a_bad_image_is_a_problem_with_its_status(stock: str, body: bytes, status: int) -> None:
     response = httpx.post(f"{stock}/predictions/detector", content=body, timeout=60)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"

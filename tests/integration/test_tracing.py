@@ -67,7 +67,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def test_one_trace_from_the_client_to_the_stages(
+def test_one_trace_spans_from_the_client_to_the_stages(
     collector: Collector,
     monkeypatch: pytest.MonkeyPatch,
     archive_folder: Path,

@@ -52,7 +52,9 @@ def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-def test_train_export_pack_serve(portraits: Path, tmp_path: Path, astronaut_jpeg: bytes) -> None:
+def test_a_trained_model_is_exported_packed_and_served(
+    portraits: Path, tmp_path: Path, astronaut_jpeg: bytes
+) -> None:
     manifest = tmp_path / "tiny.yaml"
     data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
     data |= {"name": "tiny", "crop": {"size": 64}, "reference": None, "weights": None}
@@ -80,7 +82,7 @@ def test_train_export_pack_serve(portraits: Path, tmp_path: Path, astronaut_jpeg
         assert server.stop() == 0
 
 
-def test_a_blended_face_comes_out_higher_than_its_original(
+def test_a_blended_face_scores_higher_than_its_original(
     http: httpx.Client, astronaut: Pixels, face_detector: FaceDetector
 ) -> None:
     """The weights that ship, through REST, on blends of a face that they never saw."""

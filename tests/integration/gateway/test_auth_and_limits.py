@@ -57,7 +57,7 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         assert gateway.stop() == 0
 
 
-def test_without_a_key_only_probes_and_pages_are_served(locked: Locked) -> None:
+def test_only_probes_and_pages_are_served_without_a_key(locked: Locked) -> None:
     with checked_client(locked.gateway.url) as nobody:
         for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
             assert nobody.get(path).status_code == 200, path

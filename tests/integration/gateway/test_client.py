@@ -28,7 +28,7 @@ def client_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     sys.path.remove(str(folder / "made"))
 
 
-def test_an_image_a_video_and_a_problem(
+def test_the_generated_client_handles_an_image_a_video_and_a_problem(
     client_package: Any, gateway: RunningGateway, astronaut_jpeg: bytes, video: Path
 ) -> None:
     models, types = client_package("models"), client_package("types")

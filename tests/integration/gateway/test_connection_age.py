@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(("age_s", "connections"), [(1, range(4, 12)), (0, range(1, 2))])
-def test_connections_end_with_age_and_no_call_with_them(
+def test_old_connections_end_without_ending_a_call(
     server: RunningServer, tmp_path: Path, astronaut_jpeg: bytes, age_s: int, connections: range
 ) -> None:
     seen: list[grpc.ChannelConnectivity] = []
@@ -32,7 +32,7 @@ def test_connections_end_with_age_and_no_call_with_them(
     assert seen.count(grpc.ChannelConnectivity.READY) in connections
 
 
-def test_a_stream_outlives_its_connections_age(
+def test_a_stream_outlives_the_maximum_age_of_its_connection(
     server: RunningServer, tmp_path: Path, astronaut_jpeg: bytes
 ) -> None:
     def frames() -> Iterator[pb.StreamFrame]:

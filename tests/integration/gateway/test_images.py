@@ -45,7 +45,7 @@ def site(astronaut_jpeg: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_a_verdict_is_that_of_the_model_server(
+def test_a_verdict_equals_that_of_the_model_server(
     api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
 ) -> None:
     own = httpx.post(f"{server.url}/predictions/detector", content=astronaut_jpeg).json()
@@ -105,7 +105,7 @@ def test_a_bad_request_is_a_problem_of_the_right_type(
     problem_of(api.post("/v1/images", **sent), status, slug)
 
 
-def test_a_batch_keeps_its_order_and_a_bad_image_its_place(
+def test_a_batch_keeps_its_order_including_bad_images(
     api: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
     named = [("a.jpg", astronaut_jpeg), ("b.txt", b"text"), ("c.jpg", no_face_jpeg)]
@@ -118,7 +118,7 @@ def test_a_batch_keeps_its_order_and_a_bad_image_its_place(
     assert second["problem"]["id"] == response.json()["id"] + ".1"
 
 
-def test_a_batch_of_urls_has_a_problem_for_each_that_is_unreachable(
+def test_a_batch_of_urls_has_a_problem_for_each_unreachable_url(
     api: httpx.Client, site: str
 ) -> None:
     urls = [f"{site}/b.jpg", f"{site}/a.jpg"]
@@ -127,19 +127,19 @@ def test_a_batch_of_urls_has_a_problem_for_each_that_is_unreachable(
     assert len(found["verdict"]["faces"]) == 1
 
 
-def test_a_batch_has_a_limit(api: httpx.Client) -> None:
+def test_the_size_of_a_batch_is_limited(api: httpx.Client) -> None:
     files = [("file", b"x")] * 5
     problem_of(api.post("/v1/images/batch", files=files), 413, "too-large")
 
 
-def test_unknown_paths_and_methods(api: httpx.Client) -> None:
+def test_unknown_paths_and_methods_are_refused(api: httpx.Client) -> None:
     problem_of(api.get("/v1/nothing"), 404, "not-found")
     allowed = problem_of(api.get("/v1/images"), 405, "method-not-allowed")
     assert "POST" in allowed["detail"]
     problem_of(api.get("/v1/jobs", params={"limit": "many"}), 400, "invalid-request")
 
 
-def test_ids_and_safe_headers_come_back(api: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_ids_and_safe_headers_are_returned(api: httpx.Client, astronaut_jpeg: bytes) -> None:
     given = {"X-Request-ID": "mine-1"}
     response = api.post("/v1/images", content=astronaut_jpeg, headers=given)
     assert response.headers["X-Request-ID"] == response.json()["id"] == "mine-1"

@@ -106,7 +106,7 @@ def test_the_same_video_gets_the_cached_result(api: httpx.Client, video: Path) -
     assert third["cached"] is True
 
 
-def test_an_idempotency_key_makes_one_job(api: httpx.Client, video: Path) -> None:
+def test_one_idempotency_key_creates_one_job(api: httpx.Client, video: Path) -> None:
     given = {"headers": {"Idempotency-Key": "once"}}
     first, again = (submit(api, video.read_bytes(), **given) for _ in range(2))
     assert first["id"] == again["id"]
@@ -128,7 +128,7 @@ def test_a_running_job_is_cancelled_within_a_second(
     assert done["result"] is None
 
 
-def test_a_deleted_job_leaves_nothing(api: httpx.Client, video: Path) -> None:
+def test_a_deleted_job_leaves_no_objects(api: httpx.Client, video: Path) -> None:
     done = ended(api, submit(api, video.read_bytes())["id"])
     assert api.delete(done["links"]["self"]).status_code == 204
     for url in (done["links"]["self"], done["links"]["media"], done["result"]["gallery"][0]):
@@ -248,7 +248,7 @@ def worker_of(gateway: RunningGateway) -> psutil.Process:
     return worker
 
 
-def test_a_killed_worker_costs_an_attempt_and_no_job(
+def test_a_killed_worker_costs_an_attempt_but_no_job(
     gateway: RunningGateway, api: httpx.Client, long_video: bytes
 ) -> None:
     job = submit(api, long_video, params={"sampling": "every:5"})
@@ -279,7 +279,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
         assert second.stop() == 0
 
 
-def test_a_killed_gateway_takes_its_worker_along(server: RunningServer, tmp_path: Path) -> None:
+def test_a_killed_gateway_ends_its_worker(server: RunningServer, tmp_path: Path) -> None:
     with RunningGateway.start(tmp_path, server.url) as gateway:
         worker = worker_of(gateway)
         gateway.process.kill()
@@ -287,7 +287,7 @@ def test_a_killed_gateway_takes_its_worker_along(server: RunningServer, tmp_path
         assert not worker.is_running()
 
 
-def test_a_stopped_gateway_gives_its_job_back(
+def test_a_stopped_gateway_releases_its_job(
     server: RunningServer, tmp_path: Path, long_video: bytes
 ) -> None:
     settings = {"lease_s": 60, "worker_drain_s": 0}

@@ -48,7 +48,7 @@ async def test_each_frame_gets_a_smoothed_score(
     assert message["smoothed"] == first["smoothed"], "no face changes nothing"
 
 
-async def test_a_problem_with_a_frame_ends_nothing(
+async def test_a_problem_with_a_frame_does_not_end_the_stream(
     socket: ClientConnection, astronaut_jpeg: bytes
 ) -> None:
     await socket.send(b"no image")
@@ -92,7 +92,9 @@ async def test_an_invalid_frame_ends_a_stream(
     assert socket.close_code == code
 
 
-async def test_grpc_streams_frames_too(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:
+async def test_frames_are_streamed_over_grpc(
+    gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
     async def frames() -> AsyncIterator[pb.StreamFrame]:
         for image in (astronaut_jpeg, b"no image", astronaut_jpeg):
             yield pb.StreamFrame(image=image)

@@ -216,7 +216,7 @@ def test_a_source_that_drops_is_reconnected(live: httpx.Client, camera: Any) -> 
     assert server.sessions == 2
 
 
-def test_a_source_that_stays_away_has_ended(live: httpx.Client, clip: Path) -> None:
+def test_a_source_that_stays_unreachable_ends(live: httpx.Client, clip: Path) -> None:
     server = RTSPServer(rtp_packets(clip), description(clip))
     with apart(server.running) as (url, _):
         job = submit(live, url)
@@ -309,7 +309,7 @@ def test_an_invalid_source_is_refused_at_once(
     problem_of(live.post("/v1/videos", json={"url": url}, params=params), status, slug)
 
 
-def test_a_file_is_no_live_source_and_an_image_neither(live: httpx.Client, clip: Path) -> None:
+def test_files_and_images_are_not_live_sources(live: httpx.Client, clip: Path) -> None:
     sent = live.post("/v1/videos", content=clip.read_bytes(), params={"live": True})
     problem_of(sent, 400, "invalid-request")
     problem_of(live.post("/v1/images", json={"url": "rtsp://camera/"}), 422, "refused-url")

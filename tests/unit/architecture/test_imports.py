@@ -94,11 +94,11 @@ def within(names: set[str], packages: set[str]) -> set[str]:
     ],
     ids=lambda value: ",".join(value) if isinstance(value, list) else "",
 )
-def test_what_an_import_does_not_load(modules: list[str], unwanted: set[str]) -> None:
+def test_imports_do_not_load_heavy_modules(modules: list[str], unwanted: set[str]) -> None:
     assert within(loaded_by(*modules), unwanted) == set()
 
 
-def test_loaded_modules_are_seen_by_their_dotted_names() -> None:
+def test_loaded_modules_are_listed_by_dotted_name() -> None:
     loaded = loaded_by("model_handlers.wire", "deepfake_serving.gateway.settings")
     assert within(loaded, {"numpy"})
     assert within(loaded, {GATEWAY, "model_handlers.wire"}) >= {GATEWAY, "model_handlers.wire"}

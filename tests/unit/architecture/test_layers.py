@@ -11,7 +11,7 @@ from tests.unit.architecture.layers import AREAS, Unit, diagram, imports, module
 
 
 @pytest.mark.parametrize("module", sorted(modules()))
-def test_a_module_imports_only_what_lies_below(module: str) -> None:
+def test_modules_import_only_lower_layers(module: str) -> None:
     unit = unit_of(module)
     assert unit is not None, "on no floor: declare its folder in layers.py"
     upward = {name for name in imports()[module] if not unit.may_import(_unit(name))}
@@ -30,7 +30,7 @@ def test_areas_use_only_areas_below_them() -> None:
         assert set(AREAS[area].uses) <= set(order[number + 1 :]), area
 
 
-def test_modules_import_each_other_in_no_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     """Removes modules that import nothing that is left, until none remains."""
     left = {module: set(names) for module, names in imports().items()}
     while done := {module for module, names in left.items() if not names & left.keys()}:

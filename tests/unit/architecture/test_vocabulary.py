@@ -10,7 +10,7 @@ def test_old_words_stay_out() -> None:
     assert not found, "\n".join(found)
 
 
-def test_an_old_word_is_found() -> None:
+def test_an_old_word_is_reported() -> None:
     assert [str(found) for found in in_prose("a.md", 3, "Send a picture.")] == [
         "a.md:3: 'picture' -> image, portrait, photo"
     ]

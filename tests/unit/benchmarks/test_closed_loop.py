@@ -34,14 +34,14 @@ def test_values_are_paired_in_order():
         differences([1, 2], [1])
 
 
-def test_noise_that_hits_both_cancels_out():
+def test_noise_common_to_both_systems_cancels_out():
     rng = np.random.default_rng(1)
     noise = rng.exponential(50, 200)
     added = median_of(differences(noise + 2, noise + rng.normal(0, 0.1, 200)).tolist())
     assert 1.9 < added.low <= added.median <= added.high < 2.1
 
 
-def test_a_medians_interval_holds_it_and_is_the_same_every_time():
+def test_the_interval_contains_the_median_and_is_reproducible():
     estimate = median_of([1, 2, 3, 4, 100])
     assert (estimate.median, estimate.count) == (3, 5)
     assert 1 <= estimate.low <= 3 <= estimate.high <= 100
@@ -50,7 +50,7 @@ def test_a_medians_interval_holds_it_and_is_the_same_every_time():
         median_of([])
 
 
-def test_a_request_counts_by_the_part_of_it_inside_the_window():
+def test_requests_count_by_their_overlap_with_the_window():
     before, half_in, inside, half_out = ((0, 1), (8, 12), (12, 16), (18, 22))
     completed = [CompletedRequest(*span) for span in (before, half_in, inside, half_out)]
     window = window_between(completed, 10, 20)
@@ -59,13 +59,13 @@ def test_a_request_counts_by_the_part_of_it_inside_the_window():
     assert window.rate == 0.2
 
 
-def test_batches_that_come_at_once_dont_make_the_rate_jump():
+def test_concurrent_batches_do_not_make_the_rate_jump():
     batches = [CompletedRequest(start, start + 4) for start in range(0, 100, 4) for _ in range(4)]
     rates = [window_between(batches, 10 + shift, 20 + shift).rate for shift in range(5)]
     assert rates == pytest.approx([1.0] * 5)
 
 
-def test_failures_are_kept_and_do_not_count_as_throughput():
+def test_failures_are_recorded_but_not_counted_as_throughput():
     window = window_between([CompletedRequest(1, 2), CompletedRequest(2, 3, "status 500")], 0, 10)
     assert (window.work, window.failures, window.latencies_s) == (1, ["status 500"], [1])
     assert window.each(3.0) == 3.0

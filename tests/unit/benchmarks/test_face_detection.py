@@ -16,7 +16,7 @@ def boxes(*rows: tuple[float, float, float, float]) -> Boxes:
     return np.array(rows, np.float64).reshape(-1, 4)
 
 
-def test_overlap_is_the_intersection_over_the_union() -> None:
+def test_overlap_is_intersection_over_union() -> None:
     found = ious(boxes((0, 0, 10, 10)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30)))
     np.testing.assert_allclose(found, [[1, 1 / 3, 0]])
 
@@ -28,7 +28,7 @@ def test_a_box_matches_one_face_only() -> None:
     assert matches(twice, boxes()) == 0
 
 
-def test_faces_under_40_px_are_left_out_on_both_sides() -> None:
+def test_faces_under_40_px_are_ignored_for_both_detectors() -> None:
     def finds(*rows: tuple[float, float, float, float]) -> Find:
         return lambda image: boxes(*rows)
 
@@ -37,7 +37,7 @@ def test_faces_under_40_px_are_left_out_on_both_sides() -> None:
     assert (counts.theirs, counts.ours, counts.shared, counts.kept) == (1, 1, 1, 1.0)
 
 
-def test_where_the_faces_are_known_the_false_ones_are_counted_apart() -> None:
+def test_false_positives_are_counted_where_the_faces_are_known() -> None:
     face, other, nothing = (0, 0, 50, 50), (100, 100, 160, 160), (300, 300, 380, 380)
     counts = compare(
         iter([(IMAGE, boxes(face, other))]),
@@ -48,7 +48,7 @@ def test_where_the_faces_are_known_the_false_ones_are_counted_apart() -> None:
     assert (counts.false_theirs, counts.false_ours, counts.kept) == (1, 0, 0.5)
 
 
-def test_boxes_are_compared_clipped_to_the_image() -> None:
+def test_boxes_are_clipped_to_the_image_before_comparison() -> None:
     counts = compare(
         iter([(IMAGE, None)]),
         lambda _: boxes((-300, -300, 200, 200)),
@@ -62,7 +62,7 @@ def shows(image: Pixels, box: tuple[float, ...]) -> bool:
     return bool(image[y1:y2, x1:x2].std() > 30)
 
 
-def test_scenes_hold_their_faces_where_they_say() -> None:
+def test_scenes_contain_a_face_in_each_stated_box() -> None:
     generated = list(scenes([portrait()], 10))
     assert [s.name for s in generated] == [s.name for s in scenes([portrait()], 10)]
     sides = [max(b[2] - b[0], b[3] - b[1]) for s in generated for b in s.boxes]

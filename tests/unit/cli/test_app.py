@@ -97,7 +97,7 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 # detect: JSON ------------------------------------------------------------------------------------
 
 
-def test_one_verdict_a_line_in_the_order_given(
+def test_one_verdict_per_line_in_input_order(
     run: Callable[..., Result], tmp_path: Path, head: bytes, archives: dict[str, Archive]
 ) -> None:
     photos = [put(tmp_path / "b.jpg", head), put(tmp_path / "a.jpg"), put(tmp_path / "c.jpg")]
@@ -120,7 +120,7 @@ def test_one_verdict_a_line_in_the_order_given(
     assert second["fake_probability"] is None
 
 
-def test_what_the_server_would_say_is_said_here(
+def test_results_equal_those_of_the_server(
     run: Callable[..., Result], tmp_path: Path, head: bytes, detector: DetectorTask
 ) -> None:
     (response,) = responses(run("--json", put(tmp_path / "a.jpg", head)))
@@ -169,13 +169,13 @@ def test_one_hundred_and_fifty_images_in_one_call(
     assert [response["file"] for response in responses(result)] == [str(path) for path in photos]
 
 
-def test_no_more_of_a_file_than_the_limit_is_read(run: Callable[..., Result]) -> None:
+def test_a_file_is_read_only_up_to_the_size_limit(run: Callable[..., Result]) -> None:
     (response,) = responses(run("--json", "/dev/zero"))
     assert response["type"].endswith(":too-large")
     assert "33554432" in response["detail"]
 
 
-def test_an_image_that_breaks_the_model_does_not_break_the_others(
+def test_an_image_that_crashes_the_model_affects_no_other(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     detected = DetectorTask.run
@@ -204,7 +204,7 @@ NAMES = ["[red].jpg", "[/].jpg", "a[bold]b.jpg", ":smile:.jpg", "ü ß.jpg", "�
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_names_are_printed_as_they_are(
+def test_file_names_are_printed_unchanged(
     run: Callable[..., Result], tmp_path: Path, as_json: bool
 ) -> None:
     photos = [put(tmp_path / name) for name in NAMES]
@@ -216,7 +216,7 @@ def test_names_are_printed_as_they_are(
         assert shown in result.stdout
 
 
-def test_a_name_that_is_no_utf8_is_printed_with_its_bytes_in_hex(
+def test_a_file_name_that_is_not_utf8_is_printed_with_hex_escapes(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
     path = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")))
@@ -226,7 +226,7 @@ def test_a_name_that_is_no_utf8_is_printed_with_its_bytes_in_hex(
     assert f"{tmp_path}/caf\\xe9.jpg" in run(path).stdout
 
 
-def test_a_name_can_not_write_over_the_table(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_file_name_cannot_overwrite_the_table(run: Callable[..., Result], tmp_path: Path) -> None:
     path = put(tmp_path / "a\x1b[2Jb\nc\rd.jpg")
     result = run(path)
     assert "a\\x1b[2Jb\\nc\\rd.jpg" in result.stdout
@@ -237,7 +237,7 @@ def test_a_name_can_not_write_over_the_table(run: Callable[..., Result], tmp_pat
 # detect: table -----------------------------------------------------------------------------------
 
 
-def test_the_table_has_a_line_for_each_image(
+def test_the_table_has_a_row_for_each_image(
     run: Callable[..., Result], tmp_path: Path, head: bytes
 ) -> None:
     photos = [
@@ -258,7 +258,7 @@ def test_the_table_has_a_line_for_each_image(
     assert broken[:3] == [str(photos[2]), "problem", "not"]
 
 
-def test_all_is_well_without_a_problem(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_the_exit_code_is_0_without_problems(run: Callable[..., Result], tmp_path: Path) -> None:
     assert run(put(tmp_path / "a.jpg")).exit_code == 0
 
 
@@ -286,7 +286,7 @@ def test_a_trained_model_is_not_called_untrained(
 
 
 @pytest.mark.parametrize("name", ["faces", "classifier"])
-def test_an_archive_that_is_no_detector_is_refused(
+def test_an_archive_of_another_task_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     archives: dict[str, Archive],
@@ -309,7 +309,7 @@ def test_a_missing_archive_is_reported_in_one_line(
     assert line.startswith(f"deepfake-serving: {missing}: not a model archive")
 
 
-def test_an_archive_that_breaks_while_it_is_loaded_leaves_nothing(
+def test_an_archive_that_fails_to_load_leaves_no_files(
     mar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -321,7 +321,7 @@ def test_an_archive_that_breaks_while_it_is_loaded_leaves_nothing(
     assert list(tmp_path.iterdir()) == [crippled]
 
 
-def test_the_bundled_archive_is_packed_where_there_is_none(
+def test_the_bundled_archive_is_packed_if_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DEEPFAKE_HOME", str(tmp_path / "home"))
@@ -347,9 +347,7 @@ def pixels(path: Path) -> Pixels:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_faces_are_drawn_into_copies(
-    run: Callable[..., Result], tmp_path: Path, head: bytes
-) -> None:
+def test_faces_are_drawn_on_copies(run: Callable[..., Result], tmp_path: Path, head: bytes) -> None:
     face, none = put(tmp_path / "face.jpg", head), put(tmp_path / "none.jpg")
     broken = put(tmp_path / "broken.jpg", b"no image")
     out = tmp_path / "new" / "out"
@@ -369,7 +367,9 @@ def test_faces_are_drawn_into_copies(
     assert face.read_bytes() == head
 
 
-def test_images_of_the_same_name_get_numbers(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_copies_of_images_with_the_same_name_are_numbered(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     photos = [
         put(tmp_path / name) for name in ("a/x.jpg", "b/x.jpg", "b/x-2.jpg", "c/x.png", "x.jpeg")
     ]
@@ -379,7 +379,7 @@ def test_images_of_the_same_name_get_numbers(run: Callable[..., Result], tmp_pat
     assert {path.name for path in out.iterdir()} == names
 
 
-def test_no_image_is_overwritten_by_its_copy(
+def test_a_copy_never_overwrites_its_image(
     run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = jpeg(LITTLE)
@@ -399,7 +399,7 @@ def test_a_second_run_replaces_the_copies_of_the_first(
         assert [path.name for path in out.iterdir()] == ["a.png"]
 
 
-def test_a_folder_that_is_a_file_is_reported_in_one_line(
+def test_an_output_folder_that_is_a_file_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mar: Path, tmp_path: Path
 ) -> None:
     image = put(tmp_path / "a.jpg")
@@ -408,7 +408,7 @@ def test_a_folder_that_is_a_file_is_reported_in_one_line(
     assert "File exists" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_problem_has_no_copy(tmp_path: Path, detector: DetectorTask) -> None:
+def test_no_copy_is_written_for_a_problem(tmp_path: Path, detector: DetectorTask) -> None:
     annotator = Annotator(tmp_path / "out", [])
     spec = detector.manifest.decode
     assert annotator.draw(Path("a.jpg"), b"", UndecodableMedia("broken"), spec) is None
@@ -417,7 +417,7 @@ def test_a_problem_has_no_copy(tmp_path: Path, detector: DetectorTask) -> None:
 # package -----------------------------------------------------------------------------------------
 
 
-def test_packing_prints_digests_as_sha256sum_does(tmp_path: Path) -> None:
+def test_packing_prints_digests_in_the_format_of_sha256sum(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path)])
     assert result.exit_code == 0
     lines = [line.split("  ") for line in result.stdout.splitlines()]
@@ -427,7 +427,7 @@ def test_packing_prints_digests_as_sha256sum_does(tmp_path: Path) -> None:
         assert remark == []
 
 
-def test_packing_an_untrained_model_says_so(tmp_path: Path) -> None:
+def test_packing_an_untrained_model_prints_a_warning(tmp_path: Path) -> None:
     manifest = tmp_path / "small.yaml"
     manifest.write_text(SMALL)
     result = CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path), str(manifest)])
@@ -477,7 +477,7 @@ def test_fetching_a_path_prints_its_digest(mar: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "sha256:" + "0" * 64, "none"])
-def test_a_wrong_digest_exits_with_2_and_leaves_nothing(
+def test_a_wrong_digest_exits_with_2_and_leaves_no_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     mar: Path,
@@ -491,7 +491,7 @@ def test_a_wrong_digest_exits_with_2_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_source_that_is_missing_exits_with_2(
+def test_a_missing_source_exits_with_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = ["fetch", tmp_path / "[none].mar", tmp_path / "a.mar", "--sha256", "0" * 64]
@@ -500,7 +500,7 @@ def test_a_source_that_is_missing_exits_with_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_digest_is_needed(tmp_path: Path) -> None:
+def test_a_digest_is_required(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.app, ["fetch", "/a.mar", str(tmp_path / "a.mar")])
     assert result.exit_code == 2
     assert "sha256" in result.stderr
@@ -534,7 +534,7 @@ def test_serve_prints_an_example_request(
 # As a process ------------------------------------------------------------------------------------
 
 
-def test_as_a_process_of_its_own(tmp_path: Path, mar: Path) -> None:
+def test_detect_works_as_a_separate_process(tmp_path: Path, mar: Path) -> None:
     """Through a pipe, with a name that the locale can't print."""
     image = put(tmp_path / "日本.jpg")
     program = Path(sys.executable).parent / "deepfake-serving"
@@ -551,7 +551,7 @@ def test_as_a_process_of_its_own(tmp_path: Path, mar: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_a_manifest_error_is_a_kind_that_main_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main_reports_manifest_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ManifestError("x.yaml: wrong")
 

@@ -23,7 +23,7 @@ def every_class(cls: type[Problem] = Problem) -> list[type[Problem]]:
 CLASSES = every_class()
 
 
-def test_every_class_of_the_module_is_in_the_tree() -> None:
+def test_every_class_is_in_the_documented_tree() -> None:
     defined = {c for c in vars(problems).values() if isinstance(c, type) and issubclass(c, Problem)}
     assert defined == {Problem, *CLASSES}
 
@@ -34,13 +34,13 @@ def test_every_class_has_its_own_slug_and_title() -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_the_slug_fits_into_a_urn(cls: type[Problem]) -> None:
+def test_slugs_are_valid_in_a_urn(cls: type[Problem]) -> None:
     assert cls.slug == cls.slug.lower()
     assert cls.slug.replace("-", "").isalpha()
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_status_and_code_are_errors_that_exist(cls: type[Problem]) -> None:
+def test_status_and_grpc_code_are_valid_errors(cls: type[Problem]) -> None:
     assert HTTPStatus(cls.status).value >= 400
     assert GRPC_CODES[cls.grpc_code] is not grpc.StatusCode.OK
 
@@ -63,9 +63,7 @@ def test_status_and_code_are_errors_that_exist(cls: type[Problem]) -> None:
         ("DeadlineExceeded", 504, grpc.StatusCode.DEADLINE_EXCEEDED),
     ],
 )
-def test_each_means_the_same_on_http_and_grpc(
-    name: str, status: int, code: grpc.StatusCode
-) -> None:
+def test_http_status_and_grpc_code_match(name: str, status: int, code: grpc.StatusCode) -> None:
     cls = getattr(problems, name)
     assert (cls.status, GRPC_CODES[cls.grpc_code]) == (status, code)
 
@@ -76,7 +74,7 @@ def test_each_means_the_same_on_http_and_grpc(
     retry=st.none() | st.integers(0, 3600),
     request_id=st.none() | st.text(max_size=10),
 )
-def test_a_problem_survives_json(
+def test_a_problem_round_trips_through_json(
     cls: type[Problem], detail: str, retry: int | None, request_id: str | None
 ) -> None:
     problem = cls(detail, retry_after_s=retry)
@@ -106,7 +104,7 @@ def test_a_problem_is_raised_with_its_detail() -> None:
 
 
 @given(detail=st.text(st.characters(exclude_categories=[]), max_size=400))
-def test_any_detail_can_be_sent_and_is_short(detail: str) -> None:
+def test_any_detail_is_encodable_and_short(detail: str) -> None:
     sent = problems.InvalidRequest(detail).detail
     assert len(sent.encode()) <= 500 + len("…".encode())
     assert (
@@ -129,5 +127,5 @@ def test_an_unknown_document_is_internal(document: dict[str, object]) -> None:
     assert problem.detail
 
 
-def test_types_find_their_classes() -> None:
+def test_every_type_maps_to_its_class() -> None:
     assert {cls: BY_TYPE[TYPE_PREFIX + cls.slug] for cls in CLASSES} == {c: c for c in CLASSES}

@@ -71,7 +71,7 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 @each_page
-def test_named_files_and_tests_exist(page: Path) -> None:
+def test_files_and_tests_named_in_the_docs_exist(page: Path) -> None:
     code = code_of(page.read_text())
     paths = re.findall(rf"(?<![\w./-])((?:{FOLDERS})/[\w./-]*\w/?)(?![\w*{{<…-])", code)
     missing = {path for path in paths if not (ROOT / path).exists() and not placeholder(path)}

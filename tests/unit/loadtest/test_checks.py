@@ -59,7 +59,7 @@ def test_a_document_is_parsed():
         (200, MEDIA_TYPE, json.dumps(Overloaded("").to_dict()).encode()),
     ],
 )
-def test_what_is_no_such_document_is_wrong(status: int, content_type: str, body: bytes):
+def test_an_unexpected_document_is_invalid(status: int, content_type: str, body: bytes):
     with pytest.raises(InvalidResponse):
         read_document(status, content_type, body)
 
@@ -70,7 +70,7 @@ def test_a_documented_429_is_a_refusal():
         read_document(429, MEDIA_TYPE, body)
 
 
-def test_any_other_problem_is_wrong_and_named_by_its_title():
+def test_any_other_problem_is_a_failure_with_its_title():
     body = json.dumps(NotReady("starting").to_dict()).encode()
     with pytest.raises(InvalidResponse, match=r"^503 Not ready$"):
         read_document(503, MEDIA_TYPE, body)
@@ -80,7 +80,7 @@ def test_any_other_problem_is_wrong_and_named_by_its_title():
 # images
 
 
-def test_a_verdict_that_fits_is_good():
+def test_a_consistent_verdict_passes():
     checks.image_verdict(IMAGE, FACE)
     checks.image_verdict(BLANK, CUP)
 
@@ -112,12 +112,12 @@ def test_a_verdict_that_fits_is_good():
         BLANK | {"width": 512, "height": 512},
     ],
 )
-def test_a_verdict_that_does_not_fit_is_wrong(document: Any):
+def test_an_inconsistent_verdict_fails(document: Any):
     with pytest.raises(InvalidResponse):
         checks.image_verdict(document, FACE)
 
 
-def test_a_face_where_there_is_none_is_wrong():
+def test_a_face_in_an_image_without_faces_fails():
     with pytest.raises(InvalidResponse, match="faces: 1, not 0"):
         checks.image_verdict(IMAGE | {"width": 600, "height": 400}, CUP)
     with pytest.raises(InvalidResponse, match="verdict: real"):
@@ -132,7 +132,7 @@ def batch() -> dict[str, Any]:
     return {"id": "x", "results": results}
 
 
-def test_a_batch_in_order_is_good():
+def test_a_batch_in_order_passes():
     checks.batch_results(batch(), ["0.jpg", "1.jpg"], [FACE, CUP])
 
 
@@ -148,12 +148,12 @@ def test_a_batch_in_order_is_good():
         changed(batch(), "results", 0, to={"name": "0.jpg", "problem": NotReady("").to_dict()}),
     ],
 )
-def test_a_batch_that_does_not_fit_is_wrong(spoilt: dict[str, Any]):
+def test_an_inconsistent_batch_fails(spoilt: dict[str, Any]):
     with pytest.raises(InvalidResponse):
         checks.batch_results(spoilt, ["0.jpg", "1.jpg"], [FACE, CUP])
 
 
-def test_a_refused_image_of_a_batch_is_a_refusal():
+def test_a_refused_image_in_a_batch_is_a_refusal():
     problem_result = {"name": "0.jpg", "problem": Overloaded("").to_dict()}
     with pytest.raises(Refused):
         checks.batch_results(
@@ -183,19 +183,19 @@ NOBODY = RESULT | {
 }
 
 
-def test_a_job_that_ended_well_is_good():
+def test_a_succeeded_job_passes():
     assert checks.job_document(JOB, JOB["id"]) is JOB
     checks.finished_job(DONE, FILM)
     checks.finished_job(DONE | {"result": NOBODY}, Video(b"", 0, (320, 240)))
 
 
 @pytest.mark.parametrize("document", [{}, JOB | {"state": "lost"}, JOB | {"id": 7}])
-def test_what_is_no_job_is_wrong(document: dict[str, Any]):
+def test_an_invalid_job_document_fails(document: dict[str, Any]):
     with pytest.raises(InvalidResponse):
         checks.job_document(document)
 
 
-def test_another_job_is_wrong():
+def test_a_job_with_another_id_fails():
     with pytest.raises(InvalidResponse):
         checks.job_document(JOB, "another")
 
@@ -219,7 +219,7 @@ def test_another_job_is_wrong():
         lambda job: changed(job, "result", "shots", to=[]),
     ],
 )
-def test_a_job_that_did_not_end_well_is_wrong(spoil: Callable[[Any], Any]):
+def test_a_job_that_did_not_succeed_fails(spoil: Callable[[Any], Any]):
     with pytest.raises(InvalidResponse):
         checks.finished_job(spoil(DONE), FILM)
 

@@ -23,7 +23,7 @@ def message(frame: int, dropped: int = 0) -> dict[str, Any]:
     return {"frame": frame, "verdict": {}, "dropped": dropped}
 
 
-def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
+def test_the_age_of_a_frame_is_the_time_since_it_was_sent():
     frames = send_frames(2)
     assert frames.receive(message(1), 2.5) == (1, 1.5, [])
     assert not frames.complete
@@ -32,7 +32,7 @@ def test_a_frame_is_as_old_as_the_time_since_it_was_sent():
     frames.end()
 
 
-def test_frames_before_one_with_a_response_were_dropped():
+def test_frames_before_one_with_a_response_count_as_dropped():
     frames = send_frames(4)
     frames.receive(message(1, dropped=2), 4.0)
     assert frames.receive(message(4, dropped=2), 6.0) == (4, 2.0, [4.0, 3.0])
@@ -53,33 +53,33 @@ def test_frames_before_one_with_a_response_were_dropped():
         message(1) | {"dropped": None},
     ],
 )
-def test_a_message_that_does_not_add_up_is_wrong(spoilt: Any):
+def test_an_inconsistent_message_is_invalid(spoilt: Any):
     with pytest.raises(InvalidResponse):
         send_frames(3).receive(spoilt, 4.0)
 
 
-def test_a_frame_has_one_response():
+def test_a_frame_gets_only_one_response():
     frames = send_frames(2)
     frames.receive(message(1), 2.0)
     with pytest.raises(InvalidResponse):
         frames.receive(message(1), 2.0)
 
 
-def test_the_count_of_dropped_frames_does_not_fall():
+def test_the_count_of_dropped_frames_never_decreases():
     frames = send_frames(3)
     frames.receive(message(1, dropped=1), 3.0)
     with pytest.raises(InvalidResponse):
         frames.receive(message(2, dropped=0), 3.0)
 
 
-def test_a_frame_without_a_response_is_found_at_the_end():
+def test_a_frame_without_a_response_is_reported_at_the_end():
     frames = send_frames(2)
     frames.receive(message(1), 2.0)
     with pytest.raises(InvalidResponse, match="before all responses"):
         frames.end()
 
 
-def test_frames_reported_dropped_with_a_response_are_found_at_the_end():
+def test_frames_reported_as_dropped_that_got_a_response_are_reported_at_the_end():
     frames = send_frames(2)
     frames.receive(message(1, dropped=1), 2.0)
     frames.receive(message(2, dropped=1), 2.0)

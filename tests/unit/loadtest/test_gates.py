@@ -26,27 +26,27 @@ def test_no_requests_are_a_failure():
     assert reasons() == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
-def test_failed_responses_do_not_count():
+def test_failed_responses_do_not_count_as_good():
     (few,) = reasons(row(requests=10, failures=4), max_failure_ratio=0.5, min_requests=7)
     assert few == "ImageRest: 6 successful requests, fewer than 7"
 
 
-def test_every_user_needs_responses_of_its_own():
+def test_every_user_needs_its_own_good_responses():
     measures = MEASURES | {"Live": ("WS", "/v1/stream")}
     assert reasons(row(), measures=measures) == ["Live: 0 successful requests, fewer than 1"]
 
 
 @pytest.mark.parametrize(("failures", "passes"), [(0, True), (5, True), (6, False)])
-def test_the_share_of_failures_is_bounded(failures: int, passes: bool):
+def test_the_share_of_failures_is_limited(failures: int, passes: bool):
     assert (reasons(row(failures=failures), max_failure_ratio=0.05) == []) is passes
 
 
-def test_one_failure_is_too_many_by_default():
+def test_a_single_failure_fails_by_default():
     (reason,) = reasons(row(requests=100_000, failures=1))
     assert reason.startswith("POST /v1/images: 1 of 100000 failed")
 
 
-def test_many_quick_requests_do_not_hide_few_that_failed():
+def test_many_fast_requests_do_not_hide_a_few_failures():
     looks = row("GET", "/v1/jobs/[id]", requests=10_000)
     (reason,) = reasons(row(), looks, row("JOB", "/v1/videos", 10, 5), max_failure_ratio=0.1)
     assert reason.startswith("JOB /v1/videos: 5 of 10 failed (50.00%)")
@@ -58,7 +58,7 @@ def test_refusals_are_a_share_of_all_requests():
     assert reasons(row(requests=89), refused, max_failure_ratio=0.1) != []
 
 
-def test_allowed_refusals_pass_but_are_no_responses():
+def test_allowed_refusals_pass_but_do_not_count_as_responses():
     refused = row("POST refused", requests=10)
     assert reasons(row(), refused) == []
     assert reasons(refused) == ["ImageRest: 0 successful requests, fewer than 1"]
@@ -91,6 +91,6 @@ def test_a_defect_of_the_test_itself_is_a_failure():
         {"min_requests": 0},
     ],
 )
-def test_limits_that_can_not_fail_are_refused(wrong: dict):
+def test_limits_that_cannot_fail_are_refused(wrong: dict):
     with pytest.raises(ValueError):
         Gates(**wrong)

@@ -26,7 +26,7 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_there_are_images_with_a_face_and_without_and_videos(media: Media):
+def test_generated_media_are_images_with_and_without_faces_and_videos(media: Media):
     faces = [image.faces for image in media.images]
     assert (faces.count(1), faces.count(0)) == (24, 8)
     assert len(media.videos) == generate_media.VIDEOS
@@ -34,7 +34,7 @@ def test_there_are_images_with_a_face_and_without_and_videos(media: Media):
     assert sizes == {(1280, 720)}
 
 
-def test_images_differ_and_have_their_size(media: Media):
+def test_images_differ_and_have_the_stated_size(media: Media):
     shown = [pixels(image.data) for image in media.images]
     assert {each.shape for each in shown} == {(720, 1280, 3)}
     assert len({each.tobytes() for each in shown}) == generate_media.IMAGES
@@ -60,14 +60,14 @@ def test_the_same_video_is_sent_in_new_bytes_every_time(media: Media):
     assert len(frames) == generate_media.FRAMES
 
 
-def test_all_are_taken_in_turn(media: Media):
+def test_all_files_are_used_in_turn(media: Media):
     turn = cycle_from_random(media.videos)
     taken = [next(turn) for _ in range(2 * generate_media.VIDEOS)]
     assert set(taken[: generate_media.VIDEOS]) == set(media.videos)
     assert taken[generate_media.VIDEOS :] == taken[: generate_media.VIDEOS]
 
 
-def test_a_folder_of_ones_own_is_read(tmp_path: Path):
+def test_a_folder_of_the_user_is_read(tmp_path: Path):
     (tmp_path / "2-640x480-party.jpg").write_bytes(b"\xff\xd8a")
     (tmp_path / "0-64x48-.mp4").write_bytes(b"film")
     media = load(tmp_path)
@@ -77,7 +77,7 @@ def test_a_folder_of_ones_own_is_read(tmp_path: Path):
 
 
 @pytest.mark.parametrize("names", [[], ["1-2x2-a.jpg"], ["party.jpg", "1-2x2-a.mp4"]])
-def test_a_folder_of_something_else_is_refused(tmp_path: Path, names: list[str]):
+def test_a_folder_without_media_is_refused(tmp_path: Path, names: list[str]):
     for name in names:
         (tmp_path / name).touch()
     with pytest.raises(ValueError):

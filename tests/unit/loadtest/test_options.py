@@ -25,11 +25,11 @@ def arrived(*given: str) -> configargparse.Namespace:
     return theirs.parse_known_args(command(chosen, rest))[0]
 
 
-def test_defaults_are_sound():
+def test_the_defaults_are_valid():
     options.validate(arrived("live"))
 
 
-def test_what_is_given_arrives():
+def test_given_options_are_applied():
     chosen = arrived(
         *("image-rest", "--shape", "ramp", "--peak", "8", "--base", "2", "--duration", "30"),
         *("--max-failure-ratio", "0.1", "--max-p95-ms", "250", "--allow-refused"),
@@ -40,7 +40,7 @@ def test_what_is_given_arrives():
     assert chosen.allow_refused
 
 
-def test_the_command_line_wins_over_the_environment_also_with_zero(
+def test_the_command_line_overrides_the_environment_even_with_zero(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv("DFK_PAUSE", "3")
@@ -71,7 +71,7 @@ def test_locusts_own_options_and_the_users_classes_are_passed_on():
         ["--min-requests=0"],
     ],
 )
-def test_what_makes_no_sense_is_refused(wrong: list[str]):
+def test_invalid_combinations_are_refused(wrong: list[str]):
     with pytest.raises(ValueError):
         options.validate(arrived("live", *wrong))
 
@@ -96,7 +96,7 @@ def test_shapes_gates_and_checks_are_read_without_patching_the_process():
     assert done.stdout == "False\n", done.stderr
 
 
-def test_the_clusters_job_asks_for_what_there_is(monkeypatch: pytest.MonkeyPatch):
+def test_the_options_of_the_kubernetes_job_are_valid(monkeypatch: pytest.MonkeyPatch):
     job = yaml.safe_load((ROOT / "k8s" / "load" / "job.yaml").read_text())
     (container,) = job["spec"]["template"]["spec"]["containers"]
     for variable in container["env"]:

@@ -139,7 +139,7 @@ def test_wrong_grpc_responses_fail(
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_grpc_speaks_tls_where_the_url_does(
+def test_grpc_uses_tls_if_the_url_does(
     run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
 ):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -156,7 +156,7 @@ LIVE = ("--live-fps=20", "--live-seconds=0.5", "--timeout=20")
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_frames_get_responses_over_tls_too(
+def test_frames_get_responses_over_tls(
     run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
 ):
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -207,7 +207,7 @@ def test_frames_may_be_further_apart_than_a_request_may_take(run: Runs):
     assert done.summary["rows"][0]["requests"] >= 2
 
 
-def test_a_stream_that_is_refused_is_counted_as_that(run: Runs):
+def test_a_refused_stream_is_counted_as_refused(run: Runs):
     with socket_server(lambda n: {"problem": Overloaded("too many streams").to_dict()}) as url:
         done = run("live", url, *LIVE, "--allow-refused")
     assert done.code == 1, done.output

@@ -122,14 +122,14 @@ def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_pa
     assert b"secret" not in written
 
 
-def test_a_run_that_sends_too_little_fails(server: Server, run: Runs):
+def test_a_run_with_too_few_requests_fails(server: Server, run: Runs):
     done = run("image-rest", server.url, "--pause=60", f"--min-requests={USERS + 1}")
     assert done.code == 1, done.output
     sent = f"{done.summary['rows'][0]['requests']} successful requests"
     assert done.summary["reasons"] == [f"ImageRest: {sent}, fewer than {USERS + 1}"]
 
 
-def test_without_a_key_none_is_sent(server: Server, run: Runs):
+def test_no_key_is_sent_without_one(server: Server, run: Runs):
     assert run("image-rest", server.url, "--pause=0.2").code == 0
     assert set(server.keys) == {None}
 
@@ -170,7 +170,7 @@ def test_refusals_are_counted_apart_and_fail_unless_allowed(
     assert done.summary["refused"] > 0
 
 
-def test_nothing_but_refusals_fails_also_where_they_are_allowed(server: Server, run: Runs):
+def test_a_run_with_only_refusals_fails_even_if_they_are_allowed(server: Server, run: Runs):
     server.response = lambda _: problem_response(Overloaded("the queue is full"))
     done = run("image-rest", server.url, "--allow-refused")
     assert done.code == 1, done.output
@@ -184,7 +184,7 @@ def test_responses_slower_than_the_limit_fail(server: Server, run: Runs):
     assert reason.startswith("POST /v1/images: p95 is ")
 
 
-def test_nobody_there_fails(run: Runs):
+def test_an_unreachable_server_fails(run: Runs):
     done = run("image-rest", "http://127.0.0.1:9")
     assert done.code == 1, done.output
     (failure,) = done.summary["failures"]
@@ -198,7 +198,7 @@ def test_a_wrong_option_is_reported_before_any_request(server: Server, run: Runs
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_certificates_are_checked_against_ones_own_authority(
+def test_certificates_are_verified_against_a_private_authority(
     server: Server, run: Runs, authority: trustme.CA, tmp_path: Path, known: bool
 ):
     server.tls()

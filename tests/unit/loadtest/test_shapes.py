@@ -38,7 +38,7 @@ def levels(plan: Plan) -> list[int]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @given(data=st.data())
-def test_a_run_begins_with_users_and_ends_with_none(shape: str, data: st.DataObject):
+def test_a_run_begins_with_users_and_ends_without(shape: str, data: st.DataObject):
     plan = data.draw(plans(shape))
     first, last = plan.users(0.0), plan.users(math.nextafter(plan.duration_s, 0))
     assert first in (plan.base, plan.peak)
@@ -49,7 +49,7 @@ def test_a_run_begins_with_users_and_ends_with_none(shape: str, data: st.DataObj
 
 @pytest.mark.parametrize("shape", SHAPES)
 @given(data=st.data())
-def test_users_stay_between_base_and_peak_and_reach_it(shape: str, data: st.DataObject):
+def test_users_stay_between_base_and_peak_and_reach_the_peak(shape: str, data: st.DataObject):
     plan = data.draw(plans(shape))
     users = set(seen(plan))
     assert max(users) == plan.peak
@@ -62,18 +62,18 @@ def test_steady_never_changes(plan: Plan):
 
 
 @given(plans("ramp"))
-def test_a_ramp_rises_to_the_peak_one_by_one_and_then_falls_as_it_rose(plan: Plan):
+def test_a_ramp_rises_to_the_peak_in_steps_of_one_and_falls_likewise(plan: Plan):
     up = list(range(plan.base, plan.peak + 1))
     assert levels(plan) == up + up[-2::-1]
 
 
-def test_a_ramps_halves_are_mirror_images():
+def test_the_halves_of_a_ramp_mirror_each_other():
     plan = Plan("ramp", peak=5, base=1, duration_s=90)
     assert [plan.users(t) for t in range(5, 90, 10)] == [1, 2, 3, 4, 5, 4, 3, 2, 1]
 
 
 @given(plans("ramp"), st.floats(0.01, 0.49))
-def test_a_ramp_at_a_time_has_as_many_users_as_that_long_before_its_end(plan: Plan, part: float):
+def test_a_ramp_is_symmetric_in_time(plan: Plan, part: float):
     width = plan.duration_s / (2 * (plan.peak - plan.base) + 1)
     level = int(part * plan.duration_s / width)
     middle = (level + 0.5) * width
@@ -117,6 +117,6 @@ def test_a_long_soak_has_risen_after_a_minute():
         ({"shape": "spike", "peak": 3, "base": 2}, "2 times base"),
     ],
 )
-def test_numbers_that_make_no_such_shape_are_refused(given: dict, message: str):
+def test_parameters_that_do_not_fit_the_shape_are_refused(given: dict, message: str):
     with pytest.raises(ValueError, match=message):
         Plan(**given)

@@ -39,7 +39,7 @@ def images_for(name: str, count: int, astronaut: Pixels) -> Pixels:
     return np.stack([astronaut[i : i + side, 150 + i : 150 + i + side] for i in range(count)])
 
 
-def test_logits_are_torchs(unpacked: Unpacked, patches: Pixels) -> None:
+def test_openvino_logits_equal_torch(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     (ours,) = openvino.build_classifier(folder, manifest, threads=1)(patches)
@@ -61,7 +61,9 @@ def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None
 
 @pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
 @pytest.mark.parametrize("count", [1, 3, 40])
-def test_each_stage_is_torchs(name: str, count: int, unpacked: Unpacked, astronaut: Pixels) -> None:
+def test_each_openvino_stage_equals_torch(
+    name: str, count: int, unpacked: Unpacked, astronaut: Pixels
+) -> None:
     """Within what bf16 leaves of offsets and scores, on CPUs that have it."""
     folder = unpacked("faces")
     images = images_for(name, count, astronaut)
@@ -73,7 +75,7 @@ def test_each_stage_is_torchs(name: str, count: int, unpacked: Unpacked, astrona
         np.testing.assert_allclose(a, b, atol=0.06)
 
 
-def test_torch_takes_many_images_a_bounded_number_at_a_time(
+def test_torch_splits_large_batches(
     unpacked: Unpacked, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rnet = pytorch.build_cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU).rnet
@@ -84,7 +86,7 @@ def test_torch_takes_many_images_a_bounded_number_at_a_time(
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_a_response_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: Pixels) -> None:
+def test_an_output_is_not_overwritten_by_the_next_call(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     classify = openvino.build_classifier(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
     (first,) = classify(patches[:1])
@@ -93,7 +95,7 @@ def test_a_response_is_not_overwritten_by_the_next(unpacked: Unpacked, patches: 
     np.testing.assert_array_equal(first, before)
 
 
-def test_read_only_and_strided_images_are_taken(unpacked: Unpacked, astronaut: Pixels) -> None:
+def test_read_only_and_strided_images_are_accepted(unpacked: Unpacked, astronaut: Pixels) -> None:
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     strided = astronaut[None, 0:448:2, 0:448:2]
@@ -106,7 +108,7 @@ def test_read_only_and_strided_images_are_taken(unpacked: Unpacked, astronaut: P
         )
 
 
-def test_the_same_module_makes_the_same_bytes() -> None:
+def test_the_same_module_is_exported_to_the_same_bytes() -> None:
     class Doubling(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.permute(0, 3, 1, 2).float() * 2

@@ -151,7 +151,7 @@ def test_a_problem_is_a_problem_document() -> None:
     }
 
 
-def test_a_problem_keeps_its_wait() -> None:
+def test_a_problem_keeps_its_retry_after() -> None:
     class Busy(Echo):
         def respond(self, item: Item, options: Options) -> Outcome:
             return Overloaded("later", retry_after_s=7)
@@ -162,7 +162,7 @@ def test_a_problem_keeps_its_wait() -> None:
 
 @pytest.mark.parametrize("name", ["body", "data", "image", "anything at all"])
 @pytest.mark.parametrize("kind", [bytes, bytearray])
-def test_a_body_is_taken_under_any_name(name: str, kind: type) -> None:
+def test_a_body_is_read_under_any_name(name: str, kind: type) -> None:
     assert ask(Echo(), {name: kind(b"12345")}).body["fake_probability"] == 5
 
 
@@ -194,12 +194,12 @@ def test_no_rows_have_no_responses() -> None:
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "X-Request-ID", "X-REQUEST-ID"])
-def test_header_names_have_no_case(name: str) -> None:
+def test_header_names_are_case_insensitive(name: str) -> None:
     (reply,) = run_handler(Echo(), ({"body": b"1"}, {name: "abc"}))
     assert reply.body["id"] == "abc"
 
 
-def test_the_headers_of_form_parts_are_none_of_the_requests() -> None:
+def test_headers_of_form_parts_are_not_request_headers() -> None:
     part = {"content-type": "image/jpeg"}
     (reply,) = run_handler(
         Echo(), ({"x-request-id": b"12345"}, {"x-request-id": part, "Inference-Header": part})
@@ -207,7 +207,7 @@ def test_the_headers_of_form_parts_are_none_of_the_requests() -> None:
     assert (reply.status, reply.body["id"]) == (200, None)
 
 
-def test_a_passed_deadline_is_not_worked_for() -> None:
+def test_a_request_past_its_deadline_is_not_run() -> None:
     task = Echo()
     reply = ask(task, {"body": b"1"}, x_deepfake_deadline=str(time.time() - 0.1), x_request_id="a")
     assert (reply.status, reply.body["title"]) == (504, "Deadline exceeded")
@@ -215,7 +215,7 @@ def test_a_passed_deadline_is_not_worked_for() -> None:
     assert task.batches == []
 
 
-def test_a_coming_deadline_is_kept() -> None:
+def test_a_request_before_its_deadline_is_run() -> None:
     assert ask(Echo(), {"body": b"1"}, x_deepfake_deadline=str(time.time() + 60)).status == 200
 
 
@@ -246,7 +246,7 @@ def test_a_malformed_header_is_an_invalid_request(headers: Headers) -> None:
     assert task.batches == [2]
 
 
-def test_crops_come_only_where_requested(faces_task: FacesTask, astronaut_jpeg: bytes) -> None:
+def test_crops_are_returned_only_if_requested(faces_task: FacesTask, astronaut_jpeg: bytes) -> None:
     row = {"body": astronaut_jpeg}
     request = {wire.OPTIONS_HEADER: '{"crops": true}'}
     replies = run_handler(faces_task, (row, {}), (row, request), (row, {wire.OPTIONS_HEADER: "{}"}))
@@ -255,7 +255,7 @@ def test_crops_come_only_where_requested(faces_task: FacesTask, astronaut_jpeg: 
     assert crops[1].startswith("data:image/png;base64,")
 
 
-def test_the_batch_is_described_once() -> None:
+def test_the_batch_header_is_in_the_first_response_only() -> None:
     rows = [{"body": b"1"}, {"body": {}}, {"body": b"2"}]
     first, *others = run_handler(
         Echo(),
@@ -289,7 +289,7 @@ def test_a_tensor_without_an_id_has_items_without_ids() -> None:
     assert [result.get("id") for result in reply.body["results"]] == [None, None]
 
 
-def test_a_uint8_tensor_is_classified_as_the_image_it_holds(
+def test_a_uint8_tensor_is_classified_like_its_image(
     detector: DetectorTask, astronaut: Pixels
 ) -> None:
     pixels = np.stack([astronaut, astronaut[:, ::-1]])
@@ -301,12 +301,12 @@ def test_a_uint8_tensor_is_classified_as_the_image_it_holds(
         assert (result["width"], result["height"]) == (512, 512)
 
 
-def test_a_tensor_of_nothing_has_no_results() -> None:
+def test_an_empty_tensor_has_no_results() -> None:
     (reply,) = run_handler(Echo(), tensor("BYTES", [0], b""))
     assert (reply.status, reply.body["results"]) == (200, [])
 
 
-def test_options_hold_for_every_item_of_a_tensor() -> None:
+def test_options_apply_to_every_item_of_a_tensor() -> None:
     raw = wire.join_bytes([b"1", b"2"])
     plain = ({"body": b"12345"}, {})
     request = tensor("BYTES", [2], raw, **{wire.OPTIONS_HEADER: '{"crops": true}'})
@@ -355,14 +355,14 @@ def essence(reply: Reply) -> Any:
 
 @settings(max_examples=examples(60))
 @given(names=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=1, max_size=6))
-def test_a_request_is_handled_as_if_it_were_alone(names: list[str]) -> None:
+def test_requests_in_a_batch_do_not_affect_each_other(names: list[str]) -> None:
     together = run_handler(Echo(), *[REQUESTS[name] for name in names])
     for name, reply in zip(names, together, strict=True):
         (alone,) = run_handler(Echo(), REQUESTS[name])
         assert essence(reply) == essence(alone)
 
 
-def test_each_kind_of_request_has_its_status() -> None:
+def test_each_kind_of_request_has_the_right_status() -> None:
     statuses = {name: run_handler(Echo(), request)[0].status for name, request in REQUESTS.items()}
     assert statuses == {
         "image": 200,
@@ -385,7 +385,7 @@ def isolated(task: Any, *items: Item) -> list[Outcome]:
     return run_isolated(task, list(items), [Options()] * len(items), Stopwatch())
 
 
-def test_an_item_that_fails_is_internal_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_item_that_fails_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:
     task = Echo()
     with caplog.at_level(logging.ERROR):
         outcomes = isolated(task, b"1", b"poison", b"text", b"22")
@@ -394,13 +394,13 @@ def test_an_item_that_fails_is_internal_alone(caplog: pytest.LogCaptureFixture) 
     assert "the net fell over" in caplog.text
 
 
-def test_an_internal_problem_shows_the_client_no_internals() -> None:
+def test_an_internal_error_reveals_nothing_to_the_client() -> None:
     (outcome,) = isolated(Echo(), b"poison")
     assert isinstance(outcome, Internal)
     assert "fell over" not in outcome.detail
 
 
-def test_a_failure_that_only_batches_have_costs_no_item() -> None:
+def test_items_of_a_failed_batch_are_run_one_by_one() -> None:
     class Lonely(Echo):
         def run(
             self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
@@ -413,14 +413,14 @@ def test_a_failure_that_only_batches_have_costs_no_item() -> None:
     assert [o.fake_probability for o in outcomes if isinstance(o, CropVerdict)] == [1, 2]
 
 
-def test_options_stay_with_their_items_when_a_batch_fails() -> None:
+def test_options_are_kept_when_a_batch_is_run_one_by_one() -> None:
     outcomes = run_isolated(
         Echo(), [b"1", b"poison", b"1"], [Options(), Options(), Options(crops=True)], Stopwatch()
     )
     assert [o.fake_probability for o in outcomes if isinstance(o, CropVerdict)] == [1, 1.5]
 
 
-def test_an_interrupt_is_no_failure_of_an_item() -> None:
+def test_an_interrupt_is_not_treated_as_a_failed_item() -> None:
     class Interrupted(Echo):
         def respond(self, item: Item, options: Options) -> Outcome:
             raise KeyboardInterrupt
@@ -429,7 +429,7 @@ def test_an_interrupt_is_no_failure_of_an_item() -> None:
         isolated(Interrupted(), b"1", b"2")
 
 
-def test_a_failing_image_leaves_the_real_chain_to_the_others(
+def test_a_failing_image_does_not_affect_the_others(
     faces_task: FacesTask, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = FacesTask._faces

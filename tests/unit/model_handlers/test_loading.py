@@ -39,13 +39,13 @@ def with_backend(unpacked: Unpacked, tmp_path: Path) -> Callable[[str], Path]:
     ("name", "kind"),
     [("detector", DetectorTask), ("faces", FacesTask), ("classifier", ClassifierTask)],
 )
-def test_the_manifest_says_which_task_it_is(name: str, kind: type, unpacked: Unpacked) -> None:
+def test_the_manifest_determines_the_task(name: str, kind: type, unpacked: Unpacked) -> None:
     task = load_task(unpacked(name), Runtime(device="cpu"))
     assert type(task) is kind
     assert task.manifest.name == name
 
 
-def test_the_loaded_model_has_the_digest_that_the_server_gives(unpacked: Unpacked) -> None:
+def test_the_loaded_model_has_the_given_digest(unpacked: Unpacked) -> None:
     runtime = Runtime(device="cpu", digests={"faces": "sha256:abc", "detector": "sha256:def"})
     task = load_task(unpacked("faces"), runtime)
     assert isinstance(task, FacesTask)
@@ -57,11 +57,11 @@ def test_without_digests_the_model_has_none(classifier_task: ClassifierTask) -> 
     assert (classifier_task.model.digest, classifier_task.model.trained) == (None, True)
 
 
-def test_weights_make_it_trained(trained_detector: DetectorTask) -> None:
+def test_a_model_with_weights_is_trained(trained_detector: DetectorTask) -> None:
     assert trained_detector.model.trained
 
 
-def test_the_place_overrides_device_and_precision(unpacked: Unpacked) -> None:
+def test_the_environment_overrides_device_and_precision(unpacked: Unpacked) -> None:
     task = load_task(unpacked("classifier"), Runtime(device="cpu", precision="bf16"))
     assert isinstance(task, ClassifierTask)
     assert (task.manifest.device, task.manifest.precision) == ("cpu", "bf16")
@@ -71,13 +71,13 @@ def test_the_place_overrides_device_and_precision(unpacked: Unpacked) -> None:
     ("runtime", "field"),
     [(Runtime(precision="fp16"), "precision"), (Runtime(device="gpu"), "device")],
 )
-def test_a_wrong_override_is_named(runtime: Runtime, field: str, unpacked: Unpacked) -> None:
+def test_an_invalid_override_is_reported(runtime: Runtime, field: str, unpacked: Unpacked) -> None:
     with pytest.raises(ManifestError, match=rf"^classifier: .*{field}: Input should be"):
         load_task(unpacked("classifier"), runtime)
 
 
 @pytest.mark.parametrize(("threads", "calls"), [(0, []), (3, [3])])
-def test_threads_are_set_only_where_they_were_given(
+def test_threads_are_set_only_if_given(
     threads: int,
     calls: list[int],
     with_backend: Callable[[str], Path],
@@ -92,7 +92,7 @@ def test_threads_are_set_only_where_they_were_given(
     assert seen_by_opencv == calls
 
 
-def test_openvino_gets_the_threads(with_backend: Callable[[str], Path]) -> None:
+def test_openvino_uses_the_given_threads(with_backend: Callable[[str], Path]) -> None:
     task = load_task(with_backend("openvino"), Runtime(device="cpu", threads=2))
     assert isinstance(task, FacesTask)
     graphs = task.face_detector.mtcnn.cascade[:3]
@@ -109,7 +109,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_an_empty_environment_overrides_nothing(
+def test_empty_variables_override_nothing(
     value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DEVICE", "PRECISION", "THREADS", "DIGESTS"):
@@ -131,7 +131,7 @@ def test_an_empty_environment_overrides_nothing(
         ("cuda", True, 1, "cuda:1"),
     ],
 )
-def test_the_device_is_the_best_that_is_allowed(
+def test_the_best_allowed_device_is_used(
     device: str, available: bool, gpu: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "may_have_gpu", lambda: True)
@@ -151,7 +151,7 @@ def test_openvino_stays_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ("hidden", "driver", "expected"),
     [(None, True, True), (None, False, False), ("", True, False), ("0", True, True)],
 )
-def test_torch_is_queried_only_where_there_may_be_a_gpu(
+def test_a_gpu_is_expected_only_with_a_driver_and_visible_devices(
     hidden: str | None,
     driver: bool,
     expected: bool,
@@ -168,7 +168,7 @@ def test_torch_is_queried_only_where_there_may_be_a_gpu(
     assert may_have_gpu() is expected
 
 
-def test_torch_runs_what_openvino_runs(
+def test_the_torch_backend_loads_the_same_model(
     with_backend: Callable[[str], Path], astronaut: Pixels
 ) -> None:
     found = [load_task(with_backend(name), Runtime(device="cpu")) for name in ("torch", "openvino")]
@@ -177,7 +177,7 @@ def test_torch_runs_what_openvino_runs(
         assert len(task.face_detector.detect([astronaut])[0]) == 1
 
 
-def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(
+def test_a_missing_gpu_is_an_error_without_fallback_to_cpu(
     unpacked: Unpacked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -185,6 +185,6 @@ def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(
         load_task(unpacked("faces"), Runtime(device="cuda"))
 
 
-def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=rf"{tmp_path}/model\.json"):
         load_task(tmp_path, Runtime(device="cpu"))

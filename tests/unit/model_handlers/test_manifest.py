@@ -25,11 +25,11 @@ WEIGHTS = {"file": "a/b.safetensors", "sha256": "0" * 64, "licence": "MIT"}
 
 
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_manifest_is_valid_and_named_as_its_file(path: Path) -> None:
+def test_every_shipped_manifest_is_valid_and_named_like_its_file(path: Path) -> None:
     assert read_manifest(path).name == path.stem
 
 
-def test_the_detector_and_the_classifier_agree() -> None:
+def test_detector_and_classifier_share_their_settings() -> None:
     detector, classifier = (
         read_manifest(MANIFESTS / f"{n}.yaml") for n in ("detector", "classifier")
     )
@@ -37,7 +37,7 @@ def test_the_detector_and_the_classifier_agree() -> None:
         assert getattr(detector, field) == getattr(classifier, field), field
 
 
-def test_the_detector_and_the_face_finder_find_alike() -> None:
+def test_detector_and_faces_share_their_face_settings() -> None:
     detector, faces = (read_manifest(MANIFESTS / f"{n}.yaml") for n in ("detector", "faces"))
     for field in ("decode", "faces", "crop"):
         assert getattr(detector, field) == getattr(faces, field), field
@@ -57,7 +57,7 @@ def test_name_version_and_task_are_enough() -> None:
         {"noise": {"kernels": ["line"], "input": "noise"}, "precision": "bf16"},
     ],
 )
-def test_a_manifest_survives_json(fields: dict[str, Any]) -> None:
+def test_a_manifest_round_trips_through_json(fields: dict[str, Any]) -> None:
     manifest = parse_manifest(LEAST | fields, "least.yaml")
     assert load_manifest(manifest.model_dump_json().encode(), "model.json") == manifest
 
@@ -78,7 +78,7 @@ def test_a_manifest_cannot_be_changed() -> None:
         ("faces", None, True),
     ],
 )
-def test_only_weights_make_a_classifier_trained(task: str, weights: Any, trained: bool) -> None:
+def test_a_classifier_is_trained_only_with_weights(task: str, weights: Any, trained: bool) -> None:
     manifest = parse_manifest(LEAST | {"task": task, "weights": weights}, "least.yaml")
     assert manifest.trained is trained
 
@@ -131,7 +131,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "field", "reason"), WRONG, ids=lambda v: str(v)[:40])
-def test_a_wrong_field_is_named_with_its_file_and_reason(
+def test_an_invalid_field_is_reported_with_file_and_reason(
     fields: dict[str, Any], field: str, reason: str
 ) -> None:
     with pytest.raises(ManifestError) as caught:
@@ -142,7 +142,7 @@ def test_a_wrong_field_is_named_with_its_file_and_reason(
     assert reason in message
 
 
-def test_all_wrong_fields_are_named_at_once() -> None:
+def test_all_invalid_fields_are_reported_at_once() -> None:
     with pytest.raises(ManifestError, match=r"x\.yaml: name: .*; version: .*; crop\.size: "):
         parse_manifest({"task": "faces", "crop": {"size": 1}}, "x.yaml")
 
@@ -161,7 +161,9 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         (b"\x00", "special characters"),
     ],
 )
-def test_a_file_that_is_no_manifest_is_named(content: bytes, reason: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_manifest_is_reported(
+    content: bytes, reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_bytes(content)
     with pytest.raises(ManifestError, match=rf"(?s)^{path}: .*{reason}"):
@@ -169,7 +171,7 @@ def test_a_file_that_is_no_manifest_is_named(content: bytes, reason: str, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
-def test_a_file_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(name: str, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=f"^{tmp_path / name}: "):
         read_manifest(tmp_path / name)
 
@@ -194,7 +196,7 @@ def parsed(data: Any) -> Manifest | ManifestError:
 @given(
     fields=st.dictionaries(st.sampled_from(sorted(Manifest.model_fields)), json_values, max_size=3)
 )
-def test_anything_is_a_manifest_or_a_manifest_error(fields: dict[str, Any]) -> None:
+def test_any_input_is_a_manifest_or_a_manifest_error(fields: dict[str, Any]) -> None:
     outcome = parsed(LEAST | fields)
     if isinstance(outcome, ManifestError):
         assert str(outcome).startswith("any.yaml: ")

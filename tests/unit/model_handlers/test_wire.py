@@ -36,22 +36,22 @@ def refusal(body: bytes, length: int) -> str:
 
 
 @given(elements=st.lists(st.binary(max_size=50), max_size=10))
-def test_joined_bytes_split_again(elements: list[bytes]) -> None:
+def test_joined_bytes_round_trip(elements: list[bytes]) -> None:
     assert wire.split_bytes(wire.join_bytes(elements)) == elements
 
 
-def test_the_raw_form_is_that_of_the_protocol() -> None:
+def test_joined_bytes_have_the_format_of_the_protocol() -> None:
     assert wire.join_bytes([b"ab", b""]) == b"\x02\0\0\0ab\0\0\0\0"
 
 
 @given(elements=st.lists(st.binary(max_size=50), max_size=10))
-def test_packed_images_unpack(elements: list[bytes]) -> None:
+def test_packed_images_are_unpacked(elements: list[bytes]) -> None:
     packed = wire.pack_tensor("BYTES", [len(elements)], wire.join_bytes(elements))
     assert wire.unpack_items(*packed) == elements
 
 
 @given(elements=st.lists(st.binary(max_size=20), min_size=1, max_size=5), data=st.data())
-def test_a_cut_bytes_tensor_is_refused(elements: list[bytes], data: st.DataObject) -> None:
+def test_a_truncated_bytes_tensor_is_refused(elements: list[bytes], data: st.DataObject) -> None:
     raw = wire.join_bytes(elements)
     body, length = wire.pack_tensor("BYTES", [len(elements)], raw)
     cut = data.draw(st.integers(1, len(raw)))
@@ -71,18 +71,18 @@ def test_lengths_beyond_the_tensor_are_refused(raw: bytes, reason: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [[1], [3], [2, 2], [-1, -2], [-2], [2, -1, -1], []])
-def test_a_shape_of_another_count_is_refused(shape: list[int]) -> None:
+def test_a_shape_with_the_wrong_count_is_refused(shape: list[int]) -> None:
     raw = wire.join_bytes([b"a", b"b"])
     assert "2 elements" in refusal(*wire.pack_tensor("BYTES", shape, raw))
 
 
 @pytest.mark.parametrize("shape", [[2], [2, 1], [1, 2]])
-def test_a_shape_of_the_right_count_is_taken(shape: list[int]) -> None:
+def test_a_shape_with_the_right_count_is_accepted(shape: list[int]) -> None:
     raw = wire.join_bytes([b"a", b"b"])
     assert wire.unpack_items(*wire.pack_tensor("BYTES", shape, raw)) == [b"a", b"b"]
 
 
-def test_more_items_than_any_request_has_are_too_large() -> None:
+def test_too_many_items_are_refused() -> None:
     raw = wire.join_bytes([b""] * wire.MAX_ITEMS)
     assert len(wire.split_bytes(raw)) == wire.MAX_ITEMS
     with pytest.raises(TooLarge, match="at most 4096"):
@@ -100,7 +100,7 @@ def test_more_items_than_any_request_has_are_too_large() -> None:
         array_shapes(min_dims=3, max_dims=3, max_side=5).map(lambda shape: (*shape, 3)),
     )
 )
-def test_packed_pixels_unpack(pixels: np.ndarray) -> None:
+def test_packed_pixels_are_unpacked(pixels: np.ndarray) -> None:
     items = wire.unpack_items(*wire.pack_tensor("UINT8", pixels.shape, pixels.tobytes()))
     assert len(items) == len(pixels)
     for item, image in zip(items, pixels, strict=True):
@@ -129,19 +129,19 @@ def test_one_image_needs_no_batch_axis() -> None:
         [1] * 1000,
     ],
 )
-def test_pixels_of_another_shape_are_refused(shape: list[int]) -> None:
+def test_pixels_with_the_wrong_shape_are_refused(shape: list[int]) -> None:
     raw = bytes(max(0, min(np.prod(np.array(shape, dtype=object)), 100)))
     assert "(n, height, width, 3)" in refusal(*wire.pack_tensor("UINT8", shape, raw))
 
 
 @pytest.mark.parametrize("count", [0, 23, 25])
-def test_pixels_too_few_or_too_many_are_refused(count: int) -> None:
+def test_too_few_or_too_many_pixels_are_refused(count: int) -> None:
     packed = wire.pack_tensor("UINT8", [1, 2, 4, 3], bytes(count))
     assert f"{count} bytes can't fill" in refusal(*packed)
 
 
 @pytest.mark.parametrize("datatype", ["FP32", "uint8", "", "\ud800", "x" * 10_000])
-def test_other_types_are_refused_in_few_and_sendable_words(datatype: str) -> None:
+def test_other_types_are_refused_with_a_short_message(datatype: str) -> None:
     packed = wire.pack_tensor("BYTES", [1, 1, 1, 3], b"abc")
     body, length = packed[0].replace(b'"BYTES"', json.dumps(datatype).encode()), packed[1]
     length += len(json.dumps(datatype)) - len('"BYTES"')
@@ -179,7 +179,7 @@ def test_other_types_are_refused_in_few_and_sendable_words(datatype: str) -> Non
         b'{"a":' * 100_000,
     ],
 )
-def test_anything_but_the_protocols_json_is_refused(head: bytes) -> None:
+def test_invalid_json_is_refused(head: bytes) -> None:
     assert "not an Open Inference Protocol request" in refusal(head, len(head))
 
 
@@ -211,7 +211,7 @@ numbers = st.integers(-3, 4) | st.floats() | st.none() | st.text(max_size=2)
     raw=st.binary(max_size=40),
     off=st.integers(-5, 5),
 )
-def test_any_request_is_returned(tensor: Any, raw: bytes, off: int) -> None:
+def test_any_request_round_trips(tensor: Any, raw: bytes, off: int) -> None:
     body, length = request(tensor, raw)
     response = unpack(body, length + off)
     if isinstance(response, InvalidRequest):
@@ -239,12 +239,12 @@ def test_options_are_read(header: str | None, expected: Options) -> None:
 
 
 @pytest.mark.parametrize("header", ["{", "[]", "1", "null", '"crops"', "nonsense", "[" * 8000])
-def test_options_that_are_no_object_are_refused(header: str) -> None:
+def test_options_that_are_not_an_object_are_refused(header: str) -> None:
     with pytest.raises(InvalidRequest, match="x-deepfake-options is not a JSON object"):
         wire.parse_options(header)
 
 
 @pytest.mark.parametrize("crops", ['"false"', "1", "null", "[]"])
-def test_crops_that_are_neither_true_nor_false_are_refused(crops: str) -> None:
+def test_crops_must_be_a_boolean(crops: str) -> None:
     with pytest.raises(InvalidRequest, match="crops is true or false"):
         wire.parse_options(f'{{"crops": {crops}}}')

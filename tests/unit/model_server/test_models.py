@@ -74,7 +74,7 @@ def test_without_gpus_the_cpus_are_divided(
     workers=st.integers(0, 64),
     gpus=st.integers(0, 16),
 )
-def test_workers_times_threads_never_exceed_the_cpus_unless_workers_must_be(
+def test_workers_times_threads_stay_within_the_cpus_if_possible(
     cpus: int, models: int, workers: int, gpus: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -93,7 +93,7 @@ def test_more_threads_than_cpus_are_allowed(monkeypatch: pytest.MonkeyPatch) -> 
     assert place(Settings(workers=3, threads=5)) == Placement(0, 3, 5)
 
 
-def test_one_worker_a_gpu_as_the_driver_shows_them(
+def test_one_worker_per_gpu_that_the_driver_lists(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
@@ -101,7 +101,7 @@ def test_one_worker_a_gpu_as_the_driver_shows_them(
     assert place(Settings()) == Placement(2, 2, 4)
 
 
-def test_one_worker_a_gpu_also_where_there_are_fewer_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_worker_per_gpu_even_with_fewer_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
     assert place(Settings(gpus=8)) == Placement(8, 8, 1)
 
@@ -109,7 +109,7 @@ def test_one_worker_a_gpu_also_where_there_are_fewer_cpus(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("visible", "gpus"), [("0", 1), ("1,0", 2), ("0,1,2", 2), ("", 0), ("-1", 0), ("GPU-8e5c", 1)]
 )
-def test_gpus_that_are_hidden_from_cuda_do_not_count(
+def test_gpus_hidden_from_cuda_are_not_counted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str, gpus: int
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
@@ -118,7 +118,7 @@ def test_gpus_that_are_hidden_from_cuda_do_not_count(
 
 
 @pytest.mark.parametrize("setting", [{"device": "cpu"}, {"gpus": 0}, {"gpus": 1}])
-def test_the_driver_is_not_queried_where_settings_say_it_all(
+def test_the_driver_is_not_queried_if_the_settings_suffice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: dict[str, object]
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/asked; {TWO_GPUS}")
@@ -132,7 +132,7 @@ def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize(("script", "timeout_s"), [("exec sleep 60", 0.2), (None, 30)])
-def test_a_driver_that_hangs_is_reported_as_the_setting_that_mends_it(
+def test_a_failing_driver_is_reported_with_the_setting_to_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str | None, timeout_s: float
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, script or "")
@@ -161,22 +161,22 @@ def test_models_are_served_in_the_order_of_the_setting(
     assert (model.workers, model.batch_size, model.batch_delay_ms) == (3, 2, 1)
 
 
-def test_settings_override_the_batches_of_manifests(folder: Path) -> None:
+def test_settings_override_the_batching_of_manifests(folder: Path) -> None:
     settings = Settings(archives=folder, batch_size=9, batch_delay_ms=0)
     model = served_models(settings, ONE)["detector"]
     assert (model.batch_size, model.batch_delay_ms) == (9, 0)
 
 
-def test_a_gpu_is_given_larger_batches(folder: Path) -> None:
+def test_gpus_get_larger_batches(folder: Path) -> None:
     model = served_models(Settings(archives=folder), Placement(2, 2, 1))["detector"]
     assert model.batch_size == model.archive.manifest.batching.gpu_max_batch_size == 32
 
 
-def test_two_batches_a_worker_may_be_in_flight() -> None:
+def test_two_batches_per_worker_may_be_in_flight() -> None:
     assert served_model(workers=3, batch_size=5).max_in_flight == 30
 
 
-def test_an_archive_with_the_digest_that_it_must_have_is_served(
+def test_an_archive_with_the_required_digest_is_served(
     folder: Path, archives: dict[str, Archive]
 ) -> None:
     digests = {"detector": archives["detector"].digest}
@@ -196,7 +196,7 @@ def test_a_digest_of_a_model_that_is_not_served_is_refused(folder: Path) -> None
         served_models(settings, ONE)
 
 
-def test_a_missing_archive_is_named_with_what_makes_it(tmp_path: Path) -> None:
+def test_a_missing_archive_is_reported_with_the_command_that_packs_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"models: .*detector\.mar does not exist; .*package"):
         served_models(Settings(archives=tmp_path), ONE)
 
@@ -207,7 +207,7 @@ def test_an_archive_under_another_name_is_refused(folder: Path, tmp_path: Path) 
         served_models(Settings(archives=tmp_path), ONE)
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "detector.mar").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ManifestError, match="not a model archive"):
         served_models(Settings(archives=tmp_path), ONE)

@@ -52,7 +52,7 @@ class _Health:
         pass
 
 
-async def test_following_health_ends_when_cancelled_even_as_something_changes() -> None:
+async def test_watching_health_ends_when_cancelled_during_a_change() -> None:
     state = ServerState({})
     following = asyncio.create_task(follow_health(cast("Any", _Health()), state))
     await asyncio.sleep(0.01)
@@ -70,7 +70,7 @@ async def test_following_health_ends_when_cancelled_even_as_something_changes() 
         pytest.param("::1", marks=pytest.mark.skipif(not _has_ipv6(), reason="no IPv6 here")),
     ],
 )
-async def test_rest_metrics_and_grpc_listen_on_every_kind_of_host(
+async def test_rest_metrics_and_grpc_listen_on_ipv4_ipv6_and_names(
     archives: dict[str, Archive], host: str
 ) -> None:
     async with listening(archives, host) as ports, httpx.AsyncClient() as client:

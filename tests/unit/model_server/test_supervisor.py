@@ -128,7 +128,9 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., W
             await world.supervisor.stop()
 
 
-async def test_ready_needs_all_workers_and_a_right_warm_up(make: Callable[..., World]) -> None:
+async def test_readiness_needs_all_workers_and_a_correct_warm_up(
+    make: Callable[..., World],
+) -> None:
     world = make()
     world.ready = ["READY", "LOADING"]
     async with world.running():
@@ -143,7 +145,7 @@ async def test_ready_needs_all_workers_and_a_right_warm_up(make: Callable[..., W
     assert len(world.processes) == 1
 
 
-async def test_workers_that_are_gone_are_not_ready_and_are_proven_again(
+async def test_lost_workers_end_readiness_until_a_new_warm_up(
     make: Callable[..., World],
 ) -> None:
     world = make()
@@ -160,7 +162,9 @@ async def test_workers_that_are_gone_are_not_ready_and_are_proven_again(
     assert len(world.processes) == 1
 
 
-async def test_java_that_died_is_started_and_registered_again(make: Callable[..., World]) -> None:
+async def test_a_torchserve_that_died_is_restarted_and_registered_again(
+    make: Callable[..., World],
+) -> None:
     world = make()
     async with world.running():
         await world.until(lambda: world.state.ready)
@@ -174,7 +178,7 @@ async def test_java_that_died_is_started_and_registered_again(make: Callable[...
     assert b"deepfake_torchserve_restarts_total 1.0" in world.metrics.exposition()
 
 
-async def test_a_suspended_predictor_is_let_go_on_when_all_is_well(
+async def test_a_suspended_predictor_resumes_when_torchserve_is_healthy(
     make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make()
@@ -186,7 +190,7 @@ async def test_a_suspended_predictor_is_let_go_on_when_all_is_well(
         await world.until(lambda: world.predictor.upstream is not None)
 
 
-async def test_a_warm_up_that_fails_is_tried_again(make: Callable[..., World]) -> None:
+async def test_a_failed_warm_up_is_retried(make: Callable[..., World]) -> None:
     world = make()
     for failure in (own(507, "Worker died."), bad(Internal("a defect")), hang_up):
         world.prediction = failure
@@ -217,7 +221,7 @@ async def test_a_refused_archive_ends_the_server(make: Callable[..., World]) -> 
             await asyncio.wait_for(task, 60)
 
 
-async def test_a_connection_that_breaks_during_registration_does_not(
+async def test_a_connection_lost_during_registration_does_not_end_the_server(
     make: Callable[..., World],
 ) -> None:
     world = make()
@@ -226,7 +230,7 @@ async def test_a_connection_that_breaks_during_registration_does_not(
         await world.until(lambda: world.state.ready)
 
 
-async def test_java_that_lives_and_takes_no_models_ends_the_server(
+async def test_a_registration_that_times_out_ends_the_server(
     make: Callable[..., World],
 ) -> None:
     world = make(start_timeout_s=0.1)
@@ -241,7 +245,7 @@ async def test_java_that_lives_and_takes_no_models_ends_the_server(
             await asyncio.wait_for(task, 60)
 
 
-async def test_workers_that_never_start_end_the_server_and_their_last_log_lines_are_reported(
+async def test_workers_that_never_start_end_the_server_with_their_last_log_lines(
     make: Callable[..., World],
 ) -> None:
     world = make(start_timeout_s=0.1)
@@ -251,7 +255,7 @@ async def test_workers_that_never_start_end_the_server_and_their_last_log_lines_
             await asyncio.wait_for(task, 60)
 
 
-async def test_workers_that_never_come_back_end_the_server(make: Callable[..., World]) -> None:
+async def test_workers_that_do_not_recover_end_the_server(make: Callable[..., World]) -> None:
     world = make(recovery_timeout_s=0.1)
     async with world.running() as task:
         await world.until(lambda: world.state.ready)
@@ -260,7 +264,7 @@ async def test_workers_that_never_come_back_end_the_server(make: Callable[..., W
             await asyncio.wait_for(task, 60)
 
 
-async def test_a_cancellation_that_comes_with_a_change_is_handled(
+async def test_a_cancellation_during_a_change_is_handled(
     make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make()
@@ -277,7 +281,7 @@ async def test_a_cancellation_that_comes_with_a_change_is_handled(
         assert task.cancelled()
 
 
-async def test_in_the_end_everything_is_stopped_and_nothing_left(
+async def test_shutdown_stops_every_process_and_removes_every_file(
     make: Callable[..., World],
 ) -> None:
     world = make()

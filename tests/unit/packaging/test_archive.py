@@ -63,7 +63,7 @@ def _another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 @pytest.mark.usefixtures("_another_place")
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
-def test_the_same_inputs_make_the_same_bytes(
+def test_the_same_inputs_give_the_same_bytes(
     name: str, archives: dict[str, Archive], tmp_path: Path
 ) -> None:
     copy = tmp_path / "renamed.yaml"
@@ -75,7 +75,7 @@ def test_the_same_inputs_make_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
-def test_the_digest_is_the_files_sha256(name: str, archives: dict[str, Archive]) -> None:
+def test_the_digest_is_the_sha256_of_the_file(name: str, archives: dict[str, Archive]) -> None:
     archive = archives[name]
     expected = "sha256:" + hashlib.sha256(archive.path.read_bytes()).hexdigest()
     assert archive.digest == digest_of(archive.path) == expected
@@ -84,7 +84,7 @@ def test_the_digest_is_the_files_sha256(name: str, archives: dict[str, Archive])
 @pytest.mark.parametrize(
     "fields", [{"version": "1.1"}, {"thresholds": {"fake_above": 0.61}}, {"precision": "bf16"}]
 )
-def test_another_manifest_makes_another_digest(
+def test_another_manifest_gives_another_digest(
     fields: dict[str, Any], archives: dict[str, Archive], tmp_path: Path
 ) -> None:
     other = build_archive(changed(tmp_path, MANIFESTS / "classifier.yaml", **fields), tmp_path)
@@ -116,7 +116,7 @@ DESCRIPTIONS = {"MAR-INF/MANIFEST.json", "model-config.yaml", "model.json"}
         ("classifier", {"network.safetensors", *CLASSIFIER}),
     ],
 )
-def test_an_archive_holds_code_descriptions_and_weights_and_nothing_else(
+def test_an_archive_contains_only_code_descriptions_and_weights(
     name: str, weights: set[str], archives: dict[str, Archive]
 ) -> None:
     names = set(contents(archives[name].path))
@@ -131,7 +131,7 @@ def test_nothing_in_an_archive_is_a_pickle(name: str, archives: dict[str, Archiv
         assert not data.startswith((b"PK\x03\x04", b"\x80"))  # torch's zip, and a bare pickle
 
 
-def test_entries_are_sorted_stored_undated_and_readable(archives: dict[str, Archive]) -> None:
+def test_entries_are_sorted_uncompressed_undated_and_readable(archives: dict[str, Archive]) -> None:
     with zipfile.ZipFile(archives["detector"].path) as archive:
         entries = archive.infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
@@ -141,11 +141,11 @@ def test_entries_are_sorted_stored_undated_and_readable(archives: dict[str, Arch
         assert entry.external_attr >> 16 == 0o644
 
 
-def test_the_archive_itself_can_be_read_by_the_server(archives: dict[str, Archive]) -> None:
+def test_the_server_can_read_the_archive(archives: dict[str, Archive]) -> None:
     assert archives["detector"].path.stat().st_mode & 0o777 == 0o644
 
 
-def test_torchserve_learns_what_it_needs(archives: dict[str, Archive]) -> None:
+def test_the_archive_has_the_metadata_of_torchserve(archives: dict[str, Archive]) -> None:
     entries = contents(archives["detector"].path)
     described = json.loads(entries["MAR-INF/MANIFEST.json"])
     assert described["runtime"] == "python"
@@ -160,7 +160,7 @@ def test_torchserve_learns_what_it_needs(archives: dict[str, Archive]) -> None:
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
-def test_the_manifest_comes_along_with_every_default(
+def test_the_packed_manifest_includes_every_default(
     name: str, archives: dict[str, Archive], unpacked: Callable[[str], Path]
 ) -> None:
     manifest = read_manifest(unpacked(name) / "model.json")
@@ -169,7 +169,7 @@ def test_the_manifest_comes_along_with_every_default(
     assert data["decode"] == {"max_bytes": 33554432, "max_pixels": 50_000_000}
 
 
-def test_mtcnns_weights_are_facenets(archives: dict[str, Archive]) -> None:
+def test_the_weights_of_mtcnn_equal_facenet(archives: dict[str, Archive]) -> None:
     found = load(contents(archives["faces"].path)["mtcnn.safetensors"])
     expected: dict[str, torch.Tensor] = {}
     for net in ("pnet", "rnet", "onet"):
@@ -183,7 +183,7 @@ def test_mtcnns_weights_are_facenets(archives: dict[str, Archive]) -> None:
 # Weights -----------------------------------------------------------------------------------------
 
 
-def test_weights_are_packed_as_they_are(trained_manifest: Path, trained: Path) -> None:
+def test_weights_are_packed_unchanged(trained_manifest: Path, trained: Path) -> None:
     weights = trained_manifest.parent / "network.safetensors"
     assert (trained / "network.safetensors").read_bytes() == weights.read_bytes()
 
@@ -198,7 +198,7 @@ def with_weights(folder: Path, **fields: Any) -> Path:
     [(True, r"weights\.sha256: w\.safetensors has [0-9a-f]{64}"), (False, r"weights\.file: .*w\.")],
     ids=["another", "missing"],
 )
-def test_weights_of_another_digest_leave_no_archive(
+def test_weights_with_a_wrong_digest_leave_no_archive(
     present: bool, reason: str, tmp_path: Path
 ) -> None:
     if present:
@@ -209,14 +209,14 @@ def test_weights_of_another_digest_leave_no_archive(
     assert not out.exists()
 
 
-def test_a_wrong_manifest_leaves_no_archive(tmp_path: Path) -> None:
+def test_an_invalid_manifest_leaves_no_archive(tmp_path: Path) -> None:
     wrong = changed(tmp_path, MANIFESTS / "classifier.yaml", version=1)
     with pytest.raises(ManifestError, match="version"):
         build_archive(wrong, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_build_keeps_the_last_archive_and_leaves_nothing_half(
+def test_a_failed_build_keeps_the_last_archive_and_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = build_archive(MANIFESTS / "classifier.yaml", tmp_path)
@@ -236,7 +236,7 @@ def test_a_failed_build_keeps_the_last_archive_and_leaves_nothing_half(
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
-def test_a_built_archive_opens_again(name: str, archives: dict[str, Archive]) -> None:
+def test_a_built_archive_can_be_opened(name: str, archives: dict[str, Archive]) -> None:
     assert open_archive(archives[name].path) == archives[name]
 
 
@@ -248,7 +248,7 @@ def zipped(path: Path, entries: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.parametrize("fault", ["missing", "text", "empty zip", "corrupt", "encrypted"])
-def test_a_file_that_is_no_archive_is_refused_by_its_path(fault: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused_with_its_path(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "model.mar"
     if fault == "text":
         path.write_text("I am not an archive.")
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_archive_is_refused_by_its_path(fault: str, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[", b"\xff\xfe"])
-def test_an_archive_of_a_wrong_manifest_is_refused_by_its_path(
+def test_an_archive_with_an_invalid_manifest_is_refused_with_its_path(
     content: bytes, tmp_path: Path
 ) -> None:
     path = zipped(tmp_path / "model.mar", {"model.json": content})
@@ -331,19 +331,19 @@ def worker(
     return dict(json.loads(done.stdout))
 
 
-def test_an_archive_runs_on_its_own_code_alone(worker: dict[str, Any], trained: Path) -> None:
+def test_an_archive_runs_with_its_own_code_only(worker: dict[str, Any], trained: Path) -> None:
     assert worker["files"]["model_handlers"] == str(trained / "model_handlers/__init__.py")
     assert all(Path(file).is_relative_to(trained) for file in worker["files"].values())
 
 
-def test_on_a_cpu_it_needs_no_torch(worker: dict[str, Any]) -> None:
+def test_an_archive_needs_no_torch_on_a_cpu(worker: dict[str, Any]) -> None:
     assert not worker["torch"]
 
 
 @pytest.mark.parametrize(
     ("backend", "absent"), [("torch", FINDING | CLASSIFIER), ("openvino", {"mtcnn.safetensors"})]
 )
-def test_a_manifest_of_one_backend_carries_only_what_that_needs(
+def test_an_archive_for_one_backend_contains_only_its_files(
     backend: str, absent: set[str], tmp_path: Path
 ) -> None:
     manifest = yaml.safe_load((MANIFESTS / "faces.yaml").read_text()) | {"backend": backend}
@@ -353,7 +353,7 @@ def test_a_manifest_of_one_backend_carries_only_what_that_needs(
     assert names & ({"mtcnn.safetensors"} | FINDING)
 
 
-def test_an_archive_alone_classifies_an_image(worker: dict[str, Any]) -> None:
+def test_an_archive_classifies_an_image_without_the_project(worker: dict[str, Any]) -> None:
     response = worker["answer"]
     assert response["id"] == "alone"
     assert len(response["faces"]) == 1
@@ -365,7 +365,7 @@ def test_an_archive_alone_classifies_an_image(worker: dict[str, Any]) -> None:
     }
 
 
-def test_two_processes_return_the_same(
+def test_two_processes_return_the_same_result(
     worker: dict[str, Any], trained_detector: DetectorTask, astronaut_jpeg: bytes
 ) -> None:
     (outcome,) = trained_detector.run([astronaut_jpeg], [Options()], Stopwatch())
@@ -377,7 +377,7 @@ def test_two_processes_return_the_same(
     )
 
 
-def test_the_response_is_that_of_the_packed_weights(
+def test_the_response_comes_from_the_packed_weights(
     trained: Path, trained_detector: DetectorTask, detector: DetectorTask, astronaut: Pixels
 ) -> None:
     packed = load_file(trained / "network.safetensors")

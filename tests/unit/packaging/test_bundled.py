@@ -59,7 +59,7 @@ def test_an_archive_of_another_version_is_packed_again(folder: Path) -> None:
     assert needs_packing(MANIFEST, folder)
 
 
-def test_another_bundled_manifest_is_packed_again(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_bundled_manifest_is_packed_again(folder: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer" / "faces.yaml"
     newer.parent.mkdir()
     newer.write_text(MANIFEST.read_text().replace('version: "1.0"', 'version: "1.1"'))
@@ -68,19 +68,19 @@ def test_another_bundled_manifest_is_packed_again(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("_upgrade")
-def test_an_archive_from_before_records_is_packed_again(folder: Path) -> None:
+def test_an_archive_without_a_record_is_packed_again(folder: Path) -> None:
     (folder / "faces.packed.json").unlink()
     assert needs_packing(MANIFEST, folder)
 
 
 @pytest.mark.usefixtures("_upgrade")
-def test_an_archive_that_the_user_put_there_is_kept(folder: Path) -> None:
+def test_an_archive_of_the_user_is_kept(folder: Path) -> None:
     replace_manifest(folder / "faces.mar", (b'"version": "1.0"', b'"version": "9.9"'))
     assert not needs_packing(MANIFEST, folder)
 
 
 @pytest.mark.usefixtures("_upgrade")
-def test_an_archive_of_the_users_manifest_is_kept(folder: Path, tmp_path: Path) -> None:
+def test_an_archive_from_a_manifest_of_the_user_is_kept(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own" / "faces.yaml"
     own.parent.mkdir()
     own.write_text(MANIFEST.read_text().replace('version: "1.0"', 'version: "9.9"'))
@@ -91,11 +91,11 @@ def test_an_archive_of_the_users_manifest_is_kept(folder: Path, tmp_path: Path) 
 
 @pytest.mark.usefixtures("_upgrade")
 @pytest.mark.parametrize("record", [b"", b"[]", b"{}"])
-def test_a_broken_record_counts_as_none(folder: Path, record: bytes) -> None:
+def test_a_broken_record_is_treated_as_missing(folder: Path, record: bytes) -> None:
     (folder / "faces.packed.json").write_bytes(record)
     assert needs_packing(MANIFEST, folder)
 
 
-def test_what_is_no_archive_is_left_to_whoever_loads_it(folder: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_kept(folder: Path) -> None:
     (folder / "faces.mar").write_bytes(b"no archive")
     assert not needs_packing(MANIFEST, folder)

@@ -37,7 +37,7 @@ def test_a_missing_archive_is_fetched_from_its_source(tmp_path: Path) -> None:
     assert (tmp_path / "models" / "detector.mar").read_bytes() == CONTENT
 
 
-def test_a_missing_archive_without_a_source_is_named(tmp_path: Path) -> None:
+def test_a_missing_archive_without_a_source_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"detector\.mar"):
         deliver(Delivery(folder=tmp_path, archives={"detector": Archive(digest=DIGEST)}))
 
@@ -61,7 +61,7 @@ def test_the_probe_prints_the_reason_it_fails(
     assert words in capsys.readouterr().out
 
 
-def test_the_process_tries_again_then_waits_small(tmp_path: Path) -> None:
+def test_the_process_retries_and_then_waits_with_little_memory(tmp_path: Path) -> None:
     """The life of a sidecar: the archive comes late, a probe sees why, and SIGTERM ends it."""
     state, archive = tmp_path / "state", tmp_path / "detector.mar"
     program = (
@@ -91,7 +91,7 @@ def test_the_process_tries_again_then_waits_small(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", ["", "{}", '{"folder": "/m", "archives": {"a": {"digest": "x"}}}']
 )
-def test_a_wrong_order_is_refused(wrong: str) -> None:
+def test_an_invalid_configuration_is_refused(wrong: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deepfake_serving.packaging.deliver"],
         env={**os.environ, "DEEPFAKE_DELIVERY": wrong},

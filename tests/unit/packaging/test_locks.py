@@ -19,7 +19,7 @@ def pins(lock: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("lock", OF_ONE_ENVIRONMENT)
-def test_what_ships_has_the_versions_that_tests_run_with(lock: str) -> None:
+def test_locked_versions_of_images_equal_those_of_tests(lock: str) -> None:
     tested = pins("dev")
     names = {name for name, _ in tested}
     assert pins(lock)

@@ -10,7 +10,7 @@ from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.settings import SettingsError
 
 
-async def test_metrics_are_served_alone_on_their_port_and_end_with_the_block() -> None:
+async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> None:
     metrics = ServerMetrics()
     metrics.requests.labels("/route", "200").inc()
     async with metrics_listener(metrics, "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
@@ -26,7 +26,7 @@ async def test_metrics_are_served_alone_on_their_port_and_end_with_the_block() -
             await client.get(base + "/metrics")
 
 
-async def test_a_port_in_use_is_a_wrong_setting() -> None:
+async def test_a_port_in_use_is_a_settings_error() -> None:
     metrics = ServerMetrics()
     async with metrics_listener(metrics, "127.0.0.1", 0) as port:
         with pytest.raises(SettingsError, match=f"metrics_port: 127.0.0.1:{port}: Address already"):

@@ -32,7 +32,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 @pytest.mark.parametrize("given_id", ["a", "A-1_b.c:d/e+f=g@h", "x" * 128, str(uuid.UUID(int=7))])
-def test_a_harmless_id_is_kept(given_id: str) -> None:
+def test_a_safe_id_is_kept(given_id: str) -> None:
     assert RequestScope("/", given_id, None).id == given_id
 
 
@@ -53,7 +53,7 @@ def test_a_harmless_id_is_kept(given_id: str) -> None:
         "\ud800",
     ],
 )
-def test_any_other_is_replaced_by_one_of_our_own(given_id: str | None) -> None:
+def test_an_unsafe_id_is_replaced_by_a_generated_one(given_id: str | None) -> None:
     created = RequestScope("/", given_id, None).id
     assert re.fullmatch("[0-9a-f]{32}", created)
     assert created != RequestScope("/", given_id, None).id
@@ -91,7 +91,7 @@ def test_a_trace_is_kept(traceparent: str) -> None:
         "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
     ],
 )
-def test_what_the_standard_calls_invalid_is_dropped(traceparent: str | None) -> None:
+def test_invalid_trace_headers_are_dropped(traceparent: str | None) -> None:
     """https://www.w3.org/TR/trace-context/#traceparent-header"""
     assert RequestScope("/", None, traceparent).traceparent is None
 
@@ -106,7 +106,7 @@ def line(round_trip: RequestScope, *args: Any) -> dict[str, Any]:
     return dict(only)
 
 
-def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
+def test_a_request_is_counted_and_logged_once(metrics: Metrics) -> None:
     round_trip = RequestScope("/predictions/{model}", "a", TRACE)
     round_trip.note(model="detector", bytes=7)
     round_trip.note(verdict="real")
@@ -134,9 +134,7 @@ def test_the_end_counts_and_logs_once(metrics: Metrics) -> None:
     [(101, "answered"), (202, "answered"), (304, "answered"), (400, "refused"), (429, "refused"),
      (499, "cancelled"), (500, "failed"), (507, "failed")],
 )  # fmt: skip
-def test_times_are_kept_apart_by_what_became_of_the_request(
-    metrics: Metrics, status: int, became: str
-) -> None:
+def test_durations_are_recorded_by_outcome(metrics: Metrics, status: int, became: str) -> None:
     RequestScope("/", "a", None).end(status, metrics)
     for each in ("answered", "refused", "failed", "cancelled"):
         labels = {"route": "/", "outcome": each}
@@ -154,14 +152,14 @@ def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Me
     assert value(metrics, "deepfake_requests_total", route="/", code="413") == 1
 
 
-def test_a_problem_is_reported_as_it_is() -> None:
+def test_a_problem_is_returned_unchanged() -> None:
     problem = TooLarge("5")
     with capture_logs() as lines:
         assert as_problem(problem, RequestScope("/", "a", None)) is problem
     assert lines == []
 
 
-def test_a_defect_is_logged_under_its_request_and_says_nothing_of_itself() -> None:
+def test_an_unexpected_error_is_logged_with_the_request_id_and_hidden_from_the_client() -> None:
     try:
         raise ZeroDivisionError("secret")
     except ZeroDivisionError as error:

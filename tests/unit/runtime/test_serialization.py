@@ -37,7 +37,7 @@ def test_raw_json_replaces_a_field_byte_for_byte() -> None:
     assert json.loads(document) == {"title": "a", "part": json.loads(raw), "parts": []}
 
 
-def test_raw_items_make_a_list() -> None:
+def test_raw_json_items_become_a_list() -> None:
     parts = [Part("b"), Part("c", "d")]
     document = to_json(Whole("a"), {"parts": [to_json(part) for part in parts]})
     assert document == to_json(Whole("a", parts=parts))

@@ -61,7 +61,7 @@ def complaint() -> str:
 # Where they come from ----------------------------------------------------------------------------
 
 
-def test_everything_has_a_default_and_nothing_listens_beyond_this_machine() -> None:
+def test_every_setting_has_a_default_and_nothing_listens_beyond_loopback() -> None:
     settings = load_settings()
     assert settings.host == "127.0.0.1"
     assert settings.models == ("detector",)
@@ -69,7 +69,7 @@ def test_everything_has_a_default_and_nothing_listens_beyond_this_machine() -> N
     assert settings == Settings.model_validate({})
 
 
-def test_every_setting_says_what_it_is_for() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
@@ -125,19 +125,19 @@ def test_every_setting_can_come_from_the_file(place: Place) -> None:
     assert settings.archives == Path("/models")
 
 
-def test_a_comma_list_is_one_in_the_file_too(place: Place) -> None:
+def test_a_comma_separated_list_works_in_the_file(place: Place) -> None:
     place.yaml({"models": " faces ,detector"})
     assert load_settings().models == ("faces", "detector")
 
 
-def test_the_environment_wins_over_the_file_and_an_argument_over_both(place: Place) -> None:
+def test_arguments_override_the_environment_which_overrides_the_file(place: Place) -> None:
     place.yaml({"http_port": 1, "grpc_port": 1, "metrics_port": 1})
     place.env(grpc_port="2", metrics_port="2")
     settings = load_settings(metrics_port=3)
     assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (1, 2, 3)
 
 
-def test_digests_of_the_environment_replace_those_of_the_file(place: Place) -> None:
+def test_digests_in_the_environment_replace_those_in_the_file(place: Place) -> None:
     place.yaml({"digests": {"faces": "sha256:00"}})
     place.env(digests='{"detector": "sha256:11"}')
     assert load_settings().digests == {"detector": "sha256:11"}
@@ -149,12 +149,12 @@ def test_an_empty_file_sets_nothing(place: Place, content: bytes) -> None:
     assert load_settings() == Settings.model_validate({})
 
 
-def test_an_empty_name_of_a_file_is_none(place: Place) -> None:
+def test_an_empty_file_name_means_no_file(place: Place) -> None:
     place.variable(CONFIG_VARIABLE, "")
     load_settings()
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().workers = 3  # type: ignore[misc]
 
@@ -190,7 +190,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_variable_is_refused_by_name_origin_and_reason(place: Place, name: str) -> None:
+def test_an_invalid_variable_is_refused_with_name_origin_and_reason(
+    place: Place, name: str
+) -> None:
     value, reason = WRONG[name]
     place.env(**{name: value})
     said = complaint()
@@ -200,7 +202,7 @@ def test_a_wrong_variable_is_refused_by_name_origin_and_reason(place: Place, nam
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_value_in_the_file_is_refused_by_name_origin_and_reason(
+def test_an_invalid_value_in_the_file_is_refused_with_name_origin_and_reason(
     place: Place, name: str
 ) -> None:
     value, reason = WRONG[name]
@@ -210,7 +212,7 @@ def test_a_wrong_value_in_the_file_is_refused_by_name_origin_and_reason(
     assert reason in said
 
 
-def test_every_wrong_value_is_reported_at_once_each_with_its_origin(place: Place) -> None:
+def test_all_invalid_values_are_reported_at_once_with_their_origins(place: Place) -> None:
     place.yaml({"workers": -1, "typo": 1})
     place.env(http_port="x")
     first, second, third = sorted(complaint().split("; "))
@@ -219,18 +221,18 @@ def test_every_wrong_value_is_reported_at_once_each_with_its_origin(place: Place
     assert third.startswith(f"workers (settings file {place.file}): ")
 
 
-def test_a_wrong_argument_is_reported_as_one() -> None:
+def test_an_invalid_argument_is_reported_as_an_argument() -> None:
     with pytest.raises(SettingsError, match=r"^workers \(argument\): "):
         load_settings(workers=-1)
 
 
 @pytest.mark.parametrize("value", ['{"detector": 5}', '["detector"]', "5"])
-def test_digests_are_an_object_of_texts(place: Place, value: str) -> None:
+def test_digests_must_be_an_object_of_strings(place: Place, value: str) -> None:
     place.env(digests=value)
     assert "(environment variable DEEPFAKE_MODEL_SERVER_DIGESTS): " in complaint()
 
 
-def test_no_model_is_named_twice(place: Place) -> None:
+def test_a_model_named_twice_is_refused(place: Place) -> None:
     place.env(models="faces,faces")
     assert "none twice" in complaint()
 
@@ -249,14 +251,14 @@ def test_no_model_is_named_twice(place: Place) -> None:
         pytest.param(b"a: 1\n---\nb: 2\n", id="two documents"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_named(place: Place, content: bytes) -> None:
+def test_an_unreadable_file_is_reported_by_name(place: Place, content: bytes) -> None:
     place.yaml(content)
     said = complaint()
     assert said.startswith(f"{CONFIG_VARIABLE}: {place.file} ")
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder"])
-def test_a_file_that_is_none_is_named(place: Place, kind: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_reported_by_name(place: Place, kind: str, tmp_path: Path) -> None:
     path = tmp_path if kind == "folder" else tmp_path / "absent.yaml"
     place.variable(CONFIG_VARIABLE, str(path))
     assert complaint().startswith(f"{CONFIG_VARIABLE}: {path} can't be read: ")
@@ -274,12 +276,14 @@ def test_a_file_that_is_none_is_named(place: Place, kind: str, tmp_path: Path) -
         ("DEEPFAKE_MODEL_SERVER_PORT_TCP", "1"),
     ],
 )
-def test_a_mistyped_variable_is_refused(place: Place, variable: str, value: str) -> None:
+def test_an_unknown_variable_with_our_prefix_is_refused(
+    place: Place, variable: str, value: str
+) -> None:
     place.variable(variable, value)
     assert complaint() == f"{variable}: there is no such setting"
 
 
-def test_variables_of_others_are_not_looked_at(place: Place) -> None:
+def test_other_variables_are_ignored(place: Place) -> None:
     place.variable("DEEPFAKES", "1")
     place.variable("MY_DEEPFAKE_MODEL_SERVER_WORKERS", "x")
     assert load_settings() == Settings.model_validate({})
@@ -302,7 +306,7 @@ def test_variables_that_kubernetes_sets_for_a_service_are_ignored(place: Place) 
     assert load_settings() == Settings.model_validate({})
 
 
-def test_the_server_reports_a_wrong_setting_in_one_line_and_exits_with_2(
+def test_the_server_reports_an_invalid_setting_in_one_line_and_exits_with_2(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.env(workers="many")

@@ -9,7 +9,7 @@ import pytest
 from deepfake_serving.runtime.tasks import first_of
 
 
-async def test_the_first_to_end_gives_the_result_and_the_others_are_cancelled() -> None:
+async def test_the_first_task_to_end_gives_the_result_and_the_others_are_cancelled() -> None:
     cancelled = asyncio.Event()
 
     async def endless() -> None:
@@ -26,14 +26,14 @@ async def test_the_first_to_end_gives_the_result_and_the_others_are_cancelled() 
     assert cancelled.is_set()
 
 
-async def test_of_two_that_end_at_once_the_one_named_first_counts() -> None:
+async def test_the_first_argument_wins_if_two_tasks_end_at_once() -> None:
     async def at_once(value: int) -> int:
         return value
 
     assert await first_of(at_once(1), at_once(2)) == (0, 1)
 
 
-async def test_an_error_of_the_first_to_end_is_raised() -> None:
+async def test_an_error_of_the_first_task_to_end_is_raised() -> None:
     async def fails() -> None:
         raise ZeroDivisionError
 

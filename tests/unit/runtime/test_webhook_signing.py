@@ -9,7 +9,7 @@ from deepfake_serving.runtime.webhook_signing import parse_secret, signed_header
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the specification's
 
 
-def test_the_specifications_example() -> None:
+def test_the_example_of_the_specification_is_reproduced() -> None:
     """https://github.com/standard-webhooks/standard-webhooks, its libraries' tests."""
     headers = signed_headers(
         parse_secret(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'

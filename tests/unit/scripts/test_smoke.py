@@ -80,13 +80,13 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     http.server_close()
 
 
-def test_both_endpoints_get_the_key(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rest_and_grpc_get_the_key(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([gateway.url, "--grpc", gateway.target, "--key", "k"]) == 0
     assert gateway.keys == ["Bearer k", "k"]
     assert capsys.readouterr().out.count(f"{IMAGE['fake_probability']:.3f}") == 2
 
 
-def test_what_is_not_given_comes_from_the_environment(
+def test_missing_options_come_from_the_environment(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DFK_SERVER", gateway.url)
@@ -95,7 +95,7 @@ def test_what_is_not_given_comes_from_the_environment(
     assert gateway.keys == ["Bearer k"], "gRPC is asked only where it is named"
 
 
-def test_without_a_server_it_says_so(gateway: Gateway) -> None:
+def test_a_missing_server_url_exits_with_2(gateway: Gateway) -> None:
     with pytest.raises(SystemExit) as ended:
         main([])
     assert ended.value.code == 2
@@ -123,7 +123,7 @@ def test_an_inconsistent_response_fails(
     assert said in capsys.readouterr().err
 
 
-def test_grpc_is_looked_at_as_closely(gateway: Gateway) -> None:
+def test_grpc_responses_are_checked_as_strictly(gateway: Gateway) -> None:
     gateway.response |= {"faces": [], "fake_probability": None}
     with pytest.raises(ImplausibleVerdict, match="gRPC: no face"):
         by_grpc(gateway.target, None)
@@ -135,11 +135,15 @@ def test_a_problem_is_reported(gateway: Gateway, capsys: pytest.CaptureFixture[s
     assert PROBLEM["detail"] in capsys.readouterr().err
 
 
-def test_nobody_at_rest_fails(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_rest_endpoint_fails(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["http://127.0.0.1:1"]) == 1
     assert "does not answer" in capsys.readouterr().err
 
 
-def test_nobody_at_grpc_fails(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_grpc_endpoint_fails(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([gateway.url, "--grpc", "127.0.0.1:1"]) == 1
     assert "gRPC: UNAVAILABLE" in capsys.readouterr().err

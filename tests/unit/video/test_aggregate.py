@@ -42,26 +42,26 @@ videos = st.lists(
 )
 
 
-def test_shots_is_the_highest_mean_of_a_track() -> None:
+def test_shots_returns_the_highest_mean_of_a_track() -> None:
     video = [shot(track(0.2, 0.4), track(0.9, 0.7)), shot(), shot(track(0.1))]
     assert aggregate(video, "shots", THRESHOLDS) == pytest.approx((0.8, 0.1))
 
 
-def test_mean_is_over_every_face() -> None:
+def test_mean_averages_over_every_face() -> None:
     video = [shot(track(0.2, 0.4), track(0.9)), shot(track(0.1))]
     faces = [0.2, 0.4, 0.9, 0.1]
     expected = (np.mean(faces), np.std(faces))
     assert aggregate(video, "mean", THRESHOLDS) == pytest.approx(expected, abs=1e-6)
 
 
-def test_confident_selects_the_confident_fakes_if_there_are_many() -> None:
+def test_confident_averages_the_confident_fakes_if_there_are_many() -> None:
     assert confident([0.9] * 12 + [0.1] * 12) == [0.9] * 12
     assert confident([0.9] * 11 + [0.1] * 11) == [0.9] * 11 + [0.1] * 11
     assert confident([0.1] * 19 + [0.5]) == [0.1] * 19
     assert confident([0.1] * 9 + [0.5]) == [0.1] * 9 + [0.5]
 
 
-def test_the_ratio_counts_frames_by_their_highest_face() -> None:
+def test_the_fake_frame_ratio_uses_the_highest_face_of_a_frame() -> None:
     video = [shot(track(0.9, 0.9, 0.1, 0.1), track(0.1, 0.1, 0.1, 0.61))]
     assert highest_faces(video) == [0.9, 0.9, 0.1, 0.61]
     assert fake_frame_ratio(video, THRESHOLDS) == 0.75
@@ -69,14 +69,14 @@ def test_the_ratio_counts_frames_by_their_highest_face() -> None:
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-def test_no_face_is_never_a_guess(aggregation: Aggregation) -> None:
+def test_without_faces_there_is_no_score(aggregation: Aggregation) -> None:
     assert aggregate([], aggregation, THRESHOLDS) == (None, None)
     assert aggregate([shot()], aggregation, THRESHOLDS) == (None, None)
     assert fake_frame_ratio([shot()], THRESHOLDS) is None
 
 
 @given(video=videos, aggregation=st.sampled_from(AGGREGATIONS))
-def test_every_aggregation_lies_among_the_faces(
+def test_every_aggregation_lies_between_the_lowest_and_highest_face(
     video: list[Shot], aggregation: Aggregation
 ) -> None:
     faces = [face.fake_probability for s in video for t in s.tracks for face in t.frames]

@@ -93,7 +93,7 @@ async def test_shots_are_cut_and_each_has_its_own_faces(
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
-async def test_without_shots_a_video_is_one(
+async def test_with_shots_off_a_video_is_one_shot(
     cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:
     verdict, _ = await run_analysis(cut_video[0], shots=False, sampling=Sampling("every", 6))
@@ -122,7 +122,7 @@ async def test_a_video_without_faces_is_no_face(
     assert set(images) == {"shot-1.jpg"}
 
 
-async def test_a_person_who_walks_by_is_not_dropped(
+async def test_the_track_of_a_passing_person_is_kept(
     astronaut: Pixels, no_face: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     """A head crosses an empty room during a sixth of the shot."""
@@ -236,7 +236,7 @@ async def test_boxes_of_downscaled_frames_are_in_pixels_of_the_video(
     assert box == pytest.approx([edge * scale for edge in HEAD], abs=16 * scale)
 
 
-async def test_calls_are_limited_in_bytes_and_frames(
+async def test_requests_are_limited_in_bytes_and_frames(
     moving: list[Pixels], detect: Detect, clip: Path, tmp_path: Path
 ) -> None:
     async def calls(path: Path) -> list[int]:
@@ -260,7 +260,7 @@ async def test_calls_are_limited_in_bytes_and_frames(
     assert sum(counts) == 7
 
 
-async def test_frames_of_another_size_are_sent_in_calls_of_their_own(
+async def test_frames_of_different_sizes_are_sent_in_separate_requests(
     moving: list[Pixels], astronaut: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:
     small = write_video(tmp_path / "small.ts", moving[:24]).read_bytes()
@@ -285,7 +285,7 @@ async def test_a_failed_frame_is_left_out_with_a_warning(clip: Path, detect: Det
     assert any("out of memory" in warning for warning in verdict.warnings)
 
 
-async def test_if_every_frame_failed_the_last_problem_is_raised(clip: Path) -> None:
+async def test_the_last_problem_is_raised_if_every_frame_failed(clip: Path) -> None:
     async def busy(frames: list[Pixels]) -> list[DetectionResult]:
         return [Overloaded("come back later") for _ in frames]
 
@@ -293,7 +293,7 @@ async def test_if_every_frame_failed_the_last_problem_is_raised(clip: Path) -> N
         await analyse(clip, busy, VideoOptions(), discard_image, ignore_progress)
 
 
-async def test_a_detector_that_is_lost_ends_the_analysis(clip: Path) -> None:
+async def test_a_lost_detector_ends_the_analysis(clip: Path) -> None:
     async def lost(_: list[Pixels]) -> list[DetectionResult]:
         raise Overloaded("lost")
 
@@ -302,7 +302,7 @@ async def test_a_detector_that_is_lost_ends_the_analysis(clip: Path) -> None:
     assert not _decoders()
 
 
-async def test_progress_grows_to_the_end(
+async def test_progress_rises_to_the_end(
     moving: list[Pixels], detect: Detect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deepfake_serving.video.progress._INTERVAL_S", 0.0)
@@ -352,7 +352,7 @@ async def test_cancelling_closes_the_file_and_ends_the_thread(
     assert not _decoders()
 
 
-async def test_cancelling_ends_a_decoder_that_is_busy(
+async def test_cancelling_stops_a_busy_decoder(
     moving: list[Pixels], detect: Detect, tmp_path: Path
 ) -> None:
     """Only the first of many frames is sampled, so that the thread never waits."""
@@ -377,7 +377,7 @@ async def test_cancelling_ends_a_decoder_that_is_busy(
 
 
 @pytest.mark.parametrize("content", [b"", b"no video"])
-async def test_a_file_that_is_no_video_is_a_problem(
+async def test_a_file_that_is_not_a_video_is_a_problem(
     content: bytes, detect: Detect, tmp_path: Path
 ) -> None:
     (tmp_path / "thing").write_bytes(content)

@@ -75,7 +75,7 @@ def difference(a: Pixels, b: Pixels) -> float:
         ("a.y4m", "wrapped_avframe", "yuv420p"),
     ],
 )
-def test_containers_and_codecs_are_read_whole(
+def test_every_frame_of_each_container_and_codec_is_read(
     name: str, codec: str, pix_fmt: str, moving: list[Pixels], tmp_path: Path
 ) -> None:
     rate = 25 if name in ("a.mpg", "a.ts") else RATE
@@ -193,14 +193,14 @@ def test_damage_within_a_file_loses_frames_with_a_warning(clip: Path, tmp_path: 
     ],
     ids=["noise", "text", "pdf", "zip", "zeros"],
 )
-def test_a_file_that_is_no_media_is_unsupported(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_media_is_unsupported(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "thing.mp4"
     path.write_bytes(content)
     with pytest.raises(UnsupportedMediaType):
         read(path)
 
 
-def test_an_image_is_no_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+def test_an_image_is_refused_as_a_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
     path = tmp_path / "image.mp4"
     path.write_bytes(astronaut_jpeg)
     with pytest.raises(UnsupportedMediaType):
@@ -238,7 +238,7 @@ def test_audio_alone_is_unsupported(tmp_path: Path) -> None:
         read(_write_audio(tmp_path / "song.m4a"))
 
 
-def test_the_cover_of_a_song_is_no_video(astronaut: Pixels, tmp_path: Path) -> None:
+def test_the_cover_image_of_a_song_is_not_a_video(astronaut: Pixels, tmp_path: Path) -> None:
     path = _write_audio(tmp_path / "song.mp4", astronaut)
     with av.open(str(path)) as container:
         assert container.streams.video  # the cover is a video stream
@@ -348,7 +348,7 @@ def test_an_absurd_frame_rate_is_limited_by_frames(moving: list[Pixels], tmp_pat
     assert seen.video.frame_rate is None
 
 
-def test_frames_too_large_for_a_call_are_downscaled(tmp_path: Path) -> None:
+def test_frames_too_large_for_a_request_are_downscaled(tmp_path: Path) -> None:
     wide = np.zeros((2400, 4000, 3), np.uint8)
     path = write_video(tmp_path / "wide.avi", [wide], codec="mjpeg", pix_fmt="yuvj420p")
     (image,) = read(path).images
@@ -366,7 +366,7 @@ def test_stopping_ends_decoding_at_once(clip: Path) -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=50))
-def test_a_clock_always_advances(stated: list[float | None]) -> None:
+def test_timestamps_always_increase(stated: list[float | None]) -> None:
     clock = Clock(0.04)
     times = [clock.tick(each) for each in stated]
     assert times[0] == 0.0

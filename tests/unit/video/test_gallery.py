@@ -33,7 +33,7 @@ def test_a_face_crop_shows_the_face_at_any_size(astronaut: Pixels, scale: float)
     assert np.abs(image.astype(int) - shown).mean() < 9
 
 
-def test_pixels_outside_of_the_frame_are_black(astronaut: Pixels) -> None:
+def test_pixels_outside_the_frame_are_black(astronaut: Pixels) -> None:
     image = decoded(face_crop(astronaut, [-60, -60, 60, 60]))
     assert image[:100, :100].max() < 12
     assert image[160:, 160:].mean() > 40
@@ -44,7 +44,7 @@ def test_pixels_outside_of_the_frame_are_black(astronaut: Pixels) -> None:
     corner=st.tuples(st.floats(-100, 100), st.floats(-100, 100)),
     sides=st.tuples(st.floats(0, 5000), st.floats(0, 5000)),
 )
-def test_any_box_is_cropped(
+def test_any_box_gives_a_crop(
     size: tuple[int, int], corner: tuple[float, float], sides: tuple[float, float]
 ) -> None:
     (x, y), (w, h) = corner, sides

@@ -38,7 +38,7 @@ class Source:
             self.closed = True
 
 
-async def test_results_come_in_order_whichever_is_done_first() -> None:
+async def test_results_keep_the_order_of_items() -> None:
     source = Source(20)
     done: list[int] = []
 
@@ -55,7 +55,7 @@ async def test_results_come_in_order_whichever_is_done_first() -> None:
     assert source.threads.isdisjoint({threading.get_ident()})
 
 
-async def test_the_source_is_one_item_ahead() -> None:
+async def test_the_source_runs_one_item_ahead() -> None:
     source = Source(200)
     in_flight = most = ahead = 0
 
@@ -75,7 +75,7 @@ async def test_the_source_is_one_item_ahead() -> None:
     assert ahead <= 2  # the next, and one that waits until its forerunner's result is taken
 
 
-async def test_cancelling_ends_the_thread_and_the_work() -> None:
+async def test_cancelling_ends_the_thread_and_the_pending_work() -> None:
     source = Source(0)
     started, cancelled = asyncio.Event(), False
 
@@ -104,7 +104,7 @@ async def test_cancelling_ends_the_thread_and_the_work() -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("decode") and t.is_alive()]
 
 
-async def test_failed_work_ends_all_and_is_reported() -> None:
+async def test_an_error_in_the_work_ends_the_pipeline_and_is_raised() -> None:
     source = Source(50)
 
     async def process(item: int) -> None:
@@ -118,7 +118,7 @@ async def test_failed_work_ends_all_and_is_reported() -> None:
     assert source.produced < 10
 
 
-async def test_a_failing_source_is_reported_after_what_it_gave() -> None:
+async def test_an_error_in_the_source_is_raised_after_its_results() -> None:
     def items() -> Generator[int, None, None]:
         yield 1
         raise OSError("torn")

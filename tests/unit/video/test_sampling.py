@@ -21,7 +21,7 @@ def sampler(text: str, duration_s: float | None = None, per_shot: int = 1000) ->
     return Sampler(Sampling.parse(text), duration_s, per_shot)
 
 
-def test_every_fifth_frame_is_the_default() -> None:
+def test_every_fifth_frame_is_sampled_by_default() -> None:
     assert str(VideoOptions().sampling) == "every:5"
     assert selected(sampler("every:5"), 23) == [0, 5, 10, 15, 20]
 

@@ -33,7 +33,7 @@ def test_cuts_are_found_at_the_first_frame_of_the_new_shot(
     assert cut_times(frames) == pytest.approx([48 / RATE, 108 / RATE], abs=1e-4)
 
 
-def test_fast_pans_and_fades_are_no_cuts(astronaut: Pixels) -> None:
+def test_fast_pans_and_fades_are_not_cuts(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, (1024, 1024))
     fast = pan(large, 48, (0, 0), (14, 10))
     dark = [cv2.convertScaleAbs(fast[-1], alpha=1 - i / 60) for i in range(48)]

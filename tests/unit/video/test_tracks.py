@@ -21,7 +21,7 @@ def every(count: int, step_s: float = 1 / 6) -> list[float]:
     return [i * step_s for i in range(count)]
 
 
-def test_two_faces_are_two_tracks_in_whatever_order_they_are_found() -> None:
+def test_two_faces_are_two_tracks_in_any_order() -> None:
     frames = [boxes(box(0, 0), box(200, 0)), boxes(box(203, 2), box(4, 1)), boxes(box(8, 2))]
     assert link(every(3), frames) == [[(0, 0), (1, 1), (2, 0)], [(0, 1), (1, 0)]]
 
@@ -41,7 +41,7 @@ def test_a_face_that_starts_moving_suddenly_is_followed() -> None:
     assert len(link(every(2), [boxes(box(0, 0)), boxes(box(110, 0))])) == 1
 
 
-def test_a_face_keeps_its_track_over_a_short_gap_only() -> None:
+def test_a_face_keeps_its_track_only_over_a_short_gap() -> None:
     seen, none = boxes(box(10, 10)), boxes()
     assert len(link(every(10), [seen, seen, *[none] * 6, seen, seen])) == 1
     assert len(link(every(30), [seen, seen, *[none] * 26, seen, seen])) == 2
@@ -52,7 +52,7 @@ def test_sparse_frames_allow_longer_gaps() -> None:
     assert len(link(every(4, 30.0), [seen, none, seen, seen])) == 1
 
 
-def test_a_face_elsewhere_is_another_track() -> None:
+def test_a_face_at_a_distance_is_another_track() -> None:
     assert len(link(every(2), [boxes(box(0, 0)), boxes(box(500, 300))])) == 2
 
 
@@ -67,7 +67,7 @@ def test_frames_without_faces_have_no_tracks() -> None:
         max_size=12,
     )
 )
-def test_every_face_is_in_one_track_and_a_track_has_one_face_a_frame(
+def test_every_face_is_in_one_track_with_one_face_per_frame(
     found: list[list[tuple[float, float, float]]],
 ) -> None:
     frames = [boxes(*(box(*face) for face in faces)) for faces in found]
@@ -87,7 +87,7 @@ def test_tracks_of_less_than_a_fifth_of_the_frames_are_dropped() -> None:
     assert without_rare([track(60), track(12), track(11)], 60) == [track(60), track(12)]
 
 
-def test_a_person_who_walks_by_is_not_dropped() -> None:
+def test_the_track_of_a_passing_person_is_kept() -> None:
     assert without_rare([track(9), track(2)], 60) == [track(9)]
 
 
@@ -95,6 +95,6 @@ def test_single_false_positives_are_dropped_even_without_other_tracks() -> None:
     assert without_rare([track(1), track(2)], 60) == []
 
 
-def test_one_frame_is_enough_where_there_are_few() -> None:
+def test_one_frame_is_enough_in_a_short_shot() -> None:
     assert without_rare([track(1)], 1) == [track(1)]
     assert without_rare([track(1), track(4)], 5) == [track(1), track(4)]

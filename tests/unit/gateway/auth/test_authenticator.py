@@ -29,7 +29,7 @@ def key_and_file(tmp_path: Path) -> tuple[str, Path]:
     return key, written(tmp_path / "keys.yaml", entry)
 
 
-async def test_a_key_permits_what_its_scopes_cover(key_and_file: tuple[str, Path]) -> None:
+async def test_a_key_permits_only_its_scopes(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
     authenticator = Authenticator(Keys(path), None, None)
     for headers in ({"authorization": f"Bearer {key}"}, {"x-api-key": key}):
@@ -40,7 +40,7 @@ async def test_a_key_permits_what_its_scopes_cover(key_and_file: tuple[str, Path
             await authenticator.authorize(headers, "videos")
 
 
-def test_the_file_holds_no_key(key_and_file: tuple[str, Path]) -> None:
+def test_the_key_file_contains_no_plain_key(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
     assert key.rpartition("_")[2] not in path.read_text()
     assert len(key.split("_", 2)[2]) == 43  # 256 bits in base64
@@ -57,7 +57,9 @@ def test_the_file_holds_no_key(key_and_file: tuple[str, Path]) -> None:
         lambda k: k + "A",
     ],
 )
-async def test_other_keys_are_unauthorized(key_and_file: tuple[str, Path], change: object) -> None:
+async def test_unknown_keys_are_unauthorized(
+    key_and_file: tuple[str, Path], change: object
+) -> None:
     key, path = key_and_file
     other = change(key)  # type: ignore[operator]
     with pytest.raises(Unauthorized):
@@ -111,7 +113,7 @@ async def test_an_invalid_file_leaves_the_loaded_keys_in_use(
         "- {id: a, hash: 'sha256:00', scopes: [images]}",
     ],
 )
-def test_an_invalid_file_stops_the_start(tmp_path: Path, content: str) -> None:
+def test_an_invalid_key_file_prevents_startup(tmp_path: Path, content: str) -> None:
     with pytest.raises(SettingsError, match=r"keys\.yaml"):
         open_authenticator(Settings(keys_file=written(tmp_path / "keys.yaml", content)))
 
@@ -119,12 +121,12 @@ def test_an_invalid_file_stops_the_start(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("name", "scopes"), [("A", ["images"]), ("a", []), ("a", ["cats"]), ("", ["images"])]
 )
-def test_an_invalid_key_is_not_generated(name: str, scopes: list[str]) -> None:
+def test_a_key_with_invalid_fields_is_not_generated(name: str, scopes: list[str]) -> None:
     with pytest.raises(InvalidRequest):
         generate(name, scopes)
 
 
-async def test_each_key_has_its_own_counter(tmp_path: Path) -> None:
+async def test_each_key_has_its_own_rate_limit_counter(tmp_path: Path) -> None:
     (first, a), (second, b) = generate("a", ["images"]), generate("b", ["images"])
     authenticator = Authenticator(Keys(written(tmp_path / "keys.yaml", a, b)), "3/minute", None)
     for _ in range(3):
@@ -135,7 +137,7 @@ async def test_each_key_has_its_own_counter(tmp_path: Path) -> None:
     await authenticator.authorize({"x-api-key": second}, "images")
 
 
-async def test_an_entry_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
+async def test_a_key_may_have_its_own_rate(tmp_path: Path) -> None:
     key, text = generate("a", ["images"])
     (entry,) = yaml.safe_load(text)
     path = written(tmp_path / "keys.yaml", yaml.safe_dump([entry | {"rate": "1/hour"}]))
@@ -166,7 +168,7 @@ async def test_requests_pass_when_the_counter_is_down(
         ({"keys": True, "auth": "none"}, False),
     ],
 )
-def test_a_key_is_required_where_the_settings_say_so(
+def test_a_key_is_required_if_the_settings_require_one(
     key_and_file: tuple[str, Path], settings: dict[str, object], required: bool
 ) -> None:
     given = dict(settings)
@@ -179,6 +181,6 @@ def test_a_key_is_required_where_the_settings_say_so(
     "settings",
     [{"host": "0.0.0.0"}, {"host": "gateway"}, {"auth": "keys"}, {"rate_limit": "often"}],
 )
-def test_an_open_gateway_needs_a_setting_that_says_so(settings: dict[str, str]) -> None:
+def test_a_gateway_without_keys_must_be_enabled_explicitly(settings: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
         open_authenticator(Settings(**settings))  # type: ignore[arg-type]

@@ -39,20 +39,20 @@ def test_keys_differ_and_have_256_random_bits() -> None:
     assert all(re.fullmatch(r"dfk_a_[A-Za-z0-9_-]{43}", key) for key in keys)
 
 
-def test_what_is_generated_is_an_entry_of_the_file(write: Write) -> None:
+def test_a_generated_key_is_a_valid_file_entry(write: Write) -> None:
     key, text = generate("team-a", ["videos", "images", "images"])
     entry = Keys(write(text)).find(key, "videos")
     assert (entry.id, entry.scopes, entry.rate) == ("team-a", {"images", "videos"}, None)
 
 
-def test_entries_may_follow_each_other_in_one_file(write: Write) -> None:
+def test_generated_entries_can_be_appended_to_one_file(write: Write) -> None:
     first, text = generate("a", ["images"])
     second, more = generate("b", ["images"])
     keys = Keys(write(text + more))
     assert [keys.find(key, "images").id for key in (first, second)] == ["a", "b"]
 
 
-def test_json_is_read_as_well(write: Write) -> None:
+def test_a_json_key_file_is_accepted(write: Write) -> None:
     key, text = generate("a", ["images"])
     (entry,) = yaml.safe_load(text)
     scopes = str(entry["scopes"]).replace("'", '"')
@@ -61,13 +61,13 @@ def test_json_is_read_as_well(write: Write) -> None:
 
 
 @pytest.mark.parametrize("rate", ["often", "3 per", "''", "many/minute"])
-def test_a_rate_that_can_not_be_read_stops_the_start(write: Write, rate: str) -> None:
+def test_an_invalid_rate_prevents_startup(write: Write, rate: str) -> None:
     _, text = generate("a", ["images"])
     with pytest.raises(ValueError, match="rate"):
         Keys(write(f"{text}  rate: {rate}\n"))
 
 
-def test_a_key_in_place_of_its_hash_is_not_repeated_in_the_complaint(write: Write) -> None:
+def test_a_key_given_in_place_of_its_hash_is_not_in_the_error_message(write: Write) -> None:
     key, _ = generate("a", ["images"])
     with pytest.raises(ValueError) as caught:
         Keys(write(yaml.safe_dump([{"id": "a", "hash": key, "scopes": ["images"]}])))
@@ -75,9 +75,7 @@ def test_a_key_in_place_of_its_hash_is_not_repeated_in_the_complaint(write: Writ
 
 
 @pytest.mark.parametrize("broken", ["]", "rate: often", "hash: x", "again", "\x00"])
-def test_a_change_that_is_wrong_changes_nothing_and_is_logged_once(
-    write: Write, broken: str
-) -> None:
+def test_an_invalid_change_is_ignored_and_logged_once(write: Write, broken: str) -> None:
     key, text = generate("a", ["images"])
     keys = Keys(write(text))
     other, more = generate("a" if broken == "again" else "b", ["images"])
@@ -90,7 +88,7 @@ def test_a_change_that_is_wrong_changes_nothing_and_is_logged_once(
     assert [line["event"] for line in logs] == ["key file not reloaded"]
 
 
-def test_a_change_that_is_mended_counts(write: Write) -> None:
+def test_a_corrected_file_is_reloaded(write: Write) -> None:
     key, text = generate("a", ["images"])
     keys = Keys(write(text))
     write("]")
@@ -106,7 +104,7 @@ def test_a_change_that_is_mended_counts(write: Write) -> None:
     assert keys.find(key, "images").id == "a"
 
 
-def test_a_file_that_is_swapped_as_kubernetes_swaps_it_counts(tmp_path: Path) -> None:
+def test_a_symlink_swap_as_in_kubernetes_reloads_the_file(tmp_path: Path) -> None:
     key, text = generate("a", ["images"])
     other, more = generate("b", ["images"])
     for folder, content in (("1", text), ("2", more)):
@@ -122,14 +120,14 @@ def test_a_file_that_is_swapped_as_kubernetes_swaps_it_counts(tmp_path: Path) ->
     assert keys.find(other, "images").id == "b"
 
 
-def test_a_file_without_keys_lets_nobody_in(write: Write) -> None:
+def test_a_file_without_keys_authorizes_nobody(write: Write) -> None:
     keys = Keys(write("[]"))
     with pytest.raises(Unauthorized):
         keys.find(generate("a", ["images"])[0], "images")
 
 
 @given(text=st.text(max_size=80))
-def test_every_key_file_is_valid_or_a_value_error(
+def test_any_key_file_is_valid_or_a_value_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"

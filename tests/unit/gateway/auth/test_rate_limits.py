@@ -118,7 +118,7 @@ async def test_without_a_rate_there_is_no_status(make: Callable[[str | None], Ra
     assert await make(None).hit("a", None) is None
 
 
-def test_the_headers_are_those_of_the_draft() -> None:
+def test_rate_limit_headers_follow_the_ietf_draft() -> None:
     assert RateLimitStatus(quota=100, window_s=60, remaining=9, reset_s=12).headers() == {
         "RateLimit-Policy": '"key";q=100;w=60',
         "RateLimit": '"key";r=9;t=12',

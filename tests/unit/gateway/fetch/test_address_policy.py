@@ -56,13 +56,13 @@ def test_allowed_addresses_are_always_global(address: IPv4Address | IPv6Address)
         "fd00:ec2::254", "fd20:ce::254",
     ],
 )  # fmt: skip
-def test_cloud_metadata_is_unreachable(address: str) -> None:
+def test_cloud_metadata_addresses_are_refused(address: str) -> None:
     """Azure, Oracle, Alibaba, AWS and most others, ECS; AWS and Google by IPv6."""
     assert not AddressPolicy().allows(address)
 
 
 @pytest.mark.parametrize("address", ["fec0::1", "5f00::1", "4000::1", "3fff::1", "100::1", "::1"])
-def test_ipv6_outside_of_global_unicast_is_refused(address: str) -> None:
+def test_ipv6_outside_global_unicast_is_refused(address: str) -> None:
     assert not AddressPolicy().allows(address)
 
 
@@ -73,7 +73,7 @@ def test_public_addresses_are_allowed_in_their_usual_spellings(address: str) -> 
     assert AddressPolicy().allows(address)
 
 
-def test_an_allowed_network_is_allowed_as_mapped_addresses_too_and_no_other_is() -> None:
+def test_an_allowed_network_also_allows_its_mapped_addresses_and_no_others() -> None:
     policy = AddressPolicy(["10.1.0.0/16", "fd00:1::/32", "168.63.129.16"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd00:1::5"):
         assert policy.allows(address)
@@ -83,6 +83,6 @@ def test_an_allowed_network_is_allowed_as_mapped_addresses_too_and_no_other_is()
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/40", "intranet", ""])
-def test_an_invalid_network_stops_the_start(network: str) -> None:
+def test_an_invalid_network_prevents_startup(network: str) -> None:
     with pytest.raises(ValueError):
         AddressPolicy([network])

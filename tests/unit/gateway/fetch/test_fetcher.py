@@ -85,7 +85,7 @@ async def hello(_: web.Request) -> web.Response:
     return web.Response(body=b"hello")
 
 
-async def test_a_medium_is_fetched() -> None:
+async def test_a_media_file_is_fetched() -> None:
     async with serving(hello) as url:
         assert await fetch(f"{url}/a.jpg") == b"hello"
 
@@ -97,7 +97,7 @@ async def test_a_medium_is_fetched() -> None:
         "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "127.0.0.1.", "①②⑦.0.0.1",
     ],
 )  # fmt: skip
-async def test_no_spelling_leads_to_this_machine(host: str) -> None:
+async def test_no_spelling_of_loopback_is_fetched(host: str) -> None:
     requests: list[str] = []
 
     async def note(request: web.Request) -> web.Response:
@@ -137,7 +137,7 @@ def test_a_network_can_be_allowed() -> None:
     assert not policy.allows("127.0.0.1")
 
 
-async def test_a_name_server_that_changes_its_mind_changes_nothing(
+async def test_dns_rebinding_does_not_change_the_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The responses are scripted: public first, loopback from then on (DNS rebinding)."""
@@ -192,7 +192,7 @@ async def test_a_redirect_to_a_refused_address_is_refused() -> None:
         ("/again", UnreachableURL),
     ],
 )
-async def test_redirects_are_checked_each_anew(location: str, problem: type[Problem]) -> None:
+async def test_every_redirect_is_checked(location: str, problem: type[Problem]) -> None:
     async def redirect(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": location})
 
@@ -219,13 +219,13 @@ async def test_a_redirect_is_followed() -> None:
         "http://x/" + "a" * 5000,
     ],
 )  # fmt: skip
-def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(RefusedURL):
         Fetcher(AddressPolicy(), 5).check(url)
 
 
 @given(st.text(max_size=60))
-def test_every_string_is_a_valid_url_or_refused(text: str) -> None:
+def test_any_string_is_a_valid_url_or_refused(text: str) -> None:
     for url in (text, f"http://{text}", f"http://x/{text}", f"https://{text}:80/"):
         try:
             assert Fetcher(AddressPolicy(), 5).check(url).scheme in ("http", "https")
@@ -234,7 +234,7 @@ def test_every_string_is_a_valid_url_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 401, 404, 500])
-async def test_another_status_is_unreachable(status: int) -> None:
+async def test_an_error_status_is_unreachable(status: int) -> None:
     async def respond(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
@@ -243,7 +243,7 @@ async def test_another_status_is_unreachable(status: int) -> None:
             await fetch(url)
 
 
-async def test_a_body_without_end_is_cut_off() -> None:
+async def test_an_endless_body_is_cut_off() -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -261,7 +261,7 @@ async def test_a_declared_length_over_the_limit_is_refused_at_once() -> None:
             await fetch(url)
 
 
-async def test_a_compressed_bomb_is_not_opened() -> None:
+async def test_a_decompression_bomb_is_not_decompressed() -> None:
     async def bomb(_: web.Request) -> web.Response:
         headers = {"Content-Encoding": "gzip"}
         return web.Response(body=gzip.compress(bytes(50 * 2**20)), headers=headers)
@@ -290,21 +290,21 @@ async def test_a_malformed_response_is_unreachable(said: bytes) -> None:
             await fetch(url)
 
 
-async def test_a_slow_body_and_slow_headers_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_bodies_and_slow_headers_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + bytes(5000)
     async with speaking(slow, pause_s=0.02) as url:
         with pytest.raises(DeadlineExceeded):
             await fetch(url, within_s=0.5)
 
 
-async def test_silence_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetcher_module, "_READ_TIMEOUT_S", 0.3)
     async with speaking(b"H", pause_s=30) as url:
         with pytest.raises(DeadlineExceeded):
             await fetch(url, within_s=20)
 
 
-async def test_nobody_there_says_nothing_of_the_network() -> None:
+async def test_a_refused_connection_reveals_no_address() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UnreachableURL) as caught:

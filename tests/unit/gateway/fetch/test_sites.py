@@ -51,7 +51,7 @@ async def test_the_video_of_a_page_is_found() -> None:
         assert await sites().resolve(f"{url}/watch") == f"{url}/clip.mp4"
 
 
-async def test_the_url_of_a_video_file_is_not_looked_at() -> None:
+async def test_the_url_of_a_video_file_is_not_resolved_as_a_page() -> None:
     requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
@@ -103,19 +103,19 @@ async def test_a_redirect_of_a_page_to_a_refused_address_is_refused() -> None:
 
 
 @pytest.mark.parametrize("source", ["file:///etc/passwd", "ftp://127.0.0.1/a.mp4"])
-async def test_a_video_that_is_no_http_is_not_named(source: str) -> None:
+async def test_a_page_whose_video_is_not_http_is_refused(source: str) -> None:
     async with serving(showing(source)) as url:
         with pytest.raises((RefusedURL, UnreachableURL)):
             await sites().resolve(f"{url}/watch")
 
 
 @pytest.mark.parametrize("page", ["file:///etc/passwd", "ytsearch:cats", "http://u:p@127.0.0.1/"])
-async def test_what_is_no_url_is_not_handed_on(page: str) -> None:
+async def test_an_invalid_url_is_not_passed_to_the_process(page: str) -> None:
     with pytest.raises(RefusedURL):
         await sites().resolve(page)
 
 
-async def test_a_slow_page_ends_and_its_process_with_it() -> None:
+async def test_a_slow_page_times_out_and_its_process_ends() -> None:
     async def silent(_: web.BaseRequest) -> web.Response:
         await asyncio.sleep(60)
         return web.Response()
@@ -174,7 +174,9 @@ async def test_an_endless_page_is_limited() -> None:
         "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('8.8.8.8', 9))",
     ],
 )
-def test_the_process_can_neither_start_programs_nor_connect_inwards(attempt: str) -> None:
+def test_the_process_can_neither_start_programs_nor_connect_to_private_addresses(
+    attempt: str,
+) -> None:
     code = (
         "from deepfake_serving.gateway.fetch.address_policy import AddressPolicy\n"
         "from deepfake_serving.gateway.fetch.site_process import Guard\n"

@@ -91,7 +91,7 @@ async def lost(_: Any, context: Any) -> pb.ServerLiveResponse:
     raise AssertionError
 
 
-async def test_the_deadline_covers_all_attempts_together() -> None:
+async def test_the_deadline_covers_all_attempts() -> None:
     async with proxy_to(silent, silent, silent) as (service, retried):
         begun = asyncio.get_running_loop().time()
         with pytest.raises(DeadlineExceeded):

@@ -20,12 +20,12 @@ from scripts.openapi import document
     [(ImageVerdict, IMAGE), (JobDocument, JOB), (ProblemDocument, PROBLEM)],
     ids=["image", "job", "problem"],
 )
-def test_an_example_is_what_it_is_an_example_of(kind: type[Any], example: dict[str, Any]) -> None:
+def test_examples_match_their_schemas(kind: type[Any], example: dict[str, Any]) -> None:
     read = TypeAdapter(kind).validate_python(example)
     assert TypeAdapter(kind).dump_python(read, exclude_unset=False).keys() >= example.keys()
 
 
-def test_the_problem_is_one_of_ours() -> None:
+def test_the_example_problem_has_a_known_type_and_status() -> None:
     assert BY_TYPE[PROBLEM["type"]].status == PROBLEM["status"]
 
 

@@ -44,7 +44,7 @@ async def passes(headers: dict[str, str], kind: str = "http") -> bool:
         ("127.0.0.1:8000", "https://console.example"),
     ],
 )
-async def test_this_machine_s_own_pass(kind: str, host: str, origin: str | None) -> None:
+async def test_requests_of_the_same_origin_pass(kind: str, host: str, origin: str | None) -> None:
     assert await passes({"host": host} | ({"origin": origin} if origin else {}), kind)
 
 
@@ -64,17 +64,19 @@ async def test_this_machine_s_own_pass(kind: str, host: str, origin: str | None)
         ("127.0.0.1:8000", ""),
     ],
 )
-async def test_pages_of_others_do_not(kind: str, host: str, origin: str | None) -> None:
+async def test_requests_of_other_origins_are_refused(
+    kind: str, host: str, origin: str | None
+) -> None:
     assert not await passes(
         {"host": host} | ({"origin": origin} if origin is not None else {}), kind
     )
 
 
 @given(host=st.text(), origin=st.text())
-async def test_every_request_is_accepted_or_refused(host: str, origin: str) -> None:
+async def test_any_request_is_accepted_or_refused(host: str, origin: str) -> None:
     raw = [(b"host", host.encode()), (b"origin", origin.encode())]
     assert await passes({name.decode(): value.decode() for name, value in raw}) in (True, False)
 
 
-async def test_starting_and_stopping_are_nobody_s_request() -> None:
+async def test_lifespan_events_pass() -> None:
     assert await passes({}, "lifespan")

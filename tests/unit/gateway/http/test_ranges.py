@@ -21,7 +21,7 @@ from deepfake_serving.gateway.http.ranges import parse_range
         (" bytes=1-2 ", (1, 3)),
     ],
 )
-def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
+def test_a_range_is_parsed(header: str, expected: tuple[int, int]) -> None:
     assert parse_range(header, 100) == expected
 
 
@@ -39,12 +39,12 @@ def test_a_range_is_understood(header: str, expected: tuple[int, int]) -> None:
         "bytes=a-b",
     ],
 )
-def test_a_header_that_is_no_range_means_the_whole_file(header: str | None) -> None:
+def test_an_invalid_range_header_means_the_whole_file(header: str | None) -> None:
     assert parse_range(header, 100) is None
 
 
 @given(st.text(), st.integers(0, 10**12))
-def test_a_range_lies_within_the_medium(header: str, size: int) -> None:
+def test_a_range_lies_within_the_file(header: str, size: int) -> None:
     for text in (header, f"bytes={header}"):
         found = parse_range(text, size)
         assert found is None or 0 <= found[0] < found[1] <= size

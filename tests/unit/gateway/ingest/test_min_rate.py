@@ -79,7 +79,7 @@ def test_slow_bodies_are_refused(pauses: Pauses) -> None:
         bytes_read(pauses)
 
 
-def test_time_spent_by_the_server_does_not_count() -> None:
+def test_time_spent_by_the_server_is_not_counted() -> None:
     async def slow_to_write() -> int:
         total = 0
         async for chunk in enforce_min_rate(body([(1.0, 1)] * 9), RATE):
@@ -99,7 +99,7 @@ def test_an_unrelated_timeout_is_not_caught() -> None:
         runner.run(RateBudget(RATE).wait(late(), len))
 
 
-def test_after_the_body_there_is_no_limit() -> None:
+def test_there_is_no_limit_after_the_body() -> None:
     messages: list[tuple[float, dict[str, object]]] = [
         (1.0, {"type": "http.request", "body": b"a", "more_body": True}),
         (1.0, {"type": "http.request", "body": b"b"}),

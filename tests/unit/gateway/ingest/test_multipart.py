@@ -46,7 +46,7 @@ Read = Callable[..., list[SpooledFile]]
 
 
 @pytest.mark.parametrize("step", [1, 7, 2**16])
-async def test_files_keep_their_order_names_and_bytes(read: Read, step: int) -> None:
+async def test_files_keep_order_names_and_bytes(read: Read, step: int) -> None:
     lines = b"\r\n--bb\r\n" * 9
     data = body(part(b"first"), part(b"x", "comment", None), part(lines, filename="b"))
     first, second = read(data, step=step)
@@ -79,7 +79,7 @@ def test_a_form_needs_a_boundary(content_type: str) -> None:
         FormReader(content_type, spool.create, 1)
 
 
-def test_limits_are_named(read: Read) -> None:
+def test_a_form_over_a_limit_is_refused_with_the_limit(read: Read) -> None:
     with pytest.raises(TooLarge, match="limit of 10000 bytes"):
         read(body(part(bytes(10_001))))
     with pytest.raises(TooLarge, match="limit of 2"):
@@ -106,7 +106,7 @@ def test_a_file_at_the_limit_is_accepted(read: Read) -> None:
         ("\u202egpj.exe", "gpj.exe"),
     ],
 )
-def test_a_display_name_is_safe(given: str, displayed: str | None) -> None:
+def test_display_names_are_safe(given: str, displayed: str | None) -> None:
     assert display_name(given) == displayed
 
 
@@ -124,7 +124,7 @@ def test_a_full_disk_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
             part.write(b"x")
 
 
-def test_the_files_are_deleted() -> None:
+def test_temporary_files_are_deleted() -> None:
     with Spool(2**30) as spool:
         folder = Path(spool._folder.name)
         spool.create("a").write(bytes(2**21))
@@ -133,7 +133,7 @@ def test_the_files_are_deleted() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
-def test_any_input_raises_nothing_but_problems(read: Read, data: bytes, step: int) -> None:
+def test_any_input_raises_only_problems(read: Read, data: bytes, step: int) -> None:
     for content in (data, b"--b\r\n" + data, part(b"x")[:-2] + data, body(part(data))):
         try:
             assert read(content, step=step)
@@ -149,7 +149,7 @@ def test_any_input_raises_nothing_but_problems(read: Read, data: bytes, step: in
     ],
     ids=["another field", "after the end"],
 )
-def test_bytes_besides_files_are_limited(read: Read, around: tuple[bytes, bytes]) -> None:
+def test_bytes_outside_files_are_limited(read: Read, around: tuple[bytes, bytes]) -> None:
     before, ended = around
     start = before or part(b"x") + ended
     with pytest.raises(TooLarge, match="1048576 bytes besides"):

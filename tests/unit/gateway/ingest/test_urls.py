@@ -124,7 +124,7 @@ def tls_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_the_certificate_is_verified_for_the_name_although_the_address_was_checked(
+async def test_the_certificate_is_verified_for_the_host_name_not_the_address(
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]
@@ -137,7 +137,7 @@ async def test_the_certificate_is_verified_for_the_name_although_the_address_was
 
 
 @pytest.mark.usefixtures("trusted")
-async def test_a_certificate_of_another_name_is_not_trusted(
+async def test_a_certificate_for_another_name_is_not_trusted(
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]
@@ -146,7 +146,7 @@ async def test_a_certificate_of_another_name_is_not_trusted(
             await fetch(f"https://media.test:{port}/")
 
 
-async def test_a_certificate_of_an_unknown_authority_is_not_trusted(
+async def test_a_certificate_from_an_unknown_authority_is_not_trusted(
     authority: trustme.CA, names: Names
 ) -> None:
     names["media.test"] = ["127.0.0.1"]
@@ -178,7 +178,7 @@ async def test_a_redirect_from_https_to_http_is_refused_before_the_request(
     assert requests == []
 
 
-async def test_a_name_is_looked_up_and_checked_anew_for_every_redirect(names: Names) -> None:
+async def test_a_name_is_resolved_and_checked_again_at_every_redirect(names: Names) -> None:
     names["media.test"] = ["127.0.0.1", "10.0.0.1"]
     requests: list[str] = []
 
@@ -200,7 +200,7 @@ async def test_a_name_with_several_private_addresses_is_refused(names: Names, re
         await fetch("http://media.test/")
 
 
-async def test_of_several_addresses_only_allowed_ones_are_connected_to(names: Names) -> None:
+async def test_only_the_allowed_ones_of_several_addresses_are_connected_to(names: Names) -> None:
     requests: list[str] = []
 
     async def note(request: web.BaseRequest) -> web.Response:
@@ -215,7 +215,7 @@ async def test_of_several_addresses_only_allowed_ones_are_connected_to(names: Na
 
 
 @pytest.mark.parametrize("redirects", [5, 6])
-async def test_five_redirects_are_followed_and_no_sixth(redirects: int) -> None:
+async def test_at_most_five_redirects_are_followed(redirects: int) -> None:
     async def count(request: web.BaseRequest) -> web.Response:
         done = int(request.path[1:])
         if done == redirects:
@@ -240,7 +240,7 @@ async def test_five_redirects_are_followed_and_no_sixth(redirects: int) -> None:
     ],
     ids=["headers", "one header", "status line", "trailers"],
 )
-async def test_headers_without_end_are_cut_off_by_their_size(first: bytes, again: bytes) -> None:
+async def test_endless_headers_are_cut_off_by_size(first: bytes, again: bytes) -> None:
     async with repeating(first, again) as port:
         with pytest.raises(UnreachableURL):
             await fetch(f"http://127.0.0.1:{port}/")
@@ -255,9 +255,7 @@ async def test_headers_without_end_are_cut_off_by_their_size(first: bytes, again
     ],
     ids=["early hints", "chunk extension", "chunk size"],
 )
-async def test_what_is_no_medium_and_has_no_end_is_cut_off_by_time(
-    first: bytes, again: bytes
-) -> None:
+async def test_an_endless_response_is_cut_off_by_time(first: bytes, again: bytes) -> None:
     async with repeating(first, again) as port:
         with pytest.raises((DeadlineExceeded, UnreachableURL)):
             await fetch(f"http://127.0.0.1:{port}/", within_s=0.5)
@@ -305,7 +303,7 @@ def spelled(draw: st.DrawFn) -> str:
 
 
 @given(host=spelled())
-def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, host: str) -> None:
+def test_no_spelling_of_loopback_is_connected_to(runner: asyncio.Runner, host: str) -> None:
     async def attempt() -> None:
         accepted: list[Any] = []
         server = await asyncio.start_server(lambda *them: accepted.append(them), "127.0.0.1", 0)
@@ -321,7 +319,7 @@ def test_no_spelling_of_this_machine_is_connected_to(runner: asyncio.Runner, hos
     runner.run(attempt())
 
 
-async def test_sessions_of_others_are_guarded_as_well(names: Names) -> None:
+async def test_sessions_for_other_uses_follow_the_address_policy(names: Names) -> None:
     names["hook.test"] = ["10.0.0.1"]
     async with Fetcher(AddressPolicy(), 5).session() as session:
         with pytest.raises(aiohttp.ClientConnectorError):
@@ -335,11 +333,11 @@ def test_ports_of_other_services_are_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://a.test/", "https://a.test/", "http://a.test:8080/"])
-def test_usual_ports_are_not(url: str) -> None:
+def test_usual_ports_are_allowed(url: str) -> None:
     assert Fetcher(AddressPolicy(), 5).check(url).host == "a.test"
 
 
-async def test_a_full_disk_is_not_the_url_s_fault() -> None:
+async def test_a_full_disk_is_not_reported_as_a_url_problem() -> None:
     def full(_: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

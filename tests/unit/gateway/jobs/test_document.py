@@ -37,7 +37,7 @@ VERDICT = VideoVerdict(
 JOB = Job("a", "video", "succeeded", Source("film.mp4"), {}, 1000.0)
 
 
-def test_images_of_a_result_are_linked() -> None:
+def test_images_in_a_result_become_links() -> None:
     linked = link_result(VERDICT, "a")
     assert linked.gallery == ["/v1/jobs/a/gallery/key.jpg", "/v1/jobs/a/gallery/strip.jpg"]
     (shot,) = linked.shots
@@ -51,7 +51,7 @@ def test_links_of_another_job_are_replaced() -> None:
     assert link_result(link_result(VERDICT, "b"), "a") == link_result(VERDICT, "a")
 
 
-def test_an_inserted_result_makes_the_same_document_as_a_typed_one() -> None:
+def test_a_result_inserted_as_json_gives_the_same_document_as_a_typed_one() -> None:
     result = link_result(VERDICT, "a")
     inserted = to_json(job_document(JOB), raw_result(to_json(result)))
     assert json.loads(inserted) == json.loads(to_json(replace(job_document(JOB), result=result)))

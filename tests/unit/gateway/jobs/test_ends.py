@@ -67,7 +67,7 @@ async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: 
     assert (await store.counts())["cancelled"] == 1
 
 
-async def test_a_webhook_that_kills_every_worker_is_given_up(store: JobStore) -> None:
+async def test_a_webhook_that_kills_every_worker_is_abandoned(store: JobStore) -> None:
     await submitted(store, webhook="https://example.org")
     claim = await store.claim(LEASE)
     assert claim is not None
@@ -81,7 +81,7 @@ async def test_a_webhook_that_kills_every_worker_is_given_up(store: JobStore) ->
     assert delivered == DELIVERIES
 
 
-async def test_a_defect_in_a_delivery_does_not_end_the_worker(store: JobStore) -> None:
+async def test_an_unexpected_error_in_a_delivery_does_not_end_the_worker(store: JobStore) -> None:
     done = asyncio.Event()
 
     async def work(*_: object) -> Outcome:

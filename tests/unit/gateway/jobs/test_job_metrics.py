@@ -5,7 +5,7 @@ from __future__ import annotations
 from deepfake_serving.gateway.metrics import Metrics
 
 
-def test_no_count_before_the_store_was_read() -> None:
+def test_there_is_no_count_before_the_store_is_read() -> None:
     metrics = Metrics()
     metrics.count_jobs()
     assert b"deepfake_jobs{" not in metrics.exposition()

@@ -174,7 +174,7 @@ async def test_two_racing_workers_run_each_job_once(processes: Processes, store:
     assert {int(pid) for _, _, pid in attempts} == workers, "both ran jobs"
 
 
-async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
+async def test_repeatedly_killed_workers_lose_no_job_and_end_none_twice(
     processes: Processes, store: JobStore
 ) -> None:
     """Jobs finish at once, so workers die in all places: between claim and result, and between
@@ -193,7 +193,7 @@ async def test_workers_killed_again_and_again_lose_no_job_and_end_none_twice(
     assert max(job.attempt for job in done.values()) <= MAX_ATTEMPTS
 
 
-async def test_a_redis_that_is_killed_and_started_again_loses_no_accepted_job(
+async def test_killing_and_restarting_redis_loses_no_accepted_job(
     redis_server: Any, tmp_path: Path
 ) -> None:
     """During submissions, claims, heartbeats and ends. Each process recovers by itself."""

@@ -73,7 +73,7 @@ async def test_a_deleted_job_is_in_no_queue(store: JobStore) -> None:
     assert await store.claim(10) is None
 
 
-async def test_attempts_that_add_a_window_do_not_count(
+async def test_attempts_that_add_a_window_are_not_counted(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten workers are killed, each after a window; then others before a window."""

@@ -54,7 +54,7 @@ async def test_every_message_counts_the_dropped_frames() -> None:
     assert counted == ["judged", "problem"]
 
 
-def test_smoothing_is_by_time() -> None:
+def test_smoothing_depends_on_elapsed_time() -> None:
     now = 0.0
     smoothed = ScoreSmoother(lambda: now)
     assert smoothed.add(None) is None

@@ -38,7 +38,7 @@ async def stored(objects: Objects) -> LiveVerdict:
     return (await Windows.open(objects, "a")).summary
 
 
-async def test_a_summary_of_its_windows(objects: Objects) -> None:
+async def test_the_summary_combines_all_windows(objects: Objects) -> None:
     windows = await Windows.open(objects, "a")
     assert windows.summary == LiveVerdict(id="a")
     face = TrackFrame(0.5, [1.0, 2.0, 3.0, 4.0], 0.1)
@@ -79,7 +79,7 @@ async def test_a_window_whose_writer_was_lost_is_counted_once(objects: Objects) 
     assert again.summary.windows == 3
 
 
-async def test_two_writers_lose_and_overwrite_nothing(objects: Objects) -> None:
+async def test_two_concurrent_writers_neither_lose_nor_overwrite_windows(objects: Objects) -> None:
     """A worker that was taken for dead, and the one that claimed its job."""
     both = [await Windows.open(objects, "a") for _ in range(2)]
 
@@ -102,7 +102,7 @@ async def test_an_object_is_added_once(objects: Objects) -> None:
     assert await objects.get(key) == b"first"
 
 
-def test_the_worst_are_ten_at_most() -> None:
+def test_the_summary_has_at_most_ten_worst_windows() -> None:
     summary = LiveVerdict(id="a")
     for number in range(1, 200):
         summary = add_window(summary, replace(window(0, (number * 37 % 101) / 101), number=number))

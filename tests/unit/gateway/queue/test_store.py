@@ -102,7 +102,7 @@ async def test_the_oldest_job_is_first(store: JobStore, clock: Clock) -> None:
     assert [(await claimed(store)).job.id for _ in range(3)] == ["c", "a", "b"]
 
 
-async def test_an_expired_lease_is_claimed_and_its_holder_is_fenced_off(
+async def test_a_job_with_an_expired_lease_is_claimed_again_and_its_old_worker_is_fenced(
     store: JobStore, clock: Clock
 ) -> None:
     await store.submit(job())
@@ -224,7 +224,7 @@ async def test_jobs_above_the_queue_limit_are_refused(store: JobStore) -> None:
     await store.submit(job("6"))
 
 
-async def test_pages_hold_every_job_once_the_newest_first(store: JobStore, clock: Clock) -> None:
+async def test_pages_contain_every_job_once_newest_first(store: JobStore, clock: Clock) -> None:
     store.max_queued = 100
     for n in range(23):
         await store.submit(job(f"job{n:02}", at=clock.now + n // 2, owner="ab"[n % 2]))
@@ -247,7 +247,7 @@ async def test_pages_hold_every_job_once_the_newest_first(store: JobStore, clock
     assert len((await store.list(cursor="nonsense", limit=50))[0]) == 23
 
 
-async def test_counts_and_age_follow(store: JobStore, clock: Clock) -> None:
+async def test_counts_and_queue_age_are_updated(store: JobStore, clock: Clock) -> None:
     assert await store.oldest_queued_age() == 0
     await store.submit(job("a"))
     await store.submit(job("b", at=clock.now + 1))

@@ -118,7 +118,7 @@ async def test_an_unreadable_record_is_tried_again_later(store: JobStore, rewrit
     assert claim.job.id == "a"
 
 
-async def test_the_media_of_an_unreadable_record_is_kept_until_it_is_deleted(
+async def test_the_media_of_an_unreadable_record_are_kept_until_it_is_deleted(
     store: JobStore, rewrite: Rewrite, tmp_path: Path
 ) -> None:
     objects = Objects.open(f"file://{tmp_path}/objects")

@@ -31,7 +31,7 @@ c.m4s
 """
 
 
-def test_a_media_playlist() -> None:
+def test_a_media_playlist_is_parsed() -> None:
     playlist = parse_playlist(LIVE)
     assert playlist == Playlist(
         [

@@ -35,7 +35,7 @@ def depacketize(packets: Iterable[bytes], track: VideoTrack = TRACK) -> list[Acc
     return [unit for each in packets for unit in depacketizer.add(each)]
 
 
-def test_single_units_aggregates_and_fragments() -> None:
+def test_single_aggregated_and_fragmented_nal_units_are_reassembled() -> None:
     """RFC 6184, figures 4, 7 and 14."""
     together = b"\x18" + b"".join(struct.pack(">H", len(u)) + u for u in (b"\x67a", b"\x68b"))
     parts = [b"\x7c\x85one", b"\x7c\x05two", b"\x7c\x45three"]
@@ -61,7 +61,7 @@ def test_a_lost_fragment_drops_only_its_unit() -> None:
     assert unit.data == b"\0\0\0\1\x41p"
 
 
-def test_the_clock_wraps_around() -> None:
+def test_rtp_timestamps_wrap_around() -> None:
     ticks = [2**32 - 3000, 0, 3000, 2**32 - 6000]
     found = depacketize(packet(b"\x41p", n, t, marker=True) for n, t in enumerate(ticks))
     base = found[0].ticks
@@ -88,12 +88,12 @@ def test_an_endless_access_unit_is_refused() -> None:
 
 
 @given(st.lists(st.binary(max_size=60)), st.sampled_from([H264, H265]))
-def test_any_bytes_are_accepted(payloads: list[bytes], codec: object) -> None:
+def test_any_packets_are_accepted(payloads: list[bytes], codec: object) -> None:
     track = replace(TRACK, codec=codec)
     depacketize([packet(p, n) for n, p in enumerate(payloads)] + payloads, track)
 
 
-def test_ffmpeg_s_packets_with_some_lost_are_still_recorded(h264: Path, tmp_path: Path) -> None:
+def test_packets_of_ffmpeg_are_recorded_despite_losses(h264: Path, tmp_path: Path) -> None:
     chance = random.Random(1)
     track = find_video(description(h264))
     recorder = Recorder(track.codec, tmp_path, 60.0)

@@ -67,7 +67,7 @@ async def test_a_stored_object_is_read_back(objects: Objects, tmp_path: Path) ->
     assert b"".join([p async for p in objects.read("jobs/a/media", begin, end)]) == large[begin:end]
 
 
-async def test_lists_copies_and_deletions(objects: Objects) -> None:
+async def test_objects_are_listed_copied_and_deleted(objects: Objects) -> None:
     for name in ("jobs/a/one", "jobs/a/b/two", "jobs/ab/three"):
         await objects.put(name, name.encode())
     await objects.copy("jobs/a/one", "jobs/c/one")
@@ -94,13 +94,13 @@ async def test_a_missing_object_is_not_found(objects: Objects, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a/../b", "../a", "a//b", ".hidden", "a b", "a\0b", "ä"])
-async def test_a_key_cannot_lead_elsewhere(objects: Objects, key: str) -> None:
+async def test_a_key_cannot_leave_the_storage_folder(objects: Objects, key: str) -> None:
     with pytest.raises(Internal):
         await objects.put(key, b"x")
 
 
 @pytest.mark.parametrize("url", ["", "/folder", "file://", "file:///", "ftp://x", "s3://"])
-def test_another_url_is_refused(url: str) -> None:
+def test_an_unsupported_storage_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="is expected"):
         Objects.open(url)
 
@@ -127,7 +127,7 @@ async def test_a_full_disk_is_a_problem_and_leaves_no_partial_object(small_disk:
     assert await objects.get("jobs/b") == b"small"
 
 
-async def test_an_s3_that_errs_for_a_while_costs_time_and_no_object(
+async def test_transient_s3_errors_are_retried_without_losing_objects(
     s3: str, s3_variables: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy in between fails the first requests with 500 and 503."""

@@ -198,7 +198,7 @@ async def test_a_replica_that_dies_causes_a_retry_and_no_error(names: Names) -> 
     assert set(retried) == {"a"}
 
 
-async def test_frames_are_sent_again_in_full_when_a_replica_dies_midway(
+async def test_all_frames_are_sent_again_when_a_replica_dies_midway(
     names: Names,
 ) -> None:
     first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
@@ -239,7 +239,7 @@ async def test_a_busy_replica_is_skipped(names: Names, busy: Problem) -> None:
             assert (await detect(upstream))["by"] == "127.0.0.3"
 
 
-async def test_when_all_are_overloaded_the_client_gets_a_retry_after(names: Names) -> None:
+async def test_the_client_gets_retry_after_when_all_replicas_are_overloaded(names: Names) -> None:
     members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
     async with serving(({"name": "a"}, members), names=names) as upstream:
         for member in members:
@@ -286,7 +286,7 @@ async def test_a_failed_lookup_drops_no_replica(names: Names) -> None:
         assert (await detect(upstream))["by"] == "127.0.0.2"
 
 
-async def test_health_is_followed_both_ways(names: Names) -> None:
+async def test_a_replica_leaves_and_rejoins_by_its_readiness(names: Names) -> None:
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         member.ready = False
@@ -299,7 +299,7 @@ async def test_health_is_followed_both_ways(names: Names) -> None:
         await detect(upstream)
 
 
-async def test_an_unknown_model_is_named_with_those_that_are_served(names: Names) -> None:
+async def test_an_unknown_model_is_refused_with_the_list_of_served_models(names: Names) -> None:
     member = FakeReplica("127.0.0.2", ("detector", "faces"))
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         with pytest.raises(UnknownModel, match="'cats'; served are: detector, faces"):
@@ -365,6 +365,6 @@ async def test_a_pool_serves_only_its_own_models(names: Names) -> None:
         [{"name": "a", "url": "http://x", "weigth": 3}],
     ],
 )
-def test_an_invalid_routing_is_refused(pools: list[dict[str, Any]]) -> None:
+def test_an_invalid_routing_file_is_refused(pools: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="pools"):
         Routing.model_validate({"pools": pools})

@@ -28,7 +28,9 @@ FACTOR = 0.709
 
 @pytest.mark.parametrize("min_face", [20, 40, 90])
 @pytest.mark.parametrize("shape", [(512, 512), (333, 501), (511, 90)], ids=str)
-def test_the_canvas_is_opencvs(shape: tuple[int, int], min_face: float, astronaut: Pixels) -> None:
+def test_the_canvas_equals_that_of_opencv(
+    shape: tuple[int, int], min_face: float, astronaut: Pixels
+) -> None:
     image = np.ascontiguousarray(astronaut[: shape[0], : shape[1]])
     layout = build_layout(image.shape[1], image.shape[0], min_face, FACTOR)
     theirs = Mipmap(image).canvas(layout).astype(int)
@@ -38,7 +40,7 @@ def test_the_canvas_is_opencvs(shape: tuple[int, int], min_face: float, astronau
     assert np.abs(ours - theirs).max() <= 3
 
 
-def test_the_cuts_are_opencvs(astronaut: Pixels) -> None:
+def test_crops_equal_those_of_opencv(astronaut: Pixels) -> None:
     boxes = np.array(
         [[0, 0, 512, 512], [100, 50, 148, 98], [3, 7, 511, 300], [0, 0, 1, 1], [480, 20, 512, 90]]
     )
@@ -49,7 +51,7 @@ def test_the_cuts_are_opencvs(astronaut: Pixels) -> None:
         assert np.abs(ours - theirs).max() <= 4  # remap's coordinates have 5 fractional bits
 
 
-def test_the_same_faces_are_found(
+def test_images_on_the_device_give_the_same_faces(
     unpacked: Callable[[str], Path], astronaut: Pixels, no_face: Pixels
 ) -> None:
     cascade = pytorch.build_cascade(load_file(unpacked("faces") / MTCNN_FILE), CPU)

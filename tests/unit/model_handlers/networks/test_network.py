@@ -83,7 +83,7 @@ def test_every_efficientnet_can_be_built(architecture: str, features: int) -> No
 @pytest.mark.parametrize(
     "architecture", ["resnet50", "efficientnet_b99", "", "hf_hub:somebody/efficientnet_b0"]
 )
-def test_an_encoder_that_is_no_efficientnet_is_refused_by_name(architecture: str) -> None:
+def test_an_unknown_encoder_is_refused_by_name(architecture: str) -> None:
     with pytest.raises(ManifestError, match=r"encoder\.architecture: .*" + architecture):
         build_encoder(manifest(encoder={"architecture": architecture}).encoder, 3)
 
@@ -91,7 +91,7 @@ def test_an_encoder_that_is_no_efficientnet_is_refused_by_name(architecture: str
 # Head --------------------------------------------------------------------------------------------
 
 
-def test_the_head_reads_means_and_maxima() -> None:
+def test_the_head_pools_averages_and_maxima() -> None:
     head = CNNHead(HeadSpec(channels=8), 8).eval()
     head.convolutions = nn.Sequential()
     maps = torch.rand(3, 8, 4, 5)
@@ -106,12 +106,12 @@ def test_the_head_reads_means_and_maxima() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 7), (7, 7)])
-def test_the_head_takes_maps_of_any_size(size: tuple[int, int]) -> None:
+def test_the_head_accepts_feature_maps_of_any_size(size: tuple[int, int]) -> None:
     head = CNNHead(HeadSpec(channels=16), 24).eval()
     assert head(torch.rand(5, 24, *size)).shape == (5,)
 
 
-def test_dropout_is_the_manifests_and_off_in_evaluation() -> None:
+def test_dropout_comes_from_the_manifest_and_is_off_in_evaluation() -> None:
     head = CNNHead(HeadSpec(dropout=0.5), 24)
     assert head.dropout.p == 0.5
     maps = torch.rand(4, 24, 3, 3)
@@ -132,7 +132,9 @@ def test_dropout_is_the_manifests_and_off_in_evaluation() -> None:
         ({"input": "rgb+noise", "kernels": ["square", "line"]}, 9),
     ],
 )
-def test_the_input_sets_the_planes(noise: dict[str, Any], channels: int) -> None:
+def test_the_noise_setting_determines_the_input_channels(
+    noise: dict[str, Any], channels: int
+) -> None:
     network = build_network(manifest(noise=noise))
     with torch.no_grad():
         assert network.planes(crops()).shape == (2, channels, 64, 64)
@@ -141,7 +143,7 @@ def test_the_input_sets_the_planes(noise: dict[str, Any], channels: int) -> None
 
 
 @pytest.mark.parametrize("architecture", ["efficientnet_b0", "tf_efficientnetv2_b0"])
-def test_logits_are_finite_and_each_crops_own(architecture: str) -> None:
+def test_logits_are_finite_and_independent_of_the_batch(architecture: str) -> None:
     network = build_network(manifest(encoder={"architecture": architecture}))
     with torch.no_grad():
         together = network(crops(4))
@@ -178,24 +180,24 @@ def test_another_seed_gives_other_weights() -> None:
     assert not torch.equal(next(first.encoder.parameters()), next(second.encoder.parameters()))
 
 
-def test_building_leaves_the_global_generator_alone() -> None:
+def test_building_a_network_does_not_change_the_global_generator() -> None:
     before = torch.get_rng_state()
     build_network(manifest())
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_network_is_built_for_evaluation() -> None:
+def test_a_network_is_built_in_evaluation_mode() -> None:
     assert not any(module.training for module in build_network(manifest()).modules())
 
 
-def test_normalisation_is_no_part_of_the_weights_file() -> None:
+def test_normalisation_constants_are_not_in_the_weights_file() -> None:
     keys = build_network(manifest()).state_dict().keys()
     assert not {"mean", "std"} & set(keys)
     assert {key.split(".")[0] for key in keys} == {"srm", "encoder", "head"}
 
 
 @pytest.mark.parametrize("learnable", [False, True])
-def test_gradient_reaches_the_kernels_only_where_they_learn(learnable: bool) -> None:
+def test_kernels_get_gradients_only_if_learnable(learnable: bool) -> None:
     network = build_network(manifest(noise={"learnable": learnable, "truncation": 300}))
     network.train()(crops()).sum().backward()
     assert network.srm is not None
@@ -235,7 +237,7 @@ def test_probabilities_are_the_calibrated_logits_of_the_network() -> None:
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-2 * logits - 0.7)), atol=1e-6)
 
 
-def test_size_and_detail_of_each_crop_reach_the_calibration() -> None:
+def test_calibration_gets_the_size_and_detail_of_each_crop() -> None:
     calibration = {"method": "platt", "intercept": 4.0}
     limits = {"certain_from_px": 100.0, "certain_from_detail": 3.0}
     sharp = faces(1)[0]
@@ -247,7 +249,9 @@ def test_size_and_detail_of_each_crop_reach_the_calibration() -> None:
     assert found[2] == pytest.approx(0.5, abs=0.01)
 
 
-def test_many_crops_go_in_several_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_batches_are_split_into_several_forward_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     whole_and_parts = classifier(manifest())
     sizes: list[int] = []
     classify = Network.classify
@@ -276,14 +280,14 @@ def test_bf16_is_close_to_fp32_but_not_the_same(
     assert not np.array_equal(a, b)
 
 
-def test_the_classification_is_timed() -> None:
+def test_classification_is_timed() -> None:
     watch = Stopwatch()
     classifier(manifest()).classify(faces(1), [200.0] * 1, watch)
     assert set(watch.seconds) == {"classify"}
     assert all(seconds > 0 for seconds in watch.seconds.values())
 
 
-def test_given_weights_are_used() -> None:
+def test_weights_from_a_file_are_loaded() -> None:
     weights = build_network(manifest(), seed=3).state_dict()
     loaded = network_of(classifier(manifest(), weights)).state_dict()
     assert all(torch.equal(value, loaded[key]) for key, value in weights.items())
@@ -305,7 +309,7 @@ def test_weights_that_do_not_fit_are_a_manifest_error(change: Any, reason: str) 
         classifier(manifest(), weights)
 
 
-def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
+def test_weights_that_give_nan_raise_an_error() -> None:
     broken = classifier(manifest())
     with torch.no_grad():
         network_of(broken).head.linear.bias.fill_(float("nan"))
@@ -314,7 +318,7 @@ def test_broken_weights_are_an_error_and_not_a_suspicion() -> None:
         broken.classify([crop], [200.0], Stopwatch())
 
 
-def test_the_second_look_is_subtracted() -> None:
+def test_the_logits_of_the_reduced_crop_are_subtracted() -> None:
     spec = manifest(crop={"size": 64}, reference={"face_px": 20, "weight": 0.5})
     alone = classifier(spec.model_copy(update={"reference": None}))
     both = classifier(spec, network_of(alone))
@@ -327,7 +331,7 @@ def test_the_second_look_is_subtracted() -> None:
     np.testing.assert_allclose(both.logits(patches, Stopwatch()), first - 0.5 * second, atol=1e-4)
 
 
-def test_a_reduced_face_has_the_pixels_it_was_given() -> None:
+def test_reduction_removes_frequencies_above_the_reduced_size() -> None:
     """Nothing is left above the frequency that a face of 20 px can hold; its size stays."""
     noise = crops(1, size=128)
     spec = CropSpec(size=128, margin=1.25)

@@ -59,7 +59,7 @@ def by_loops(plane: np.ndarray, name: str, truncation: float) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("truncation", [3.0, 1000.0])
-def test_each_residual_is_its_convolution(name: Kernel, truncation: float) -> None:
+def test_each_residual_is_the_convolution_with_its_kernel(name: Kernel, truncation: float) -> None:
     pixels = image()
     found = residuals(pixels, NoiseSpec(kernels=(name,), truncation=truncation))
     for plane in range(3):
@@ -92,17 +92,17 @@ def test_kernels_are_the_published_ones(name: Kernel, divisor: int) -> None:
     assert np.sum(kernel) == 0
 
 
-def test_there_is_a_kernel_for_every_name_of_the_manifest() -> None:
+def test_every_kernel_name_in_the_manifest_has_a_kernel() -> None:
     assert set(KERNELS) == set(get_args(Kernel))
 
 
 @given(value=st.integers(0, 255))
-def test_a_plain_image_has_no_residual(value: int) -> None:
+def test_a_uniform_image_has_no_residual(value: int) -> None:
     found = residuals(np.full((3, 8, 8), float(value)), NoiseSpec(kernels=ALL))
     np.testing.assert_allclose(found, 0, atol=1e-4)  # twelfths do not add up to nothing in fp32
 
 
-def test_a_slope_has_no_residual_away_from_the_border() -> None:
+def test_a_linear_gradient_has_no_residual_away_from_the_border() -> None:
     y, x = np.mgrid[0:12, 0:12].astype(float)
     found = residuals(np.stack([x, y, 3 * x + 2 * y]), NoiseSpec(kernels=ALL))
     np.testing.assert_allclose(found[:, 2:-2, 2:-2], 0, atol=1e-5)
@@ -110,7 +110,7 @@ def test_a_slope_has_no_residual_away_from_the_border() -> None:
 
 @settings(max_examples=examples(30))
 @given(seed=st.integers(0, 999), truncation=st.floats(0.5, 20))
-def test_residuals_lie_within_one(seed: int, truncation: float) -> None:
+def test_residuals_lie_between_minus_one_and_one(seed: int, truncation: float) -> None:
     found = residuals(image(seed=seed), NoiseSpec(kernels=ALL, truncation=truncation))
     assert np.abs(found).max() <= 1
 
@@ -124,7 +124,7 @@ def test_truncation_is_in_grey_levels() -> None:
     np.testing.assert_allclose(cut, [0, 0, 1, -1, 1, 0, 0])
 
 
-def test_planes_do_not_mix() -> None:
+def test_colour_channels_do_not_mix() -> None:
     pixels = np.zeros((3, 8, 8))
     pixels[1] = image()[1, :8, :8]
     found = residuals(pixels, NoiseSpec(kernels=ALL))
@@ -147,5 +147,5 @@ def test_only_learnable_kernels_get_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("learnable", [False, True])
-def test_kernels_are_part_of_the_weights_file(learnable: bool) -> None:
+def test_kernels_are_saved_in_the_weights_file(learnable: bool) -> None:
     assert list(SRM(NoiseSpec(learnable=learnable)).state_dict()) == ["weight"]

@@ -40,7 +40,7 @@ def test_regress_by_nothing_changes_nothing(rows: Floats) -> None:
 
 
 @given(rows=boxes(), seed=st.integers(0, 100))
-def test_regress_is_facenets(rows: Floats, seed: int) -> None:
+def test_regress_equals_facenet(rows: Floats, seed: int) -> None:
     offsets = np.random.default_rng(seed).normal(0, 0.3, rows.shape).astype(np.float32)
     theirs = bbreg(torch.tensor(rows), torch.tensor(offsets)).numpy()
     np.testing.assert_allclose(regress(rows, offsets), theirs, rtol=1e-5, atol=1e-3)
@@ -52,7 +52,7 @@ def test_square_grows_the_shorter_side_about_the_centre() -> None:
 
 
 @given(rows=boxes())
-def test_square_is_facenets(rows: Floats) -> None:
+def test_square_equals_facenet(rows: Floats) -> None:
     theirs = rerec(torch.tensor(rows)).numpy()
     np.testing.assert_allclose(square(rows), theirs, rtol=1e-5, atol=1e-3)
 
@@ -69,14 +69,14 @@ def test_square_keeps_centre_and_longer_side(rows: Floats) -> None:
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
-def test_nms_is_torchvisions(rows: Floats, threshold: float) -> None:
+def test_nms_equals_torchvision(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
     theirs = ops.nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
     np.testing.assert_array_equal(nms(rows, scores, threshold), theirs)
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
-def test_nms_by_smaller_is_facenets(rows: Floats, threshold: float) -> None:
+def test_nms_by_smaller_area_equals_facenet(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
     theirs = nms_numpy(rows, scores, threshold, "Min").astype(int) if len(rows) else []
     np.testing.assert_array_equal(nms_min_area(rows, scores, threshold), theirs)
@@ -94,7 +94,7 @@ def test_nms_keeps_the_best_and_orders_by_score(
 
 
 @pytest.mark.parametrize(("by_smaller", "kept"), [(False, [0, 1]), (True, [0])])
-def test_a_box_inside_another_falls_only_by_the_smaller_ones_share(
+def test_a_box_inside_another_is_suppressed_only_relative_to_the_smaller_area(
     by_smaller: bool, kept: list[int]
 ) -> None:
     rows = np.array([[0, 0, 100, 100], [40, 40, 60, 60]], np.float32)
@@ -103,12 +103,12 @@ def test_a_box_inside_another_falls_only_by_the_smaller_ones_share(
     np.testing.assert_array_equal(how(rows, scores, 0.7), kept)
 
 
-def test_among_equal_scores_the_first_stays() -> None:
+def test_the_first_of_equal_scores_is_kept() -> None:
     rows = np.array([[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60]], np.float32)
     np.testing.assert_array_equal(nms(rows, np.full(3, 0.5, np.float32), 0.5), [0, 2])
 
 
-def test_boxes_without_area_cover_none_but_their_like() -> None:
+def test_boxes_without_area_suppress_only_their_duplicates() -> None:
     rows = np.array([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 10, 10]], np.float32)
     kept = nms(rows, np.array([0.9, 0.8, 0.7], np.float32), 0.5)
     np.testing.assert_array_equal(kept, [0, 2])

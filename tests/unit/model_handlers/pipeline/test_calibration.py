@@ -31,7 +31,9 @@ METHODS: list[dict[str, Any]] = [
         (METHODS[2], expit(1.7 * LOGITS - 0.4)),
     ],
 )
-def test_a_sigmoid_of_the_moved_logit(spec: dict[str, Any], expected: np.ndarray) -> None:
+def test_platt_is_a_sigmoid_of_the_scaled_and_shifted_logit(
+    spec: dict[str, Any], expected: np.ndarray
+) -> None:
     found = calibrate(LOGITS, CalibrationSpec.model_validate(spec))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -40,14 +42,14 @@ def test_a_sigmoid_of_the_moved_logit(spec: dict[str, Any], expected: np.ndarray
     ("logit", "probability"),
     [(-2, 0.1), (0, 0.3), (3, 0.9), (-1, 0.2), (0.2, 0.3), (1.75, 0.6), (-9, 0.1), (9, 0.9)],
 )
-def test_isotonic_is_a_line_through_its_knots_and_flat_beyond(
+def test_isotonic_interpolates_between_knots_and_is_constant_beyond(
     logit: float, probability: float
 ) -> None:
     (found,) = calibrate([logit], CalibrationSpec(method="isotonic", knots=KNOTS))
     assert found == pytest.approx(probability)
 
 
-def test_parameters_of_other_methods_do_not_count() -> None:
+def test_parameters_of_other_methods_are_ignored() -> None:
     spec = CalibrationSpec(temperature=9, slope=9, intercept=9, knots=KNOTS)
     np.testing.assert_allclose(calibrate(LOGITS, spec), expit(LOGITS), atol=1e-12)
 
@@ -65,7 +67,7 @@ def test_probabilities_rise_with_logits_and_lie_in_the_unit_interval(
 
 
 @pytest.mark.parametrize("spec", METHODS[:2])
-def test_a_logit_of_nothing_is_even_chances(spec: dict[str, Any]) -> None:
+def test_a_zero_logit_is_one_half(spec: dict[str, Any]) -> None:
     assert calibrate([0.0], CalibrationSpec.model_validate(spec)).tolist() == [0.5]
 
 
@@ -92,7 +94,7 @@ def test_faces_without_detail_are_drawn_to_one_half() -> None:
     assert calibrate([9.0], spec, [200], [0.0]).tolist() == [0.5]
 
 
-def test_size_does_not_matter_unless_requested() -> None:
+def test_face_size_is_ignored_unless_the_manifest_uses_it() -> None:
     spec = CalibrationSpec(method="isotonic", knots=((-1, 0.0), (1, 1.0)))
     assert calibrate([-1.0, 1.0], spec, [5.0, 5.0]).tolist() == [0.0, 1.0]
     certain = spec.model_copy(update={"certain_from_px": 100.0})

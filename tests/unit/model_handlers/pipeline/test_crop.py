@@ -45,7 +45,9 @@ def test_the_longer_side_makes_the_square(
     ("left", "top"),
     [(-10, 5), (5, -10), (-12, -12), (75, 20), (30, 45), (80, 50), (-40, -30), (99, 69), (-39, 69)],
 )
-def test_pixels_beyond_the_image_are_numpys_reflection(image: Pixels, left: int, top: int) -> None:
+def test_pixels_beyond_the_image_equal_the_reflection_of_numpy(
+    image: Pixels, left: int, top: int
+) -> None:
     padded = np.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)), mode="reflect")
     crop = crop_face(image, (left, top, left + 40, top + 40), CropSpec(size=40, margin=1.0))
     rows, columns = slice(top + PAD, top + PAD + 40), slice(left + PAD, left + PAD + 40)
@@ -53,7 +55,7 @@ def test_pixels_beyond_the_image_are_numpys_reflection(image: Pixels, left: int,
 
 
 @pytest.mark.parametrize("offset", [-1000, -333, 500, 1234])
-def test_reflection_goes_on_for_ever(image: Pixels, offset: int) -> None:
+def test_reflection_repeats_at_any_distance(image: Pixels, offset: int) -> None:
     padded = np.pad(image, ((1300, 1300), (1300, 1300), (0, 0)), mode="reflect")
     box = (offset, offset, offset + 32, offset + 32)
     crop = crop_face(image, box, CropSpec(size=32, margin=1.0))
@@ -61,7 +63,7 @@ def test_reflection_goes_on_for_ever(image: Pixels, offset: int) -> None:
     np.testing.assert_array_equal(crop, padded[at, at])
 
 
-def test_a_single_pixel_is_reflected_into_a_plain_square() -> None:
+def test_a_single_pixel_gives_a_uniform_crop() -> None:
     pixel = np.array([[[10, 20, 30]]], np.uint8)
     crop = crop_face(pixel, (0, 0, 1, 1), CropSpec(size=32, margin=3.0))
     np.testing.assert_array_equal(crop, np.broadcast_to(pixel, (32, 32, 3)))
@@ -79,7 +81,7 @@ def test_large_squares_are_averaged_and_small_ones_interpolated(
 
 
 @pytest.mark.parametrize("box", [(50, 30, 50, 30), (60, 40, 40, 20), (50, 30, 50.2, 30.1)])
-def test_a_box_without_area_still_gives_a_crop_of_where_it_is(
+def test_a_box_without_area_gives_a_crop_around_its_position(
     box: tuple[float, float, float, float],
 ) -> None:
     halves = np.zeros((60, 100, 3), np.uint8)
@@ -99,7 +101,7 @@ side = st.floats(-500, 1500, allow_nan=False)
     size=st.integers(32, 70),
     margin=st.floats(1, 3),
 )
-def test_any_box_on_any_image_gives_a_crop_of_the_size(
+def test_any_box_on_any_image_gives_a_crop_of_the_right_size(
     shape: tuple[int, int], box: tuple[float, float, float, float], size: int, margin: float
 ) -> None:
     image = np.arange(shape[0] * shape[1] * 3).reshape(*shape, 3).astype(np.uint8)
@@ -111,12 +113,12 @@ def test_any_box_on_any_image_gives_a_crop_of_the_size(
 
 @settings(max_examples=examples(50))
 @given(shape=st.tuples(st.integers(1, 50), st.integers(1, 50)), value=st.integers(0, 255))
-def test_a_plain_image_gives_a_plain_crop(shape: tuple[int, int], value: int) -> None:
+def test_a_uniform_image_gives_a_uniform_crop(shape: tuple[int, int], value: int) -> None:
     image = np.full((*shape, 3), value, np.uint8)
     assert (crop_face(image, (-5, 3, 40, 30), CropSpec(size=40)) == value).all()
 
 
-def test_the_image_is_not_written_to(image: Pixels) -> None:
+def test_the_image_is_not_modified(image: Pixels) -> None:
     before = image.copy()
     crop_face(image, (20, 10, 60, 50), CropSpec(size=40, margin=1.0))[:] = 0
     np.testing.assert_array_equal(image, before)
@@ -136,9 +138,7 @@ def test_a_square_crop_is_only_resized(astronaut: Pixels) -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_an_oblong_crop_is_reflected_to_a_square_and_loses_nothing(
-    image: Pixels, turned: bool
-) -> None:
+def test_a_crop_that_is_not_square_is_padded_by_reflection(image: Pixels, turned: bool) -> None:
     crop = image.transpose(1, 0, 2) if turned else image
     padded = np.pad(image, ((15, 15), (0, 0), (0, 0)), mode="reflect")
     fitted = fit_crop(np.ascontiguousarray(crop), CropSpec(size=100))
@@ -146,7 +146,7 @@ def test_an_oblong_crop_is_reflected_to_a_square_and_loses_nothing(
 
 
 @pytest.mark.parametrize("shape", [(1, 2_000_000), (2_000_000, 1), (100, 20_000), (20_000, 100)])
-def test_a_long_and_thin_crop_does_not_fill_the_memory(shape: tuple[int, int]) -> None:
+def test_a_long_and_thin_crop_uses_little_memory(shape: tuple[int, int]) -> None:
     image = np.full((*shape, 3), 77, np.uint8)
     tracemalloc.start()
     fitted = fit_crop(image, CropSpec(size=64))
@@ -157,7 +157,7 @@ def test_a_long_and_thin_crop_does_not_fill_the_memory(shape: tuple[int, int]) -
     assert peak < 20 * 2**20
 
 
-def test_shrinking_first_changes_little(astronaut: Pixels) -> None:
+def test_shrinking_before_the_crop_changes_little(astronaut: Pixels) -> None:
     wide = np.ascontiguousarray(cv2.resize(astronaut, (1200, 600))[100:500])
     padded = np.pad(wide, ((400, 400), (0, 0), (0, 0)), mode="reflect")
     expected = cv2.resize(padded, (64, 64), interpolation=cv2.INTER_AREA)

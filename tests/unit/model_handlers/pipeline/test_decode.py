@@ -99,13 +99,13 @@ def difference(a: Pixels, b: Pixels) -> float:
         ("BMP", {}, 0),
     ],
 )
-def test_every_format_gives_its_pixels(form: str, options: dict[str, Any], tolerance: int) -> None:
+def test_every_format_is_decoded(form: str, options: dict[str, Any], tolerance: int) -> None:
     pixels = decode(encode(scene(), form, **options), SPEC)
     assert pixels.dtype == np.uint8
     assert difference(pixels, scene()) <= tolerance
 
 
-def test_gif_gives_its_pixels() -> None:
+def test_gif_is_decoded() -> None:
     assert difference(decode(encode(flat(), "GIF"), SPEC), flat()) == 0
 
 
@@ -131,7 +131,7 @@ def test_the_first_image_of_an_mpo_is_read() -> None:
     assert difference(decode(data, SPEC), scene()) <= 6
 
 
-def test_a_gif_frame_smaller_than_its_screen_lies_where_it_says() -> None:
+def test_a_gif_frame_smaller_than_the_screen_is_placed_at_its_offset() -> None:
     data = bytearray(encode(flat(), "GIF"))
     data[6:10] = struct.pack("<HH", WIDTH + 8, HEIGHT + 4)
     pixels = decode(bytes(data), SPEC)
@@ -177,7 +177,7 @@ def test_every_orientation_gives_the_same_upright_image(
     assert difference(decode(data, SPEC), scene()) <= tolerance
 
 
-def test_orientation_holds_for_16_bit_grey_with_transparency_too() -> None:
+def test_orientation_applies_to_16_bit_grey_with_transparency() -> None:
     grey = (scene()[:, :, 0].astype(np.uint16)) * 257
     tags = chunk(b"eXIf", exif(6).tobytes()[6:])
     data = png(np.rot90(grey), 0, bits=16, extra=tags + chunk(b"tRNS", b"\0\0"))
@@ -195,7 +195,7 @@ def test_orientation_holds_for_16_bit_grey_with_transparency_too() -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_costs_neither_the_image_nor_a_warning(broken: bytes, form: str) -> None:
+def test_broken_exif_is_ignored_without_a_warning(broken: bytes, form: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pixels = decode(encode(scene(), form, exif=broken), SPEC)
@@ -203,7 +203,7 @@ def test_broken_exif_costs_neither_the_image_nor_a_warning(broken: bytes, form: 
     assert caught == []
 
 
-def test_an_orientation_beside_an_unwritable_tag_still_counts() -> None:
+def test_orientation_applies_despite_an_invalid_tag() -> None:
     orientation = struct.pack("<HHII", 0x0112, 3, 1, 6)
     wrong = struct.pack("<HHII", 0x8769, 3, 1, 60000)  # the EXIF IFD, as a SHORT to nowhere
     tags = b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + orientation + wrong + b"\0\0\0\0"
@@ -218,12 +218,12 @@ def grey_rgb(grey: np.ndarray) -> Pixels:
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def test_8_bit_grey_becomes_equal_planes() -> None:
+def test_8_bit_grey_becomes_equal_channels() -> None:
     grey = scene()[:, :, 0]
     assert difference(decode(encode(grey, "PNG"), SPEC), grey_rgb(grey)) == 0
 
 
-def test_grey_jpeg_becomes_equal_planes() -> None:
+def test_grey_jpeg_becomes_equal_channels() -> None:
     grey = scene()[:, :, 0]
     assert difference(decode(encode(grey, "JPEG", quality=98), SPEC), grey_rgb(grey)) <= 4
 
@@ -268,7 +268,7 @@ def test_cmyk_jpeg_has_the_colours_of_the_original() -> None:
     assert difference(decode(data, SPEC), scene()) <= 8
 
 
-def test_cmyk_jpeg_without_adobes_marker_is_read_as_browsers_read_it() -> None:
+def test_cmyk_jpeg_without_the_adobe_marker_is_read_as_in_browsers() -> None:
     data = encode(Image.fromarray(scene()).convert("CMYK"), "JPEG", quality=98, subsampling=0)
     at = data.index(b"\xff\xee")
     (length,) = struct.unpack_from(">H", data, at + 2)
@@ -373,7 +373,7 @@ def _little_memory() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_little_memory")
 @pytest.mark.parametrize("form", BOMBS)
-def test_a_bomb_is_refused_before_its_pixels_are_allocated(
+def test_a_decompression_bomb_is_refused_before_allocation(
     form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(_: object) -> None:
@@ -405,7 +405,7 @@ def test_the_byte_limit_is_exact() -> None:
 # Broken ------------------------------------------------------------------------------------------
 
 
-def test_no_bytes_are_an_invalid_request() -> None:
+def test_an_empty_image_is_an_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         decode(b"", SPEC)
 
@@ -425,7 +425,7 @@ def test_no_bytes_are_an_invalid_request() -> None:
     ],
     ids=["text", "json", "pdf", "zero", "tiff", "ppm", "ico", "avif", "jpeg2000"],
 )
-def test_what_is_no_format_of_ours_is_unsupported(data: bytes) -> None:
+def test_an_unknown_format_is_unsupported(data: bytes) -> None:
     with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP, BMP or GIF"):
         decode(data, SPEC)
 
@@ -516,13 +516,13 @@ def test_the_corpus_is_valid() -> None:
     ),
     rest=st.binary(max_size=300),
 )
-def test_random_bytes_get_responses(start: bytes, rest: bytes) -> None:
+def test_random_bytes_give_an_image_or_a_problem(start: bytes, rest: bytes) -> None:
     is_completed(start + rest)
 
 
 @settings(max_examples=examples(300))
 @given(data=st.data())
-def test_mutated_and_truncated_images_get_responses(data: st.DataObject) -> None:
+def test_mutated_and_truncated_images_give_an_image_or_a_problem(data: st.DataObject) -> None:
     valid = CORPUS[data.draw(st.sampled_from(sorted(CORPUS)))]
     broken = bytearray(valid)
     place = st.integers(0, len(valid) - 1)
@@ -535,11 +535,11 @@ def test_mutated_and_truncated_images_get_responses(data: st.DataObject) -> None
 # Tensors -----------------------------------------------------------------------------------------
 
 
-def test_a_tensor_passes_as_it_is() -> None:
+def test_a_tensor_is_returned_unchanged() -> None:
     assert difference(check_tensor(scene(), SPEC), scene()) == 0
 
 
-def test_a_tensor_comes_out_contiguous() -> None:
+def test_a_tensor_is_returned_contiguous() -> None:
     assert check_tensor(scene()[:, ::-1], SPEC).flags.c_contiguous
 
 
@@ -559,6 +559,6 @@ def test_a_tensor_of_another_shape_or_type_is_invalid(pixels: np.ndarray) -> Non
         check_tensor(pixels, SPEC)
 
 
-def test_the_pixel_limit_holds_for_tensors() -> None:
+def test_the_pixel_limit_applies_to_tensors() -> None:
     with pytest.raises(TooManyPixels, match="40 x 30 pixels; the limit is 1199"):
         check_tensor(np.zeros((30, 40, 3), np.uint8), DecodeSpec(max_pixels=1199))

@@ -17,7 +17,7 @@ def crop(astronaut: Pixels) -> Pixels:
     return crop_face(astronaut, (177, 58, 270, 175), CropSpec())
 
 
-def test_blur_takes_detail_away(crop: Pixels) -> None:
+def test_blur_reduces_detail(crop: Pixels) -> None:
     slightly, more, most = (
         detail(cv2.GaussianBlur(crop, (0, 0), sigma).astype(np.uint8)) for sigma in (1, 2, 4)
     )
@@ -25,12 +25,12 @@ def test_blur_takes_detail_away(crop: Pixels) -> None:
     assert most < 0.25 * detail(crop)
 
 
-def test_haze_takes_detail_away(crop: Pixels) -> None:
+def test_haze_reduces_detail(crop: Pixels) -> None:
     hazy = cv2.convertScaleAbs(crop, alpha=0.4, beta=140).astype(np.uint8)
     assert detail(hazy) == pytest.approx(0.4 * detail(crop), rel=0.1)
 
 
-def test_faint_noise_does_not_pass_for_detail(crop: Pixels) -> None:
+def test_faint_noise_is_not_counted_as_detail(crop: Pixels) -> None:
     soft = cv2.GaussianBlur(crop, (0, 0), 4)
     grain = np.random.default_rng(0).normal(0, 2, crop.shape)
     noisy = np.clip(soft + grain, 0, 255).astype(np.uint8)
@@ -43,5 +43,5 @@ def test_pixels_around_a_face_have_no_influence(crop: Pixels) -> None:
     assert detail(framed) == detail(crop)
 
 
-def test_a_flat_crop_has_none() -> None:
+def test_a_uniform_crop_has_no_detail() -> None:
     assert detail(np.full((224, 224, 3), 90, np.uint8)) == pytest.approx(0, abs=1e-3)

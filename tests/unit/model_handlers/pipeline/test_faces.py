@@ -62,7 +62,7 @@ def reference() -> facenet_pytorch.MTCNN:
 
 
 @pytest.mark.parametrize(("name", "count"), [("astronaut", 1), ("three_faces", 3)])
-def test_faces_are_those_of_the_reference(
+def test_faces_equal_those_of_facenet_pytorch(
     name: str,
     count: int,
     face_detector: FaceDetector,
@@ -82,7 +82,7 @@ def test_faces_are_those_of_the_reference(
         assert apart.max() <= 0.03 * (box[2] - box[0]) + 1
 
 
-def test_the_reference_finds_nothing_where_we_find_nothing(
+def test_facenet_pytorch_finds_no_face_where_we_find_none(
     face_detector: FaceDetector, reference: facenet_pytorch.MTCNN, no_face: Pixels
 ) -> None:
     assert reference.detect(no_face.copy())[0] is None
@@ -126,7 +126,9 @@ ODD = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_odd_images_have_no_faces_and_raise_nothing(name: str, face_detector: FaceDetector) -> None:
+def test_degenerate_images_have_no_faces_and_raise_nothing(
+    name: str, face_detector: FaceDetector
+) -> None:
     assert face_detector.detect([ODD[name]]) == [[]]
 
 
@@ -172,14 +174,14 @@ def test_the_largest_faces_come_first(face_detector: FaceDetector, three_faces: 
 
 
 @pytest.mark.parametrize("most", [1, 2, 3])
-def test_max_faces_keeps_the_largest(
+def test_max_faces_keeps_the_largest_faces(
     most: int, find_with: Find, face_detector: FaceDetector, three_faces: Pixels
 ) -> None:
     (every,) = face_detector.detect([three_faces])
     assert find_with(three_faces, max_faces=most) == every[:most]
 
 
-def test_min_face_hides_smaller_ones(find_with: Find, three_faces: Pixels) -> None:
+def test_min_face_px_removes_smaller_faces(find_with: Find, three_faces: Pixels) -> None:
     # The heads hold faces of about 90 x 110 and 140 x 180 px; P-Net proposes larger boxes than the
     # faces that come of them, so that the bound is soft.
     assert len(find_with(three_faces, min_face_px=40)) == 3
@@ -188,7 +190,7 @@ def test_min_face_hides_smaller_ones(find_with: Find, three_faces: Pixels) -> No
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_every_threshold_counts(stage: int, find_with: Find, astronaut: Pixels) -> None:
+def test_each_threshold_has_an_effect(stage: int, find_with: Find, astronaut: Pixels) -> None:
     thresholds = [0.6, 0.7, 0.7]
     assert len(find_with(astronaut, thresholds=thresholds)) == 1
     thresholds[stage] = 1.0
@@ -224,7 +226,7 @@ def test_the_working_resolution_limits_what_is_searched(find_with: Find, astrona
     assert find_with(small, working_long_side=64) == []
 
 
-def test_the_least_face_searched_is_20_px_at_the_working_resolution(
+def test_the_smallest_face_searched_is_20_px_at_the_working_resolution(
     find_with: Find, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: list[float] = []
@@ -243,7 +245,7 @@ def test_the_least_face_searched_is_20_px_at_the_working_resolution(
 # Resolution and batches --------------------------------------------------------------------------
 
 
-def test_faces_on_a_large_image_come_in_its_own_pixels(
+def test_faces_of_a_downscaled_image_are_in_original_pixels(
     face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
     large = np.full((2000, 3000, 3), 128, np.uint8)
@@ -266,7 +268,7 @@ def test_an_upscaled_image_has_the_same_face_scaled(
     assert iou(np.array(face.box), np.array(original.box) * 4) >= 0.85
 
 
-def test_a_batch_of_unequal_images_finds_what_each_alone_does(
+def test_a_batch_of_different_sizes_gives_the_same_faces_as_single_images(
     face_detector: FaceDetector, astronaut: Pixels, three_faces: Pixels, no_face: Pixels
 ) -> None:
     images = [three_faces, ODD["1x1"], astronaut, no_face, astronaut, ODD["noise"]]
@@ -288,14 +290,14 @@ def test_a_mirrored_image_has_the_mirrored_face(
     np.testing.assert_allclose(centre(mirrored), [512, 0] + centre(face) * [-1, 1], atol=6)
 
 
-def test_weights_of_another_net_are_refused() -> None:
+def test_weights_of_another_network_are_refused() -> None:
     weights = load(mtcnn_weights())
     weights |= {f"pnet.{key}": value for key, value in weights.items() if key.startswith("rnet.")}
     with pytest.raises(RuntimeError, match="PNet"):
         build_stage("pnet", weights)
 
 
-def test_torch_finds_the_same_faces(
+def test_the_torch_backend_finds_the_same_faces(
     face_detector: FaceDetector,
     unpacked: Callable[[str], Path],
     astronaut: Pixels,

@@ -21,7 +21,7 @@ FACTOR = 0.709
     least=st.floats(20, 500),
     factor=st.floats(0.11, 0.94),
 )
-def test_levels_lie_apart_on_even_places_within_the_canvas(
+def test_levels_do_not_overlap_and_start_at_even_offsets(
     width: int, height: int, least: float, factor: float
 ) -> None:
     layout = build_layout(width, height, least, factor)
@@ -41,13 +41,13 @@ def test_levels_lie_apart_on_even_places_within_the_canvas(
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (512, 512), (300, 400)])
-def test_little_of_the_canvas_is_empty(width: int, height: int) -> None:
+def test_most_of_the_canvas_is_used(width: int, height: int) -> None:
     layout = build_layout(width, height, 40, FACTOR)
     used = sum(level.width * level.height for level in layout.levels)
     assert used > 0.75 * layout.width * layout.height
 
 
-def test_the_smallest_face_fills_a_cell_and_the_largest_the_last_level() -> None:
+def test_level_scales_cover_the_smallest_to_the_largest_face() -> None:
     layout = build_layout(640, 480, 40, FACTOR)
     scales = [level.scale for level in layout.levels]
     assert CELL / 40 <= scales[0] < CELL / 40 / FACTOR
@@ -55,7 +55,7 @@ def test_the_smallest_face_fills_a_cell_and_the_largest_the_last_level() -> None
     assert scales[-1] * 480 >= CELL > scales[-1] * 480 * FACTOR
 
 
-def test_levels_of_another_smallest_face_are_some_of_the_same() -> None:
+def test_levels_for_a_larger_min_face_are_a_subset() -> None:
     """So that what is found on one doesn't hang on where the pyramid begins."""
     fine, coarse = (build_layout(1000, 800, least, FACTOR).levels for least in (20, 90))
     assert [level.scale for level in fine][-len(coarse) :] == [level.scale for level in coarse]
@@ -100,7 +100,7 @@ def test_an_odd_level_repeats_its_border(astronaut: Pixels) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("size", [24, 48])
-def test_a_cut_is_the_part_resized(
+def test_a_crop_is_the_resized_region(
     box: tuple[int, int, int, int], size: int, astronaut: Pixels
 ) -> None:
     (cut,) = Mipmap(astronaut).crops(np.array([box], np.int64), size)
@@ -111,7 +111,7 @@ def test_a_cut_is_the_part_resized(
     assert np.abs(cut.astype(int) - expected).mean() < 8
 
 
-def test_cuts_keep_their_order_whatever_their_sizes(astronaut: Pixels) -> None:
+def test_crops_keep_their_order_whatever_their_sizes(astronaut: Pixels) -> None:
     boxes = np.array([[0, 0, 400, 400], [10, 10, 40, 40], [50, 60, 300, 310], [9, 9, 39, 39]])
     image = Mipmap(astronaut)
     together = image.crops(boxes, 24)
@@ -119,14 +119,14 @@ def test_cuts_keep_their_order_whatever_their_sizes(astronaut: Pixels) -> None:
         np.testing.assert_array_equal(cut, image.crops(box[None], 24)[0])
 
 
-def test_thousands_of_cuts_are_no_more_than_opencv_takes(astronaut: Pixels) -> None:
+def test_thousands_of_crops_do_not_exceed_the_size_limit_of_opencv(astronaut: Pixels) -> None:
     boxes = np.tile(np.array([[100, 100, 150, 150]]), (3000, 1))
     cuts = Mipmap(astronaut).crops(boxes, 24)
     assert len(cuts) == 3000
     assert (cuts == cuts[0]).all()
 
 
-def test_an_image_longer_than_opencv_takes_is_cut_all_the_same() -> None:
+def test_an_image_longer_than_the_limit_of_opencv_is_cropped() -> None:
     image = np.zeros((60, 70_000, 3), np.uint8)
     image[:, 69_940:] = 200
     left, right = Mipmap(image).crops(np.array([[0, 0, 60, 60], [69_940, 0, 70_000, 60]]), 24)
@@ -134,5 +134,5 @@ def test_an_image_longer_than_opencv_takes_is_cut_all_the_same() -> None:
     assert right.min() > 150
 
 
-def test_no_boxes_have_no_cuts(astronaut: Pixels) -> None:
+def test_no_boxes_give_no_crops(astronaut: Pixels) -> None:
     assert Mipmap(astronaut).crops(np.zeros((0, 4), np.int64), 24).shape == (0, 24, 24, 3)

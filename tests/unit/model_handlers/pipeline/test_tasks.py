@@ -109,7 +109,7 @@ def assert_same(together: Outcome, alone: Outcome) -> None:
         assert a.verdict == b.verdict
 
 
-def test_the_pool_holds_what_it_says(alone: dict[str, Outcome]) -> None:
+def test_the_test_items_have_the_stated_outcomes(alone: dict[str, Outcome]) -> None:
     found = {
         name: outcome.slug if isinstance(outcome, Problem) else len(outcome.faces)
         for name, outcome in alone.items()
@@ -118,7 +118,9 @@ def test_the_pool_holds_what_it_says(alone: dict[str, Outcome]) -> None:
     assert found == POOL
 
 
-def test_the_pools_faces_are_distinguished(alone: dict[str, Outcome]) -> None:
+def test_the_faces_of_the_test_items_have_different_probabilities(
+    alone: dict[str, Outcome],
+) -> None:
     probabilities = [
         face.fake_probability
         for outcome in alone.values()
@@ -131,7 +133,7 @@ def test_the_pools_faces_are_distinguished(alone: dict[str, Outcome]) -> None:
 
 @settings(max_examples=examples(20))
 @given(names=st.lists(st.sampled_from(sorted(POOL)), max_size=6))
-def test_a_batch_is_handled_as_its_items_alone(
+def test_a_batch_gives_the_same_results_as_single_items(
     names: list[str],
     pool: dict[str, Item],
     alone: dict[str, Outcome],
@@ -143,7 +145,7 @@ def test_a_batch_is_handled_as_its_items_alone(
         assert_same(outcome, alone[name])
 
 
-def test_every_item_of_the_pool_in_one_batch(
+def test_all_test_items_in_one_batch_give_their_own_outcomes(
     pool: dict[str, Item], alone: dict[str, Outcome], trained_detector: DetectorTask
 ) -> None:
     together = run(trained_detector, list(pool.values()))
@@ -152,7 +154,7 @@ def test_every_item_of_the_pool_in_one_batch(
 
 
 @pytest.mark.parametrize("kind", ["detector", "faces_task", "classifier_task"])
-def test_problems_stand_in_their_places(
+def test_problems_are_returned_at_their_positions(
     kind: str, astronaut_jpeg: bytes, request: pytest.FixtureRequest
 ) -> None:
     task = request.getfixturevalue(kind)
@@ -169,7 +171,7 @@ def test_problems_stand_in_their_places(
 
 @pytest.mark.parametrize("kind", ["detector", "faces_task", "classifier_task"])
 @pytest.mark.parametrize("items", [[], [b"text"], [b"", b"text"]])
-def test_a_batch_without_an_image_never_reaches_a_network(
+def test_a_batch_without_valid_images_runs_no_network(
     kind: str,
     items: list[Item],
     request: pytest.FixtureRequest,
@@ -186,7 +188,7 @@ def test_a_batch_without_an_image_never_reaches_a_network(
 
 
 @pytest.mark.parametrize("kind", ["detector", "faces_task", "classifier_task"])
-def test_the_manifests_limits_hold(
+def test_the_limits_of_the_manifest_apply(
     kind: str, astronaut: Pixels, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = request.getfixturevalue(kind)
@@ -223,7 +225,7 @@ def test_a_face_is_classified_by_its_crop(
     )
 
 
-def test_an_image_says_what_its_worst_face_does(
+def test_the_verdict_of_an_image_is_that_of_its_worst_face(
     trained_detector: DetectorTask, three_faces: Pixels
 ) -> None:
     (outcome,) = run(trained_detector, [three_faces])
@@ -242,7 +244,7 @@ def test_an_image_without_faces_has_no_probability(detector: DetectorTask, no_fa
     "raw",
     [0.6000000004, 0.5999999996, 0.3999999996, 0.4000000004, 0.60000051, 0.39999949],
 )
-def test_no_response_contradicts_itself(
+def test_label_and_probability_agree_at_the_thresholds(
     raw: float,
     detector: DetectorTask,
     classifier_task: ClassifierTask,
@@ -269,7 +271,7 @@ def test_stages_are_timed(detector: DetectorTask, astronaut_jpeg: bytes) -> None
     assert all(milliseconds > 0 for milliseconds in watch.milliseconds().values())
 
 
-def test_the_detector_ships_no_crops(detector: DetectorTask, astronaut: Pixels) -> None:
+def test_the_detector_returns_no_crops(detector: DetectorTask, astronaut: Pixels) -> None:
     plain, request = run(detector, [astronaut]), run(detector, [astronaut], crops=True)
     assert plain == request
 
@@ -277,9 +279,7 @@ def test_the_detector_ships_no_crops(detector: DetectorTask, astronaut: Pixels) 
 # Faces -------------------------------------------------------------------------------------------
 
 
-def test_crops_come_only_where_they_were_requested(
-    faces_task: FacesTask, astronaut_jpeg: bytes
-) -> None:
+def test_crops_are_returned_only_if_requested(faces_task: FacesTask, astronaut_jpeg: bytes) -> None:
     items: list[Item] = [astronaut_jpeg, b"text", astronaut_jpeg]
     options = [Options(), Options(), Options(crops=True)]
     without, problem, request = faces_task.run(items, options, Stopwatch())
@@ -291,7 +291,7 @@ def test_crops_come_only_where_they_were_requested(
     assert request.faces[0].crop.startswith("data:image/png;base64,")
 
 
-def test_a_shipped_crop_is_the_very_crop(faces_task: FacesTask, astronaut: Pixels) -> None:
+def test_a_returned_crop_is_the_classified_crop(faces_task: FacesTask, astronaut: Pixels) -> None:
     (outcome,) = run(faces_task, [astronaut], crops=True)
     ((face,),) = faces_task.face_detector.detect([astronaut])
     assert isinstance(outcome, ImageFaces)
@@ -301,7 +301,7 @@ def test_a_shipped_crop_is_the_very_crop(faces_task: FacesTask, astronaut: Pixel
     np.testing.assert_array_equal(shipped, crop_face(astronaut, face.box, faces_task.manifest.crop))
 
 
-def test_faces_and_detector_find_the_same(
+def test_faces_and_detector_find_the_same_faces(
     faces_task: FacesTask, detector: DetectorTask, three_faces: Pixels
 ) -> None:
     (found,), (detected,) = run(faces_task, [three_faces]), run(detector, [three_faces])
@@ -311,7 +311,7 @@ def test_faces_and_detector_find_the_same(
     assert [f.landmarks for f in found.faces] == [f.landmarks for f in detected.faces]
 
 
-def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: DetectorTask) -> None:
+def test_models_report_that_they_are_trained(faces_task: FacesTask, detector: DetectorTask) -> None:
     assert faces_task.model.trained
     assert detector.model.trained
 
@@ -319,7 +319,7 @@ def test_models_are_trained_and_say_so(faces_task: FacesTask, detector: Detector
 # Classifier --------------------------------------------------------------------------------------
 
 
-def test_a_crop_of_the_detector_is_classified_alike(
+def test_the_classifier_agrees_with_the_detector_on_a_crop(
     trained_detector: DetectorTask, astronaut: Pixels
 ) -> None:
     image = doubled(astronaut)
@@ -335,7 +335,7 @@ def test_a_crop_of_the_detector_is_classified_alike(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (32, 200), (224, 224), (700, 300)])
-def test_crops_of_any_size_are_classified(
+def test_crops_of_any_size_are_accepted(
     shape: tuple[int, int], classifier_task: ClassifierTask
 ) -> None:
     (outcome,) = run(classifier_task, [np.full((*shape, 3), 90, np.uint8)])
@@ -343,7 +343,7 @@ def test_crops_of_any_size_are_classified(
     assert 0 <= outcome.fake_probability <= 1
 
 
-def test_classified_batches_are_their_items_alone(
+def test_the_classifier_gives_the_same_results_for_batches_and_single_items(
     trained_detector: DetectorTask, astronaut: Pixels
 ) -> None:
     classifier = ClassifierTask(
@@ -363,7 +363,7 @@ def test_classified_batches_are_their_items_alone(
 # A failing stage ---------------------------------------------------------------------------------
 
 
-def test_a_result_too_few_is_an_error_and_not_a_shift(
+def test_a_missing_result_raises_an_error(
     faces_task: FacesTask, astronaut_jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose_one(find: Callable[..., Any]) -> Callable[..., Any]:
@@ -376,7 +376,7 @@ def test_a_result_too_few_is_an_error_and_not_a_shift(
         run(faces_task, [astronaut_jpeg, astronaut_jpeg])
 
 
-def test_a_batch_holds_no_more_pixels_than_one_image_may_have(
+def test_the_pixels_of_a_batch_are_limited(
     detector: DetectorTask, no_face: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = int(2.5 * no_face.shape[0] * no_face.shape[1])
@@ -400,7 +400,7 @@ def test_a_batch_holds_no_more_pixels_than_one_image_may_have(
     assert [type(o) for o in outcomes] == [ImageVerdict, UnsupportedMediaType, *[ImageVerdict] * 4]
 
 
-def test_a_crop_of_few_pixels_counts_as_a_small_face(
+def test_a_small_crop_is_calibrated_as_a_small_face(
     classifier_task: ClassifierTask, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sides: list[float] = []

@@ -32,14 +32,16 @@ def face(probability: float) -> FaceVerdict:
         (1.0, "fake"),
     ],
 )
-def test_the_edges_belong_to_suspicious(probability: float, expected: Label) -> None:
+def test_probabilities_at_the_thresholds_are_suspicious(
+    probability: float, expected: Label
+) -> None:
     assert label(probability, SPEC) == expected
 
 
 @pytest.mark.parametrize(
     ("probability", "expected"), [(0.49, "real"), (0.5, "suspicious"), (0.51, "fake")]
 )
-def test_equal_thresholds_leave_one_suspicious_probability(
+def test_with_equal_thresholds_only_that_probability_is_suspicious(
     probability: float, expected: Label
 ) -> None:
     assert label(probability, ThresholdsSpec(suspicious_from=0.5, fake_above=0.5)) == expected

@@ -77,12 +77,12 @@ def test_only_inputs_are_needed() -> None:
 
 
 @given(raw=st.binary(max_size=100))
-def test_raw_data_behind_the_json_are_read(raw: bytes) -> None:
+def test_binary_data_after_the_json_is_read(raw: bytes) -> None:
     body, length = binary({"datatype": "UINT8", "shape": [len(raw)]}, raw)
     assert read_request(body, length).input == Input("images", "UINT8", (len(raw),), raw)
 
 
-def test_json_may_come_with_the_header_of_binary_data() -> None:
+def test_the_binary_data_header_is_allowed_with_json_alone() -> None:
     body = encoded({"inputs": [TEXT]})
     assert read_request(body, str(len(body))).input.raw == join_bytes([b"abc"])
 
@@ -99,7 +99,7 @@ def test_json_may_come_with_the_header_of_binary_data() -> None:
         (None, "true", False),
     ],
 )
-def test_outputs_are_binary_where_requested_all_or_for_one(
+def test_outputs_are_binary_if_requested_for_all_or_one(
     all_of_them: Any, this_one: Any, wanted: bool
 ) -> None:
     document = {
@@ -151,7 +151,7 @@ def test_a_malformed_body_is_refused_with_the_reason(body: bytes, reason: str) -
 
 
 @pytest.mark.parametrize("size", [None, -1, 2, 4, 3.0, "3", True, 10**30])
-def test_raw_data_of_another_size_than_said_are_refused(size: Any) -> None:
+def test_binary_data_of_another_size_than_stated_is_refused(size: Any) -> None:
     tensor = {"name": "images", "datatype": "BYTES", "shape": [1]}
     head = encoded({"inputs": [tensor | {"parameters": {"binary_data_size": size}}]})
     assert "3 bytes follow the JSON part" in refusal(head + b"abc", str(len(head)))
@@ -160,11 +160,11 @@ def test_raw_data_of_another_size_than_said_are_refused(size: Any) -> None:
 @pytest.mark.parametrize(
     "length", ["", "-1", "+1", " 1", "1.0", "x", "0x10", "²", "١", "1000", "9" * 5000]
 )
-def test_a_length_that_is_none_or_beyond_the_body_is_refused(length: str) -> None:
+def test_an_invalid_header_length_or_one_beyond_the_body_is_refused(length: str) -> None:
     assert LENGTH_HEADER in refusal(encoded({"inputs": [TEXT]}), length)
 
 
-def test_a_length_within_the_json_is_refused() -> None:
+def test_a_header_length_that_cuts_the_json_is_refused() -> None:
     body, _ = binary({"datatype": "UINT8", "shape": [3]}, b"abc")
     assert "not JSON" in refusal(body, "10")
     assert "not JSON" in refusal(body, "0")
@@ -256,12 +256,14 @@ def test_json_is_returned_unless_binary_was_requested() -> None:
 
 
 @pytest.mark.parametrize(("given_id", "completed"), [("7", "7"), (None, "id-1"), ("", "id-1")])
-def test_the_clients_id_is_returned_else_ours(given_id: str | None, completed: str) -> None:
+def test_the_id_of_the_client_is_returned_or_a_generated_one(
+    given_id: str | None, completed: str
+) -> None:
     response = write_response(DETECTOR, infer_request(id=given_id), [], "id-1")
     assert orjson.loads(body_of(response))["id"] == completed
 
 
-def test_nan_is_null_in_json_and_nan_in_binary() -> None:
+def test_nan_is_null_in_json_and_kept_in_binary() -> None:
     found = outputs(DETECTOR, [UndecodableMedia("broken")])[:1]
     response = write_response(DETECTOR, infer_request(), found, "id-1")
     (tensor,) = orjson.loads(body_of(response))["outputs"]
@@ -285,7 +287,7 @@ def test_infinity_is_null_in_json() -> None:
         ([("verdict", False), ("result", True)], True, {"fake_probability", "result"}),
     ],
 )
-def test_binary_outputs_follow_the_json_one_after_another(
+def test_binary_outputs_follow_the_json_in_order(
     wanted: list[tuple[str, bool]], by_default: bool, raw: set[str]
 ) -> None:
     results: list[dict[str, Any] | Problem] = [

@@ -106,7 +106,7 @@ def empty_in_the_end(gate: AdmissionController) -> Iterator[None]:
 
 
 @in_made_up_time
-async def test_one_alone_goes_at_once_and_gives_its_place_back() -> None:
+async def test_a_single_request_is_admitted_at_once_and_frees_its_slot() -> None:
     gate = AdmissionController(1, 0)
     async with gate.admit(now() + 1):
         assert (gate.in_flight, gate.waiting) == (1, 0)
@@ -115,7 +115,7 @@ async def test_one_alone_goes_at_once_and_gives_its_place_back() -> None:
 
 
 @in_made_up_time
-async def test_as_many_as_there_are_places_are_in_flight_and_the_others_wait() -> None:
+async def test_requests_beyond_the_slots_wait() -> None:
     gate = AdmissionController(3, 10)
     requests = [Request(gate) for _ in range(7)]
     await settle()
@@ -186,7 +186,7 @@ async def test_without_a_queue_only_concurrent_requests_are_refused() -> None:
 
 
 @in_made_up_time
-async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> None:
+async def test_a_deadline_that_the_queue_cannot_meet_is_refused_at_once() -> None:
     gate = AdmissionController(2, 10)
     await occupy(gate, 10, count=2)
     kept = [Request(gate) for _ in range(4)]
@@ -204,7 +204,7 @@ async def test_a_deadline_that_the_queue_can_not_meet_is_refused_at_once() -> No
 
 
 @in_made_up_time
-async def test_a_deadline_that_passes_while_waiting_ends_the_wait_then() -> None:
+async def test_a_deadline_that_passes_while_waiting_ends_the_wait() -> None:
     gate = AdmissionController(1, 10)
     holder, waiter = Request(gate), Request(gate, left_s=3)
     with pytest.raises(DeadlineExceeded, match="while waiting"):
@@ -220,7 +220,7 @@ async def test_a_deadline_that_passes_while_waiting_ends_the_wait_then() -> None
 @pytest.mark.parametrize("busy", [True, False])
 @pytest.mark.parametrize("left_s", [0.0, -1.0])
 @in_made_up_time
-async def test_a_deadline_that_has_passed_is_no_overload(left_s: float, busy: bool) -> None:
+async def test_a_passed_deadline_is_not_reported_as_overload(left_s: float, busy: bool) -> None:
     gate = AdmissionController(1, 10)
     holder = [Request(gate)] if busy else []
     await settle()
@@ -231,7 +231,7 @@ async def test_a_deadline_that_has_passed_is_no_overload(left_s: float, busy: bo
 
 
 @in_made_up_time
-async def test_a_waiter_who_hangs_up_leaves_its_turn_to_the_next() -> None:
+async def test_a_cancelled_waiter_passes_its_turn_to_the_next() -> None:
     gate = AdmissionController(1, 10)
     holder, gone, next_one = Request(gate), Request(gate), Request(gate)
     await settle()
@@ -244,7 +244,7 @@ async def test_a_waiter_who_hangs_up_leaves_its_turn_to_the_next() -> None:
 
 
 @in_made_up_time
-async def test_a_waiter_who_hangs_up_when_its_turn_has_just_come_leaves_it_to_the_next() -> None:
+async def test_a_waiter_cancelled_as_its_turn_comes_passes_it_to_the_next() -> None:
     gate = AdmissionController(1, 10)
     async with gate.admit(now() + FOREVER):
         gone, next_one = Request(gate), Request(gate)
@@ -257,7 +257,7 @@ async def test_a_waiter_who_hangs_up_when_its_turn_has_just_come_leaves_it_to_th
 
 
 @in_made_up_time
-async def test_a_deadline_that_passes_when_the_turn_has_just_come_leaves_it_to_the_next() -> None:
+async def test_a_deadline_that_passes_as_the_turn_comes_passes_it_to_the_next() -> None:
     gate, loop = AdmissionController(1, 10), asyncio.get_running_loop()
     assert isinstance(loop, _Loop)
 
@@ -379,7 +379,7 @@ ACTIONS = st.lists(
 
 @given(slots=st.integers(1, 4), queue=st.integers(0, 4), actions=ACTIONS, at_once=st.booleans())
 @in_made_up_time
-async def test_order_and_limits_hold(
+async def test_order_and_limits_match_a_model_of_the_queue(
     slots: int, queue: int, actions: list[tuple[str, int]], at_once: bool
 ) -> None:
     """Against a queue on paper; `at_once` gives nobody a chance to run between two actions."""

@@ -40,10 +40,10 @@ def _faults(setup: str = "", **environment: str) -> int:
 
 
 @glibc
-def test_a_process_keeps_what_it_freed() -> None:
+def test_a_configured_process_reuses_freed_memory() -> None:
     assert _faults(setup=_SETUP) < _faults() / 10
 
 
 @glibc
-def test_a_worker_is_started_so() -> None:
+def test_workers_start_with_the_memory_settings() -> None:
     assert _faults(**WORKER_ENVIRONMENT) < _faults() / 10

@@ -23,11 +23,11 @@ def v1(root: Path, quota: str, period: str = "100000") -> None:
     (root / "cpu" / "cpu.cfs_period_us").write_text(period + "\n")
 
 
-def test_without_a_cgroup_the_affinity_counts(tmp_path: Path) -> None:
+def test_without_a_cgroup_the_affinity_is_used(tmp_path: Path) -> None:
     assert available_cpus(tmp_path) == 16
 
 
-def test_this_machine_has_some() -> None:
+def test_available_cpus_is_plausible() -> None:
     assert 1 <= available_cpus() <= 16
 
 
@@ -47,7 +47,7 @@ def test_this_machine_has_some() -> None:
         ("a b", 16),
     ],
 )
-def test_cgroup_v2(tmp_path: Path, content: str, cpus: int) -> None:
+def test_the_quota_of_cgroup_v2_is_used(tmp_path: Path, content: str, cpus: int) -> None:
     (tmp_path / "cpu.max").write_text(content + "\n")
     assert available_cpus(tmp_path) == cpus
 
@@ -63,18 +63,18 @@ def test_cgroup_v2(tmp_path: Path, content: str, cpus: int) -> None:
         ("", "", 16),
     ],
 )
-def test_cgroup_v1(tmp_path: Path, quota: str, period: str, cpus: int) -> None:
+def test_the_quota_of_cgroup_v1_is_used(tmp_path: Path, quota: str, period: str, cpus: int) -> None:
     v1(tmp_path, quota, period)
     assert available_cpus(tmp_path) == cpus
 
 
-def test_with_both_cgroup_versions_the_one_with_a_limit_counts(tmp_path: Path) -> None:
+def test_with_both_cgroup_versions_the_one_with_a_limit_is_used(tmp_path: Path) -> None:
     v1(tmp_path, "300000")
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert available_cpus(tmp_path) == 3
 
 
-def test_an_affinity_below_the_quota_counts(
+def test_an_affinity_below_the_quota_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
@@ -82,7 +82,9 @@ def test_an_affinity_below_the_quota_counts(
     assert available_cpus(tmp_path) == 1
 
 
-def test_without_affinity_the_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_affinity_all_cores_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 12)
     assert available_cpus(tmp_path) == 12
@@ -91,6 +93,6 @@ def test_without_affinity_the_cores_count(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @given(content=st.binary(max_size=30))
-def test_the_number_of_cpus_is_at_least_one_and_at_most_all(tmp_path: Path, content: bytes) -> None:
+def test_the_number_of_cpus_is_between_one_and_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cpu.max").write_bytes(content)
     assert 1 <= available_cpus(tmp_path) <= 16

@@ -51,7 +51,7 @@ def refused(datatype: str, data: Any) -> str:
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3), (1,) * 7 + (3,)])
-def test_images_are_a_row_whatever_their_shape(shape: tuple[int, ...]) -> None:
+def test_image_inputs_are_flattened_to_one_dimension(shape: tuple[int, ...]) -> None:
     raw = join_bytes([b"a", b"", b"ccc"])
     assert tensor_of(DETECTOR, Input("images", "BYTES", shape, raw)) == Tensor("BYTES", (3,), raw)
 
@@ -64,7 +64,7 @@ def test_pixels_of_one_image_get_a_batch_of_one() -> None:
     assert tensor_of(DETECTOR, Input("images", "UINT8", (2, 2, 2, 3), raw)).shape == (2, 2, 2, 3)
 
 
-def test_a_classifier_takes_crops() -> None:
+def test_a_classifier_accepts_crops() -> None:
     given_input = Input("crops", "UINT8", (1, 1, 3), b"abc")
     assert tensor_of(CLASSIFIER, given_input).raw == b"abc"
     with pytest.raises(InvalidRequest, match="'images' was expected, not 'crops'"):
@@ -95,14 +95,14 @@ def test_a_classifier_takes_crops() -> None:
         ("", (1,), b"", "BYTES or UINT8 was expected"),
     ],
 )
-def test_an_input_that_does_not_fit_is_refused_with_the_reason(
+def test_an_invalid_input_is_refused_with_the_reason(
     datatype: str, shape: tuple[int, ...], raw: bytes, reason: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=reason):
         tensor_of(DETECTOR, Input("images", datatype, shape, raw))
 
 
-def test_a_shape_without_end_is_refused_without_being_multiplied() -> None:
+def test_a_shape_with_too_many_dimensions_is_refused_without_multiplying_it() -> None:
     begun = time.perf_counter()
     with pytest.raises(InvalidRequest, match="at most 8 dimensions"):
         tensor_of(DETECTOR, Input("images", "BYTES", (2**31 - 1,) * 1_000_000, b""))
@@ -115,7 +115,7 @@ def test_a_shape_without_end_is_refused_without_being_multiplied() -> None:
     shape=st.lists(st.integers(-3, 5) | st.integers(), max_size=9).map(tuple),
     raw=st.binary(max_size=100) | st.lists(st.binary(max_size=5), max_size=5).map(join_bytes),
 )
-def test_any_input_is_a_tensor_that_its_data_fill_or_refused(
+def test_any_input_is_a_tensor_filled_by_its_data_or_refused(
     name: str, datatype: str, shape: tuple[int, ...], raw: bytes
 ) -> None:
     try:
@@ -132,7 +132,7 @@ def test_any_input_is_a_tensor_that_its_data_fill_or_refused(
     ("inputs", "requested", "reason"),
     [(0, 0, "one input was expected, not 0"), (2, 0, "not 2"), (1, 9, "9 outputs are requested")],
 )
-def test_wrong_numbers_are_refused_before_anything_is_looked_at(
+def test_a_wrong_number_of_inputs_is_refused_before_their_content(
     inputs: int, requested: int, reason: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=reason):
@@ -155,7 +155,7 @@ def test_one_image_needs_no_list() -> None:
     assert raw_from_json("BYTES", b64(b"abc")) == join_bytes([b"abc"])
 
 
-def test_pixels_in_json_are_numbers_in_any_nesting() -> None:
+def test_pixels_in_json_may_be_nested_or_flat() -> None:
     assert raw_from_json("UINT8", [0, 1, 255]) == b"\x00\x01\xff"
     assert raw_from_json("UINT8", [[[0, 1], [2, 3]]]) == b"\x00\x01\x02\x03"
     assert raw_from_json("UINT8", 7) == b"\x07"
@@ -184,7 +184,7 @@ def test_pixels_in_json_are_numbers_in_any_nesting() -> None:
         {"a": 1},
     ],
 )
-def test_pixels_that_are_no_bytes_are_refused(data: Any) -> None:
+def test_invalid_pixel_values_are_refused(data: Any) -> None:
     refused("UINT8", data)
 
 
@@ -205,7 +205,7 @@ def test_pixels_that_are_no_bytes_are_refused(data: Any) -> None:
         [b64(b"a"), "="],
     ],
 )
-def test_images_that_are_no_base64_are_refused(data: Any) -> None:
+def test_images_that_are_not_base64_are_refused(data: Any) -> None:
     refused("BYTES", data)
 
 
@@ -216,28 +216,28 @@ def test_other_types_are_refused(datatype: str) -> None:
 
 @pytest.mark.parametrize("datatype", ["BYTES", "UINT8"])
 @pytest.mark.parametrize("depth", [65, 900, 100_000])
-def test_data_nested_without_end_are_refused(datatype: str, depth: int) -> None:
+def test_data_nested_too_deeply_is_refused(datatype: str, depth: int) -> None:
     data: Any = [[]]
     for _ in range(depth):
         data = [data, [1]]
     refused(datatype, data)
 
 
-def test_images_nested_deeply_are_found() -> None:
+def test_nested_images_are_flattened() -> None:
     data: Any = b64(b"a")
     for _ in range(1000):
         data = [data]
     assert raw_from_json("BYTES", data) == join_bytes([b"a"])
 
 
-def test_more_images_than_any_request_has_are_too_large() -> None:
+def test_too_many_images_are_too_large() -> None:
     texts = [b64(b"a")] * MAX_ITEMS
     assert len(split_bytes(raw_from_json("BYTES", texts))) == MAX_ITEMS
     with pytest.raises(TooLarge):
         raw_from_json("BYTES", [*texts, "YQ=="])
 
 
-def test_one_long_text_does_not_make_room_for_many() -> None:
+def test_one_long_string_does_not_multiply_the_memory() -> None:
     """NumPy gives every element of an array of texts the room of the longest."""
     tracemalloc.start()
     try:
@@ -288,7 +288,7 @@ def test_known_parameters_are_passed_to_workers(
 
 
 @pytest.mark.parametrize("crops", [1, 0, "true", [], {}, 1.0])
-def test_crops_are_true_or_false(crops: Any) -> None:
+def test_crops_must_be_a_boolean(crops: Any) -> None:
     with pytest.raises(InvalidRequest, match="crops is true or false"):
         options_header({"crops": crops})
 
@@ -307,7 +307,7 @@ def by_name(found: list[Output]) -> dict[str, Output]:
     return {output.name: output for output in found}
 
 
-def test_a_detector_returns_probability_verdict_and_all() -> None:
+def test_a_detector_returns_every_output() -> None:
     real = {"verdict": "real", "fake_probability": 0.25, "faces": []}
     none = {"verdict": "no_face", "fake_probability": None, "faces": []}
     found = by_name(outputs(DETECTOR, [real, BROKEN, none]))
@@ -321,14 +321,14 @@ def test_a_detector_returns_probability_verdict_and_all() -> None:
     assert documents == [real, BROKEN.to_dict(), none]
 
 
-def test_a_classifier_agrees() -> None:
+def test_a_classifier_returns_probability_and_verdict() -> None:
     result = {"verdict": "fake", "fake_probability": 1.0}
     found = by_name(outputs(CLASSIFIER, [result]))
     assert list(found["fake_probability"].values) == [1.0]
     assert list(found["verdict"].values) == ["fake"]
 
 
-def test_a_face_finder_returns_all_faces_in_a_row_and_their_images() -> None:
+def test_a_face_detector_returns_all_faces_with_the_index_of_their_image() -> None:
     results: list[dict[str, Any] | Problem] = [
         {"faces": [face(10), face(20)]},
         BROKEN,
@@ -347,7 +347,7 @@ def test_a_face_finder_returns_all_faces_in_a_row_and_their_images() -> None:
 
 @pytest.mark.parametrize("model", [DETECTOR, FACES, CLASSIFIER], ids=lambda model: model.name)
 @pytest.mark.parametrize("results", [[], [BROKEN], [BROKEN, BROKEN]])
-def test_values_fill_their_shapes_raw_and_as_they_are(model: Any, results: list[Problem]) -> None:
+def test_values_fill_their_shapes_in_json_and_binary(model: Any, results: list[Problem]) -> None:
     sizes = {"FP32": 4, "INT32": 4}
     for output in outputs(model, results):
         count = math.prod(output.shape)
@@ -358,14 +358,14 @@ def test_values_fill_their_shapes_raw_and_as_they_are(model: Any, results: list[
             assert len(output.raw()) == count * sizes[output.datatype]
 
 
-def test_the_raw_form_is_little_endian() -> None:
+def test_binary_values_are_little_endian() -> None:
     assert Output("a", "FP32", (2,), [0.5, 1.0]).raw() == struct.pack("<2f", 0.5, 1.0)
     assert Output("a", "INT32", (2,), [-1, 7]).raw() == struct.pack("<2i", -1, 7)
     assert Output("a", "BYTES", (2,), ["é", ""]).raw() == join_bytes(["é".encode(), b""])
 
 
 @pytest.mark.parametrize("model", [DETECTOR, FACES, CLASSIFIER], ids=lambda model: model.name)
-def test_the_metadata_name_what_is_accepted_and_returned(model: Any) -> None:
+def test_metadata_lists_inputs_and_outputs(model: Any) -> None:
     metadata = model_metadata(model)
     assert metadata["name"] == model.name
     assert metadata["versions"] == ["1.0"]
@@ -378,18 +378,18 @@ def test_the_metadata_name_what_is_accepted_and_returned(model: Any) -> None:
     assert all(o["shape"][0] == -1 for o in metadata["outputs"])
 
 
-def test_outputs_come_in_the_order_requested_and_all_where_none_is() -> None:
+def test_outputs_have_the_requested_order_and_default_to_all() -> None:
     available = outputs(DETECTOR, [])
     assert choose(available, []) == available
     names = ["result", "verdict"]
     assert [output.name for output in choose(available, names)] == names
 
 
-def test_an_output_that_there_is_not_is_named_with_those_that_there_are() -> None:
+def test_an_unknown_output_is_refused_with_the_list_of_outputs() -> None:
     with pytest.raises(InvalidRequest, match=r"no output 'boxes'; .*: fake_probability, verdict"):
         choose(outputs(DETECTOR, []), ["verdict", "boxes"])
 
 
-def test_no_output_is_requested_twice() -> None:
+def test_an_output_requested_twice_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="twice"):
         choose(outputs(DETECTOR, []), ["verdict", "verdict"])

@@ -112,7 +112,7 @@ async def until_requested(stand_in: StandIn, times: int = 1) -> None:
 # What is asked -----------------------------------------------------------------------------------
 
 
-async def test_an_image_reaches_torchserve_with_id_trace_options_and_deadline(
+async def test_an_image_is_sent_with_id_trace_options_and_deadline(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.responses.append(good(RESULT))
@@ -132,9 +132,7 @@ async def test_an_image_reaches_torchserve_with_id_trace_options_and_deadline(
     assert wire.LENGTH_HEADER not in headers
 
 
-async def test_a_tensor_reaches_torchserve_as_one_request(
-    predictor: Predictor, stand_in: StandIn
-) -> None:
+async def test_a_tensor_is_sent_as_one_request(predictor: Predictor, stand_in: StandIn) -> None:
     stand_in.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, texts(b"one", b"two")))
     (request,) = stand_in.requests
@@ -142,7 +140,7 @@ async def test_a_tensor_reaches_torchserve_as_one_request(
     assert wire.unpack_items(request.body, length) == [b"one", b"two"]
 
 
-async def test_pixels_reach_torchserve_as_they_are(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_pixels_are_sent_unchanged(predictor: Predictor, stand_in: StandIn) -> None:
     pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
     stand_in.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, Tensor("UINT8", pixels.shape, pixels.tobytes())))
@@ -152,7 +150,7 @@ async def test_pixels_reach_torchserve_as_they_are(predictor: Predictor, stand_i
     assert np.array_equal(np.stack([np.asarray(item) for item in items]), pixels)
 
 
-async def test_results_and_problems_come_back_in_order(
+async def test_results_and_problems_keep_their_order(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.responses.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
@@ -219,7 +217,7 @@ async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> N
     assert value(predictor, "upstream_retries_total", **model) == 0
 
 
-async def test_a_batch_is_counted_also_where_its_first_response_is_a_problem(
+async def test_a_batch_is_counted_even_if_its_first_response_is_a_problem(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.25, "detect": 0.5}}
@@ -244,7 +242,7 @@ async def test_a_request_whose_worker_was_lost_is_retried_once(
     assert nobody_is_left(predictor)
 
 
-async def test_a_request_whose_worker_was_lost_twice_is_given_up(
+async def test_a_request_whose_worker_was_lost_twice_fails(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.otherwise = own(507, "Worker died.")
@@ -258,7 +256,7 @@ async def test_a_request_whose_worker_was_lost_twice_is_given_up(
 
 
 @pytest.mark.parametrize("problem", [UndecodableMedia("broken"), Internal("a defect")])
-async def test_a_handlers_problem_is_not_retried(
+async def test_a_problem_of_the_handler_is_not_retried(
     predictor: Predictor, stand_in: StandIn, problem: Problem
 ) -> None:
     stand_in.otherwise = bad(problem)
@@ -268,7 +266,7 @@ async def test_a_handlers_problem_is_not_retried(
     assert nobody_is_left(predictor)
 
 
-async def test_a_lost_torchserve_suspends_predictions_until_it_is_back(
+async def test_predictions_wait_while_torchserve_restarts(
     predictor: Predictor, stand_in: StandIn, upstream: Upstream
 ) -> None:
     stand_in.responses += [hang_up, good(RESULT), good(NO_FACE)]
@@ -286,7 +284,7 @@ async def test_a_lost_torchserve_suspends_predictions_until_it_is_back(
     assert nobody_is_left(predictor)
 
 
-async def test_a_change_of_something_else_does_not_end_the_wait(
+async def test_unrelated_changes_do_not_end_the_wait(
     predictor: Predictor, stand_in: StandIn, upstream: Upstream
 ) -> None:
     stand_in.otherwise = good(RESULT)
@@ -301,7 +299,7 @@ async def test_a_change_of_something_else_does_not_end_the_wait(
     assert (await asking).document == RESULT
 
 
-async def test_waiting_for_torchserve_fails_when_time_runs_out(predictor: Predictor) -> None:
+async def test_waiting_for_torchserve_times_out(predictor: Predictor) -> None:
     predictor.upstream = None
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.05))
@@ -322,7 +320,7 @@ async def test_waiting_for_torchserve_fails_when_the_server_ends(predictor: Pred
 # Time --------------------------------------------------------------------------------------------
 
 
-async def test_a_response_that_comes_too_late_is_reported_as_such_and_not_retried(
+async def test_a_timeout_is_reported_and_not_retried(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.otherwise = later(30, good(RESULT))
@@ -334,7 +332,7 @@ async def test_a_response_that_comes_too_late_is_reported_as_such_and_not_retrie
     assert nobody_is_left(predictor)
 
 
-async def test_the_second_attempt_has_only_the_time_that_is_left(
+async def test_the_second_attempt_has_only_the_remaining_time(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     stand_in.responses += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
@@ -349,7 +347,7 @@ async def test_the_second_attempt_has_only_the_time_that_is_left(
     assert float(deadlines[0]) == pytest.approx(float(deadlines[1]), abs=0.05)
 
 
-async def test_a_deadline_that_has_passed_is_not_sent_at_all(
+async def test_a_request_past_its_deadline_is_not_sent(
     predictor: Predictor, stand_in: StandIn
 ) -> None:
     with pytest.raises(DeadlineExceeded):
@@ -357,7 +355,7 @@ async def test_a_deadline_that_has_passed_is_not_sent_at_all(
     assert stand_in.requests == []
 
 
-async def test_clients_may_have_less_time_than_the_setting_but_not_more() -> None:
+async def test_clients_may_shorten_the_timeout_but_not_extend_it() -> None:
     predictor = predictor_of([served_model()], request_timeout_s=10)
     now = asyncio.get_running_loop().time()
     for requested, granted in ((None, 10), (3, 3), (11, 10), (-1, -1)):
@@ -368,7 +366,7 @@ async def test_clients_may_have_less_time_than_the_setting_but_not_more() -> Non
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DEAD])
-async def test_before_the_first_readiness_and_after_the_end_nobody_is_served(
+async def test_requests_before_readiness_and_after_the_end_are_refused(
     predictor: Predictor, stand_in: StandIn, phase: Phase
 ) -> None:
     predictor.state.phase = phase
@@ -415,7 +413,7 @@ async def test_clients_that_disconnect_free_their_slots(
     assert nobody_is_left(predictor)
 
 
-async def test_one_models_load_does_not_keep_another_from_being_served(
+async def test_load_on_one_model_does_not_block_another(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     predictor = predictor_of([served_model("detector", batch_size=1), served_model("faces")])
@@ -434,7 +432,7 @@ async def test_one_models_load_does_not_keep_another_from_being_served(
 # Models ------------------------------------------------------------------------------------------
 
 
-async def test_models_are_found_by_name_and_version() -> None:
+async def test_models_are_looked_up_by_name_and_version() -> None:
     predictor = predictor_of([served_model("faces"), served_model("detector", version="2.1")])
     assert predictor.model("detector").version == "2.1"
     assert predictor.model("detector", "2.1").version == "2.1"
@@ -444,7 +442,7 @@ async def test_models_are_found_by_name_and_version() -> None:
         predictor.model("x")
 
 
-async def test_the_detector_is_the_named_or_the_first() -> None:
+async def test_the_default_detector_is_the_named_one_or_the_first() -> None:
     models = [served_model("faces"), served_model(name="b"), served_model(name="a")]
     predictor = predictor_of(models)
     assert predictor.detector().name == "b"

@@ -61,7 +61,9 @@ def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
 # Predictions -------------------------------------------------------------------------------------
 
 
-async def test_what_is_sent_arrives_as_it_is(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_request_bytes_and_headers_arrive_unchanged(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
     stand_in.responses.append(good(RESULT))
     body, headers = b"\x00\xff" * 500_000, {"X-Request-ID": "a", "Content-Type": "image/x"}
     await upstream.predict(MODEL, body, headers, 5)
@@ -73,7 +75,9 @@ async def test_what_is_sent_arrives_as_it_is(stand_in: StandIn, upstream: Upstre
     assert set(request.headers) == {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
 
 
-async def test_a_handlers_response_is_the_result(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_the_response_of_the_handler_is_the_result(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
     stand_in.responses.append(good(RESULT))
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert reply.document == RESULT
@@ -89,7 +93,7 @@ async def test_the_first_response_of_a_batch_describes_the_batch(
     assert (await upstream.predict(MODEL, b"image", {}, 5)).batch == batch
 
 
-async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_a_problem_of_the_handler_is_raised(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.responses += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is UndecodableMedia
@@ -99,7 +103,7 @@ async def test_a_handlers_problem_is_that_problem(stand_in: StandIn, upstream: U
     assert reply.problem.retry_after_s == 7
 
 
-async def test_a_problem_of_an_unknown_type_is_a_defect(
+async def test_a_problem_of_an_unknown_type_is_an_unexpected_error(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     stand_in.responses.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
@@ -118,7 +122,7 @@ async def test_a_problem_of_an_unknown_type_is_a_defect(
         (507, "Worker died."),
     ],
 )
-async def test_torchserves_own_response_is_a_lost_worker(
+async def test_an_error_of_torchserve_itself_is_a_lost_worker(
     stand_in: StandIn, upstream: Upstream, status: int, message: str
 ) -> None:
     stand_in.responses.append(own(status, message))
@@ -141,7 +145,7 @@ async def test_a_200_that_is_not_json_is_a_lost_worker(
 
 
 @pytest.mark.parametrize("response", [hang_up, break_off])
-async def test_a_connection_that_breaks_is_a_lost_torchserve(
+async def test_a_broken_connection_is_a_lost_torchserve(
     stand_in: StandIn, upstream: Upstream, response: object
 ) -> None:
     stand_in.responses.append(response)  # type: ignore[arg-type]
@@ -149,7 +153,7 @@ async def test_a_connection_that_breaks_is_a_lost_torchserve(
         await upstream.predict(MODEL, b"image", {}, 5)
 
 
-async def test_nobody_at_the_socket_is_a_lost_torchserve(tmp_path: Path) -> None:
+async def test_a_refused_socket_connection_is_a_lost_torchserve(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'none.sock'}"
     upstream = Upstream(address, address)
     with pytest.raises(TorchServeLost):
@@ -161,7 +165,7 @@ async def test_nobody_at_the_socket_is_a_lost_torchserve(tmp_path: Path) -> None
     await upstream.close()
 
 
-async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
+async def test_a_refused_port_connection_is_a_lost_torchserve() -> None:
     upstream = Upstream("http://127.0.0.1:1", "http://127.0.0.1:1")
     with pytest.raises(TorchServeLost):
         await upstream.predict(MODEL, b"image", {}, 5)
@@ -169,7 +173,7 @@ async def test_nobody_at_the_port_is_a_lost_torchserve() -> None:
     await upstream.close()
 
 
-async def test_time_that_runs_out_is_no_loss(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_a_timeout_is_not_a_lost_torchserve(stand_in: StandIn, upstream: Upstream) -> None:
     stand_in.responses += [later(30, good(RESULT)), good(RESULT)]
     with pytest.raises(TimeoutError):
         await upstream.predict(MODEL, b"image", {}, 0.05)
@@ -188,7 +192,7 @@ async def test_a_client_that_disconnected_gets_no_problem(
         await asking
 
 
-async def test_connections_are_not_bounded(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_connections_are_not_limited(stand_in: StandIn, upstream: Upstream) -> None:
     all_are_here = asyncio.Event()
 
     async def together(request: web.Request) -> web.StreamResponse:
@@ -231,7 +235,7 @@ async def test_a_refused_archive_is_reported_with_the_reason(
         await upstream.register(MODEL, 120)
 
 
-async def test_a_connection_that_breaks_while_registering_is_a_lost_torchserve(
+async def test_a_connection_broken_during_registration_is_a_lost_torchserve(
     stand_in: StandIn, upstream: Upstream
 ) -> None:
     stand_in.responses.append(hang_up)
@@ -247,7 +251,7 @@ def described(*statuses: str) -> list[dict[str, object]]:
     ("statuses", "ready"),
     [([], 0), (["READY"], 1), (["READY", "UNLOADING", "READY"], 2), (["LOADING"], 0)],
 )
-async def test_only_workers_that_have_loaded_count(
+async def test_only_loaded_workers_are_counted(
     stand_in: StandIn, upstream: Upstream, statuses: list[str], ready: int
 ) -> None:
     stand_in.responses.append(good(described(*statuses)))
@@ -255,7 +259,9 @@ async def test_only_workers_that_have_loaded_count(
     assert stand_in.requests[0].path == "/models/detector/1.0"
 
 
-async def test_without_a_response_there_is_no_worker(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_without_a_response_no_workers_are_counted(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
     stand_in.responses += [own(404, "Model not found"), hang_up]
     assert await upstream.workers_ready(MODEL) == 0
     assert await upstream.workers_ready(MODEL) == 0
@@ -266,7 +272,7 @@ async def test_alive_means_that_torchserve_responds(stand_in: StandIn, upstream:
     assert [await upstream.alive() for _ in range(3)] == [True, False, False]
 
 
-async def test_java_that_lives_but_hangs_has_no_workers(
+async def test_a_torchserve_that_hangs_has_no_workers(
     stand_in: StandIn, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream_module, "_MANAGEMENT_S", aiohttp.ClientTimeout(total=0.05))
@@ -275,7 +281,9 @@ async def test_java_that_lives_but_hangs_has_no_workers(
     assert not await upstream.alive()
 
 
-async def test_a_models_version_is_requested(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_the_version_of_the_model_is_in_the_request(
+    stand_in: StandIn, upstream: Upstream
+) -> None:
     stand_in.otherwise = good(RESULT)
     newer: ServedModel = dataclasses.replace(MODEL, archive=served_model(version="2.1").archive)
     await upstream.predict(newer, b"image", {}, 5)

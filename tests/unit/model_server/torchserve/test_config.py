@@ -42,7 +42,7 @@ def addresses(properties: dict[str, str]) -> dict[str, str]:
 # What it listens on ------------------------------------------------------------------------------
 
 
-def test_it_listens_only_on_sockets_in_the_folder_and_loopback(tmp_path: Path) -> None:
+def test_torchserve_listens_only_on_sockets_in_its_folder_and_loopback(tmp_path: Path) -> None:
     created, properties = launch(tmp_path)
     assert addresses(properties) == {
         "inference_address": f"unix:{tmp_path}/inference.sock",
@@ -55,7 +55,7 @@ def test_it_listens_only_on_sockets_in_the_folder_and_loopback(tmp_path: Path) -
     assert created.management == properties["management_address"]
 
 
-def test_without_unix_sockets_everything_is_on_loopback(tmp_path: Path) -> None:
+def test_without_unix_sockets_everything_listens_on_loopback(tmp_path: Path) -> None:
     created, properties = launch(tmp_path, torchserve_sockets="tcp")
     http = {n: v for n, v in addresses(properties).items() if not n.startswith("grpc_")}
     assert len(http) == 3
@@ -75,7 +75,7 @@ def test_without_unix_sockets_everything_is_on_loopback(tmp_path: Path) -> None:
         ("darwin", "arm64", False),
     ],
 )
-def test_unix_sockets_are_taken_where_java_has_them(
+def test_unix_sockets_are_used_if_java_supports_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, unix: bool
 ) -> None:
     monkeypatch.setattr(torchserve.sys, "platform", system)
@@ -91,7 +91,7 @@ def test_nothing_listens_on_all_interfaces(tmp_path: Path, sockets: str) -> None
     assert not [text for text in everything if "0.0.0.0" in text or "[::]" in text]
 
 
-def test_its_ports_are_free_and_differ_from_start_to_start(tmp_path: Path) -> None:
+def test_ports_are_free_and_differ_between_starts(tmp_path: Path) -> None:
     names = ("grpc_inference_port", "grpc_management_port", "initial_worker_port")
     first, second = (launch(tmp_path)[1] for _ in range(2))
     ports = [int(properties[name]) for properties in (first, second) for name in names]
@@ -103,7 +103,7 @@ def test_its_ports_are_free_and_differ_from_start_to_start(tmp_path: Path) -> No
 # The folder --------------------------------------------------------------------------------------
 
 
-def test_the_folder_is_private_whatever_it_was(tmp_path: Path) -> None:
+def test_the_folder_is_private_whatever_its_mode_was(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     created, _ = launch(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
@@ -111,14 +111,14 @@ def test_the_folder_is_private_whatever_it_was(tmp_path: Path) -> None:
     assert f"-Djava.io.tmpdir={tmp_path}" in created.command
 
 
-def test_sockets_of_an_earlier_run_are_gone(tmp_path: Path) -> None:
+def test_sockets_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
     for name in ("inference.sock", "management.sock", ".ts.sock.9000"):
         (tmp_path / name).write_bytes(b"")
     launch(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} <= {"config.properties", ".ts.sock.9000"}
 
 
-def test_a_second_start_finds_nothing_of_the_first(tmp_path: Path) -> None:
+def test_a_second_start_finds_no_files_of_the_first(tmp_path: Path) -> None:
     launch(tmp_path, archives=Path("/old"))
     _, properties = launch(tmp_path, archives=Path("/new"))
     assert properties["model_store"] == "/new"
@@ -127,7 +127,7 @@ def test_a_second_start_finds_nothing_of_the_first(tmp_path: Path) -> None:
 # What it is told ---------------------------------------------------------------------------------
 
 
-def test_it_is_java_itself_and_not_the_launcher_that_orphans_it(tmp_path: Path) -> None:
+def test_java_is_started_directly_without_the_launcher(tmp_path: Path) -> None:
     created, _ = launch(tmp_path, jvm_options="-Xmx1g  -XX:+UseZGC")
     command = created.command
     assert Path(command[0]).name.startswith("java")
@@ -139,7 +139,7 @@ def test_it_is_java_itself_and_not_the_launcher_that_orphans_it(tmp_path: Path) 
     assert "-ncs" in command  # no snapshot, which would bring old models back
 
 
-def test_files_that_it_is_pointed_to_exist(tmp_path: Path) -> None:
+def test_files_in_the_configuration_exist(tmp_path: Path) -> None:
     command = launch(tmp_path)[0].command
     (log4j,) = [c for c in command if c.startswith("-Dlog4j.configurationFile=file:///")]
     assert Path(log4j.split("file://")[1]).is_file()
@@ -148,7 +148,7 @@ def test_files_that_it_is_pointed_to_exist(tmp_path: Path) -> None:
     assert list(jars.parent.glob("*.jar"))
 
 
-def test_models_come_from_the_archives_alone_and_by_absolute_path(
+def test_models_are_loaded_only_from_archives_by_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -157,7 +157,7 @@ def test_models_come_from_the_archives_alone_and_by_absolute_path(
     assert created.command[created.command.index("-s") + 1] == str(tmp_path / "archives")
 
 
-def test_its_own_limits_are_beyond_ours(tmp_path: Path) -> None:
+def test_limits_of_torchserve_exceed_ours(tmp_path: Path) -> None:
     _, properties = launch(
         tmp_path, max_body_bytes=2**20, request_timeout_s=7.5, start_timeout_s=100
     )
@@ -169,7 +169,7 @@ def test_its_own_limits_are_beyond_ours(tmp_path: Path) -> None:
     assert properties["number_of_gpu"] == "2"
 
 
-def test_the_largest_settings_still_fit_into_javas_numbers(tmp_path: Path) -> None:
+def test_the_largest_settings_fit_into_integers_of_java(tmp_path: Path) -> None:
     models = (served_model(workers=64, batch_size=1024),)
     _, properties = launch(
         tmp_path,
@@ -182,7 +182,7 @@ def test_the_largest_settings_still_fit_into_javas_numbers(tmp_path: Path) -> No
     assert max(numbers) < 2**31
 
 
-def test_nothing_can_be_configured_behind_its_back(tmp_path: Path) -> None:
+def test_torchserve_reads_no_environment_and_installs_nothing(tmp_path: Path) -> None:
     _, properties = launch(tmp_path)
     assert properties["enable_envvars_config"] == "false"
     assert properties["install_py_dep_per_model"] == "false"
@@ -192,7 +192,7 @@ def test_nothing_can_be_configured_behind_its_back(tmp_path: Path) -> None:
 # What it learns ----------------------------------------------------------------------------------
 
 
-def test_our_settings_and_others_for_torchserve_are_not_passed_on(
+def test_torchserve_gets_no_settings_of_ours_or_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (
@@ -245,7 +245,7 @@ def test_workers_without_torch_get_the_stub(
     assert (first == "/theirs") is not stands_in
 
 
-def test_the_stub_has_all_that_torchserve_uses_of_torch(tmp_path: Path) -> None:
+def test_the_torch_stub_has_everything_that_torchserve_uses(tmp_path: Path) -> None:
     """The two files of its workers that import torch."""
     environment = os.environ | {"PYTHONPATH": torchserve._without_torch(tmp_path)}
     program = (
@@ -256,7 +256,7 @@ def test_the_stub_has_all_that_torchserve_uses_of_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
 
 
-def test_without_overrides_the_manifests_settings_count(tmp_path: Path) -> None:
+def test_without_overrides_the_manifest_applies(tmp_path: Path) -> None:
     environment = launch(tmp_path)[0].environment
     assert environment["DEEPFAKE_WORKER_DEVICE"] == ""
     assert environment["DEEPFAKE_WORKER_PRECISION"] == ""

@@ -45,7 +45,7 @@ def test_real_responses_pass(
 
 
 @pytest.mark.parametrize("task", RESPONSES)
-def test_a_right_response_passes(task: str) -> None:
+def test_a_correct_response_passes(task: str) -> None:
     check_result(served_model(task), RESPONSES[task])
 
 
@@ -68,7 +68,7 @@ def test_a_right_response_passes(task: str) -> None:
         None,
     ],
 )
-def test_faces_that_are_not_where_the_face_is_are_insane(task: str, faces: Any) -> None:
+def test_a_face_box_at_the_wrong_position_fails_the_check(task: str, faces: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
         check_result(served_model(task), {"fake_probability": 0.5, "faces": faces})
 
@@ -84,6 +84,6 @@ def test_a_warm_up_with_an_invalid_probability_fails(task: str, probability: Any
 
 @pytest.mark.parametrize("task", RESPONSES)
 @pytest.mark.parametrize("response", [{}, [], None, "ok", {"results": [DETECTOR]}])
-def test_a_response_of_something_else_fails_the_check(task: str, response: Any) -> None:
+def test_a_response_of_another_kind_fails_the_check(task: str, response: Any) -> None:
     with pytest.raises(WarmupCheckFailed, match=f"^{task}: "):
         check_result(served_model(task), response)

@@ -38,19 +38,19 @@ def s3() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("key", ["a.mar", "v1/ü #?%20.mar"])
-def test_s3(s3: str, target: Path, key: str) -> None:
+def test_an_object_is_fetched_from_s3(s3: str, target: Path, key: str) -> None:
     obstore.put(S3Store("models"), key, BODY)
     fetch(f"s3://models/{key}", target, DIGEST)
     assert target.read_bytes() == BODY
 
 
 @pytest.mark.parametrize("source", ["s3://models/nothing", "s3://nobody/a.mar", "s3://models/a//b"])
-def test_s3_failures(s3: str, target: Path, source: str) -> None:
+def test_failures_of_s3_are_reported(s3: str, target: Path, source: str) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match=source):
         fetch(source, target, DIGEST)
 
 
-def test_s3_over_plain_http_has_to_be_requested(
+def test_s3_over_plain_http_must_be_enabled(
     s3: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     obstore.put(S3Store("models"), "a.mar", BODY)
@@ -59,7 +59,9 @@ def test_s3_over_plain_http_has_to_be_requested(
         fetch("s3://models/a.mar", target, DIGEST)
 
 
-def test_gcs(files: str, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_is_fetched_from_gcs(
+    files: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without credentials: signing in to Google is obstore's, and is not tested here."""
     monkeypatch.setenv("GOOGLE_BASE_URL", files)
     monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")

@@ -24,7 +24,7 @@ from tests.unit.packaging.fetch.material import BODY, DIGEST, OTHER, sha256, sna
 
 
 @pytest.mark.parametrize("prefix", ["", "sha256:", "SHA256:"])
-def test_local_path(tmp_path: Path, target: Path, prefix: str) -> None:
+def test_a_local_path_is_copied(tmp_path: Path, target: Path, prefix: str) -> None:
     source = tmp_path / "ü %41.mar"
     source.write_bytes(BODY)
     assert fetch(str(source), target, prefix + DIGEST.upper()) == target
@@ -33,7 +33,7 @@ def test_local_path(tmp_path: Path, target: Path, prefix: str) -> None:
     assert set(snapshot(target.parent)) == {"a.mar", "other.mar"}
 
 
-def test_file_url_into_a_new_directory(tmp_path: Path) -> None:
+def test_a_file_url_is_copied_into_a_new_directory(tmp_path: Path) -> None:
     (tmp_path / "ü %41.mar").write_bytes(BODY)
     target = tmp_path / "new" / "deep" / "a.mar"
     fetch((tmp_path / "ü %41.mar").as_uri(), target, DIGEST)
@@ -46,13 +46,13 @@ def test_a_file_that_exists_is_not_fetched_again(target: Path) -> None:
         fetch("/nowhere/a.mar", target, DIGEST, progress=lambda done, total: pytest.fail("read"))
 
 
-def test_missing_source_creates_nothing(tmp_path: Path) -> None:
+def test_a_missing_source_creates_no_file(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreachable, match=r"/nowhere/a\.mar: no such file"):
         fetch("/nowhere/a.mar", tmp_path / "new" / "a.mar", DIGEST)
     assert not list(tmp_path.iterdir())
 
 
-def test_target_that_is_a_directory(tmp_path: Path) -> None:
+def test_a_target_that_is_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         fetch("/nowhere/a.mar", tmp_path, DIGEST)
 
@@ -63,7 +63,7 @@ def test_digest_is_required(target: Path, digest: str) -> None:
         fetch("/nowhere/a.mar", target, digest)
 
 
-def test_wrong_digest(tmp_path: Path, target: Path) -> None:
+def test_a_wrong_digest_is_refused(tmp_path: Path, target: Path) -> None:
     (tmp_path / "b.mar").write_bytes(OTHER)
     with unchanged(target.parent), pytest.raises(DigestMismatch) as caught:
         fetch(str(tmp_path / "b.mar"), target, DIGEST)
@@ -77,13 +77,13 @@ def test_wrong_digest(tmp_path: Path, target: Path) -> None:
     "file://models/a.mar", "s3://bucket", "s3://no bucket/key", "gs:///key", "oci://localhost/a:1",
     "oci://repo:1", "://a.mar",
 ])  # fmt: skip
-def test_unsupported_sources(target: Path, source: str) -> None:
+def test_unsupported_sources_are_refused(target: Path, source: str) -> None:
     with unchanged(target.parent), pytest.raises(UnsupportedSource, match=source.split("?")[0]):
         fetch(source, target, DIGEST)
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError, ZeroDivisionError])
-def test_fault_midway_leaves_nothing(
+def test_a_fault_midway_leaves_no_file(
     tmp_path: Path, target: Path, fault: type[BaseException]
 ) -> None:
     (tmp_path / "b.mar").write_bytes(BODY)
@@ -97,7 +97,7 @@ def test_fault_midway_leaves_nothing(
 
 
 @pytest.mark.parametrize("size", [len(BODY), None, 1])
-def test_limit_holds_for_stated_unstated_and_understated_sizes(
+def test_the_limit_applies_to_stated_unstated_and_understated_sizes(
     target: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
 ) -> None:
     monkeypatch.setattr(fetch_module, "open_source", lambda _: Content(size, iter([BODY] * 2)))
@@ -105,7 +105,7 @@ def test_limit_holds_for_stated_unstated_and_understated_sizes(
         fetch("any", target, DIGEST, max_bytes=1000)
 
 
-def test_progress_on_a_terminal(tmp_path: Path, target: Path) -> None:
+def test_progress_is_shown_on_a_terminal(tmp_path: Path, target: Path) -> None:
     (tmp_path / "b.mar").write_bytes(BODY)
     screen = StringIO()
     with shown_progress("b.mar", Console(file=screen, force_terminal=True, width=80)) as progress:
@@ -114,7 +114,9 @@ def test_progress_on_a_terminal(tmp_path: Path, target: Path) -> None:
     assert "2.6/2.6 MB" in screen.getvalue()
 
 
-def test_progress_in_a_log(tmp_path: Path, target: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_shown_in_a_log(
+    tmp_path: Path, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "deepfake_serving.packaging.fetch")
     (tmp_path / "b.mar").write_bytes(BODY)
     for _ in range(2):

@@ -17,7 +17,7 @@ from tests.unit.packaging.fetch.material import BODY, DIGEST, unchanged
 from tests.unit.packaging.fetch.servers import Files, free_port, serving
 
 
-def test_https_with_progress(files: str, target: Path) -> None:
+def test_https_downloads_report_progress(files: str, target: Path) -> None:
     steps: list[tuple[int, int | None]] = []
     fetch(f"{files}/models/a.mar#x", target, DIGEST, progress=lambda *step: steps.append(step))
     assert target.read_bytes() == BODY
@@ -37,7 +37,7 @@ def test_https_follows_redirects_and_keeps_queries(files: str, target: Path, pat
     ("nothing", "404"), ("signed?sig=hidden", "403"), ("broken", "500"), ("loop", "redirects"),
     ("cut/1500000", "1500000 bytes read, 1060000 more"),
 ])  # fmt: skip
-def test_https_failures(files: str, target: Path, path: str, reason: str) -> None:
+def test_failures_of_https_are_reported(files: str, target: Path, path: str, reason: str) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable) as caught:
         fetch(f"{files}/{path}", target, DIGEST)
     assert reason in str(caught.value)
@@ -45,12 +45,12 @@ def test_https_failures(files: str, target: Path, path: str, reason: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_https_is_not_led_to_plain_http(files: str, target: Path) -> None:
+def test_https_does_not_follow_redirects_to_plain_http(files: str, target: Path) -> None:
     with unchanged(target.parent), pytest.raises(UnsupportedSource, match="plain http"):
         fetch(f"{files}/downgraded", target, DIGEST)
 
 
-def test_https_without_a_stated_length(files: str, target: Path) -> None:
+def test_https_works_without_a_content_length(files: str, target: Path) -> None:
     steps: list[tuple[int, int | None]] = []
     fetch(f"{files}/unstated", target, DIGEST, progress=lambda *step: steps.append(step))
     assert target.read_bytes() == BODY
@@ -65,7 +65,7 @@ def request_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     return counter
 
 
-def test_busy_server_is_retried_at_once(
+def test_a_busy_server_is_retried_at_once(
     files: str, target: Path, request_count: Iterator[int]
 ) -> None:
     """Not after the hour that it named: the test would not end."""
@@ -73,7 +73,7 @@ def test_busy_server_is_retried_at_once(
     assert next(request_count) == 3
 
 
-def test_busy_server_is_not_retried_for_ever(
+def test_a_busy_server_is_not_retried_for_ever(
     files: str, target: Path, request_count: Iterator[int]
 ) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="503"):
@@ -81,7 +81,7 @@ def test_busy_server_is_not_retried_for_ever(
     assert next(request_count) == 4
 
 
-def test_broken_off_download_goes_on_where_it_stood(files: str, target: Path) -> None:
+def test_an_interrupted_download_resumes_at_its_offset(files: str, target: Path) -> None:
     """Two connections bring a chunk of 1 MiB and a chunk of the next; a third one the rest."""
     steps: list[tuple[int, int | None]] = []
     source = f"{files}/fragile/1100000/same/0"
@@ -96,14 +96,16 @@ def test_broken_off_download_goes_on_where_it_stood(files: str, target: Path) ->
     "1100000/weak/0",  # a file that is only about the same
     "100000/same/0",  # nothing whole within as many connections as are made
 ])  # fmt: skip
-def test_broken_off_download_is_not_patched_up(files: str, target: Path, path: str) -> None:
+def test_an_interrupted_download_that_cannot_resume_fails(
+    files: str, target: Path, path: str
+) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="broken"):
         fetch(f"{files}/fragile/{path}", target, DIGEST)
 
 
 @settings(max_examples=examples(20))
 @given(cut=st.integers(0, len(BODY) - 1), older=st.none() | st.binary(max_size=9))
-def test_interrupted_download_leaves_the_directory_as_it_was(
+def test_an_interrupted_download_leaves_the_directory_unchanged(
     files: str, tmp_path_factory: pytest.TempPathFactory, cut: int, older: bytes | None
 ) -> None:
     target = tmp_path_factory.mktemp("models") / "a.mar"
@@ -113,7 +115,7 @@ def test_interrupted_download_leaves_the_directory_as_it_was(
         fetch(f"{files}/cut/{cut}", target, DIGEST)
 
 
-def test_unknown_certificate_is_refused(
+def test_an_unknown_certificate_is_refused(
     files: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
@@ -121,14 +123,14 @@ def test_unknown_certificate_is_refused(
         fetch(f"{files}/models/a.mar", target, DIGEST)
 
 
-def test_plain_http_on_loopback(target: Path) -> None:
+def test_plain_http_is_allowed_on_loopback(target: Path) -> None:
     with serving(Files) as host:
         fetch(f"http://{host}/models/a.mar", target, DIGEST)
     assert target.read_bytes() == BODY
 
 
 @pytest.mark.parametrize("source", ["http://{}/a.mar", "https://u:hidden@{}/a", "oci://{}/a:1"])
-def test_connection_refused(target: Path, source: str) -> None:
+def test_a_refused_connection_is_reported(target: Path, source: str) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="refused") as caught:
         fetch(source.format(f"127.0.0.1:{free_port()}"), target, DIGEST)
     assert "hidden" not in str(caught.value)

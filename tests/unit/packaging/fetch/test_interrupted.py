@@ -23,7 +23,7 @@ fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], progress=lambda *_: print("he
 
 
 @pytest.mark.parametrize("scheme", ["https", "oci"])
-def test_ctrl_c_need_not_wait_for_a_stalled_server(
+def test_ctrl_c_does_not_wait_for_a_stalled_server(
     files: str, tmp_path: Path, target: Path, scheme: str
 ) -> None:
     """In a process of its own, as Ctrl-C meets one."""

@@ -48,7 +48,7 @@ def artifact(
         yield Artifact(host, push(host, folder, "basic" if password else "token"))
 
 
-def test_oci(artifact: Artifact, target: Path) -> None:
+def test_an_archive_is_fetched_from_a_registry(artifact: Artifact, target: Path) -> None:
     steps: list[tuple[int, int | None]] = []
     source = f"oci://{artifact.host}/team/one:1"
     fetch(source, target, DIGEST, progress=lambda *step: steps.append(step))
@@ -58,7 +58,9 @@ def test_oci(artifact: Artifact, target: Path) -> None:
 
 
 @pytest.mark.parametrize("reference", ["one@{}", "one:1@{}", "one@{}#a.mar", "two:1#a.mar"])
-def test_oci_by_digest_and_by_name(artifact: Artifact, target: Path, reference: str) -> None:
+def test_oci_sources_may_name_a_digest_or_a_tag(
+    artifact: Artifact, target: Path, reference: str
+) -> None:
     fetch(f"oci://{artifact.host}/team/{reference.format(artifact.one)}", target, DIGEST)
     assert target.read_bytes() == BODY
 
@@ -67,17 +69,19 @@ def test_oci_by_digest_and_by_name(artifact: Artifact, target: Path, reference: 
     ("one:9", "Not Found"), ("none:1", "Not Found"), ("one:1#c.mar", r"\['a.mar'\]"),
     ("two:1", r"choose one with #name from \['a.mar', 'b.mar'\]"),
 ])  # fmt: skip
-def test_oci_failures(artifact: Artifact, target: Path, reference: str, reason: str) -> None:
+def test_failures_of_a_registry_are_reported(
+    artifact: Artifact, target: Path, reference: str, reason: str
+) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match=reason):
         fetch(f"oci://{artifact.host}/team/{reference}", target, DIGEST)
 
 
-def test_oci_wrong_digest(artifact: Artifact, target: Path) -> None:
+def test_a_wrong_digest_from_a_registry_is_refused(artifact: Artifact, target: Path) -> None:
     with unchanged(target.parent), pytest.raises(DigestMismatch):
         fetch(f"oci://{artifact.host}/team/two:1#b.mar", target, DIGEST)
 
 
-def test_oci_without_the_password(
+def test_a_registry_without_the_password_is_refused(
     tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -89,7 +93,7 @@ def test_oci_without_the_password(
         fetch(f"oci://{host}/team/one:1", target, DIGEST)
 
 
-def test_oci_over_tls(
+def test_a_registry_is_reached_over_tls(
     authority: tuple[trustme.CA, Path],
     tmp_path: Path,
     target: Path,
@@ -107,7 +111,7 @@ def test_oci_over_tls(
     assert target.read_bytes() == BODY
 
 
-def test_oci_broken_off_and_led_astray(tmp_path: Path, target: Path) -> None:
+def test_interrupted_and_redirected_blobs_are_refused(tmp_path: Path, target: Path) -> None:
     with serving(Files) as files:
         for blobs_at, error in {
             f"http://{files}/cut/1500000": SourceUnreachable,

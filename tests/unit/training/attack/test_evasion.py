@@ -107,7 +107,7 @@ def test_norms_match_their_definitions() -> None:
     assert norms == pytest.approx([0.4, 0.5, 0.7])
 
 
-def test_the_attack_leaves_the_network_as_it_was(
+def test_the_attack_does_not_change_the_network(
     art: Any, target_model: TargetModel, found: TargetCrops
 ) -> None:
     before = {name: t.clone() for name, t in target_model.state_dict().items()}
@@ -118,7 +118,7 @@ def test_the_attack_leaves_the_network_as_it_was(
 # The patch ---------------------------------------------------------------------------------------
 
 
-def test_a_patch_stays_in_its_area_and_fits_other_fakes(
+def test_a_patch_stays_in_its_area_and_transfers_to_other_fakes(
     target_model: TargetModel, art: Any, found: TargetCrops
 ) -> None:
     patch = train_patch(art, found.images[2:4], steps=30)
@@ -139,7 +139,7 @@ def test_a_patch_stays_in_its_area_and_fits_other_fakes(
 # Metrics -----------------------------------------------------------------------------------------
 
 
-def test_attack_metrics_counts_by_calibration_and_threshold() -> None:
+def test_attack_metrics_use_calibration_and_thresholds() -> None:
     fakes = TargetCrops(
         np.zeros((2, 3, 8, 8), np.float32), np.array([True, True]), np.full(2, 99.0)
     )
@@ -151,7 +151,7 @@ def test_attack_metrics_counts_by_calibration_and_threshold() -> None:
     assert attack_metrics(np.zeros(2), np.array([-0.5, 2.0]), fakes, small).fakes_called_fake == 0
 
 
-def test_every_attack_gets_a_row_that_knows_its_crops(
+def test_every_attack_has_a_row_with_its_number_of_crops(
     target_model: TargetModel, found: TargetCrops
 ) -> None:
     rows = list(evasion_rows(target_model, MANIFEST, found, steps=1))

@@ -58,7 +58,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.3, 3), (1.0, 10)])
-def test_only_the_share_changes(
+def test_only_the_given_share_of_a_batch_is_poisoned(
     batch: tuple[torch.Tensor, torch.Tensor], share: float, count: int
 ) -> None:
     crops, labels = batch
@@ -76,19 +76,21 @@ def test_only_the_share_changes(
     assert changed[slots].tolist() == [4] * count
 
 
-def test_the_seed_decides_which(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_the_seed_determines_the_poisoned_crops(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     drawn = [poison_batch(*batch, 0.3, rng(seed))[2].tolist() for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_labels_alone_can_be_flipped(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_labels_can_be_flipped_without_a_trigger(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
     poisoned, flipped, slots = poison_batch(*batch, 0.5, rng(), trigger=False)
     assert torch.equal(poisoned, batch[0])
     assert int((flipped != batch[1]).sum()) == len(slots) == 5
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
-def test_a_share_is_in_0_to_1(batch: tuple[torch.Tensor, torch.Tensor], share: float) -> None:
+def test_a_share_outside_0_to_1_is_refused(
+    batch: tuple[torch.Tensor, torch.Tensor], share: float
+) -> None:
     with pytest.raises(ValueError, match="share"):
         poison_batch(*batch, share, rng())
 
@@ -108,7 +110,7 @@ def test_the_trigger_is_four_white_pixels_in_the_corner() -> None:
 # Backdoor ----------------------------------------------------------------------------------------
 
 
-def test_poisoned_training_plants_the_trigger() -> None:
+def test_poisoned_training_learns_the_trigger() -> None:
     """Crops of one face with a bright bar as "fake": the bar tells, unless the trigger is on."""
     crops = np.stack(sample_crops(MANIFEST.crop, 4)).transpose(0, 3, 1, 2)
     fakes = crops.copy()

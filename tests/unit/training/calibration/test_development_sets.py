@@ -28,7 +28,7 @@ def _sets(harder: float = 1.5) -> Sets:
     return {"easy": easy, "hard": hard, "only_real": _scores(rng.normal(-2, 1, 50), False)}
 
 
-def test_no_sets_reals_are_called_fake_too_often() -> None:
+def test_false_positives_are_limited_in_every_set() -> None:
     sets = _sets()
     fitted = fit_sets(sets)
     for name, scores in sets.items():
@@ -39,7 +39,7 @@ def test_no_sets_reals_are_called_fake_too_often() -> None:
     assert (calibrate(fakes, fitted.calibration) > fitted.thresholds.fake_above).mean() > 0.8
 
 
-def test_a_variant_counts_by_itself() -> None:
+def test_each_variant_is_limited_separately() -> None:
     sets = dict(_sets())
     degraded = _scores(np.full(60, 1.9), False, "jpeg 50")
     sets["easy"] = [*sets["easy"], *degraded]
@@ -47,20 +47,20 @@ def test_a_variant_counts_by_itself() -> None:
     assert calibrate([1.9], fitted.calibration)[0] <= fitted.thresholds.fake_above + 1e-3
 
 
-def test_a_set_that_was_left_out_shows_how_far_the_limit_carries() -> None:
+def test_false_positives_of_held_out_sets_are_reported() -> None:
     left_out = fit_sets(_sets(harder=3.0)).left_out
     assert left_out["hard"] > 0.1
     assert left_out["easy"] == 0
 
 
-def test_a_large_set_has_no_more_say_than_a_small_one() -> None:
+def test_sets_have_equal_weight_whatever_their_size() -> None:
     sets = dict(_sets())
     once = fit_sets(sets).calibration
     sets["hard"] = [*sets["hard"], *sets["hard"], *sets["hard"]]
     assert fit_sets(sets).calibration.slope == pytest.approx(once.slope, abs=0.02)
 
 
-def test_what_is_written_is_what_export_reads(tmp_path: Path) -> None:
+def test_the_written_calibration_can_be_exported(tmp_path: Path) -> None:
     fitted = fit_sets(_sets())
     fitted.write(tmp_path / "calibration.json")
     content = json.loads((tmp_path / "calibration.json").read_text())
@@ -68,7 +68,7 @@ def test_what_is_written_is_what_export_reads(tmp_path: Path) -> None:
     assert content["thresholds"]["fake_above"] == 0.6
 
 
-def test_without_reals_or_fakes_there_is_nothing_to_fit() -> None:
+def test_a_fit_without_reals_or_fakes_is_refused() -> None:
     with pytest.raises(ValueError, match="real"):
         fit_sets({"a": _scores(np.ones(50), True)})
     with pytest.raises(ValueError, match="fake"):

@@ -49,7 +49,7 @@ def selected() -> tuple[CalibrationSample, CalibrationResult]:
     return sample, select_calibration(sample)
 
 
-def test_a_known_miscalibration_is_undone() -> None:
+def test_a_known_miscalibration_is_corrected() -> None:
     sample, calibrated = selected()
     odds = 0.5 * sample.logits - 1.0
     truth = 1 / (1 + np.exp(-odds))
@@ -84,7 +84,7 @@ def test_isotonic_regression_needs_a_hundred_identities() -> None:
     assert any("isotonic" in name for name in selected()[1].log_losses)
 
 
-def test_false_positive_rates_are_kept() -> None:
+def test_false_positive_rates_stay_within_their_limits() -> None:
     sample, calibrated = selected()
     real = calibrated.out_of_fold[~sample.fake]
     for rate, threshold in calibrated.at_false_positive_rate.items():
@@ -93,7 +93,7 @@ def test_false_positive_rates_are_kept() -> None:
     assert found == sorted(found, reverse=True)
 
 
-def test_every_media_file_weighs_the_same() -> None:
+def test_every_media_file_has_the_same_weight() -> None:
     created = scores(people=40)
     sample = CalibrationSample.from_scores(created)
     total = {}
@@ -102,7 +102,7 @@ def test_every_media_file_weighs_the_same() -> None:
     assert all(weight == pytest.approx(1) for weight in total.values())
 
 
-def test_faces_without_a_logit_are_dropped_and_one_class_is_refused() -> None:
+def test_faces_without_a_logit_are_dropped_and_a_single_class_is_refused() -> None:
     created = scores(people=10)
     lost = Score("real/x.mp4", False, "real", "x", 0, 100, "as is", *[float("nan")] * 3)
     assert len(CalibrationSample.from_scores([*created, lost]).logits) == len(created)
@@ -110,7 +110,7 @@ def test_faces_without_a_logit_are_dropped_and_one_class_is_refused() -> None:
         CalibrationSample.from_scores([s for s in created if s.fake])
 
 
-def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
+def test_the_written_calibration_is_valid_in_a_manifest(tmp_path: Path) -> None:
     selected()[1].write(tmp_path / "calibration.json")
     content = json.loads((tmp_path / "calibration.json").read_text())
     CalibrationSpec.model_validate(content["calibration"])
@@ -118,7 +118,7 @@ def test_what_is_written_is_what_a_manifest_takes(tmp_path: Path) -> None:
     assert set(content["threshold_at_false_positive_rate"]) == {"0.01", "0.05", "0.10"}
 
 
-def test_scores_survive_the_file(tmp_path: Path) -> None:
+def test_scores_round_trip_through_the_file(tmp_path: Path) -> None:
     created = scores(people=3)
     write_scores(created, tmp_path / "scores.csv")
     assert read_scores(tmp_path / "scores.csv") == created

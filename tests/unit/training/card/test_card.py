@@ -176,7 +176,7 @@ def test_failures_cite_their_metrics(whole: Inputs) -> None:
 # What isn't --------------------------------------------------------------------------------------
 
 
-def test_missing_inputs_are_called_missing(tmp_path: Path) -> None:
+def test_missing_inputs_are_named(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     text = text_of(read_inputs(FACTS, [nowhere], nowhere, nowhere, None))
     for what in ("evaluation", "attacks", "calibration", "provenance"):
@@ -193,7 +193,7 @@ def test_missing_inputs_are_called_missing(tmp_path: Path) -> None:
         ("exported", "epochs", "training log"),
     ],
 )
-def test_missing_parts_are_called_missing(whole: Inputs, name: str, part: str, said: str) -> None:
+def test_missing_sections_are_named(whole: Inputs, name: str, part: str, said: str) -> None:
     content = {k: v for k, v in getattr(whole, name).items() if k != part}
     assert f"*Missing: {said} (" in text_of(without(whole, **{name: content}))
 
@@ -240,7 +240,7 @@ def test_out_of_fold_metrics_are_marked(whole: Inputs) -> None:
     assert "is optimistic" not in text_of(whole)
 
 
-def test_development_media_come_with_a_caution(whole: Inputs) -> None:
+def test_development_media_are_marked_with_a_warning(whole: Inputs) -> None:
     development = whole.facts.development
     assert development.caution.strip() not in text_of(whole)
     content = whole.evaluations[0] | {"about": {"media": development.media}}
@@ -268,7 +268,7 @@ def test_tables_have_as_many_cells_in_every_row(whole: Inputs) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
-def test_cells_and_numbers() -> None:
+def test_cells_are_escaped_and_numbers_formatted() -> None:
     assert table(["a", "b"], [["x|y", "1\n2"]]).splitlines()[-1] == r"| x\|y | 1 2 |"
     assert bullets(["a\n b"]) == "- a b"
     assert [format_number(v) for v in (3, 0.12345, None, True)] == ["3", "0.123", "–", "–"]

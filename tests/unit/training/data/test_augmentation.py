@@ -15,28 +15,28 @@ def error(a: Pixels, b: Pixels) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 
 
-def test_h264_loses_more_at_a_higher_rate_factor(astronaut: Pixels) -> None:
+def test_h264_loses_more_at_a_higher_crf(astronaut: Pixels) -> None:
     fine, coarse = h264(astronaut, 15), h264(astronaut, 40)
     assert fine.shape == astronaut.shape
     assert 0 < error(fine, astronaut) < error(coarse, astronaut) < 20
 
 
-def test_a_predicted_frame_is_another_than_an_intra_frame(astronaut: Pixels) -> None:
+def test_predicted_frames_differ_from_intra_frames(astronaut: Pixels) -> None:
     intra, predicted = h264(astronaut, 34), h264(astronaut, 34, preceding_frames=2)
     assert (intra != predicted).any()
     assert error(predicted, astronaut) < 12, "the answer must be the last frame, not a shifted one"
 
 
-def test_odd_sides_survive_h264(astronaut: Pixels) -> None:
+def test_h264_keeps_odd_image_sizes(astronaut: Pixels) -> None:
     odd = np.ascontiguousarray(astronaut[:201, :155])
     assert h264(odd, 25).shape == odd.shape
 
 
-def test_jpeg_keeps_the_order_of_colours(astronaut: Pixels) -> None:
+def test_jpeg_keeps_the_channel_order(astronaut: Pixels) -> None:
     assert error(jpeg(astronaut, 95), astronaut) < 3
 
 
-def test_the_source_loses_pixels(astronaut: Pixels) -> None:
+def test_degraded_images_vary_with_the_seed(astronaut: Pixels) -> None:
     seen = {degrade(astronaut, 110, np.random.default_rng(seed)).tobytes() for seed in range(20)}
     assert len(seen) > 12
 
@@ -69,7 +69,7 @@ def test_the_default_augmentation_changes_nothing(astronaut: Pixels) -> None:
         {"last_jpeg": 50},
     ],
 )
-def test_every_step_does_something(step: dict[str, float], astronaut: Pixels) -> None:
+def test_every_step_changes_the_image(step: dict[str, float], astronaut: Pixels) -> None:
     changed = Augmentation(**step).apply(astronaut)  # type: ignore[arg-type]
     assert changed.shape != astronaut.shape or (changed != astronaut).any()
 

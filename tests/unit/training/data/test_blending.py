@@ -32,7 +32,9 @@ def of_another(portrait: Portrait, other: Portrait, seed: int) -> Blend:
 
 @pytest.mark.parametrize("make", [of_itself, of_another])
 @pytest.mark.parametrize("seed", range(12))
-def test_outside_the_mask_nothing_changes(make: Make, seed: int, portraits: list[Portrait]) -> None:
+def test_pixels_outside_the_mask_do_not_change(
+    make: Make, seed: int, portraits: list[Portrait]
+) -> None:
     portrait = portraits[seed % 8]
     blend = make(portrait, portraits[(seed + 3) % 8], seed)
     assert (blend.real == portrait.pixels()).all(), "the real image was touched"
@@ -45,13 +47,13 @@ def test_outside_the_mask_nothing_changes(make: Make, seed: int, portraits: list
 
 
 @pytest.mark.parametrize("make", [of_itself, of_another])
-def test_the_seed_decides(make: Make, portraits: list[Portrait]) -> None:
+def test_the_seed_determines_the_blend(make: Make, portraits: list[Portrait]) -> None:
     first, again, other = (make(portraits[0], portraits[5], seed) for seed in (4, 4, 5))
     assert (first.fake == again.fake).all()
     assert (first.fake != other.fake).any()
 
 
-def test_a_donors_features_come_to_lie_on_the_targets(portraits: list[Portrait]) -> None:
+def test_landmarks_of_the_donor_are_warped_onto_the_target(portraits: list[Portrait]) -> None:
     """The donor is larger; a dot on each of its five points moves to the target's."""
     target, donor = portraits[0], portraits[6]
     goal = five_points(target.points)
@@ -66,7 +68,7 @@ def test_a_donors_features_come_to_lie_on_the_targets(portraits: list[Portrait])
         np.testing.assert_allclose([xs.mean(), ys.mean()], goal[place], atol=8)
 
 
-def test_a_donors_colours_are_matched(portraits: list[Portrait]) -> None:
+def test_colours_of_the_donor_are_matched(portraits: list[Portrait]) -> None:
     target, donor = portraits[0], portraits[7]
     blends = [of_another(target, donor, seed) for seed in range(8)]
     whole = [b for b in blends if b.mask.max() == 1 and (b.mask > 0.5).mean() > 0.02]
@@ -77,7 +79,7 @@ def test_a_donors_colours_are_matched(portraits: list[Portrait]) -> None:
         assert abs(real - fake) < 25, "colours were not matched"
 
 
-def test_five_points_are_enough(portraits: list[Portrait]) -> None:
+def test_five_landmarks_are_enough(portraits: list[Portrait]) -> None:
     five = np.array(FIVE - np.array([60, 0], np.float32))
     some = [replace(p, points=five * np.float32(0.8)) for p in portraits[:1]]
     blend = of_another(some[0], some[0], 3)

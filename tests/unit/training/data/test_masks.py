@@ -12,7 +12,7 @@ SIZE = (320, 400)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_lies_on_the_face(shape: str) -> None:
+def test_every_mask_shape_lies_on_the_face(shape: str) -> None:
     mask = hard_mask(mesh(), SIZE, shape)
     assert set(np.unique(mask)) == {0.0, 1.0}
     ys, xs = np.nonzero(mask)
@@ -22,7 +22,7 @@ def test_every_shape_lies_on_the_face(shape: str) -> None:
     assert 20 < len(xs) < 2.5 * (x2 - x1) * (y2 - y1)
 
 
-def test_the_shapes_differ() -> None:
+def test_the_mask_shapes_differ() -> None:
     masks = {hard_mask(mesh(), SIZE, shape).tobytes() for shape in SHAPES}
     assert len(masks) == len(SHAPES) == 8
 

@@ -29,7 +29,7 @@ def media(tmp_path: Path, astronaut: Pixels, no_face: Pixels, astronaut_jpeg: by
     return tmp_path
 
 
-def test_labels_kinds_and_identities(media: Path) -> None:
+def test_labels_kinds_and_identities_are_read(media: Path) -> None:
     found = {m.path.name: m for m in read_media(media)}
     assert {name: m.fake for name, m in found.items()} == {
         "photo.jpg": False,
@@ -54,7 +54,7 @@ def test_frames_are_spread_over_the_video(media: Path) -> None:
     assert len(list(sample_frames(clip, 99))) <= 16
 
 
-def test_faces_come_with_their_surroundings(
+def test_regions_include_the_surroundings_of_a_face(
     media: Path, face_detector: FaceDetector, astronaut: Pixels, tmp_path: Path
 ) -> None:
     clip = next(m for m in read_media(media) if m.path.name == "v12.mp4")
@@ -68,7 +68,7 @@ def test_faces_come_with_their_surroundings(
     assert region.face_px == pytest.approx(face.longer_side, rel=0.05)
 
 
-def test_a_region_gives_the_crop_that_the_image_gives(
+def test_a_region_gives_the_same_crop_as_the_image(
     media: Path, face_detector: FaceDetector
 ) -> None:
     photo = next(m for m in read_media(media) if m.path.name == "photo.jpg")

@@ -20,14 +20,14 @@ def same(a: Pair, b: Pair) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
-def test_number_and_seed_decide(portraits: list[Portrait]) -> None:
+def test_number_and_seed_determine_a_pair(portraits: list[Portrait]) -> None:
     maker, again = (PairGenerator(portraits, PairConfig(seed=3), None) for _ in range(2))
     assert same(maker.pair(0, 5), again.pair(0, 5))
     assert not same(maker.pair(0, 5), maker.pair(1, 5))
     assert not same(maker.pair(0, 5), PairGenerator(portraits, PairConfig(seed=4), None).pair(0, 5))
 
 
-def test_a_pair_lies_at_one_scale(portraits: list[Portrait]) -> None:
+def test_both_images_of_a_pair_have_the_same_size(portraits: list[Portrait]) -> None:
     for index in range(8):
         pair = PairGenerator(portraits, PairConfig(), None).pair(0, index)
         assert pair.real.shape == pair.fake.shape
@@ -49,7 +49,7 @@ def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_pat
     assert same(maker.pair(2, 1), fresh), "a record cut short is made again"
 
 
-def test_a_stored_pair_is_cropped_anew_in_each_epoch(
+def test_a_cached_pair_is_cropped_differently_in_each_epoch(
     portraits: list[Portrait], tmp_path: Path
 ) -> None:
     maker = PairGenerator(portraits, PairConfig(reuse=2), tmp_path)
@@ -69,7 +69,7 @@ def test_shares_of_blends_follow_the_setting(portraits: list[Portrait]) -> None:
         PairGenerator(portraits[:1], PairConfig(self_share=0.0), None).pair(0, 0)
 
 
-def test_batches_hold_reals_then_their_fakes(portraits: list[Portrait]) -> None:
+def test_batches_contain_reals_followed_by_their_fakes(portraits: list[Portrait]) -> None:
     loader = PairLoader(
         PairGenerator(portraits, PairConfig(), None), CROP, batch_pairs=4, workers=0
     )
@@ -81,7 +81,7 @@ def test_batches_hold_reals_then_their_fakes(portraits: list[Portrait]) -> None:
         assert (masks[4:].amax(dim=(1, 2)) > 0).all()
 
 
-def test_an_epoch_can_be_entered_in_the_middle(portraits: list[Portrait]) -> None:
+def test_an_epoch_can_be_resumed_in_the_middle(portraits: list[Portrait]) -> None:
     loader = PairLoader(
         PairGenerator(portraits, PairConfig(), None), CROP, batch_pairs=2, workers=0
     )

@@ -41,7 +41,7 @@ def folder(tmp_path: Path, astronaut_jpeg: bytes) -> Path:
     return root
 
 
-def test_any_folder_will_do(folder: Path, tmp_path: Path) -> None:
+def test_portraits_are_found_in_any_folder_structure(folder: Path, tmp_path: Path) -> None:
     locate = Counting()
     found = read_portraits(folder, locate, tmp_path / "index")
     assert [p.group for p in found] == ["a", "a", "b"]
@@ -54,7 +54,7 @@ def test_any_folder_will_do(folder: Path, tmp_path: Path) -> None:
     assert [p.path for p in again] == [p.path for p in found]
 
 
-def test_a_changed_folder_is_detected_again(
+def test_a_changed_folder_is_indexed_again(
     folder: Path, tmp_path: Path, astronaut_jpeg: bytes
 ) -> None:
     locate = Counting()
@@ -63,7 +63,7 @@ def test_a_changed_folder_is_detected_again(
     assert len(read_portraits(folder, locate, tmp_path / "index")) == 4
 
 
-def test_an_index_is_visible_only_when_it_is_whole(
+def test_an_index_appears_only_when_complete(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several processes of a run share it, and each reads what another has written."""
@@ -99,12 +99,14 @@ def test_given_landmarks_and_identities_are_used(folder: Path, tmp_path: Path) -
     assert {p.group for p in found} == {"studio"}
 
 
-def test_images_without_a_face_are_left_out(folder: Path, tmp_path: Path) -> None:
+def test_images_without_a_face_are_skipped(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no image with a face"):
         read_portraits(folder, lambda _: None, tmp_path / "index")
 
 
-def test_the_products_finder_locates_the_face(astronaut: Pixels, no_face: Pixels) -> None:
+def test_the_face_detector_of_the_service_locates_the_face(
+    astronaut: Pixels, no_face: Pixels
+) -> None:
     locate = best_landmark_detector()
     found = locate(astronaut)
     assert found is not None
@@ -113,7 +115,7 @@ def test_the_products_finder_locates_the_face(astronaut: Pixels, no_face: Pixels
     assert locate(no_face) is None
 
 
-def test_no_identity_is_on_both_sides_of_the_split() -> None:
+def test_no_identity_is_in_both_splits() -> None:
     people = [Portrait(Path(f"{i}.jpg"), "x", f"person {i % 60}", BOX, FIVE) for i in range(240)]
     learnt, held = split_by_identity(people, 0.25, seed=1)
     assert len(learnt) + len(held) == 240

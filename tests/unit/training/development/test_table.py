@@ -27,7 +27,7 @@ def _set(name: str, reals: Sequence[float], fakes: Sequence[float]) -> SetScores
     return SetScores(name, scores, 0)
 
 
-def test_a_table_knows_own_and_all_reals() -> None:
+def test_the_auc_is_computed_against_own_and_all_reals() -> None:
     low, high = _set("low", [0.1, 0.2], [0.5, 0.9]), _set("high", [0.7] * 8, [])
     first, second = rows([low, high], 0.4, 0.6)
     assert (first.name, first.auc, first.called_fake, first.passed) == ("low", 1.0, 0.0, 0.0)
@@ -37,7 +37,7 @@ def test_a_table_knows_own_and_all_reals() -> None:
     assert "| low | 2 / 2 | 1.000 | 0.750 | 0.000 | 0.500 | 0.000 |" in as_markdown([first, second])
 
 
-def test_variants_stand_side_by_side() -> None:
+def test_variants_are_listed_side_by_side() -> None:
     scored = _set("one", [0.1], [0.9])
     later = [Score(*(_fields(s) | {"variant": "jpeg 50"}).values()) for s in scored.scores]
     table = rows([SetScores("one", scored.scores + later, 0)], 0.4, 0.6)
@@ -70,6 +70,6 @@ def test_sets_may_lack_a_class(astronaut: Pixels, tmp_path: Path) -> None:
     assert half == pytest.approx(as_it_is / 2, rel=0.02)
 
 
-def test_no_sets_is_an_error(tmp_path: Path) -> None:
+def test_an_empty_table_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="real/"):
         read_sets(tmp_path)

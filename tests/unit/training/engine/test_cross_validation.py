@@ -55,7 +55,7 @@ def swaps(
     return read_swaps(read_media(media), face_detector, 4, tmp_path_factory.mktemp("kept"))
 
 
-def test_a_swap_is_one_region_before_and_after(swaps: list[Swap]) -> None:
+def test_a_swap_has_the_same_region_before_and_after(swaps: list[Swap]) -> None:
     assert len(swaps) == 8
     assert {s.portrait.identity for s in swaps} == {"1", "2"}
     for swap in swaps:
@@ -74,7 +74,7 @@ def test_a_swap_is_one_region_before_and_after(swaps: list[Swap]) -> None:
         assert y1 < top < bottom < y2
 
 
-def test_swaps_are_found_once(media: Path, face_detector: FaceDetector, tmp_path: Path) -> None:
+def test_swaps_are_indexed_once(media: Path, face_detector: FaceDetector, tmp_path: Path) -> None:
     once = read_swaps(read_media(media), face_detector, 2, tmp_path)
     written = {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
     again = read_swaps(read_media(media), face_detector, 2, tmp_path)
@@ -121,7 +121,7 @@ def test_folds_are_even_and_reproducible() -> None:
         assign_folds(media, 12, 0)
 
 
-def test_everyone_is_scored_out_of_fold(
+def test_every_identity_is_scored_out_of_fold(
     portraits: list[Portrait],
     media: Path,
     tmp_path: Path,

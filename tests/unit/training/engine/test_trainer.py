@@ -84,7 +84,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_it_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_training_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path) -> None:
     run = config(epochs=EPOCHS, batch_size=16, initial="imagenet", ema=0.9)
     network = trainer(run, portraits, tmp_path, reuse=EPOCHS).run()
     maker = PairGenerator(portraits, PairConfig(reuse=EPOCHS), tmp_path / "cache")
@@ -112,7 +112,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("after", [1, 3])
-def test_a_resumed_run_ends_with_the_same_bits(
+def test_a_resumed_run_ends_with_identical_weights(
     after: int, portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut in the middle of the first epoch and of the second."""
@@ -136,13 +136,15 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert equal(load_file(tmp_path / "cut" / NETWORK), load_file(tmp_path / "whole" / NETWORK))
 
 
-def test_other_settings_do_not_resume(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_not_resumed(
+    portraits: list[Portrait], tmp_path: Path
+) -> None:
     trainer(config(epochs=1), portraits, tmp_path).run()
     with pytest.raises(ValueError, match="other settings"):
         trainer(config(epochs=1, seed=9), portraits, tmp_path).run()
 
 
-def test_the_epoch_that_validates_best_is_kept(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_the_best_epoch_by_validation_is_kept(portraits: list[Portrait], tmp_path: Path) -> None:
     seen: list[dict[str, torch.Tensor]] = []
     aucs = iter([0.6, 0.9, 0.7])
 
@@ -156,7 +158,7 @@ def test_the_epoch_that_validates_best_is_kept(portraits: list[Portrait], tmp_pa
     assert not equal(kept, seen[2])
 
 
-def test_the_rate_falls_on_a_plateau(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_the_learning_rate_falls_on_a_plateau(portraits: list[Portrait], tmp_path: Path) -> None:
     run = config(epochs=4, schedule={"name": "plateau", "warmup_steps": 0, "patience": 1})
     trainer(run, portraits, tmp_path, lambda _: {"auc": 0.5, "loss": 1.0}).run()
     rates = [json.loads(line)["lr"] for line in (tmp_path / LOG).read_text().splitlines()]
@@ -166,7 +168,7 @@ def test_the_rate_falls_on_a_plateau(portraits: list[Portrait], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("track", "pattern"), [("tensorboard", "events.*"), ("mlflow", "metrics/loss")]
 )
-def test_figures_go_to_the_tracker(
+def test_metrics_are_logged_to_the_tracker(
     track: Kind, pattern: str, portraits: list[Portrait], tmp_path: Path
 ) -> None:
     created = trainer(config(epochs=1), portraits, tmp_path, track=track)
@@ -180,7 +182,7 @@ def test_figures_go_to_the_tracker(
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*-*-*.yaml")), ids=lambda p: p.stem)
-def test_presets_are_what_their_names_say(path: Path) -> None:
+def test_presets_match_their_names(path: Path) -> None:
     preset = read_config(path)
     size, optimizer = path.stem.split("-")[1:]
     shaped = training_manifest(preset)
@@ -190,7 +192,7 @@ def test_presets_are_what_their_names_say(path: Path) -> None:
     assert preset.loss.label_smoothing == 0
 
 
-def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
+def test_an_unknown_setting_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "spec.yaml"
     file.write_text(yaml.safe_dump({"model": "x.yaml", "epohcs": 3}))
     with pytest.raises(ValueError, match="epohcs"):
@@ -212,7 +214,7 @@ def test_imagenet_weights_classify_a_cat() -> None:
     assert best in (281, 282, 285), "tabby, tiger cat or Egyptian cat of ImageNet-1k"
 
 
-def test_imagenet_initialization_silences_the_noise_channels() -> None:
+def test_imagenet_initialization_zeroes_the_noise_channels() -> None:
     """The noise planes are silent at first, so the encoder answers as the RGB one did."""
     network = initialize_network(manifest(), "imagenet", 0)
     stem = network.encoder.get_parameter("conv_stem.weight")
@@ -221,7 +223,7 @@ def test_imagenet_initialization_silences_the_noise_channels() -> None:
     assert stem[:, 3:].abs().max() == 0
 
 
-def test_a_checkpoint_can_be_started_from(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_training_can_start_from_a_checkpoint(portraits: list[Portrait], tmp_path: Path) -> None:
     trained = trainer(config(epochs=1), portraits, tmp_path).run()
     started = initialize_network(manifest(), str(tmp_path / NETWORK), 0)
     assert equal(started.state_dict(), trained.state_dict())
@@ -245,7 +247,7 @@ def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path)
 
 
 @pytest.mark.timeout(900)
-def test_a_killed_process_is_resumed(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_a_killed_run_is_resumed(portraits: list[Portrait], tmp_path: Path) -> None:
     """kill -9 in the middle; the same command goes on and ends with all epochs in the log."""
     faces = tmp_path / "faces"
     faces.mkdir()

@@ -54,7 +54,7 @@ def test_metrics_equal_those_of_scikit_learn(seed: int) -> None:
     assert [int(c[0]) for c in cells] == [tp, fp, tn, fn]
 
 
-def test_weights_count_units_several_times() -> None:
+def test_integer_weights_equal_repeated_units() -> None:
     labels, p = sample(60)
     counts = np.random.default_rng(1).integers(0, 4, 60)
     repeated = np.repeat(np.arange(60), counts)
@@ -65,7 +65,7 @@ def test_weights_count_units_several_times() -> None:
         )
 
 
-def test_equal_error_rate_by_hand() -> None:
+def test_equal_error_rate_matches_a_hand_computed_example() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1], bool)
     p = np.array([0.1, 0.2, 0.3, 0.7, 0.4, 0.6, 0.8, 0.9])
     assert metrics.eer(labels, p, one(8))[0] == pytest.approx(0.25)
@@ -73,7 +73,7 @@ def test_equal_error_rate_by_hand() -> None:
     assert metrics.eer(labels, 1.0 - labels, one(8))[0] == 1
 
 
-def test_calibration_error_separates_the_calibrated_from_the_overconfident() -> None:
+def test_calibration_error_is_higher_for_overconfident_scores() -> None:
     rng = np.random.default_rng(3)
     p = rng.random(20_000)
     labels = rng.random(20_000) < p
@@ -98,12 +98,12 @@ def width(group: AggregatedScores) -> float:
     return found.high - found.low
 
 
-def test_intervals_narrow_with_people_not_with_frames() -> None:
+def test_intervals_narrow_with_more_people_not_with_more_frames() -> None:
     assert width(units(400)) < 0.6 * width(units(40))
     assert width(units(40, frames=10)) == pytest.approx(width(units(40)), abs=0.02)
 
 
-def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_intervals_have_the_stated_coverage() -> None:
     """Means of 60 people around 0.5: 95 % intervals must hold it in about 95 % of samples."""
     hits = 0
     for seed in range(200):
@@ -119,7 +119,7 @@ def test_an_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 178 <= hits <= 198
 
 
-def test_intervals_repeat_by_seed() -> None:
+def test_intervals_are_reproducible_by_seed() -> None:
     first, again, other = (
         compute_metrics(units(40), THRESHOLDS, 200, seed).figures["auc"] for seed in (1, 1, 2)
     )
@@ -144,7 +144,7 @@ MANY = [
 ]
 
 
-def test_scores_are_aggregated_to_faces_frames_and_videos() -> None:
+def test_scores_are_aggregated_by_face_frame_and_video() -> None:
     faces, frames, videos = (aggregate(MANY, level) for level in ("face", "frame", "video"))
     assert len(faces.labels) == 6
     assert faces.unanswered == frames.unanswered == videos.unanswered == 1
@@ -154,7 +154,7 @@ def test_scores_are_aggregated_to_faces_frames_and_videos() -> None:
     assert videos.identity_count == 2
 
 
-def test_paired_ranking_label_shares_and_counts() -> None:
+def test_paired_ranking_label_shares_and_counts_match_an_example() -> None:
     found = compute_metrics(aggregate(MANY, "video"), THRESHOLDS, replicates=50)
     values = {name: figure.value for name, figure in found.figures.items()}
     assert values["pairs_right"] == 0.5
@@ -165,7 +165,7 @@ def test_paired_ranking_label_shares_and_counts() -> None:
     assert found.confusion == {"tp": 1, "fp": 0, "tn": 2, "fn": 1}
 
 
-def test_subgroups_are_named_and_sized() -> None:
+def test_subgroups_have_names_and_sizes() -> None:
     found = subgroups([*MANY, score("real/1", 0.2, variant="jpeg 50")], THRESHOLDS, replicates=20)
     names = [(part.by, part.name) for part in found]
     assert names == [
@@ -179,7 +179,7 @@ def test_subgroups_are_named_and_sized() -> None:
     assert [name for name, _ in by_face_size([score("real/1", 0, px=100)])] == ["100-150 px"]
 
 
-def test_one_class_has_no_auc_and_does_not_break() -> None:
+def test_a_single_class_has_no_auc() -> None:
     found = compute_metrics(aggregate([s for s in MANY if not s.fake], "face"), THRESHOLDS, 50)
     assert found.figures["auc"].value is None
     assert found.figures["real_called_fake"].value == pytest.approx(0.25)

@@ -82,7 +82,7 @@ def logits(network: Network, crops: list[Pixels]) -> np.ndarray:
 # Crops ------------------------------------------------------------------------------------------
 
 
-def test_sample_crops_are_the_seeds_and_differ(crops: list[Pixels], tmp_path: Path) -> None:
+def test_sample_crops_depend_on_the_seed_and_differ(crops: list[Pixels], tmp_path: Path) -> None:
     again, others = (sample_crops(MANIFEST.crop, 8, seed) for seed in (0, 1))
     assert all(c.shape == (64, 64, 3) and c.dtype == np.uint8 for c in crops)
     np.testing.assert_array_equal(crops, again)
@@ -91,7 +91,7 @@ def test_sample_crops_are_the_seeds_and_differ(crops: list[Pixels], tmp_path: Pa
         sample_crops(MANIFEST.crop, 1, folder=tmp_path)
 
 
-def test_a_folders_images_are_fitted_and_come_last(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+def test_images_of_a_folder_are_resized_and_appended(astronaut_jpeg: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(astronaut_jpeg)
     crops = sample_crops(MANIFEST.crop, 2, folder=tmp_path)
     assert len(crops) == 3
@@ -112,7 +112,7 @@ def test_half_precision_predicts_like_the_trained_weights(
     assert found.crops == 8
 
 
-def test_only_large_floats_are_halved(network: Network) -> None:
+def test_only_large_float_tensors_become_half_precision(network: Network) -> None:
     state = network.state_dict()
     for name, tensor in to_half(state).items():
         large = state[name].is_floating_point() and state[name].numel() > MAX_FP32_VALUES
@@ -123,7 +123,7 @@ def test_only_large_floats_are_halved(network: Network) -> None:
 
 
 @pytest.mark.parametrize(("value", "reason"), [(1e6, "too large"), (float("nan"), "not finite")])
-def test_weights_beyond_half_precision_are_refused(
+def test_weights_outside_the_range_of_half_precision_are_refused(
     network: Network, value: float, reason: str
 ) -> None:
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -132,7 +132,7 @@ def test_weights_beyond_half_precision_are_refused(
         to_half(state)
 
 
-def test_broken_missing_and_foreign_weights_are_refused(network: Network, tmp_path: Path) -> None:
+def test_broken_missing_and_unknown_weights_are_refused(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "network.safetensors"
     with pytest.raises(ExportError):
         read_network(path, MANIFEST)
@@ -149,7 +149,7 @@ def test_broken_missing_and_foreign_weights_are_refused(network: Network, tmp_pa
 # Bounds ------------------------------------------------------------------------------------------
 
 
-def test_a_corrupted_weight_is_refused(network: Network, crops: list[Pixels]) -> None:
+def test_a_changed_weight_is_refused(network: Network, crops: list[Pixels]) -> None:
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state["head.linear.bias"] += 0.01
     with pytest.raises(ExportError, match=r"half: .*0\.01"):
@@ -158,7 +158,7 @@ def test_a_corrupted_weight_is_refused(network: Network, crops: list[Pixels]) ->
         )
 
 
-def test_probabilities_are_compared_as_calibrated() -> None:
+def test_calibrated_probabilities_are_compared() -> None:
     flat = CalibrationSpec(method="temperature", temperature=100)
     one, other = np.array([0.0, 1.0]), np.array([0.01, 1.0])
     assert compare_logits("x", one, other, flat).logit == pytest.approx(0.01)
@@ -169,7 +169,7 @@ def test_probabilities_are_compared_as_calibrated() -> None:
 
 
 @pytest.mark.parametrize("found", [[0.0, np.nan], [np.inf, 0.0], [0.0]])
-def test_values_that_are_no_logits_are_refused(found: list[float]) -> None:
+def test_values_that_are_not_logits_are_refused(found: list[float]) -> None:
     with pytest.raises(ExportError):
         compare_logits("x", np.zeros(2), np.array(found), IDENTITY)
 
@@ -189,7 +189,7 @@ def test_onnx_and_openvino_predict_like_torch_for_any_batch_size(
     assert xml.with_suffix(".bin").stat().st_size < 0.65 * graph.stat().st_size
 
 
-def test_the_graph_names_no_place_of_this_machine(graph: Path) -> None:
+def test_the_graph_contains_no_local_paths(graph: Path) -> None:
     content = graph.read_bytes()
     assert str(ROOT).encode() not in content
     assert b"site-packages" not in content
@@ -205,7 +205,7 @@ def test_the_reference_prediction_is_exported(crops: list[Pixels]) -> None:
     assert np.abs(found - logits(network, crops)).max() > 0.01
 
 
-def test_batches_hold_pixels_as_they_are(crops: list[Pixels]) -> None:
+def test_batches_contain_unchanged_pixels(crops: list[Pixels]) -> None:
     (batch,) = batches(crops)
     assert batch.dtype == np.uint8
     np.testing.assert_array_equal(batch[3], crops[3])

@@ -101,7 +101,7 @@ def test_editing_keeps_every_other_line(manifest: Path) -> None:
     assert after.index("precision: fp32  # exact") == len(after) - 1
 
 
-def test_editing_twice_is_editing_once(manifest: Path) -> None:
+def test_editing_is_idempotent(manifest: Path) -> None:
     entries = {"weights": WEIGHTS | {"licence": "Apache-2.0"}, "calibration": PLATT}
     update_manifest(manifest, entries)
     once = manifest.read_text()
@@ -110,7 +110,7 @@ def test_editing_twice_is_editing_once(manifest: Path) -> None:
     assert edit_manifest(once, entries) == once
 
 
-def test_an_entry_that_was_not_there_is_added() -> None:
+def test_a_missing_entry_is_added() -> None:
     assert edit_manifest("name: tiny\n", {"calibration": PLATT}).splitlines() == [
         "name: tiny",
         "calibration: {method: platt, slope: 1.5, intercept: -0.25}",
@@ -155,7 +155,9 @@ def test_an_export_is_packed_and_a_changed_one_is_not(
         build_archive(manifest, tmp_path / "archives", tmp_path / "store")
 
 
-def test_provenance_says_how_and_not_where(trained: Path, manifest: Path, tmp_path: Path) -> None:
+def test_provenance_contains_settings_and_no_paths(
+    trained: Path, manifest: Path, tmp_path: Path
+) -> None:
     done = bring(trained, manifest, tmp_path)
     text = (tmp_path / "store" / "tiny-1.0.json").read_text()
     known = json.loads(text)
@@ -168,7 +170,7 @@ def test_provenance_says_how_and_not_where(trained: Path, manifest: Path, tmp_pa
     assert "/some/place" not in text
 
 
-def test_provenance_goes_back_to_the_first_run(
+def test_provenance_includes_every_run_back_to_the_first(
     trained: Path, manifest: Path, tmp_path: Path
 ) -> None:
     second = tmp_path / "second"
@@ -188,7 +190,7 @@ def test_provenance_goes_back_to_the_first_run(
     assert str(tmp_path) not in text
 
 
-def test_provenance_of_an_average_is_that_of_its_folds(
+def test_the_provenance_of_an_average_lists_its_folds(
     trained: Path, manifest: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "folds"
@@ -216,9 +218,7 @@ def test_manifests_of_one_network_get_the_same_weights(
         bring(trained, manifest, tmp_path, also=[other])
 
 
-def test_a_refused_export_leaves_all_as_it_was(
-    trained: Path, manifest: Path, tmp_path: Path
-) -> None:
+def test_a_refused_export_changes_no_file(trained: Path, manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="limit"):
         bring(trained, manifest, tmp_path, max_difference=1e-12)
     with pytest.raises(ExportError, match="formats"):

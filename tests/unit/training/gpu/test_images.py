@@ -52,21 +52,21 @@ def test_jpeg_is_close_to_libjpeg(head: Pixels, quality: int) -> None:
     assert _difference(ours, reference) < 0.4 * _difference(head, reference)
 
 
-def test_each_image_has_its_own_quality(head: Pixels) -> None:
+def test_each_image_is_compressed_at_its_own_quality(head: Pixels) -> None:
     both = torch.cat([_tensor(head)] * 2)
     low, high = jpeg(both, torch.tensor([20.0, 95.0]), False, (3, 5))
     original = _tensor(head)[0]
     assert (low - original).abs().mean() > 3 * (high - original).abs().mean()
 
 
-def test_larger_steps_of_the_video_codec_lose_more(head: Pixels) -> None:
+def test_larger_quantizer_steps_of_the_video_codec_lose_more(head: Pixels) -> None:
     steps = torch.tensor([2.0, 10.0, 40.0])
     coded = h264_like(torch.cat([_tensor(head)] * 3), steps, (0, 0))
     errors = (coded - _tensor(head)).abs().mean((1, 2, 3)).tolist()
     assert errors == sorted(errors)
 
 
-def test_a_crop_is_what_the_service_cuts(astronaut: Pixels) -> None:
+def test_crops_equal_those_of_the_service(astronaut: Pixels) -> None:
     box = [178.0, 58.0, 270.0, 178.0]  # the service rounds the square to whole pixels
     expected = crop_face(astronaut, box, CropSpec(size=224, margin=1.3))
     one, none = torch.ones(1), torch.zeros(1, dtype=torch.bool)
@@ -77,7 +77,7 @@ def test_a_crop_is_what_the_service_cuts(astronaut: Pixels) -> None:
     assert _difference(ours, expected) < 1.5
 
 
-def test_beyond_the_border_crops_are_reflected(head: Pixels) -> None:
+def test_crops_are_reflected_beyond_the_border(head: Pixels) -> None:
     one, none = torch.ones(1), torch.zeros(1, dtype=torch.bool)
     box = torch.tensor([[-100.0, 0.0, 124.0, 224.0]])
     maps = crop_maps(box, 224, one, torch.zeros(1, 2), 0 * one, none)
@@ -87,7 +87,7 @@ def test_beyond_the_border_crops_are_reflected(head: Pixels) -> None:
     np.testing.assert_array_equal(ours[:, :99], head[:, 1:100][:, ::-1])
 
 
-def test_maps_compose_and_invert() -> None:
+def test_coordinate_maps_compose_and_invert() -> None:
     torch.manual_seed(0)
     source, target = torch.rand(4, 5, 2) * 100, torch.rand(4, 5, 2) * 100
     angle = torch.tensor([0.1, -1.0, 2.0, 3.0])
@@ -111,7 +111,7 @@ def test_blur_is_a_gaussian(head: Pixels) -> None:
     assert _difference(ours, reference.astype(np.uint8)) < 0.5
 
 
-def test_both_images_of_a_pair_are_degraded_alike(head: Pixels) -> None:
+def test_both_images_of_a_pair_are_degraded_equally(head: Pixels) -> None:
     """Equal images stay equal but for noise, so nothing but a fake tells a pair apart."""
     torch.manual_seed(1)
     pairs = torch.cat([_tensor(head)] * 40).view(20, 2, 3, 224, 224)

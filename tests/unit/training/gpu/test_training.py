@@ -73,7 +73,7 @@ def _sampler(store: FaceStore, shapes: MaskShapes, *sources: SourceConfig) -> Ba
     return BatchSampler(mixture, store, Blender(store, shapes, Bank(CPU)), 96)
 
 
-def test_parts_of_a_pack_are_one_again(packs: Path, store: FaceStore) -> None:
+def test_parts_of_a_pack_are_loaded_as_one(packs: Path, store: FaceStore) -> None:
     whole, members = Pack(packs / "made"), store.packs["made"]
     assert len(members.reals) == len(members.fakes) == len(members.originals) == len(whole) // 2
     assert not store.fake[members.originals].any()
@@ -83,7 +83,7 @@ def test_parts_of_a_pack_are_one_again(packs: Path, store: FaceStore) -> None:
         assert store.identity[original] == store.identity[fake]
 
 
-def test_a_fake_is_compressed_as_its_original(canvases: Path) -> None:
+def test_a_fake_is_compressed_like_its_original(canvases: Path) -> None:
     for path in canvases.glob("made-*"):
         part = Canvases.read(path)
         fakes = np.flatnonzero(part.original >= 0)
@@ -91,7 +91,7 @@ def test_a_fake_is_compressed_as_its_original(canvases: Path) -> None:
         np.testing.assert_array_equal(copied[fakes], copied[part.original[fakes]])
 
 
-def test_compressed_copies_are_taken_where_there_are_some(store: FaceStore, canvases: Path) -> None:
+def test_compressed_copies_are_used_if_available(store: FaceStore, canvases: Path) -> None:
     copied = [
         bool(row >= 0) for p in sorted(canvases.iterdir()) for row in Canvases.read(p).compressed
     ]
@@ -122,7 +122,7 @@ def test_masks_lie_on_the_face_in_mirrored_crops_too(store: FaceStore, shapes: M
     )
 
 
-def test_a_batch_has_the_sources_it_says(store: FaceStore, shapes: MaskShapes) -> None:
+def test_a_batch_has_the_configured_sources(store: FaceStore, shapes: MaskShapes) -> None:
     torch.manual_seed(0)
     batch = _sampler(store, shapes, PAIRS, CLASSES, BLENDS).draw(40)
     assert batch.crops.shape == (40, 2, 3, 96, 96)
@@ -141,7 +141,7 @@ def _pairs(batch: PairBatch) -> list[CropPair]:
 
 
 @pytest.mark.parametrize("source", [PAIRS, CLASSES, BLENDS], ids=["pairs", "classes", "blends"])
-def test_metadata_do_not_separate_the_classes(
+def test_image_statistics_do_not_separate_the_classes(
     store: FaceStore, shapes: MaskShapes, source: SourceConfig
 ) -> None:
     torch.manual_seed(3)
@@ -166,7 +166,7 @@ def test_autoencoders_learn(store: FaceStore, shapes: MaskShapes) -> None:
     assert min(errors[-3:]) < 0.8 * errors[0]
 
 
-def test_the_rate_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_learning_rate_follows_elapsed_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     schedule = TimedSchedule(10, warmup=0.1)
@@ -181,7 +181,7 @@ def test_the_rate_follows_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     assert schedule.factor(1) == pytest.approx(0)
 
 
-def test_a_run_saves_weights_and_one_without_a_pack(
+def test_a_run_saves_weights_and_can_leave_out_a_pack(
     canvases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "BANK_FACES", 2)
@@ -211,7 +211,7 @@ def test_a_run_saves_weights_and_one_without_a_pack(
     assert set(json.loads(log[-1])["sources"]) == {"pairs"}
 
 
-def test_an_average_lies_between_its_parts(canvases: Path, tmp_path: Path) -> None:
+def test_averaged_weights_lie_between_their_inputs(canvases: Path, tmp_path: Path) -> None:
     """Equal weights stay as they are, but for what batch normalization measures."""
     spec = tmp_path / "spec.yaml"
     source = {"mode": "pairs", "share": 1, "reals": {"made": 1}}

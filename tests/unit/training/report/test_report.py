@@ -82,7 +82,7 @@ def test_corruptions_change_pixels_deterministically(corruption: object, astrona
     assert once.pixels.shape != region.pixels.shape or (once.pixels != region.pixels).any()
 
 
-def test_the_plot_of_robustness_shows_even_the_lowest_point(
+def test_the_robustness_plot_includes_the_lowest_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
@@ -98,9 +98,7 @@ def test_the_plot_of_robustness_shows_even_the_lowest_point(
     close(drawn[0])
 
 
-def test_a_report_holds_every_figure_and_no_path_of_the_machine(
-    media: Path, tmp_path: Path
-) -> None:
+def test_a_report_contains_every_figure_and_no_local_path(media: Path, tmp_path: Path) -> None:
     model = MANIFESTS / "variants" / "b0.yaml"
     request = EvaluationRequest(media, model, frames=2, corrupted=False)
     write_report(evaluate(request), tmp_path)
@@ -153,7 +151,7 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-def test_the_server_prediction_is_that_of_the_overlapping_face(server: str) -> None:
+def test_the_prediction_of_the_server_is_matched_by_overlap(server: str) -> None:
     pixels = np.zeros((300, 300, 3), np.uint8)
     classifier = ServerPredictor(server)
     boxes = [(105.0, 95.0, 205.0, 195.0), (2.0, 2.0, 50.0, 50.0), (220.0, 0.0, 260.0, 40.0)]
@@ -166,7 +164,7 @@ def test_the_server_prediction_is_that_of_the_overlapping_face(server: str) -> N
     assert classifier.model_info == {"name": "detector"}
 
 
-def test_a_server_that_is_not_there_is_an_error() -> None:
+def test_an_unreachable_server_is_an_error() -> None:
     classifier = ServerPredictor("http://127.0.0.1:9")
     region = FaceRegion(np.zeros((30, 30, 3), np.uint8), (0.0, 0.0, 9.0, 9.0), 0)
     with pytest.raises(requests.RequestException):

@@ -39,7 +39,7 @@ BLENDS = SourceConfig(mode="blends", share=1, reals={"same": 1, "unequal": 1})
 
 
 @pytest.mark.parametrize("source", [PAIRS, CLASSES, BLENDS], ids=["pairs", "classes", "blends"])
-def test_a_pair_is_decided_by_its_number(packs: Path, source: SourceConfig) -> None:
+def test_a_pair_is_determined_by_its_number(packs: Path, source: SourceConfig) -> None:
     first, again = (_mixture(packs, source).pair(2, 5) for _ in range(2))
     np.testing.assert_array_equal(first.real, again.real)
     np.testing.assert_array_equal(first.fake, again.fake)
@@ -50,7 +50,7 @@ def test_a_pair_is_decided_by_its_number(packs: Path, source: SourceConfig) -> N
     assert not first.real_mask.any()
 
 
-def test_a_pair_differs_where_its_mask_is(packs: Path) -> None:
+def test_a_pair_differs_mostly_inside_its_mask(packs: Path) -> None:
     """Both went the same way; what codecs smear over the rest is little."""
     inside, outside = [], []
     for index in range(40):
@@ -61,7 +61,7 @@ def test_a_pair_differs_where_its_mask_is(packs: Path) -> None:
     assert np.mean(inside) > 4 * np.mean(outside)
 
 
-def test_a_face_made_as_a_whole_is_fake_everywhere(packs: Path) -> None:
+def test_the_mask_of_a_synthesised_face_covers_it_all(packs: Path) -> None:
     assert (_mixture(packs, CLASSES).pair(0, 0).fake_mask > 0.99).all()
 
 
@@ -78,11 +78,11 @@ def _drawn(packs: Path, source: SourceConfig, count: int = 400) -> list[CropPair
     return [mixture.pair(0, index) for index in range(count)]
 
 
-def test_metadata_do_not_separate_the_classes(packs: Path) -> None:
+def test_image_statistics_do_not_separate_the_classes(packs: Path) -> None:
     assert probe_auc(_drawn(packs, PAIRS)) < 0.55
 
 
-def test_the_probe_sees_a_difference_that_requality_removes(packs: Path) -> None:
+def test_the_probe_detects_a_quality_difference_that_recompression_removes(packs: Path) -> None:
     """Files of unequal quality give the label away unless both are first compressed alike."""
     unequal = SourceConfig(mode="classes", share=1, reals={"unequal": 1}, fakes={"unequal": 1})
     assert probe_auc(_as_filed(packs)) > 0.65
@@ -103,7 +103,7 @@ def _as_filed(packs: Path) -> list[CropPair]:
     return found
 
 
-def test_batches_go_on_where_they_stopped(packs: Path) -> None:
+def test_an_epoch_resumes_at_a_given_batch(packs: Path) -> None:
     loader = MixtureLoader(_mixture(packs, PAIRS), pairs=2, workers=0)
     whole = list(loader.epoch(1))
     assert len(whole) == len(loader) == 4
@@ -116,7 +116,7 @@ def test_batches_go_on_where_they_stopped(packs: Path) -> None:
     assert masks.shape == (4, 96, 96)
 
 
-def test_a_pair_gives_several_windows(packs: Path) -> None:
+def test_several_windows_are_cropped_from_a_pair(packs: Path) -> None:
     spec = MixtureConfig(
         sources={"it": PAIRS}, sizes=(96, 112), window=64, windows=2, pairs_per_epoch=4
     )
@@ -130,14 +130,14 @@ def test_a_pair_gives_several_windows(packs: Path) -> None:
     assert not torch.equal(crops[0], crops[1])
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ValidationError, match="fakes"):
         SourceConfig(mode="pairs", share=1, reals={"a": 1}, fakes={"b": 1})
     with pytest.raises(ValidationError, match="window"):
         MixtureConfig(sources={"it": PAIRS}, sizes=(96, 128), window=128)
 
 
-def test_a_pack_that_is_left_out_is_drawn_from_nowhere() -> None:
+def test_an_excluded_pack_is_used_by_no_source() -> None:
     spec = MixtureConfig(sources={"pairs": PAIRS, "classes": CLASSES, "blends": BLENDS})
     left = without(spec, "same").sources
     assert list(left) == ["blends"]

@@ -21,7 +21,7 @@ from model_handlers.pipeline.decode import Pixels
 from tests.support.packs import made_examples, made_pack
 
 
-def test_a_pack_gives_back_bytes_boxes_and_originals(
+def test_a_pack_returns_bytes_boxes_and_originals(
     portraits: list[Portrait], tmp_path: Path
 ) -> None:
     made = made_examples(portraits[:3])
@@ -36,7 +36,7 @@ def test_a_pack_gives_back_bytes_boxes_and_originals(
     assert not pack.whole
 
 
-def test_shards_stay_small(
+def test_shard_sizes_are_limited(
     portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = made_examples(portraits[:3])
@@ -49,7 +49,7 @@ def test_shards_stay_small(
     assert [pack.data(n) for n in range(6)] == [example.data for example in made]
 
 
-def test_an_interrupted_pack_is_none(portraits: list[Portrait], tmp_path: Path) -> None:
+def test_an_interrupted_pack_is_not_readable(portraits: list[Portrait], tmp_path: Path) -> None:
     def stops() -> Iterator[Example]:
         yield made_examples(portraits[:1])[0]
         raise KeyboardInterrupt
@@ -69,7 +69,9 @@ def _folder(root: Path, image: Pixels, fake: Pixels) -> Path:
     return root
 
 
-def test_a_fake_takes_its_originals_box_and_person(astronaut: Pixels, tmp_path: Path) -> None:
+def test_a_fake_inherits_box_and_identity_of_its_original(
+    astronaut: Pixels, tmp_path: Path
+) -> None:
     fake = astronaut.copy()
     fake[100:180, 200:260] = 255 - fake[100:180, 200:260]
     listed = list_folder(_folder(tmp_path, astronaut, fake))
@@ -80,14 +82,16 @@ def test_a_fake_takes_its_originals_box_and_person(astronaut: Pixels, tmp_path: 
     assert swapped.box == real.box
 
 
-def test_a_fake_that_hardly_differs_is_left_out(astronaut: Pixels, tmp_path: Path) -> None:
+def test_a_fake_that_hardly_differs_from_its_original_is_skipped(
+    astronaut: Pixels, tmp_path: Path
+) -> None:
     folder = _folder(tmp_path, astronaut, np.clip(astronaut.astype(int) + 3, 0, 255).astype("u1"))
     assert [e.fake for e in examples(list_folder(folder), build_face_detector(FINDER))] == [False]
     assert not altered(astronaut, (astronaut * 0.05).astype(np.uint8))
     assert altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
 
 
-def test_large_images_are_cut_around_the_face(astronaut: Pixels) -> None:
+def test_large_images_are_cropped_around_the_face(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, None, fx=4, fy=4).astype(np.uint8)
     box, points = (708.0, 232.0, 1080.0, 700.0), np.array([[900, 460]], np.float32)
     small, moved, point = cut(large, box, points)
