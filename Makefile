@@ -5,8 +5,9 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SOURCES := $(shell find deepfake_serving/contracts deepfake_serving/packaging model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
 
-# Built archives and the gateway's state stay in the clone.
+# Built archives and the gateway's state stay in the clone. DEEPFAKE_WEIGHTS=permissive: see docs/settings.md.
 export DEEPFAKE_HOME ?= $(CURDIR)/build
+export DEEPFAKE_WEIGHTS ?= default
 
 .DEFAULT_GOAL := help
 # Where the training targets read and write; see docs/training.md.
@@ -31,7 +32,7 @@ OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help run archives test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
-	train mix evaluate evaluate-all calibrate export attack card
+	train mix evaluate evaluate-all calibrate export attack card always
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -214,6 +215,10 @@ build/.clients: build/.dev requirements/clients.txt
 	@$(UV) pip sync --quiet --require-hashes --python .venv-clients/bin/python requirements/clients.txt
 	@touch $@
 
-build/archives/.packed: build/.run $(SOURCES)
+# Changes only when DEEPFAKE_WEIGHTS does.
+build/archives/.weights: always
+	@mkdir -p $(@D) && echo "$(DEEPFAKE_WEIGHTS)" | cmp -s - $@ || echo "$(DEEPFAKE_WEIGHTS)" >$@
+
+build/archives/.packed: build/.run build/archives/.weights $(SOURCES)
 	@echo "[2/3] archives"
 	@$(BIN)/deepfake-serving package && touch $@

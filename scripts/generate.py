@@ -50,6 +50,10 @@ def settings_page() -> str:
             "gateway's state. Unset, it is `build/` in a clone. An installed package uses the "
             "user's data directory: `~/.local/share/deepfake-serving` on Linux, "
             "`~/Library/Application Support/deepfake-serving` on macOS.\n",
+            "`DEEPFAKE_WEIGHTS` chooses the weights of the bundled models that `up`, `detect`, "
+            "`video` and `package` pack: `default`, or `permissive` for weights that no "
+            "research-only data went into. The [model card](models/detector.md) says what those "
+            "lose.\n",
             "## Model server\n",
             *_settings_table(ModelServerSettings),
             "## Gateway and worker\n",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepfake_serving import assets
 from deepfake_serving.cli.output import note
-from deepfake_serving.packaging.bundled import needs_packing, pack
+from deepfake_serving.packaging.bundled import bundled_manifests, needs_packing, pack
 
 
 def bundled_archive(model: str) -> Path:
@@ -20,9 +20,10 @@ def bundled_archive(model: str) -> Path:
 
 def manifests_to_pack(models: Sequence[str]) -> list[Path]:
     """Returns the manifests of those bundled models whose archive in the default folder is missing
-    or was packed by another version."""
-    manifests = [assets.MANIFESTS / f"{model}.yaml" for model in models]
-    return [m for m in manifests if m.exists() and needs_packing(m, assets.archives())]
+    or was packed by another version or with other weights."""
+    bundled = bundled_manifests()
+    manifests = [bundled[model] for model in models if model in bundled]
+    return [manifest for manifest in manifests if needs_packing(manifest, assets.archives())]
 
 
 def note_packing(manifests: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -19,10 +20,31 @@ from deepfake_serving.packaging.archive import (
     manifest_json,
     packed_code,
 )
-from model_handlers.manifest import MANIFEST_FILE, read_manifest
+from model_handlers.manifest import MANIFEST_FILE, ManifestError, read_manifest
+
+WEIGHTS_VARIABLE = "DEEPFAKE_WEIGHTS"
+WEIGHTS = ("default", "permissive")
+"""Sets of trained weights: from all data, or from none that is for research only."""
 
 _PACKERS = ("archive.py", "openvino_ir.py")
 """Modules of this folder that determine an archive's content too."""
+
+
+def bundled_manifests() -> dict[str, Path]:
+    """Returns the manifests of the bundled models by name.
+
+    `DEEPFAKE_WEIGHTS` chooses between weights of the same models: see `WEIGHTS`.
+
+    Raises:
+        ManifestError: the variable has another value.
+    """
+    chosen = os.environ.get(WEIGHTS_VARIABLE) or WEIGHTS[0]
+    if chosen not in WEIGHTS:
+        raise ManifestError(f"{WEIGHTS_VARIABLE} is {chosen!r}, not one of {', '.join(WEIGHTS)}")
+    found = {path.stem: path for path in sorted(MANIFESTS.glob("*.yaml"))}
+    if chosen != WEIGHTS[0]:
+        found |= {path.stem: path for path in sorted((MANIFESTS / chosen).glob("*.yaml"))}
+    return found
 
 
 def pack(manifest_path: Path, out: Path) -> Archive:
@@ -33,7 +55,7 @@ def pack(manifest_path: Path, out: Path) -> Archive:
     """
     built = build_archive(manifest_path, out)
     record = _record_path(built.path)
-    if manifest_path.resolve().parent == MANIFESTS.resolve():
+    if manifest_path.resolve() in {path.resolve() for path in bundled_manifests().values()}:
         content = {"archive": built.digest, "source": source_digest(manifest_path)}
         record.write_text(json.dumps(content) + "\n")
     else:

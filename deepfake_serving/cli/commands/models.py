@@ -11,7 +11,7 @@ from deepfake_serving import assets
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.output import fail
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.packaging.bundled import pack
+from deepfake_serving.packaging.bundled import bundled_manifests, pack
 
 
 @requires("torch")
@@ -23,13 +23,13 @@ def package(
         Path | None,
         typer.Option(help="Folder for the archives; unset, where servers look for them."),
     ] = None,
-    permissive: Annotated[
-        bool, typer.Option("--permissive", help="Weights that no research-only data went into.")
-    ] = False,
 ) -> None:
-    """Packs manifests into .mar archives and prints their digests."""
-    bundled = assets.MANIFESTS / "permissive" if permissive else assets.MANIFESTS
-    for path in manifests or sorted(bundled.glob("*.yaml")):
+    """Packs manifests into .mar archives and prints their digests.
+
+    DEEPFAKE_WEIGHTS=permissive packs the bundled models with weights that no research-only data
+    went into.
+    """
+    for path in manifests or bundled_manifests().values():
         archive = pack(path, out or assets.archives())
         untrained = "" if archive.manifest.trained else "  (untrained)"
         print(f"{archive.digest}  {archive.path}{untrained}")

@@ -440,18 +440,30 @@ def test_only_the_named_manifests_are_packed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"faces.mar", "faces.packed.json"}
 
 
-def test_permissive_models_have_other_weights(tmp_path: Path) -> None:
-    arguments = ["package", "--permissive", "--out", str(tmp_path)]
-    assert CliRunner().invoke(cli.app, arguments).exit_code == 0
-    assert {path.name for path in tmp_path.glob("*.mar")} == {"classifier.mar", "detector.mar"}
+def test_permissive_models_have_other_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_WEIGHTS", "permissive")
+    assert CliRunner().invoke(cli.app, ["package", "--out", str(tmp_path)]).exit_code == 0
+    names = {path.stem for path in tmp_path.glob("*.mar")}
+    assert names == {"classifier", "detector", "faces"}
     for name in ("classifier", "detector"):
         default = read_manifest(MANIFESTS / f"{name}.yaml")
-        permissive = read_manifest(MANIFESTS / "permissive" / f"{name}.yaml")
+        permissive = open_archive(tmp_path / f"{name}.mar").manifest
         assert default.weights is not None
         assert permissive.weights is not None
         assert permissive.weights.licence == "Apache-2.0" != default.weights.licence
         same = {"weights", "calibration", "thresholds", "version"}
         assert default.model_dump(exclude=same) == permissive.model_dump(exclude=same)
+
+
+def test_unknown_weights_are_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_WEIGHTS", "best")
+    assert main(monkeypatch, "package", "--out", tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == ("deepfake-serving: DEEPFAKE_WEIGHTS is 'best', not one of default, permissive")
 
 
 def test_a_wrong_manifest_is_reported_in_one_line(

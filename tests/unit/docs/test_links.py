@@ -12,6 +12,7 @@ import pytest
 from deepfake_serving.assets import HOME_VARIABLE
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
+from deepfake_serving.packaging.bundled import WEIGHTS_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(
@@ -102,7 +103,7 @@ def test_settings_exist(page: Path) -> None:
             ("DEEPFAKE_MODEL_SERVER", ModelServerSettings),
         )
         for name in (*settings.model_fields, "config")
-    } | {HOME_VARIABLE}
+    } | {HOME_VARIABLE, WEIGHTS_VARIABLE}
     named = re.findall(r"\bDEEPFAKE_[A-Z0-9_]*[A-Z0-9]\b(?![_*…])", page.read_text())
     assert set(named) <= known
 

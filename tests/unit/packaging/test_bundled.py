@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepfake_serving.packaging import bundled
-from deepfake_serving.packaging.bundled import needs_packing, pack
+from deepfake_serving.packaging.bundled import bundled_manifests, needs_packing, pack
 from tests.support.paths import MANIFESTS
 
 MANIFEST = MANIFESTS / "faces.yaml"
@@ -99,3 +99,18 @@ def test_a_broken_record_is_treated_as_missing(folder: Path, record: bytes) -> N
 def test_a_file_that_is_not_an_archive_is_kept(folder: Path) -> None:
     (folder / "faces.mar").write_bytes(b"no archive")
     assert not needs_packing(MANIFEST, folder)
+
+
+def test_other_weights_are_packed_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("weights")
+    default = bundled_manifests()["classifier"]
+    pack(default, folder)
+    monkeypatch.setenv("DEEPFAKE_WEIGHTS", "permissive")
+    permissive = bundled_manifests()["classifier"]
+    assert needs_packing(permissive, folder)
+    pack(permissive, folder)
+    assert not needs_packing(permissive, folder)
+    monkeypatch.delenv("DEEPFAKE_WEIGHTS")
+    assert needs_packing(default, folder)
