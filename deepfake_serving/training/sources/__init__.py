@@ -1,1 +1,1 @@
-"""Named sources of real and fake faces, packed once, mixed in every batch."""
+"""Named sources of real and fake faces, packed once and mixed in every batch."""

@@ -1,4 +1,4 @@
-"""Somebody else whose face has a similar shape and pose: who may be blended in."""
+"""Selection of donors for blends: other people whose face has a similar shape and pose."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _NEAREST = 12
 
 
 class Donors:
-    """The real faces of one pack, by shape."""
+    """The real faces of one pack, searchable by shape."""
 
     def __init__(self, pack: Pack) -> None:
         self._numbers = np.flatnonzero(~pack.fake)
-        self._people = pack.identity
+        self._identities = pack.identity
         self._shapes = shapes(pack.five_points[self._numbers])
 
     def draw(self, five: npt.NDArray[np.float32], identity: str, rng: np.random.Generator) -> int:
-        """One of the nearest of a random few hundred, never of the same person.
+        """Draws one of the nearest among a few hundred random faces of other people.
 
         Raises:
-            ValueError: there is nobody else.
+            ValueError: all faces are of the same person.
         """
         candidates = rng.choice(
             len(self._numbers), min(_CANDIDATES, len(self._numbers)), replace=False
         )
-        others = candidates[self._people[self._numbers[candidates]] != identity]
+        others = candidates[self._identities[self._numbers[candidates]] != identity]
         if not len(others):
             raise ValueError("blends across identities need faces of two people")
         distance = np.linalg.norm(self._shapes[others] - shapes(five[None]), axis=1)
@@ -37,7 +37,7 @@ class Donors:
 
 
 def shapes(five: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(n, 5, 2) landmarks → (n, 10), free of place and size."""
+    """Normalizes landmarks (n, 5, 2) to vectors (n, 10) without position and scale."""
     centred = five - five.mean(1, keepdims=True)
     flat = centred.reshape(len(five), -1)
     norm = np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6

@@ -1,4 +1,4 @@
-"""A real and a fake face of one source, before augmentation."""
+"""Random draws of a real and a fake face of one source, before augmentation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from deepfake_serving.training.sources.pack import Pack
 from model_handlers.pipeline.decode import Pixels
 
 _SURROUNDINGS = 1.6
-"""Times the face: more than any crop shows, and less to compute than whole images."""
+"""Multiple of the face size: more than any crop shows, and cheaper than whole images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A image uint8 (h, w, 3), where its face lies, and the share (h, w) that is fake."""
+    """An image uint8 (h, w, 3), its face, and the fake share (h, w) of each pixel, 0..1."""
 
     pixels: Pixels
     portrait: Portrait
@@ -31,15 +31,18 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """`alike`: both show the same image but for the fake part, and must be treated alike."""
+class FacePair:
+    """A real and a fake face.
+
+    `paired`: both images are equal outside the fake part and must get the same augmentation.
+    """
 
     real: Face
     fake: Face
-    alike: bool
+    paired: bool
 
 
-class Drawer:
+class SourceSampler:
     """Draws from the packs of one source."""
 
     def __init__(
@@ -49,48 +52,48 @@ class Drawer:
         self._members = {name: _members(packs[name]) for name in {*spec.reals, *spec.fakes}}
         self._donors = {name: Donors(packs[name]) for name in spec.reals}
 
-    def __call__(self, rng: np.random.Generator) -> Drawn:
+    def __call__(self, rng: np.random.Generator) -> FacePair:
         if self.spec.mode == "pairs":
             return self._pair(rng)
         return self._classes(rng) if self.spec.mode == "classes" else self._blend(rng)
 
-    def _pair(self, rng: np.random.Generator) -> Drawn:
-        """An original first, then one of its fakes, so that each original is drawn as often."""
+    def _pair(self, rng: np.random.Generator) -> FacePair:
+        """Draws an original, then one of its fakes: every original is equally likely."""
         name = _weighted(self.spec.reals, rng)
         pack, members = self.packs[name], self._members[name]
         number = int(rng.choice(members.originals))
         fake = int(rng.choice(members.fakes_of[number]))
-        return Drawn(_face(pack, number, False), _face(pack, fake, True), True)
+        return FacePair(_face(pack, number, False), _face(pack, fake, True), True)
 
-    def _classes(self, rng: np.random.Generator) -> Drawn:
+    def _classes(self, rng: np.random.Generator) -> FacePair:
         real, fake = _weighted(self.spec.reals, rng), _weighted(self.spec.fakes, rng)
         first = int(rng.choice(self._members[real].reals))
         second = int(rng.choice(self._members[fake].fakes))
-        return Drawn(
+        return FacePair(
             _face(self.packs[real], first, False), _face(self.packs[fake], second, True), False
         )
 
-    def _blend(self, rng: np.random.Generator) -> Drawn:
+    def _blend(self, rng: np.random.Generator) -> FacePair:
         name = _weighted(self.spec.reals, rng)
         pack = self.packs[name]
         number = int(rng.choice(self._members[name].reals))
         real, portrait = surroundings(pack.pixels(number), pack.portrait(number))
         if rng.random() < self.mixture.self_share:
-            made = self_blend(real, portrait, rng)
+            blend = self_blend(real, portrait, rng)
         else:
             foreign = rng.random() < self.mixture.foreign_share
             other = _weighted(self.spec.reals, rng) if foreign else name
             donor = self._donors[other].draw(pack.five_points[number], portrait.identity, rng)
-            donated = self.packs[other]
-            theirs = surroundings(donated.pixels(donor), donated.portrait(donor))
-            made = cross_blend(real, portrait, *theirs, rng)
-        blank = np.zeros_like(made.mask)
-        return Drawn(Face(real, portrait, blank), Face(made.fake, portrait, made.mask), True)
+            donor_pack = self.packs[other]
+            donor_face = surroundings(donor_pack.pixels(donor), donor_pack.portrait(donor))
+            blend = cross_blend(real, portrait, *donor_face, rng)
+        blank = np.zeros_like(blend.mask)
+        return FacePair(Face(real, portrait, blank), Face(blend.fake, portrait, blend.mask), True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """Numbers of a pack's examples by what they are."""
+    """Indices of a pack's examples by kind."""
 
     reals: npt.NDArray[np.int64]
     fakes: npt.NDArray[np.int64]
@@ -100,18 +103,18 @@ class _Members:
 
 def _members(pack: Pack) -> _Members:
     numbers = np.arange(len(pack))
-    made = numbers[pack.original >= 0]
-    order = made[np.argsort(pack.original[made], kind="stable")]
+    fakes = numbers[pack.original >= 0]
+    order = fakes[np.argsort(pack.original[fakes], kind="stable")]
     originals, starts = np.unique(pack.original[order], return_index=True)
     groups = np.split(order, starts[1:])
     return _Members(
         *(numbers[~pack.fake], numbers[pack.fake], originals),
-        dict(zip(originals.tolist(), groups, strict=False)),  # one empty group of none
+        dict(zip(originals.tolist(), groups, strict=False)),  # without fakes, one empty group
     )
 
 
 def _face(pack: Pack, number: int, fake: bool) -> Face:
-    """With a mask: the face where somebody's was replaced, everything where nobody is real."""
+    """Reads a face; the mask of a fake is the face, or the whole image if all is generated."""
     pixels, portrait = surroundings(pack.pixels(number), pack.portrait(number))
     size = (pixels.shape[0], pixels.shape[1])
     if not fake:
@@ -127,7 +130,7 @@ Array = TypeVar("Array", Pixels, Mask)
 def surroundings(
     pixels: Array, portrait: Portrait, margin: float = _SURROUNDINGS
 ) -> tuple[Array, Portrait]:
-    """The image cut to `margin` times the face, as far as it reaches."""
+    """Crops to `margin` times the face, clipped to the image."""
     height, width = pixels.shape[:2]
     x1, y1, x2, y2 = portrait.box
     half = margin * max(x2 - x1, y2 - y1) / 2

@@ -1,6 +1,6 @@
-"""A listing of a folder of real and fake images, before any face is detected.
+"""Lists a folder of real and fake images, before any face is detected.
 
-root/real/**, root/fake/**   the images; one of the two may be missing
+root/real/**, root/fake/**   images; one of the two may be missing
 root/pairs.csv               optional: `fake,real`, the file names of a fake and its original
 root/identities.csv          optional: `file,identity`
 """
@@ -15,8 +15,8 @@ from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One image; `original` is the path of the real one that it was made of, or None."""
+class ListedImage:
+    """One image; `original` is the path of the real image that a fake was made from, or None."""
 
     path: Path
     fake: bool
@@ -25,25 +25,25 @@ class Listed:
 
     @property
     def name(self) -> str:
-        """Tells it from every other image of the source."""
+        """The name of the image, unique within the source."""
         return f"{'fake' if self.fake else 'real'}/{self.path.name}"
 
 
-def list_folder(root: Path) -> list[Listed]:
-    """Real images first, then fakes, each sorted; a fake has its original's identity.
+def list_folder(root: Path) -> list[ListedImage]:
+    """Lists real images, then fakes, each sorted; a fake has the identity of its original.
 
     Raises:
-        ValueError: there is no image.
+        ValueError: the folder has no image.
     """
-    people = _column(root / "identities.csv", "file", "identity")
+    identities = _column(root / "identities.csv", "file", "identity")
     originals = _column(root / "pairs.csv", "fake", "real")
-    reals = [Listed(p, False, people.get(p.name, p.stem)) for p in _images(root / "real")]
-    by_name = {listed.path.name: listed for listed in reals}
+    reals = [ListedImage(p, False, identities.get(p.name, p.stem)) for p in _images(root / "real")]
+    by_name = {image.path.name: image for image in reals}
     fakes = []
     for path in _images(root / "fake"):
         original = by_name.get(originals.get(path.name, ""))
-        identity = original.identity if original else people.get(path.name, path.stem)
-        fakes.append(Listed(path, True, identity, original.path if original else None))
+        identity = original.identity if original else identities.get(path.name, path.stem)
+        fakes.append(ListedImage(path, True, identity, original.path if original else None))
     if not reals and not fakes:
         raise ValueError(f"{root}: no image below real/ or fake/")
     return reals + fakes

@@ -1,4 +1,4 @@
-"""Batches of a mixture for torch, from any step of an epoch on."""
+"""Batches of a mixture for PyTorch, from any step of an epoch on."""
 
 from __future__ import annotations
 
@@ -18,66 +18,66 @@ class _Pairs(Dataset[Batch]):
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
 
-    def __getitem__(self, place: tuple[int, int]) -> Batch:
-        """(windows, 2, ...) of each: a real and a fake crop, labels and masks."""
-        pair = self.mixture.pair(*place)
-        areas = draw_windows(len(pair.real), self.mixture.spec, self.mixture.seed, place)
-        crops = np.stack([np.stack([pair.real[a], pair.fake[a]]) for a in areas])
-        masks = np.stack([np.stack([pair.real_mask[a], pair.fake_mask[a]]) for a in areas])
-        labels = torch.tensor([[0.0, 1.0]]).repeat(len(areas), 1)
+    def __getitem__(self, index: tuple[int, int]) -> Batch:
+        """Returns crops, labels and masks (windows, 2, ...), each of a real and a fake crop."""
+        pair = self.mixture.pair(*index)
+        windows = draw_windows(len(pair.real), self.mixture.spec, self.mixture.seed, index)
+        crops = np.stack([np.stack([pair.real[a], pair.fake[a]]) for a in windows])
+        masks = np.stack([np.stack([pair.real_mask[a], pair.fake_mask[a]]) for a in windows])
+        labels = torch.tensor([[0.0, 1.0]]).repeat(len(windows), 1)
         return torch.from_numpy(crops).permute(0, 1, 4, 2, 3), labels, torch.from_numpy(masks)
 
 
 def draw_windows(
-    size: int, spec: MixtureConfig, seed: int, place: tuple[int, int]
+    size: int, spec: MixtureConfig, seed: int, index: tuple[int, int]
 ) -> list[tuple[slice, slice]]:
-    """Random squares of a crop of side `size`."""
-    rng = np.random.default_rng([seed, 6, *place])
+    """Draws square windows of a crop of side `size`, as slices."""
+    rng = np.random.default_rng([seed, 6, *index])
     corners = rng.integers(0, size - spec.window + 1, (spec.windows, 2))
     return [(slice(y, y + spec.window), slice(x, x + spec.window)) for y, x in corners.tolist()]
 
 
-class _Places:
-    """The places of an epoch that this process still has to see, a batch at a time."""
+class _BatchIndices:
+    """Yields the indices (epoch, pair) of this process's remaining batches of an epoch."""
 
     def __init__(self, steps: int, pairs: int, rank: int, world: int) -> None:
         self.steps, self.pairs, self.rank, self.world = steps, pairs, rank, world
-        self.epoch = self.done = 0
+        self.epoch = self.start_step = 0
 
     def __len__(self) -> int:
-        return self.steps - self.done
+        return self.steps - self.start_step
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for step in range(self.done, self.steps):
+        for step in range(self.start_step, self.steps):
             first = (step * self.world + self.rank) * self.pairs
-            yield [(self.epoch, first + place) for place in range(self.pairs)]
+            yield [(self.epoch, first + offset) for offset in range(self.pairs)]
 
 
 class MixtureLoader:
     """Yields the batches of an epoch: crops (n reals, then n fakes), labels, masks.
 
     Args:
-        pairs: real and fake crops a batch, of this process; windows of one pair count singly.
-        workers: processes that make them; 0 makes them in this one.
+        pairs: pairs of crops in a batch of this process; each window of a pair counts as one.
+        workers: processes that generate pairs; 0 generates them in this one.
     """
 
     def __init__(
         self, mixture: Mixture, pairs: int, workers: int, rank: int = 0, world: int = 1
     ) -> None:
-        drawn = max(1, pairs // mixture.spec.windows)
-        steps = mixture.spec.pairs_per_epoch // (drawn * world)
+        pairs_per_step = max(1, pairs // mixture.spec.windows)
+        steps = mixture.spec.pairs_per_epoch // (pairs_per_step * world)
         if not steps:
-            raise ValueError(f"an epoch has fewer pairs than a batch of {drawn * world}")
+            raise ValueError(f"an epoch has fewer pairs than a batch of {pairs_per_step * world}")
         if workers:
-            cv2.setNumThreads(0)  # OpenCV's threads don't survive the fork
-        self._places = _Places(steps, drawn, rank, world)
+            cv2.setNumThreads(0)  # OpenCV's thread pool doesn't survive a fork
+        self._indices = _BatchIndices(steps, pairs_per_step, rank, world)
         self._steps = steps
         self._loader = DataLoader(
             _Pairs(mixture),
-            batch_sampler=self._places,
+            batch_sampler=self._indices,
             collate_fn=_join,
             num_workers=workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_use_one_thread,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -85,8 +85,8 @@ class MixtureLoader:
         return self._steps
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch` from step `start` on."""
-        self._places.epoch, self._places.done = epoch, start
+        """Yields the batches of `epoch` from step `start` on."""
+        self._indices.epoch, self._indices.start_step = epoch, start
         yield from self._loader
 
 
@@ -97,5 +97,5 @@ def _join(items: list[Batch]) -> Batch:
     return crops, labels, masks
 
 
-def _one_thread(_: int) -> None:
+def _use_one_thread(_: int) -> None:
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
-"""A source's images in a few large files: encoded as they came, with box, landmarks and label.
+"""Packs: the encoded images of a source in a few large files, with boxes, landmarks and labels.
 
-A pack is a folder with `shard-NNN.bin` of at most 40 MiB, images one after the other, and
-`index.npz`, which knows where each begins. Reading maps the shards into memory, so that the
-processes of a training share one copy.
+A pack is a folder with files `shard-NNN.bin` of at most 40 MiB, which hold concatenated images, and
+`index.npz` with their offsets. Shards are memory-mapped, so the processes of a training run share
+one copy.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ INDEX = "index.npz"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One face: the encoded image, its label, its person, and where the face lies in it.
+    """One face: the encoded image, its label and identity, and the face's box and landmarks.
 
-    `original` names the real image that a fake was made of; empty where it is unknown.
+    `original` names the real image that a fake was made from; empty if unknown.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Example:
 
 
 class Pack:
-    """The examples of one source, by number."""
+    """The examples of one source, by index."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.source = root, root.name
@@ -58,22 +58,22 @@ class Pack:
         return len(self.fake)
 
     def data(self, number: int) -> bytes:
-        """The encoded image."""
+        """Returns the encoded image."""
         shard, start, size = (int(v) for v in self._index["place"][number])
         if shard not in self._shards:
             self._shards[shard] = np.memmap(_shard(self.root, shard), np.uint8, "r")
         return self._shards[shard][start : start + size].tobytes()
 
     def pixels(self, number: int) -> Pixels:
-        """The decoded image, uint8 RGB (height, width, 3)."""
+        """Returns the decoded image, uint8 RGB (height, width, 3)."""
         return decode(self.data(number), DecodeSpec())
 
     def name(self, number: int) -> str:
-        """The name that `original` of its fakes refers to."""
+        """Returns the name that `original` of its fakes refers to."""
         return str(self._index["names"][number])
 
     def portrait(self, number: int) -> Portrait:
-        """Returns box and landmarks: Face Mesh points where the pack has them, else five."""
+        """Returns box and landmarks: Face Mesh points if the pack has them, else five points."""
         x1, y1, x2, y2 = (float(v) for v in self._index["boxes"][number])
         mesh = int(self._index["mesh"][number])
         points = self._index["meshes"][mesh] if mesh >= 0 else self._index["points"][number]
@@ -94,16 +94,16 @@ class Pack:
 
 
 def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> int:
-    """Writes a pack, the index last, so that an interrupted one is not taken for whole.
+    """Writes a pack, the index last, so that an interrupted pack can't be read.
 
     Args:
-        whole: whether the fakes are made as a whole, not pasted into a real image.
+        whole: whether the fakes are generated as whole images, not pasted into real ones.
 
     Returns:
         The number of examples.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no examples.
     """
     rows: list[_Row] = []
     with closing(_Shards(root)) as shards:
@@ -121,7 +121,7 @@ def write_pack(examples: Iterable[Example], root: Path, whole: bool = False) -> 
 
 
 class _Shards:
-    """Images one after the other; a new file where the next would not fit into this one."""
+    """Writes images into shards and begins a new shard when the next image does not fit."""
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ class _Shards:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An example without its image."""
+    """The index entry of an example: everything but its image."""
 
     name: str
     fake: bool

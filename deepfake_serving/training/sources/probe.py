@@ -1,7 +1,7 @@
-"""A probe for whatever of a training batch tells real from fake without looking at the face.
+"""A probe for shortcuts: image statistics that separate real from fake without the face.
 
-A network learns whatever parts the classes. So a small classifier is given only what belongs to
-files, not to faces, and should not do better than chance (shortcuts: Geirhos et al. 2020,
+A network learns anything that separates the classes. A small classifier of properties of files, not
+of faces, should therefore not be better than chance (shortcut learning: Geirhos et al. 2020,
 arXiv:2004.07780).
 """
 
@@ -26,8 +26,8 @@ _FOLDS = 5
 _BORDER = 0.12
 
 
-def metadata(crop: Pixels) -> Floats:
-    """(9,): mean colours, contrast, and sharpness, noise and block edges of the border."""
+def image_statistics(crop: Pixels) -> Floats:
+    """Returns (9,): mean colours, contrast, and sharpness, noise and block edges of the border."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     width = max(10, round(len(grey) * _BORDER))
     border = np.concatenate([grey[:width], grey[-width:]])
@@ -41,8 +41,13 @@ def metadata(crop: Pixels) -> Floats:
 
 
 def probe_auc(pairs: Sequence[CropPair]) -> float:
-    """AUC of a logistic regression on `metadata`, out of fold; both crops of a pair in one fold."""
-    features = np.stack([metadata(crop) for pair in pairs for crop in (pair.real, pair.fake)])
+    """Returns the out-of-fold AUC of a logistic regression on `image_statistics`.
+
+    Both crops of a pair are in the same fold.
+    """
+    features = np.stack(
+        [image_statistics(crop) for pair in pairs for crop in (pair.real, pair.fake)]
+    )
     labels = np.tile([0, 1], len(pairs))
     groups = np.repeat(np.arange(len(pairs)), 2)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))

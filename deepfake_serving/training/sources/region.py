@@ -1,4 +1,4 @@
-"""A image as a pack holds it: small ones byte for byte, large ones cut around the face."""
+"""Images as a pack stores them: small ones byte for byte, large ones cropped around the face."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from model_handlers.pipeline.crop import shrink
 from model_handlers.pipeline.decode import Pixels
 
 Box = tuple[float, float, float, float]
-LARGEST = 320
-"""px; images up to this side are kept as they came."""
+MAX_SIDE_PX = 320
+"""Images up to this side, in pixels, are stored unchanged."""
 
-_FACE = 256.0
+_MAX_FACE_PX = 256.0
 _REGION = 2.0
 _QUALITY = 97
 
 
-def cut(image: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]:
-    """Twice the face, as far as the image reaches, reduced to a face of at most 256 px."""
+def crop_region(image: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]:
+    """Crops to twice the face, clipped to the image, and reduces the face to at most 256 px.
+
+    Returns:
+        The crop, and box and landmarks in its coordinates.
+    """
     x1, y1, x2, y2 = box
     half = _REGION * max(x2 - x1, y2 - y1) / 2
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     left, top = max(0, int(x - half)), max(0, int(y - half))
     region = np.ascontiguousarray(image[top : int(y + half), left : int(x + half)])
-    small = shrink(region, min(1.0, _FACE / max(x2 - x1, y2 - y1)))
+    small = shrink(region, min(1.0, _MAX_FACE_PX / max(x2 - x1, y2 - y1)))
     scale = small.shape[1] / region.shape[1]
     moved = ((x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale)
     shift = np.array([left, top], np.float32)
@@ -33,7 +37,7 @@ def cut(image: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, Points]:
 
 
 def encode(image: Pixels) -> bytes:
-    """JPEG at a quality that loses next to nothing, colours in full."""
+    """Encodes as JPEG of high quality, without chroma subsampling."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], settings)

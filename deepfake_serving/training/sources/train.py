@@ -24,39 +24,39 @@ def run(
     out: Path,
     workers: int = 1,
     track: Kind = "none",
-    left_out: Sequence[str] = (),
+    excluded: Sequence[str] = (),
 ) -> None:
-    """Trains as `spec_path` says on the packs below `packs`; see `Trainer` for `out`.
+    """Trains with the settings `spec_path` on the packs below `packs`; see `Trainer` for `out`.
 
     Args:
-        left_out: packs that are not learnt from, whatever the settings say.
+        excluded: packs that are not used, even if the settings name them.
 
     Raises:
-        ValueError: the settings name no mixture, or one that can't do without these.
+        ValueError: the settings name no mixture, or one that needs an excluded pack.
     """
-    spec = _reduced(read_config(spec_path), left_out)
+    spec = _without_packs(read_config(spec_path), excluded)
     if spec.mixture is None:
         raise ValueError(f"{spec_path}: no `mixture`")
     distributed = DistributedContext.from_environment()
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling memory before it is written would take time at every step and change no result.
+    # Filling uninitialized memory costs time at every step and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     manifest = training_manifest(spec)
-    found = read_packs(spec.mixture, packs)
-    mixture = Mixture(spec.mixture, found, spec.seed)
+    opened = read_packs(spec.mixture, packs)
+    mixture = Mixture(spec.mixture, opened, spec.seed)
     pairs = spec.batch_size // 2 // distributed.world_size
     loader = MixtureLoader(mixture, pairs, workers, distributed.rank, distributed.world_size)
-    watching = create_tracker(track if distributed.is_main else "none", out, spec.model_dump())
+    tracker = create_tracker(track if distributed.is_main else "none", out, spec.model_dump())
     network = initialize_network(manifest, spec.initial, spec.seed)
     try:
-        Trainer(spec, manifest, network, loader, out, distributed, watching).run()
+        Trainer(spec, manifest, network, loader, out, distributed, tracker).run()
     finally:
-        watching.close()
+        tracker.close()
         distributed.close()
 
 
-def _reduced(spec: TrainingConfig, left_out: Sequence[str]) -> TrainingConfig:
-    for pack in left_out:
+def _without_packs(spec: TrainingConfig, excluded: Sequence[str]) -> TrainingConfig:
+    for pack in excluded:
         if spec.mixture is not None:
             spec = spec.model_copy(update={"mixture": without(spec.mixture, pack)})
     return spec

@@ -1,4 +1,4 @@
-"""Packs in parts of limited size, cut to what training shows of a face."""
+"""Splits packs into parts of limited size, with images cropped to what training needs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from deepfake_serving.training.sources.pack import Example, Pack, write_pack
 from model_handlers.pipeline.crop import shrink
 from model_handlers.pipeline.decode import Pixels
 
-_LARGEST = 288
+_MAX_SIDE_PX = 288
 _QUALITY = 90
-_WORTH_CUTTING = 0.8
+_MAX_CROPPED_SHARE = 0.8
 
 
 def split_pack(
@@ -25,9 +25,9 @@ def split_pack(
     """Writes the parts of a pack and returns their number; fakes stay with their originals.
 
     Args:
-        part_bytes: of the images of a part.
-        requality: JPEG qualities to draw from for every image; without, images are only encoded
-            again where they are cut.
+        part_bytes: maximum size of the images of a part.
+        requality: range of the JPEG quality that is drawn for every image. If None, only cropped
+            images are encoded again.
     """
     pack = Pack(root)
     parts = list(_parts(pack, part_bytes, requality))
@@ -43,7 +43,7 @@ def _parts(
     part: list[Example] = []
     size = 0
     for numbers in _groups(pack, rng):
-        group = [_cut(pack, number, rng, requality) for number in numbers]
+        group = [_crop(pack, number, rng, requality) for number in numbers]
         added = sum(len(example.data) for example in group)
         if part and size + added > part_bytes:
             yield part
@@ -53,26 +53,26 @@ def _parts(
 
 
 def _groups(pack: Pack, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Originals with their fakes, all others alone, in random order."""
+    """Yields groups of indices in random order: an original with its fakes, or a single image."""
     keys = np.where(pack.original >= 0, pack.original, np.arange(len(pack)))
     order = np.argsort(keys, kind="stable")
     _, starts = np.unique(keys[order], return_index=True)
     groups = np.split(order, starts[1:])
-    for place in rng.permutation(len(groups)):
-        yield sorted(groups[place].tolist(), key=lambda number: bool(pack.fake[number]))
+    for index in rng.permutation(len(groups)):
+        yield sorted(groups[index].tolist(), key=lambda number: bool(pack.fake[number]))
 
 
-def _cut(
+def _crop(
     pack: Pack, number: int, rng: np.random.Generator, requality: tuple[int, int] | None
 ) -> Example:
     portrait, whole = pack.portrait(number), pack.pixels(number)
     if requality is not None:
-        whole = _decoded(_encoded(whole, int(rng.integers(requality[0], requality[1] + 1))))
+        whole = _decode(_encode(whole, int(rng.integers(requality[0], requality[1] + 1))))
     image, moved = surroundings(whole, portrait)
-    small = shrink(image, _LARGEST / max(image.shape[:2]))
-    if requality is None and small.size > _WORTH_CUTTING * whole.size:
+    small = shrink(image, _MAX_SIDE_PX / max(image.shape[:2]))
+    if requality is None and small.size > _MAX_CROPPED_SHARE * whole.size:
         return _example(pack, number, pack.data(number), portrait, 1.0)
-    data = _encoded(small, _QUALITY)
+    data = _encode(small, _QUALITY)
     return _example(pack, number, data, moved, small.shape[1] / image.shape[1])
 
 
@@ -86,12 +86,12 @@ def _example(pack: Pack, number: int, data: bytes, portrait: Portrait, scale: fl
     )
 
 
-def _encoded(image: Pixels, quality: int) -> bytes:
+def _encode(image: Pixels, quality: int) -> bytes:
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()
 
 
-def _decoded(data: bytes) -> Pixels:
+def _decode(data: bytes) -> Pixels:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8)

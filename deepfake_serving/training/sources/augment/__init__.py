@@ -1,1 +1,1 @@
-"""The augmentation that images of all sources and both classes go through."""
+"""Augmentation of single images, the same for all sources and both classes."""

@@ -1,8 +1,8 @@
-"""The one augmentation that real and fake faces of all sources go through.
+"""The augmentation pipeline of real and fake faces of all sources.
 
-What an image goes through between camera and viewer tells nothing of its truth, but differs
-between sources, so that a network learns it as if it did. Here it is drawn from one distribution
-for both classes; for the two images of a pair it is drawn once.
+Processing between camera and viewer is no evidence for or against a fake, but it differs between
+sources, so a network would learn it as a shortcut. Here it is drawn from one distribution for both
+classes, and only once for the two images of a pair.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from deepfake_serving.training.sources.augment.transform import (
     sharpen,
 )
 
-_SMALLEST, _LARGEST = 64.0, 330.0
-_ENLARGED = 1.15
-_AS_IT_IS = 0.25
+_MIN_FACE_PX, _MAX_FACE_PX = 64.0, 330.0
+_MAX_SCALE = 1.15
+_KEEP_SIZE_CHANCE = 0.25
 
 
 def draw_augmentation(
     face_px: float, rng: np.random.Generator, requality: tuple[int, int] | None = None
 ) -> list[Transform]:
-    """Random transforms for an image whose face has a side of `face_px` pixels.
+    """Draws random transforms for an image whose face has a side of `face_px` pixels.
 
     Args:
-        requality: JPEG qualities to start with, after a resize that breaks the old JPEG's grid.
+        requality: JPEG qualities of a first compression, after a resize that breaks the block grid
+            of the original file.
     """
     steps: list[Transform] = []
     if requality:
@@ -46,7 +47,7 @@ def draw_augmentation(
         ]
     steps += draw_light(rng)
     steps += _sometimes(((0.08, beautify), (0.1, sharpen)), rng)
-    steps.append(rescale(_factor(face_px, rng), rng))
+    steps.append(rescale(_scale(face_px, rng), rng))
     steps += _sometimes(((0.13, blur), (0.4, grain)), rng)
     if rng.random() < 0.12:
         steps.append(reenlarge(float(rng.uniform(0.33, 0.8)), rng))
@@ -54,12 +55,12 @@ def draw_augmentation(
     return steps + _sometimes(((0.05, sharpen),), rng)
 
 
-def _factor(face_px: float, rng: np.random.Generator) -> float:
-    """Faces come out at 64 to 330 px, hardly enlarged; a quarter about as large as they were."""
-    if rng.random() < _AS_IT_IS:
+def _scale(face_px: float, rng: np.random.Generator) -> float:
+    """Returns a scale that gives faces of 64 to 330 px; a quarter keep about their size."""
+    if rng.random() < _KEEP_SIZE_CHANCE:
         return float(rng.uniform(0.9, 1.05))
-    target = float(np.exp(rng.uniform(np.log(_SMALLEST), np.log(_LARGEST))))
-    return min(target / face_px, _ENLARGED)
+    target = float(np.exp(rng.uniform(np.log(_MIN_FACE_PX), np.log(_MAX_FACE_PX))))
+    return min(target / face_px, _MAX_SCALE)
 
 
 def _sometimes(

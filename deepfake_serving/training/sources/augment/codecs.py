@@ -1,4 +1,4 @@
-"""Compression as images meet it on the way: JPEG, WebP and H.264, one to three in a row."""
+"""Random chains of lossy compression: up to three of JPEG, WebP and H.264."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from deepfake_serving.training.data.codecs import h264, jpeg
 from deepfake_serving.training.sources.augment.transform import Transform, rescale
 from model_handlers.pipeline.decode import Pixels
 
-_COUNTS = (0.15, 0.45, 0.27, 0.13)
-"""Probabilities of nought, one, two and three codecs in a row."""
+_COUNT_PROBABILITIES = (0.15, 0.45, 0.27, 0.13)
+"""Probabilities of zero, one, two and three codecs in a row."""
 
-_LONGEST = 480
+_MAX_SIDE_PX = 480
 
 
 def webp(image: Pixels, quality: int) -> Pixels:
-    """Through WebP at `quality` (1..100) and back."""
-    _, data = cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    back = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert back is not None
-    return np.ascontiguousarray(back[:, :, ::-1]).astype(np.uint8)
+    """Encodes as WebP at `quality` (1..100) and decodes."""
+    _, encoded = cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8)
 
 
 def draw_codecs(rng: np.random.Generator) -> list[Transform]:
-    """A random chain; between two codecs images are often resized a little, as sites do."""
+    """Draws a chain; between two codecs images are often resized a little, as websites do."""
     chain: list[Transform] = []
-    for number in range(int(rng.choice(4, p=_COUNTS))):
+    for number in range(int(rng.choice(4, p=_COUNT_PROBABILITIES))):
         if number and rng.random() < 0.4:
             chain.append(rescale(float(rng.uniform(0.75, 1.2)), rng))
         chain.append(_codec(rng))
@@ -45,7 +45,7 @@ def _codec(rng: np.random.Generator) -> Transform:
 
 
 def _video(image: Pixels, crf: int, lead: int) -> Pixels:
-    """H.264, for images that are encoded in milliseconds; larger ones are left as they are."""
-    if max(image.shape[:2]) > _LONGEST or min(image.shape[:2]) < 32:
+    """Compresses small images by H.264; returns large ones, which would be slow, unchanged."""
+    if max(image.shape[:2]) > _MAX_SIDE_PX or min(image.shape[:2]) < 32:
         return image
     return h264(image, crf, lead)

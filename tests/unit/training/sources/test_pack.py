@@ -15,8 +15,8 @@ from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.sources import pack as packing_module
 from deepfake_serving.training.sources.listing import list_folder
 from deepfake_serving.training.sources.pack import Example, Pack, write_pack
-from deepfake_serving.training.sources.packing import FINDER, altered, examples
-from deepfake_serving.training.sources.region import cut
+from deepfake_serving.training.sources.packing import FACES, examples, is_altered
+from deepfake_serving.training.sources.region import crop_region
 from model_handlers.pipeline.decode import Pixels
 from tests.support.packs import made_examples, made_pack
 
@@ -76,7 +76,7 @@ def test_a_fake_inherits_box_and_identity_of_its_original(
     fake[100:180, 200:260] = 255 - fake[100:180, 200:260]
     listed = list_folder(_folder(tmp_path, astronaut, fake))
     assert [item.identity for item in listed] == ["real", "real"]
-    real, swapped = examples(listed, build_face_detector(FINDER))
+    real, swapped = examples(listed, build_face_detector(FACES))
     assert (real.fake, swapped.fake) == (False, True)
     assert swapped.original == real.name
     assert swapped.box == real.box
@@ -86,15 +86,15 @@ def test_a_fake_that_hardly_differs_from_its_original_is_skipped(
     astronaut: Pixels, tmp_path: Path
 ) -> None:
     folder = _folder(tmp_path, astronaut, np.clip(astronaut.astype(int) + 3, 0, 255).astype("u1"))
-    assert [e.fake for e in examples(list_folder(folder), build_face_detector(FINDER))] == [False]
-    assert not altered(astronaut, (astronaut * 0.05).astype(np.uint8))
-    assert altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
+    assert [e.fake for e in examples(list_folder(folder), build_face_detector(FACES))] == [False]
+    assert not is_altered(astronaut, (astronaut * 0.05).astype(np.uint8))
+    assert is_altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
 
 
 def test_large_images_are_cropped_around_the_face(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, None, fx=4, fy=4).astype(np.uint8)
     box, points = (708.0, 232.0, 1080.0, 700.0), np.array([[900, 460]], np.float32)
-    small, moved, point = cut(large, box, points)
+    small, moved, point = crop_region(large, box, points)
     assert max(moved[2] - moved[0], moved[3] - moved[1]) == pytest.approx(256, abs=1)
     across = (point[0, 0] - moved[0]) / (moved[2] - moved[0])
     assert across == pytest.approx((900 - box[0]) / (box[2] - box[0]), abs=0.01)
