@@ -136,8 +136,7 @@ class VideoReader:
         with self._timed("convert"):
             pixels = converter.full_size(frame)
         if self.size is None:
-            size = frame.image.width, frame.image.height
-            self.size = size if frame.quarter_turns % 2 == 0 else (size[1], size[0])
+            self.size = frame.size
         return Sample(frame.t_s, pixels, thumbnail)
 
     def _new_sampler(self) -> Sampler:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -27,7 +28,10 @@ from deepfake_serving.video.decoding.duration import (
     declared_duration_s,
     declared_frame_rate,
 )
+from deepfake_serving.video.decoding.filter_graph import ShownFrame
+from deepfake_serving.video.decoding.geometry import Orientation, PixelAspect
 from deepfake_serving.video.decoding.limits import DecodeLimits
+from deepfake_serving.video.decoding.presentation import Presentation
 
 _THREADS = 2
 """Decoder threads. Each holds frames, and the models need the cores too."""
@@ -39,13 +43,25 @@ _TOLERANCE_S, _TOLERANCE = 1.0, 0.02
 class Frame:
     """A decoded frame with its index and its presentation time.
 
-    `quarter_turns` counterclockwise set it upright.
+    A player stretches its pixels to `aspect`, the width of one through its height, and then sets
+    it upright.
     """
 
     index: int
     t_s: float
     image: VideoFrame
-    quarter_turns: int
+    aspect: Fraction
+    orientation: Orientation
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright frame with square pixels: none of them is lost."""
+        width, height = self.image.width, self.image.height
+        if self.aspect > 1:
+            width = round(width * self.aspect)
+        else:
+            height = round(height / self.aspect)
+        return self.orientation.size(width, height)
 
 
 class VideoDecoder:
@@ -99,17 +115,24 @@ class VideoDecoder:
     def _limited(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
         interval_s = 1 / (self.frame_rate or DEFAULT_FRAME_RATE)
         clock, base = Clock(interval_s), float(stream.time_base or 0)
-        for image in self._images(container, stream):
-            t_s = clock.tick(None if image.pts is None else image.pts * base)
+        for shown in self._shown(container, stream):
+            t_s = clock.tick(None if shown.pts is None else shown.pts * base)
             if t_s > self._limits.max_duration_s:
                 self.truncate(f"only the first {self._limits.max_duration_s:g} s were analysed")
                 return
             if self.decoded >= self._limits.max_frames:
                 self.truncate(f"only the first {self.decoded} frames were decoded")
                 return
-            self.end_s = t_s + (image.duration * base or interval_s)
-            yield Frame(self.decoded, t_s, image, round(image.rotation / 90) % 4)
+            self.end_s = t_s + (shown.duration * base or interval_s)
+            yield Frame(self.decoded, t_s, shown.image, shown.aspect, shown.orientation)
             self.decoded += 1
+
+    def _shown(self, container: InputContainer, stream: VideoStream) -> Iterator[ShownFrame]:
+        presentation = Presentation()
+        aspect = PixelAspect(stream)
+        for image in self._images(container, stream):
+            yield from presentation.show(image, aspect.current())
+        yield from presentation.flush()
 
     def _images(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         for packet in self._packets(container, stream):

@@ -1,7 +1,7 @@
 """Decoded frames as arrays: full-size ones for the detector, thumbnails for cuts and galleries.
 
-A frame is resampled for the detector only where it exceeds the size limit of a call: the detector
-looks for traces that resampling removes. For the same reason non-square pixels stay as they are.
+A frame is resampled for the detector only where its pixels are not square or it exceeds the size
+limit of a call: the detector looks for traces that resampling removes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
+from deepfake_serving.video.decoding.conversion_errors import conversion_errors
 from deepfake_serving.video.decoding.frames import Frame
 
 Pixels = npt.NDArray[np.uint8]
@@ -28,24 +29,24 @@ class FrameConverter:
         self._full, self._thumbnail = VideoReformatter(), VideoReformatter()
 
     def full_size(self, frame: Frame) -> Pixels:
-        """Returns uint8 (h, w, 3) RGB, upright, of at most `MAX_BATCH_BYTES`."""
-        width, height = frame.image.width, frame.image.height
+        """Returns uint8 (h, w, 3) RGB, as shown, of at most `MAX_BATCH_BYTES`."""
+        width, height = frame.size
         scale = min(1.0, math.sqrt(MAX_BATCH_BYTES / (3 * width * height)))
         return _to_array(self._full, frame, scale, "rgb24", "BILINEAR")
 
     def thumbnail(self, frame: Frame) -> Pixels:
-        """Returns uint8 (h, w, 3) BGR, upright, with a longer side of at most 240 pixels."""
-        scale = _THUMBNAIL_SIDE / max(frame.image.width, frame.image.height)
+        """Returns uint8 (h, w, 3) BGR, as shown, with a longer side of at most 240 pixels."""
+        scale = _THUMBNAIL_SIDE / max(frame.size)
         return _to_array(self._thumbnail, frame, min(1.0, scale), "bgr24", "AREA")
 
 
 def _to_array(
     scaler: VideoReformatter, frame: Frame, scale: float, pixel_format: str, interpolation: str
 ) -> Pixels:
-    image = frame.image
-    width, height = (max(1, int(side * scale)) for side in (image.width, image.height))
-    converted = scaler.reformat(
-        image, width, height, pixel_format, interpolation=interpolation, threads=1
-    )
-    array = np.rot90(converted.to_ndarray(), frame.quarter_turns)
-    return np.ascontiguousarray(array, dtype=np.uint8)
+    width, height = (max(1, int(side * scale)) for side in frame.orientation.size(*frame.size))
+    with conversion_errors():
+        converted = scaler.reformat(
+            frame.image, width, height, pixel_format, interpolation=interpolation, threads=1
+        )
+    array = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+    return np.ascontiguousarray(frame.orientation.apply(array))

@@ -1,0 +1,25 @@
+"""Transparent frames, shown on white like transparent images."""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+
+def has_alpha(pixel_format: VideoFormat) -> bool:
+    """Returns whether frames of the format can be transparent."""
+    return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
+
+
+def flatten(scaler: VideoReformatter, image: VideoFrame) -> VideoFrame:
+    """Returns the frame on white, as RGB; a frame without transparent pixels stays as it is."""
+    rgba = scaler.reformat(image, format="rgba", threads=1).to_ndarray()
+    alpha = rgba[..., 3:].astype(np.uint16)
+    if alpha.min() == 255:
+        return image
+    shown = (rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    flat = VideoFrame.from_ndarray(shown.astype(np.uint8), format="rgb24")
+    flat.color_trc, flat.color_primaries = image.color_trc, image.color_primaries
+    return flat
