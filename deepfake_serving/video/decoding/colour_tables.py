@@ -74,7 +74,8 @@ def hald_image(space: ColourSpace) -> npt.NDArray[np.uint16]:
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     srgb = to_srgb(np.stack([red, green, blue], -1).reshape(-1, 3), space)
     side = _LEVEL**3
-    return np.round(srgb * 65535).astype(np.uint16).reshape(side, side, 3)
+    table: npt.NDArray[np.uint16] = np.round(srgb * 65535).astype(np.uint16)
+    return table.reshape(side, side, 3)
 
 
 def to_srgb(values: Light, space: ColourSpace) -> Light:
