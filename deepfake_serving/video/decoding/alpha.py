@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 
-def has_alpha(pixel_format: VideoFormat) -> bool:
-    """Returns whether frames of the format can be transparent."""
+@functools.lru_cache(maxsize=256)
+def has_alpha(name: str) -> bool:
+    """Returns whether frames of FFmpeg's pixel format of that name can be transparent."""
+    pixel_format = VideoFormat(name)
     return pixel_format.has_palette or any(part.is_alpha for part in pixel_format.components)
 
 

@@ -101,8 +101,8 @@ def _tone_map(light: Light, peak: float) -> Light:
     if peak <= 1:
         return light
     brightest = np.maximum(light.max(-1, keepdims=True), 1e-9)
-    room, excess = 1 - _KNEE, np.maximum(brightest - _KNEE, 0)
-    bend = (peak - _KNEE) * room / (peak - 1)  # so that the excess of `peak` becomes `room`
+    headroom, excess = 1 - _KNEE, np.maximum(brightest - _KNEE, 0)
+    bend = (peak - _KNEE) * headroom / (peak - 1)  # maps the excess of `peak` to `headroom`
     mapped = _KNEE + excess * bend / (excess + bend)
     return light * np.where(brightest > _KNEE, mapped / brightest, 1)
 

@@ -33,7 +33,7 @@ class ShownFrame:
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a filter graph depends on."""
+    """The properties of frames that a filter graph depends on."""
 
     width: int
     height: int

@@ -57,7 +57,9 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """Width and height of the upright frame with square pixels: none of them is lost."""
         width, height = self.image.width, self.image.height
-        if self.aspect > 1:
+        if self.aspect == 1:
+            pass
+        elif self.aspect > 1:
             width = round(width * self.aspect)
         else:
             height = round(height / self.aspect)
@@ -131,7 +133,7 @@ class VideoDecoder:
         presentation = Presentation()
         aspect = PixelAspect(stream)
         for image in self._images(container, stream):
-            yield from presentation.show(image, aspect.current())
+            yield from presentation.show(image, aspect.of(image))
         yield from presentation.flush()
 
     def _images(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

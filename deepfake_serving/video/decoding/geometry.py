@@ -1,4 +1,4 @@
-"""How a player shows a frame: its orientation, and the shape of its pixels."""
+"""The geometry that a player shows a frame in: its orientation, and the shape of its pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_ASPECT = 16
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """What sets stored pixels upright: a mirroring, then turns."""
+    """The mirroring, then the turns, that set stored pixels upright."""
 
     mirrored: bool = False
     """Whether left and right are exchanged first."""
@@ -60,17 +60,23 @@ def orientation_of(image: VideoFrame) -> Orientation:
 class PixelAspect:
     """The width of a stream's pixels through their height, 1 where it is unknown or extreme.
 
-    The container's counts before the codec's, until the latter changes midway.
+    The container's counts before the codec's, until the latter changes midway, at a keyframe.
     """
 
     def __init__(self, stream: VideoStream) -> None:
         self._codec = stream.codec_context
         self._declared = stream.sample_aspect_ratio or self._codec.sample_aspect_ratio
         self._first: Fraction | None = None
+        self._current = Fraction(1)
 
-    def current(self) -> Fraction:
+    def of(self, image: VideoFrame) -> Fraction:
         """Returns the aspect of the pixels of the frame that was decoded last."""
+        if self._first is None or image.key_frame:
+            self._update()
+        return self._current
+
+    def _update(self) -> None:
         latest = self._codec.sample_aspect_ratio or Fraction(1)
         self._first = self._first or latest
         aspect = (self._declared or latest) if latest == self._first else latest
-        return aspect if Fraction(1, _MAX_ASPECT) <= aspect <= _MAX_ASPECT else Fraction(1)
+        self._current = aspect if Fraction(1, _MAX_ASPECT) <= aspect <= _MAX_ASPECT else Fraction(1)

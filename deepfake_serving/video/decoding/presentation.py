@@ -8,26 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from deepfake_serving.video.decoding.alpha import flatten, has_alpha
 from deepfake_serving.video.decoding.conversion_errors import conversion_errors
 from deepfake_serving.video.decoding.filter_graph import FilterGraph, Properties, ShownFrame
-from deepfake_serving.video.decoding.geometry import orientation_of
+from deepfake_serving.video.decoding.geometry import Orientation, orientation_of
 
-_MAX_ASPECT = 16.0
-"""Pixels stretched by more are a mistake of the file's, and are shown square."""
+_SIDE_DATA = frozenset(
+    {
+        Type.DISPLAYMATRIX,
+        Type.MASTERING_DISPLAY_METADATA,
+        Type.CONTENT_LIGHT_LEVEL,
+        Type.DOVI_METADATA,
+    }
+)
+"""Side data that the presentation depends on."""
 
 
 class Presentation:
-    """Converts the frames of one video."""
+    """Converts the frames of one video.
+
+    Frames whose attributes equal those of the previous frame are not inspected again.
+    """
 
     def __init__(self) -> None:
         self._graph: FilterGraph | None = None
         self._scaler = VideoReformatter()
         self._interlaced = False
+        self._orientation = Orientation()
+        self._attributes: tuple[Any, ...] | None = None
+        self._passes = False
+        """Whether frames with those attributes pass unchanged."""
 
     def show(self, image: VideoFrame, aspect: Fraction) -> Iterator[ShownFrame]:
         """Adds a decoded frame, and yields those that are ready. `aspect` is that of a pixel.
@@ -35,16 +51,12 @@ class Presentation:
         Raises:
             UnsupportedMediaType: the frame cannot be converted.
         """
-        self._interlaced |= image.interlaced_frame
+        attributes = _attributes(image)
+        if attributes == self._attributes and self._passes:
+            yield ShownFrame(image, image.pts, image.duration, aspect, self._orientation)
+            return
         with conversion_errors():
-            opaque = flatten(self._scaler, image) if has_alpha(image.format) else image
-            seen = aspect, orientation_of(image)
-            frame = ShownFrame(opaque, image.pts, image.duration, *seen)
-            properties = Properties.of(opaque, self._interlaced)
-            if self._graph is None or self._graph.properties != properties:
-                yield from self.flush()
-                self._graph = FilterGraph(properties) if properties.need_filters else None
-            yield from [frame] if self._graph is None else self._graph.push(frame)
+            yield from self._convert(image, aspect, attributes)
 
     def flush(self) -> Iterator[ShownFrame]:
         """Yields the frames that are held back."""
@@ -52,3 +64,38 @@ class Presentation:
         if graph is not None:
             with conversion_errors():
                 yield from graph.flush()
+
+    def _convert(
+        self, image: VideoFrame, aspect: Fraction, attributes: tuple[Any, ...]
+    ) -> Iterator[ShownFrame]:
+        transparent = has_alpha(image.format.name)
+        opaque = flatten(self._scaler, image) if transparent else image
+        if transparent or attributes != self._attributes:
+            self._interlaced |= image.interlaced_frame
+            self._attributes, self._orientation = attributes, orientation_of(image)
+            yield from self._configure(opaque)
+            self._passes = self._graph is None and not transparent
+        frame = ShownFrame(opaque, image.pts, image.duration, aspect, self._orientation)
+        yield from [frame] if self._graph is None else self._graph.push(frame)
+
+    def _configure(self, image: VideoFrame) -> Iterator[ShownFrame]:
+        """Builds the filter graph for such frames, if they need one, and yields earlier frames."""
+        properties = Properties.of(image, self._interlaced)
+        if self._graph is None or self._graph.properties != properties:
+            yield from self.flush()
+            self._graph = FilterGraph(properties) if properties.need_filters else None
+
+
+def _attributes(image: VideoFrame) -> tuple[Any, ...]:
+    entries: Any = image.side_data  # typed as a mapping, whose iterator yields its values
+    return (
+        image.width,
+        image.height,
+        image.format.name,
+        image.colorspace,
+        image.color_range,
+        image.color_trc,
+        image.color_primaries,
+        image.interlaced_frame,
+        *([bytes(each) for each in entries if each.type in _SIDE_DATA] if len(entries) else ()),
+    )
