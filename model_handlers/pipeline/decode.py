@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from model_handlers.manifest import DecodeSpec
+from model_handlers.pipeline.colour_profile import to_srgb
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -40,8 +41,8 @@ _UPRIGHT = {
 def decode(data: bytes, spec: DecodeSpec) -> Pixels:
     """Decodes the first frame of a JPEG, PNG, WebP, BMP or GIF.
 
-    EXIF orientation is applied, alpha is flattened onto white, grey, palette, CMYK and 16-bit
-    images become 8-bit RGB.
+    EXIF orientation is applied, colours of an ICC profile are converted to sRGB, alpha is flattened
+    onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
 
     Args:
         data: the encoded image.
@@ -115,7 +116,7 @@ def _has_known_magic(data: bytes) -> bool:
 
 def _to_rgb(image: Image.Image) -> Pixels:
     image.load()
-    return np.asarray(_flatten(_to_8_bit(_upright(image))))
+    return np.asarray(_flatten(to_srgb(_to_8_bit(_upright(image)))))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -133,6 +134,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
         return image
     wide = np.asarray(image, dtype=np.int64)
     grey = Image.fromarray((np.clip(wide, 0, 65535) // 257).astype(np.uint8))
+    grey.info["icc_profile"] = image.info.get("icc_profile")
     if "transparency" in image.info:
         alpha = (wide != image.info["transparency"]).astype(np.uint8) * 255
         grey.putalpha(Image.fromarray(alpha))
