@@ -32,7 +32,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}
-_DESCRIPTION = """Estimates how likely each face in an image or a video was swapped or synthesised.
+_DESCRIPTION = """Estimates how likely each face in an image or a video was swapped for another.
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` identifies a request and its
 response; `X-Request-Timeout` limits its duration in seconds.

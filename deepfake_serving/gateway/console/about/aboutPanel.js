@@ -56,7 +56,7 @@ function open() {
     el(
       "p",
       { class: "lede" },
-      "A score says how likely a face was swapped or generated, from 0, real, to 1, fake.",
+      "A score says how likely a face was swapped for another, from 0, real, to 1, fake.",
     ),
     el("div", { class: "example" }, meter(0.5)),
     el("div", { class: "cards" }, verdicts),

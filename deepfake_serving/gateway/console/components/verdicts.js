@@ -9,7 +9,7 @@ export const FAKE_ABOVE = 0.6;
 export const VERDICTS = {
   real: {
     label: "Likely real",
-    meaning: "The model saw no sign of a swapped or generated face.",
+    meaning: "The model saw no sign of a face swap. It was not made to find faces that were generated as a whole.",
     caveat:
       "This isn't proof that the image is genuine: a new or careful forgery can go undetected, and only faces are analysed, not what surrounds them.",
   },
@@ -20,7 +20,7 @@ export const VERDICTS = {
   },
   fake: {
     label: "Likely fake",
-    meaning: "At least one face looks swapped or generated to the model.",
+    meaning: "At least one face looks swapped to the model.",
     caveat:
       "This isn't proof of a forgery: heavy compression, filters, make-up and poor light can look the same. It doesn't say who made it, how, or why.",
   },

@@ -21,7 +21,7 @@ export function imagePanel() {
     onFiles: ([file]) => analyse(file),
     onURL: (url) => analyse(url),
   });
-  const lede = el("p", { class: "lede" }, "How likely is each face in an image swapped or generated?");
+  const lede = el("p", { class: "lede" }, "How likely was each face in an image swapped for another?");
   const element = el("div", {}, lede, input, output);
 
   async function analyse(source) {
