@@ -32,46 +32,46 @@ _MIN_IOU = 0.5
 
 @dataclass(slots=True)
 class Counts:
-    """Numbers of faces over a dataset."""
+    """Numbers of detected faces in a dataset."""
 
     images: int = 0
     known: int = 0
-    """Faces in the ground truth; 0 without one."""
-    theirs: int = 0
+    """Faces in the ground truth; 0 without ground truth."""
+    reference: int = 0
     ours: int = 0
-    """Faces results; with a ground truth, only true ones."""
+    """Detections of each detector; with ground truth, only true ones."""
     shared: int = 0
-    """Faces of theirs that ours results too."""
-    false_theirs: int = 0
-    """Detections that match no face of the ground truth."""
+    """Faces of facenet-pytorch that our detector finds as well."""
+    false_reference: int = 0
+    """Detections that match no face in the ground truth."""
     false_ours: int = 0
 
     @property
     def kept(self) -> float:
-        """Share of their faces that ours results."""
-        return self.shared / self.theirs if self.theirs else 1.0
+        """Share of facenet-pytorch's faces that our detector finds."""
+        return self.shared / self.reference if self.reference else 1.0
 
     @property
     def only_ours(self) -> int:
         return self.ours - self.shared
 
     @property
-    def only_theirs(self) -> int:
-        return self.theirs - self.shared
+    def only_reference(self) -> int:
+        return self.reference - self.shared
 
 
-def compare(images: Iterator[tuple[Pixels, Boxes | None]], theirs: Find, ours: Find) -> Counts:
-    """Counts both over the same images, per_clip with its ground-truth boxes or None."""
+def compare(images: Iterator[tuple[Pixels, Boxes | None]], reference: Find, ours: Find) -> Counts:
+    """Counts both over the same images, each with its ground-truth boxes or None."""
     counts = Counts()
     for image, known in images:
-        a, b = (_clip_and_filter(find(image), image) for find in (theirs, ours))
+        a, b = (_clip_and_filter(find(image), image) for find in (reference, ours))
         counts.images += 1
         if known is not None:
             counts.known += len(known)
-            counts.false_theirs += len(a) - matches(known, a)
+            counts.false_reference += len(a) - matches(known, a)
             counts.false_ours += len(b) - matches(known, b)
             a, b = a[_matching(a, known)], b[_matching(b, known)]
-        counts.theirs += len(a)
+        counts.reference += len(a)
         counts.ours += len(b)
         counts.shared += matches(a, b)
     return counts
@@ -119,7 +119,7 @@ def finders() -> tuple[Find, Find]:
 
     facenet_mtcnn, task = MTCNN(keep_all=True), shipped("detector")
 
-    def theirs(image: Pixels) -> Boxes:
+    def reference(image: Pixels) -> Boxes:
         boxes, _ = facenet_mtcnn.detect(Image.fromarray(image))
         return np.zeros((0, 4)) if boxes is None else np.asarray(boxes, np.float64)
 
@@ -127,7 +127,7 @@ def finders() -> tuple[Find, Find]:
         results = task.face_detector.detect([image])[0]
         return np.array([face.box for face in results], np.float64).reshape(-1, 4)
 
-    return theirs, ours
+    return reference, ours
 
 
 def read_portraits(table: Path) -> list[Portrait]:
@@ -178,12 +178,12 @@ def main() -> None:
     portraits = (
         read_portraits(arguments.portraits)[:: arguments.every] if arguments.portraits else []
     )
-    theirs, ours = finders()
+    reference, ours = finders()
     results = {}
     for name, images in datasets(
         portraits or [astronaut()], arguments.clips, arguments.frames, arguments.scenes
     ):
-        counts = compare(images, theirs, ours)
+        counts = compare(images, reference, ours)
         results[name] = asdict(counts) | {"kept": round(counts.kept, 4)}
         print(name, json.dumps(results[name]), flush=True)
     out = Path("build/bench/face_detection.json")

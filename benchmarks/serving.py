@@ -3,7 +3,7 @@
     python -m benchmarks.serving [--quick] [--out DIR]
 
 All systems run throughout, idle while another is measured. Systems to compare are measured in turns
-many times, so that other work on the machine affects all of them alike.
+many times, so that other work on the machine affects all of them equally.
 """
 
 from __future__ import annotations

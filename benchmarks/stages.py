@@ -55,8 +55,8 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
     functions = [
         (tasks, "decode", "decode"),
         (mipmap.Mipmap, "canvas", "levels onto the canvas"),
-        (mtcnn, "_proposals", "cells and their suppression"),
-        (mtcnn, "_cut", "candidates cut out"),
+        (mtcnn, "_proposals", "cells and non-maximum suppression"),
+        (mtcnn, "_cut", "candidate crops"),
         (tasks, "crop_face", "crop"),
         (classifier, "detail", "detail"),
         (task.face_detector, "detect", "all of detection"),

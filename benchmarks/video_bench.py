@@ -43,7 +43,7 @@ Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
 
 
 def talking_head(path: Path, seconds: float) -> Path:
-    """720p30: the astronaut, enlarged so that her face is about 270 pixels high, swaying."""
+    """Writes 720p30 of the astronaut, moving, with a face about 270 pixels high."""
     image = cv2.resize(skimage.data.astronaut(), (1480, 1480), interpolation=cv2.INTER_CUBIC)
     noise = np.random.default_rng(0).integers(0, 9, (*_SIZE[::-1], 3), dtype=np.uint8)
 
@@ -57,7 +57,7 @@ def talking_head(path: Path, seconds: float) -> Path:
 
 
 def long_film(path: Path, hours: float) -> Path:
-    """320 x 240 at 10 a second with a cut every 20 s between a face and three things; few bits."""
+    """Writes 320 x 240 at 10 fps with a cut every 20 s between a face and three objects."""
     face = skimage.data.astronaut()[:240, 100:420]
     others = [skimage.data.coffee(), skimage.data.chelsea(), skimage.data.rocket()]
     scenes = [face, *(cv2.resize(other, (320, 240)) for other in others)]
@@ -109,7 +109,7 @@ async def run(path: Path, detect: Detect, options: VideoOptions) -> tuple[VideoV
 
 
 def speed(path: Path) -> list[Goal]:
-    """Measures a talking head, with default options and without skipping frames in long shots."""
+    """Measures a video of one face, with default options and without skipping in long shots."""
     detect = detector()
     variants = {
         "every fifth": VideoOptions(max_frames_per_shot=10_000),

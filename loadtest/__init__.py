@@ -1,1 +1,1 @@
-"""Load tests: users of every API of the gateway, and the gates that decide whether a run passed."""
+"""Load tests: users of every API of the gateway, and the gates for a run to pass."""

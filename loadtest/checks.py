@@ -1,7 +1,7 @@
 """Checks of responses against the media that were sent.
 
-Every function raises `InvalidResponse` for a mismatch. The right verdict on a face is unknown:
-only its presence and its consistency are checked.
+Every function raises `InvalidResponse` for a mismatch. The correct verdict on a face is unknown, so
+only its presence and consistency are checked.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def job_document(document: Document, job_id: str | None = None) -> Document:
 def finished_job(document: Document, video: Video) -> None:
     """Checks that a job succeeded, not from a cached result, and that its result fits the video."""
     if document["state"] not in ENDED:
-        raise InvalidResponse("the job has not finished_job in time")
+        raise InvalidResponse("the job has not finished in time")
     if document["state"] != "succeeded":
         reason = problem(document["problem"]) if document.get("problem") else "no problem given"
         raise InvalidResponse(f"job {document['state']}: {reason}")
@@ -90,7 +90,7 @@ def _check_image_verdict(document: Document, probabilities: list[float]) -> None
         return _check_no_face(document)
     _check_verdict(document["verdict"], document["fake_probability"])
     if abs(document["fake_probability"] - max(probabilities)) > _ROUNDING:
-        raise InvalidResponse("the probability is not the highest face's")
+        raise InvalidResponse("the probability is not that of the highest face")
     return None
 
 
@@ -103,15 +103,15 @@ def _check_verdict(label: Any, probability: Any) -> None:
     if label not in _FACE_LABELS:
         raise InvalidResponse(f"no verdict on a face: {str(label)[:20]!r}")
     if isinstance(probability, bool) or not isinstance(probability, int | float):
-        raise InvalidResponse("a probability that is no number")
+        raise InvalidResponse("a probability that is not a number")
     if not 0 <= probability <= 1:
-        raise InvalidResponse("a probability outside of 0 to 1")
+        raise InvalidResponse("a probability outside 0 to 1")
 
 
 def _check_box(box: Sequence[float], size: tuple[int, int]) -> None:
     x1, y1, x2, y2 = box
     if not (x1 < x2 and y1 < y2 and x1 < size[0] and y1 < size[1] and x2 > 0 and y2 > 0):
-        raise InvalidResponse("a face's box outside of the image")
+        raise InvalidResponse("a face box outside the image")
 
 
 def _check_equal(what: str, got: Any, expected: Any) -> None:

@@ -40,7 +40,7 @@ class Frames:
             raise problem(message["problem"])
         number, dropped = message.get("frame"), message.get("dropped")
         if number not in self._waiting or not isinstance(dropped, int):
-            raise InvalidResponse("a message about no pending frame")
+            raise InvalidResponse("a message about a frame that is not pending")
         earlier = [each for each in self._waiting if each < number]
         ages = [now - self._waiting.pop(each) for each in earlier]
         self._skipped += len(earlier)

@@ -47,11 +47,13 @@ class Gates:
     def __post_init__(self) -> None:
         """Raises `ValueError` for a limit that is always or never exceeded."""
         if not 0 <= self.max_failure_ratio < 1:
-            raise ValueError(f"max_failure_ratio ({self.max_failure_ratio}) is from 0 to below 1")
+            raise ValueError(
+                f"max_failure_ratio ({self.max_failure_ratio}) must be at least 0 and below 1"
+            )
         if self.max_p95_ms is not None and not self.max_p95_ms > 0:
-            raise ValueError(f"max_p95_ms ({self.max_p95_ms}) is above 0")
+            raise ValueError(f"max_p95_ms ({self.max_p95_ms}) must be above 0")
         if self.min_requests < 1:
-            raise ValueError(f"min_requests ({self.min_requests}) is at least 1")
+            raise ValueError(f"min_requests ({self.min_requests}) must be at least 1")
 
     def reasons(
         self, rows: Iterable[Row], measures: Mapping[str, tuple[str, str]], crashes: int = 0

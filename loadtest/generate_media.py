@@ -71,7 +71,7 @@ def _window(portrait: Pixels, region: Region) -> Pixels:
 
 
 def _pan(portrait: Pixels, random: np.random.Generator) -> Iterator[Pixels]:
-    """Yields the frames of one shot, whose window moves and grows a little."""
+    """Yields the frames of one shot, whose window moves and grows slightly."""
     x, y, width = _region(random)
     for step in range(FRAMES // REPEATED):
         window = _window(portrait, (x, y + step, min(width + step, 512 - x)))

@@ -64,7 +64,7 @@ def _finish(environment: Any, **_: Any) -> None:
 
 
 def _completed(environment: Any, requests: int | None) -> bool:
-    """Returns whether the main request of each kind of user succeeded so many times."""
+    """Returns whether the main request of each kind of user succeeded that many times."""
     if requests is None:
         return False
     entries = environment.stats.entries

@@ -21,7 +21,7 @@ _NAME = re.compile(r"(\d+)-(\d+)x(\d+)-.*")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A JPEG, how many faces are on it, and its width and height in pixels."""
+    """A JPEG, its number of faces, and its width and height in pixels."""
 
     data: bytes
     faces: int
@@ -37,7 +37,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """An MP4, how many faces are in it, and its width and height in pixels."""
+    """An MP4, its number of faces, and its width and height in pixels."""
 
     data: bytes
     faces: int
@@ -72,7 +72,7 @@ def load(folder: Path) -> Media:
 
 
 def generate() -> Media:
-    """Generates media from scikit-image's photos. Takes some seconds."""
+    """Generates media from scikit-image's photos. Takes a few seconds."""
     from loadtest.generate_media import generate as write  # needs optional packages
 
     with tempfile.TemporaryDirectory(prefix="load-") as folder:

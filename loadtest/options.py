@@ -25,21 +25,21 @@ _OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "duration": {"type": float, "default": 60.0, "help": "seconds"},
         "requests": {
             "type": int,
-            "help": "end before the duration, once each kind of user has so many successes",
+            "help": "end before the duration, once each kind of user has this many successes",
         },
     },
     "what users do": {
         "grpc": {"metavar": "HOST:PORT", "help": "unset: port 8001 of the URL's host"},
         "media": {
             "metavar": "FOLDER",
-            "help": "media to send; unset: they are generated",
+            "help": "media to send; unset: generated",
         },
         "pause": {"type": float, "default": 0.0, "help": "seconds between a user's requests"},
         "batch": {"type": int, "default": 4, "help": "images in a batch"},
-        "live-fps": {"type": float, "default": 5.0, "help": "frames a second of a live stream"},
+        "live-fps": {"type": float, "default": 5.0, "help": "frames per second of a live stream"},
         "live-seconds": {"type": float, "default": 10.0, "help": "length of a live stream"},
-        "timeout": {"type": float, "default": 60.0, "help": "of a request, in seconds"},
-        "job-timeout": {"type": float, "default": 300.0, "help": "of a job, in seconds"},
+        "timeout": {"type": float, "default": 60.0, "help": "timeout of a request, in seconds"},
+        "job-timeout": {"type": float, "default": 300.0, "help": "timeout of a job, in seconds"},
         "poll": {"type": float, "default": 0.25, "help": "seconds between polls of a job"},
     },
     "when a run fails": {
@@ -106,8 +106,8 @@ def validate(options: argparse.Namespace) -> None:
     )
     for name in positive:
         if not getattr(options, name) > 0:
-            raise ValueError(f"{name} is above 0")
+            raise ValueError(f"{name} must be above 0")
     if options.requests is not None and options.requests < 1:
-        raise ValueError(f"requests ({options.requests}) is at least 1")
+        raise ValueError(f"requests ({options.requests}) must be at least 1")
     if options.pause < 0:
-        raise ValueError("pause is 0 or above")
+        raise ValueError("pause must be 0 or above")

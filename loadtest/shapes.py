@@ -26,11 +26,15 @@ class Plan:
         if self.shape not in SHAPES:
             raise ValueError(f"there is no shape {self.shape!r}; there are: {', '.join(SHAPES)}")
         if not 1 <= self.base <= self.peak:
-            raise ValueError(f"base ({self.base}) is at least 1, and at most peak ({self.peak})")
+            raise ValueError(
+                f"base ({self.base}) must be at least 1 and at most peak ({self.peak})"
+            )
         if not (self.duration_s > 0 and math.isfinite(self.duration_s)):
-            raise ValueError(f"a run lasts longer than {self.duration_s} s")
+            raise ValueError(f"the duration must be longer than 0 s, not {self.duration_s}")
         if self.shape == "spike" and self.peak < _MIN_SPIKE * self.base:
-            raise ValueError(f"a spike is at least {_MIN_SPIKE} times base ({self.base}) high")
+            raise ValueError(
+                f"the peak of a spike must be at least {_MIN_SPIKE} times base ({self.base})"
+            )
 
     def users(self, t: float) -> int | None:
         """Returns the number of users `t` seconds after the start; None after the end."""
@@ -45,7 +49,7 @@ def steady(plan: Plan, t: float) -> int:
 
 
 def ramp(plan: Plan, t: float) -> int:
-    """From `base` up to `peak` and down to `base`, one user at a time, each level as long."""
+    """From `base` up to `peak` and back, one user at a time, each level equally long."""
     rise = plan.peak - plan.base
     levels = 2 * rise + 1
     level = min(int(t * levels / plan.duration_s), levels - 1)
@@ -59,7 +63,7 @@ def spike(plan: Plan, t: float) -> int:
 
 
 def soak(plan: Plan, t: float) -> int:
-    """Up from `base` within a minute, or a tenth of the time where that is less; then `peak`."""
+    """From `base` up to `peak` within a minute, or a tenth of a shorter run; then `peak`."""
     warmup = min(_WARMUP_S, plan.duration_s / 10)
     if t >= warmup:
         return plan.peak

@@ -2,7 +2,7 @@
 
 TorchServe imports this module once a worker and calls `handle(None, context)` to load, then
 `handle(rows, context)` with up to a batch of requests from different clients. The archive's
-`model.json` says which task it is: detector, faces or classifier.
+`model.json` names the task: detector, faces or classifier.
 """
 
 from __future__ import annotations

@@ -45,9 +45,11 @@ class FacesSpec(_Spec):
     thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
     pyramid_factor: float = Field(default=0.709, gt=0.1, lt=0.95)
     working_long_side: int = Field(
-        default=1280, ge=64, description="side of the image that is searched, px"
+        default=1280, ge=64, description="longer side of the image that is searched, px"
     )
-    max_faces: int = Field(default=64, ge=1, description="the largest are kept")
+    max_faces: int = Field(
+        default=64, ge=1, description="maximum number of faces; the largest are kept"
+    )
 
 
 class CropSpec(_Spec):

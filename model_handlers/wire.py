@@ -113,7 +113,7 @@ def parse_options(header: str | None) -> Options:
     except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{OPTIONS_HEADER} is not a JSON object") from error
     if not isinstance(crops, bool):
-        raise InvalidRequest(f"{OPTIONS_HEADER}: crops is true or false")
+        raise InvalidRequest(f"{OPTIONS_HEADER}: crops must be true or false")
     return Options(crops=crops)
 
 

@@ -154,7 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def stale() -> list[str]:
-    """Returns the files that differ from what would be generated now."""
+    """Returns the files that differ from newly generated ones."""
     pages = [name for name, page in PAGES.items() if _read(_ROOT / name) != page()]
     return pages + _stale_protos()
 
@@ -208,7 +208,7 @@ def main() -> int:
     if "--check" in sys.argv:
         old = stale()
         for name in old:
-            print(f"{name} is not up to date: make generate", file=sys.stderr)
+            print(f"{name} is out of date: make generate", file=sys.stderr)
         return 1 if old else 0
     for name, page in PAGES.items():
         (_ROOT / name).write_text(page())

@@ -1,8 +1,7 @@
 """Writes k8s/manifests from the chart: a kustomize base, and the overlays cpu, gpu and dev.
 
-`values/<overlay>.yaml` says what each overlay installs. Objects that all of them have in the same
-form are the base; an overlay has the rest. Nothing is written by hand, so that nothing can drift.
-`--check` writes nothing and fails where a file is not up to date. Needs helm.
+`values/<overlay>.yaml` selects what each overlay installs. Objects that all overlays
+share are in the base. `--check` writes nothing and fails if a file is out of date. Needs helm.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Object = dict[str, Any]
 
 
 def rendered(overlay: str) -> dict[str, Object]:
-    """The chart's objects with an overlay's values, by file name; no test, no Helm's own labels."""
+    """Renders the chart with an overlay's values, by file name, without tests and Helm's labels."""
     done = subprocess.run(
         [
             *("helm", "template", RELEASE, str(CHART), "--namespace", NAMESPACE),
@@ -40,7 +39,7 @@ def rendered(overlay: str) -> dict[str, Object]:
 
 
 def _without_helm(node: Any) -> Any:
-    """Helm's labels and annotations say who manages an object: here that is kubectl."""
+    """Removes Helm's labels and annotations, because kubectl manages these objects."""
     if isinstance(node, dict):
         kept = {
             key: _without_helm(each)
@@ -57,7 +56,7 @@ def _file_name(each: Object) -> str:
 
 
 def files() -> dict[Path, str]:
-    """Every file with its content."""
+    """Returns the content of every file."""
     made = {overlay: rendered(overlay) for overlay in OVERLAYS}
     first = made[OVERLAYS[0]]
     base = {n: o for n, o in first.items() if all(made[v].get(n) == o for v in OVERLAYS)}
@@ -82,14 +81,14 @@ def _folder(folder: Path, objects: dict[str, Object], resources: list[str]) -> d
 
 
 def main() -> int:
-    """The exit code."""
+    """Returns the exit code."""
     wanted = files()
     there = {path for part in ("base", "overlays") for path in (MANIFESTS / part).rglob("*.yaml")}
     old = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
     old += sorted(there - wanted.keys())
     if "--check" in sys.argv:
         for path in old:
-            print(f"{path.relative_to(ROOT)} is not up to date: make manifests", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is out of date: make manifests", file=sys.stderr)
         return 1 if old else 0
     for path in there - wanted.keys():
         path.unlink()

@@ -1,4 +1,4 @@
-"""The gateway's OpenAPI document, which clients are made from, and such a client.
+"""Writes the gateway's OpenAPI document, and a Python client that is generated from it.
 
 `python -m scripts.openapi client FOLDER` writes a typed Python client.
 """
@@ -22,20 +22,20 @@ _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
 
 class _Described:
-    """A gateway that is only described."""
+    """A gateway that is never started."""
 
     settings, metrics, authenticator = load_settings(), Metrics(), Authenticator(None, None, None)
 
 
 def document() -> str:
-    """The document as it is published."""
+    """Returns the published document."""
     app = build_app(cast("Gateway", _Described()))
     described: dict[str, Any] = app.openapi()
     return json.dumps(described, indent=1, sort_keys=True) + "\n"
 
 
 def write_client(folder: Path) -> None:
-    """A typed client for Python, with synchronous and asynchronous calls."""
+    """Writes a typed Python client with synchronous and asynchronous calls."""
     with tempfile.TemporaryDirectory() as scratch:
         path, settings = Path(scratch, "openapi.json"), Path(scratch, "settings.json")
         path.write_text(document())

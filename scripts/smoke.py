@@ -27,7 +27,7 @@ _VERDICT = TypeAdapter(ImageVerdict)
 
 
 class ImplausibleVerdict(Exception):
-    """A response is not what a working detector says about the test image."""
+    """A verdict on the test image that a working detector would not give."""
 
 
 def by_rest(server: str, key: str | None) -> ImageVerdict:
@@ -74,7 +74,7 @@ def _channel(target: str) -> grpc.Channel:
 
 
 def _check(api: str, highest: float | None, faces: list[float], width: int, height: int) -> None:
-    """Raises unless the verdict is of a face in an image of 256 by 256 pixels."""
+    """Raises unless the verdict is that of a face in an image of 256 by 256 pixels."""
     if (width, height) != (256, 256):
         raise ImplausibleVerdict(f"{api}: the image has {width}x{height} pixels, not 256x256")
     if not faces:
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--key", default=os.environ.get("DFK_KEY"))
     given = parser.parse_args(arguments)
     if not given.server:
-        parser.error("the gateway's URL is needed")
+        parser.error("the gateway's URL is required")
     try:
         rest = by_rest(given.server, given.key or None)
         print(f"REST: {rest.verdict}, {rest.fake_probability:.3f}, by {rest.model.digest}")

@@ -59,7 +59,7 @@ def scenes(
 
 
 def group(portraits: Sequence[Portrait], count: int, size: tuple[int, int]) -> Scene:
-    """Returns `count` faces in a grid, with sides of 80 to 100 % of what their cells allow."""
+    """Returns `count` faces in a grid, with sides of 80 to 100 % of what fits their cells."""
     width, height = size
     columns = int(np.ceil(np.sqrt(count * width / height)))
     cell = min(width // columns, height // -(-count // columns))

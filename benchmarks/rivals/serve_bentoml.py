@@ -1,4 +1,4 @@
-"""BentoML. Its own command imports this file; BENCH_FOLDER names the unpacked archive."""
+"""BentoML. Its command imports this file; BENCH_FOLDER names the unpacked archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORKERS = 2
 
 @bentoml.service(workers=WORKERS, traffic={"timeout": 60})
 class Detector:
-    """A file in, JSON out."""
+    """Maps an uploaded file to JSON."""
 
     def __init__(self) -> None:
         self.detect = load(os.environ["BENCH_FOLDER"])

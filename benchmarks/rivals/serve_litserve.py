@@ -15,7 +15,7 @@ WORKERS = 2
 
 
 class Detector(litserve.LitAPI):
-    """`{"image": base64}` in, JSON out: workers get neither a raw body nor a form's file."""
+    """Maps `{"image": base64}` to JSON: workers get neither a raw body nor a form's file."""
 
     detect: Callable[[bytes], bytes]
 

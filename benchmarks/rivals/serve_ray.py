@@ -17,7 +17,7 @@ WORKERS = 2
 
 @serve.deployment(num_replicas=WORKERS, ray_actor_options={"num_cpus": 1}, max_ongoing_requests=4)
 class Detector:
-    """An image as the request body, JSON as the response."""
+    """Maps an image as the request body to a JSON response."""
 
     def __init__(self, folder: str) -> None:
         self.detect = load(folder)

@@ -11,7 +11,7 @@ from deepfake_serving.packaging.bundled import bundled_manifests, needs_packing,
 
 
 def bundled_archive(model: str) -> Path:
-    """Returns the archive of a bundled model in the default folder, packed where necessary."""
+    """Returns the archive of a bundled model in the default folder, packed if necessary."""
     for manifest in manifests_to_pack([model]):
         note_packing([manifest])
         pack(manifest, assets.archives())
@@ -27,6 +27,6 @@ def manifests_to_pack(models: Sequence[str]) -> list[Path]:
 
 
 def note_packing(manifests: Sequence[Path]) -> None:
-    """Explains the wait on standard error."""
+    """Prints the reason for the wait on standard error."""
     names = ", ".join(manifest.stem for manifest in manifests)
-    note(f"packing {names} into {assets.archives()} (only once for each version)")
+    note(f"packing {names} into {assets.archives()} (once per version)")

@@ -20,7 +20,7 @@ class MissingExtra(Exception):
 
 
 def requires(extra: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Makes a command raise `MissingExtra` where an import of another project's package fails."""
+    """Makes a command raise `MissingExtra` if a third-party package can't be imported."""
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(command)

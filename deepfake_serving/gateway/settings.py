@@ -47,7 +47,7 @@ class Settings(ServerSettings):
         "127.0.0.1", min_length=1, description="Address that HTTP, gRPC and metrics listen on."
     )
     http_port: Port = Field(8000, description="Port of REST, WebSocket and the console.")
-    grpc_port: Port = Field(8001, description="Port of gRPC; 0 takes a free one.")
+    grpc_port: Port = Field(8001, description="gRPC port; 0: any free port.")
     grpc_connection_age_s: float = Field(
         0.0,
         ge=0,
@@ -55,7 +55,7 @@ class Settings(ServerSettings):
         description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
         "clients reconnect to other gateways before this one stops; 0: never.",
     )
-    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0 takes a free one.")
+    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0: any free port.")
 
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),
@@ -66,7 +66,7 @@ class Settings(ServerSettings):
         60.0,
         gt=0,
         le=3600,
-        description="Longest duration of a request; clients may ask for a shorter deadline.",
+        description="Maximum duration of a request; clients may set a shorter deadline.",
     )
     upload_stall_timeout_s: float = Field(
         30.0,
@@ -77,11 +77,17 @@ class Settings(ServerSettings):
     upload_min_bytes_per_s: int = Field(
         4096,
         ge=1,
-        description="Least average rate of a request body, in bytes a second, stalls aside.",
+        description="Minimum average rate of a request body, bytes per second, without stalls.",
     )
-    max_image_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest image.")
-    max_batch_items: int = Field(64, ge=1, le=4096, description="Most images in one batch.")
-    max_video_bytes: int = Field(2 * 2**30, ge=1024, le=2**40, description="Largest video.")
+    max_image_bytes: int = Field(
+        32 * 2**20, ge=1024, le=2**30, description="Maximum size of an image."
+    )
+    max_batch_items: int = Field(
+        64, ge=1, le=4096, description="Maximum number of images in one batch."
+    )
+    max_video_bytes: int = Field(
+        2 * 2**30, ge=1024, le=2**40, description="Maximum size of a video."
+    )
 
     auth: Literal["auto", "none", "keys"] = Field(
         "auto",
@@ -105,7 +111,7 @@ class Settings(ServerSettings):
         "`10.1.0.0/16`.",
     )
     fetch_timeout_s: float = Field(
-        120.0, gt=0, le=3600, description="Longest duration of a download."
+        120.0, gt=0, le=3600, description="Maximum duration of a download."
     )
     fetch_sites: bool = Field(
         False, description="Whether yt-dlp resolves pages of video sites (docs/security.md)."
@@ -125,8 +131,8 @@ class Settings(ServerSettings):
         description="Object store of media and results: `file:///folder` or `s3://bucket/prefix` "
         "(credentials from the usual AWS_ variables).",
     )
-    max_queued: int = Field(1000, ge=1, description="Most queued jobs; past it, 429.")
-    max_attempts: int = Field(5, ge=1, le=100, description="Attempts at a job before it is dead.")
+    max_queued: int = Field(1000, ge=1, description="Maximum number of queued jobs; past it, 429.")
+    max_attempts: int = Field(5, ge=1, le=100, description="Maximum number of attempts of a job.")
     lease_s: float = Field(
         15.0, ge=2, le=3600, description="A worker without a heartbeat for this long loses its job."
     )
@@ -136,10 +142,10 @@ class Settings(ServerSettings):
     retain_bytes: int = Field(
         20 * 2**30,
         ge=2**20,
-        description="Finished jobs are deleted, oldest first, while all take more space than this.",
+        description="Finished jobs are deleted, oldest first, while they use more space than this.",
     )
     embedded_worker: bool = Field(
-        True, description="Whether the gateway starts a worker process of its own."
+        True, description="Whether the gateway starts its own worker process."
     )
     worker_metrics_port: Port = Field(8003, description="Port of a worker's metrics.")
     worker_jobs: int = Field(1, ge=1, le=64, description="Jobs that a worker runs concurrently.")
@@ -147,7 +153,7 @@ class Settings(ServerSettings):
         2,
         ge=0,
         le=64,
-        description="Live sources that a worker follows concurrently, beside its jobs.",
+        description="Live sources that a worker follows concurrently, in addition to its jobs.",
     )
     worker_drain_s: float = Field(
         20.0, ge=0, le=3600, description="After SIGTERM, running jobs may continue for this long."
@@ -158,13 +164,13 @@ class Settings(ServerSettings):
 
     video_sampling: str = Field(
         "every:5",
-        description="Which frames are analysed: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",
+        description="Default sampling of frames: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",
     )
     video_aggregation: Aggregation = Field(
-        "shots", description="How faces become one probability, unless the client chooses."
+        "shots", description="Default aggregation of faces to one probability."
     )
-    max_video_s: float = Field(4 * 3600, gt=0, description="Most seconds analysed of one video.")
-    max_video_frames: int = Field(20_000, ge=1, description="Most frames analysed of one video.")
+    max_video_s: float = Field(4 * 3600, gt=0, description="Maximum seconds analysed of one video.")
+    max_video_frames: int = Field(20_000, ge=1, description="Maximum frames analysed of one video.")
 
     live_idle_timeout_s: float = Field(
         30.0, gt=0, description="A live session without frames ends after this long."
@@ -173,12 +179,12 @@ class Settings(ServerSettings):
         3600.0, gt=0, description="A live session ends after this long."
     )
     live_max_sessions: int = Field(
-        32, ge=0, description="Most concurrent live sessions (WebSocket and gRPC streams)."
+        32, ge=0, description="Maximum number of live sessions (WebSocket and gRPC streams)."
     )
 
     source_sampling: str = Field(
         "fps:2",
-        description="Which frames of a live source are analysed, unless the client chooses.",
+        description="Default sampling of frames of a live source.",
     )
     source_window_s: float = Field(
         10.0, ge=1, le=60, description="Length of the windows in which a live source is analysed."
@@ -193,7 +199,7 @@ class Settings(ServerSettings):
         24 * 3600, gt=0, description="A live source is followed for at most this long."
     )
     source_max_jobs: int = Field(
-        16, ge=0, description="Most live sources that are queued or followed; past it, 429."
+        16, ge=0, description="Maximum number of live sources, queued or followed; past it, 429."
     )
 
     drain_delay_s: float = Field(

@@ -1,4 +1,4 @@
-"""PID 1 of a serving pod: TorchServe's keeper, and the only thing that listens beyond the pod.
+"""The model server, PID 1 of its pod: supervises TorchServe and is the only public listener.
 
 settings → models → supervisor (torchserve, process) → state; rest and rpc → predictor (admission,
 upstream) → TorchServe.

@@ -20,7 +20,7 @@ from model_handlers.manifest import ManifestError
 
 
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
-    """Exit codes: 0 after a signal, 1 when TorchServe can't serve, 2 for a wrong setting."""
+    """Runs the server. Exit codes: 0 after a signal, 1 if it can't serve, 2 for a wrong setting."""
     keep_freed_memory()
     try:
         settings = load_settings()

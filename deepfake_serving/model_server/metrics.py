@@ -64,11 +64,13 @@ class Metrics(ServerMetrics):
         )
         self.retries = Counter(
             "deepfake_upstream_retries",
-            "Predictions asked again because a worker was lost.",
+            "Predictions retried because a worker was lost.",
             ("model",),
             registry=r,
         )
-        self.restarts = Counter("deepfake_torchserve_restarts", "Restarts of Java.", registry=r)
+        self.restarts = Counter(
+            "deepfake_torchserve_restarts", "Restarts of TorchServe (Java).", registry=r
+        )
         for model in models:
             self.retries.labels(model)
         self.gauges = Gauges(models, admission, state)
@@ -106,10 +108,10 @@ class Gauges(Collector):
 
     def collect(self) -> Iterable[Metric]:
         queue = GaugeMetricFamily(
-            "deepfake_queue_depth", "Requests that wait for a place.", labels=["model"]
+            "deepfake_queue_depth", "Requests that wait for a slot.", labels=["model"]
         )
         inflight = GaugeMetricFamily(
-            "deepfake_inflight_requests", "Requests at TorchServe.", labels=["model"]
+            "deepfake_inflight_requests", "Requests in flight at TorchServe.", labels=["model"]
         )
         for name, controller in self.admission.items():
             queue.add_metric([name], controller.waiting)
@@ -120,7 +122,7 @@ class Gauges(Collector):
         for name, state in self.state.models.items():
             workers.add_metric([name, "ready"], state.workers_ready)
             workers.add_metric([name, "wanted"], state.workers_wanted)
-        ready = GaugeMetricFamily("deepfake_ready", "1 when /readyz says so.", self.state.ready)
+        ready = GaugeMetricFamily("deepfake_ready", "1 if /readyz returns 200.", self.state.ready)
         info = GaugeMetricFamily(
             "deepfake_model_info",
             "1 for each model.",

@@ -91,7 +91,7 @@ def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
         raise SettingsError(f"models: {path} does not exist; `deepfake-serving package` builds it")
     archive = open_archive(path)
     if archive.manifest.name != name:
-        raise SettingsError(f"models: {path} holds the model {archive.manifest.name!r}")
+        raise SettingsError(f"models: {path} contains the model {archive.manifest.name!r}")
     expected = settings.digests.get(name, archive.digest)
     if archive.digest != expected:
         raise SettingsError(f"digests: {path} has {archive.digest}, not {expected}")

@@ -52,7 +52,8 @@ class Server:
         """Serves until a signal or the end of TorchServe; returns the process's exit code.
 
         SIGTERM and SIGINT: not ready, `drain_delay_s` of further service, no new connections,
-        what is in flight finished within `drain_timeout_s`, TorchServe stopped, 0. Twice: at once.
+        requests in flight finished within `drain_timeout_s`, TorchServe stopped, exit code 0. A
+        second signal stops at once.
         """
         adopt_orphans()
         for model in self.models.values():
@@ -117,7 +118,7 @@ class Server:
             on_ready(ports)
 
     async def _drain(self, signals: asyncio.Queue[None]) -> None:
-        """Finishes what is in flight, unless a second signal arrives first."""
+        """Finishes requests in flight, unless a second signal arrives first."""
         first, _ = await first_of(self._finish(), signals.get())
         if first == 1:
             pending = self.state.in_flight.count

@@ -30,15 +30,15 @@ class Settings(ServerSettings):
     host: str = Field(
         "127.0.0.1", min_length=1, description="Address that REST, gRPC and metrics listen on."
     )
-    http_port: Port = Field(8080, description="Port of REST; 0 takes a free one.")
-    grpc_port: Port = Field(8081, description="Port of gRPC; 0 takes a free one.")
-    metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0 takes a free one.")
+    http_port: Port = Field(8080, description="REST port; 0: any free port.")
+    grpc_port: Port = Field(8081, description="gRPC port; 0: any free port.")
+    metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0: any free port.")
 
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("detector",), description="Models to serve, by archive name, separated by commas."
     )
     archives: Path = Field(
-        default_factory=assets.archives, description="Folder that holds `<model>.mar`."
+        default_factory=assets.archives, description="Folder of the archives, `<model>.mar`."
     )
     digests: Annotated[dict[str, str], NoDecode] = Field(
         {},
@@ -72,14 +72,18 @@ class Settings(ServerSettings):
         None, ge=0, le=1000, description="Overrides the manifests' maximum batch delay."
     )
 
-    max_body_bytes: int = Field(32 * 2**20, ge=1024, le=2**30, description="Largest request body.")
-    max_items: int = Field(64, ge=1, le=4096, description="Most images in one batch request.")
+    max_body_bytes: int = Field(
+        32 * 2**20, ge=1024, le=2**30, description="Maximum size of a request body."
+    )
+    max_items: int = Field(
+        64, ge=1, le=4096, description="Maximum number of images in one batch request."
+    )
     max_queue: int = Field(64, ge=0, description="Requests per model that may wait for a slot.")
     request_timeout_s: float = Field(
         60.0,
         gt=0,
         le=3600,
-        description="Longest duration of a request; clients may ask for a shorter deadline.",
+        description="Maximum duration of a request; clients may set a shorter deadline.",
     )
 
     start_timeout_s: float = Field(
@@ -127,7 +131,7 @@ class Settings(ServerSettings):
     @classmethod
     def _some_and_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) != len(value):
-            raise ValueError("names at least one model, and none twice")
+            raise ValueError("must name at least one model, and none twice")
         return value
 
 

@@ -107,7 +107,7 @@ class Supervisor:
                 await self.state.changed()
 
     async def _check(self) -> None:
-        """Checks the process, the registration and the workers, and restarts what is gone."""
+        """Checks the process, the registration and the workers, and restarts lost ones."""
         if self.process is None or not self.process.alive:
             await self._start()
         assert self.process is not None

@@ -1,1 +1,1 @@
-"""Packaging: archives built from manifests, and fetched with their digests verified."""
+"""Packaging: builds archives from manifests, and fetches them with verified digests."""

@@ -42,7 +42,7 @@ _CODE = {
     "deepfake_serving": ("__init__.py", "contracts/*.py"),
     "model_handlers": ("*.py", "*/*.py"),
 }
-"""Packages that run inside a worker: the files of each that an archive carries."""
+"""Packages that run inside a worker, and the files of each that an archive contains."""
 _NETS = ("pnet", "rnet", "onet")
 
 
@@ -86,13 +86,13 @@ def open_archive(path: Path) -> Archive:
     try:
         with zipfile.ZipFile(path) as archive:
             content = archive.read(MANIFEST_FILE)
-    except Exception as error:  # zipfile raises many kinds on broken archives
+    except Exception as error:  # zipfile raises many kinds of exceptions on broken archives
         raise ManifestError(f"{path}: not a model archive: {error}") from error
     return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
 
 
 def digest_of(path: Path) -> str:
-    """`sha256:` and the file's sha256, as `sha256sum` prints it."""
+    """Returns `sha256:` and the file's sha256 in hex, as `sha256sum` prints it."""
     with path.open("rb") as stream:
         return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -146,7 +146,7 @@ def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> d
 
 
 class _Network(NamedTuple):
-    """The parts of a manifest that determine its network; the cache key of its graph."""
+    """Returns the parts of a manifest that determine its network: the cache key of its graph."""
 
     crop: CropSpec
     noise: NoiseSpec
@@ -212,7 +212,7 @@ def _torchserve_config(manifest: Manifest) -> dict[str, Any]:
 
 
 def mtcnn_weights() -> bytes:
-    """facenet-pytorch's three networks (MIT licence) as one safetensors file."""
+    """Returns facenet-pytorch's three networks (MIT licence) as one safetensors file."""
     import torch
     from safetensors.torch import save
 
@@ -242,7 +242,7 @@ def _json(data: Any) -> bytes:
 
 
 def _write_zip(stream: Any, entries: dict[str, bytes]) -> None:
-    """Sorted, uncompressed (weights don't compress, and zlib versions differ), undated."""
+    """Writes a zip: sorted, undated, uncompressed (weights don't compress, and zlibs differ)."""
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(entries):
             info = zipfile.ZipInfo(name, date_time=_EPOCH)

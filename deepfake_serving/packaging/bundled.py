@@ -1,7 +1,7 @@
 """Archives of the bundled models in the user's folder, and whether this version packed them.
 
-Beside `<model>.mar`, `<model>.packed.json` records the archive's digest and the digest of what it
-was packed from. An archive that this package did not pack is never replaced.
+Beside `<model>.mar`, `<model>.packed.json` records the archive's digest and the digest of its
+inputs. An archive that this package did not pack is never replaced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WEIGHTS = ("default", "permissive")
 """Sets of trained weights: from all data, or from none that is for research only."""
 
 _PACKERS = ("archive.py", "openvino_ir.py")
-"""Modules of this folder that determine an archive's content too."""
+"""Modules of this folder that also determine an archive's content."""
 
 
 def bundled_manifests() -> dict[str, Path]:
@@ -48,7 +48,7 @@ def bundled_manifests() -> dict[str, Path]:
 
 
 def pack(manifest_path: Path, out: Path) -> Archive:
-    """Packs a manifest, and records it if it is a bundled one.
+    """Packs a manifest, and writes a record if it is a bundled one.
 
     Raises:
         ManifestError
@@ -76,8 +76,8 @@ def needs_packing(manifest_path: Path, folder: Path) -> bool:
 
 
 def source_digest(manifest_path: Path) -> str:
-    """Returns the digest of all that an archive is packed from: the manifest, which pins the
-    weights, the code inside the archive, and the code that packs."""
+    """Returns the digest of an archive's inputs: the manifest, which pins the weights, the code
+    inside the archive, and the packaging code."""
     parts = {MANIFEST_FILE: manifest_json(read_manifest(manifest_path))} | packed_code()
     parts |= {name: Path(__file__).with_name(name).read_bytes() for name in _PACKERS}
     digest = hashlib.sha256()
@@ -94,7 +94,7 @@ def _has_other_code(path: Path, manifest_path: Path) -> bool:
                 return False
             code = {name: packed.read(name) for name in packed.namelist() if name.endswith(".py")}
     except (OSError, KeyError, zipfile.BadZipFile):
-        return False  # loading it reports the error
+        return False  # loading the archive reports the error
     return code != packed_code()
 
 
@@ -103,7 +103,7 @@ def _record_path(archive: Path) -> Path:
 
 
 def _recorded_source(archive: Path) -> str | None:
-    """Returns the digest of what the archive was packed from; None without a record of it."""
+    """Returns the recorded digest of the archive's inputs; None without a record."""
     try:
         record = json.loads(_record_path(archive).read_bytes())
         return str(record["source"]) if record["archive"] == digest_of(archive) else None

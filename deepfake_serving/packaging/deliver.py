@@ -1,8 +1,8 @@
 """Fetches and verifies the archives of a pod: `python -m deepfake_serving.packaging.deliver`.
 
-Runs beside the model server as a sidecar that starts before it. `DEEPFAKE_DELIVERY` says what to
-bring; until all of it lies there, verified, `delivery_probe` tells the kubelet's startup probe
-why not, which is how the reason comes into the pod's events. What fails is tried again.
+Runs as a sidecar that starts before the model server. `DEEPFAKE_DELIVERY` lists the archives. Until
+all are there and verified, `delivery_probe` fails the kubelet's startup probe with the reason,
+which then appears in the pod's events. Failures are retried.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ signal.sigwait(ends)
 
 
 class Archive(BaseModel):
-    """One archive: what it must be, and where it comes from unless it lies there already."""
+    """One archive: its digest, and its source unless it is in the folder already."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,11 +51,11 @@ class Delivery(BaseModel):
 
 
 def deliver(delivery: Delivery) -> None:
-    """All archives lie in the folder, each with its digest.
+    """Fetches missing archives and verifies all digests.
 
     Raises:
-        FetchError: a source fails, or has another archive than the one named.
-        OSError: an archive that should lie there does not, or the folder can't be written.
+        FetchError: a source fails, or its archive has another digest.
+        OSError: an archive without a source is missing, or the folder can't be written.
     """
     for name, archive in delivery.archives.items():
         path = delivery.folder / f"{name}.mar"
@@ -69,14 +69,14 @@ def deliver(delivery: Delivery) -> None:
 
 
 def deliver_at_last(delivery: Delivery) -> None:
-    """Tries until all is there."""
+    """Retries until all archives are delivered."""
     pause = _PAUSE_S
     while True:
         try:
             deliver(delivery)
         except (FetchError, OSError) as error:
             STATE.write_text(str(error))
-            logger.error("not delivered, again in %.0f s: %s", pause, error)
+            logger.error("not delivered, retry in %.0f s: %s", pause, error)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         else:
@@ -85,8 +85,8 @@ def deliver_at_last(delivery: Delivery) -> None:
 
 
 def main() -> int:
-    """Becomes a process of a few megabytes, which waits for a signal, once all is there."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # process 1 has to ask for it
+    """Delivers, then becomes a process of a few megabytes that waits for a signal."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # process 1 has no default handlers
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         delivery = Delivery.model_validate_json(os.environ["DEEPFAKE_DELIVERY"])

@@ -1,4 +1,4 @@
-"""Fetches a model or its weights from anywhere, verified by its sha256 and put in place at once."""
+"""Fetches a model or weights, verifies the sha256 and replaces the target atomically."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ logger = logging.getLogger(__name__)
 MAX_BYTES = 4 * 2**30
 
 OnProgress = Callable[[int, int | None], None]
-"""Is told the bytes done and the bytes in all, the latter where known."""
+"""Called with the number of bytes fetched and, if known, the total."""
 
 
 class DigestMismatch(FetchError):
-    """The source holds another file than the one asked for; digests are 64 hex digits."""
+    """The fetched file has another digest than the expected one; digests are 64 hex digits."""
 
     def __init__(self, source: str, expected: str, found: str) -> None:
         super().__init__(f"{source}: sha256 {found} instead of {expected}")
@@ -62,17 +62,16 @@ def fetch(
     progress: OnProgress = lambda done, total: None,
     max_bytes: int = MAX_BYTES,
 ) -> Path:
-    """Brings `source` (see `sources`) to `target`, unless that file is there already.
+    """Fetches `source` (see `sources`) to `target`, unless `target` already has the digest.
 
-    `sha256` is 64 hex digits, with or without `sha256:` before them. Where anything goes wrong,
-    whatever was at `target` before is still there, and nothing else is. It blocks: from within an
-    event loop, call it in a thread.
+    `sha256` is 64 hex digits, with or without the prefix `sha256:`. On failure `target` is
+    unchanged and no other file is left. Blocks: within an event loop, call it in a thread.
 
     Raises:
-        DigestMismatch: the source holds another file.
-        SourceUnreachable: the source is missing, refuses, or broke off.
-        UnsupportedSource: nothing here can read such a source.
-        FetchError: it exceeds `max_bytes`, or `sha256` is no sha256.
+        DigestMismatch: the source has another file.
+        SourceUnreachable: the source is missing, refuses access, or breaks off.
+        UnsupportedSource: the kind of source is not supported.
+        FetchError: the file exceeds `max_bytes`, or `sha256` is malformed.
         OSError: `target` can't be written.
     """
     wanted = _parse_digest(sha256)
@@ -97,13 +96,13 @@ def _parse_digest(text: str) -> str:
 def _copy(
     content: Content, stream: IO[bytes], progress: OnProgress, max_bytes: int, label: str
 ) -> str:
-    """Copies chunk by chunk and returns the sha256 of what it copied."""
+    """Copies chunk by chunk and returns the sha256 of the content."""
     digest, done = hashlib.sha256(), 0
     _check_size(content.size or 0, max_bytes, label)
     progress(done, content.size)
     for chunk in content.chunks:
         done += len(chunk)
-        _check_size(done, max_bytes, label)  # the stated size may be absent, or a lie
+        _check_size(done, max_bytes, label)  # the stated size may be missing or wrong
         digest.update(chunk)
         stream.write(chunk)
         progress(done, content.size)
@@ -112,12 +111,12 @@ def _copy(
 
 def _check_size(size: int, max_bytes: int, label: str) -> None:
     if size > max_bytes:
-        raise FetchError(f"{label}: larger than the {max_bytes} bytes allowed")
+        raise FetchError(f"{label}: larger than the limit of {max_bytes} bytes")
 
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `target` once the block ends well, and vanishes otherwise."""
+    """Yields a temporary file that replaces `target` if the block succeeds, else is deleted."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
     try:
@@ -134,7 +133,7 @@ def _replacing(target: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def shown_progress(label: str, console: Console | None = None) -> Iterator[OnProgress]:
-    """Shows a fetch on stderr: as a bar on a terminal, else as one log line once it is done."""
+    """Shows a fetch on stderr: as a progress bar on a terminal, else as one log line at the end."""
     console = console or Console(stderr=True)
     with _bar(label, console) if console.is_terminal else _log_line(label) as on_progress:
         yield on_progress
@@ -162,7 +161,7 @@ def _log_line(label: str) -> Iterator[OnProgress]:
 
     yield remember
     if sizes[0] < 0:
-        logger.info("%s: already there", label)
+        logger.info("%s: exists already", label)
     else:
         logger.info(
             "%s: fetched %s in %.1f s", label, decimal(sizes[0]), time.monotonic() - started

@@ -1,4 +1,4 @@
-"""Models from web servers, by requests, whose reads hear Ctrl-C at once."""
+"""Models from web servers, by requests, whose reads are interrupted by Ctrl-C at once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def trusted() -> str | bool:
 
 
 class Bounded(HTTPAdapter):
-    """Sets timeouts, and applies the rule on plain http to redirects and token servers, too.
+    """Sets timeouts, and applies the rule on plain http also to redirects and token servers.
 
     With `tls_only` a redirect from https to plain http is refused even on loopback.
     """

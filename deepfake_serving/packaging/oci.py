@@ -1,4 +1,4 @@
-"""Models as OCI artifacts, by oras-py with its waits and its rule on plain http bounded by ours."""
+"""Models as OCI artifacts, by oras-py with our timeouts and our rule on plain http."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from deepfake_serving.packaging.source_content import (
 
 
 def open_oci(source: str) -> Content:
-    """One layer of an artifact; its manifest goes unchecked, because the file's digest is known."""
+    """Opens one layer; the manifest is not verified, because the file's digest is known."""
     reference, _, title = source.partition("://")[2].partition("#")
     host, container = reference.partition("/")[0], Container(reference)
-    if container.registry != host:  # oras took the host for a part of the repository's name
+    if container.registry != host:  # oras treated the host as a part of the repository's name
         raise UnsupportedSource(f"{source}: not of the form oci://host[:port]/repo:tag")
     registry = _Registry(host)
     layer = _layer(source, registry.get_manifest(container), title)
@@ -35,7 +35,7 @@ def open_oci(source: str) -> Content:
 
 
 def _layer(source: str, manifest: dict[str, Any], title: str) -> dict[str, Any]:
-    """The layer of that title, or the only one (image-spec: `org.opencontainers.image.title`)."""
+    """Returns the layer with a title, or the only one (`org.opencontainers.image.title`)."""
     layers = {
         str((layer.get("annotations") or {}).get(annotation_title, layer["digest"])): layer
         for layer in manifest.get("layers") or []
@@ -46,7 +46,7 @@ def _layer(source: str, manifest: dict[str, Any], title: str) -> dict[str, Any]:
 
 
 class _Registry(Registry):  # type: ignore[misc]  # oras has no types
-    """An OCI registry: plain http on loopback, as Docker has it, and TLS everywhere else."""
+    """An OCI registry: plain http on loopback, like Docker, and TLS everywhere else."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
@@ -58,12 +58,12 @@ class _Registry(Registry):  # type: ignore[misc]  # oras has no types
             self.session.mount(scheme, Bounded())
 
     def do_request(self, *args: Any, **options: Any) -> Any:
-        """Without oras's own retries, which sleep for 131 s in all, also where access is denied."""
+        """Requests without oras's retries, which sleep for 131 s even if access is denied."""
         return Registry.do_request.__wrapped__(self, *args, **options)
 
 
 class _AsChallenged(TokenAuth):  # type: ignore[misc]  # oras has no types
-    """Tokens, or the password itself where a registry asks for `Basic`; oras would need telling."""
+    """Authenticates with a token, or with the password if the registry requests `Basic`."""
 
     def authenticate_request(self, original: Any, headers: Any, refresh: bool = False) -> Any:
         if not original.headers.get("Www-Authenticate", "").lower().startswith("basic"):

@@ -1,4 +1,4 @@
-"""Torch modules as OpenVINO's intermediate representation, the same bytes for the same module."""
+"""Exports torch modules to OpenVINO's intermediate representation, reproducibly."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import nn
 def intermediate_representation(
     module: nn.Module, shape: tuple[int, int, int, int]
 ) -> tuple[bytes, bytes]:
-    """The graph (.xml) and its constants (.bin), in full precision.
+    """Returns the graph (.xml) and its constants (.bin), in full precision.
 
     Args:
-        module: of one input, 8-bit images.
-        shape: of its input, (n, h, w, 3), -1 where it may vary.
+        module: a module with one input, 8-bit images.
+        shape: shape of the input, (n, h, w, 3), -1 for variable sizes.
     """
     from model_handlers.backends.openvino_runtime import openvino
 
     example = torch.zeros(1, *(64 if size == -1 else size for size in shape[1:]), dtype=torch.uint8)
     kind = (openvino.PartialShape(list(shape)), openvino.Type.u8)
     with warnings.catch_warnings():
-        # Tracing is deprecated for torch.export; but that writes PReLU as a choice between two
+        # Tracing is deprecated for torch.export, but that writes PReLU as a choice between two
         # products, with which P-Net takes three times as long on canvases of many sizes.
         warnings.simplefilter("ignore")
         model = openvino.convert_model(module.eval(), example_input=example, input=kind)
@@ -37,7 +37,7 @@ def intermediate_representation(
 
 
 def _rename(model: Any) -> None:
-    """Names count what the process has converted so far, and would make every archive another."""
+    """Renumbers names, which count conversions of the process and would change every archive."""
     model.set_friendly_name("graph")
     for index, node in enumerate(model.get_ordered_ops()):
         node.set_friendly_name(f"node_{index}")

@@ -10,28 +10,28 @@ from urllib.parse import urlsplit
 
 CHUNK = 2**20
 CONNECT_S, STALL_S = 10, 60
-"""Bounds on connecting, and on a connection that brings nothing."""
+"""Timeouts in seconds of connecting, and of a connection without data."""
 
 
 class FetchError(Exception):
     """A file that could not be fetched; the message names the source and the reason."""
 
     def __init__(self, message: str) -> None:
-        """Takes out what may be secret in the message's URLs: queries (signatures), passwords."""
+        """Removes secrets from URLs in the message: queries (signatures) and passwords."""
         super().__init__(re.sub(r"(?<=//)[^/@\s]+@|(?<=\?)[^\s)'\"]+", "…", message))
 
 
 class SourceUnreachable(FetchError):
-    """The source is not there, does not answer, refuses, or broke off."""
+    """The source is missing, does not respond, refuses access, or broke off."""
 
 
 class UnsupportedSource(FetchError):
-    """A source that can't be, or must not be, read at all."""
+    """A source that can't or must not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An open source: its size in bytes where known, its chunks (about 1 MiB), and its end."""
+    """An open source: its size in bytes if known, and its chunks of about 1 MiB."""
 
     size: int | None
     chunks: Iterator[bytes]
@@ -39,7 +39,7 @@ class Content:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address can only mean this machine."""
+    """Returns whether a host name or address is loopback."""
     try:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -49,4 +49,4 @@ def is_loopback(host: str | None) -> bool:
 def refuse_plain_http(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise UnsupportedSource(f"{url}: plain http is for loopback only, use https")
+        raise UnsupportedSource(f"{url}: plain http is allowed on loopback only, use https")

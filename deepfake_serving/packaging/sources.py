@@ -6,8 +6,8 @@
     gs://bucket/key                       GOOGLE_* variables, also GOOGLE_BASE_URL
     oci://host/repo:tag#a.mar             or @sha256:…; credentials from ~/.docker/config.json
 
-Who is trusted over TLS is said in one place for all of them: the PEM file that SSL_CERT_FILE names
-(as with OpenSSL, it replaces the system's store), else the system's store.
+All of them trust the certificate authorities in the PEM file that SSL_CERT_FILE names (as with
+OpenSSL, it replaces the system's store), else those of the system.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from deepfake_serving.packaging.source_content import (
 
 _CAUSE = re.compile(r'(?:message|error): "(.+)"|InvalidCertificate\(\s*(\w+)|source: (\w+),\n')
 _HINTS = {
-    "BadScheme": "it is plain http, which is refused (for S3 endpoints see AWS_ALLOW_HTTP)",
-    "UnknownIssuer": "its certificate is of an unknown issuer (SSL_CERT_FILE names those known)",
+    "BadScheme": "plain http is refused (for S3 endpoints see AWS_ALLOW_HTTP)",
+    "UnknownIssuer": "its certificate has an unknown issuer (SSL_CERT_FILE names trusted ones)",
 }
 
 
 def open_source(source: str) -> Content:
-    """Opens a source for reading once; its chunks raise `SourceUnreachable` where it breaks off.
+    """Opens a source for reading once; its chunks raise `SourceUnreachable` if it breaks off.
 
-    It blocks, so from within an event loop it is for a thread.
+    Blocks: within an event loop, call it in a thread.
 
     Raises:
-        SourceUnreachable: it is missing, or refuses, or can't be reached.
-        UnsupportedSource: it is of no form listed above, or plain http beyond loopback.
+        SourceUnreachable: it is missing, refuses access, or can't be reached.
+        UnsupportedSource: it has none of the forms above, or is plain http beyond loopback.
     """
     scheme, separator, _ = source.partition("://")
     opener = _OPENERS.get(scheme.lower() if separator else "file")
@@ -63,7 +63,7 @@ def _translated(source: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        # `from None`: the cause's own text may hold a signed URL, and would be printed with it.
+        # `from None`: the cause's text may contain a signed URL, and would be printed with it.
         raise SourceUnreachable(f"{source}: {_reason(error)}") from None
 
 
@@ -73,10 +73,10 @@ def _guarded(source: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _reason(error: Exception) -> str:
-    """An error's first paragraph, with the innermost cause that obstore puts below it."""
+    """Returns an error's first paragraph, with the innermost cause that obstore adds."""
     text, _, debug = str(error).partition("\n\nDebug source:")
     causes = ["".join(groups) for groups in _CAUSE.findall(debug)][-1:]
-    causes += ["UnknownIssuer"] if "CERTIFICATE_VERIFY_FAILED" in text else []  # requests' words
+    causes += ["UnknownIssuer"] if "CERTIFICATE_VERIFY_FAILED" in text else []  # requests' message
     return ": ".join([text.rstrip(": "), *(_HINTS.get(cause, cause) for cause in causes)])
 
 

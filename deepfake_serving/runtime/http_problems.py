@@ -19,7 +19,7 @@ def problem_body(problem: Problem, request_id: str, path: str) -> bytes:
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """Returns the headers that a problem adds to its response."""
+    """Returns the response headers of a problem."""
     headers = {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)

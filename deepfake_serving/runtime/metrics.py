@@ -21,8 +21,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class ServerMetrics:
-    """Requests, how long they took, the problems told, and the process; others are added to
-    `registry`."""
+    """Requests, their durations, problems, and the process; servers add their own to `registry`."""
 
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
@@ -31,7 +30,7 @@ class ServerMetrics:
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",
-            "From a request's first byte to its answer, by what became of it.",
+            "Time from a request's first byte to its response, by outcome.",
             ("route", "outcome"),
             buckets=SECONDS,
             registry=r,

@@ -1,4 +1,4 @@
-"""A bounded asyncio queue that drops its oldest item when it is full."""
+"""An asyncio queue of limited size that drops its oldest item when it is full."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class RequestScope:
 
 
 def outcome(status: int) -> Outcome:
-    """Classifies a status, so that quick refusals don't lower the latency of answered requests."""
+    """Classifies a status, so that fast refusals don't lower the latency of successful requests."""
     if status == CANCELLED:
         return "cancelled"
     return "answered" if status < 400 else "refused" if status < 500 else "failed"

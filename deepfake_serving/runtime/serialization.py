@@ -1,7 +1,4 @@
-"""JSON of dataclasses: what is written always has the dataclass's fields, what is read is checked.
-
-pydantic does both, by the types of the fields, as the OpenAPI document describes them.
-"""
+"""JSON of dataclasses, serialized and validated by pydantic from the types of the fields."""
 
 from __future__ import annotations
 

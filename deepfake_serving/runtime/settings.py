@@ -36,7 +36,7 @@ class ServerSettings(BaseSettings):
         "auto", description="`auto`: console on a terminal, else JSON lines."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severity that is logged."
+        "info", description="Minimum severity of log lines."
     )
 
     @classmethod
@@ -94,7 +94,7 @@ def _read_file(path: Path, variable: str) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise SettingsError(f"{variable}: {path} does not hold settings by their names")
+        raise SettingsError(f"{variable}: {path} is not a mapping of settings")
     return content
 
 
@@ -118,11 +118,11 @@ _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
     r"|\w+_PORT=(tcp|udp|sctp)://.*"
 )
-"""Variables that Kubernetes sets in every container for a Service of the same name."""
+"""Matches variables that Kubernetes sets in every container for a Service of the same name."""
 
 
 def _refuse_unknown_variables(kind: type[BaseSettings]) -> None:
-    """A mistyped variable would otherwise be ignored without a word."""
+    """Refuses unknown variables, because a misspelled one would otherwise be ignored silently."""
     prefix = _prefix(kind)
     known = {prefix + name.upper() for name in kind.model_fields} | {config_variable(kind)}
     for variable, value in os.environ.items():

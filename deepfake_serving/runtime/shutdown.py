@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 _IDLE_S = 0.25
-"""Without a request for this long after the listeners closed, none is on its way."""
+"""Seconds without a request after the listeners closed, until the server counts as idle."""
 _POLL_S = 0.02
 
 

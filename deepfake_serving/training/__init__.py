@@ -1,2 +1,2 @@
-"""From folders of real faces to proven, calibrated weights: data → train → evaluate → calibrate →
-export → card. Nothing that serves imports this package."""
+"""Training, from folders of real faces to evaluated, calibrated weights: data → train → evaluate →
+calibrate → export → card. The servers do not import this package."""

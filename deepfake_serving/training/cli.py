@@ -72,7 +72,7 @@ def train(
 @app.command()
 def calibrate(
     scores: Annotated[Path, typer.Argument(help="scores.csv of an evaluation.")],
-    out: Annotated[Path, typer.Option(help="File of the calibration.")] = (
+    out: Annotated[Path, typer.Option(help="File for the calibration.")] = (
         _BUILD / "calibration.json"
     ),
     folds: Annotated[int, typer.Option(min=2, help="Folds over identities.")] = 5,
@@ -102,9 +102,9 @@ def evaluate(
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames sampled from a video.")] = 8,
     robustness: Annotated[
-        bool, typer.Option(help="Also after compression, downscaling, blur and noise.")
+        bool, typer.Option(help="Also score after compression, downscaling, blur and noise.")
     ] = True,
-    out: Annotated[Path, typer.Option(help="Folder of the report.")] = _BUILD / "evaluation",
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = _BUILD / "evaluation",
     cache: FaceCache = _BUILD / "cache",
 ) -> None:
     """Evaluates a model on labelled media: metrics with intervals, plots and an HTML page."""
@@ -122,15 +122,17 @@ def pack(
     folder: Annotated[Path, typer.Argument(help="Folder of the source's images or media.")],
     out: Annotated[Path, typer.Argument(help="Folder of the pack; its name is the source's.")],
     kind: Annotated[
-        str, typer.Option(help="images, whole (fakes made as a whole), portraits or swaps.")
+        str, typer.Option(help="images, whole (wholly generated fakes), portraits or swaps.")
     ] = "images",
     held_out: Annotated[
-        float, typer.Option(min=0, max=1, help="Of portraits: share of people left out.")
+        float, typer.Option(min=0, max=1, help="Portraits only: share of people left out.")
     ] = 0.0,
-    identity: Annotated[str, typer.Option(help="Of portraits: names the person.")] = "",
-    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+    identity: Annotated[
+        str, typer.Option(help="Portraits only: regular expression of the identity.")
+    ] = "",
+    cache: Annotated[Path, typer.Option(help="Cache of detected faces.")] = _BUILD / "cache",
 ) -> None:
-    """Packs a source of faces: each found once, small images byte for byte."""
+    """Packs a source of faces: detects each face once and stores small images unchanged."""
     from deepfake_serving.training.sources.kinds import pack as run
 
     typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
@@ -142,16 +144,16 @@ def mix(
     spec: Annotated[Path, typer.Option(help="Settings of the run, with a `mixture`.")] = Path(
         "config/training/sources.yaml"
     ),
-    out: Annotated[Path, typer.Option(help="Folder of the run; resumed if it is there.")] = (
+    out: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = (
         _BUILD / "mixture"
     ),
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make pairs.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that generate pairs.")] = 1,
     track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
     without: Annotated[
-        list[str] | None, typer.Option(help="A pack that is left out; may be given again.")
+        list[str] | None, typer.Option(help="A pack to leave out; repeatable.")
     ] = None,
 ) -> None:
-    """Trains a network on a mixture of packed sources, or goes on where a run stopped."""
+    """Trains a network on a mixture of packed sources, or resumes an interrupted run."""
     from deepfake_serving.training.sources.train import run
 
     run(packs, spec, out, workers, track, without or ())  # type: ignore[arg-type]
@@ -164,16 +166,17 @@ def evaluate_all(
         "config/models/detector.yaml"
     ),
     weights: Annotated[
-        Path | None, typer.Option(help="Else the manifest's own, under model_store/.")
+        Path | None, typer.Option(help="Weights; default: the manifest's, in model_store/.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of a video.")] = 6,
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from a video.")] = 6,
     robustness: Annotated[
-        int, typer.Option(min=0, help="Files of each set and label under every corruption.")
+        int,
+        typer.Option(min=0, help="Files of each set and label to score under every corruption."),
     ] = 0,
-    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = _BUILD / "development",
-    cache: Annotated[Path, typer.Option(help="Folder for found faces.")] = _BUILD / "cache",
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = _BUILD / "development",
+    cache: Annotated[Path, typer.Option(help="Cache of detected faces.")] = _BUILD / "cache",
 ) -> None:
-    """Scores all development sets, as they are, after JPEG 50 and at half size."""
+    """Scores all development sets, unchanged, after JPEG 50 and at half size."""
     from deepfake_serving.training.development.run import evaluate_all as run
 
     typer.echo(run(media, model, out, weights, frames, cache / "index", robustness))
@@ -181,14 +184,14 @@ def evaluate_all(
 
 @app.command("calibrate-all")
 def calibrate_all(
-    evaluation: Annotated[Path, typer.Argument(help="What `evaluate-all` wrote.")] = (
+    evaluation: Annotated[Path, typer.Argument(help="Folder that `evaluate-all` wrote.")] = (
         _BUILD / "development"
     ),
-    out: Annotated[Path, typer.Option(help="Where the calibration goes.")] = (
+    out: Annotated[Path, typer.Option(help="File for the calibration.")] = (
         _BUILD / "calibration.json"
     ),
 ) -> None:
-    """Fits one calibration to all development sets, with a bound on each one's false positives."""
+    """Fits one calibration to all development sets, with a limit on the false positives of each."""
     from deepfake_serving.training.calibration.development_sets import fit_sets
     from deepfake_serving.training.predict.scores import read_scores
 
@@ -208,10 +211,12 @@ def export(
     licence: Annotated[str, typer.Option(help="SPDX licence of the weights.")] = "Apache-2.0",
     calibration: Annotated[Path | None, typer.Option(help="File that `calibrate` wrote.")] = None,
     formats: Annotated[str, typer.Option(help="Comma-separated.")] = "safetensors,onnx,openvino",
-    crops: Annotated[Path | None, typer.Option(help="Further face crops to check on.")] = None,
+    crops: Annotated[
+        Path | None, typer.Option(help="Folder of more face crops for the checks.")
+    ] = None,
     bound: Annotated[float, typer.Option(help="Maximum difference of a probability.")] = 1e-3,
-    out: Annotated[Path, typer.Option(help="Folder of the weights.")] = Path("model_store"),
-    graphs: Annotated[Path, typer.Option(help="Folder of the other formats.")] = (
+    out: Annotated[Path, typer.Option(help="Folder for the weights.")] = Path("model_store"),
+    graphs: Annotated[Path, typer.Option(help="Folder for the other formats.")] = (
         _BUILD / "export"
     ),
 ) -> None:
@@ -242,10 +247,10 @@ def attack(
     steps: Annotated[int, typer.Option(min=1, help="Iterations of each attack.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the sampled crops.")] = 0,
     poison: Annotated[
-        Path | None, typer.Option(help="Portraits: also train a copy on poisoned pairs.")
+        Path | None, typer.Option(help="Folder of portraits: also trains a copy on poisoned pairs.")
     ] = None,
     poison_steps: Annotated[int, typer.Option(min=1, help="Steps of that training.")] = 60,
-    out: Annotated[Path, typer.Option(help="Folder of attacks.json.")] = _BUILD / "attacks",
+    out: Annotated[Path, typer.Option(help="Folder for attacks.json.")] = _BUILD / "attacks",
     cache: FaceCache = _BUILD / "cache",
 ) -> None:
     """Attacks the network with known weights (PGD, a patch) and through its training data."""
@@ -276,7 +281,7 @@ def card(
     development: Annotated[
         Path | None, typer.Option(help="Folder that `evaluate-all` wrote.")
     ] = None,
-    facts: Annotated[Path, typer.Option(help="Facts that can't be measured.")] = Path(
+    facts: Annotated[Path, typer.Option(help="YAML file of facts that can't be measured.")] = Path(
         "config/training/data-card.yaml"
     ),
     out: Annotated[Path, typer.Option(help="The card.")] = Path("docs/models/detector.md"),

@@ -15,13 +15,14 @@ _BUILD = Path("build/training")
 @app.command("split-pack")
 def split_pack(
     pack: Annotated[Path, typer.Argument(help="A pack.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the parts, NAME-00, NAME-01 …")],
-    mebibytes: Annotated[float, typer.Option(help="Largest part, MiB.")] = 40,
+    out: Annotated[Path, typer.Argument(help="Folder of the parts NAME-00, NAME-01 …")],
+    mebibytes: Annotated[float, typer.Option(help="Maximum size of a part, MiB.")] = 40,
     requality: Annotated[
-        tuple[int, int] | None, typer.Option(help="JPEG qualities that all images go through.")
+        tuple[int, int] | None,
+        typer.Option(help="Range of JPEG qualities for a compression of all images."),
     ] = None,
 ) -> None:
-    """Splits a pack into parts that are cut to the face, for transport to another machine."""
+    """Splits a pack into parts, cropped to the faces, for transport to another machine."""
     from deepfake_serving.training.sources.transport import split_pack as run
 
     typer.echo(f"{run(pack, out, int(mebibytes * 2**20), requality)} parts in {out}")
@@ -29,11 +30,11 @@ def split_pack(
 
 @app.command()
 def canvases(
-    packs: Annotated[list[Path], typer.Argument(help="Packs, or parts of them.")],
+    packs: Annotated[list[Path], typer.Argument(help="Packs or parts of packs.")],
     out: Annotated[Path, typer.Option(help="Folder of the canvases.")] = _BUILD / "canvases",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
 ) -> None:
-    """Decodes and cuts packs for `train-gpu`; takes 250 KB a face."""
+    """Decodes and crops packs for `train-gpu`; a face takes 250 KB."""
     from deepfake_serving.training.gpu.canvas import write_canvases
 
     for pack in packs:
@@ -42,19 +43,22 @@ def canvases(
 
 @app.command("train-gpu")
 def train_gpu(
-    canvases: Annotated[Path, typer.Argument(help="What `canvases` wrote.")] = _BUILD / "canvases",
+    canvases: Annotated[Path, typer.Argument(help="Folder that `canvases` wrote.")] = _BUILD
+    / "canvases",
     spec: Annotated[Path, typer.Option(help="Settings of the run, with a `mixture`.")] = Path(
         "config/training/gpu.yaml"
     ),
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = _BUILD / "gpu",
     minutes: Annotated[float, typer.Option(min=0, help="Length of the run.")] = 10,
-    bank_seconds: Annotated[float, typer.Option(help="Autoencoders alone, before it.")] = 30,
+    bank_seconds: Annotated[
+        float, typer.Option(help="Training of the autoencoders before the run.")
+    ] = 30,
     without: Annotated[
-        list[str] | None, typer.Option(help="Another run without this pack; `none`: with all.")
+        list[str] | None, typer.Option(help="Adds a run without this pack; `none`: with all.")
     ] = None,
-    each_minutes: Annotated[float, typer.Option(min=0, help="Length of each of these.")] = 1,
+    each_minutes: Annotated[float, typer.Option(min=0, help="Length of each added run.")] = 1,
 ) -> None:
-    """Trains on a GPU: all faces in its memory, blends and augmentation computed there."""
+    """Trains on a GPU, with all faces in its memory and blends and augmentation computed there."""
     from deepfake_serving.training.gpu.run import run
 
     run(canvases, spec, out, minutes, bank_seconds, without or (), each_minutes)
@@ -63,7 +67,8 @@ def train_gpu(
 @app.command()
 def average(
     parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
-    canvases: Annotated[Path, typer.Option(help="What `canvases` wrote.")] = _BUILD / "canvases",
+    canvases: Annotated[Path, typer.Option(help="Folder that `canvases` wrote.")] = _BUILD
+    / "canvases",
     spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
         "config/training/gpu.yaml"
     ),
@@ -71,7 +76,7 @@ def average(
         _BUILD / "average"
     ),
 ) -> None:
-    """Averages the weights of several trainings and measures batch normalization again."""
+    """Averages the weights of several runs and computes batch normalization again."""
     from deepfake_serving.training.gpu.average import average as run
 
     named = [part.rpartition(":") for part in parts]

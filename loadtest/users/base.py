@@ -45,7 +45,7 @@ class GatewayUser(User):
     def server(self) -> str:
         """The gateway's URL."""
         if not self.host:
-            raise StopTest("no --host was given")
+            raise StopTest("--host is missing")
         return self.host.rstrip("/")
 
     def wait_time(self) -> float:

@@ -96,5 +96,5 @@ def _channel(url: str, address: str | None) -> grpc.Channel:
 
 @functools.cache
 def _init_gevent() -> None:
-    """Initializes gRPC for gevent, once, before the first channel: else a call blocks all users."""
+    """Initializes gRPC for gevent, once, before the first channel: a call would block all users."""
     grpc.experimental.gevent.init_gevent()

@@ -113,7 +113,7 @@ class _Stream:
             return InvalidResponse(f"the stream broke: {type(error).__name__}")
 
     def _receive(self) -> Any:
-        """Returns the next message. A timeout is no end, because frames may be far apart."""
+        """Returns the next message. A timeout ends nothing, because frames may be far apart."""
         while True:
             with contextlib.suppress(websocket.WebSocketTimeoutException):
                 return self._socket.recv()

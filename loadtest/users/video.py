@@ -64,4 +64,4 @@ class VideoJob(HttpGatewayUser):
 
 
 def _no_content(_: Document) -> None:
-    """204 has no document."""
+    """Accepts a 204, which has no document."""

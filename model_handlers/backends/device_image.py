@@ -1,4 +1,4 @@
-"""Image pyramids in GPU memory: an image is uploaded once, and MTCNN's crops are taken there.
+"""Image pyramids in GPU memory: an image is uploaded once, and MTCNN's crops are sampled there.
 
 The same levels and coordinates as `pipeline.mipmap`, by torch instead of OpenCV, and without
 rounding to 8 bits in between.

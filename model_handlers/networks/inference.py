@@ -15,8 +15,8 @@ from model_handlers.networks.reduction import reduction_of
 class InferenceModule(nn.Module):
     """The network, minus its weighted logit at a lower resolution if the manifest has a reference.
 
-    The noise residuals are taken in fp32, which bf16's 8 bits would drown; the rest is computed in
-    `dtype`.
+    The noise residuals are computed in fp32, because bf16's 8 bits are not enough for them; the
+    rest is computed in `dtype`.
 
     Shapes:
         input: uint8 (n, s, s, 3) RGB; output: (n,) logits before calibration.

@@ -1,4 +1,4 @@
-"""Fine detail of a face crop, which blur, haze and lost focus reduce."""
+"""Fine detail of a face crop, which blur, haze and defocus reduce."""
 
 from __future__ import annotations
 

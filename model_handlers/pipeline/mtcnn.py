@@ -1,8 +1,8 @@
 """MTCNN: a cascade of three small networks, each of which filters the candidates of the one before.
 
 Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
-Networks", 2016 (arXiv:1604.02878). Networks and weights are facenet-pytorch's. The cascade is this
-module's own: facenet-pytorch's raises on small, grey and unequal images, and takes several times
+Networks", 2016 (arXiv:1604.02878). Networks and weights are facenet-pytorch's. The cascade is
+reimplemented: facenet-pytorch's raises on small, grey and unequal images, and takes several times
 as long.
 """
 
@@ -21,7 +21,7 @@ from model_handlers.pipeline.pyramid import CELL, Layout, Level, build_layout
 
 _STRIDE = 2
 _MAX_CANVAS_PIXELS = 2**22
-"""Pixels of the canvases in one P-Net batch, which bounds its memory."""
+"""Maximum number of canvas pixels in one P-Net batch, which limits its memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Tasks: the stages of each kind of model, chained over a batch of items.
 
 An item is an encoded image (bytes) or decoded pixels (uint8 array). A bad item becomes one problem
-in its place and does not affect the others.
+at its position and does not affect the others.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ _SCORES = [
     ),
     Panel(
         "Faces scored",
-        "Faces per second, over an hour. A mean of few is unreliable.",
+        "Faces per second, over an hour. A mean of few faces is unreliable.",
         "cps",
         [Query(total(rate(_of("deepfake_score_count"), _HOUR), "model"), "{{model}}")],
     ),

@@ -47,7 +47,7 @@ _SLO = [
     ),
     _stat(
         "Errors, 5 min",
-        "Share of requests answered with 5xx (availability), and of images that were too slow.",
+        "Share of requests with a 5xx response (availability), and of images that were too slow.",
         "percentunit",
         Query(recorded("deepfake:slo_errors:ratio_rate5m"), "{{slo}}"),
         (0.001, "yellow"),

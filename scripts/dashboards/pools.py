@@ -84,7 +84,7 @@ _FILL = [
     ),
     Panel(
         "In flight",
-        "Requests at TorchServe, by pod: evenly spread if balancing works.",
+        "Requests in flight at TorchServe, by pod: evenly spread if balancing works.",
         "none",
         [Query(total(model_server(_IN_FLIGHT, _POOL), *_POD), "{{pod}}")],
     ),

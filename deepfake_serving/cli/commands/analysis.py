@@ -15,9 +15,7 @@ from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
 
 Archive = Annotated[
     Path | None,
-    typer.Option(
-        help="A detector's archive; unset, the bundled detector, packed once for each version."
-    ),
+    typer.Option(help="Archive of a detector; default: the bundled one, packed once per version."),
 ]
 
 
@@ -25,10 +23,10 @@ Archive = Annotated[
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Image files.")],
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document a line, in the order given.")
+        bool, typer.Option("--json", help="One JSON document per line, in input order.")
     ] = False,
     annotate: Annotated[
-        Path | None, typer.Option(help="Folder for copies with boxes and scores drawn in.")
+        Path | None, typer.Option(help="Folder for copies with boxes and scores.")
     ] = None,
     archive: Archive = None,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,

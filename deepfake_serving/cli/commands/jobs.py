@@ -15,17 +15,19 @@ from deepfake_serving.contracts.jobs import LIVE
 
 
 def submit(
-    video: Annotated[str, typer.Argument(help="A video's path or URL.")],
+    video: Annotated[str, typer.Argument(help="Path or URL of a video.")],
     server: Server = LOCAL_GATEWAY,
     key: Key = None,
     sampling: Annotated[str | None, typer.Option(help=SAMPLING)] = None,
     aggregation: Annotated[str | None, typer.Option(help=AGGREGATION)] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="The URL is an HLS playlist to be followed live.")
+        bool, typer.Option("--live", help="Follow the URL, an HLS playlist, as a live source.")
     ] = False,
-    idempotency: Annotated[str | None, typer.Option(help="An Idempotency-Key.")] = None,
+    idempotency: Annotated[str | None, typer.Option(help="Idempotency key.")] = None,
     wait: Annotated[bool, typer.Option(help="Watch the job until it ends.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --wait: the job as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --wait: print the job as JSON.")
+    ] = False,
 ) -> None:
     """Submits a video to a gateway and prints the job's id."""
     from deepfake_serving.cli.gateway_client import GatewayClient

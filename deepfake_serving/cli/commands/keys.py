@@ -14,10 +14,12 @@ _SCOPES = "images,videos,jobs,stream,models,infer"
 
 @requires("gateway")
 def key(
-    name: Annotated[str, typer.Argument(help="Whose it is: letters, digits and dashes.")],
-    scopes: Annotated[str, typer.Option(help="Separated by commas.")] = _SCOPES,
+    name: Annotated[
+        str, typer.Argument(help="Name of the key's owner: letters, digits and dashes.")
+    ],
+    scopes: Annotated[str, typer.Option(help="Scopes, separated by commas.")] = _SCOPES,
 ) -> None:
-    """Generates an API key: shows it once, and prints its entry for the gateway's `keys_file`."""
+    """Generates an API key, shows it once, and prints its entry for the gateway's `keys_file`."""
     from deepfake_serving.gateway.auth.keys import generate
 
     secret, entry = generate(name, [scope.strip() for scope in scopes.split(",")])

@@ -17,11 +17,11 @@ from deepfake_serving.packaging.bundled import bundled_manifests, pack
 @requires("torch")
 def package(
     manifests: Annotated[
-        list[Path] | None, typer.Argument(help="Manifests; all bundled models if none is named.")
+        list[Path] | None, typer.Argument(help="Manifests; default: all bundled models.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the archives; unset, where servers look for them."),
+        typer.Option(help="Folder for the archives; default: the servers' archive folder."),
     ] = None,
 ) -> None:
     """Packs manifests into .mar archives and prints their digests.

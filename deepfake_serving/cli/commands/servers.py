@@ -61,5 +61,5 @@ def _print_gateway(ports: dict[str, int]) -> None:
 
 
 def _test_image() -> str:
-    """Returns the bundled test image's path, relative where that is shorter."""
+    """Returns the path of the bundled test image, relative if that is shorter."""
     return min(os.path.relpath(WARMUP_IMAGE), str(WARMUP_IMAGE), key=len)

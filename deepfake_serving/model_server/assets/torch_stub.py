@@ -1,8 +1,8 @@
-"""Stands in for torch in workers that run on OpenVINO.
+"""A stub of torch for workers that run on OpenVINO.
 
-TorchServe 0.12.0 imports torch into every worker only to ask whether an answer is a tensor
+TorchServe 0.12.0 imports torch into every worker only to check whether a response is a tensor
 (ts/protocol/otf_message_handler.py) and whether there is a GPU to time (ts/handler_utils/timer.py).
-The real one would cost seconds of every start and some 250 MB of every worker.
+The real torch takes seconds at every start and about 250 MB in every worker.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 
 class Tensor:
-    """Nothing is one."""
+    """The class of tensors; it has no instances."""
 
 
 cuda = SimpleNamespace(is_available=lambda: False)

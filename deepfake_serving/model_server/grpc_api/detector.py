@@ -33,7 +33,7 @@ class DetectorService:
     ) -> pb.DetectBatchResponse:
         model = self.predictor.detector(request.model)
         if not request.images:
-            raise InvalidRequest("the batch holds no image")
+            raise InvalidRequest("the batch has no image")
         request_scope.note(model=model.name, items=len(request.images))
         tensor = Tensor("BYTES", (len(request.images),), join_bytes(request.images))
         call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent)

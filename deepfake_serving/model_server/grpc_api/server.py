@@ -41,7 +41,7 @@ def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Health]:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", -1),  # workers bound their answers
+            ("grpc.max_send_message_length", -1),  # workers limit their responses
             ("grpc.so_reuseport", 0),
         ]
     )
@@ -67,7 +67,7 @@ async def follow_health(health: Health, state: ServerState) -> None:
 
 
 class _Wrapper:
-    """Gives every method of a service what the REST middleware gives its handlers."""
+    """Runs every method of a service in a request scope, like the REST middleware."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
@@ -94,7 +94,7 @@ class _Wrapper:
     def _method(
         self, method: Method[Any, Any], kind: type[Any], route: str
     ) -> Callable[[bytes, Context], Any]:
-        """Takes the message unparsed: gRPC answers UNKNOWN to one that is broken."""
+        """Gets the message unparsed, because gRPC ends a malformed one with UNKNOWN."""
 
         async def call(data: bytes, context: Context) -> Any:
             request, broken = _read(kind, data)
@@ -116,7 +116,7 @@ class _Wrapper:
 
 
 def _read(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
-    """The message, or an empty one and what is wrong with it."""
+    """Returns the message, or an empty one and its problem."""
     try:
         return parse(kind, data), None
     except Problem as broken:

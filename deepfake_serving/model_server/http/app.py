@@ -34,7 +34,7 @@ from deepfake_serving.runtime.version import NAME, VERSION
 _PREDICTOR = web.AppKey("predictor", Predictor)
 _REQUEST_SCOPE = web.RequestKey("request_scope", RequestScope)
 _QUIET = ("/", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
-"""Probes, which are neither counted nor logged: they would drown out clients' requests."""
+"""Probes, which are neither counted nor logged: they would outnumber clients' requests."""
 
 
 def build_app(predictor: Predictor) -> web.Application:
@@ -101,7 +101,7 @@ def _translate(error: Exception, request: web.Request) -> Exception:
     """Translates aiohttp's errors into problems."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return MethodNotAllowed(f"{request.method} is not possible here; possible: {allowed}")
+        return MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}")
     if isinstance(error, web.HTTPNotFound):
         return NotFound(f"there is nothing at {request.path[:200]}")
     if isinstance(error, web.HTTPException):
@@ -127,7 +127,7 @@ def _json(document: Any, status: int = 200) -> web.Response:
 
 
 async def _continue(request: web.Request) -> None:
-    """Answers `Expect: 100-continue`, unless the body will be refused by its length."""
+    """Responds to `Expect: 100-continue`, unless the body will be refused by its length."""
     limit = request.app[_PREDICTOR].settings.max_body_bytes
     waits = request.headers["Expect"].lower() == "100-continue"
     if waits and (request.content_length or 0) <= limit:
@@ -176,7 +176,7 @@ async def _model_metadata(request: web.Request) -> web.Response:
 async def _model_ready(request: web.Request) -> web.Response:
     model = _model(request)
     if not request.app[_PREDICTOR].state.model_ready(model.name):
-        raise NotReady(f"{model.name} has no worker that is up", retry_after_s=5)
+        raise NotReady(f"{model.name} has no running worker", retry_after_s=5)
     return _json({"name": model.name, "ready": True})
 
 
@@ -213,5 +213,5 @@ def _options(request: web.Request) -> str | None:
     if crops is None:
         return None
     if crops not in ("true", "false"):
-        raise InvalidRequest("the query parameter crops is true or false")
+        raise InvalidRequest("the query parameter crops must be true or false")
     return oip.options_header({"crops": crops == "true"})

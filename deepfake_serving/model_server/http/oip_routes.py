@@ -19,7 +19,7 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """A parsed request; `outputs` are the names requested, each with whether as binary data."""
+    """A parsed request; `outputs` maps requested names to whether they are binary."""
 
     id: str | None
     parameters: dict[str, Any]
@@ -29,7 +29,7 @@ class InferRequest:
 
 
 def read_request(body: bytes, header_length: str | None) -> InferRequest:
-    """Parses JSON, or `header_length` bytes of JSON and the raw tensors behind them.
+    """Parses JSON, or `header_length` bytes of JSON followed by raw tensors.
 
     Raises:
         InvalidRequest: the request is malformed; the message says how.
@@ -58,7 +58,7 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
 def write_response(
     model: ServedModel, request: InferRequest, outputs: Sequence[Output], request_id: str
 ) -> web.Response:
-    """Each output as JSON, or raw behind the JSON where binary was request for."""
+    """Serializes outputs as JSON, or after the JSON if binary data were requested."""
     binary = dict(request.outputs)
     raws: list[bytes] = []
     tensors = []
@@ -145,5 +145,5 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def _json_number(value: Any) -> Any:
-    """JSON has no NaN."""
+    """Converts NaN and infinity to null, because JSON has neither."""
     return None if isinstance(value, float) and isnan(value) else value

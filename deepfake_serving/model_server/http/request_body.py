@@ -43,12 +43,12 @@ async def read_image(request: web.Request, limit: int) -> bytes:
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or image is not None:
-                raise InvalidRequest("the form holds more than one part; send one image a request")
+                raise InvalidRequest("the form has more than one part; send one image per request")
             image = await _read_part(part, limit)
     except (ValueError, AssertionError, RuntimeError) as error:
         raise InvalidRequest(f"the multipart body is malformed: {error}") from error
     if image is None:
-        raise InvalidRequest("the form holds no file")
+        raise InvalidRequest("the form has no file")
     return image
 
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2, apart from its transport: tensors in, tensors out.
+"""The Open Inference Protocol v2, independent of its transport: input and output tensors.
 
 https://github.com/kserve/open-inference-protocol, with the binary tensor data extension. REST and
 gRPC both turn their messages into `Input`s and write `Output`s; their meaning is defined here.
@@ -34,7 +34,7 @@ _MAX_OUTPUTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An input tensor in raw form: BYTES elements each behind their length, UINT8 as they are."""
+    """An input tensor in raw form: BYTES elements prefixed with their lengths, UINT8 unchanged."""
 
     name: str
     datatype: str
@@ -85,7 +85,7 @@ def check_counts(inputs: int, outputs: int) -> None:
     if inputs != 1:
         raise InvalidRequest(f"one input was expected, not {inputs}")
     if outputs > _MAX_OUTPUTS:
-        raise InvalidRequest(f"{outputs} outputs are requested; no model has as many")
+        raise InvalidRequest(f"{outputs} outputs are requested; no model has that many")
 
 
 def input_name(model: ServedModel) -> str:
@@ -184,7 +184,7 @@ def options_header(parameters: dict[str, Any]) -> str | None:
     if crops is None:
         return None
     if not isinstance(crops, bool):
-        raise InvalidRequest("the parameter crops is true or false")
+        raise InvalidRequest("the parameter crops must be true or false")
     return json.dumps({"crops": crops})
 
 
@@ -211,7 +211,7 @@ def _flat(data: Any) -> Iterator[Any]:
             if isinstance(part, list):
                 lists += 1
                 if lists > MAX_ITEMS:
-                    raise InvalidRequest("the data are lists of too many lists")
+                    raise InvalidRequest("the data are nested too deeply")
                 levels.append(iter(part))
                 break
             yield part

@@ -72,7 +72,7 @@ class Upstream:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
+            raise TorchServeLost(f"TorchServe does not respond: {error!r}") from error
 
     async def alive(self) -> bool:
         """Returns whether the management interface responds."""
@@ -103,7 +103,7 @@ class Upstream:
                 if response.status not in (200, 202):
                     raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
         except (aiohttp.ClientError, OSError) as error:
-            raise TorchServeLost(f"TorchServe does not answer: {error!r}") from error
+            raise TorchServeLost(f"TorchServe does not respond: {error!r}") from error
 
     async def workers_ready(self, model: ServedModel) -> int:
         """Returns how many workers have loaded a model; 0 if TorchServe does not respond."""
@@ -132,12 +132,12 @@ def _session(address: str) -> aiohttp.ClientSession:
 
 
 def _reply(response: aiohttp.ClientResponse, raw: bytes) -> Reply:
-    """Parses a handler's response; any of TorchServe's own means that the worker was lost."""
+    """Parses a handler's response; one of TorchServe itself means that the worker was lost."""
     kind = response.headers.get("content-type", "")
     is_problem = kind.startswith(MEDIA_TYPE)
     if not is_problem and (response.status != 200 or not kind.startswith("application/json")):
         text = raw[:200].decode(errors="replace")
-        raise WorkerLost(f"TorchServe answered {response.status}: {text}")
+        raise WorkerLost(f"TorchServe responded {response.status}: {text}")
     document = orjson.loads(raw)
     batch = response.headers.get(BATCH_HEADER)
     return Reply(

@@ -1,8 +1,8 @@
 """TorchServe's command line, configuration and environment.
 
 TorchServe's Python launcher is not used: it forwards no signals and orphans Java (as seen in
-0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700; gRPC, which can't
-be switched off nor use such a socket, takes two free ports on loopback, which stay unpublished. On
+0.12.0). Inference and management listen on Unix sockets in a folder of mode 0700. gRPC can neither
+be disabled nor use such a socket; it listens on two free loopback ports that are not published. On
 platforms where TorchServe's Java libraries lack Unix sockets, everything uses such ports.
 """
 
@@ -137,7 +137,9 @@ def _environment(
     threads = str(placement.threads)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
     if not placement.gpus:
-        inherited["CUDA_VISIBLE_DEVICES"] = ""  # else `auto` would find one that we may not use
+        inherited["CUDA_VISIBLE_DEVICES"] = (
+            ""  # otherwise `auto` would use a GPU that we may not use
+        )
         if all(model.archive.manifest.backend != "torch" for model in models.values()):
             ahead = [_without_torch(directory), *filter(None, [inherited.get("PYTHONPATH")])]
             inherited["PYTHONPATH"] = os.pathsep.join(ahead)

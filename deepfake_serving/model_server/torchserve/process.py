@@ -108,5 +108,5 @@ def reap(except_pid: int | None) -> None:
 
 
 def _die_with_parent() -> None:
-    """Asks the kernel to kill Java if the model server itself is killed (prctl(2))."""
+    """Makes the kernel kill Java if the model server itself is killed (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""The scope of one gRPC call: what the HTTP middleware is to an HTTP request."""
+"""The scope of one gRPC call, like the HTTP middleware for an HTTP request."""
 
 from __future__ import annotations
 

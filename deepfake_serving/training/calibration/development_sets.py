@@ -1,9 +1,9 @@
-"""One calibration for all development sets: no set's real faces are called fake too often.
+"""One calibration for all development sets, with a limit on the false positives of each set.
 
-The words' thresholds keep their probabilities; the logit that is given the upper one is moved to
-where, in each set and variant, at most a few real faces lie above it. What remains, the slope, is
-fitted by log loss, every set and class with the same weight (Platt scaling with a fixed point;
-Platt 1999). A set with few fakes or many faces thus has no more say than another.
+The thresholds of the labels keep their probabilities. The logit of the upper threshold is chosen so
+that in each set and variant at most a few real faces lie above it. Then the slope is fitted by log
+loss, with equal weights for all sets and classes (Platt scaling with a fixed point; Platt 1999), so
+that large sets do not dominate.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ from model_handlers.pipeline.calibration import calibrate
 
 Floats = npt.NDArray[np.float64]
 Sets = Mapping[str, Sequence[Score]]
-AT_MOST = 0.03
-"""Share of a set's real faces that may be called fake."""
+MAX_FALSE_POSITIVE_RATE = 0.03
+"""Maximum share of a set's real faces that are called fake."""
 
-_ENOUGH = 30
-"""Real faces from which on a set has a say about it."""
+_MIN_REALS = 30
+"""Minimum number of real faces of a set that counts for the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetsCalibration:
-    """`left_out`: share of each set's reals called fake by a calibration that hadn't seen it."""
+    """A calibration for all sets.
+
+    `left_out`: share of each set's reals that a calibration on the other sets calls fake.
+    """
 
     calibration: CalibrationSpec
     thresholds: ThresholdsSpec
@@ -50,34 +53,39 @@ class SetsCalibration:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def fit_sets(sets: Sets, at_most: float = AT_MOST) -> SetsCalibration:
-    """Fits on all sets; measures each set's false positives by a fit on the others.
+def fit_sets(sets: Sets, max_share: float = MAX_FALSE_POSITIVE_RATE) -> SetsCalibration:
+    """Fits on all sets, and measures the false positives of each set by a fit on the others.
 
     Raises:
         ValueError: no set has enough real faces, or there are no fakes.
     """
-    words = ThresholdsSpec()
+    thresholds = ThresholdsSpec()
     left_out = {}
     for name, scores in sets.items():
         others = {other: found for other, found in sets.items() if other != name}
-        if (reals := _logits(scores, False)).size and _pins(others, at_most):
-            pin = max(_pins(others, at_most))
-            left_out[name] = float((reals > pin).mean())
-    return SetsCalibration(_fit(sets, at_most, words), words, left_out)
+        if (reals := _logits(scores, False)).size and _limit_logits(others, max_share):
+            limit_logit = max(_limit_logits(others, max_share))
+            left_out[name] = float((reals > limit_logit).mean())
+    return SetsCalibration(_fit(sets, max_share, thresholds), thresholds, left_out)
 
 
-def _fit(sets: Sets, at_most: float, words: ThresholdsSpec) -> CalibrationSpec:
-    pins = _pins(sets, at_most)
-    if not pins:
-        raise ValueError(f"no set has {_ENOUGH} real faces of one variant")
-    pin, odds = max(pins), math.log(words.fake_above / (1 - words.fake_above))
+def _fit(sets: Sets, max_share: float, thresholds: ThresholdsSpec) -> CalibrationSpec:
+    limit_logits = _limit_logits(sets, max_share)
+    if not limit_logits:
+        raise ValueError(f"no set has {_MIN_REALS} real faces of one variant")
+    limit_logit, odds = (
+        max(limit_logits),
+        math.log(thresholds.fake_above / (1 - thresholds.fake_above)),
+    )
     logits, labels, weights = _weighted(sets)
     if not labels.any():
         raise ValueError("no set has a fake")
 
     def spec(log_slope: float) -> CalibrationSpec:
         slope = round(math.exp(log_slope), 4)
-        intercept = math.floor((odds - slope * pin) * 1e4) / 1e4  # never above the bound
+        intercept = (
+            math.floor((odds - slope * limit_logit) * 1e4) / 1e4
+        )  # rounded down, so that the limit holds
         return CalibrationSpec(method="platt", slope=slope, intercept=intercept)
 
     def loss(log_slope: float) -> float:
@@ -88,20 +96,20 @@ def _fit(sets: Sets, at_most: float, words: ThresholdsSpec) -> CalibrationSpec:
     return spec(float(found.x))
 
 
-def _pins(sets: Sets, at_most: float) -> list[float]:
-    """For each set and variant the logit above which no more than `at_most` of the reals lie."""
-    pins = []
+def _limit_logits(sets: Sets, max_share: float) -> list[float]:
+    """Returns the lowest logits with at most `max_share` of the reals above, by set and variant."""
+    limit_logits = []
     for scores in sets.values():
         for variant in dict.fromkeys(score.variant for score in scores):
             reals = _logits([s for s in scores if s.variant == variant], False)
-            if len(reals) >= _ENOUGH:
-                allowed = math.floor(at_most * len(reals))
-                pins.append(float(np.sort(reals)[-1 - allowed]))
-    return pins
+            if len(reals) >= _MIN_REALS:
+                allowed = math.floor(max_share * len(reals))
+                limit_logits.append(float(np.sort(reals)[-1 - allowed]))
+    return limit_logits
 
 
 def _weighted(sets: Sets) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
-    """Logits, labels and weights: each class has half of the weight, each set an equal part."""
+    """Returns logits, labels and weights: half of the weight per class, shared equally by sets."""
     logits, labels, weights = [], [], []
     for fake in (False, True):
         found = [values for scores in sets.values() if (values := _logits(scores, fake)).size]

@@ -10,8 +10,8 @@ from deepfake_serving.training.card.markdown import DASH, table
 from deepfake_serving.training.development.groups import Group
 
 _HEAD = ("by", "group", "reals", "called fake", "suspicious or fake", "fakes", "called real")
-_ENOUGH = 20
-"""Faces from which on a group's rate is compared with that of all."""
+_MIN_FACES = 20
+"""Minimum number of faces of a group whose rate is compared with that of all."""
 
 
 def groups_section(groups: Sequence[Group]) -> Iterator[str]:
@@ -50,11 +50,11 @@ def _disparity(groups: Sequence[Group]) -> str:
     unequal = [
         f"{group.by} “{group.name}” ({group.suspected / group.reals:.3f})"
         for group in groups
-        if group.reals >= _ENOUGH and group.suspected > 2 * rate * group.reals
+        if group.reals >= _MIN_FACES and group.suspected > 2 * rate * group.reals
     ]
     if not unequal:
         return (
-            f"No group of {_ENOUGH} or more real faces is labelled suspicious or fake more than "
+            f"No group of {_MIN_FACES} or more real faces is labelled suspicious or fake more than "
             f"twice as often as all of them ({rate:.3f})."
         )
     return (

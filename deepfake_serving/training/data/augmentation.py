@@ -1,6 +1,6 @@
 """Augmentation of a pair: resizing, tone, blur, noise and compression.
 
-Drawn once and applied to both images, so that it can't tell them apart.
+Drawn once and applied to both images of a pair, so that it does not separate the classes.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def cached(root: Path, key: Sequence[Any], kind: type[T], build: Callable[[], T]
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
-    """Writes a .npz file that other processes see whole or not at all."""
+    """Writes a .npz file atomically: other processes never see a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     with os.fdopen(descriptor, "wb") as target:

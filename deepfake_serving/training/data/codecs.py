@@ -25,7 +25,7 @@ def h264(image: Pixels, crf: int, preceding_frames: int = 0, preset: str = "very
 
     Args:
         preceding_frames: frames encoded before, each the image shifted by some pixels. With 0 the
-            result is an intra frame, else a predicted one, as most frames of a video are.
+            result is an intra frame, otherwise a predicted frame, like most frames of a video.
     """
     height, width = (side - side % 2 for side in image.shape[:2])
     even = np.ascontiguousarray(image[:height, :width])

@@ -21,7 +21,7 @@ _ORDER_STREAM = 3
 
 
 class BatchLoader(Protocol):
-    """The source of a training run's batches: `len` batches an epoch."""
+    """The source of a training run's batches; `len` is the number of batches per epoch."""
 
     def __len__(self) -> int: ...
 

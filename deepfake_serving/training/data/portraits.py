@@ -75,7 +75,7 @@ def read_portraits(
 
     Args:
         identity: regular expression searched in an image's `source` (or its path); its first group
-            is the identity. Each image without a match is an identity of its own.
+            is the identity. Each image without a match has its own identity.
 
     Raises:
         ValueError: no image below `root` shows a face.

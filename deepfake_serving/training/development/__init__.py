@@ -1,1 +1,1 @@
-"""Development sets, one a kind of fake or of real, scored and tabulated together."""
+"""Development sets, one for each kind of fake or real, scored and tabulated together."""

@@ -15,7 +15,7 @@ from deepfake_serving.training.development.skin_tone import skin_tone
 from model_handlers.pipeline.faces import FaceDetector
 
 Attributes = Mapping[tuple[str, str], Mapping[str, str]]
-"""(set, file relative to the set) -> name -> group."""
+"""Maps (set, file relative to the set) to group by attribute name."""
 
 SKIN_TONE = "apparent skin tone"
 FILE = "attributes.csv"

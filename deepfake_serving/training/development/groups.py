@@ -1,4 +1,4 @@
-"""Error rates by group of faces: who is called fake wrongly, and whose fakes pass."""
+"""Error rates by group of faces: reals called fake and fakes that pass as real."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Group:
     """Counts of one group.
 
     Attributes:
-        by: what the groups differ in; `all` for the whole.
+        by: the attribute that defines the group; `all` for all faces.
         called_fake, suspected: real faces above the upper and above the lower threshold.
         missed: fakes below the lower threshold.
     """
@@ -42,7 +42,7 @@ class Group:
 def count_groups(
     sets: Sequence[SetScores], attributes: Attributes, thresholds: ThresholdsSpec
 ) -> list[Group]:
-    """Counts errors on uncorrupted faces: of all, by set, size, sharpness and attribute."""
+    """Counts errors on uncorrupted faces: overall, and by set, size, sharpness and attribute."""
     scored = [
         (found.name, score)
         for found in sets
@@ -66,7 +66,7 @@ def write_groups(groups: Sequence[Group], path: Path) -> None:
 
 
 def read_groups(path: Path) -> tuple[Group, ...]:
-    """Reads a file that `write_groups` wrote; nothing if there is none."""
+    """Reads a file that `write_groups` wrote; empty if it is missing."""
     if not path.is_file():
         return ()
     return tuple(Group(**record) for record in json.loads(path.read_text(encoding="utf-8")))

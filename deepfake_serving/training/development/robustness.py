@@ -16,7 +16,7 @@ RECORDS = "robustness.csv"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One set under one corruption; `level` is empty where nothing was corrupted."""
+    """One set under one corruption; `level` is empty for uncorrupted faces."""
 
     set: str
     kind: str
@@ -26,7 +26,7 @@ class Point:
 
 
 def points(rows: Sequence[Row]) -> list[Point]:
-    """Converts rows of the table of sets, uncorrupted first, then by kind and level."""
+    """Converts table rows to points, uncorrupted first, then by kind and level."""
     kinds = {c.variant: (c.kind, f"{c.level:g}") for c in all_corruptions()}
     kinds = {UNCORRUPTED: (UNCORRUPTED, "")} | kinds
     found = {(row.variant, row.name): row for row in rows}
@@ -40,7 +40,7 @@ def points(rows: Sequence[Row]) -> list[Point]:
 
 
 def write_points(found: Sequence[Point], path: Path) -> None:
-    """Writes a CSV file with one line a point."""
+    """Writes a CSV file with one line per point."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, [f.name for f in fields(Point)])
         writer.writeheader()
@@ -48,7 +48,7 @@ def write_points(found: Sequence[Point], path: Path) -> None:
 
 
 def read_points(path: Path) -> tuple[Point, ...]:
-    """Reads a file that `write_points` wrote; nothing if there is none."""
+    """Reads a file that `write_points` wrote; empty if it is missing."""
     if not path.is_file():
         return ()
     with path.open(newline="", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""`evaluate-all`: a network on all development sets, as a table, its records and all scores."""
+"""The command `evaluate-all`: scores a network on all development sets and writes the tables."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def evaluate_all(
     """Scores every set below `root`; writes tables and `SET/scores.csv` into `out`.
 
     Args:
-        weights: else the manifest's own.
-        frames: of a video.
+        weights: default: those of the manifest.
+        frames: frames sampled from a video.
         robustness: files of each set and label that are also scored under every corruption.
 
     Returns:
@@ -44,20 +44,20 @@ def evaluate_all(
     manifest = read_manifest(model)
     predictor = LocalPredictor(manifest, weights or pinned_weights(manifest))
     detector = build_face_detector(manifest.faces)
-    found = score_sets(root, predictor, detector, frames, cache)
-    for scored in found:
+    scored_sets = score_sets(root, predictor, detector, frames, cache)
+    for scored in scored_sets:
         write_scores(scored.scores, out / scored.name / "scores.csv")
-    limits = manifest.thresholds
-    table = rows(found, limits.suspicious_from, limits.fake_above)
+    thresholds = manifest.thresholds
+    table = rows(scored_sets, thresholds.suspicious_from, thresholds.fake_above)
     text = as_markdown(table)
     (out / TABLE).write_text(text, encoding="utf-8")
     (out / RECORDS).write_text(json.dumps(as_records(table), indent=1) + "\n", encoding="utf-8")
     attributes = read_attributes(root, detector, frames, cache)
-    write_groups(count_groups(found, attributes, limits), out / GROUPS)
+    write_groups(count_groups(scored_sets, attributes, thresholds), out / GROUPS)
     if robustness:
         corrupted = score_sets(
             root, predictor, detector, frames, cache, all_corruptions(), robustness
         )
-        found_points = points(rows(corrupted, limits.suspicious_from, limits.fake_above))
-        write_points(found_points, out / ROBUSTNESS)
+        corrupted_rows = rows(corrupted, thresholds.suspicious_from, thresholds.fake_above)
+        write_points(points(corrupted_rows), out / ROBUSTNESS)
     return text

@@ -1,4 +1,4 @@
-"""Development sets, one a kind of fake or of real: every set scored, all in one list of scores.
+"""Development sets, one for each kind of fake or real, and their scores.
 
 root/SET/real/**, root/SET/fake/**   a set may lack one of the two
 """
@@ -19,12 +19,12 @@ from deepfake_serving.training.predict.scores import Score
 from model_handlers.pipeline.faces import FaceDetector
 
 VARIANTS = (Corruption("jpeg", 50), Corruption("downscale", 0.5))
-"""Corruptions after which every set is scored, besides as it is."""
+"""Corruptions after which every set is scored, in addition to unchanged files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """The scores of one set, and how many of its media showed no face."""
+    """The scores of one set, and the number of its media without a detected face."""
 
     name: str
     scores: list[Score]
@@ -32,41 +32,41 @@ class SetScores:
 
 
 def read_sets(root: Path) -> dict[str, list[MediaFile]]:
-    """The media of every set below `root`, by the set's name.
+    """Lists the media of every set below `root`, by name of the set.
 
     Raises:
-        ValueError: there is no set.
+        ValueError: `root` contains no set.
     """
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     sets = {folder.name: _media(folder) for folder in folders}
-    found = {name: media for name, media in sets.items() if media}
-    if not found:
+    sets = {name: media for name, media in sets.items() if media}
+    if not sets:
         raise ValueError(f"{root}: no folder with real/ or fake/")
-    return found
+    return sets
 
 
 def score_sets(
     root: Path,
     predictor: Predictor,
-    finder: FaceDetector,
+    face_detector: FaceDetector,
     frames: int,
     cache: Path | None = None,
     variants: Sequence[Corruption] = VARIANTS,
     limit: int | None = None,
 ) -> list[SetScores]:
-    """Scores the largest face of every image and frame, as it is and after each variant.
+    """Scores the largest face of every image and frame, unchanged and after each corruption.
 
     Args:
-        limit: files of each set and label at most, spread over the set.
+        limit: maximum number of files of each set and label, spread over the set.
     """
-    found = []
+    scored = []
     for name, media in read_sets(root).items():
         media = media if limit is None else _spread(media, limit)
         result = predict_media(
-            media, root / name, lambda _: predictor, finder, frames, variants, cache
+            media, root / name, lambda _: predictor, face_detector, frames, variants, cache
         )
-        found.append(SetScores(name, result.scores, len(result.without_face)))
-    return found
+        scored.append(SetScores(name, result.scores, len(result.without_face)))
+    return scored
 
 
 def _spread(media: Sequence[MediaFile], limit: int) -> list[MediaFile]:
@@ -89,6 +89,9 @@ def _media(folder: Path) -> list[MediaFile]:
 
 
 def _identity(path: Path) -> str:
-    """Digits at the end of a clip's name tie a fake to its original; an image is its own."""
+    """Returns the digits at the end of a clip's name, which link a fake to its original.
+
+    For an image, returns its stem.
+    """
     match = re.search(r"(\d+)\D*$", path.stem) if path.suffix.lower() in VIDEO_SUFFIXES else None
     return match.group(1) if match else path.stem

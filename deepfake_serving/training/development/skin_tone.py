@@ -1,8 +1,8 @@
 """Apparent skin tone of a face, from its pixels.
 
 The individual typology angle (ITA, Chardon et al. 1991) of the cheeks, in the six groups of
-Del Bino & Bernerd 2013 (doi:10.1111/bjd.12529). Lighting and white balance change it: it tells how
-a face looks in an image, not what skin a person has.
+Del Bino & Bernerd 2013 (doi:10.1111/bjd.12529). Lighting and white balance affect it: it
+describes how a face looks in an image, not the skin of the person.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model_handlers.pipeline.decode import Pixels
 
 MONOCHROME, CAST = "monochrome", "colour cast"
 GROUPS = ("very light", "light", "intermediate", "tan", "brown", "dark", MONOCHROME, CAST)
-"""From the lightest to the darkest; images without colour or with a blue cast have no angle."""
+"""Groups from lightest to darkest; images without colour or with a blue cast have no angle."""
 
 _LOWER_LIMITS = (55.0, 41.0, 28.0, 10.0, -30.0)
 _CHEEKS = ((0.28, 0.62), (0.72, 0.62))
@@ -44,7 +44,7 @@ def skin_tone(pixels: Pixels, box: Sequence[float]) -> str:
 
 
 def _cheeks(pixels: Pixels, box: Sequence[float]) -> npt.NDArray[np.float32]:
-    """CIELAB pixels (n, 3) of two squares below the eyes; of the whole image if none lies in it."""
+    """Returns CIELAB pixels (n, 3) of two squares below the eyes, else of the whole image."""
     scaled = pixels.astype(np.float32) / np.float32(255)
     lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB).astype(np.float32)
     left, top, right, bottom = box

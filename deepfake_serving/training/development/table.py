@@ -1,4 +1,4 @@
-"""The development sets' figures as one table: per set AUC and reals called fake, per variant."""
+"""The metrics of all development sets as one table, per set and variant."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ _HEADS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One set after one variant; None where a set lacks what the figure needs.
+    """The metrics of one set and variant; None if undefined.
 
-    `auc`: the set's fakes against its own reals. `auc_all`: against the reals of all sets, each set
-    of them with the same weight. `called_fake`: share of its reals above the threshold; `caught`:
-    the same of its fakes; `passed`: share of its fakes below the lower threshold.
+    Attributes:
+        auc: the set's fakes against its own reals.
+        auc_all: the set's fakes against the reals of all sets, with equal weights for all sets.
+        called_fake: share of the set's reals above the upper threshold.
+        caught: share of the set's fakes above the upper threshold.
+        passed: share of the set's fakes below the lower threshold.
     """
 
     name: str
@@ -46,38 +49,38 @@ class Row:
 
 
 def rows(sets: Sequence[SetScores], suspicious_from: float, fake_above: float) -> list[Row]:
-    """Sets in order, the variants of each in the order of its scores."""
-    names = dict.fromkeys(score.variant for found in sets for score in found.scores)
+    """Returns a row for each set and variant, in the order of the sets and their scores."""
+    variants = dict.fromkeys(score.variant for scored in sets for score in scored.scores)
     table = []
-    for variant in names:
-        kept = {found.name: _of(found.scores, variant) for found in sets}
-        reals = [_split(scores)[0] for scores in kept.values()]
-        for name, scores in kept.items():
+    for variant in variants:
+        by_set = {scored.name: _of_variant(scored.scores, variant) for scored in sets}
+        reals = [_split(scores)[0] for scores in by_set.values()]
+        for name, scores in by_set.items():
             table.append(_row(name, variant, scores, reals, suspicious_from, fake_above))
-    return sorted(table, key=lambda row: [found.name for found in sets].index(row.name))
+    return sorted(table, key=lambda row: [scored.name for scored in sets].index(row.name))
 
 
 def as_markdown(table: Sequence[Row]) -> str:
-    """A table of one line a set, its variants side by side."""
+    """Formats a table with one line per set, its variants side by side."""
     variants = list(dict.fromkeys(row.variant for row in table))
     head = ["set", "real / fake"]
     head += [f"{name} ({', '.join(variants)})" for name in _HEADS.values()]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for name in dict.fromkeys(row.name for row in table):
-        mine = [row for row in table if row.name == name]
-        cells = [name, f"{mine[0].reals} / {mine[0].fakes}"]
-        cells += [" · ".join(_number(getattr(row, field)) for row in mine) for field in _HEADS]
+        of_set = [row for row in table if row.name == name]
+        cells = [name, f"{of_set[0].reals} / {of_set[0].fakes}"]
+        cells += [" · ".join(_number(getattr(row, field)) for row in of_set) for field in _HEADS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def as_records(table: Sequence[Row]) -> list[dict[str, object]]:
-    """The same for a JSON file."""
+    """Converts the rows to dictionaries for JSON."""
     return [asdict(row) for row in table]
 
 
 def read_records(path: Path) -> tuple[Row, ...]:
-    """Reads that JSON file."""
+    """Reads a JSON file of rows."""
     return tuple(Row(**record) for record in json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -102,12 +105,12 @@ def _row(
     )
 
 
-def _of(scores: Sequence[Score], variant: str) -> list[Score]:
+def _of_variant(scores: Sequence[Score], variant: str) -> list[Score]:
     return [s for s in scores if s.variant == variant and np.isfinite(s.probability)]
 
 
 def _split(scores: Sequence[Score]) -> tuple[Floats, Floats]:
-    """Probabilities of the real and of the fake faces."""
+    """Returns the probabilities of the real and of the fake faces."""
     by_label = ([s.probability for s in scores if s.fake == fake] for fake in (False, True))
     reals, fakes = (np.array(values, dtype=np.float64) for values in by_label)
     return reals, fakes

@@ -1,1 +1,1 @@
-"""Training on a GPU: faces stay in its memory, and blending and augmentation happen there."""
+"""Training on a GPU: faces stay in its memory, where they are blended and augmented."""

@@ -1,7 +1,7 @@
 """Small autoencoders that re-render faces, as swapping tools and image generators do.
 
-They are trained beside the detector on real faces only; what they return is a source of fakes. The
-three differ in bottleneck and upsampling, because each way of upsampling leaves traces of its own
+They are trained beside the detector on real faces only; their outputs serve as fakes. The three
+differ in bottleneck and upsampling, because each upsampling method leaves its own artifacts
 (Odena et al. 2016; Zhang et al. 2019, arXiv:1907.06515).
 """
 
@@ -24,7 +24,7 @@ class Autoencoder(nn.Module):
 
     Args:
         depth: halvings of the resolution.
-        channels: of the bottleneck.
+        channels: channels of the bottleneck.
         upsampling: how the decoder doubles the resolution.
     """
 
@@ -34,22 +34,22 @@ class Autoencoder(nn.Module):
         super().__init__()
         widths = _WIDTHS[:depth]
         layers: list[nn.Module] = []
-        before = 3
+        in_channels = 3
         for width in widths:
-            layers += [nn.Conv2d(before, width, 4, 2, 1), nn.SiLU(), _residual(width)]
-            before = width
-        layers.append(nn.Conv2d(before, channels, 1))
+            layers += [nn.Conv2d(in_channels, width, 4, 2, 1), nn.SiLU(), _residual(width)]
+            in_channels = width
+        layers.append(nn.Conv2d(in_channels, channels, 1))
         self.encoder = nn.Sequential(*layers)
-        layers = [nn.Conv2d(channels, before, 1)]
+        layers = [nn.Conv2d(channels, in_channels, 1)]
         for width in (*reversed(widths[:-1]), 32):
-            layers += [_residual(before), _double(before, width, upsampling), nn.SiLU()]
-            before = width
-        layers.append(nn.Conv2d(before, 3, 3, 1, 1))
+            layers += [_residual(in_channels), _double(in_channels, width, upsampling), nn.SiLU()]
+            in_channels = width
+        layers.append(nn.Conv2d(in_channels, 3, 3, 1, 1))
         self.decoder = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        rebuilt: Tensor = self.decoder(self.encoder(images / 127.5 - 1))
-        return (rebuilt + 1) * 127.5
+        reconstructed: Tensor = self.decoder(self.encoder(images / 127.5 - 1))
+        return (reconstructed + 1) * 127.5
 
 
 class Bank:
@@ -66,11 +66,11 @@ class Bank:
         self.optimizer = torch.optim.AdamW(self.members.parameters(), 1e-3, weight_decay=1e-4)
 
     def train_step(self, faces: Tensor) -> Tensor:
-        """Improves every member on real faces (n, 3, s, s) and returns the mean error in levels."""
+        """Trains every member on real faces (n, 3, s, s); returns the mean error in grey levels."""
         device = faces.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            rebuilt = [member(faces).float() for member in self.members]
-        errors = [_error(image, faces) for image in rebuilt]
+            reconstructed = [member(faces).float() for member in self.members]
+        errors = [_error(image, faces) for image in reconstructed]
         loss = torch.stack(errors).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -83,15 +83,15 @@ class Bank:
         """Re-renders faces with one member."""
         device = faces.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            rebuilt: Tensor = self.members[member](faces)
-        return rebuilt.float().clamp(0, 255)
+            reconstructed: Tensor = self.members[member](faces)
+        return reconstructed.float().clamp(0, 255)
 
 
-def _error(rebuilt: Tensor, images: Tensor) -> Tensor:
-    """Mean absolute error of pixels and of their differences to right and below."""
-    error = (rebuilt - images).abs().mean()
+def _error(reconstructed: Tensor, images: Tensor) -> Tensor:
+    """Returns the mean absolute error of pixels and of their horizontal and vertical gradients."""
+    error = (reconstructed - images).abs().mean()
     for dim in (2, 3):
-        error = error + functional.l1_loss(rebuilt.diff(dim=dim), images.diff(dim=dim))
+        error = error + functional.l1_loss(reconstructed.diff(dim=dim), images.diff(dim=dim))
     return error
 
 
@@ -111,9 +111,11 @@ def _residual(width: int) -> nn.Module:
     return _Residual(width)
 
 
-def _double(before: int, after: int, upsampling: str) -> nn.Module:
+def _double(in_channels: int, out_channels: int, upsampling: str) -> nn.Module:
     if upsampling == "nearest":
-        return nn.Sequential(nn.Upsample(scale_factor=2.0), nn.Conv2d(before, after, 3, 1, 1))
+        return nn.Sequential(
+            nn.Upsample(scale_factor=2.0), nn.Conv2d(in_channels, out_channels, 3, 1, 1)
+        )
     if upsampling == "shuffle":
-        return nn.Sequential(nn.Conv2d(before, 4 * after, 3, 1, 1), nn.PixelShuffle(2))
-    return nn.ConvTranspose2d(before, after, 4, 2, 1)
+        return nn.Sequential(nn.Conv2d(in_channels, 4 * out_channels, 3, 1, 1), nn.PixelShuffle(2))
+    return nn.ConvTranspose2d(in_channels, out_channels, 4, 2, 1)

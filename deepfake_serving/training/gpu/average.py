@@ -1,7 +1,7 @@
-"""Weights of several trainings averaged into one network (model soups, arXiv:2203.05482).
+"""Averages the weights of several training runs (model soups, Wortsman et al. 2022).
 
 Networks that were fine-tuned from the same weights can be averaged. The means and variances of
-batch normalization can't, so they are measured again on training crops.
+batch normalization can't, so they are computed again on training crops (arXiv:2203.05482).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _BATCH = 64
 def average(
     parts: Mapping[Path, float], canvases: Path, spec: Path, out: Path, crops: int = 1024
 ) -> None:
-    """Writes the average as the network of a run folder `out`, and what it is of.
+    """Writes the average as the network of a run folder `out`, with a record of its parts.
 
     Args:
         parts: weights files and their shares, which are scaled to a sum of 1.
-        canvases, spec: as for `train-gpu`; half of the crops are degraded.
-        crops: training crops that batch normalization is measured on.
+        canvases, spec: canvases and settings as for `train-gpu`; half of the crops are degraded.
+        crops: number of training crops for the statistics of batch normalization.
 
     Raises:
         ValueError: the settings name no mixture.
@@ -48,7 +48,7 @@ def average(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     store = FaceStore.read(canvases, device)
     blender = Blender(store, MaskShapes.from_meshes(read_meshes(canvases), device), Bank(device))
-    blender.rendered_share = blender.whole_share = 0.0  # these autoencoders are untrained
+    blender.rendered_share = blender.whole_share = 0.0  # the autoencoders are untrained
     manifest = training_manifest(config)
     sampler = BatchSampler(config.mixture, store, blender, manifest.crop.size)
     network = build_network(manifest, config.seed)
@@ -58,9 +58,9 @@ def average(
         for number in range(-(-crops // _BATCH))
     ]
     order = torch.randperm(len(batches) * _BATCH)
-    mixed = torch.cat(batches)[order].split(2 * _BATCH)  # type: ignore[no-untyped-call]
+    shuffled = torch.cat(batches)[order].split(2 * _BATCH)  # type: ignore[no-untyped-call]
     network.to(device)
-    update_bn(mixed, network)
+    update_bn(shuffled, network)
     out.mkdir(parents=True, exist_ok=True)
     state = {name: t.contiguous().cpu() for name, t in network.state_dict().items()}
     save_file(state, out / NETWORK)
@@ -70,7 +70,7 @@ def average(
 
 
 def _mean(parts: Mapping[Path, float]) -> dict[str, Tensor]:
-    """Averages floating-point tensors; others are those of the first file."""
+    """Averages floating-point tensors; takes all others from the first file."""
     total = sum(parts.values())
     states = [(load_file(path), share / total) for path, share in parts.items()]
     first = states[0][0]

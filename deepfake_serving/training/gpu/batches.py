@@ -1,4 +1,4 @@
-"""Batches drawn from a store: pairs of a real and a fake crop that went through the same steps."""
+"""Batches drawn from a store: pairs of a real and a fake crop with the same augmentation."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ _CANDIDATES = 48
 
 @dataclass(frozen=True, slots=True)
 class PairBatch:
-    """crops (n, 2, 3, s, s) in 0..255, the real one first; masks (n, s, s) of the fakes.
+    """A batch of pairs.
 
-    `sources` (n,) are places in the mixture's list of sources.
+    Attributes:
+        crops: (n, 2, 3, s, s) in 0..255, the real one first.
+        masks: (n, s, s), of the fakes.
+        sources: (n,), indices into the mixture's list of sources.
     """
 
     crops: Tensor
@@ -48,12 +51,12 @@ class BatchSampler:
         chosen = torch.multinomial(self._shares, pairs, replacement=True)
         counts = torch.bincount(chosen, minlength=len(self.sources)).tolist()
         numbers, tight, order = [], [], []
-        for place in sorted(range(len(self.sources)), key=self._blends_first):
-            source = self.mixture.sources[self.sources[place]]
-            if counts[place]:
-                numbers.append(self._numbers(source, counts[place]))
-                tight += [source.tighten] * counts[place]
-                order += [place] * counts[place]
+        for index in sorted(range(len(self.sources)), key=self._blends_first):
+            source = self.mixture.sources[self.sources[index]]
+            if counts[index]:
+                numbers.append(self._numbers(source, counts[index]))
+                tight += [source.tighten] * counts[index]
+                order += [index] * counts[index]
         reals, fakes = torch.cat(numbers, 1)
         device = self.store.device
         blends = sum(c for c, n in zip(counts, self.sources, strict=True) if self._is_blend(n))
@@ -62,21 +65,21 @@ class BatchSampler:
         return PairBatch(crops, masks, torch.tensor(order, device=device))
 
     def aligned_reals(self, count: int) -> Tensor:
-        """Returns real faces (n, 3, s, s), upright: what autoencoders learn from."""
+        """Returns aligned real faces (n, 3, s, s), on which autoencoders are trained."""
         numbers = self._reals[torch.randint(len(self._reals), (count,), device=self.store.device)]
         images = self.store.images(numbers, torch.zeros_like(numbers, dtype=torch.bool))
         return self.blender.align(images, self.store.points[numbers])
 
-    def _blends_first(self, place: int) -> bool:
-        return not self._is_blend(self.sources[place])
+    def _blends_first(self, index: int) -> bool:
+        return not self._is_blend(self.sources[index])
 
     def _is_blend(self, name: str) -> bool:
         return self.mixture.sources[name].mode == "blends"
 
     def _numbers(self, source: SourceConfig, count: int) -> Tensor:
-        """Real and fake faces (2, n); of blends, targets and donors."""
+        """Draws the indices of real and fake faces (2, n); for blends, of targets and donors."""
         packs, parts = self.store.packs, []
-        for name, share in _allotted(source.reals, count):
+        for name, share in _split_randomly(source.reals, count):
             members = packs[name]
             if source.mode == "pairs":
                 parts.append(_draw_pairs(members, share))
@@ -87,14 +90,14 @@ class BatchSampler:
             else:
                 fakes = [
                     _draw(packs[other].fakes, part)
-                    for other, part in _allotted(source.fakes, share)
+                    for other, part in _split_randomly(source.fakes, share)
                 ]
                 parts.append(torch.stack([reals, torch.cat(fakes)]))
         numbers = torch.cat(parts, 1)
         return numbers[:, torch.randperm(numbers.shape[1], device=numbers.device)]
 
     def _donors(self, members: Members, targets: Tensor) -> Tensor:
-        """The target itself, or somebody else whose face has a similar shape."""
+        """Draws donors (n,): the target itself, or a person whose face has a similar shape."""
         mixture, store, n = self.mixture, self.store, len(targets)
         pools = members.reals, self._reals
         drawn = [_draw(pool, n * _CANDIDATES).view(n, -1) for pool in pools]
@@ -105,8 +108,8 @@ class BatchSampler:
         nearest = (distance + 1e3 * same).topk(4, largest=False).indices
         pick = nearest.gather(1, torch.randint(4, (n, 1), device=store.device))
         others = candidates.gather(1, pick)[:, 0]
-        own = torch.rand(n, device=store.device) < mixture.self_share
-        return torch.where(own, targets, others)
+        is_self = torch.rand(n, device=store.device) < mixture.self_share
+        return torch.where(is_self, targets, others)
 
     def _shape(self, numbers: Tensor) -> Tensor:
         boxes, five = self.store.boxes[numbers], self.store.points[numbers]
@@ -132,7 +135,7 @@ class BatchSampler:
         for numbers in (reals, torch.cat([reals[:blends], fakes[blends:]])):
             boxes = store.boxes[numbers]
             maps.append(crop_maps(boxes, size, margin, shift, degrees, flip))
-            extents = _tightened(store.extents[numbers], boxes, tight)
+            extents = _limit_extents(store.extents[numbers], boxes, tight)
             images = store.images(numbers, compressed)
             views.append(sample(images, maps[-1], extents, size, "bicubic").clamp(0, 255))
         real, fake = views
@@ -146,8 +149,8 @@ class BatchSampler:
         return torch.stack([real, fake], 1), masks
 
 
-def _tightened(extents: Tensor, boxes: Tensor, margin: Tensor) -> Tensor:
-    """Keeps what lies within `margin` (n,) longer sides of the box."""
+def _limit_extents(extents: Tensor, boxes: Tensor, margin: Tensor) -> Tensor:
+    """Limits extents to `margin` (n,) longer sides of the box."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (margin * (boxes[:, 2:] - boxes[:, :2]).amax(1) / 2)[:, None]
     low = torch.maximum(extents[:, :2], centre - half)
@@ -160,13 +163,13 @@ def _draw(numbers: Tensor, count: int) -> Tensor:
 
 
 def _draw_pairs(members: Members, count: int) -> Tensor:
-    """An original first, then one of its fakes, so that every original is drawn as often."""
-    place = torch.randint(len(members.originals), (count,), device=members.originals.device)
-    within = (torch.rand(count, device=place.device) * members.counts[place]).long()
-    return torch.stack([members.originals[place], members.made[members.starts[place] + within]])
+    """Draws originals, then one of the fakes of each: every original is equally likely."""
+    index = torch.randint(len(members.originals), (count,), device=members.originals.device)
+    offset = (torch.rand(count, device=index.device) * members.counts[index]).long()
+    return torch.stack([members.originals[index], members.derived[members.starts[index] + offset]])
 
 
-def _allotted(weights: Mapping[str, float], count: int) -> list[tuple[str, int]]:
+def _split_randomly(weights: Mapping[str, float], count: int) -> list[tuple[str, int]]:
     """Splits `count` at random in proportion to the weights."""
     names = list(weights)
     drawn = torch.multinomial(torch.tensor([weights[n] for n in names]), count, replacement=True)

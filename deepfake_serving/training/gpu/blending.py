@@ -1,7 +1,7 @@
 """Blends made on the GPU: faces pasted into real images.
 
-As in Face X-ray (Li et al. 2020, arXiv:1912.13458) and self-blended images (Shiohara & Yamasaki
-2022, arXiv:2204.08376): the face itself after small changes, another person's face, or either
+The pasted face is the same face after small changes (self-blended images, Shiohara & Yamasaki 2022,
+arXiv:2204.08376) or another person's (Face X-ray, Li et al. 2020, arXiv:1912.13458). Some are
 re-rendered by an autoencoder.
 """
 
@@ -28,21 +28,22 @@ from deepfake_serving.training.gpu.store import FaceStore
 _GROUP = 32
 _RENDERED_SHARE = 0.3
 _WHOLE_SHARE = 0.1
-_RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
+_OPACITIES = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 
 
 class Blender:
     """Pastes faces of a store into crops of it.
 
-    `rendered_share` of what is pasted is re-rendered, `whole_share` of the blends are whole crops
-    that were.
+    Attributes:
+        rendered_share: share of the pasted faces that an autoencoder re-renders.
+        whole_share: share of the blends that are whole re-rendered crops.
     """
 
     def __init__(self, store: FaceStore, shapes: MaskShapes, bank: Bank) -> None:
         self.store, self.shapes, self.bank = store, shapes, bank
         self.rendered_share, self.whole_share = _RENDERED_SHARE, _WHOLE_SHARE
         centre = torch.tensor([0.0, 0.05], device=store.device)
-        self._ratios = torch.tensor(_RATIOS, device=store.device)
+        self._opacities = torch.tensor(_OPACITIES, device=store.device)
         self.aligned = (shapes.five - centre) * (ALIGNED / 2.9) + ALIGNED / 2
 
     def __call__(
@@ -51,30 +52,32 @@ class Blender:
         """Pastes the faces `donors` into crops of `targets`.
 
         Args:
-            crops: (n, 3, s, s) in 0..255; `maps` (n, 2, 3) lead from them to the targets' images.
-            targets: (n,), numbers in the store; a donor equal to its target makes a self-blend.
+            crops: (n, 3, s, s) in 0..255.
+            maps: (n, 2, 3), from the crops to the images of the targets.
+            targets, donors: (n,), indices in the store; a donor equal to its target gives a
+                self-blend.
 
         Returns:
             The blends, and opacities (n, s, s).
         """
         n, size = len(crops), crops.shape[-1]
-        store, own = self.store, targets == donors
-        moved = _jitter(own, size)
+        store, is_self = self.store, targets == donors
+        moved = _jitter(is_self, size)
         to_donor = similarity(store.points[targets], store.points[donors])
-        images = store.images(donors, torch.zeros_like(own))
-        paths = compose(to_donor, compose(maps, moved))
-        pasted = sample(images, paths, store.extents[donors], size, "bilinear")
+        images = store.images(donors, torch.zeros_like(is_self))
+        donor_maps = compose(to_donor, compose(maps, moved))
+        pasted = sample(images, donor_maps, store.extents[donors], size, "bilinear")
         five = crop_points(maps, store.points[targets])
         mask, hard = self.shapes.draw(five, size)
         pasted = torch.where(
-            own.view(-1, 1, 1, 1), _recoloured(pasted), _matched(pasted, crops, hard)
+            is_self.view(-1, 1, 1, 1), _jitter_colours(pasted), _match_colours(pasted, crops, hard)
         )
         rendered = round(n * self.rendered_share)
         if rendered:
-            pasted[:rendered], inside = self._rendered(pasted[:rendered], five[:rendered])
+            pasted[:rendered], inside = self._render(pasted[:rendered], five[:rendered])
             mask[:rendered] *= inside
-        pasted = torch.cat([_generated(group) for group in torch.split(pasted, _GROUP)])
-        ratio = self._ratios[torch.randint(len(_RATIOS), (n,), device=crops.device)]
+        pasted = torch.cat([_simulate_generator(group) for group in torch.split(pasted, _GROUP)])
+        ratio = self._opacities[torch.randint(len(_OPACITIES), (n,), device=crops.device)]
         mask = mask * filters.column(ratio)
         whole = round(n * self.whole_share)
         if whole:
@@ -84,12 +87,12 @@ class Blender:
         return (crops * (1 - mask) + pasted * mask).clamp(0, 255), mask[:, 0]
 
     def align(self, crops: Tensor, five: Tensor) -> Tensor:
-        """Cuts the faces with landmarks `five` (n, 5, 2) out of crops, upright and of one size."""
+        """Crops the faces with landmarks `five` (n, 5, 2), upright and of the same size."""
         maps = similarity(self.aligned.expand(len(five), -1, -1), five)
         return sample(crops, maps, _frame(crops), ALIGNED, "bilinear")
 
-    def _rendered(self, pasted: Tensor, five: Tensor) -> tuple[Tensor, Tensor]:
-        """Replaces aligned faces by re-rendered ones; also returns where, (n, 1, s, s)."""
+    def _render(self, pasted: Tensor, five: Tensor) -> tuple[Tensor, Tensor]:
+        """Re-renders the aligned faces; returns the images and the replaced area (n, 1, s, s)."""
         size = pasted.shape[-1]
         member = random.randrange(len(self.bank.members))
         faces = self.bank.render(self.align(pasted, five), member)
@@ -97,8 +100,8 @@ class Blender:
         axis = torch.arange(size, device=five.device) + 0.5
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(five), -1, -1)
-        where = transform(back, points).view(-1, size, size, 2)
-        inside = ((where > 3) & (where < ALIGNED - 3)).all(-1).unsqueeze(1).float()
+        positions = transform(back, points).view(-1, size, size, 2)
+        inside = ((positions > 3) & (positions < ALIGNED - 3)).all(-1).unsqueeze(1).float()
         return sample(faces, back, _frame(faces), size, "bicubic").clamp(0, 255), inside
 
 
@@ -108,18 +111,18 @@ def _frame(images: Tensor) -> Tensor:
     return edges.expand(len(images), -1)
 
 
-def _jitter(own: Tensor, size: int) -> Tensor:
-    """Maps that rotate, scale and move crops a little where a face is its own donor."""
-    n, device = len(own), own.device
+def _jitter(is_self: Tensor, size: int) -> Tensor:
+    """Returns maps that rotate, scale and shift self-blends slightly, and identities for others."""
+    n, device = len(is_self), is_self.device
     boxes = torch.tensor([0.0, 0.0, size, size], device=device).expand(n, -1)
-    weight = own.float()
+    weight = is_self.float()
     scale = 1 + weight * torch.empty(n, device=device).uniform_(-0.05, 0.05)
     shift = weight[:, None] * torch.empty(n, 2, device=device).uniform_(-0.025, 0.025)
     degrees = weight * torch.empty(n, device=device).uniform_(-2, 2)
-    return crop_maps(boxes, size, scale, shift, degrees, torch.zeros_like(own))
+    return crop_maps(boxes, size, scale, shift, degrees, torch.zeros_like(is_self))
 
 
-def _recoloured(images: Tensor) -> Tensor:
+def _jitter_colours(images: Tensor) -> Tensor:
     """Changes tone and colours slightly."""
     n, device = len(images), images.device
 
@@ -132,7 +135,7 @@ def _recoloured(images: Tensor) -> Tensor:
     return filters.colour(images, draw(0.7, 1.3, 1), balance)
 
 
-def _matched(images: Tensor, target: Tensor, inside: Tensor) -> Tensor:
+def _match_colours(images: Tensor, target: Tensor, inside: Tensor) -> Tensor:
     """Transfers mean and deviation of each channel within a mask (Reinhard et al. 2001)."""
     weight = inside.sum((2, 3), keepdim=True).clamp_min(1)
 
@@ -148,8 +151,8 @@ def _matched(images: Tensor, target: Tensor, inside: Tensor) -> Tensor:
     return (images + strength * (matched - images)).clamp(0, 255)
 
 
-def _generated(images: Tensor) -> Tensor:
-    """Leaves the traces of face generators and restorers: low resolution, smooth skin, halos."""
+def _simulate_generator(images: Tensor) -> Tensor:
+    """Simulates face generators and restorers: low resolution, smooth skin, halos."""
     n, size, device = len(images), images.shape[-1], images.device
 
     def draw(chance: float, low: float, high: float) -> Tensor:

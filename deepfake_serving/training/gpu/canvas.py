@@ -1,7 +1,7 @@
-"""Faces of packs as squares of one size, ready to be copied into a GPU's memory.
+"""Canvases: faces of packs as squares of one size, ready to be copied to a GPU.
 
-Decoding, cutting and the compressed copies (H.264, WebP) take CPU time once, before training. A
-folder of canvases holds one memory-mapped array per field.
+Decoding, cropping and the compressed copies (H.264, WebP) take CPU time only once, before training.
+A folder of canvases contains one memory-mapped array per field.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Canvases:
-    """Faces of one pack.
+    """The n faces of one pack, c of them with a compressed copy.
 
-    pixels: uint8 (n + c, CANVAS, CANVAS, 3), each image at the top left; the last c are compressed
-        copies.
-    extents: float32 (n, 2), width and height of each image, pixels.
-    boxes: float32 (n, 4). points: float32 (n, 5, 2), eyes, nose and mouth corners.
-    fake: bool (n,). original: int64 (n,), the real image of a fake, or -1.
-    identity: int64 (n,), equal for images of one person.
-    compressed: int64 (n,), the row of the compressed copy, or -1.
-    whole: bool (n,), whether all of the image is generated.
-    meshes: float32 (m, 468, 2), Face Mesh landmarks of some faces, in other units.
+    Attributes:
+        pixels: uint8 (n + c, CANVAS, CANVAS, 3), each image at the top left; the copies are last.
+        extents: float32 (n, 2), width and height of each image, pixels.
+        boxes: float32 (n, 4).
+        points: float32 (n, 5, 2), eyes, nose and mouth corners.
+        fake: bool (n,).
+        original: int64 (n,), the index of a fake's real image, or -1.
+        identity: int64 (n,), equal for images of one person.
+        compressed: int64 (n,), the row of the compressed copy, or -1.
+        whole: bool (n,), whether the whole image is generated.
+        meshes: float32 (m, 468, 2), Face Mesh landmarks of some faces, in other units.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -62,12 +64,12 @@ class Canvases:
 
     @classmethod
     def read(cls, root: Path) -> Canvases:
-        """Maps the arrays of a folder into memory."""
+        """Opens a folder; its arrays are memory-mapped."""
         return cls(*(np.load(root / f"{name}.npy", mmap_mode="r") for name in _FIELDS))
 
 
 def write_canvases(pack: Path, out: Path, workers: int) -> int:
-    """Writes the canvases of a pack and returns how many images it has."""
+    """Writes the canvases of a pack and returns the number of its images."""
     source = Pack(pack)
     count = len(source)
     out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,7 @@ def write_canvases(pack: Path, out: Path, workers: int) -> int:
         "points": np.zeros((count, 5, 2), np.float32),
         "fake": source.fake,
         "original": source.original,
-        "identity": np.array([_number(str(name)) for name in source.identity], np.int64),
+        "identity": np.array([_hash(str(name)) for name in source.identity], np.int64),
         "whole": source.fake & source.whole,
         "meshes": source.meshes,
     }
@@ -88,7 +90,7 @@ def write_canvases(pack: Path, out: Path, workers: int) -> int:
     shape = (count + len(copies), CANVAS, CANVAS, 3)
     np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, shape).flush()
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    # Forking a process that has threads of torch or OpenCV can hang.
+    # A fork of a process with threads of torch or OpenCV can hang.
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         for numbers, rows in zip(
             chunks, pool.map(_fill, [(pack, out, chunk) for chunk in chunks]), strict=True
@@ -125,7 +127,7 @@ def _fill(
 def _region(
     pack: Pack, number: int
 ) -> tuple[Pixels, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """A face with its surroundings, no larger than a canvas."""
+    """Returns a face with its surroundings, no larger than a canvas, its box and landmarks."""
     portrait = pack.portrait(number)
     image, moved = surroundings(pack.pixels(number), portrait)
     shift = np.array(portrait.box[:2]) - np.array(moved.box[:2])
@@ -137,13 +139,13 @@ def _region(
 
 
 def _settings(pack: Pack, number: int) -> tuple[str, int, int] | None:
-    """Codec, quality and preceding frames of a compressed copy; None for most images.
+    """Returns codec, quality and preceding frames of a compressed copy; None for most images.
 
-    A fake has the settings of its original, so that they don't tell them apart.
+    A fake has the settings of its original, so that compression does not separate the classes.
     """
     original = int(pack.original[number])
     key = f"{pack.source}/{original if original >= 0 else number}"
-    rng = np.random.default_rng(_number(key))
+    rng = np.random.default_rng(_hash(key))
     if rng.random() >= _COMPRESSED_SHARE:
         return None
     if rng.random() < 0.8:
@@ -161,5 +163,5 @@ def _compress(image: Pixels, settings: tuple[str, int, int]) -> Pixels:
     return np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8)
 
 
-def _number(name: str) -> int:
+def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")

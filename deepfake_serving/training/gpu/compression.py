@@ -1,8 +1,9 @@
-"""Lossy compression on tensors: JPEG's arithmetic, and a stand-in for H.264's.
+"""Lossy compression on tensors: JPEG, and an approximation of H.264.
 
-JPEG: ITU-T T.81 without the lossless entropy coding, with libjpeg's quality scale. The stand-in for
-H.264 (ITU-T H.264) quantizes an 8x8 transform with a dead zone and flat weights and smooths block
-borders as its deblocking filter does; it has no prediction. Real H.264 is in `canvas`.
+JPEG: ITU-T T.81 without the lossless entropy coding, with libjpeg's quality scale. The
+approximation of H.264 (ITU-T H.264) quantizes an 8x8 transform with a dead zone and flat weights
+and smooths block borders like the deblocking filter; it has no prediction. Canvases contain real
+H.264.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ _TO_YCC = [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, 
 
 
 def jpeg(images: Tensor, quality: Tensor, subsampled: bool, offset: tuple[int, int]) -> Tensor:
-    """Compresses images (n, 3, h, w) in 0..255.
+    """Compresses images (n, 3, h, w) in 0..255 as JPEG.
 
     Args:
         quality: (n,), 1..100.
         subsampled: chroma at half resolution (4:2:0).
-        offset: pixels by which the grid of blocks is shifted, x and y.
+        offset: shift of the block grid, x and y in pixels.
     """
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     tables = []
     for chroma in (False, True):
         table = _table(chroma, images.device)
         tables.append(((table * scale.view(-1, 1, 1) + 50) / 100).floor().clamp(1, 255))
-    return _through_blocks(images, tables[0], tables[1], subsampled, offset, 0.5)
+    return _quantize_blocks(images, tables[0], tables[1], subsampled, offset, 0.5)
 
 
 def h264_like(images: Tensor, step: Tensor, offset: tuple[int, int]) -> Tensor:
     """Compresses images with quantizer steps (n,) of about 2 (crf 18) to 40 (crf 40)."""
     flat = step.view(-1, 1, 1).expand(-1, 8, 8).clamp_min(1.0)
-    coded = _through_blocks(images, flat, flat * 1.1, True, offset, 1 / 3)
+    coded = _quantize_blocks(images, flat, flat * 1.1, True, offset, 1 / 3)
     return _deblock(coded, step, offset)
 
 
@@ -71,7 +72,7 @@ def _deblock(images: Tensor, step: Tensor, offset: tuple[int, int]) -> Tensor:
     return torch.where(border & small, soft, images)
 
 
-def _through_blocks(
+def _quantize_blocks(
     images: Tensor,
     luma: Tensor,
     chroma: Tensor,
@@ -79,7 +80,7 @@ def _through_blocks(
     offset: tuple[int, int],
     rounding: float,
 ) -> Tensor:
-    """Quantizes the blocks of each channel; `rounding` below one half is a dead zone."""
+    """Quantizes the blocks of each channel; a `rounding` below one half gives a dead zone."""
     height, width = images.shape[-2:]
     left, top = offset
     pads = (left, -(width + left) % 16, top, -(height + top) % 16)
@@ -115,7 +116,7 @@ def _table(chroma: bool, device: torch.device) -> Tensor:
 
 @cache
 def _colour_matrices(device: torch.device) -> tuple[Tensor, Tensor]:
-    """RGB to YCbCr and back (ITU-T T.871)."""
+    """Returns the matrices from RGB to YCbCr and back (ITU-T T.871)."""
     matrix = torch.tensor(_TO_YCC)
     return matrix.to(device), torch.linalg.inv(matrix).to(device)
 

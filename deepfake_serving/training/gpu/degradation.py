@@ -1,4 +1,4 @@
-"""Degradation of images in use: both crops of a pair go through the same steps.
+"""Degradation of images as in everyday use, the same for both crops of a pair.
 
 Every image is tone-mapped, filtered, resampled, compressed once or twice and enlarged again. The
 size and the order of steps are drawn for small groups of pairs, all other parameters for each pair.
@@ -16,18 +16,18 @@ from deepfake_serving.training.gpu import filters
 from deepfake_serving.training.gpu.compression import h264_like, jpeg
 
 _GROUP = 32
-_SMALLEST = 56
-"""Pixels of a crop: a face of about 40."""
+_MIN_SIDE_PX = 56
+"""Smallest crop, pixels: a face of about 40 px."""
 
 
 def degrade(pairs: Tensor) -> Tensor:
-    """Degrades crops (n, 2, 3, s, s) in 0..255; the two of a pair alike."""
+    """Degrades crops (n, 2, 3, s, s) in 0..255, both of a pair equally."""
     return torch.cat([_degrade_group(group) for group in torch.split(pairs, _GROUP)])
 
 
 def _degrade_group(pairs: Tensor) -> Tensor:
     n, two, c, size, _ = pairs.shape
-    draw = _Draw(n, pairs.device)
+    draw = _PairParameters(n, pairs.device)
     images = pairs.reshape(n * two, c, size, size)
     images = filters.tone(
         images, draw(0.4, 0.7, 1.4, 1), draw(0.4, 0.75, 1.25, 1), draw(0.3, -30, 30, 0)
@@ -35,23 +35,23 @@ def _degrade_group(pairs: Tensor) -> Tensor:
     balance = torch.stack([draw(0.25, 0.85, 1.15, 1) for _ in range(3)], 1)
     saturation = torch.where(draw.chance(0.08), torch.zeros(()), draw(0.4, 0.5, 1.4, 1))
     images = filters.colour(images, saturation, balance)
-    images = _filtered(images, draw)
+    images = _filter(images, draw)
     side = size
-    for round_ in range(2 if random.random() < 0.4 else 1):
-        if random.random() < (0.7 if round_ == 0 else 0.3):
-            side = min(side, int(size * (_SMALLEST / size) ** random.random()))
+    for repetition in range(2 if random.random() < 0.4 else 1):
+        if random.random() < (0.7 if repetition == 0 else 0.3):
+            side = min(side, int(size * (_MIN_SIDE_PX / size) ** random.random()))
         images = resize(images, side)
-        if round_ == 0:
+        if repetition == 0:
             images = filters.noise(images, draw(0.4, 0.5, 9, 0), draw(1, 0, 1, 0))
-        images = _compressed(images, draw)
+        images = _compress(images, draw)
     images = resize(images, size)
     images = filters.sharpen(images, draw(0.1, 0.3, 1.2, 0))
-    images = _covered(images, draw)
+    images = _cover(images, draw)
     return images.clamp(0, 255).round().view(pairs.shape)
 
 
-class _Draw:
-    """Parameters for n pairs, each repeated for both images."""
+class _PairParameters:
+    """Draws parameters for n pairs, each repeated for both images."""
 
     def __init__(self, pairs: int, device: torch.device) -> None:
         self.pairs, self.device = pairs, device
@@ -66,7 +66,7 @@ class _Draw:
         return drawn.repeat_interleave(2)
 
 
-def _filtered(images: Tensor, draw: _Draw) -> Tensor:
+def _filter(images: Tensor, draw: _PairParameters) -> Tensor:
     if random.random() < 0.3:
         images = filters.smooth_skin(images, draw(0.6, 6, 25, 0))
     images = filters.blur(images, draw(0.2, 0.4, 2.2, 0), 6)
@@ -74,7 +74,7 @@ def _filtered(images: Tensor, draw: _Draw) -> Tensor:
 
 
 def resize(images: Tensor, side: int) -> Tensor:
-    """Resamples square images to `side` pixels by a method that is drawn."""
+    """Resamples square images to `side` pixels with a random interpolation."""
     if side == images.shape[-1]:
         return images
     mode = random.choice(["bilinear", "bicubic", "bicubic", "area"])
@@ -90,8 +90,8 @@ def resize(images: Tensor, side: int) -> Tensor:
     return resized.clamp(0, 255)
 
 
-def _compressed(images: Tensor, draw: _Draw) -> Tensor:
-    """Sends 45 % through JPEG and 35 % through the stand-in for H.264, some through both."""
+def _compress(images: Tensor, draw: _PairParameters) -> Tensor:
+    """Compresses 45 % as JPEG and 35 % like H.264, some by both."""
     offset = (random.randrange(16), random.randrange(16))
     quality = draw(1, 25, 97, 0)
     as_jpeg = jpeg(images, quality, random.random() < 0.75, offset)
@@ -101,8 +101,8 @@ def _compressed(images: Tensor, draw: _Draw) -> Tensor:
     return torch.where(filters.column(draw.chance(0.35)), as_video, images)
 
 
-def _covered(images: Tensor, draw: _Draw) -> Tensor:
-    """Covers a rectangle of some pairs with a colour: hands, captions, logos."""
+def _cover(images: Tensor, draw: _PairParameters) -> Tensor:
+    """Covers a rectangle of some pairs with a colour, like hands, captions or logos."""
     size = images.shape[-1]
     axis = torch.arange(size, device=images.device)
     inside = []
@@ -111,5 +111,5 @@ def _covered(images: Tensor, draw: _Draw) -> Tensor:
         inside.append((axis >= start[:, None]) & (axis < (start + length)[:, None]))
     area = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     area &= draw.chance(0.08).view(-1, 1, 1, 1)
-    paint = torch.rand(draw.pairs, 3, 1, 1, device=images.device).repeat_interleave(2, 0) * 255
-    return torch.where(area, paint, images)
+    colour = torch.rand(draw.pairs, 3, 1, 1, device=images.device).repeat_interleave(2, 0) * 255
+    return torch.where(area, colour, images)

@@ -1,6 +1,6 @@
-"""Image filters with parameters of their own for every image of a batch.
+"""Image filters with separate parameters for every image of a batch.
 
-Images are float (n, c, h, w) in 0..255; parameters are (n,) and 0 leaves an image as it is.
+Images are float (n, c, h, w) in 0..255; parameters are (n,), and 0 leaves an image unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 def blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Applies a Gaussian of `sigma` pixels, cut off at `radius`."""
+    """Applies a Gaussian of `sigma` pixels, truncated at `radius`."""
     n, c, h, w = images.shape
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-2)[:, None]) ** 2)
@@ -23,7 +23,7 @@ def blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 
 
 def sharpen(images: Tensor, amount: Tensor, sigma: float = 1.2) -> Tensor:
-    """Unsharp masking."""
+    """Applies an unsharp mask."""
     soft = blur(images, torch.full_like(amount, sigma), 4)
     return (images + column(amount) * (images - soft)).clamp(0, 255)
 
@@ -64,5 +64,5 @@ def noise(images: Tensor, sigma: Tensor, grain: Tensor) -> Tensor:
 
 
 def column(values: Tensor) -> Tensor:
-    """Shapes (n,) for arithmetic with images."""
+    """Reshapes (n,) to broadcast over images."""
     return values.view(-1, 1, 1, 1)

@@ -1,6 +1,7 @@
 """Blend masks drawn on the GPU: the shapes of `deepfake_serving.training.data.masks`.
 
-A shape is a polygon in the frame of a mean face, whose five landmarks are mapped onto a face's own.
+A shape is a polygon in the frame of a mean face, whose five landmarks are mapped onto those of a
+face.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from deepfake_serving.training.gpu.geometry import invert, similarity, transform
 
 _VERTICES = 48
 _MEAN_FIVE = [[-0.5, -0.55], [0.5, -0.55], [0.0, 0.0], [-0.4, 0.45], [0.4, 0.45]]
-"""Stand-in for the mean face's landmarks; eyes to mouth is the unit of length."""
+"""Landmarks of the mean face without meshes; eyes to mouth is the unit of length."""
 
 
 class MaskShapes:
@@ -54,7 +55,7 @@ class MaskShapes:
             five: (n, 5, 2), landmarks in crops of `size` pixels.
 
         Returns:
-            Opacity (n, 1, size, size) in 0..1, and the same before blurring, of zeros and ones.
+            Opacity (n, 1, size, size) in 0..1, and the mask before blurring, of zeros and ones.
         """
         n, device = len(five), five.device
         chosen = torch.multinomial(self.weights, n, replacement=True)
@@ -81,7 +82,7 @@ class MaskShapes:
 
     @staticmethod
     def _deformed(vertices: Tensor) -> Tensor:
-        """Scales by 0.85 to 1.1, moves, and makes the outline wavy."""
+        """Scales by 0.85 to 1.1, shifts, and deforms the outline."""
         n, k = vertices.shape[:2]
         device = vertices.device
         centre = vertices.mean(1, keepdim=True)
@@ -111,7 +112,7 @@ def fill(polygons: Tensor, size: int) -> Tensor:
 def crop_points(maps: Tensor, five: Tensor) -> Tensor:
     """Returns landmarks (n, 5, 2) of images in the crops that `maps` sample.
 
-    In mirrored crops left and right change places, so that the first eye stays the left one.
+    In mirrored crops left and right are swapped, so that the first eye is still the left one.
     """
     points = transform(invert(maps), five)
     (a, b), (c, d) = maps[:, 0, :2].unbind(1), maps[:, 1, :2].unbind(1)

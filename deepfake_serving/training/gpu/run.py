@@ -1,4 +1,4 @@
-"""`train-gpu`: canvases below a folder, a training file and so many minutes."""
+"""The command `train-gpu`: trains on the canvases below a folder for a given time."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def run(
     out: Path,
     minutes: float,
     bank_seconds: float,
-    left_out: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     each_minutes: float = 1.0,
 ) -> None:
-    """Trains for `minutes`, then once for `each_minutes` without each pack of `left_out`.
+    """Trains for `minutes`, then once for `each_minutes` without each pack of `excluded`.
 
     Raises:
-        ValueError: the settings name teachers or no mixture, or one that can't do without a pack.
+        ValueError: the settings name teachers or no mixture, or need an excluded pack.
     """
     config = read_config(spec)
     if config.distillation is not None:
-        raise ValueError(f"{spec}: `distillation` is for `mix`; on a GPU labels alone are learnt")
+        raise ValueError(f"{spec}: `distillation` needs `mix`; `train-gpu` learns from labels only")
     if config.mixture is None:
         raise ValueError(f"{spec}: no `mixture`")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -48,7 +48,7 @@ def run(
     runs: list[tuple[Path, MixtureConfig, float, tuple[int, ...]]] = [
         (out, config.mixture, minutes, SAVED)
     ]
-    for pack in left_out:
+    for pack in excluded:
         mixture = without(config.mixture, pack) if pack != "none" else config.mixture
         runs.append((out.parent / f"without-{pack}", mixture, each_minutes, (100,)))
     for folder, mixture, length, saved in runs:

@@ -1,4 +1,4 @@
-"""Running figures of a training by source, summed on the GPU so that no step waits for them."""
+"""Training metrics by source, summed on the GPU so that no step waits for a transfer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class PairStatistics:
-    """Loss, and per source the shares of wrong reals, wrong fakes and pairs in wrong order."""
+    """Loss, and per source the shares of wrong reals, wrong fakes and wrongly ordered pairs."""
 
     def __init__(self, sources: Sequence[str], device: torch.device) -> None:
         self._sources = list(sources)
@@ -25,8 +25,8 @@ class PairStatistics:
         self._sums.index_add_(0, sources, torch.stack(wrong, 1))
         self._loss += torch.stack([loss, torch.ones_like(loss)])
 
-    def take(self) -> dict[str, object]:
-        """Returns the means since the last call and starts again."""
+    def compute_and_reset(self) -> dict[str, object]:
+        """Returns the means since the last call and resets them."""
         sums, (loss, steps) = self._sums.tolist(), self._loss.tolist()
         self._sums.zero_()
         self._loss.zero_()

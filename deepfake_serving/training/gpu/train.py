@@ -1,4 +1,4 @@
-"""A training run on a GPU, as long as the time allows."""
+"""A training run of a given duration on a GPU."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from deepfake_serving.training.gpu.statistics import PairStatistics
 
 _BANK_EVERY = 4
 BANK_FACES = 96
-"""Faces of a step of the autoencoders."""
+"""Faces per training step of the autoencoders."""
 
 
 class GpuTrainer:
     """Trains a network on batches of a sampler.
 
     Args:
-        out: folder for `log.jsonl` and the EMA's weights, `FOLDER-NN.safetensors` after each of the
-            hundredths `saved` of the run.
+        out: folder for `log.jsonl` and the EMA weights, as `FOLDER-NN.safetensors`, where NN is the
+            per cent of the run.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class GpuTrainer:
         out.mkdir(parents=True, exist_ok=True)
 
     def run(self, schedule: TimedSchedule, saved: Sequence[int], log_every: int = 100) -> None:
-        """Trains until the schedule ends."""
-        waiting, step, start = sorted(saved), 0, time.monotonic()
+        """Trains until the schedule ends; saves weights after each of `saved` per cent of it."""
+        pending, step, start = sorted(saved), 0, time.monotonic()
         while (progress := schedule.progress()) < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.config.optimizer.lr * schedule.factor(progress)
@@ -64,14 +64,14 @@ class GpuTrainer:
             step += 1
             if step % log_every == 0:
                 self._log(step, time.monotonic() - start, progress)
-            while waiting and progress * 100 >= waiting[0]:
-                self.save(waiting.pop(0))
+            while pending and progress * 100 >= pending[0]:
+                self.save(pending.pop(0))
         self._log(step, time.monotonic() - start, 1.0)
-        for hundredth in waiting:
-            self.save(hundredth)
+        for percent in pending:
+            self.save(percent)
 
     def warm_up_bank(self, seconds: float) -> None:
-        """Trains the autoencoders alone."""
+        """Trains only the autoencoders."""
         end, step = time.monotonic() + seconds, 0
         while time.monotonic() < end:
             error = self.bank.train_step(self.sampler.aligned_reals(2 * BANK_FACES))
@@ -79,13 +79,13 @@ class GpuTrainer:
             if step % 50 == 0:
                 self._write({"bank_step": step, "bank_error": round(float(error), 3)})
 
-    def save(self, hundredth: int) -> None:
-        """Saves the EMA's weights, the large tensors in half precision."""
+    def save(self, percent: int) -> None:
+        """Saves the EMA weights, the large tensors in half precision."""
         state = to_half(self.ema.module.state_dict())
-        save_file(state, self.out / f"{self.out.name}-{hundredth:02d}.safetensors")
+        save_file(state, self.out / f"{self.out.name}-{percent:02d}.safetensors")
 
     def _step(self, batch: PairBatch, step: int) -> None:
-        crops, masks, labels = _both(batch)
+        crops, masks, labels = _flatten(batch)
         device = crops.device.type
         with torch.autocast(device, torch.float16, enabled=self.half):
             logits, mask_logits = self.module(crops)
@@ -104,7 +104,9 @@ class GpuTrainer:
     def _log(self, step: int, seconds: float, progress: float) -> None:
         rate = step * self.config.batch_size / max(seconds, 1e-9)
         values = {"step": step, "seconds": round(seconds), "progress": round(progress, 3)}
-        self._write({**values, "crops_per_second": round(rate), **self.statistics.take()})
+        self._write(
+            {**values, "crops_per_second": round(rate), **self.statistics.compute_and_reset()}
+        )
 
     def _write(self, values: dict[str, object]) -> None:
         line = json.dumps(values)
@@ -113,8 +115,8 @@ class GpuTrainer:
             stream.write(line + "\n")
 
 
-def _both(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops, masks and labels with all reals first."""
+def _flatten(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Flattens a batch to crops, masks and labels, all reals first."""
     crops = batch.crops.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     masks = torch.cat([torch.zeros_like(batch.masks), batch.masks])
     labels = torch.zeros(len(crops), device=crops.device)
@@ -123,14 +125,14 @@ def _both(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class TimedSchedule:
-    """Warms up for `warmup` of the time, then decays by a cosine to nothing at its end."""
+    """Warms up for `warmup` of the time, then decays by a cosine to zero."""
 
     def __init__(self, seconds: float, warmup: float = 0.04) -> None:
         self.seconds, self.warmup = seconds, warmup
         self._start: float | None = None
 
     def progress(self) -> float:
-        """Returns the share of the time that is over; the first call starts the clock."""
+        """Returns the elapsed share of the time; the first call starts the clock."""
         now = time.monotonic()
         if self._start is None:
             self._start = now

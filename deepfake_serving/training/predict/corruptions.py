@@ -44,7 +44,7 @@ TITLES = {
 """Each kind and the unit of its levels, for plots."""
 
 _PRECEDING_FRAMES = 2
-"""Frames encoded before the scored one, so that it is predicted, as most frames of a video are."""
+"""Frames encoded before the scored frame, which makes it a predicted one, like most of a video."""
 
 
 @dataclass(frozen=True, slots=True)

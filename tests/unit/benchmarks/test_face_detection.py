@@ -34,7 +34,7 @@ def test_faces_under_40_px_are_ignored_for_both_detectors() -> None:
 
     large, small = (0, 0, 50, 50), (200, 200, 230, 230)
     counts = compare(iter([(IMAGE, None)]), finds(large, small), finds(large))
-    assert (counts.theirs, counts.ours, counts.shared, counts.kept) == (1, 1, 1, 1.0)
+    assert (counts.reference, counts.ours, counts.shared, counts.kept) == (1, 1, 1, 1.0)
 
 
 def test_false_positives_are_counted_where_the_faces_are_known() -> None:
@@ -44,8 +44,8 @@ def test_false_positives_are_counted_where_the_faces_are_known() -> None:
         lambda _: boxes(face, other, nothing),
         lambda _: boxes(face),
     )
-    assert (counts.known, counts.theirs, counts.ours, counts.shared) == (2, 2, 1, 1)
-    assert (counts.false_theirs, counts.false_ours, counts.kept) == (1, 0, 0.5)
+    assert (counts.known, counts.reference, counts.ours, counts.shared) == (2, 2, 1, 1)
+    assert (counts.false_reference, counts.false_ours, counts.kept) == (1, 0, 0.5)
 
 
 def test_boxes_are_clipped_to_the_image_before_comparison() -> None:

@@ -270,8 +270,8 @@ def test_an_untrained_model_is_reported_on_stderr_only(
     result = CliRunner().invoke(cli.app, [*given, str(put(tmp_path / "a.jpg", head))])
     reported = '"trained":false' if arguments else " untrained"
     assert reported in result.stdout
-    assert "untrained model: these verdicts mean nothing" in result.stderr
-    assert "mean nothing" not in result.stdout
+    assert "untrained model: these verdicts are meaningless" in result.stderr
+    assert "meaningless" not in result.stdout
 
 
 def test_a_trained_model_is_not_called_untrained(

@@ -17,20 +17,20 @@ from tests.support.paths import ROOT
 URL = ["--url", "http://127.0.0.1:8000/"]
 
 
-def arrived(*given: str) -> configargparse.Namespace:
-    """The options as Locust's parser sees them."""
+def received_by_locust(*given: str) -> configargparse.Namespace:
+    """Returns the options as Locust's parser reads them."""
     chosen, rest = parser().parse_known_args([*given, *URL])
-    theirs = configargparse.ArgumentParser()
-    options.add(theirs)
-    return theirs.parse_known_args(command(chosen, rest))[0]
+    locust_parser = configargparse.ArgumentParser()
+    options.add(locust_parser)
+    return locust_parser.parse_known_args(command(chosen, rest))[0]
 
 
 def test_the_defaults_are_valid():
-    options.validate(arrived("live"))
+    options.validate(received_by_locust("live"))
 
 
 def test_given_options_are_applied():
-    chosen = arrived(
+    chosen = received_by_locust(
         *("image-rest", "--shape", "ramp", "--peak", "8", "--base", "2", "--duration", "30"),
         *("--max-failure-ratio", "0.1", "--max-p95-ms", "250", "--allow-refused"),
     )
@@ -45,7 +45,7 @@ def test_the_command_line_overrides_the_environment_even_with_zero(
 ):
     monkeypatch.setenv("DFK_PAUSE", "3")
     monkeypatch.setenv("DFK_PEAK", "7")
-    chosen = arrived("live", "--pause", "0")
+    chosen = received_by_locust("live", "--pause", "0")
     assert (chosen.pause, chosen.peak) == (0, 7)
 
 
@@ -73,7 +73,7 @@ def test_locusts_own_options_and_the_users_classes_are_passed_on():
 )
 def test_invalid_combinations_are_refused(wrong: list[str]):
     with pytest.raises(ValueError):
-        options.validate(arrived("live", *wrong))
+        options.validate(received_by_locust("live", *wrong))
 
 
 def test_every_name_is_a_user_that_locust_finds():

@@ -194,7 +194,7 @@ def test_an_unreachable_server_fails(run: Runs):
 def test_a_wrong_option_is_reported_before_any_request(server: Server, run: Runs):
     done = run("image-rest", server.url, "--shape=spike", "--base=2")
     assert (done.code, server.bodies) == (2, [])
-    assert "a spike is at least" in done.output
+    assert "the peak of a spike must be at least" in done.output
 
 
 @pytest.mark.parametrize("known", [True, False])

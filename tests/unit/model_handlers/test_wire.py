@@ -246,5 +246,5 @@ def test_options_that_are_not_an_object_are_refused(header: str) -> None:
 
 @pytest.mark.parametrize("crops", ['"false"', "1", "null", "[]"])
 def test_crops_must_be_a_boolean(crops: str) -> None:
-    with pytest.raises(InvalidRequest, match="crops is true or false"):
+    with pytest.raises(InvalidRequest, match="crops must be true or false"):
         wire.parse_options(f'{{"crops": {crops}}}')

@@ -203,7 +203,7 @@ def test_a_missing_archive_is_reported_with_the_command_that_packs_it(tmp_path: 
 
 def test_an_archive_under_another_name_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "detector.mar").symlink_to(folder / "faces.mar")
-    with pytest.raises(SettingsError, match=r"detector\.mar holds the model 'faces'"):
+    with pytest.raises(SettingsError, match=r"detector\.mar contains the model 'faces'"):
         served_models(Settings(archives=tmp_path), ONE)
 
 

@@ -44,7 +44,7 @@ def test_a_missing_archive_without_a_source_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code", "words"),
-    [(None, 1, "under way"), ("a reason", 1, "a reason"), ("", 0, "")],
+    [(None, 1, "in progress"), ("a reason", 1, "a reason"), ("", 0, "")],
 )
 def test_the_probe_prints_the_reason_it_fails(
     tmp_path: Path,

@@ -139,7 +139,7 @@ def test_an_unreachable_rest_endpoint_fails(
     gateway: Gateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["http://127.0.0.1:1"]) == 1
-    assert "does not answer" in capsys.readouterr().err
+    assert "does not respond" in capsys.readouterr().err
 
 
 def test_an_unreachable_grpc_endpoint_fails(

@@ -289,7 +289,7 @@ def test_known_parameters_are_passed_to_workers(
 
 @pytest.mark.parametrize("crops", [1, 0, "true", [], {}, 1.0])
 def test_crops_must_be_a_boolean(crops: Any) -> None:
-    with pytest.raises(InvalidRequest, match="crops is true or false"):
+    with pytest.raises(InvalidRequest, match="crops must be true or false"):
         options_header({"crops": crops})
 
 

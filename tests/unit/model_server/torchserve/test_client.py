@@ -126,7 +126,7 @@ async def test_an_error_of_torchserve_itself_is_a_lost_worker(
     stand_in: StandIn, upstream: Upstream, status: int, message: str
 ) -> None:
     stand_in.responses.append(own(status, message))
-    with pytest.raises(WorkerLost, match=f"TorchServe answered {status}: ") as caught:
+    with pytest.raises(WorkerLost, match=f"TorchServe responded {status}: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert not isinstance(caught.value, TorchServeLost)
 
@@ -139,7 +139,7 @@ async def test_a_200_that_is_not_json_is_a_lost_worker(
     stand_in: StandIn, upstream: Upstream, body: bytes, content_type: str
 ) -> None:
     stand_in.responses.append(raw(200, body, content_type))
-    with pytest.raises(WorkerLost, match="TorchServe answered 200: ") as caught:
+    with pytest.raises(WorkerLost, match="TorchServe responded 200: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert len(str(caught.value)) < 300
 
@@ -149,7 +149,7 @@ async def test_a_broken_connection_is_a_lost_torchserve(
     stand_in: StandIn, upstream: Upstream, response: object
 ) -> None:
     stand_in.responses.append(response)  # type: ignore[arg-type]
-    with pytest.raises(TorchServeLost, match="does not answer"):
+    with pytest.raises(TorchServeLost, match="does not respond"):
         await upstream.predict(MODEL, b"image", {}, 5)
 
 

@@ -124,4 +124,4 @@ def test_progress_is_shown_in_a_log(
             fetch(str(tmp_path / "b.mar"), target, DIGEST, progress=progress)
     first, second = caplog.messages
     assert first.startswith("b.mar: fetched 2.6 MB in ")
-    assert second == "b.mar: already there"
+    assert second == "b.mar: exists already"

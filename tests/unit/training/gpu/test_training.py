@@ -77,9 +77,9 @@ def test_parts_of_a_pack_are_loaded_as_one(packs: Path, store: FaceStore) -> Non
     whole, members = Pack(packs / "made"), store.packs["made"]
     assert len(members.reals) == len(members.fakes) == len(members.originals) == len(whole) // 2
     assert not store.fake[members.originals].any()
-    assert store.fake[members.made].all()
-    for place, start in enumerate(members.starts.tolist()):
-        original, fake = members.originals[place], members.made[start]
+    assert store.fake[members.derived].all()
+    for index, start in enumerate(members.starts.tolist()):
+        original, fake = members.originals[index], members.derived[start]
         assert store.identity[original] == store.identity[fake]
 
 

@@ -75,28 +75,28 @@ class DetectorServicer:
     """Missing associated documentation comment in .proto file."""
 
     def DetectImage(self, request, context):
-        """Judges every face of one picture.
+        """Classifies every face of one image.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DetectBatch(self, request, context):
-        """Judges several pictures at once. A bad picture is one problem in its place.
+        """Classifies several images. A bad image is a problem at its position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitVideo(self, request_iterator, context):
-        """Takes a video in pieces, or the URL of one, and answers with the job that will analyse it.
+        """Submits a video, in chunks or by URL, and returns the job that analyses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """A job as it is; its result where it has ended well.
+        """Returns a job, with its result if it has succeeded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,14 +110,14 @@ class DetectorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """The job at once and after every change, until it has ended.
+        """Returns the job now and after every change, until it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DetectStream(self, request_iterator, context):
-        """Live frames: the newest is judged, older ones that wait are dropped.
+        """Classifies live frames. Newer frames replace waiting ones, which are dropped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
