@@ -76,7 +76,7 @@ clean:  ## remove installed and built files
 
 ##@ Test
 
-test: build/.dev clients archives  ## all checks and tests that need no cluster, at once: some wait while others compute
+test: build/.dev clients archives  ## all checks and tests that need no cluster, in parallel
 	@$(MAKE) --no-print-directory --jobs 4 $(OUTPUT_SYNC) lint unit integration browser
 
 unit: build/.dev  ## unit and property tests
@@ -92,7 +92,7 @@ integration: build/.dev clients archives  ## tests against a real TorchServe
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile
 
-e2e: build/.dev  ## a clean clone and an installed wheel, as a new user meets them; then the cluster of KUBECONFIG
+e2e: build/.dev  ## a clean clone and an installed wheel, like a new user; then the cluster of KUBECONFIG
 	$(BIN)/pytest tests/e2e
 	@if [ -n "$$KUBECONFIG" ]; then $(MAKE) cluster-e2e; else echo "NOT RUN  tests/cluster: KUBECONFIG is unset"; fi
 
@@ -130,7 +130,7 @@ train: build/.dev  ## make train FACES=folder [MEDIA= or SWAPS=folder]: train, o
 evaluate: build/.dev  ## make evaluate MEDIA=folder [FOLDS=run]: metrics, plots and a report
 	$(TRAINING) evaluate $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(FOLDS),--folds $(FOLDS))
 
-mix: build/.dev  ## make mix PACKS=folder: train on many packed sources, or go on where it stopped
+mix: build/.dev  ## make mix PACKS=folder: train on many packed sources, or resume
 	$(TRAINING) mix $(PACKS) --out $(RUN)
 
 evaluate-all: build/.dev  ## make evaluate-all DEVELOPMENT=folder [ROBUSTNESS=40]: all development sets, groups, corruptions

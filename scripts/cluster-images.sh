@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds every image of this tree, and of the services that tests need where no registry is reached, and loads them
-# onto the cluster. BUILD and LOAD say how: for kind
+# Builds every image of this tree, and those of services that tests need if no registry is reachable, and loads
+# them onto the cluster. BUILD and LOAD are the commands; for kind:
 #   BUILD="docker build" LOAD="kind load docker-image" scripts/cluster-images.sh
 set -eu
 : "${BUILD:=docker build}" "${LOAD:=kind load docker-image}"

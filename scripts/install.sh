@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs a locked set of packages into .venv: install.sh LOCKFILE
-# Where there is no NVIDIA GPU, torch's small CPU build is taken from the PyTorch project's own index
-# if that answers; its digests are the index's, not the lock's. Else everything is as locked.
+# Without an NVIDIA GPU, torch's small CPU build is installed from the PyTorch index if it is reachable;
+# its digests are the index's, not those of the lock. Otherwise everything is installed as locked.
 set -eu
 lock=$1
 uv=.venv/bin/uv
@@ -14,10 +14,10 @@ without_torch() {
 
 cpu_build() {
   [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 || return 1
-  echo "  no NVIDIA GPU: asking for torch's CPU build"
+  echo "  no NVIDIA GPU: trying torch's CPU build"
   UV_HTTP_TIMEOUT=10 "$uv" pip install --quiet --torch-backend cpu --no-deps \
     "torch==$(version torch)" "torchvision==$(version torchvision)" 2>/dev/null || {
-    echo "  not reachable: taking PyPI's build, which is larger and runs on the CPU as well"
+    echo "  not reachable: installing PyPI's build, which is larger and also runs on the CPU"
     return 1
   }
 }

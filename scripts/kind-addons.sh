@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the tests on a cluster need besides the chart, for kind: Prometheus, prometheus-adapter with our metric, KEDA,
-# and kwok, which plays GPU nodes. On standard output it says only the variables that the tests read.
+# Installs on kind what the cluster tests need besides the chart: Prometheus, prometheus-adapter with our metric,
+# KEDA, and kwok, which simulates GPU nodes. Prints only the variables that the tests read.
 set -eu
 charts=https://prometheus-community.github.io/helm-charts
 kwok=https://github.com/kubernetes-sigs/kwok/releases/download/v0.7.0
@@ -18,7 +18,7 @@ server:
   service: {type: NodePort, nodePort: 30090, servicePort: 9090}
 END
 
-# In the adapter's own chart our rules stand below `rules.custom`.
+# In the adapter's chart our rules are under `rules.custom`.
 .venv/bin/python -c 'import sys, yaml
 rules = yaml.safe_load(sys.stdin)["rules"]
 print(yaml.safe_dump({"rules": {"default": False, "custom": rules}}))' <k8s/monitoring/prometheus-adapter.yaml |
@@ -26,7 +26,7 @@ print(yaml.safe_dump({"rules": {"default": False, "custom": rules}}))' <k8s/moni
     --namespace monitoring --wait --values - --set metricsRelistInterval=5s \
     --set prometheus.url=http://prometheus-server.monitoring.svc,prometheus.port=9090 >&2
 
-# The name at which the chart looks for it.
+# The name that the chart uses.
 kubectl -n monitoring create service externalname prometheus \
   --external-name prometheus-server.monitoring.svc.cluster.local >&2
 kubectl apply --server-side -f https://github.com/kedacore/keda/releases/download/v2.18.1/keda-2.18.1.yaml >&2

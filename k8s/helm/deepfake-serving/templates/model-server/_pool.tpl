@@ -63,7 +63,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Fails with a clear message for values that would make pods that never start. */}}
+{{/* Fails with a clear message for values with which pods would never start. */}}
 {{- define "deepfake.model.validate" -}}
 {{- $pool := .pool }}
 {{- $at := printf "modelServer.pools[name=%s]" $pool.name }}
