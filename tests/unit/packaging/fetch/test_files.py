@@ -101,7 +101,10 @@ def test_the_limit_applies_to_stated_unstated_and_understated_sizes(
     target: Path, monkeypatch: pytest.MonkeyPatch, size: int | None
 ) -> None:
     monkeypatch.setattr(fetch_module, "open_source", lambda _: Content(size, iter([BODY] * 2)))
-    with unchanged(target.parent), pytest.raises(FetchError, match="larger than the limit of 1000 bytes"):
+    with (
+        unchanged(target.parent),
+        pytest.raises(FetchError, match="larger than the limit of 1000 bytes"),
+    ):
         fetch("any", target, DIGEST, max_bytes=1000)
 
 
