@@ -18,7 +18,7 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from model_handlers.manifest import DecodeSpec
-from model_handlers.pipeline.colour_profile import to_srgb
+from model_handlers.images.colour_profile import to_srgb
 
 Pixels = npt.NDArray[np.uint8]
 

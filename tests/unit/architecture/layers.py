@@ -108,7 +108,7 @@ AREAS: dict[str, Area] = {
     "packaging": Area("deepfake_serving.packaging", (("",),), ("models", "contracts", "assets")),
     "models": Area(
         "model_handlers",
-        (("handler",), ("loading",), ("backends",), ("pipeline", "networks"), ("",)),
+        (("handler",), ("loading",), ("backends",), ("pipeline", "networks"), ("images",), ("",)),
         ("contracts",),
     ),
     "runtime": Area("deepfake_serving.runtime", (("",),), ("contracts",)),

@@ -1,0 +1,1 @@
+"""Still images: helpers of decoding that know nothing of faces."""
