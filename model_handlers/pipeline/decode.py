@@ -17,8 +17,8 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UnsupportedMediaType,
 )
-from model_handlers.manifest import DecodeSpec
 from model_handlers.images.colour_profile import to_srgb
+from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
 
