@@ -66,8 +66,8 @@ class VideoVerdict:
     """The verdict of a video. `complete` is false if it was not analysed to its end.
 
     `frames_analyzed` counts the frames in the result: at most 64 of a long shot, evenly spaced. A
-    track in less than a fifth of its shot's frames is dropped as a false positive. `uncertainty` is
-    the standard deviation over the faces behind the probability. `gallery` has the names of all
+    track in less than a fifth of the frames between two cuts is dropped as a false positive, and so
+    is a single face of low detection confidence. `uncertainty` is the standard deviation over the faces behind the probability. `gallery` has the names of all
     images; a job links them.
     """
 

@@ -16,7 +16,8 @@ from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.pipelined import pipelined
 from deepfake_serving.video.progress import ProgressReporter
-from deepfake_serving.video.reader import Batch, SceneCut, VideoReader
+from deepfake_serving.video.reader import Batch, VideoReader
+from deepfake_serving.video.scene_cuts import SceneCut
 from deepfake_serving.video.scored_frames import DetectionResult, scored_frames
 from deepfake_serving.video.shot_collector import ShotCollector, ShotFrames
 
@@ -94,7 +95,7 @@ class _Analysis:
         frames = iter(scored)
         for event in batch.events:
             if isinstance(event, SceneCut):
-                await self._finish(self._collector.cut(event.t_s))
+                await self._finish(self._collector.cut(event))
             elif (frame := next(frames)) is not None:
                 await self._finish(self._collector.add(frame))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from deepfake_serving.video.gallery import film_strip
 from deepfake_serving.video.options import Thresholds
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotFrames
 from deepfake_serving.video.tracks import Boxes, FaceIndex, link, without_rare
+
+_CERTAIN = 0.99
+"""Detection confidence from which a face in a single frame is a track."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,7 @@ def build_shot(number: int, shot_frames: ShotFrames, thresholds: Thresholds) -> 
         shot_frames: At least one frame.
     """
     frames = shot_frames.frames
-    linked = link([frame.t_s for frame in frames], [_boxes(frame) for frame in frames])
-    kept = without_rare(linked, len(frames))
+    linked, kept = _tracks(shot_frames.segments)
     images: dict[str, bytes] = {}
     tracks = [
         _build_track(f"{number}-{n}", indexes, frames, thresholds, images)
@@ -53,7 +56,28 @@ def build_shot(number: int, shot_frames: ShotFrames, thresholds: Thresholds) -> 
         tracks=tracks,
         strip=strip,
     )
-    return ShotResult(shot, images, len(frames), len(linked) - len(kept))
+    return ShotResult(shot, images, len(frames), linked - len(kept))
+
+
+def _tracks(segments: Sequence[Sequence[ScoredFrame]]) -> tuple[int, list[list[FaceIndex]]]:
+    """Links the faces of each segment; returns the number of tracks, and those that are kept.
+
+    Indexes are those of the whole shot's frames.
+    """
+    count, start = 0, 0
+    kept: list[list[FaceIndex]] = []
+    for frames in segments:
+        linked = link([frame.t_s for frame in frames], [_boxes(frame) for frame in frames])
+        count += len(linked)
+        common = without_rare(linked, len(frames), partial(_is_weak, frames))
+        kept += [[(start + frame, face) for frame, face in track] for track in common]
+        start += len(frames)
+    return count, kept
+
+
+def _is_weak(frames: Sequence[ScoredFrame], index: FaceIndex) -> bool:
+    frame, face = index
+    return frames[frame].faces[face].detection_confidence < _CERTAIN
 
 
 def _build_track(

@@ -40,7 +40,7 @@ class VideoOptions:
     shots: bool = True
     """Whether the video is split into shots. Otherwise it is a single shot."""
     min_shot_s: float = 1.5
-    """Shorter shots are merged with an adjacent shot."""
+    """Shorter shots are merged with an adjacent shot. Their tracks end at the cut all the same."""
     max_frames_per_shot: int = 64
     """Applies to every sampling policy. `per_shot:N` lowers it."""
 

@@ -15,7 +15,7 @@ from deepfake_serving.video.decoding.frames import Frame, VideoDecoder
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter, Pixels
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.sampling import Sampler
-from deepfake_serving.video.scene_cuts import SceneCutDetector
+from deepfake_serving.video.scene_cuts import SceneCut, SceneCutDetector
 
 _MAX_BATCH_FRAMES = 8
 _MAX_BATCH_AGE_S = 1.0
@@ -26,16 +26,10 @@ _MAX_BATCH_AGE_S = 1.0
 class Sample:
     """A frame to be scored. `pixels` are RGB, `thumbnail` is BGR."""
 
+    index: int
     t_s: float
     pixels: Pixels
     thumbnail: Pixels
-
-
-@dataclass(frozen=True, slots=True)
-class SceneCut:
-    """A shot that begins at `t_s`. Samples from then on belong to it, earlier events included."""
-
-    t_s: float
 
 
 @dataclass(slots=True)
@@ -108,17 +102,17 @@ class VideoReader:
     def _events(self, frames: Iterator[Frame]) -> Iterator[Sample | SceneCut | None]:
         """Yields None for a frame that is neither sampled nor reveals a cut."""
         converter = FrameConverter()
-        cut_detector: SceneCutDetector | None = None
+        cut_detector = SceneCutDetector() if self._options.shots else None
         sampler: Sampler | None = None
         while (frame := self._decode(frames)) is not None:
             if sampler is None:
-                sampler, cut_detector = self._new_sampler(), self._new_cut_detector()
+                sampler = self._new_sampler()
             with self._timed("shots"):
                 thumbnail = converter.thumbnail(frame)
-                cut_s = cut_detector.feed(thumbnail, frame.t_s) if cut_detector else None
-            if cut_s is not None:
+                cut = cut_detector.feed(thumbnail, frame.index, frame.t_s) if cut_detector else None
+            if cut is not None:
                 sampler.start_shot()
-                yield SceneCut(cut_s)
+                yield cut
             if not sampler.select(frame.index, frame.t_s):
                 yield None
                 continue
@@ -137,7 +131,7 @@ class VideoReader:
             pixels = converter.full_size(frame)
         if self.size is None:
             self.size = frame.size
-        return Sample(frame.t_s, pixels, thumbnail)
+        return Sample(frame.index, frame.t_s, pixels, thumbnail)
 
     def _new_sampler(self) -> Sampler:
         options, video = self._options, self.video
@@ -146,11 +140,6 @@ class VideoReader:
                 seconds = measure_duration_s(self._path, options.max_pixels, self._stop)
             video.duration_s = min(seconds, options.max_duration_s)
         return Sampler(options.sampling, video.duration_s, options.per_shot)
-
-    def _new_cut_detector(self) -> SceneCutDetector | None:
-        if not self._options.shots:
-            return None
-        return SceneCutDetector(self.video.frame_rate, self._options.min_shot_s)
 
     @contextlib.contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -80,7 +80,7 @@ class Sampler:
         self.start_shot()
 
     def start_shot(self) -> None:
-        """Starts a new shot."""
+        """Starts a new shot, or after a cut within one."""
         self._grid_index, self._selected, self._stride = 0, 0, 1
 
     def select(self, index: int, t_s: float) -> bool:

@@ -42,7 +42,7 @@ def _scored_frame(
     scale = width / sample.pixels.shape[1]
     counted = _counted(faces, options.min_face_px / scale, options)
     scored = [_scored_face(face, sample.pixels, scale) for face in counted]
-    return ScoredFrame(sample.t_s, sample.thumbnail, scored)
+    return ScoredFrame(sample.index, sample.t_s, sample.thumbnail, scored)
 
 
 def _counted(
@@ -60,7 +60,8 @@ def _counted(
 
 def _scored_face(face: dict[str, Any], pixels: Pixels, scale: float) -> ScoredFace:
     box = [round(edge * scale, 1) for edge in face["box"]]
-    return ScoredFace(box, face["fake_probability"], face_crop(pixels, face["box"]))
+    crop = face_crop(pixels, face["box"])
+    return ScoredFace(box, face["fake_probability"], face["detection_confidence"], crop)
 
 
 def _longer_side(box: Sequence[float]) -> float:

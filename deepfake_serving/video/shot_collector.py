@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.sampling import thin
+from deepfake_serving.video.scene_cuts import SceneCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class ScoredFace:
 
     box: list[float]
     fake_probability: float
+    detection_confidence: float
     crop: bytes
 
 
@@ -22,6 +24,7 @@ class ScoredFace:
 class ScoredFrame:
     """A scored frame. `thumbnail` is uint8 (h, w, 3) BGR."""
 
+    index: int
     t_s: float
     thumbnail: Pixels
     faces: list[ScoredFace]
@@ -29,18 +32,23 @@ class ScoredFrame:
 
 @dataclass(slots=True)
 class ShotFrames:
-    """The scored frames of a shot."""
+    """The scored frames of a shot, in segments without a cut: at most `per_shot` in each."""
 
     start_s: float
     end_s: float = math.inf
-    frames: list[ScoredFrame] = field(default_factory=list)
+    segments: list[list[ScoredFrame]] = field(default_factory=lambda: [[]])
+
+    @property
+    def frames(self) -> list[ScoredFrame]:
+        """All frames, in order."""
+        return [frame for segment in self.segments for frame in segment]
 
 
 class ShotCollector:
     """Takes frames and scene cuts in order, and returns each shot once it is final.
 
-    A shot is final when the next one has lasted `min_shot_s`: a shorter last shot is merged into
-    it.
+    A cut within `min_shot_s` of the start of its shot begins a segment of that shot. A shot is
+    final when the next one has lasted `min_shot_s`: a shorter last shot is merged into it.
     """
 
     def __init__(self, min_shot_s: float, per_shot: int) -> None:
@@ -50,28 +58,29 @@ class ShotCollector:
     def add(self, frame: ScoredFrame) -> list[ShotFrames]:
         """Adds a frame that is later than all others."""
         final = self._pop_final(frame.t_s)
-        last = self._open[-1]
-        last.frames = [*thin(last.frames, self._per_shot), frame]
+        segments = self._open[-1].segments
+        segments[-1] = [*thin(segments[-1], self._per_shot), frame]
         return final
 
-    def cut(self, t_s: float) -> list[ShotFrames]:
-        """Adds a cut, at least `min_shot_s` after the previous one.
-
-        Frames after the cut may have been added before it.
-        """
-        final = self._pop_final(math.inf)
+    def cut(self, cut: SceneCut) -> list[ShotFrames]:
+        """Adds a cut. Frames after it may have been added before it."""
         last = self._open[-1]
-        self._open.append(ShotFrames(t_s, frames=[f for f in last.frames if f.t_s >= t_s]))
-        last.frames, last.end_s = [f for f in last.frames if f.t_s < t_s], t_s
+        frames = last.segments[-1]
+        later = [frame for frame in frames if frame.index >= cut.index]
+        last.segments[-1] = frames[: len(frames) - len(later)]
+        if cut.t_s - last.start_s < self._min_shot_s:
+            last.segments.append(later)
+            return []
+        final = self._pop_final(math.inf)
+        last.end_s = cut.t_s
+        self._open.append(ShotFrames(cut.t_s, segments=[later]))
         return final
 
     def end(self, t_s: float) -> list[ShotFrames]:
         """Ends the video."""
         final = self._pop_final(t_s)
-        frames = [frame for shot in self._open for frame in shot.frames]
-        while len(frames) > self._per_shot:
-            frames = thin(frames, self._per_shot)
-        return [*final, ShotFrames(self._open[0].start_s, t_s, frames)]
+        segments = [segment for shot in self._open for segment in shot.segments]
+        return [*final, ShotFrames(self._open[0].start_s, t_s, segments)]
 
     def _pop_final(self, now_s: float) -> list[ShotFrames]:
         if len(self._open) == 2 and now_s - self._open[1].start_s >= self._min_shot_s:

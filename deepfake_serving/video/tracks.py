@@ -10,7 +10,7 @@ second, replaces the Kalman filter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,12 +77,22 @@ def link(times: Sequence[float], boxes: Sequence[Boxes]) -> list[list[FaceIndex]
     return [track.indexes for track in tracks]
 
 
-def without_rare(tracks: Sequence[list[FaceIndex]], frames: int) -> list[list[FaceIndex]]:
-    """Keeps the tracks in at least a fifth of a shot's frames: others are mostly false positives.
+def without_rare(
+    tracks: Sequence[list[FaceIndex]],
+    frames: int,
+    is_weak: Callable[[FaceIndex], bool] = lambda _: False,
+) -> list[list[FaceIndex]]:
+    """Keeps the tracks in at least a fifth of `frames`: others are mostly false positives.
 
-    Where there are none, as when a person only walks by, tracks of at least three frames stay.
+    Where there are none, as when a person only walks by, tracks of at least three frames stay. A
+    single weak face among several frames is no track.
     """
-    common = [track for track in tracks if len(track) >= _MIN_SHARE * frames]
+    common = [
+        track
+        for track in tracks
+        if len(track) >= _MIN_SHARE * frames
+        and (len(track) > 1 or frames == 1 or not is_weak(track[0]))
+    ]
     return common or [track for track in tracks if len(track) >= _MIN_FRAMES]
 
 

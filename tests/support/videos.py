@@ -30,7 +30,7 @@ def two_faces(astronaut: Pixels, count: int) -> list[Pixels]:
     """Returns frames of 480 x 240 with the swaying head and its mirror image side by side."""
     frames = []
     for i in range(count):
-        shift = 40 + i % 8
+        shift = 40 + abs(i % 16 - 8)
         left = astronaut[:240, shift + 60 : shift + 300]
         frames.append(np.hstack([left, left[:, ::-1]]))
     return frames

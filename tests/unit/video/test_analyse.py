@@ -93,6 +93,22 @@ async def test_shots_are_cut_and_each_has_its_own_faces(
         assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
+async def test_a_track_ends_at_every_cut(
+    astronaut: Pixels, run_analysis: Analyse, tmp_path: Path
+) -> None:
+    """Two people in the same place, cut every second: one shot, but never one track."""
+    other = np.ascontiguousarray(255 - astronaut[:, ::-1])
+    ends = [12, 24, 36]
+    frames = pan(astronaut, 12) + pan(other, 12) + pan(astronaut, 12)
+    path = write_video(tmp_path / "quick.mp4", frames)
+    verdict, _ = await run_analysis(path, sampling=Sampling("every", 2))
+    assert len(verdict.shots) < len(ends)
+    for shot in verdict.shots:
+        for track in shot.tracks:
+            parts = {sum(face.t_s * RATE > end - 0.5 for end in ends) for face in track.frames}
+            assert len(parts) == 1
+
+
 async def test_with_shots_off_a_video_is_one_shot(
     cut_video: tuple[Path, list[float]], run_analysis: Analyse
 ) -> None:

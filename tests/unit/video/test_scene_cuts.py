@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.scene_cuts import SceneCutDetector
+from deepfake_serving.video.scene_cuts import SceneCut, SceneCutDetector
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotCollector, ShotFrames
 from tests.unit.video.conftest import pan
 
@@ -19,10 +19,10 @@ RATE = 24.0
 SMALL = np.zeros((2, 2, 3), np.uint8)
 
 
-def cut_times(frames: list[Pixels], min_shot_s: float = 1.5, rate: float = RATE) -> list[float]:
-    detector = SceneCutDetector(rate, min_shot_s)
-    found = [detector.feed(frame, index / rate) for index, frame in enumerate(frames)]
-    return [t_s for t_s in found if t_s is not None]
+def cut_times(frames: list[Pixels], rate: float = RATE) -> list[float]:
+    detector = SceneCutDetector()
+    found = [detector.feed(frame, index, index / rate) for index, frame in enumerate(frames)]
+    return [cut.t_s for cut in found if cut is not None]
 
 
 def test_cuts_are_found_at_the_first_frame_of_the_new_shot(
@@ -40,14 +40,20 @@ def test_fast_pans_and_fades_are_not_cuts(astronaut: Pixels) -> None:
     assert cut_times(fast + dark) == []
 
 
-def test_shorter_shots_are_merged(astronaut: Pixels, no_face: Pixels) -> None:
-    frames = pan(astronaut, 48) + pan(no_face, 12) + pan(astronaut, 48)
-    assert cut_times(frames) == pytest.approx([48 / RATE], abs=1e-4)
-    assert cut_times(frames, 0.2) == pytest.approx([48 / RATE, 60 / RATE], abs=1e-4)
+def test_cuts_near_to_each_other_are_found(astronaut: Pixels, no_face: Pixels) -> None:
+    frames = pan(no_face, 12) + pan(astronaut, 12) + pan(no_face, 12) + pan(astronaut, 48)
+    assert cut_times(frames) == [12 / RATE, 24 / RATE, 36 / RATE]
 
 
-def test_a_short_first_shot_is_merged_with_the_next(astronaut: Pixels, no_face: Pixels) -> None:
-    assert cut_times(pan(no_face, 12) + pan(astronaut, 48)) == []
+@pytest.mark.parametrize("start", [0.0, 0.0000417, 1e6 / 3])
+def test_a_cut_has_the_time_of_its_frame(start: float, astronaut: Pixels, no_face: Pixels) -> None:
+    """Rounded times put the frame before or after its own cut."""
+    detector = SceneCutDetector()
+    times = [start + index * 1001 / 30000 for index in range(60)]
+    frames = enumerate(pan(astronaut, 30) + pan(no_face, 30))
+    cuts = [detector.feed(frame, index, times[index]) for index, frame in frames]
+    (cut,) = filter(None, cuts)
+    assert (cut.index, cut.t_s) == (30, times[30])
 
 
 def collected(
@@ -56,9 +62,11 @@ def collected(
     """Adds frames at `times`, and each cut `late` frames after the first frame of its shot."""
     collector, shots, pending = ShotCollector(1.5, per_shot), [], list(cut_s)
     for index, t_s in enumerate(times):
-        shots += collector.add(ScoredFrame(t_s, SMALL, []))
+        shots += collector.add(ScoredFrame(index, t_s, SMALL, []))
         if pending and times[max(0, index - late)] >= pending[0]:
-            shots += collector.cut(pending.pop(0))
+            t_s = pending.pop(0)
+            first = next(number for number, each in enumerate(times) if each >= t_s)
+            shots += collector.cut(SceneCut(first, t_s))
     return shots + collector.end(end_s)
 
 
@@ -81,9 +89,29 @@ def test_a_short_last_shot_is_merged_with_the_previous() -> None:
     assert len(collected(times, [2.0], 3.5)) == 2
 
 
+def test_a_cut_within_a_shot_begins_a_segment() -> None:
+    times = [i / 4 for i in range(24)]
+    first, second = collected(times, [1.0, 2.5, 3.0], 6.0)
+    assert (first.start_s, first.end_s, second.end_s) == (0.0, 2.5, 6.0)
+    assert [[f.t_s for f in part] for part in first.segments] == [times[:4], times[4:10]]
+    assert [[f.t_s for f in part] for part in second.segments] == [times[10:12], times[12:]]
+
+
+def test_a_merged_last_shot_is_a_segment() -> None:
+    (shot,) = collected([0.0, 1.0, 2.0, 3.0], [2.0], 3.4)
+    assert [[f.t_s for f in part] for part in shot.segments] == [[0.0, 1.0], [2.0, 3.0]]
+
+
+def test_a_short_segment_is_not_thinned_by_a_long_one() -> None:
+    times = [i / 4 for i in range(400)]
+    (shot,) = collected(times, [1.0], 100.0, per_shot=8)
+    assert [f.t_s for f in shot.segments[0]] == times[:4]
+    assert len(shot.segments[1]) <= 8
+
+
 @given(
     count=st.integers(1, 60),
-    gaps=st.lists(st.floats(1.5, 9), max_size=6),
+    gaps=st.lists(st.floats(0.1, 9), max_size=6),
     late=st.integers(0, 2),
     per_shot=st.integers(2, 64),
 )
@@ -97,7 +125,7 @@ def test_only_thinning_drops_frames(
     assert shots[-1].end_s == count * 0.4
     assert all(a.end_s == b.start_s for a, b in itertools.pairwise(shots))
     for shot in shots:
-        assert len(shot.frames) <= per_shot
+        assert all(len(segment) <= per_shot for segment in shot.segments)
         assert all(shot.start_s <= frame.t_s < shot.end_s for frame in shot.frames)
     if count <= per_shot:
         assert [frame.t_s for shot in shots for frame in shot.frames] == times

@@ -98,3 +98,8 @@ def test_single_false_positives_are_dropped_even_without_other_tracks() -> None:
 def test_one_frame_is_enough_in_a_short_shot() -> None:
     assert without_rare([track(1)], 1) == [track(1)]
     assert without_rare([track(1), track(4)], 5) == [track(1), track(4)]
+
+
+def test_a_single_weak_face_among_several_frames_is_dropped() -> None:
+    assert without_rare([track(1), track(2)], 5, lambda _: True) == [track(2)]
+    assert without_rare([track(1)], 1, lambda _: True) == [track(1)]
