@@ -67,8 +67,8 @@ class VideoVerdict:
 
     `frames_analyzed` counts the frames in the result: at most 64 of a long shot, evenly spaced. A
     track in less than a fifth of the frames between two cuts is dropped as a false positive, and so
-    is a single face of low detection confidence. `uncertainty` is the standard deviation over the faces behind the probability. `gallery` has the names of all
-    images; a job links them.
+    is a single face of low detection confidence. `uncertainty` is the standard deviation over the
+    faces behind the probability. `gallery` has the names of all images; a job links them.
     """
 
     verdict: Label
