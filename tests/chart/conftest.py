@@ -15,11 +15,11 @@ WATCHED = (
 
 @pytest.fixture(scope="session")
 def watched() -> list[Object]:
-    """The chart's defaults with all that watches switched on."""
+    """Renders the chart's defaults with all monitoring enabled."""
     return render(*WATCHED)
 
 
 @pytest.fixture(scope="session")
 def rules_file(watched: list[Object]) -> Object:
-    """Its rules, as a plain rules file."""
+    """Returns the rules as a plain rules file."""
     return rules(watched)

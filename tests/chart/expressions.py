@@ -1,4 +1,4 @@
-"""Every PromQL expression that the project ships, and whether a Prometheus understands it.
+"""Collects every PromQL expression of the project, and checks them on a live Prometheus.
 
 manifests = render("monitoring.prometheusRule.enabled=true", …)
 assert check_live("http://127.0.0.1:9090", collect(manifests)) == []
@@ -23,10 +23,10 @@ RARE = {
     "deepfake_requests_total": frozenset({"code"}),
     "deepfake_problems_total": frozenset({"type"}),
 }
-"""Labels with values that are there only after something went wrong: they are not insisted on."""
+"""Labels whose values exist only after a failure; they are not required."""
 
 LATE = {"deepfake:score:mean7d_before"}
-"""Recorded from what was a day and more ago, which a young Prometheus lacks."""
+"""Recorded from samples older than a day, which a new Prometheus does not have."""
 
 EVENTS = {
     "deepfake_problems_total": "a request was refused",
@@ -35,19 +35,19 @@ EVENTS = {
     "deepfake_stream_frames_total": "a live stream was scored",
     "deepfake_live_windows_total": "a live source was followed",
 }
-"""Metrics without a series until something happens; all others need one image, by REST."""
+"""Metrics without a series until an event; all others need one image over REST."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """PromQL, and where it stands. Variables of dashboards stand for everything."""
+    """A PromQL expression and its source. Dashboard variables match everything."""
 
     source: str
     text: str
 
 
 def collect(manifests: Collection[Object]) -> list[Expression]:
-    """Those of rules, dashboards and KEDA's triggers, and of prometheus-adapter's configuration."""
+    """Yields the expressions of rules, dashboards, KEDA's triggers and prometheus-adapter."""
     return [
         *_rules(manifests),
         *_dashboards(manifests),
@@ -72,7 +72,7 @@ def _dashboards(manifests: Iterable[Object]) -> Iterator[Expression]:
 
 
 def dashboard(name: str, document: Object) -> Iterator[Expression]:
-    """Those of panels and of variables."""
+    """Yields the expressions of panels and variables."""
     for panel in document["panels"]:
         for target in panel.get("targets", []):
             source = f"dashboard {name}/{panel['title']}/{target['refId']}"
@@ -119,11 +119,11 @@ def _adapted(source: str, rule: Object, namespace: str) -> Iterator[Expression]:
 def check_live(
     prometheus_url: str, expressions: Iterable[Expression], missing: Collection[str] = ()
 ) -> list[str]:
-    """Returns the expressions that a Prometheus has no result for, a line each.
+    """Returns a line for each expression without a result in a Prometheus.
 
-    Alerts are asked without their comparisons: an empty answer means a wrong name or label, never
-    that all is well. It must have loaded the rules, scraped all components twice, and have seen a
-    image, and what `EVENTS` says.
+    Alerts are queried without their comparisons, so an empty result means a wrong name or label,
+    never that all is well. Prometheus must have loaded the rules and scraped all components twice,
+    after an image and the events in `EVENTS`.
 
     Args:
         missing: metrics whose event did not happen.
@@ -136,7 +136,7 @@ def check_live(
             wrong = [text for s in there for text in _wrong(client, s)]
             if not wrong and len(there) == len(selectors(each.text)):
                 wrong = [text for text in operands(each.text) if not _has_result(client, text)]
-                wrong = [f"no answer to {text}" for text in wrong]
+                wrong = [f"no result of {text}" for text in wrong]
             failures |= dict.fromkeys(f"{each.source}: {text}" for text in wrong)
     return list(failures)
 
@@ -150,7 +150,7 @@ def _wrong(client: httpx.Client, selector: Selector) -> list[str]:
     found = _query(client, text)
     if not found:
         event = EVENTS.get(_base(selector.name))
-        return [f"no series {text}" + (f"; is it so that {event}?" if event else "")]
+        return [f"no series {text}" + (f"; did it happen that {event}?" if event else "")]
     known = {label for series in found for label in series["metric"]}
     return [f"{selector.name} has no label {label}" for label in sorted(selector.labels - known)]
 

@@ -1,4 +1,4 @@
-"""The chart as Helm renders it, for all tests here."""
+"""Renders the chart with Helm."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Object = dict[str, Any]
 
 
 class RenderError(Exception):
-    """Helm refuses the values; the text says why."""
+    """Helm refused the values; the message gives the reason."""
 
 
 def tool(name: str) -> str:
-    """A program's path. Without it the test is skipped, or fails where REQUIRE_CHART_TOOLS=1."""
+    """Returns a program's path; skips the test without it, or fails if REQUIRE_CHART_TOOLS=1."""
     path = shutil.which(name)
     if path is None:
         stop = pytest.fail if os.environ.get("REQUIRE_CHART_TOOLS") == "1" else pytest.skip
@@ -35,7 +35,7 @@ def tool(name: str) -> str:
 def render(
     *sets: str, values: Object | None = None, name: str = "r", namespace: str = "ns"
 ) -> list[Object]:
-    """The chart's manifests, hooks included.
+    """Renders the chart's manifests, including hooks.
 
     Args:
         sets: as after `--set`, `a.b=c`.
@@ -58,11 +58,11 @@ def render(
 
 
 def only(manifests: Iterable[Object], kind: str) -> list[Object]:
-    """Those of one kind."""
+    """Selects the objects of one kind."""
     return [each for each in manifests if each["kind"] == kind]
 
 
 def rules(manifests: Iterable[Object]) -> Object:
-    """All PrometheusRules as one plain rules file."""
+    """Joins all PrometheusRules to one plain rules file."""
     found = only(manifests, "PrometheusRule")
     return {"groups": [group for each in found for group in each["spec"]["groups"]]}

@@ -1,4 +1,4 @@
-"""The selectors and operands of a PromQL expression, by its syntax tree."""
+"""Parses the selectors and operands of a PromQL expression."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def label_of(matcher: str) -> str:
 
 
 def selectors(text: str) -> list[Selector]:
-    """All of an expression.
+    """Returns all selectors of an expression.
 
     Raises:
-        ValueError: it is no PromQL.
+        ValueError: it is not valid PromQL.
     """
     return list(_selectors(parse(text), frozenset(), None))
 
@@ -79,9 +79,8 @@ def _selectors(expr: Expr, around: frozenset[str], function: str | None) -> Iter
 
 
 def operands(text: str) -> list[str]:
-    """Returns what an expression compares or combines, less the comparison: where it filters, the
-    vectors that it filters; of `absent` what it asks for. Each has a value wherever its names are
-    right, whether or not the whole has one."""
+    """Returns the operands of an expression: of a comparison or filter its vectors, of `absent` its
+    argument. Each has a value if its names are right, even if the whole expression has none."""
     return list(_operands(parse(text)))
 
 

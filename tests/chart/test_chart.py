@@ -1,4 +1,4 @@
-"""The chart as Helm renders it, for every file of ci/: sound, strict, hardened."""
+"""The rendered chart, for every file of ci/: valid, strict, hardened."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_every_volume_is_mounted_and_every_mount_has_its_volume(case: Path) -> N
 
 @case
 def test_selectors_match_their_pods(case: Path) -> None:
-    """Each Deployment, Service, budget and policy selects one kind of pod or more."""
+    """Each Deployment, Service, PodDisruptionBudget and policy selects at least one kind of pod."""
     objects = render("-f", str(case))
     labels = [pod["metadata"]["labels"].items() for pod in pods(objects)]
     for each in objects:
@@ -128,7 +128,7 @@ def test_selectors_match_their_pods(case: Path) -> None:
 
 @case
 def test_two_releases_share_no_object_names(case: Path) -> None:
-    """Two releases can stand in one namespace."""
+    """Two releases fit into one namespace."""
     ours = {(o["kind"], o["metadata"]["name"]) for o in render("-f", str(case))}
     if "fullnameOverride" in case.read_text():
         return
@@ -162,7 +162,7 @@ def test_an_invalid_value_fails_and_is_named(setting: str, complaint: str) -> No
 
 
 def test_the_schema_covers_every_default() -> None:
-    """A key of values.yaml that the schema lacks would fail above; here the other way round."""
+    """The tests above cover keys that only values.yaml has, this one keys of the schema alone."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads(chart_values.schema())
 
@@ -221,7 +221,7 @@ def test_one_object_per_template() -> None:
 
 
 def test_every_value_is_documented() -> None:
-    """README.md is made from the comments; a row without words is a value without one."""
+    """README.md is generated from the comments: a row without text is a value without a comment."""
     rows = re.findall(r"^\| (\S+) \|[^|]*\|.*\| (.*) \|$", (CHART / "README.md").read_text(), re.M)
     assert len(rows) > 100
     assert [key for key, words in rows if not words.strip() and key != "Key"] == []
@@ -241,7 +241,7 @@ def test_manifests_are_generated_from_the_chart(overlay: str) -> None:
 
 
 def test_pods_are_spread_over_zones_and_nodes() -> None:
-    """Over zones and hosts unless told otherwise, each kind and each revision by itself."""
+    """Each kind and revision is spread over zones and hosts by default."""
     objects = render("--set", "media.volume.accessMode=ReadWriteMany")
     for each in (o for o in objects if o["kind"] == "Deployment"):
         spread = each["spec"]["template"]["spec"]["topologySpreadConstraints"]

@@ -49,7 +49,7 @@ def _environment(service: str) -> dict[str, str]:
 
 @pytest.fixture(params=sorted(LOADERS))
 def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A service of ours, its environment set."""
+    """Returns a service of ours, with its environment set."""
     for variable in os.environ:
         if variable.upper().startswith("DEEPFAKE_"):
             monkeypatch.delenv(variable)
@@ -107,12 +107,12 @@ def test_every_service_is_hardened(name: str) -> None:
     assert "privileged" not in service
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service["user"].startswith(("0", "root"))
-    assert service["healthcheck"]["test"][0] == "CMD", "a shell need not be there"
+    assert service["healthcheck"]["test"][0] == "CMD", "an image may have no shell"
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
     scratch = [*service.get("tmpfs", []), *service.get("volumes", [])]
     assert any(re.search(r"(^|:)/tmp(:|$)", each) for each in scratch)
     for tmpfs in service.get("tmpfs", []):
-        assert "size=" in tmpfs, "memory without a bound"
+        assert "size=" in tmpfs, "memory without a limit"
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))

@@ -1,4 +1,4 @@
-"""Dashboards are those of scripts/dashboards, and each panel says what it shows."""
+"""Dashboards are generated from scripts/dashboards, and each panel has a description."""
 
 from __future__ import annotations
 

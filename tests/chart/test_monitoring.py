@@ -27,14 +27,14 @@ SCALED = {
     },
     "worker": {"autoscaling": {"type": "keda"}},
 }
-"""All that has expressions besides what is watched."""
+"""Renders all manifests with expressions."""
 
 Labels = dict[str, set[str]]
 
 
 @cache
 def metrics() -> dict[str, tuple[Labels, Labels]]:
-    """By side, `model-server` or `gateway`: labels by series, of counters alone and of all."""
+    """Returns labels by series, of counters and of all, for `model-server` and `gateway`."""
     text = (ROOT / "docs" / "metrics.md").read_text()
     below, above = re.split("^## Gateway", text, flags=re.MULTILINE)
     return {"model-server": _table(below), "gateway": _table(above)}
@@ -61,7 +61,7 @@ def expressions() -> list[Expression]:
 
 @pytest.fixture(scope="session")
 def recorded(expressions: list[Expression]) -> Labels:
-    """Labels of recorded series: those of their release, and what their rules sum by or set."""
+    """Returns labels of recorded series: those of the release, and those that the rules set."""
     created: Labels = {}
     for each in expressions:
         name = each.source.rpartition("/")[2]
@@ -207,7 +207,7 @@ def test_pod_monitors_scrape_the_annotated_ports() -> None:
 
 
 def test_pod_monitors_keep_the_requested_labels(expressions: list[Expression]) -> None:
-    """The operator adds namespace, pod and container by itself."""
+    """The operator adds namespace, pod and container."""
     request = {label for each in expressions for s in selectors(each.text) for label in s.labels}
     for monitor, _ in _monitored(render(*WATCHED, values=SCALED)):
         kept = {re.sub("[^a-zA-Z0-9_]", "_", each) for each in monitor["spec"]["podTargetLabels"]}

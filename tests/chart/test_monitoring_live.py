@@ -1,4 +1,4 @@
-"""`check_live` tells right names from wrong ones, on a Prometheus that scrapes a gateway."""
+"""`check_live` finds wrong names, on a Prometheus that scrapes a gateway."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[int]:
-    """The port of a gateway's metrics, after one image."""
+    """Yields the metrics port of a gateway that has classified one image."""
     metrics = Metrics()
     metrics.count_jobs()
     metrics.jobs.counts = {}
@@ -44,7 +44,7 @@ def gateway() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def prometheus(gateway: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one that has scraped the gateway twice."""
+    """Yields the address of a Prometheus that has scraped the gateway twice."""
     folder: Path = tmp_path_factory.mktemp("prometheus")
     scraped = {"targets": [f"127.0.0.1:{gateway}"], "labels": LABELS}
     job = {"job_name": "pods", "scrape_interval": "1s", "static_configs": [scraped]}
@@ -102,11 +102,11 @@ def test_correct_expressions_pass(prometheus: str, text: str) -> None:
         ("absent(deepfake_jobz)", "x: no series deepfake_jobz{}"),
         (
             "deepfake_jobs / deepfake_streams",
-            "x: no answer to deepfake_jobs{} / deepfake_streams{}",
+            "x: no result of deepfake_jobs{} / deepfake_streams{}",
         ),
         (
             "rate(deepfake_jobs_ended_total[1m])",
-            "x: no series deepfake_jobs_ended_total{}; is it so that a job has ended?",
+            "x: no series deepfake_jobs_ended_total{}; did it happen that a job has ended?",
         ),
     ],
 )

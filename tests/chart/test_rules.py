@@ -1,7 +1,7 @@
-"""Alerts fire when they should and not otherwise, by promtool, on the rules that the chart renders.
+"""Alerts fire when they should and only then, tested by promtool on the rendered rules.
 
-rules/*.yaml are promtool's unit tests, with `<gateway>` and the like for the labels that every
-series has; alerts are expected with those of the release. Another one beside it must not matter.
+rules/*.yaml are promtool unit tests. `<gateway>` and others stand for the labels of every series of
+a component. Another release in the same Prometheus must not affect the alerts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_promtool_accepts_the_rules(rules_file: Object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_alerts_fire_as_expected(case: Path, rules_file: Object, tmp_path: Path) -> None:
-    """Annotations are left out: that they can be filled in is seen by `check rules`."""
+    """Annotations are left out; `check rules` verifies their templates."""
     bare = deepcopy(rules_file)
     for each in alerts(bare):
         del each["annotations"]

@@ -1,4 +1,4 @@
-"""The workflows: pinned, least privileged, bounded, and made of targets that there are."""
+"""The workflows: pinned actions, least privilege, timeouts, existing make targets."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_secrets_are_used_only_in_jobs_with_an_environment() -> None:
 
 @named
 def test_no_untrusted_text_is_interpolated_into_a_script(job: Job) -> None:
-    """Values come as variables of the environment; a shell never reads them as its own words."""
+    """Values are passed as environment variables, so a shell never interprets them as code."""
     for step in _steps(job):
         assert "${{" not in step.get("run", "")
 
@@ -132,7 +132,7 @@ def test_every_make_target_exists(job: Job) -> None:
 
 
 def test_releases_are_verified_for_the_workflow_that_signs() -> None:
-    """An expression that names no workflow which signs would refuse, or admit, everything."""
+    """A policy that names a wrong workflow would refuse, or admit, every image."""
     expressions = {
         step["with"]["workflow"]
         for job in JOBS.values()
@@ -168,7 +168,7 @@ def _script(job: str, place: int) -> str:
 
 
 def _run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a script as a GitHub step does."""
+    """Runs a script like a step of GitHub Actions."""
     return subprocess.run(
         ["bash", "-e", "-c", script],
         cwd=folder,
@@ -181,7 +181,7 @@ def _run(script: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The files that a release reads."""
+    """Writes the files that a release reads."""
     chart = tmp_path / "k8s" / "helm" / "deepfake-serving"
     chart.mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
@@ -240,7 +240,7 @@ def _unreasoned(entry: dict[str, Any], today: date) -> str | None:
         return "no reason"
     ends = entry.get("expired_at")
     if not isinstance(ends, date) or ends > today + timedelta(days=90):
-        return "no end within 90 days"
+        return "no expiry within 90 days"
     return None
 
 

@@ -1,1 +1,1 @@
-"""The chart on a real cluster: whatever KUBECONFIG names, with this tree's images on its nodes."""
+"""The chart on the cluster of KUBECONFIG, with this tree's images on its nodes."""

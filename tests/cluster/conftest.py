@@ -19,7 +19,7 @@ NAMESPACE = "deepfake-test"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a cluster nothing here can run; that is an error, never a skip."""
+    """Fails without a cluster: these tests are never skipped."""
     missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
     if any(HERE in item.path.parents for item in items) and (
         missing or "KUBECONFIG" not in os.environ
@@ -39,7 +39,7 @@ def _open_host_paths() -> None:
 
 @pytest.fixture(scope="session")
 def namespace() -> Iterator[str]:
-    """A namespace that admits restricted pods only."""
+    """Creates a namespace that admits only restricted pods."""
     _open_host_paths()
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
     kubectl("create", "namespace", NAMESPACE)
@@ -52,7 +52,7 @@ def namespace() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def installed(namespace: str) -> Release:
-    """The chart's defaults but for images and sizes; the seconds to ready are printed."""
+    """Installs the chart's defaults, except images and sizes; prints the seconds until ready."""
     release = Release("e2e", namespace)
     seconds = wait_until(lambda: release.upgrade() is None, 300, "installed")
     print(f"\nhelm install to ready: {seconds:.1f} s")
@@ -61,14 +61,14 @@ def installed(namespace: str) -> Release:
 
 @pytest.fixture
 def release(installed: Release) -> Release:
-    """The release with default values, before each test and whatever the last one did."""
+    """Resets the release to default values before each test."""
     installed.upgrade()
     return installed
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Prints the state of the cluster where a test failed."""
+    """Prints the state of the cluster after a failed test."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.failed and HERE in item.path.parents:
@@ -91,7 +91,7 @@ def _state() -> str:
 
 @pytest.fixture
 def clients(release: Release, astronaut_jpeg: bytes) -> Callable[..., Clients]:
-    """Clients of the gateway by its node port."""
+    """Returns clients that use the gateway's node port."""
 
     def created(*, rest: int = 4, rpc: int = 2) -> Clients:
         return Clients(
@@ -103,7 +103,7 @@ def clients(release: Release, astronaut_jpeg: bytes) -> Callable[..., Clients]:
 
 @pytest.fixture(scope="session")
 def in_pod(installed: Release) -> Callable[..., str]:
-    """Runs Python in a pod of the namespace that is none of the release; its output."""
+    """Runs Python in a pod that does not belong to the release; returns its output."""
 
     def ran(code: str, *, labels: str = "app=stranger", namespace: str | None = None) -> str:
         name = f"stranger-{os.urandom(4).hex()}"

@@ -1,4 +1,4 @@
-"""kubectl and helm, as a person would call them."""
+"""Runs kubectl and helm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Object = dict[str, Any]
 
 
 def run(*command: str, timeout_s: float = 300, stdin: str | None = None) -> str:
-    """Its standard output; fails with all that it said."""
+    """Returns standard output; fails with all output."""
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=timeout_s, input=stdin, check=False
     )
@@ -35,7 +35,7 @@ def kubectl(*arguments: str, timeout_s: float = 300, stdin: str | None = None) -
 
 
 def wait_until(true: Callable[[], bool], timeout_s: float, what: str) -> float:
-    """Seconds that it took."""
+    """Waits for a condition and returns the seconds."""
     begun = time.monotonic()
     while not true():
         assert time.monotonic() - begun < timeout_s, f"not after {timeout_s} s: {what}"
@@ -77,13 +77,13 @@ class Release:
         run("helm", "uninstall", self.name, "-n", self.namespace, "--wait", "--timeout", "2m")
 
     def test(self) -> str:
-        """`helm test`, with the pod's own words."""
+        """Runs `helm test` and prints the pod's log."""
         return run("helm", "test", self.name, "-n", self.namespace, "--logs", "--timeout", "2m")
 
     # what is there
 
     def pods(self, component: str, pool: str | None = None) -> list[Object]:
-        """Those that are not on their way out."""
+        """Returns the pods that are not terminating."""
         selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
         if pool:
             selector += f",deepfake-serving/pool={pool}"
@@ -91,7 +91,7 @@ class Release:
         return [each for each in items if "deletionTimestamp" not in each["metadata"]]
 
     def ready(self, component: str, pool: str | None = None) -> int:
-        """Pods of it that are ready."""
+        """Returns the ready pods of a component."""
         return sum(
             condition["status"] == "True"
             for pod in self.pods(component, pool)
@@ -100,7 +100,7 @@ class Release:
         )
 
     def events(self, kind: str, name: str) -> list[str]:
-        """`reason: message` of each event about it."""
+        """Returns `reason: message` of each event of an object."""
         found = self.get(
             "events", f"--field-selector=involvedObject.kind={kind},involvedObject.name={name}"
         )
@@ -109,15 +109,15 @@ class Release:
     def secret(self, name: str, key: str) -> str:
         return b64decode(self.get("secret", name)["data"][key]).decode()
 
-    # how it is called
+    # how clients reach it
 
     @property
     def key(self) -> str:
-        """The API key that the chart has made."""
+        """The API key that the chart created."""
         return self.secret(f"{self.fullname}-keys", "admin-key")
 
     def address(self, port: str) -> str:
-        """host:port of the gateway's node port, which outlives any pod."""
+        """Returns host:port of the gateway's node port, which does not depend on a pod."""
         service = self.get("service", f"{self.fullname}-gateway")
         number = next(p["nodePort"] for p in service["spec"]["ports"] if p["name"] == port)
         nodes = json.loads(kubectl("get", "nodes", "-l", "type!=kwok", "-o", "json"))["items"]

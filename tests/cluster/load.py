@@ -1,4 +1,4 @@
-"""Clients that never stop asking, by REST and gRPC, each on a kept connection as services have."""
+"""Clients that send requests continuously over REST and gRPC, on keep-alive connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Counts:
     good: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     latencies: list[tuple[float, float]] = field(default_factory=list)
-    """When an answer came (seconds since the start), and how long it took."""
+    """(seconds since the start, duration) of each response."""
 
     @property
     def completed(self) -> int:
@@ -32,8 +32,8 @@ class Counts:
 class Clients:
     """`rest` and `rpc` threads that send `photo` again and again until the block ends.
 
-    A new connection is made for every 50th request, as by a fleet of clients, and where one ended.
-    Nothing is tried again: whatever a client would have noticed is a failure.
+    A new connection is opened for every 50th request, like a fleet of clients, and after a
+    disconnect. Nothing is retried: everything that a client notices is a failure.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Clients:
             thread.join(120)
 
     def until(self, responses: int, timeout_s: float = 120) -> None:
-        """Waits until that many more requests have been answered."""
+        """Waits for that many more successful responses."""
         goal, end = self.counts.completed + responses, time.monotonic() + timeout_s
         while self.counts.completed < goal:
             assert time.monotonic() < end, f"{self.counts.good}, {self.counts.failed[:5]}"

@@ -1,4 +1,4 @@
-"""Prometheus as PROMETHEUS_URL names it: it scrapes the cluster's pods by their annotations."""
+"""The Prometheus at PROMETHEUS_URL, which scrapes the cluster's pods by their annotations."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import httpx
 
 
 def url() -> str:
-    """Its address from here."""
+    """Returns its address."""
     found = os.environ.get("PROMETHEUS_URL")
-    assert found, "PROMETHEUS_URL is unset: where is the Prometheus that scrapes this cluster?"
+    assert found, "PROMETHEUS_URL is unset: it must name the Prometheus that scrapes this cluster"
     return found
 
 
 def value(query: str) -> float | None:
-    """The sum of an instant query's answer; None where it is empty."""
+    """Returns the sum of an instant query's results; None if there are none."""
     response = httpx.get(f"{url()}/api/v1/query", params={"query": query}, timeout=10)
     response.raise_for_status()
     found = response.json()["data"]["result"]

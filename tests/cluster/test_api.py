@@ -1,6 +1,6 @@
-"""Every object of every file of ci/ is what the served API takes, field by field.
+"""The API server accepts every object of every file of ci/, field by field.
 
-CRDs are the projects' own, out of their Go modules.
+CRDs come from the Go modules of their projects.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[None]:
-    """An API that serves them all; what was not there before goes again."""
+    """Installs all CRDs, and removes those that were not there before."""
     before = set(kubectl("get", "crd", "-o", "name").split())
     for module, pattern in GO_MODULES.items():
         found = json.loads(run("go", "mod", "download", "-json", module))

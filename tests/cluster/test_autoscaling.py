@@ -1,4 +1,4 @@
-"""Load goes up, replicas follow, the latency comes back; load ends, replicas go; by REST and gRPC.
+"""Replicas and latency follow the load up and down, over REST and gRPC.
 
 Needs prometheus-adapter with k8s/monitoring/prometheus-adapter.yaml, and PROMETHEUS_URL. Writes
 build/cluster/autoscaling.{json,png}.
@@ -59,7 +59,7 @@ class Moment:
 
 @contextmanager
 def watched(release: Release, begun: float) -> Iterator[list[Moment]]:
-    """Replicas and requests that wait or are in flight, once a second."""
+    """Samples replicas and waiting or in-flight requests once a second."""
     seen: list[Moment] = []
     stop = threading.Event()
     series = f'namespace="{release.namespace}",app_kubernetes_io_component="model-server"'
@@ -83,7 +83,7 @@ def watched(release: Release, begun: float) -> Iterator[list[Moment]]:
 
 
 def locust(release: Release, user: str, seconds: int, out: Path) -> tuple[Object, float]:
-    """Runs one kind of user; its summary, and when it began. Fails where a request did."""
+    """Runs one kind of user; returns its summary and start. Fails if a request fails."""
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     done = subprocess.run(
@@ -105,7 +105,7 @@ def locust(release: Release, user: str, seconds: int, out: Path) -> tuple[Object
 
 
 def history(out: Path) -> list[dict[str, float]]:
-    """Each second's users, rate and p95 over the last ten seconds."""
+    """Returns users, rate and p95 over the last ten seconds, for each second."""
     with (out / "locust_stats_history.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
     return [
@@ -121,7 +121,7 @@ def history(out: Path) -> list[dict[str, float]]:
 
 
 def draw(moments: list[Moment], runs: dict[str, list[dict[str, float]]], epoch: float) -> None:
-    """Load, replicas, queue and latency over the same time."""
+    """Plots load, replicas, queue and latency over time."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -170,7 +170,7 @@ def test_replicas_scale_up_and_down_with_the_load(release: Release) -> None:
                 f"\n{user}: up to {most} replicas, p95 at worst {worst:.2f} s, "
                 f"at the end {last[-1]['p95_s']:.2f} s"
             )
-            assert worst > SLO_S, "one replica would have done"
+            assert worst > SLO_S, "one replica was enough"
             assert max(row["p95_s"] for row in last) <= SLO_S
             seconds = wait_until(
                 lambda: release.get("deployment", name)["spec"]["replicas"] == 1, 120, "back to one"

@@ -1,4 +1,4 @@
-"""Archives from elsewhere, proven by their digest; and one that is another than was named."""
+"""Archives from other sources, verified by digest, and one with a wrong digest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pool(**settings: object) -> Object:
 
 
 def served(release: Release) -> str:
-    """The digest that the gateway's clients see."""
+    """Returns the digest that clients of the gateway see."""
     headers = {"Authorization": f"Bearer {release.key}"}
     models = httpx.get(f"{release.url}/v1/models", headers=headers).json()
     return str(models["pools"][0]["models"][0]["digest"])
@@ -53,7 +53,7 @@ def test_a_wrong_digest_never_becomes_ready_and_events_say_why(release: Release)
 
     wait_until(said, 60, "an event that names both digests")
     names = {pod["metadata"]["name"] for pod in release.pods("model-server")}
-    assert good <= names, "what served goes on serving"
+    assert good <= names, "the old pods keep serving"
     assert release.ready("model-server") == 1
     headers = {"Authorization": f"Bearer {release.key}"}
     assert httpx.get(f"{release.url}/v1/models", headers=headers).status_code == 200
@@ -61,7 +61,7 @@ def test_a_wrong_digest_never_becomes_ready_and_events_say_why(release: Release)
 
 @pytest.fixture
 def bucket(release: Release) -> Iterator[str]:
-    """An S3 server in the namespace with the archive in `models`; the Secret `s3` opens it."""
+    """Runs an S3 server with the archive in `models`; the Secret `s3` has its credentials."""
     labels = {"app": "s3"}
     security = {
         "allowPrivilegeEscalation": False,
@@ -108,7 +108,7 @@ def bucket(release: Release) -> Iterator[str]:
     release.kubectl("wait", "--for=condition=Ready", "pod/s3", "--timeout=60s")
     port = release.get("service", "s3")["spec"]["ports"][0]["nodePort"]
     host = release.address("http").rpartition(":")[0]
-    # A node port leads somewhere a moment after the pod is ready.
+    # A node port works only a moment after the pod is ready.
     transport = httpx.HTTPTransport(retries=8)
     with httpx.Client(base_url=f"http://{host}:{port}", transport=transport) as http:
         http.put("/models").raise_for_status()
@@ -130,7 +130,7 @@ def test_archives_are_fetched_from_s3(release: Release, bucket: str) -> None:
 
 
 def test_archives_are_read_from_a_persistent_volume_claim(release: Release, tmp_path: Path) -> None:
-    """A claim that holds the archives, filled as a person would: by a pod that copies."""
+    """A pod copies the archives into a PersistentVolumeClaim, as an operator would."""
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

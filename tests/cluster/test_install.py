@@ -1,4 +1,4 @@
-"""A default installation: verdicts from inside and outside, a video, and what pods may not do."""
+"""A default installation: verdicts from inside and outside, a video, and isolation of pods."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_network_policies_open_only_the_required_connections(
     address = release.pods(component)[0]["status"]["podIP"]
     code = (
         "import socket, time\n"
-        "time.sleep(2.5)\n"  # a policy is in force a moment after a pod's start
+        "time.sleep(2.5)\n"  # a policy takes effect a moment after a pod's start
         "s = socket.socket(); s.settimeout(3)\n"
         f"print('open' if s.connect_ex(('{address}', {port})) == 0 else 'shut')"
     )

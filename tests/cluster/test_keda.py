@@ -1,4 +1,4 @@
-"""KEDA: workers follow the backlog from nothing and back; a pool goes to zero and is woken.
+"""KEDA: workers follow the backlog from zero and back; a pool scales to zero and up again.
 
 Needs KEDA in the cluster, and a Prometheus at the chart's `monitoring.prometheus.url`.
 """
@@ -42,7 +42,7 @@ def test_workers_scale_up_for_jobs_and_down_again(release: Release, tmp_path: Pa
             assert sent.status_code == 202, sent.text
             jobs.append(sent.json()["id"])
         seconds = wait_until(lambda: replicas(release, "worker") > 0, 90, "a worker")
-        print(f"\na worker was asked for {seconds:.0f} s after the jobs")
+        print(f"\na worker was requested {seconds:.0f} s after the jobs")
 
         def states() -> set[str]:
             return {http.get(f"/v1/jobs/{job}").json()["state"] for job in jobs}
@@ -56,7 +56,7 @@ def test_workers_scale_up_for_jobs_and_down_again(release: Release, tmp_path: Pa
 def test_a_pool_scales_to_zero_and_up_again_on_overflow(
     release: Release, astronaut_jpeg: bytes
 ) -> None:
-    """Scales from zero as a GPU pool would; the pool behind it serves meanwhile."""
+    """A pool scales from zero, like a GPU pool, while the next pool serves requests."""
     first = {"name": "first", "autoscaling": {**SCALING, "maxReplicas": 1, "requestsPerReplica": 2}}
     behind = {"name": "cpu", "priority": 1}
     release.upgrade(values={"modelServer": {"pools": [first, behind]}})
@@ -78,7 +78,7 @@ def test_a_pool_scales_to_zero_and_up_again_on_overflow(
         thread.start()
     try:
         seconds = wait_until(lambda: release.ready("model-server", "first") == 1, 180, "woken")
-        print(f"\nthe first pool answered {seconds:.0f} s after the first request")
+        print(f"\nthe first pool responded {seconds:.0f} s after the first request")
         time.sleep(5)
     finally:
         stop.set()

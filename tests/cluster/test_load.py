@@ -1,4 +1,4 @@
-"""The load test as a Job within the cluster, and that it fails where a gate does."""
+"""The load test as a Job in the cluster, which fails if a gate fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOB = ROOT / "k8s" / "load" / "job.yaml"
 
 
 def started(release: Release, *arguments: str) -> str:
-    """The file's Job, for this release, with other users and bounds; its condition at the end."""
+    """Runs the Job for this release with other users and limits; returns its final condition."""
     text = JOB.read_text().replace("deepfake-serving-gateway", f"{release.fullname}-gateway")
     job: dict[str, Any] = yaml.safe_load(
         text.replace("deepfake-serving-keys", f"{release.fullname}-keys")

@@ -1,7 +1,7 @@
-"""Pools: each on its own kind of node, Pending where there is none, and a canary's share.
+"""Pools: each on its own kind of node, pending without one, and a canary's share.
 
-GPU nodes are played by kwok (its controller has to run): they are real to the scheduler, and pods
-on them are said to run. No model answers there.
+kwok simulates GPU nodes (its controller must run): the scheduler treats them as real, and pods on
+them are reported as running. No model runs there.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSche
 
 @pytest.fixture
 def gpu_nodes(release: Release) -> Iterator[None]:
-    """Two nodes of one GPU each, and one of two MIG slices."""
+    """Simulates two nodes with one GPU each, and one with two MIG slices."""
     names = [each["metadata"]["name"] for each in NODES]
     for each in NODES:
         kubectl("apply", "-f", "-", stdin=json.dumps(each))
@@ -95,14 +95,14 @@ def test_each_pool_runs_on_its_nodes_and_is_pending_without_a_gpu(
         20,
         "an event that names the resource",
     )
-    # GPU pods that only seem to run are no replicas for the gateway: CPUs answer.
+    # Simulated GPU pods are not replicas for the gateway: CPUs serve the requests.
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
     response = httpx.post(f"{release.url}/v1/images", content=astronaut_jpeg, headers=headers)
     assert response.status_code == 200, response.text
 
 
 def classified(release: Release, pool: str) -> float:
-    """Images that the pool's replicas have classified."""
+    """Returns the number of images that the pool's replicas have classified."""
     total = 0.0
     for pod in release.pods("model-server", pool):
         name = pod["metadata"]["name"]
@@ -114,7 +114,7 @@ def classified(release: Release, pool: str) -> float:
 
 
 def share(release: Release, image: bytes, count: int) -> float:
-    """The canary's part of `count` images."""
+    """Returns the canary's share of `count` images."""
     before = {pool: classified(release, pool) for pool in ("stable", "canary")}
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
     with httpx.Client(headers=headers, timeout=60) as http:
@@ -129,7 +129,7 @@ def share(release: Release, image: bytes, count: int) -> float:
 def test_helm_changes_the_weight_of_a_canary(
     release: Release, astronaut_jpeg: bytes, weight: int, least: float, most: float
 ) -> None:
-    """250 images: bounds at more than three standard deviations."""
+    """Sends 250 images; the limits are more than three standard deviations apart."""
     stable, canary = (
         {"name": "stable", "weight": 100 - weight},
         {"name": "canary", "weight": weight},

@@ -1,6 +1,6 @@
-"""From the release before this one to this tree, under load.
+"""An upgrade from the previous release to this tree, under load.
 
-That is the chart of the newest tag, or, before the first release, the chart as it first stood.
+The previous release is the chart of the newest tag or, before the first release, the first chart.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_an_upgrade_from_the_previous_release_loses_no_request(
         asking.until(20)
         older.upgrade()
         asking.until(20)
-    print(f"\nfrom {previous()}: {dict(asking.counts.good)} answered")
+    print(f"\nfrom {previous()}: {dict(asking.counts.good)} succeeded")
     assert asking.counts.failed == []
     assert older.key == key
     older.test()

@@ -1,4 +1,4 @@
-"""Changes under load: nothing that a client would notice."""
+"""Changes under load that clients must not notice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replic
 
 
 def with_settings(values: Object, log_level: str) -> Object:
-    """The same with another setting, so that every pod is replaced."""
+    """Returns the values with another setting, so that every pod is replaced."""
     settings = {"settings": {"log_level": log_level}}
     model = {"defaults": {**values["modelServer"]["defaults"], **settings}}
     return {"modelServer": model, "gateway": {**values["gateway"], **settings}}
@@ -30,7 +30,7 @@ def names(release: Release) -> set[str]:
 def report(what: str, clients: Clients) -> None:
     counts = clients.counts
     slowest = max(seconds for _, seconds in counts.latencies)
-    responses = f"{dict(counts.good)} answered, {len(counts.failed)} failed"
+    responses = f"{dict(counts.good)} succeeded, {len(counts.failed)} failed"
     print(f"\n{what}: {responses}, slowest {slowest:.2f} s")
 
 
@@ -73,8 +73,8 @@ def test_a_rollback_loses_no_request(release: Release, clients: Callable[..., Cl
 
 
 def test_a_drained_node_loses_no_request(release: Release, clients: Callable[..., Clients]) -> None:
-    """The one node is drained of gateways and model servers: what replaces them waits until it is
-    open again, and the budgets hold back the second eviction until then."""
+    """The only node is drained of gateways and model servers. Replacements wait until it is
+    uncordoned, and PodDisruptionBudgets block the second eviction until then."""
     release.upgrade(values=TWO)
     before = names(release)
     node = release.pods("model-server")[0]["spec"]["nodeName"]
@@ -88,8 +88,8 @@ def test_a_drained_node_loses_no_request(release: Release, clients: Callable[...
         )
         try:
             asking.until(30)
-            assert drain.poll() is None, "the budgets should have held it back"
-            assert names(release) & before, "a budget of one lets one go at once, not both"
+            assert drain.poll() is None, "the budgets should have blocked it"
+            assert names(release) & before, "a budget of one permits one eviction, not two"
         finally:
             kubectl("uncordon", node)
         assert drain.wait(240) == 0
@@ -103,7 +103,7 @@ def test_a_drained_node_loses_no_request(release: Release, clients: Callable[...
 def test_a_killed_pod_causes_only_a_retry(
     release: Release, clients: Callable[..., Clients]
 ) -> None:
-    """Without notice, as when a node is lost: gateways ask the other replica, once they know it."""
+    """Without a grace period, as when a node is lost: gateways retry on the other replica."""
     release.upgrade(values={"modelServer": {"defaults": {"replicas": 2}}})
     gateways = f'namespace="{release.namespace}",app_kubernetes_io_component="gateway"'
     known = f'min(deepfake_replicas{{{gateways},state="healthy"}})'

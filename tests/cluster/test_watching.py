@@ -1,4 +1,4 @@
-"""Every PromQL expression that we ship has an answer on a Prometheus that scraped the real stack.
+"""Every PromQL expression has a result in a Prometheus that has scraped the real stack.
 
 Needs PROMETHEUS_URL, and LOAD_RULES: a command that makes that Prometheus load a file of rules.
 """
@@ -28,7 +28,7 @@ MONITORED = {
 
 
 def manifests(release: Release) -> list[Object]:
-    """With all on that has expressions; a pool scales by HPA, by KEDA, and by KEDA from zero."""
+    """Renders all objects with expressions; pools scale by HPA, by KEDA, and by KEDA from zero."""
     created: list[Object] = []
     for scaling in (
         {"type": "hpa"},
@@ -43,7 +43,7 @@ def manifests(release: Release) -> list[Object]:
 
 def load_rules(shipped: list[Object], folder: Path) -> None:
     command = os.environ.get("LOAD_RULES")
-    assert command, "LOAD_RULES is unset: how does Prometheus come by rules?"
+    assert command, "LOAD_RULES is unset: a command that loads rules into Prometheus"
     file = folder / "rules.yaml"
     file.write_text(
         yaml.safe_dump({"groups": only(shipped, "PrometheusRule")[0]["spec"]["groups"]})
@@ -52,7 +52,7 @@ def load_rules(shipped: list[Object], folder: Path) -> None:
 
 
 def everything_happens(release: Release, image: bytes, folder: Path) -> None:
-    """An image, one that is refused, a video job, and a live stream."""
+    """Sends an image, a refused one, a video job and a live stream."""
     headers = {"Authorization": f"Bearer {release.key}"}
     with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
         jpeg = {"Content-Type": "image/jpeg"}
@@ -83,7 +83,7 @@ def test_every_expression_has_a_result(
     assert len(expressions) > 80
     # No live source is followed here: the setting is off by default.
     failures = check_live(prometheus.url(), expressions, missing={"deepfake_live_windows_total"})
-    print(f"\n{len(expressions)} expressions, {len(failures)} without an answer")
+    print(f"\n{len(expressions)} expressions, {len(failures)} without a result")
     assert failures == []
     wrong = [
         Expression("label", 'rate(deepfake_requests_total{model="x"}[5m])'),

@@ -36,7 +36,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The last commit, in a folder of its own, with nothing installed."""
+    """Clones the last commit into a new folder, with nothing installed."""
     folder = tmp_path_factory.mktemp("clone") / "deepfake-serving"
     subprocess.run(["git", "clone", "-q", str(_ROOT), str(folder)], check=True)
     yield folder
@@ -44,7 +44,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class MakeRun:
-    """`make run` in a clone, in a terminal's process group of its own."""
+    """`make run` in a clone, in its own process group, as in a terminal."""
 
     def __init__(self, clone: Path) -> None:
         names: tuple[str, ...] = ("HTTP", "GRPC", "METRICS")
@@ -74,7 +74,7 @@ class MakeRun:
         self._reader.start()
 
     def curl_line(self, timeout_s: float) -> str:
-        """The line that it prints when it is ready."""
+        """Returns the curl line that it prints when it is ready."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and self.process.poll() is None:
             for line in tuple(self.output):
@@ -87,7 +87,7 @@ class MakeRun:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def interrupt(self) -> list[psutil.Process]:
-        """Ctrl-C: SIGINT to the whole process group; returns what was running."""
+        """Sends SIGINT to the process group, like Ctrl-C; returns its processes."""
         running = self.tree()
         os.killpg(self.process.pid, signal.SIGINT)
         self.end()
@@ -185,7 +185,7 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
         clients.until(60)
         counts = clients.stop()
     print(
-        f"\nkill -9 of a worker, 8 clients: {counts.statuses[200]} answered, {counts.failed} failed"
+        f"\nkill -9 of a worker, 8 clients: {counts.statuses[200]} succeeded, {counts.failed} failed"
     )
     assert counts.failed == []
 
@@ -195,7 +195,7 @@ def test_ctrl_c_under_load_loses_no_request_and_leaves_no_process(run: MakeRun) 
         clients.until(20)
         running = run.interrupt()
         counts = clients.stop()
-    print(f"\nCtrl-C, 8 clients: {counts.statuses[200]} answered, {counts.failed} failed")
+    print(f"\nCtrl-C, 8 clients: {counts.statuses[200]} succeeded, {counts.failed} failed")
     assert counts.failed == []
     _, alive = psutil.wait_procs(running, timeout=10)
     assert alive == []

@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(folder: Path) -> Path:
-    """The wheel that `python -m build` makes of the last commit."""
+    """Builds the wheel of the last commit with `python -m build`."""
     clone, dist = folder / "clone", folder / "dist"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist)]
@@ -47,7 +47,7 @@ def wheel(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(folder: Path) -> dict[str, str]:
-    """The variables of a new user: a home folder, and nothing of ours."""
+    """Returns the environment of a new user: a home folder, and no variables of ours."""
     home = folder / "home"
     home.mkdir()
     ours = ("DEEPFAKE_", "DFK_", "PYTHON", "VIRTUAL_", "XDG_")
@@ -106,7 +106,7 @@ def test_detect_works_and_keeps_its_archive_in_the_user_folder(
 
 @pytest.fixture(scope="module")
 def url(everything: Path, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """A gateway of `deepfake-serving up`."""
+    """Starts a gateway by `deepfake-serving up`."""
     ports = iter(_free_ports(7))
     variables = {
         f"DEEPFAKE_{server}_{name}_PORT": str(next(ports))

@@ -1,6 +1,6 @@
-"""Other people's clients, unmodified, get from the Open Inference Protocol what REST answers.
+"""Unmodified third-party clients get the same responses by the Open Inference Protocol as by REST.
 
-They run in a virtual environment of their own, as their protobuf modules collide with ours.
+They run in a separate virtual environment, because their protobuf modules collide with ours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def responses(
 ) -> dict[str, dict[str, Any]]:
     """Returns the responses of each client, by protocol."""
     if not PYTHON.exists():
-        pytest.fail("there is no .venv-clients; `make clients` makes it")
+        pytest.fail("there is no .venv-clients; run `make clients`")
     image = tmp_path_factory.mktemp("clients") / "astronaut.jpg"
     image.write_bytes(astronaut_jpeg)
     return {client: _run(client, server, image) for client in CLIENTS}
@@ -50,7 +50,7 @@ def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def plain(http: httpx.Client, astronaut_jpeg: bytes) -> dict[str, Any]:
-    """The result of the image by REST."""
+    """Returns the result of the image over REST."""
     response = same(http.post("/predictions/detector", content=astronaut_jpeg).json())
     assert len(response["faces"]) == 1
     return response
@@ -118,6 +118,6 @@ def test_a_client_raises_the_problem(
     detail = http.post("/predictions/detector", content=content).json()["detail"]
     refused = responses[client][protocol]["refused"]
     if (client, protocol) == ("kserve", "http"):
-        assert str(status) in refused  # it reads details of application/json alone
+        assert str(status) in refused  # it reads only details of type application/json
     else:
         assert detail in refused

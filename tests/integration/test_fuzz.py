@@ -1,6 +1,6 @@
-"""Anything at all, by both protocols: never an error of the server's, never a death of a worker.
+"""Random requests over both protocols never cause a server error or kill a worker.
 
-What is found here belongs, as an example, into the test of its protocol.
+Add each failure found here as an example to the test of its protocol.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ METHODS = [
 
 
 def check(response: httpx.Response) -> None:
-    """A success, or a problem that is the client's."""
+    """Asserts a success or a client error."""
     assert response.status_code < 500, response.text
     if response.status_code >= 400 and response.request.method != "HEAD":
         assert response.headers["content-type"] == MEDIA_TYPE
@@ -59,7 +59,7 @@ def check(response: httpx.Response) -> None:
 
 
 def check_call(channel: grpc.Channel, method: str, data: bytes, **more: Any) -> None:
-    """The same by gRPC."""
+    """Asserts the same over gRPC."""
     call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
     try:
         call(data, timeout=30, **more)
@@ -81,7 +81,7 @@ IMAGES += [bomb(), *(content for content, _, _ in BAD_IMAGES.values())]
 
 @st.composite
 def damaged(draw: st.DrawFn, sound: list[bytes] = IMAGES) -> bytes:
-    """An image or message of which a few bytes are others, missing or added."""
+    """Generates data with a few bytes changed, removed or added."""
     data = bytearray(draw(st.sampled_from(sound)))
     for _ in range(draw(st.integers(0, 6))):
         at = draw(st.integers(0, len(data)))
@@ -186,7 +186,7 @@ def test_any_path_gets_a_response(http: httpx.Client, method: str, parts: list[s
 
 
 def raw_path(parts: list[str]) -> bytes:
-    """A path with what no URL may hold left out, and nothing else put right."""
+    """Removes characters that no URL may contain, and repairs nothing else."""
     path = "/" + "/".join(parts)
     kept = re.sub(r"[^!-~]|[#]", lambda m: "%" + m[0].encode(errors="replace").hex()[:2], path)
     return kept.encode()
@@ -227,7 +227,7 @@ values = st.one_of(
 def test_any_headers_get_a_response(
     server: RunningServer, headers: list[tuple[bytes, bytes]], target: bytes, body: bytes
 ) -> None:
-    """Over a bare socket, since no client sends such things. HTTP/1.0 is the parser's refusal."""
+    """Uses a plain socket, since no client sends such headers. The parser refuses with HTTP/1.0."""
     lines = [target + b" HTTP/1.1", b"Connection: close"]
     lines += [name + b": " + value for name, value in headers]
     lines += [b"Content-Length: %d" % len(body), b"", body]
@@ -455,7 +455,7 @@ def test_any_metadata_get_a_response(
 def test_any_bytes_as_http2_leave_the_server_running(
     server: RunningServer, data: bytes, preface: bool
 ) -> None:
-    """The gRPC port, to which anybody can speak anything."""
+    """Sends arbitrary bytes to the gRPC port."""
     start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 4, 0, 0)
     with socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=5) as connection:
         connection.sendall(start + data if preface else data)

@@ -31,7 +31,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
-    """A verdict in the words of REST, without what differs from call to call."""
+    """Converts a verdict to REST's JSON, without fields that differ between calls."""
     word = pb.Verdict.Name
     known = verdict.HasField("fake_probability")
     return {
@@ -65,7 +65,7 @@ def by_rest(http: httpx.Client, image: bytes) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in ("id", "timings_ms")}
 
 
-# what is answered
+# successes
 
 
 @pytest.mark.parametrize("model", ["", "detector"])
@@ -139,7 +139,7 @@ def test_hostile_metadata_change_nothing(detector_stub: DetectorStub, no_face_jp
     assert re.fullmatch("[0-9a-f]{32}", verdict.id)
 
 
-# what is refused
+# refusals
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
@@ -262,7 +262,7 @@ def test_the_deadline_of_the_client_applies(
 def test_a_cancelled_request_affects_no_other(
     detector_stub: DetectorStub, server: RunningServer, three_faces_jpeg: bytes
 ) -> None:
-    """A cancelled call is no success; it is logged as what a proxy would call 499."""
+    """A cancelled call is not a success; it is logged with status 499."""
     request = pb.DetectImageRequest(image=three_faces_jpeg)
     call = detector_stub.DetectImage.future(request, metadata=(("x-request-id", "cancelled"),))
     time.sleep(0.03)

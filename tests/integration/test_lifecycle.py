@@ -1,4 +1,4 @@
-"""Life and death: what holds when workers, Java or the server itself are killed under load."""
+"""Workers, Java or the server itself are killed under load."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_server_ends_with_the_last_log_lines_of_workers_that_never_restart(
 
 
 def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
-    """A detector that asks for a GPU on a machine that has none."""
+    """A detector that requires a GPU on a machine without one."""
     manifest = yaml.safe_load((ROOT / "config/models/detector.yaml").read_text())
     broken = tmp_path / "detector.yaml"
     broken.write_text(yaml.safe_dump(manifest | {"device": "cuda"}))
@@ -236,7 +236,7 @@ def test_an_invalid_setting_prevents_startup_and_is_named(
 
 
 def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """A start that must fail by itself."""
+    """Starts a server that must fail."""
     ports = {f"DEEPFAKE_MODEL_SERVER_{name}_PORT": "0" for name in ("HTTP", "GRPC", "METRICS")}
     return subprocess.run(
         [sys.executable, "-m", "deepfake_serving.model_server"],

@@ -32,7 +32,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def models(archive_folder: Path) -> Iterator[RunningServer]:
-    """One with the usual bounds: the one that tests share takes no requests as large as videos'."""
+    """A server with default limits: the shared one refuses requests as large as those of videos."""
     with RunningServer.start(archive_folder, models="detector") as running:
         yield running
         assert running.stop() == 0, running.tail()

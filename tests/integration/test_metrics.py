@@ -1,4 +1,4 @@
-"""Metrics: what the documentation names and nothing else, alike for both protocols, bounded."""
+"""Metrics: exactly the documented ones, the same for both protocols, with few label values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROCESS = {
 
 
 def scrape(server: RunningServer) -> Counter[Sample]:
-    """Every sample by name and labels."""
+    """Returns every sample by name and labels."""
     response = httpx.get(server.metrics_url, timeout=10)
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -74,7 +74,7 @@ def rise(server: RunningServer, calls: list[Callable[[], Any]]) -> dict[Sample, 
 
 
 def comparable(risen: dict[Sample, float], routes: dict[str, str]) -> dict[Sample, float]:
-    """Without what time decides, and with routes by their meaning."""
+    """Removes samples that depend on time, and maps routes of both protocols to common names."""
     kept = {}
     for (name, labels), value in risen.items():
         timed = "duration" in name and not name.endswith("_count")
@@ -167,13 +167,13 @@ def test_rest_and_grpc_requests_are_counted_alike(
     assert of("deepfake_verdicts_total", **detector, verdict="no_face") == 2
     assert sum(v for (name, _), v in rest.items() if name == "deepfake_verdicts_total") == 5
     batches = of("deepfake_batch_size_count", **detector)
-    assert batches == 5  # the empty image by REST never came to a worker
+    assert batches == 5  # the empty image over REST never reached a worker
     assert of("deepfake_batch_size_sum", **detector) == 7
     assert of("deepfake_stage_duration_seconds_count", **detector, stage="decode") == batches
 
 
 def documented(server: str) -> dict[str, tuple[str, set[str]]]:
-    """Type and labels by name, from that server's table in the documentation."""
+    """Returns type and labels by name, from the server's table in the documentation."""
     page = (ROOT / "docs" / "metrics.md").read_text()
     text = page.split(f"## {server}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(deepfake_\w+)` \| (\w+) \| (.*?) \|", text, re.MULTILINE)
@@ -237,7 +237,7 @@ def test_clients_cannot_create_new_series(
                 act()
 
     call(0)
-    time.sleep(0.2)  # a gRPC call is counted just after its answer
+    time.sleep(0.2)  # a gRPC call is counted just after its response
     before = set(scrape(server))
     for n in range(1, 6):
         call(n)

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol by gRPC: the same meaning as by REST, in messages."""
+"""The Open Inference Protocol over gRPC, with the same semantics as over REST."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 def results(response: pb.ModelInferResponse) -> list[dict[str, Any]]:
-    """Each image's whole result, parsed."""
+    """Returns the parsed result of each image."""
     return [json.loads(text) for text in rpc_tensors(response)["result"]]
 
 
-# who is there
+# metadata and health
 
 
 def test_the_server_is_live_and_ready_and_describes_itself(
@@ -100,7 +100,7 @@ def test_an_unknown_model_is_not_found(
     rpc_problem_of(refusal.value, grpc.StatusCode.NOT_FOUND, 404, "unknown-model")
 
 
-# what is answered
+# successes
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["typed", "raw"])
@@ -212,7 +212,7 @@ def test_unknown_parameters_are_ignored(
     assert rpc_tensors(oip_stub.ModelInfer(message))["face_count"].tolist() == [0]
 
 
-# what is refused
+# refusals
 
 
 def changed(**fields: Any) -> Callable[[pb.ModelInferRequest], None]:
@@ -324,7 +324,7 @@ def test_too_many_images_are_refused_at_once(
 def test_contents_over_the_limit_are_refused_as_over_rest(
     oip_stub: GRPCInferenceServiceStub,
 ) -> None:
-    """gRPC's own bound is a little higher, for what a message holds beside its contents."""
+    """gRPC's own limit is slightly higher, to leave space for the rest of the message."""
     with pytest.raises(grpc.RpcError) as refusal:
         oip_stub.ModelInfer(infer_message(bytes(MAX_BODY)))
     rpc_problem_of(refusal.value, INVALID, 413, "too-large")

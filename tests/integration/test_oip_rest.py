@@ -33,11 +33,11 @@ TEXT = b"a text"
 
 
 def results(reply: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each image's whole result, parsed."""
+    """Returns the parsed result of each image."""
     return [json.loads(text) for text in reply["result"]["data"]]
 
 
-# who is there
+# metadata and health
 
 
 def test_the_server_describes_itself(http: httpx.Client) -> None:
@@ -82,7 +82,7 @@ def test_an_unknown_model_is_not_found(http: httpx.Client, path: str, what: str)
     problem_of(http.request(method, f"/v2/models/{path}{what}"), 404, "unknown-model")
 
 
-# what is answered
+# successes
 
 
 def test_encoded_images_are_classified_as_by_rest(
@@ -164,7 +164,7 @@ def post_binary(http: httpx.Client, *images: bytes | np.ndarray) -> httpx.Respon
 
 
 def read_binary(response: httpx.Response) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The JSON part and the raw outputs by name."""
+    """Returns the JSON part and the raw outputs by name."""
     assert response.status_code == 200, response.text
     length = int(response.headers["inference-header-content-length"])
     head, rest = json.loads(response.content[:length]), response.content[length:]
@@ -281,7 +281,7 @@ def test_the_classifier_accepts_crops_of_faces(http: httpx.Client, three_faces: 
     assert document["fake_probability"]["data"] == pytest.approx(expected, abs=1e-3)
 
 
-# what is refused
+# refusals
 
 
 @pytest.mark.parametrize(

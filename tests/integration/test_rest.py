@@ -1,4 +1,4 @@
-"""Predictions by REST: every answer and every refusal, on one server that none of them hurts."""
+"""Predictions over REST: all successes and refusals, on one shared server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def round_trip(server: RunningServer, data: bytes, *, shut: bool = False) -> bytes:
-    """Sends bytes as they are and reads until the server closes or has nothing more to say."""
+    """Sends raw bytes and reads until the server closes the connection or goes silent."""
     with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=10) as connection:
         connection.sendall(data)
         if shut:
@@ -48,12 +48,12 @@ def round_trip(server: RunningServer, data: bytes, *, shut: bool = False) -> byt
 
 
 def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
-    """A request whose headers no client library would send."""
+    """Builds a request with headers that no client library sends."""
     lines = [b"POST %s HTTP/1.1" % path.encode(), b"Host: test", *headers]
     return b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", body])
 
 
-# what is answered
+# successes
 
 
 @pytest.mark.parametrize("path", [DETECTOR, DETECTOR + "/1.0"])
@@ -173,7 +173,7 @@ def test_readiness_gives_the_reason(http: httpx.Client) -> None:
     assert document["models"] == dict.fromkeys(MODELS, up)
 
 
-# what is refused
+# refusals
 
 
 @pytest.mark.parametrize("as_form", [False, True], ids=["raw", "form"])
@@ -490,7 +490,7 @@ HEAD = b"POST /predictions/detector HTTP/1.1\r\nHost: test\r\n"
 def test_bytes_that_are_not_http_close_the_connection(
     server: RunningServer, request_bytes: bytes
 ) -> None:
-    """The parser answers for itself, in plain text: such a request has no id and no route."""
+    """The parser responds in plain text: such a request has neither an id nor a route."""
     response = round_trip(server, request_bytes)
     assert re.match(rb"HTTP/1\.[01] 400 ", response), response
 
@@ -578,7 +578,7 @@ def test_pipelined_requests_get_responses_in_order(
 def test_a_response_too_large_is_a_problem_and_ends_nothing(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
-    """So many crops once killed the worker, and on the retry the next one."""
+    """This many crops once killed the worker, and the next one on the retry."""
     with Image.open(io.BytesIO(three_faces_jpeg)) as image:
         head = image.crop((20, 20, 276, 276)).resize((140, 140))
     group = Image.new("RGB", (8 * 140, 8 * 140))
@@ -588,7 +588,7 @@ def test_a_response_too_large_is_a_problem_and_ends_nothing(
     group.save(stream, "JPEG", quality=90)
     one = http.post("/predictions/faces?crops=true", content=stream.getvalue())
     assert len(one.json()["faces"]) > 50
-    assert len(one.content) > MAX_BODY  # the bound on requests is none on answers
+    assert len(one.content) > MAX_BODY  # the limit on requests does not apply to responses
     data = [base64.b64encode(stream.getvalue()).decode()] * 3
     tensor = {"name": "images", "datatype": "BYTES", "shape": [3], "data": data}
     many = http.post(

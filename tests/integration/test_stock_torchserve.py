@@ -1,4 +1,4 @@
-"""The archives need nothing of ours around them: a stock TorchServe by its own launcher."""
+"""The archives run in a stock TorchServe with its own launcher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MODELS = ("detector", "faces", "classifier")
 
 @pytest.fixture(scope="module")
 def stock(archive_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The inference address of a TorchServe that serves the three archives."""
+    """Starts a TorchServe with the three archives; yields its inference address."""
     folder = tmp_path_factory.mktemp("stock")
     inference, management, metrics, grpc, grpc_management = _free_ports(5)
     (folder / "config.properties").write_text(
@@ -91,7 +91,7 @@ def test_a_bad_image_is_a_problem_with_its_status(stock: str, body: bytes, statu
 
 
 def _wait_for_workers(management: int, timeout_s: float = 300) -> None:
-    """A stock /ping is healthy too early; the workers' own state is not."""
+    """Waits for the workers' state, because a stock /ping is healthy too early."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         try:

@@ -1,4 +1,4 @@
-"""Traces as a collector gets them: the spans of client, gateway, model server and its stages."""
+"""Traces received by a collector: spans of client, gateway, model server and its stages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 class Collector(ThreadingHTTPServer):
-    """Takes OTLP over HTTP, and keeps the spans of each service."""
+    """A collector that receives OTLP over HTTP and stores the spans of each service."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -43,7 +43,7 @@ def training(*arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight images of one head in different light: enough to learn by heart."""
+    """Eight images of one head in different light: enough to overfit."""
     folder = tmp_path_factory.mktemp("portraits")
     for number in range(8):
         image = cv2.convertScaleAbs(astronaut[:320, 60:400], alpha=0.6 + 0.08 * number)
@@ -85,7 +85,7 @@ def test_a_trained_model_is_exported_packed_and_served(
 def test_a_blended_face_scores_higher_than_its_original(
     http: httpx.Client, astronaut: Pixels, face_detector: FaceDetector
 ) -> None:
-    """The weights that ship, through REST, on blends of a face that they never saw."""
+    """The shipped weights, over REST, on blends of a face that is not in their training data."""
     (face,) = face_detector.detect([astronaut])[0]
     points = np.array(face.landmarks, np.float32)
     portrait = Portrait(Path("astronaut.png"), "", "astronaut", face.box, points)

@@ -1,4 +1,4 @@
-"""KServe's InferenceRESTClient and InferenceGRPCClient: prints what they were told as JSON.
+"""KServe's InferenceRESTClient and InferenceGRPCClient: prints the responses as JSON.
 
 kserve_client.py HTTP_PORT GRPC_PORT IMAGE
 """
@@ -86,7 +86,7 @@ def encoded(data: bytes) -> InferInput:
 
 
 def values(response: Any) -> dict[str, Any]:
-    """Every output's values by name."""
+    """Returns the values of every output by name."""
     named = {output.name: output.as_numpy().tolist() for output in response.outputs}
     return {
         name: [v.decode() if isinstance(v, bytes) else v for v in each]

@@ -1,4 +1,4 @@
-"""NVIDIA's tritonclient against the server, by HTTP and gRPC: prints what it was told as JSON.
+"""NVIDIA's tritonclient against the server, by HTTP and gRPC: prints the responses as JSON.
 
 triton_client.py HTTP_PORT GRPC_PORT IMAGE
 """
@@ -30,7 +30,7 @@ def main(http_port: str, grpc_port: str, image: str) -> None:
 
 
 def ask(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:
-    """Both modules have one interface, but for `as_json`."""
+    """Sends all requests with one of the modules, whose interfaces differ only in `as_json`."""
     encoded = np.array([image.read_bytes()], dtype=np.object_)
     pixels = np.asarray(Image.open(image))
     return {
@@ -54,7 +54,7 @@ def infer(
     data: np.ndarray,
     outputs: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Every output's values by name."""
+    """Returns the values of every output by name."""
     tensor = library.InferInput("images", list(data.shape), datatype)
     tensor.set_data_from_numpy(data)
     wanted = outputs and [library.InferRequestedOutput(name) for name in outputs]
@@ -68,7 +68,7 @@ def infer(
 
 
 def refusal(library: ModuleType, client: Any) -> str:
-    """The message of the exception that a text file raises."""
+    """Returns the message of the exception that a text file raises."""
     try:
         infer(library, client, "BYTES", np.array([b"a text"], dtype=np.object_))
     except tritonclient.utils.InferenceServerException as error:

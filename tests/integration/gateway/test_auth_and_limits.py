@@ -1,4 +1,4 @@
-"""A gateway with keys, one without room, and one with nobody behind it."""
+"""Gateways with API keys, with a full disk, and without model servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 
 
 class Locked:
-    """A gateway and the keys to it."""
+    """A gateway and its API keys."""
 
     def __init__(self, gateway: RunningGateway, keys: dict[str, str]) -> None:
         self.gateway, self.keys = gateway, keys
@@ -152,7 +152,7 @@ def test_a_gateway_without_model_servers_is_not_ready(
 def strict(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    """Patient for a second, then for a hundred thousand bytes a second."""
+    """Allows a stall of one second in total, and then 100,000 bytes per second."""
     pace = {"upload_stall_timeout_s": 1, "upload_min_bytes_per_s": 100_000}
     folder = tmp_path_factory.mktemp("strict")
     with RunningGateway.start(folder, server.url, **pace) as gateway:

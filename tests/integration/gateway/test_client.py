@@ -1,4 +1,4 @@
-"""The client that is made from the OpenAPI document, against the running gateway."""
+"""The client generated from the OpenAPI document, against the running gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def client_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Imports modules of the client by their names within it."""
+    """Returns a function that imports modules of the client by name."""
     folder = tmp_path_factory.mktemp("client")
     write_client(folder / "made")
     sys.path.insert(0, str(folder / "made"))

@@ -1,4 +1,4 @@
-"""gRPC clients move on from one connection to the next, and lose no call by it."""
+"""gRPC clients reconnect when a connection reaches its maximum age, and lose no call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images through the gateway, as clients send them: good, bad, many, by URL."""
+"""Images through the gateway: good, bad, in batches, by URL."""
 
 from __future__ import annotations
 

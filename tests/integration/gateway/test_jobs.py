@@ -50,7 +50,7 @@ def ended(api: httpx.Client, job_id: str, within_s: float = 300) -> dict[str, An
 
 @pytest.fixture(scope="session")
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A video that takes seconds to analyse."""
+    """Writes a video that takes seconds to analyse."""
     return write_video(tmp_path_factory.mktemp("long") / "long.mp4", scenes() * 8).read_bytes()
 
 

@@ -54,7 +54,7 @@ SETTINGS = {
 def following(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    """A gateway that follows live sources."""
+    """Starts a gateway that follows live sources."""
     data = tmp_path_factory.mktemp("following")
     with RunningGateway.start(data, server.url, **SETTINGS) as running:
         yield running
@@ -78,7 +78,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def apart(opened: Callable[[], AbstractAsyncContextManager[str]]) -> Iterator[tuple[str, Start]]:
-    """A server in a loop of its own: its URL, and how to start something in that loop."""
+    """Runs a server in its own event loop; yields its URL and a function to start tasks there."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -168,7 +168,7 @@ def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
     done = cancel(live, job)
     assert done["state"] == "cancelled"
     assert done["result"]["windows"] <= before + 1, "it ends within a window"
-    assert windows_of(live, job)[: len(seen)] == seen, "what was appended stays as it was"
+    assert windows_of(live, job)[: len(seen)] == seen, "stored windows do not change"
     assert done["result"]["windows"] == len(windows_of(live, job))
     assert done["result"]["verdicts"] == {"real": done["result"]["windows"]}
     assert len(server.requests) >= 3
@@ -212,7 +212,7 @@ def test_a_source_that_drops_is_reconnected(live: httpx.Client, camera: Any) -> 
     (lost,) = [w for w in windows if w["gap"]]
     assert lost["gap"].startswith("the source was lost")
     before = windows[lost["number"] - 2]
-    assert 0.5 < lost["start_s"] - before["end_s"] < 4, "the gap is as long as it was away"
+    assert 0.5 < lost["start_s"] - before["end_s"] < 4, "the gap is as long as the outage"
     assert server.sessions == 2
 
 
@@ -235,7 +235,7 @@ def worker_of(gateway: RunningGateway) -> psutil.Process:
 def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     following: RunningGateway, live: httpx.Client, camera: Any
 ) -> None:
-    """Three times, with three attempts allowed in a row that bring nothing forth."""
+    """Kills three workers, with at most three consecutive attempts without a window."""
     _, url, _ = camera
     job = submit(live, url)
     for count in (1, 3, 5):
@@ -243,7 +243,7 @@ def test_a_live_source_of_a_killed_worker_is_continued_by_another(
         worker_of(following).kill()
         running = until(live, job, has_windows(len(before) + 1))
         assert windows_of(live, job)[: len(before)] == before
-        assert running["attempt"] == 1, "it has brought something forth"
+        assert running["attempt"] == 1, "it has appended a window"
     done = cancel(live, job)
     windows = windows_of(live, job)
     gaps = [w["gap"] for w in windows if w["gap"]]
