@@ -51,8 +51,8 @@ def settings_page() -> str:
             "user's data directory: `~/.local/share/deepfake-serving` on Linux, "
             "`~/Library/Application Support/deepfake-serving` on macOS.\n",
             "`DEEPFAKE_WEIGHTS` chooses the weights of the bundled models that `up`, `detect`, "
-            "`video` and `package` pack: `default`, or `permissive` for weights that no "
-            "research-only data went into. The [model card](models/detector.md) says what those "
+            "`video` and `package` pack: `default`, or `permissive` for weights that were not "
+            "trained on research-only data. The [model card](models/detector.md) says what those "
             "lose.\n",
             "## Model server\n",
             *_settings_table(ModelServerSettings),

@@ -27,14 +27,14 @@ from tests.support.paths import MANIFESTS, MODELS
 from tests.support.properties import load_profile
 
 load_profile()
-# Also for the processes that tests start. Threads of several processes on the same cores wait for
-# each other in busy loops.
+# Also for processes that tests start. Threads of several processes on the same cores would wait
+# for each other in busy loops.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    """Leaves the other cores to other test processes: small networks gain nothing from them."""
+    """Uses one thread: small networks gain nothing from more, and other tests need the cores."""
     cv2.setNumThreads(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -70,7 +70,7 @@ def no_face() -> Pixels:
 
 @pytest.fixture(scope="session")
 def archives() -> dict[str, Archive]:
-    """The archives of the manifests that the project ships."""
+    """Returns the archives of all shipped manifests."""
 
     def build(out: Path) -> None:
         for name in MODELS:
@@ -92,7 +92,7 @@ def untrained_archive() -> Archive:
 def unpacked(
     archives: dict[str, Archive], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Path]:
-    """Unpacks a model's archive into a folder, once."""
+    """Returns a function that unpacks a model's archive into a folder, once."""
     root = tmp_path_factory.mktemp("unpacked")
 
     def unpack(name: str) -> Path:
@@ -140,7 +140,7 @@ def trained_manifest() -> Path:
 
 @pytest.fixture(scope="session")
 def trained(trained_manifest: Path) -> Path:
-    """The folder that holds the trained detector's unpacked archive."""
+    """Returns the folder of the trained detector's unpacked archive."""
     return trained_manifest.parent / "unpacked"
 
 

@@ -50,7 +50,7 @@ def configure_logs(settings: ServerSettings) -> None:
 
 
 def _is_not_malformed_http(record: logging.LogRecord) -> bool:
-    """aiohttp logs malformed HTTP, which anybody can send, as errors with their traceback."""
+    """aiohttp logs malformed HTTP, which any client can send, as errors with their traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
 

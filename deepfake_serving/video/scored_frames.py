@@ -13,7 +13,7 @@ from deepfake_serving.video.reader import Sample
 from deepfake_serving.video.shot_collector import ScoredFace, ScoredFrame
 
 DetectionResult = dict[str, Any] | Problem
-"""An `ImageVerdict` as JSON, or the problem in its place."""
+"""An `ImageVerdict` as JSON, or the problem at its position."""
 
 
 def scored_frames(

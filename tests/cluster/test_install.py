@@ -63,14 +63,14 @@ def test_a_video_job_succeeds(release: Release, tmp_path: Path) -> None:
 def test_containers_run_as_non_root_with_read_only_file_systems(release: Release) -> None:
     for component in ("gateway", "worker", "model-server"):
         pod = release.pods(component)[0]["metadata"]["name"]
-        ask = (
+        code = (
             "import os;"
             "print(os.getuid(), os.access('/app', os.W_OK), os.access('/etc', os.W_OK),"
             " os.path.exists('/var/run/secrets/kubernetes.io'),"
             " open('/proc/1/status').read().split('CapEff:')[1].split()[0],"
             " open('/proc/1/status').read().split('Seccomp:')[1].split()[0])"
         )
-        said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", ask).split()
+        said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
         assert said == ["65532", "False", "False", "False", "0000000000000000", "2"], component
 
 

@@ -64,7 +64,7 @@ def test_a_pool_scales_to_zero_and_up_again_on_overflow(
     stop = threading.Event()
     failed: list[str] = []
 
-    def ask() -> None:
+    def send_requests() -> None:
         headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
         with httpx.Client(headers=headers, timeout=60) as http:
             while not stop.is_set():
@@ -73,7 +73,7 @@ def test_a_pool_scales_to_zero_and_up_again_on_overflow(
                     failed.append(response.text)
                 time.sleep(0.01)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=send_requests) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:

@@ -51,11 +51,11 @@ def test_an_upgrade_from_the_previous_release_loses_no_request(
 ) -> None:
     key = older.key
     clients = Clients(older.url, older.address("grpc"), key, astronaut_jpeg, rest=2, rpc=1)
-    with clients as asking:
-        asking.until(20)
+    with clients as load:
+        load.until(20)
         older.upgrade()
-        asking.until(20)
-    print(f"\nfrom {previous()}: {dict(asking.counts.good)} succeeded")
-    assert asking.counts.failed == []
+        load.until(20)
+    print(f"\nfrom {previous()}: {dict(load.counts.good)} succeeded")
+    assert load.counts.failed == []
     assert older.key == key
     older.test()

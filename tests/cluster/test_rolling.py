@@ -62,12 +62,12 @@ def test_a_rolling_upgrade_and_a_scale_down_lose_no_request(
 
 def test_a_rollback_loses_no_request(release: Release, clients: Callable[..., Clients]) -> None:
     release.upgrade(values=with_settings({"modelServer": {"defaults": {}}, "gateway": {}}, "error"))
-    with clients(rest=2, rpc=1) as asking:
-        asking.until(10)
+    with clients(rest=2, rpc=1) as load:
+        load.until(10)
         run("helm", "rollback", release.name, "-n", release.namespace, "--wait", "--timeout", "3m")
-        asking.until(10)
-    report("rollback", asking)
-    assert asking.counts.failed == []
+        load.until(10)
+    report("rollback", load)
+    assert load.counts.failed == []
     config = release.get("configmap", f"{release.fullname}-gateway")
     assert "log_level" not in config["data"]["gateway.yaml"]
 
@@ -79,25 +79,25 @@ def test_a_drained_node_loses_no_request(release: Release, clients: Callable[...
     before = names(release)
     node = release.pods("model-server")[0]["spec"]["nodeName"]
     selector = "--pod-selector=app.kubernetes.io/component in (model-server, gateway)"
-    with clients(rest=2, rpc=1) as asking:
-        asking.until(10)
+    with clients(rest=2, rpc=1) as load:
+        load.until(10)
         drain = subprocess.Popen(
             ["kubectl", "drain", node, selector, "--delete-emptydir-data", "--ignore-daemonsets"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            asking.until(30)
+            load.until(30)
             assert drain.poll() is None, "the budgets should have blocked it"
             assert names(release) & before, "a budget of one permits one eviction, not two"
         finally:
             kubectl("uncordon", node)
         assert drain.wait(240) == 0
-        asking.until(10)
+        load.until(10)
     release.upgrade(values=TWO)
-    report("drained node", asking)
+    report("drained node", load)
     assert not names(release) & before
-    assert asking.counts.failed == []
+    assert load.counts.failed == []
 
 
 def test_a_killed_pod_causes_only_a_retry(
@@ -109,9 +109,9 @@ def test_a_killed_pod_causes_only_a_retry(
     known = f'min(deepfake_replicas{{{gateways},state="healthy"}})'
     wait_until(lambda: prometheus.value(known) == 2, 60, "gateways to know both replicas")
     pod: Any = release.pods("model-server")[0]["metadata"]["name"]
-    with clients(rest=4, rpc=0) as asking:
-        asking.until(20)
+    with clients(rest=4, rpc=0) as load:
+        load.until(20)
         release.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
-        asking.until(40)
-    report("a model server killed", asking)
-    assert asking.counts.failed == []
+        load.until(40)
+    report("a model server killed", load)
+    assert load.counts.failed == []

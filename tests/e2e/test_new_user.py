@@ -184,9 +184,7 @@ def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:
         workers[0].kill()
         clients.until(60)
         counts = clients.stop()
-    print(
-        f"\nkill -9 of a worker, 8 clients: {counts.statuses[200]} succeeded, {counts.failed} failed"
-    )
+    print(f"\nkill -9 of a worker, 8 clients: {counts.statuses[200]} good, {counts.failed} failed")
     assert counts.failed == []
 
 

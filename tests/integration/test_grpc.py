@@ -294,8 +294,8 @@ def test_health_of_other_services_is_not_found(channel: grpc.Channel) -> None:
 
 def test_reflection_shows_every_service_and_its_messages(channel: grpc.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    ask = reflection_pb2.ServerReflectionRequest
-    request = [ask(list_services=""), ask(file_containing_symbol=DETECTOR)]
+    request_type = reflection_pb2.ServerReflectionRequest
+    request = [request_type(list_services=""), request_type(file_containing_symbol=DETECTOR)]
     listed, file = stub.ServerReflectionInfo(iter(request))
     services = {service.name for service in listed.list_services_response.service}
     assert {DETECTOR, OIP, "grpc.health.v1.Health"} <= services

@@ -1,4 +1,4 @@
-"""A cache of what takes seconds to build, shared by all test processes, keyed by the sources."""
+"""A cache of slow builds, shared by all test processes and keyed by the sources."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def built(name: str, build: Callable[[Path], object]) -> Path:
 
 @functools.cache
 def sources_digest() -> str:
-    """The sha256 over the paths and contents of everything that a build reads."""
+    """Returns the sha256 of the paths and contents of everything that a build reads."""
     digest = hashlib.sha256()
     for source in SOURCES:
         root = ROOT / source

@@ -14,8 +14,7 @@ from model_handlers.pipeline.decode import Pixels
 def doubled(pixels: Pixels) -> Pixels:
     """Returns the image at twice its width and height.
 
-    Its faces are then so large that a crop of 224 pixels keeps all their detail, as a crop doesn't
-    tell how many pixels its face had before.
+    Its faces are then so large that a crop of 224 pixels keeps all their detail.
     """
     return cv2.resize(pixels, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
@@ -27,6 +26,6 @@ def jpeg(pixels: Pixels) -> bytes:
 
 
 def frozen(pixels: Pixels) -> Pixels:
-    """Returns the image as read-only, so that no test changes what the next one gets."""
+    """Returns the image as read-only, so that no test modifies a shared image."""
     pixels.flags.writeable = False
     return pixels

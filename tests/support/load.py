@@ -1,4 +1,4 @@
-"""Clients that post an image again and again: the load while a server is disturbed."""
+"""Clients that post an image continuously: the load in tests of failures and restarts."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class ResponseCounts:
 
     @property
     def failed(self) -> list[str]:
-        """Everything that went wrong with a request that the server had taken."""
+        """Returns all failures of accepted requests."""
         bad = [f"status {code} x {n}" for code, n in self.statuses.items() if code != 200]
         return bad + self.lost
 
 
 class LoadClients:
-    """`count` threads that post `image` again and again, each on a kept-alive connection.
+    """`count` threads that post `image` continuously, each on a keep-alive connection.
 
-    A refused connection ends a client without an error: the server accepts no more. Anything
-    else that is no response counts as lost.
+    A refused connection ends a client without an error: the server accepts no more connections.
+    Any other request without a response counts as lost.
     """
 
     def __init__(self, url: str, image: bytes, count: int = 8) -> None:
@@ -58,7 +58,7 @@ class LoadClients:
         return self.counts.statuses.total()
 
     def until(self, responses: int, timeout_s: float = 300) -> None:
-        """Waits for that many more responses."""
+        """Waits for `more` further responses."""
         goal, end = self.completed + responses, time.monotonic() + timeout_s
         while self.completed < goal:
             assert time.monotonic() < end, f"{self.counts} after {timeout_s} s"

@@ -41,7 +41,7 @@ def write_hls(video: Path, folder: Path, *, segment_s: int = 1, kind: str = "mpe
 class GrowingPlaylist:
     """A live playlist: of the segments in a folder, the first ones are available.
 
-    The oldest are reshifted again, as from a live stream.
+    The oldest are removed again, as from a live stream.
     """
 
     def __init__(self, path: Path, kept: int = 5) -> None:

@@ -1,4 +1,4 @@
-"""Packs made of the one photo: real portraits, blends of them, and images of their own."""
+"""Packs generated from one photo: real portraits, blends of them, and unrelated images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def jpeg_bytes(image: Pixels, quality: int) -> bytes:
 def made_examples(
     portraits: Sequence[Portrait], real_quality: int = 92, fake_quality: int = 92
 ) -> list[Example]:
-    """A real and a blend of every portrait; the blend knows its original."""
+    """Returns every portrait and a blend of it that names it as its original."""
     made = []
     for number, portrait in enumerate(portraits):
         real = portrait.pixels()

@@ -1,4 +1,4 @@
-"""Running processes, seen from outside."""
+"""Information about running processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def command(process: psutil.Process) -> list[str]:
-    """A process's arguments; none of one that has ended meanwhile."""
+    """Returns a process's arguments; empty if it has ended."""
     try:
         return process.cmdline()
     except psutil.Error:

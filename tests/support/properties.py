@@ -1,6 +1,6 @@
-"""The number of examples that Hypothesis tries: few and always the same by default, many at night.
+"""Profiles of Hypothesis: few fixed examples by default, many random ones at night.
 
-`HYPOTHESIS_PROFILE=nightly` chooses the second (`make test-nightly`).
+`HYPOTHESIS_PROFILE=nightly` selects the second (`make test-nightly`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 FACTORS = {"default": 0.25, "nightly": 10.0}
-"""Factor on the number that a test names."""
+"""Factor for a test's number of examples."""
 
 
 def examples(count: int) -> int:
-    """Returns the number of examples in this profile for a test that names `count`."""
+    """Returns the number of examples of a test in this profile."""
     return max(5, round(count * FACTORS[PROFILE]))
 
 
 def load_profile() -> None:
-    """No example has a deadline: a busy machine is not a defect."""
+    """Disables deadlines of examples, because machines may be busy."""
     settings.register_profile(
         PROFILE,
         max_examples=examples(100),

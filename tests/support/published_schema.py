@@ -1,4 +1,4 @@
-"""Responses of the gateway against the OpenAPI document that is published (docs/openapi.json).
+"""Checks the gateway's responses against the published OpenAPI document (docs/openapi.json).
 
 An HTTP client from `checked_client` fails the test on every JSON response that the document does
 not describe: its path, its status, or its schema. Members that the schema lacks are errors too.

@@ -1,4 +1,4 @@
-"""Which server stands for Redis where a test needs a real one."""
+"""The Redis server of tests that need a real one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 
 def redis_program() -> str:
-    """`redis-server`, or what REDIS_SERVER names, such as `valkey-server`.
+    """Returns `redis-server`, or the program in REDIS_SERVER, such as `valkey-server`.
 
-    The test is skipped where there is none, or fails where REQUIRE_REDIS is set.
+    Without it the test is skipped, or fails if REQUIRE_REDIS is set.
     """
     name = os.environ.get("REDIS_SERVER", "redis-server")
     found = shutil.which(name)

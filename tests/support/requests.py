@@ -1,4 +1,4 @@
-"""Images good and bad, requests of every form, and what must hold of every refusal."""
+"""Good and bad images, requests of every form, and checks of refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_ITEMS = 8
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes whose header promises 10^8 pixels."""
+    """A PNG of a few bytes whose header declares 10^8 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -57,7 +57,7 @@ BAD_IMAGES: dict[str, tuple[bytes, int, str]] = {
 
 
 def problem_of(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
-    """The problem document of a refusal, after checking everything that holds of all of them."""
+    """Checks the common properties of a refusal and returns its problem document."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == MEDIA_TYPE
     document = response.json()
@@ -75,7 +75,7 @@ def problem_of(response: httpx.Response, status: int, slug: str) -> dict[str, An
 def rpc_problem_of(
     error: grpc.RpcError, code: grpc.StatusCode, status: int, slug: str
 ) -> detector_pb2.Problem:
-    """The problem in a call's status details, after checking that status and details agree."""
+    """Checks that a call's status and details agree, and returns the problem."""
     assert error.code() is code, error
     trailing = dict(error.trailing_metadata())
     rich = Status.FromString(trailing["grpc-status-details-bin"])
@@ -97,7 +97,7 @@ def same(reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def encoded(*images: bytes, name: str = "images", **more: Any) -> dict[str, Any]:
-    """An Open Inference Protocol request in JSON alone."""
+    """Builds an Open Inference Protocol request in JSON."""
     data = [base64.b64encode(image).decode() for image in images]
     tensor = {"name": name, "datatype": "BYTES", "shape": [len(images)], "data": data}
     return {"inputs": [tensor], **more}
@@ -106,7 +106,7 @@ def encoded(*images: bytes, name: str = "images", **more: Any) -> dict[str, Any]
 def binary(
     *images: bytes | np.ndarray, name: str = "images", **more: Any
 ) -> tuple[bytes, dict[str, str]]:
-    """A request in the binary form, body and headers: images, or one array of pixels."""
+    """Builds the body and headers of a binary request: images, or one array of pixels."""
     if isinstance(images[0], bytes):
         datatype, shape, raw = "BYTES", [len(images)], joined(*images)
     else:
@@ -122,12 +122,12 @@ def binary(
 
 
 def joined(*elements: Any) -> bytes:
-    """A BYTES tensor in raw form."""
+    """Serializes a BYTES tensor to raw form."""
     return b"".join(struct.pack("<I", len(element)) + element for element in elements)
 
 
 def split(raw: bytes) -> list[bytes]:
-    """The elements of a BYTES tensor in raw form."""
+    """Parses the elements of a BYTES tensor in raw form."""
     elements = []
     while raw:
         (size,) = struct.unpack_from("<I", raw)
@@ -137,7 +137,7 @@ def split(raw: bytes) -> list[bytes]:
 
 
 def tensors(response: httpx.Response) -> dict[str, dict[str, Any]]:
-    """The outputs of a JSON answer by name."""
+    """Returns the outputs of a JSON response by name."""
     assert response.status_code == 200, response.text
     return {output["name"]: output for output in response.json()["outputs"]}
 
@@ -149,7 +149,7 @@ def infer_message(
     raw: bool = True,
     **more: Any,
 ) -> oip_pb2.ModelInferRequest:
-    """The same request as a message: raw contents, or typed ones."""
+    """Builds the same request as a message, with raw or typed contents."""
     message = oip_pb2.ModelInferRequest(model_name=model, **more)
     first = images[0]
     pixels = isinstance(first, np.ndarray)
@@ -167,7 +167,7 @@ def infer_message(
 
 
 def rpc_tensors(response: oip_pb2.ModelInferResponse) -> dict[str, Any]:
-    """The values of an answer's outputs by name, in their shapes."""
+    """Returns the values of a response's outputs by name, in their shapes."""
     kinds = {"FP32": np.float32, "INT32": np.int32}
     return {
         output.name: [element.decode() for element in split(raw)]

@@ -1,4 +1,4 @@
-"""The servers as processes of their own, for tests to talk to."""
+"""Runs the servers as separate processes for tests."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.support.paths import MODELS, ROOT
 from tests.support.processes import command
 
 GUARD_S = 300.0
-"""Longest wait for what must happen, however little of the machine is free."""
+"""Timeout of expected events, long enough for a busy machine."""
 
 
 class RunningProcess:
-    """A server, its ports, its processes and what it logs."""
+    """A running server: its ports, processes and log."""
 
     module: ClassVar[str]
     prefix: ClassVar[str]
@@ -53,10 +53,10 @@ class RunningProcess:
     def run(
         cls, settings: dict[str, Any], *, wait_ready: bool = True, timeout_s: float = GUARD_S
     ) -> Self:
-        """Starts a server; settings go by their names in its `settings.py`.
+        """Starts a server with settings by their names in its `settings.py`.
 
-        Returns once it listens and, unless told otherwise, once /readyz answers 200. A server that
-        does not come up is killed, and `AssertionError` holds what it logged.
+        Returns once it listens and, by default, once /readyz returns 200. A server that does not
+        start is killed, and the `AssertionError` contains its log.
         """
         server = cls(settings)
         try:
@@ -88,10 +88,10 @@ class RunningProcess:
     def pid(self) -> int:
         return self.process.pid
 
-    # what it says
+    # log
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
-        """The JSON lines logged so far, all or those of one event."""
+        """Returns the JSON lines logged so far, all or those of one event."""
         found = []
         for line in tuple(self.lines):
             with contextlib.suppress(ValueError):
@@ -105,10 +105,10 @@ class RunningProcess:
         where: Callable[[dict[str, Any]], bool] = lambda _: True,
         after: int = 0,
     ) -> dict[str, Any]:
-        """The first event of that name that `where` accepts, which may have come already.
+        """Returns the first event of that name that `where` accepts, also a past one.
 
         Args:
-            after: how many lines (`len(server.lines)` of some time) to pass over.
+            after: number of lines to skip (an earlier `len(server.lines)`).
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -127,21 +127,21 @@ class RunningProcess:
                     return event
 
     def tail(self, count: int = 40) -> str:
-        """The last lines, for messages."""
+        """Returns the last lines, for messages."""
         return "\n".join(self.lines[-count:])
 
-    # whether it can serve
+    # readiness
 
     def readyz(self) -> httpx.Response:
-        # Reading the certificates of every authority would cost more than the request.
+        # Loading all certificate authorities would take longer than the request.
         return httpx.get(self.url + "/readyz", timeout=10, verify=False)
 
     def wait_ready(self, timeout_s: float = GUARD_S) -> None:
-        """Returns as soon as /readyz answers 200."""
+        """Waits until /readyz returns 200."""
         self.wait_until(lambda: self.readyz().status_code == 200, timeout_s, "ready")
 
     def wait_until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Asks `true` again and again; a server that ends meanwhile ends the wait."""
+        """Polls `true`; fails if the server ends."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             assert self.process.poll() is None, (
@@ -153,10 +153,10 @@ class RunningProcess:
             time.sleep(0.05)
         raise AssertionError(f"not {what} after {timeout_s} s; the log:\n{self.tail()}")
 
-    # its processes
+    # processes
 
     def tree(self) -> list[psutil.Process]:
-        """Every process below the model server that is alive now."""
+        """Returns all live child processes of the server."""
         try:
             found = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
@@ -165,33 +165,33 @@ class RunningProcess:
         return [each for each in found if _alive(each)]
 
     def leftovers(self, wait_s: float = 30) -> list[psutil.Process]:
-        """Returns the processes ever seen by `tree` that are still alive after a while."""
+        """Returns the processes seen by `tree` that are still alive after a while."""
         _, alive = psutil.wait_procs(
             [each for each in self._seen.values() if _alive(each)], timeout=wait_s
         )
         return [each for each in alive if _alive(each)]
 
-    # its end
+    # shutdown
 
     def signal(self, number: signal.Signals) -> None:
-        """Remembers what is below it, then sends the signal to the model server alone."""
+        """Records its child processes, then sends the signal to the server alone."""
         self.tree()
         self.process.send_signal(number)
 
     def wait(self, timeout_s: float = GUARD_S) -> int:
-        """Its exit code; the log is complete then."""
+        """Waits for the exit and the complete log; returns the exit code."""
         code = self.process.wait(timeout_s)
         self._reader.join(10)
         return code
 
     def stop(self, timeout_s: float = GUARD_S) -> int:
-        """SIGTERM; returns the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
 
     def kill(self) -> None:
-        """Leaves nothing behind, whatever state it is in."""
+        """Kills all of its processes, whatever their state."""
         with contextlib.suppress(psutil.Error):
             self.tree()
         self.process.kill()
@@ -242,12 +242,12 @@ class RunningServer(RunningProcess):
         return cls.run(given, wait_ready=wait_ready, timeout_s=timeout_s)
 
     def java(self) -> int:
-        """TorchServe's pid."""
+        """Returns TorchServe's pid."""
         (pid,) = (p.pid for p in self.tree() if command(p)[:1] and "java" in command(p)[0])
         return pid
 
     def workers(self) -> set[int]:
-        """The pids of TorchServe's Python workers, of all models."""
+        """Returns the pids of TorchServe's Python workers, of all models."""
         return {
             p.pid
             for p in self.tree()

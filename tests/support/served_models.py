@@ -1,4 +1,4 @@
-"""Served models out of nothing, for tests that never open their archives."""
+"""Served models without archives, for tests that never open them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def served_model(
     batch_delay_ms: int = 1,
     **manifest: Any,
 ) -> ServedModel:
-    """A model that is named like its task unless `manifest` says otherwise."""
+    """Returns a model with the name of its task, unless `manifest` overrides it."""
     given = {"name": task, "version": "1.0", "task": task} | manifest
     archive = Archive(Path(f"/nowhere/{given['name']}.mar"), parse_manifest(given, "test"), DIGEST)
     return ServedModel(archive, workers, batch_size, batch_delay_ms)

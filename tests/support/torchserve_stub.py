@@ -1,7 +1,7 @@
-"""Stands in for TorchServe: a small aiohttp server on a Unix socket that answers as it is told.
+"""A stub of TorchServe: a small aiohttp server on a Unix socket with scripted responses.
 
-It knows of TorchServe only the routes that `torchserve.client` calls and the form of answers as
-TorchServe 0.12.0 gave them; what TorchServe itself does is for the integration tests.
+It has only the routes that `torchserve.client` calls, with responses in the form of TorchServe
+0.12.0. The integration tests use the real TorchServe.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request that came."""
+    """A received request."""
 
     path: str
     query: dict[str, str]
@@ -36,12 +36,12 @@ class RecordedRequest:
 
 
 def good(document: Any, batch: Any = None) -> Reply:
-    """The response of a handler; `batch` describes the batch, in its first response."""
+    """Returns the response of a handler; `batch` is the batch header of a first response."""
     return _handlers(200, "application/json", document, batch)
 
 
 def bad(problem: Problem, batch: Any = None) -> Reply:
-    """A problem that a handler found."""
+    """Returns a problem of a handler."""
     return _handlers(problem.status, MEDIA_TYPE, problem.to_dict("some-id"), batch)
 
 
@@ -55,7 +55,7 @@ def _handlers(status: int, content_type: str, document: Any, batch: Any) -> Repl
 
 
 def own(status: int, message: str) -> Reply:
-    """The response of TorchServe itself, in a handler's place."""
+    """Returns a response of TorchServe itself."""
 
     async def reply(_: web.Request) -> web.Response:
         document = {"code": status, "type": "InternalServerException", "message": message}
@@ -80,14 +80,14 @@ def later(seconds: float, reply: Reply) -> Reply:
 
 
 async def hang_up(request: web.Request) -> web.Response:
-    """The connection breaks before anything is answered."""
+    """Closes the connection before the response."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
 async def break_off(request: web.Request) -> web.StreamResponse:
-    """The connection breaks within the answer."""
+    """Closes the connection within the response."""
     response = web.StreamResponse(headers={"Content-Length": "100"})
     response.content_type = "application/json"
     await response.prepare(request)
@@ -97,13 +97,13 @@ async def break_off(request: web.Request) -> web.StreamResponse:
     return response
 
 
-class StandIn:
-    """Answers the next of `responses`, and `otherwise` when there is none left."""
+class StubTorchServe:
+    """Sends the next of `responses`, and `otherwise` when none is left."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.responses: deque[Reply] = deque()
-        self.otherwise: Reply = own(500, "nobody said what to answer")
+        self.otherwise: Reply = own(500, "no scripted response")
         self.requests: list[RecordedRequest] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -114,19 +114,21 @@ class StandIn:
 
 
 @asynccontextmanager
-async def torchserve() -> AsyncIterator[tuple[StandIn, Upstream]]:
-    """A stand-in and a client of it; inference and management are the same socket."""
-    with tempfile.TemporaryDirectory(prefix="stand-in-") as folder:  # short, as sockets ask for
+async def torchserve() -> AsyncIterator[tuple[StubTorchServe, Upstream]]:
+    """Starts a stub and a client of it; inference and management share a socket."""
+    with tempfile.TemporaryDirectory(
+        prefix="stub-"
+    ) as folder:  # short, because socket paths are limited
         path = Path(folder) / "ts.sock"
-        stand_in = StandIn(f"unix:{path}")
+        stub = StubTorchServe(f"unix:{path}")
         app = web.Application(client_max_size=2**30)
-        app.router.add_route("*", "/{path:.*}", stand_in.handle)
+        app.router.add_route("*", "/{path:.*}", stub.handle)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.UnixSite(runner, str(path), backlog=1024).start()
-        upstream = Upstream(stand_in.address, stand_in.address)
+        upstream = Upstream(stub.address, stub.address)
         try:
-            yield stand_in, upstream
+            yield stub, upstream
         finally:
             await upstream.close()
             await runner.cleanup()

@@ -1,4 +1,4 @@
-"""A detector with weights that nobody trained, which still separates images."""
+"""A detector with untrained weights that still separate images."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def pan(
 
 
 def two_faces(astronaut: Pixels, count: int) -> list[Pixels]:
-    """Returns frames of 480 x 240 with the swaying head and its mirror image side by side."""
+    """Returns frames of 480 x 240 with the moving head and its mirror image side by side."""
     frames = []
     for i in range(count):
         shift = 40 + abs(i % 16 - 8)

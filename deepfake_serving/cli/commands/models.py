@@ -26,8 +26,8 @@ def package(
 ) -> None:
     """Packs manifests into .mar archives and prints their digests.
 
-    DEEPFAKE_WEIGHTS=permissive packs the bundled models with weights that no research-only data
-    went into.
+    DEEPFAKE_WEIGHTS=permissive packs the bundled models with weights that
+    were not trained on research-only data.
     """
     for path in manifests or bundled_manifests().values():
         archive = pack(path, out or assets.archives())

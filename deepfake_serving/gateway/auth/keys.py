@@ -1,6 +1,6 @@
 """API keys, stored as hashes, each with its scopes.
 
-A key is 256 random bits. Nobody can guess it, however fast the hash is, so SHA-256 is enough; a
+A key has 256 random bits and can't be guessed, however fast the hash is. So SHA-256 is enough; a
 slow password hash would only add latency to every request.
 """
 
@@ -49,7 +49,7 @@ class KeyEntry(BaseModel):
         return rate
 
 
-# An error must not show its input: somebody may have put a key where its hash belongs.
+# An error must not show its input, which may be a key in place of its hash.
 _ENTRIES = TypeAdapter(list[KeyEntry], config=ConfigDict(hide_input_in_errors=True))
 
 

@@ -72,7 +72,7 @@ async def follow_health(health: Health, gateway: Gateway) -> None:
 def _handler(gateway: Gateway, service: Any, method: MethodDescriptor) -> Any:
     """Returns the handler of a unary or streaming method.
 
-    It parses messages itself: gRPC would answer UNKNOWN to one that is malformed.
+    It parses messages itself: gRPC would end a malformed one with UNKNOWN.
     """
     implementation = getattr(service, method.name)
     message_type = GetMessageClass(method.input_type)

@@ -161,7 +161,7 @@ def released(record: Record, token: str, now: float) -> Record | None:
 
 
 def cancelled(record: Record, now: float) -> Record | None:
-    """Ends a queued job, or asks the worker of a running one to; None if it has ended."""
+    """Ends a queued job, or requests it from the worker of a running one; None if it has ended."""
     if record.job.state in ENDED:
         return None
     if record.job.state == "queued":

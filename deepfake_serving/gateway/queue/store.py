@@ -170,7 +170,7 @@ class JobStore:
         )
 
     async def cancel(self, job_id: str) -> Job:
-        """Ends a queued job, or asks the worker of a running one to end it.
+        """Ends a queued job, or requests it from the worker of a running one.
 
         Raises:
             NotFound

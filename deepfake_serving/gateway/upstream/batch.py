@@ -11,13 +11,13 @@ from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 _MAX_CONCURRENT = 8
 
 ImageSource = Callable[[], Awaitable[bytes]] | Problem
-"""A function that reads an image, or the problem that stands in its place."""
+"""A function that reads an image, or a problem at its position."""
 
 
 async def detect_batch(
     upstream: Upstream, images: Sequence[ImageSource], model: str, context: RequestContext
 ) -> list[bytes | Problem]:
-    """Returns the JSON of each image's verdict, or the problem in its place, in order."""
+    """Returns the JSON of each image's verdict, or a problem at its position, in order."""
     slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def detect(number: int, image: ImageSource) -> bytes | Problem:

@@ -1,4 +1,4 @@
-"""Which sources a training draws from, and how often; typed, part of the training file."""
+"""The mixture of packed sources of a training run, a part of its settings."""
 
 from __future__ import annotations
 
@@ -12,59 +12,67 @@ Mode = Literal["pairs", "classes", "blends"]
 
 
 class SourceConfig(StrictModel):
-    """One way to get a real and a fake face of the same making.
+    """A source of a real and a fake face of the same origin.
 
-    `pairs`: a fake and the real image that it was made of. `classes`: a real and a fake of
-    different people, prepared alike. `blends`: a real, and a blend made of it now.
+    `pairs`: a fake and the real image that it was made from. `classes`: a real and a fake of
+    different people, processed equally. `blends`: a real, and a blend that is generated from it.
     """
 
     mode: Mode
-    share: float = Field(gt=0, description="relative to the other sources'")
-    reals: dict[str, float] = Field(description="packs and how often each is drawn from")
-    fakes: dict[str, float] = Field(default={}, description="packs of the fakes; `classes` only")
+    share: float = Field(gt=0, description="share of the pairs, relative to other sources")
+    reals: dict[str, float] = Field(description="relative frequencies of the packs of reals")
+    fakes: dict[str, float] = Field(default={}, description="the same of the fakes; `classes` only")
     requality: tuple[int, int] | None = Field(
-        default=None, description="JPEG qualities that both go through first, where files differ"
+        default=None,
+        description="JPEG qualities of a first compression, if classes differ in quality",
     )
     tighten: float = Field(
-        default=0, ge=0, le=1, description="how often surroundings are cut off, where they differ"
+        default=0,
+        ge=0,
+        le=1,
+        description="probability of a tighter crop, if classes differ in their crops",
     )
 
     @model_validator(mode="after")
-    def _fakes_of_their_own(self) -> SourceConfig:
+    def _check_fakes(self) -> SourceConfig:
         if (self.mode == "classes") != bool(self.fakes):
-            raise ValueError("`fakes` belongs to mode `classes`, and only there")
+            raise ValueError("`fakes` must be set for mode `classes`, and only for it")
         return self
 
 
 class MixtureConfig(StrictModel):
-    """Sources and how a face becomes a crop.
+    """Sources, and the cropping of faces.
 
-    With a `window` below a crop's size, random windows of that many pixels are learnt from, for the
-    speed of it (compare FixRes, Touvron et al. 2019, arXiv:1906.06423).
+    With a `window` below the size of the crops, the network is trained on random windows, which is
+    faster (compare FixRes, Touvron et al. 2019, arXiv:1906.06423).
     """
 
     sources: dict[str, SourceConfig]
     pairs_per_epoch: int = Field(default=3200, ge=1)
     margins: tuple[float, float] = (1.1, 1.4)
     sizes: tuple[int, int] = Field(
-        default=(224, 224), description="sides of crops; the service's are the manifest's"
+        default=(224, 224), description="sides of crops in training, minimum and maximum"
     )
     window: int = Field(default=224, ge=64, multiple_of=32)
-    windows: int = Field(default=1, ge=1, description="of a pair, where making pairs takes long")
-    self_share: float = Field(default=0.5, ge=0, le=1, description="of the blends")
+    windows: int = Field(
+        default=1, ge=1, description="windows per pair, if generating pairs is slow"
+    )
+    self_share: float = Field(default=0.5, ge=0, le=1, description="share of self-blends")
     foreign_share: float = Field(
-        default=0.3, ge=0, le=1, description="of the other blends: donors of another source"
+        default=0.3, ge=0, le=1, description="share of the other blends with donors of any pack"
     )
 
     @model_validator(mode="after")
-    def _windows_fit(self) -> MixtureConfig:
+    def _check_sizes(self) -> MixtureConfig:
         if not self.window <= self.sizes[0] <= self.sizes[1]:
-            raise ValueError("`window` must fit into the smallest of `sizes`, `sizes` must rise")
+            raise ValueError(
+                "`window` must fit into the smallest of `sizes`, and `sizes` must not decrease"
+            )
         return self
 
 
 def without(mixture: MixtureConfig, pack: str) -> MixtureConfig:
-    """The mixture as if there were no such pack: leave one source out, to see what others teach.
+    """Returns the mixture without a pack (leave one source out).
 
     Raises:
         ValueError: no source draws from it, or nothing is left.
@@ -80,7 +88,7 @@ def without(mixture: MixtureConfig, pack: str) -> MixtureConfig:
 
 
 def _less(source: SourceConfig, pack: str) -> SourceConfig | None:
-    """None where the source can't do without it."""
+    """Returns the source without a pack; None if nothing is left of it."""
     reals, fakes = (
         {name: weight for name, weight in packs.items() if name != pack}
         for packs in (source.reals, source.fakes)

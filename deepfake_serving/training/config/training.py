@@ -42,7 +42,7 @@ class LossConfig(StrictModel):
 
 
 class TeacherConfig(StrictModel):
-    """A trained network of the same manifest that is learnt from."""
+    """A teacher: a trained network of the same manifest."""
 
     weights: Path = Field(description=".safetensors of the network")
     scale: float = Field(default=1.0, gt=0, description="factor of its logit in the teachers' sum")
@@ -86,7 +86,7 @@ class TrainingConfig(StrictModel):
     schedule: ScheduleConfig = ScheduleConfig()
     loss: LossConfig = LossConfig()
     distillation: DistillationConfig | None = Field(
-        default=None, description="teachers of the network, beside the labels"
+        default=None, description="teachers of the network, in addition to the labels"
     )
     data: DataConfig = DataConfig()
     mixture: MixtureConfig | None = Field(

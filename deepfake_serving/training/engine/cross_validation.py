@@ -1,8 +1,8 @@
 """Training on real swaps with cross-validation over identities, and averaging of the folds.
 
-Each fold's network is trained without the people of that fold, and only it predicts for them. The
-shipped weights are the average over the folds: networks fine-tuned from one start lie close enough
-for that, and their average errs less than a single one (model soups, Wortsman et al. 2022,
+Each fold's network is trained without the people of that fold and predicts only for them. The
+shipped weights are the average over the folds: networks fine-tuned from the same start are close
+enough, and their average is more accurate than a single one (model soups, Wortsman et al. 2022,
 arXiv:2203.05482).
 """
 

@@ -1,4 +1,4 @@
-"""Teachers of a training run: frozen networks whose summed logits the student learns as well."""
+"""Teachers of a training run: frozen networks whose summed logits the student also learns."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import distributed, nn
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """The place of this process among those of the run."""
+    """The rank of this process, and the number of processes of the run."""
 
     rank: int
     world_size: int
@@ -20,7 +20,7 @@ class DistributedContext:
 
     @classmethod
     def from_environment(cls) -> DistributedContext:
-        """Joins torchrun's process group (NCCL on GPUs, Gloo on CPUs); without one, is alone."""
+        """Joins torchrun's process group (NCCL on GPUs, Gloo on CPUs), if there is one."""
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
         cuda = torch.cuda.is_available()

@@ -56,7 +56,7 @@ class _MLflow:
         import mlflow
 
         if "MLFLOW_TRACKING_URI" not in os.environ:
-            # mlflow-skinny stores runs in files only, and has to be told that this is intended.
+            # mlflow-skinny stores runs in files only, which must be enabled explicitly.
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
             folder.mkdir(parents=True, exist_ok=True)
             mlflow.set_tracking_uri(folder.resolve().as_uri())

@@ -130,7 +130,7 @@ class Trainer:
         return teachers.to(memory_format=torch.channels_last)
 
     def _mixed(self, batch: Batch) -> Batch:
-        """Mixes some of the batches, the same ones again after a resume."""
+        """Mixes some of the batches; a resumed run mixes the same ones."""
         distillation = self.config.distillation
         if distillation is None:
             return batch

@@ -21,15 +21,15 @@ def main(http_port: str, grpc_port: str, image: str) -> None:
     http = tritonclient.http.InferenceServerClient(f"127.0.0.1:{http_port}")
     grpc = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}")
     responses = {
-        "http": ask(tritonclient.http, http, Path(image)),
-        "grpc": ask(tritonclient.grpc, grpc, Path(image), as_json=True),
+        "http": send_requests(tritonclient.http, http, Path(image)),
+        "grpc": send_requests(tritonclient.grpc, grpc, Path(image), as_json=True),
     }
     http.close()
     grpc.close()
     print(json.dumps(responses))
 
 
-def ask(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:
+def send_requests(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:
     """Sends all requests with one of the modules, whose interfaces differ only in `as_json`."""
     encoded = np.array([image.read_bytes()], dtype=np.object_)
     pixels = np.asarray(Image.open(image))

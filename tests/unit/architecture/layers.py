@@ -1,4 +1,4 @@
-"""The declared layers of the code, and the imports as they are.
+"""The declared layers of the code, and its actual imports.
 
 `python -m tests.unit.architecture.layers` prints the diagram for CONTRIBUTING.md.
 """

@@ -16,7 +16,7 @@ MAX_LINES, MAX_MEDIAN_LINES, MAX_MODULES, MAX_GATEWAY_MODULES = 300, 100, 14, 8
 
 
 def files(*folders: str) -> list[Path]:
-    """The Python files that people wrote."""
+    """Returns the Python files that are not generated."""
     found = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
     return [path for path in found if not path.is_relative_to(GENERATED)]
 

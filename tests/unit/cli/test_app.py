@@ -33,7 +33,7 @@ from tests.support.images import jpeg
 from tests.support.paths import MANIFESTS, MODELS, ROOT
 
 LITTLE = np.full((32, 32, 3), 90, np.uint8)
-"""Too small for any face, so that it costs next to nothing."""
+"""Too small for any face, so that it is fast."""
 SMALL = """\
 name: small
 version: "1.0"
@@ -50,12 +50,12 @@ def mar(archives: dict[str, Archive]) -> Path:
 
 @pytest.fixture(scope="module")
 def head(astronaut: Pixels) -> bytes:
-    """One face, in an image as small as can be."""
+    """Returns one face in a small image."""
     return jpeg(astronaut[40:220, 140:320])
 
 
 def put(path: Path, content: bytes | None = None) -> Path:
-    """Writes an image, without a face unless it is given one."""
+    """Writes an image, by default without a face."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(jpeg(LITTLE) if content is None else content)
     return path
@@ -86,7 +86,7 @@ def responses(result: Result) -> list[dict[str, Any]]:
 
 
 def main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The entry point; its exit code."""
+    """Runs the entry point and returns the exit code."""
     monkeypatch.setattr(sys, "argv", ["deepfake-serving", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -328,7 +328,7 @@ def test_the_bundled_archive_is_packed_if_missing(
     result = CliRunner().invoke(cli.app, ["detect", str(put(tmp_path / "a.jpg"))])
     assert result.exit_code == 0
     folder = tmp_path / "home" / "archives"
-    note = f"packing detector into {folder} (only once for each version)\n"
+    note = f"packing detector into {folder} (once per version)\n"
     assert result.stderr == note
     assert open_archive(folder / "detector.mar").manifest.name == "detector"
     again = CliRunner().invoke(cli.app, ["detect", str(tmp_path / "a.jpg")])

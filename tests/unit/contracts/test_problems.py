@@ -1,4 +1,4 @@
-"""Problems: one meaning each, the same on HTTP and gRPC, and whole after a trip over the wire."""
+"""Problems: consistent on HTTP and gRPC, and unchanged after serialization."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.support.redis_server import redis_program
 
 
 class RedisServer:
-    """A Redis server of its own, on a socket in a folder."""
+    """A separate Redis server, on a socket in a folder."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self.program, self.folder, self.socket = program, folder, folder / "redis.sock"
@@ -34,7 +34,7 @@ class RedisServer:
                     return
             except redis.RedisError:
                 time.sleep(0.02)
-        raise AssertionError("redis-server did not come up")
+        raise AssertionError("redis-server did not start")
 
     def kill(self) -> None:
         self.process.kill()

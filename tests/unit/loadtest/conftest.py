@@ -1,4 +1,4 @@
-"""Complete load tests, each a process."""
+"""Fixtures that run complete load tests, each as a process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import trustme
 from tests.support.paths import ROOT
 
 USERS = 2
-"""Users of a run. When it ends, each may have one request in flight that it did not count."""
+"""Users of a run. At its end each may have one request in flight that it does not count."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The outcome of one."""
+    """The outcome of a run."""
 
     code: int
     output: str

@@ -1,4 +1,4 @@
-"""A response that fits the media in its request is good, any other is a failure."""
+"""Responses that fit the media of their request pass; all others fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLANK = {"verdict": "no_face", "fake_probability": None, "faces": [], "width": 6
 
 
 def changed(document: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
-    """A copy in which one thing is another."""
+    """Returns a copy with one value changed."""
     made = copy.deepcopy(document)
     *way, last = path
     part = made
@@ -36,7 +36,7 @@ def without(document: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != key}
 
 
-# answers
+# documents
 
 
 def test_a_document_is_parsed():

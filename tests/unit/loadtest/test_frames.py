@@ -1,4 +1,4 @@
-"""Every frame of a live stream is completed, or counted as dropped; nothing else is taken."""
+"""Every frame of a live stream gets a response or is counted as dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loadtest.responses import InvalidResponse, Refused
 
 
 def send_frames(count: int) -> Frames:
-    """Frames that went out a second apart, from 1 s on."""
+    """Returns frames that were sent one second apart, from 1 s on."""
     frames = Frames()
     for n in range(1, count + 1):
         assert frames.send(float(n)) == n

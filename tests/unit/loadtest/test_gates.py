@@ -1,4 +1,4 @@
-"""Gates: what passes, what does not, and that nothing hides behind the rest."""
+"""Gates: runs that pass, runs that fail, and failures among many successes."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_invalid_combinations_are_refused(wrong: list[str]):
 
 
 def test_every_name_is_a_user_that_locust_finds():
-    """In a process of its own, which Locust may patch."""
+    """Runs in a separate process, which Locust may patch."""
     code = (
         "from loadtest import locustfile\n"
         f"for name in {list(KINDS.values())}: print(*getattr(locustfile, name).measure)\n"

@@ -34,7 +34,7 @@ LIE = IMAGE | {"verdict": "no_face", "fake_probability": None, "faces": []}
 
 
 class FakeDetector(DetectorServicer):
-    """Answers with a verdict, or with a problem as the gateway tells it."""
+    """Sends a verdict, or a problem in the gateway's form."""
 
     def __init__(self, response: dict[str, Any] | Problem) -> None:
         self.response = response
@@ -54,7 +54,7 @@ class FakeDetector(DetectorServicer):
 
 @contextmanager
 def grpc_server(stub: FakeDetector, authority: trustme.CA | None = None) -> Iterator[str]:
-    """Its address."""
+    """Runs the stub; yields its address."""
     server = grpc.server(ThreadPoolExecutor(4))
     add_DetectorServicer_to_server(stub, server)
     if authority is None:
@@ -74,7 +74,7 @@ def grpc_server(stub: FakeDetector, authority: trustme.CA | None = None) -> Iter
 def socket_server(
     response: Callable[[int], dict[str, Any] | None], context: ssl.SSLContext | None = None
 ) -> Iterator[str]:
-    """Its URL. Answers the n-th frame, from 1, or not; ends a stream after a last message."""
+    """Yields the URL of a stub that may respond to the n-th frame, from 1."""
 
     def handle(socket: ServerConnection) -> None:
         number = 0

@@ -29,7 +29,7 @@ def good(_: int) -> Response:
 
 
 def lie(_: int) -> Response:
-    """200, and a verdict on another image."""
+    """Returns a 200 with a verdict on another image."""
     return 200, "application/json", IMAGE | {"verdict": "no_face", "faces": []}
 
 
@@ -38,24 +38,24 @@ def problem_response(problem: Problem) -> Response:
 
 
 def often(problem: Problem, one_in: int) -> Callable[[int], Response]:
-    """The first of so many requests meets a problem."""
+    """Returns responses of which the first of every `n` is a problem."""
     return lambda n: problem_response(problem) if n % one_in == 0 else good(n)
 
 
 @dataclass
 class Server:
-    """Answers the n-th request, from 0, with `response(n)`."""
+    """A server that sends `response(n)` to the n-th request, from 0."""
 
     response: Callable[[int], Response] = good
     keys: list[str | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
     tls: Callable[[], None] = lambda: None
-    """Makes it speak TLS from now on."""
+    """Enables TLS."""
 
 
 class QuietServer(ThreadingHTTPServer):
-    """Prints nothing of clients that disconnect, as some do at the end of a run."""
+    """Ignores clients that disconnect, as some do at the end of a run."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), OSError):

@@ -1,4 +1,4 @@
-"""Shapes are what their names say, for any numbers."""
+"""Properties of the load shapes, for any parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plans(draw: st.DrawFn, shape: str) -> Plan:
 
 
 def seen(plan: Plan, moments: int = 4000) -> Iterator[int]:
-    """The users at evenly spaced moments of the run, from its first on."""
+    """Returns the number of users at evenly spaced moments of the run."""
     for n in range(moments):
         users = plan.users(plan.duration_s * n / moments)
         assert users is not None
@@ -32,7 +32,7 @@ def seen(plan: Plan, moments: int = 4000) -> Iterator[int]:
 
 
 def levels(plan: Plan) -> list[int]:
-    """The users without repetitions, in the order of time."""
+    """Returns the number of users over time without repetitions."""
     return [users for users, _ in itertools.groupby(seen(plan))]
 
 

@@ -1,4 +1,4 @@
-"""OpenVINO's graphs are the torch modules they were made of."""
+"""OpenVINO's graphs give the same outputs as the torch modules that they were exported from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def patches(astronaut: Pixels, no_face: Pixels) -> Pixels:
-    """(6, 224, 224, 3) parts of two images."""
+    """Returns parts (6, 224, 224, 3) of two images."""
     slots = [(48, 96), (48, 288), (170, 260)]
     return np.stack([p[y : y + 224, x : x + 224] for p in (astronaut, no_face) for y, x in slots])
 
@@ -64,7 +64,7 @@ def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None
 def test_each_openvino_stage_equals_torch(
     name: str, count: int, unpacked: Unpacked, astronaut: Pixels
 ) -> None:
-    """Within what bf16 leaves of offsets and scores, on CPUs that have it."""
+    """The tolerance covers bf16, on CPUs that support it."""
     folder = unpacked("faces")
     images = images_for(name, count, astronaut)
     ours = getattr(openvino.build_cascade(folder, 1), name)(images)

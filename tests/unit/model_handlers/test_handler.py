@@ -1,4 +1,4 @@
-"""TorchServe's calling convention: statuses, headers, ids and bodies, one request beside another.
+"""TorchServe's calling convention: statuses, headers, ids and bodies, in mixed batches.
 
 The context here is a fake with the few methods that are called. The integration tests run the same
 handler under the real one.
@@ -44,7 +44,7 @@ Headers = dict[str, Any]
 
 
 class FakeContext:
-    """Stands in for TorchServe's `ts.context.Context`."""
+    """A fake of TorchServe's `ts.context.Context`."""
 
     def __init__(self, headers: Sequence[Headers], **properties: Any) -> None:
         self.headers = headers
@@ -66,7 +66,7 @@ class FakeContext:
 
 
 class Echo:
-    """A task that answers an item with what it is, and knows one word that it fails at."""
+    """A task whose results describe their items, and which fails for one special item."""
 
     manifest: Manifest = parse_manifest(
         {"name": "echo", "version": "1.0", "task": "classifier"}, "echo.yaml"
@@ -86,7 +86,7 @@ class Echo:
     def respond(self, item: Item, options: Options) -> Outcome:
         if isinstance(item, bytes):
             if item == b"poison":
-                raise RuntimeError("the net fell over")
+                raise RuntimeError("the network failed")
             if item == b"text":
                 return UnsupportedMediaType("not an image")
         return CropVerdict("real", len(item) + (0.5 if options.crops else 0), self.model)
@@ -110,7 +110,7 @@ def run_handler(task: Any, *requests: tuple[Row, Headers]) -> list[Reply]:
     ]
 
 
-def ask(task: Any, row: Row, **headers: Any) -> Reply:
+def handle_one(task: Any, row: Row, **headers: Any) -> Reply:
     (reply,) = run_handler(task, (row, {k.replace("_", "-"): v for k, v in headers.items()}))
     return reply
 
@@ -124,7 +124,7 @@ def tensor(datatype: str, shape: Sequence[int], raw: bytes, **headers: str) -> t
 
 
 def test_an_image_gets_its_verdict(detector: DetectorTask, astronaut_jpeg: bytes) -> None:
-    reply = ask(detector, {"body": astronaut_jpeg}, x_request_id="abc")
+    reply = handle_one(detector, {"body": astronaut_jpeg}, x_request_id="abc")
     (outcome,) = detector.run([astronaut_jpeg], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict)
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
@@ -135,11 +135,11 @@ def test_an_image_gets_its_verdict(detector: DetectorTask, astronaut_jpeg: bytes
 
 
 def test_without_an_id_the_response_has_none() -> None:
-    assert ask(Echo(), {"body": b"12345"}).body["id"] is None
+    assert handle_one(Echo(), {"body": b"12345"}).body["id"] is None
 
 
 def test_a_problem_is_a_problem_document() -> None:
-    reply = ask(Echo(), {"body": b"text"}, x_request_id="abc")
+    reply = handle_one(Echo(), {"body": b"text"}, x_request_id="abc")
     assert (reply.status, reply.phrase) == (415, "Unsupported media type")
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.body == {
@@ -156,32 +156,32 @@ def test_a_problem_keeps_its_retry_after() -> None:
         def respond(self, item: Item, options: Options) -> Outcome:
             return Overloaded("later", retry_after_s=7)
 
-    reply = ask(Busy(), {"body": b"1"})
+    reply = handle_one(Busy(), {"body": b"1"})
     assert (reply.status, reply.body["retry_after_s"]) == (429, 7)
 
 
 @pytest.mark.parametrize("name", ["body", "data", "image", "anything at all"])
 @pytest.mark.parametrize("kind", [bytes, bytearray])
 def test_a_body_is_read_under_any_name(name: str, kind: type) -> None:
-    assert ask(Echo(), {name: kind(b"12345")}).body["fake_probability"] == 5
+    assert handle_one(Echo(), {name: kind(b"12345")}).body["fake_probability"] == 5
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("12345", 5), ("Grüße", 7), ("\ud800!", 2)], ids=["ascii", "utf8", "broken"]
 )
 def test_a_body_that_torchserve_decoded_is_encoded_again(text: str, size: int) -> None:
-    assert ask(Echo(), {"body": text}).body["fake_probability"] == size
+    assert handle_one(Echo(), {"body": text}).body["fake_probability"] == size
 
 
 @pytest.mark.parametrize("body", [{}, {"instances": []}, [1, 2], None, 5, 1.5, True])
 def test_a_json_body_is_an_invalid_request(body: Any) -> None:
-    reply = ask(Echo(), {"body": body})
+    reply = handle_one(Echo(), {"body": body})
     assert (reply.status, reply.body["title"]) == (400, "Invalid request")
     assert "not JSON" in reply.body["detail"]
 
 
 def test_an_empty_row_is_an_empty_body(faces_task: FacesTask) -> None:
-    reply = ask(faces_task, {})
+    reply = handle_one(faces_task, {})
     assert (reply.status, reply.body["type"].rpartition(":")[2]) == (400, "invalid-request")
     assert "empty" in reply.body["detail"]
 
@@ -209,14 +209,18 @@ def test_headers_of_form_parts_are_not_request_headers() -> None:
 
 def test_a_request_past_its_deadline_is_not_run() -> None:
     task = Echo()
-    reply = ask(task, {"body": b"1"}, x_deepfake_deadline=str(time.time() - 0.1), x_request_id="a")
+    reply = handle_one(
+        task, {"body": b"1"}, x_deepfake_deadline=str(time.time() - 0.1), x_request_id="a"
+    )
     assert (reply.status, reply.body["title"]) == (504, "Deadline exceeded")
     assert reply.body["id"] == "a"
     assert task.batches == []
 
 
 def test_a_request_before_its_deadline_is_run() -> None:
-    assert ask(Echo(), {"body": b"1"}, x_deepfake_deadline=str(time.time() + 60)).status == 200
+    assert (
+        handle_one(Echo(), {"body": b"1"}, x_deepfake_deadline=str(time.time() + 60)).status == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -320,7 +324,7 @@ def test_a_malformed_tensor_is_one_problem() -> None:
     assert (reply.status, reply.body["status"], reply.body["id"]) == (400, 400, "abc")
 
 
-# Beside one another ------------------------------------------------------------------------------
+# Mixed batches -----------------------------------------------------------------------------------
 
 REQUESTS: dict[str, tuple[Row, Headers]] = {
     "image": ({"body": b"12345"}, {"x-request-id": "a"}),
@@ -346,7 +350,7 @@ REQUESTS: dict[str, tuple[Row, Headers]] = {
 
 
 def essence(reply: Reply) -> Any:
-    """All that a client gets but times and what describes the batch."""
+    """Returns a response without timings and batch header."""
     body = json.loads(json.dumps(reply.body))
     for document in (body, *body.get("results", [])):
         document.pop("timings_ms", None)
@@ -370,7 +374,7 @@ def test_each_kind_of_request_has_the_right_status() -> None:
         "problem": 415,
         "poison": 500,
         "json": 400,
-        "empty": 200,  # Echo takes no bytes for an image
+        "empty": 200,  # Echo accepts an empty image
         "late": 504,
         "tensor": 200,
         "poisoned tensor": 200,
@@ -391,7 +395,7 @@ def test_only_the_item_that_fails_is_an_internal_error(caplog: pytest.LogCapture
         outcomes = isolated(task, b"1", b"poison", b"text", b"22")
     assert [type(o) for o in outcomes] == [CropVerdict, Internal, UnsupportedMediaType, CropVerdict]
     assert task.batches == [4, 1, 1, 1, 1]
-    assert "the net fell over" in caplog.text
+    assert "the network failed" in caplog.text
 
 
 def test_an_internal_error_reveals_nothing_to_the_client() -> None:
@@ -436,7 +440,7 @@ def test_a_failing_image_does_not_affect_the_others(
 
     def fall(self: FacesTask, image: Pixels, found: Any, crops: bool) -> ImageFaces:
         if image.shape[0] == 40:
-            raise RuntimeError("the net fell over")
+            raise RuntimeError("the network failed")
         return faces(self, image, found, crops)
 
     monkeypatch.setattr(FacesTask, "_faces", fall)
@@ -488,5 +492,5 @@ def test_every_problem_can_be_a_response() -> None:
             def respond(self, item: Item, options: Options) -> Outcome:
                 return self.problem("why \ud800 not")
 
-        reply = ask(Always(), {"body": b"1"})
+        reply = handle_one(Always(), {"body": b"1"})
         assert (reply.status, reply.phrase) == (cls.status, cls.title)

@@ -1,4 +1,4 @@
-"""From an unpacked archive to a task: what the place decides, and what it can't."""
+"""Loading a task from an unpacked archive, with overrides of the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Unpacked = Callable[[str], Path]
 
 @pytest.fixture
 def with_backend(unpacked: Unpacked, tmp_path: Path) -> Callable[[str], Path]:
-    """The folder of `faces` with another backend in its manifest."""
+    """Returns the folder of `faces` with another backend in its manifest."""
 
     def change(backend: str) -> Path:
         folder = tmp_path / backend

@@ -1,4 +1,4 @@
-"""Manifests: what is shipped is right, and what is wrong is told by file, field and reason."""
+"""Manifests: shipped ones are valid; invalid ones are reported with file, field and reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire format: what is packed unpacks, and every malformed request is the client's."""
+"""The wire format: round trips, and malformed requests as client errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def request(tensor: Any, raw: bytes = b"") -> tuple[bytes, int]:
 
 
 def refusal(body: bytes, length: int) -> str:
-    """The detail of the refusal, which must be fit to be sent."""
+    """Returns the detail of the refusal, which must be serializable."""
     with pytest.raises(InvalidRequest) as caught:
         wire.unpack_items(body, length)
     document = orjson.loads(orjson.dumps(caught.value.to_dict()))

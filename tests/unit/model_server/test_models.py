@@ -1,4 +1,4 @@
-"""Which models are served, and with how many workers and threads; `nvidia-smi` is a script here."""
+"""Served models, their workers and threads; `nvidia-smi` is replaced by a script."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(archives: dict[str, Archive]) -> Path:
 
 
 def nvidia_smi(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> None:
-    """Puts a script in the driver's place."""
+    """Replaces `nvidia-smi` by a script."""
     program = folder / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -121,9 +121,9 @@ def test_gpus_hidden_from_cuda_are_not_counted(
 def test_the_driver_is_not_queried_if_the_settings_suffice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: dict[str, object]
 ) -> None:
-    nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/asked; {TWO_GPUS}")
+    nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/called; {TWO_GPUS}")
     assert place(Settings(**setting)).gpus == setting.get("gpus", 0)
-    assert not (tmp_path / "asked").exists()
+    assert not (tmp_path / "called").exists()
 
 
 def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The supervisor: what it concludes from what it sees, and what it does about it.
+"""The supervisor: states of TorchServe and its reactions.
 
-There is no Java here: a process that does nothing stands in for it, and a small aiohttp server on a
-Unix socket for TorchServe, see `tests/stand_in.py`. The integration tests kill the real ones.
+Java is replaced by an idle process, and TorchServe by a stub on a Unix socket, see
+`tests/support/torchserve_stub.py`. The integration tests kill the real ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,16 @@ from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.config import Launch
 from tests.support.served_models import served_model
-from tests.support.torchserve_stub import Reply, StandIn, bad, good, hang_up, own, raw, torchserve
+from tests.support.torchserve_stub import (
+    Reply,
+    StubTorchServe,
+    bad,
+    good,
+    hang_up,
+    own,
+    raw,
+    torchserve,
+)
 
 SANE = good({"fake_probability": 0.5, "faces": [{"box": [80.0, 60.0, 168.0, 172.0]}]})
 INSANE = good({"fake_probability": 0.5, "faces": []})
@@ -34,7 +43,7 @@ TAKEN = raw(202, b"{}", "application/json")
 
 
 class FakeProcess:
-    """Lives until it is told otherwise."""
+    """A process that runs until it is stopped."""
 
     pid = 0
 
@@ -50,15 +59,15 @@ class FakeProcess:
 
 
 class World:
-    """A supervisor, and everything that it sees."""
+    """A supervisor and its simulated environment."""
 
-    def __init__(self, stand_in: StandIn, **settings: Any) -> None:
-        self.stand_in = stand_in
+    def __init__(self, stub: StubTorchServe, **settings: Any) -> None:
+        self.stub = stub
         self.processes: list[FakeProcess] = []
         self.ready = ["READY", "READY"]
         self.prediction: Reply = SANE
         self.registration: list[Reply] = []
-        stand_in.otherwise = self._response
+        stub.otherwise = self._response
         models = {"detector": served_model(workers=2)}
         gates = {"detector": AdmissionController(4, 4)}
         self.state = ServerState({"detector": 2})
@@ -80,7 +89,7 @@ class World:
         return await good([{"workers": [{"status": status} for status in self.ready]}])(request)
 
     def requested(self, method_or_path: str) -> int:
-        return sum(each.path.startswith(method_or_path) for each in self.stand_in.requests)
+        return sum(each.path.startswith(method_or_path) for each in self.stub.requests)
 
     @property
     def scratch_is_left(self) -> bool:
@@ -104,7 +113,7 @@ class World:
 
 @pytest.fixture
 async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., World]]:
-    async with torchserve() as (stand_in, _):
+    async with torchserve() as (stub, _):
         worlds: list[World] = []
 
         async def start(_: Launch) -> FakeProcess:
@@ -112,10 +121,10 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., W
             return worlds[-1].processes[-1]
 
         def prepare(*_: Any) -> Launch:
-            return Launch([], {}, Path(), stand_in.address, stand_in.address)
+            return Launch([], {}, Path(), stub.address, stub.address)
 
         def created(**settings: Any) -> World:
-            worlds.append(World(stand_in, **settings))
+            worlds.append(World(stub, **settings))
             return worlds[-1]
 
         monkeypatch.setattr(supervisor_module.TorchServeProcess, "start", start)
@@ -173,7 +182,7 @@ async def test_a_torchserve_that_died_is_restarted_and_registered_again(
         await world.until(lambda: len(world.processes) == 2 and world.state.ready)
         assert world.processes[0].stopped
         assert world.predictor.upstream not in (None, old)
-    registered = [each for each in world.stand_in.requests if "model_name" in each.query]
+    registered = [each for each in world.stub.requests if "model_name" in each.query]
     assert len(registered) == 2
     assert b"deepfake_torchserve_restarts_total 1.0" in world.metrics.exposition()
 
@@ -274,7 +283,7 @@ async def test_a_cancellation_during_a_change_is_handled(
         looks = world.requested("/models/")
         world.state.notify()
         await world.until(lambda: world.requested("/models/") > looks)
-        await asyncio.sleep(0.05)  # now it waits for long
+        await asyncio.sleep(0.05)  # now it waits for a long interval
         world.state.notify()
         task.cancel()
         await asyncio.wait({task}, timeout=30)
@@ -291,7 +300,7 @@ async def test_shutdown_stops_every_process_and_removes_every_file(
         world.supervisor.drain()
         assert world.state.phase is Phase.DRAINING
         assert not world.state.ready
-        assert world.predictor.upstream is not None  # what is in flight goes on
+        assert world.predictor.upstream is not None  # requests in flight continue
     await world.supervisor.stop()
     assert world.state.phase is Phase.DEAD
     assert world.predictor.upstream is None

@@ -1,4 +1,4 @@
-"""Archives: the same inputs make the same bytes, and a worker needs nothing besides."""
+"""Archives: reproducible, and self-contained for a worker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 
 def changed(folder: Path, source: Path, **fields: Any) -> Path:
-    """A copy of a manifest with some fields changed."""
+    """Writes a copy of a manifest with some fields changed."""
     copy = folder / f"changed-{source.name}"
     copy.write_text(yaml.safe_dump(yaml.safe_load(source.read_text()) | fields))
     return copy
@@ -49,7 +49,7 @@ def changed(folder: Path, source: Path, **fields: Any) -> Path:
 
 @pytest.fixture
 def _another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another folder, umask, time zone and order of directory listings."""
+    """Varies folder, umask, time zone and order of directory listings."""
     place = tmp_path / "elsewhere"
     place.mkdir()
     monkeypatch.chdir(place)
@@ -156,7 +156,7 @@ def test_the_archive_has_the_metadata_of_torchserve(archives: dict[str, Archive]
         "configFile": "model-config.yaml",
     }
     config = yaml.safe_load(entries["model-config.yaml"])
-    assert config == {"batchSize": 2, "maxBatchDelay": 1}  # workers are the server's to set
+    assert config == {"batchSize": 2, "maxBatchDelay": 1}  # the server sets the number of workers
 
 
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
@@ -291,10 +291,10 @@ class Context:
 
 context = Context()
 assert handler.handle(None, context) is None
-(answer,) = handler.handle([{"body": Path(sys.argv[2]).read_bytes()}], context)
+(response,) = handler.handle([{"body": Path(sys.argv[2]).read_bytes()}], context)
 ours = {"contracts", "model_handlers", "model_store", "model_server", "deepfake_serving", "tests"}
 print(json.dumps({
-    "answer": json.loads(answer),
+    "response": json.loads(response),
     "torch": "torch" in sys.modules,
     "files": {
         name: module.__file__ for name, module in sys.modules.items()
@@ -308,7 +308,7 @@ print(json.dumps({
 def worker(
     trained: Path, astronaut_jpeg: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """A process that knows only the unpacked archive: its answer, and what it imported."""
+    """Runs a process with only the unpacked archive; returns its response and its imports."""
     cwd = tmp_path_factory.mktemp("worker")
     (cwd / "image.jpeg").write_bytes(astronaut_jpeg)
     environment = {
@@ -354,7 +354,7 @@ def test_an_archive_for_one_backend_contains_only_its_files(
 
 
 def test_an_archive_classifies_an_image_without_the_project(worker: dict[str, Any]) -> None:
-    response = worker["answer"]
+    response = worker["response"]
     assert response["id"] == "alone"
     assert len(response["faces"]) == 1
     assert response["model"] == {
@@ -370,7 +370,7 @@ def test_two_processes_return_the_same_result(
 ) -> None:
     (outcome,) = trained_detector.run([astronaut_jpeg], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict)
-    (face,), (expected,) = worker["answer"]["faces"], outcome.faces
+    (face,), (expected,) = worker["response"]["faces"], outcome.faces
     assert face["fake_probability"] == pytest.approx(expected.fake_probability, abs=1e-5)
     assert {**face, "fake_probability": 0, "models": {}} == dataclasses.asdict(
         dataclasses.replace(expected, fake_probability=0, models={})

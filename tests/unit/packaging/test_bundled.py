@@ -1,4 +1,4 @@
-"""Archives in the user's folder after an upgrade: packed again, unless they are the user's own."""
+"""Archives in the user's folder after an upgrade: packed again, unless the user provided them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(packed: Path, tmp_path: Path) -> Path:
-    """A folder with the archive and its record."""
+    """Returns a folder with the archive and its record."""
     for path in packed.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
@@ -31,7 +31,7 @@ def folder(packed: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another version of the code that runs in a worker."""
+    """Changes the code that runs in a worker."""
     newer = bundled.packed_code() | {"model_handlers/__init__.py": b"newer = True"}
     monkeypatch.setattr(bundled, "packed_code", lambda: newer)
 

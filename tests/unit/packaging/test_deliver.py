@@ -1,4 +1,4 @@
-"""The delivery of archives to a pod: proven, explained while it is not done, and tried again."""
+"""The delivery of archives to a pod: verification, reported failures, retries."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_probe_prints_the_reason_it_fails(
 
 
 def test_the_process_retries_and_then_waits_with_little_memory(tmp_path: Path) -> None:
-    """The life of a sidecar: the archive comes late, a probe sees why, and SIGTERM ends it."""
+    """The archive arrives late, the probe reports the reason, and SIGTERM ends the sidecar."""
     state, archive = tmp_path / "state", tmp_path / "detector.mar"
     program = (
         "import pathlib, sys; from deepfake_serving.packaging import deliver; "

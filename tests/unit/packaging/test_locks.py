@@ -1,4 +1,4 @@
-"""The locks of tests and of what ships pin the same versions."""
+"""The locks of tests and of shipped images pin the same versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[3] / "requirements"
 OF_ONE_ENVIRONMENT = ("build", "load", "gateway", "model-server", "all", "training", "cuda")
-"""The others are of environments of their own."""
+"""Locks of shipped images; others belong to separate environments."""
 
 
 def pins(lock: str) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A request's id, trace, count and line in the log."""
+"""The id, trace, metrics and log line of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: where they come from, who wins, and what is said of a wrong one."""
+"""Settings: their sources, precedence, and errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def complaint() -> str:
     return str(caught.value)
 
 
-# Where they come from ----------------------------------------------------------------------------
+# Sources ----------------------------------------------------------------------------------------
 
 
 def test_every_setting_has_a_default_and_nothing_listens_beyond_loopback() -> None:
@@ -159,7 +159,7 @@ def test_settings_are_immutable() -> None:
         load_settings().workers = 3  # type: ignore[misc]
 
 
-# What is refused ---------------------------------------------------------------------------------
+# Errors -----------------------------------------------------------------------------------------
 
 WRONG = {
     "host": ("", "at least 1 character"),

@@ -1,6 +1,6 @@
-"""The smoke test of a deployment: what it lets pass and what not.
+"""The smoke test of a deployment.
 
-The gateway here is a stand-in that sends given responses; `helm test` meets the real one.
+The gateway is a stub with given responses; `helm test` uses the real one.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def test_missing_options_come_from_the_environment(
     monkeypatch.setenv("DFK_SERVER", gateway.url)
     monkeypatch.setenv("DFK_KEY", "k")
     assert main([]) == 0
-    assert gateway.keys == ["Bearer k"], "gRPC is asked only where it is named"
+    assert gateway.keys == ["Bearer k"], "gRPC is used only if its address is given"
 
 
 def test_a_missing_server_url_exits_with_2(gateway: Gateway) -> None:

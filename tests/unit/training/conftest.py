@@ -1,4 +1,4 @@
-"""Portraits and clips made of the one image that the project may carry."""
+"""Portraits and clips generated from one test image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIVE = np.array([[204, 100], [246, 101], [226, 126], [206, 144], [241, 145]], np
 
 
 def mesh(points: Points = FIVE) -> Points:
-    """468 points over the face, in no anatomical order: enough for hulls of any of them."""
+    """Returns 468 points over the face, in no anatomical order, enough for hulls."""
     rng = np.random.default_rng(7)
     angle, radius = rng.uniform(0, 2 * np.pi, 468), np.sqrt(rng.uniform(0, 1, 468))
     x1, y1, x2, y2 = BOX
@@ -30,7 +30,7 @@ def mesh(points: Points = FIVE) -> Points:
 
 @pytest.fixture(scope="session")
 def portraits(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> list[Portrait]:
-    """Eight images of the head, each of another size, light or side: eight "people"."""
+    """Writes eight images of the head with different size, light or side: eight "people"."""
     root = tmp_path_factory.mktemp("portraits")
     head = astronaut[:320, 60:400]
     created = []
@@ -57,7 +57,7 @@ def portrait(portraits: list[Portrait]) -> Portrait:
 
 
 def write_clip(path: Path, frames: list[Pixels], rate: int = 12) -> Path:
-    """An H.264 clip of equal-sized frames, which get cut to even sides."""
+    """Writes an H.264 clip of equal-sized frames, cropped to even sides."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)

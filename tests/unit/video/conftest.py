@@ -28,7 +28,7 @@ __all__ = ["HEAD", "RATE", "pan", "two_faces", "write_video"]
 
 @pytest.fixture(scope="session")
 def moving(astronaut: Pixels) -> list[Pixels]:
-    """Three seconds, at `RATE`, of a camera that pans over one face."""
+    """Writes three seconds, at `RATE`, of a camera that pans over one face."""
     return pan(astronaut, 36)
 
 
@@ -41,8 +41,8 @@ def clip(moving: list[Pixels], tmp_path_factory: pytest.TempPathFactory) -> Path
 def cut_video(
     astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[float]]:
-    """Four shots of two seconds: the face, coffee, the face mirrored and larger, two faces; and
-    when they begin."""
+    """Writes four shots of two seconds (a face, coffee, a larger mirrored face, two faces);
+    returns also their start times."""
     large = cv2.resize(astronaut[:256, 96:416], (640, 512), interpolation=cv2.INTER_CUBIC)
     two = [cv2.resize(frame, (320, 160)) for frame in two_faces(astronaut, 24)]
     shots = [
@@ -61,7 +61,7 @@ Detect = Callable[[list[Pixels]], Awaitable[list[DetectionResult]]]
 
 @pytest.fixture(scope="session")
 def detect(detector: DetectorTask) -> Detect:
-    """The real detector behind a lock, like a model server with one worker."""
+    """Returns the real detector behind a lock, like a model server with one worker."""
     worker = threading.Lock()
 
     def run(frames: list[Pixels]) -> list[DetectionResult]:

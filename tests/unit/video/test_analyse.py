@@ -371,7 +371,7 @@ async def test_cancelling_closes_the_file_and_ends_the_thread(
 async def test_cancelling_stops_a_busy_decoder(
     moving: list[Pixels], detect: Detect, tmp_path: Path
 ) -> None:
-    """Only the first of many frames is sampled, so that the thread never waits."""
+    """Only the first of many frames is sampled, so the thread never waits."""
     path = write_video(tmp_path / "long.mp4", moving * 60)
     started = asyncio.Event()
 

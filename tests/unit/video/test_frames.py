@@ -37,7 +37,7 @@ OPTIONS = VideoOptions()
 
 @dataclass(frozen=True)
 class Read:
-    """The frames of a file."""
+    """Decodes the frames of a file."""
 
     video: VideoDecoder
     times: list[float]
@@ -92,7 +92,7 @@ def test_every_frame_of_each_container_and_codec_is_read(
 
 @pytest.mark.parametrize("degrees", [90, -90, 180])
 def test_frames_are_rotated_upright(degrees: int, moving: list[Pixels], tmp_path: Path) -> None:
-    """Phones store pixels as the sensor sees them, with a display matrix."""
+    """Phones store pixels in sensor orientation, with a display matrix."""
     rotated = [np.rot90(frame, -degrees // 90) for frame in moving[:6]]
     path = write_video(tmp_path / "turned.mp4", rotated, rotation=degrees)
     image = read(path).images[3]
@@ -269,7 +269,7 @@ def test_a_playlist_reads_no_other_file(
     secret = write_video(tmp_path / "secret.ts", moving[:12])
     playlist = tmp_path / name
     playlist.write_text(PLAYLISTS[name](secret))
-    with av.open(str(playlist)) as container:  # FFmpeg by itself would
+    with av.open(str(playlist)) as container:  # FFmpeg would by default
         assert next(container.decode(video=0)).width == 320
     for uploaded in (playlist, tmp_path / "innocent.mp4"):
         if uploaded != playlist:

@@ -63,7 +63,7 @@ async def test_the_source_runs_one_item_ahead() -> None:
         nonlocal in_flight, most, ahead
         in_flight += 1
         most = max(most, in_flight)
-        for _ in range(50):  # a thread that doesn't wait would run away meanwhile
+        for _ in range(50):  # a thread that does not wait would run ahead
             await asyncio.sleep(0)
             ahead = max(ahead, source.produced - item - in_flight)
         in_flight -= 1
@@ -72,7 +72,7 @@ async def test_the_source_runs_one_item_ahead() -> None:
         pass
     assert source.produced == 200
     assert most == 2
-    assert ahead <= 2  # the next, and one that waits until its forerunner's result is taken
+    assert ahead <= 2  # the next item, and one that waits until the previous result is consumed
 
 
 async def test_cancelling_ends_the_thread_and_the_pending_work() -> None:

@@ -5,7 +5,7 @@ import { Problem, unreachable } from "./problems.js";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Returns the URL of an API path below wherever the console is mounted; never on another host. */
+/** Returns the URL of an API path, relative to the console's own URL; never on another host. */
 export function urlFor(path) {
   return ROOT.href + path.replace(/^\/+/, "");
 }
@@ -15,7 +15,7 @@ export function jobPath(id, rest = "") {
 }
 
 /**
- * Sends a request. Where the service requires an API key, prompts for one and sends the request again.
+ * Sends a request. If the service requires an API key, prompts for one and sends the request again.
  * @returns {Promise<Response>} a successful response
  * @throws {Problem} for an error response, and when there was no response at all
  */

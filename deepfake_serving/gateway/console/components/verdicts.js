@@ -100,7 +100,7 @@ export function verdictSummary(verdict, probability, subject) {
   );
 }
 
-/** Warns where the model has no trained weights, as its scores must not be taken for a result. */
+/** Warns if the model has no trained weights, because its scores are meaningless. */
 export function untrainedWarning(model) {
   if (model.trained) return null;
   return el(

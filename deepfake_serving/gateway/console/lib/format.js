@@ -1,4 +1,4 @@
-/** Formats numbers, times and sizes for people. */
+/** Formats numbers, times and sizes for display. */
 
 export function score(probability) {
   return probability === null || probability === undefined ? "–" : probability.toFixed(2);

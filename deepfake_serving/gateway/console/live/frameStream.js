@@ -38,7 +38,7 @@ export function openFrameStream(capture, onResult, onEnd) {
   socket.addEventListener("message", ({ data }) => {
     const message = JSON.parse(data);
     if (message.frame === undefined) problem = new Problem(message.problem);
-    else acknowledged = message.frame; // earlier frames were answered or dropped
+    else acknowledged = message.frame; // earlier frames have a result or were dropped
     if (!stopped && message.frame !== undefined) onResult(message);
   });
   socket.addEventListener("close", ({ code, reason }) => {

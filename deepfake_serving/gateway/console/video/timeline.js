@@ -7,7 +7,7 @@ import { describe, keyTarget } from "./timelineKeyboard.js";
 
 const HEIGHT = 230;
 const STRIP = 20; // height of the row of shots, in pixels
-const MAX_POINTS = 400; // above this a line alone is clearer
+const MAX_POINTS = 400; // above this, points are omitted
 
 /**
  * @param {Object} result a VideoVerdict

@@ -1,4 +1,4 @@
-"""Images: one, or a batch in which a bad image is a problem in its place."""
+"""Images: one, or a batch in which a bad image is a problem at its position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file of API keys when it is wrong: at the start, and when it is changed under way."""
+"""Invalid files of API keys: at startup, and after a change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Write = Callable[[str], Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Puts text into the file, each time as if later."""
+    """Returns a function that writes the file, each time with a later modification time."""
     path = tmp_path / "keys.yaml"
     times = iter(range(1, 100))
 

@@ -46,7 +46,7 @@ def _generous_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def open_limiter() -> AsyncIterator[Make]:
-    """Makes limiters, which are closed in the end; some may fail."""
+    """Returns a function that creates limiters and closes them after the test."""
     async with AsyncExitStack() as stack:
 
         def build(rate: str | None, url: str | None, failed: Callable[[], object]) -> RateLimiter:
@@ -156,7 +156,7 @@ async def test_a_redis_that_hangs_delays_one_request_briefly(
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         limiter = open_limiter("1/minute", f"redis://127.0.0.1:{port}/0", lambda: None)
-        async with asyncio.timeout(30):  # fifty of the client's own timeouts are longer
+        async with asyncio.timeout(30):  # fifty timeouts of the client would be longer
             assert [await limiter.hit("a", None) for _ in range(50)] == [None] * 50
         gone.set()
     assert len(connections) == 1
@@ -170,7 +170,7 @@ async def test_limits_apply_again_once_redis_is_back(
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         await limiter.hit("back", None)
-        client.client_pause(60_000, all=False)  # writes wait, an end to it does not
+        client.client_pause(60_000, all=False)  # writes are paused, shutdown is not
         monkeypatch.setattr(rate_limits, "_TIMEOUT_S", 0.1)
         assert await limiter.hit("back", None) is None
         client.client_unpause()

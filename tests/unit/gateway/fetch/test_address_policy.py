@@ -1,4 +1,4 @@
-"""Addresses that clients may lead us to, by every way of writing one inside another."""
+"""The address policy, for every way to embed one address in another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIVATE = [
 
 @st.composite
 def private(draw: st.DrawFn) -> IPv4Address:
-    """An address of RFC 6890's networks that are not the Internet's."""
+    """Generates an address of a special-purpose network (RFC 6890)."""
     network = ip_network(draw(st.sampled_from(PRIVATE)))
     return IPv4Address(int(network[0]) + draw(st.integers(0, network.num_addresses - 1)))
 

@@ -1,7 +1,6 @@
-"""URLs of clients: where they may lead, and what a hostile server can do.
+"""URLs of clients: allowed destinations, and hostile servers.
 
-The servers listen on loopback, which is allowed by name of its network where a test is not about
-that.
+The servers listen on loopback, which most tests allow explicitly.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server with one handler for all paths; its URL."""
+    """Runs a server with one handler for all paths; yields its URL."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -48,7 +47,7 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def speaking(lines: bytes, pause_s: float | None = None) -> AsyncIterator[str]:
-    """A server that says the same to everybody, a byte at a time where a pause is given."""
+    """Runs a server that sends the same bytes to every client, one by one if `pause_s` is set."""
 
     handling: dict[asyncio.Task[Any], asyncio.WriteTransport] = {}
 
@@ -158,7 +157,7 @@ async def test_dns_rebinding_does_not_change_the_address(
 
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-        await getaddrinfo("rebinding.test")  # a check before connecting gets this one
+        await getaddrinfo("rebinding.test")  # a check before connecting would get this one
         with pytest.raises(RefusedURL):
             await fetch(f"http://rebinding.test:{port}/", policy=AddressPolicy())
     assert requests == []

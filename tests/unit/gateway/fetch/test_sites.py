@@ -1,4 +1,4 @@
-"""Pages with videos, looked at by the real yt-dlp (its generic extractor) on loopback."""
+"""Pages with videos on loopback, resolved by the real yt-dlp (its generic extractor)."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_the_process_can_neither_start_programs_nor_connect_to_private_addresses
 
 
 def _children() -> set[str]:
-    """The ids of this process's children (proc(5))."""
+    """Returns the pids of this process's children (proc(5))."""
     return {
         child
         for listed in Path("/proc/self/task").glob("*/children")

@@ -32,7 +32,7 @@ Respond = Callable[[Any, Any], Awaitable[pb.ServerLiveResponse]]
 async def proxy_to(
     *handlers: Respond,
 ) -> AsyncIterator[tuple[InferenceService, list[str]]]:
-    """A service with one model server for each handler; and the pools of retries."""
+    """Starts a service with one model server per handler; also yields the pools of retries."""
     retried: list[str] = []
     async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
         specs = []

@@ -1,4 +1,4 @@
-"""Pages in the browser of somebody who runs an open gateway on their own machine."""
+"""Web pages in the browser of a user who runs a gateway without keys on loopback."""
 
 from __future__ import annotations
 

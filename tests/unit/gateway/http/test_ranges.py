@@ -1,4 +1,4 @@
-"""`Range`, as players and clients send it."""
+"""`Range` headers as players and clients send them."""
 
 from __future__ import annotations
 

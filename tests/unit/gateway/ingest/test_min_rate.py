@@ -1,4 +1,4 @@
-"""The minimum data rate of bodies, on a clock that only moves when the client does."""
+"""The minimum data rate of bodies, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATE = MinDataRate(max_pause_s=10.0, min_bytes_per_s=100)
 
 
 class Sleeper(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to what is due next instead of waiting for it."""
+    """An event loop whose clock jumps to the next timer instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ Pauses = Iterable[tuple[float, int]]
 
 
 async def body(pauses: Pauses) -> AsyncIterator[bytes]:
-    """A body: a number of bytes after each pause."""
+    """Yields a body: a number of bytes after each pause."""
     for seconds, count in pauses:
         await asyncio.sleep(seconds)
         yield bytes(count)

@@ -1,4 +1,4 @@
-"""Forms as they arrive: in chunks, malformed, hostile, too large."""
+"""Multipart forms: in chunks, malformed, hostile, too large."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""URLs over TLS, names that change their mind under way, spellings of this machine, long responses.
+"""URLs over TLS, DNS rebinding, spellings of loopback addresses, endless responses.
 
-Names under `.test` are looked up in a table: no name server is queried. All servers are real and
-listen on loopback, which is allowed by its network where a test is not about that.
+Names under `.test` are looked up in a table; no name server is queried. All servers are real and
+listen on loopback, which most tests allow explicitly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
 LOOPBACK = AddressPolicy(["127.0.0.1/32"])
 Names = dict[str, list[str]]
-"""Answers to a name one after another; the last one stays."""
+"""Successive DNS responses for a name; the last one is repeated."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
         responses = table.get(host)
-        if responses is None:  # libc reads numbers however they are spelled, and asks nobody
+        if responses is None:  # libc parses numeric addresses in any spelling without a DNS query
             return socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
@@ -62,7 +62,7 @@ def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
 async def serving(
     handler: Callable[[web.BaseRequest], Any], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
-    """A server with one handler for all paths; its port."""
+    """Runs a server with one handler for all paths; yields its port."""
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
@@ -74,7 +74,7 @@ async def serving(
 
 @asynccontextmanager
 async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
-    """A server that says one thing and then another without end; its port."""
+    """Runs a server that sends `first`, then `again` endlessly; yields its port."""
     tasks: list[asyncio.Task[Any] | None] = []
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +111,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def trusted(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
-    """aiohttp makes its context when it is imported: too early for SSL_CERT_FILE."""
+    """Replaces aiohttp's SSL context, which is created at import, too early for SSL_CERT_FILE."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", context)
@@ -289,7 +289,7 @@ _NUMBER = st.sampled_from(["{}", "{:#x}", "0{:o}", "0x{:08x}", "000{:o}"])
 
 @st.composite
 def spelled(draw: st.DrawFn) -> str:
-    """127.0.0.1 as inet_aton(3) and Unicode let it be written, with things around it."""
+    """Generates spellings of 127.0.0.1 that inet_aton(3) and Unicode permit, with decoration."""
     parts = draw(st.sampled_from([(2130706433,), (127, 1), (127, 0, 1), (127, 0, 0, 1)]))
     digits, dot = draw(_DIGITS), draw(_DOTS)
     plain = dot.join(draw(_NUMBER).format(part) for part in parts)

@@ -63,7 +63,7 @@ async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: 
     assert {name: job and job.state for name, job in states.items()} == {
         "lost": "cancelled",
         "held": "running",
-    }, "one that was not cancelled is another worker's to take up"
+    }, "a job that was not cancelled is left for another worker"
     assert (await store.counts())["cancelled"] == 1
 
 

@@ -144,7 +144,7 @@ async def test_the_accepted_jobs_of_a_killed_submitter_are_stored(
     accepted = set(processes.lines("accepted"))
     kept = {job.id for job in (await store.list(state="queued", limit=10_000))[0]}
     assert accepted <= kept
-    assert len(kept - accepted) <= 1, "one at most was stored and not yet noted"
+    assert len(kept - accepted) <= 1, "at most one was stored but not yet recorded"
 
 
 async def test_a_terminated_worker_releases_its_job(processes: Processes, store: JobStore) -> None:
@@ -177,7 +177,7 @@ async def test_two_racing_workers_run_each_job_once(processes: Processes, store:
 async def test_repeatedly_killed_workers_lose_no_job_and_end_none_twice(
     processes: Processes, store: JobStore
 ) -> None:
-    """Jobs finish at once, so workers die in all places: between claim and result, and between
+    """Jobs finish at once, so workers die at all stages: between claim and result, and between
     result and end."""
     ids = {f"job{n}" for n in range(60)}
     (processes.folder / "go").touch()

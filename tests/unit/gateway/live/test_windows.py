@@ -67,7 +67,7 @@ async def test_the_summary_combines_all_windows(objects: Objects) -> None:
 
 
 async def test_a_window_whose_writer_was_lost_is_counted_once(objects: Objects) -> None:
-    """Killed after the window was written, and before the summary was."""
+    """The writer was killed after the window was written and before the summary was."""
     windows = await Windows.open(objects, "a")
     await windows.append(window(0, 0.1), MODEL)
     before = await objects.get(result_key("a"))
@@ -80,7 +80,7 @@ async def test_a_window_whose_writer_was_lost_is_counted_once(objects: Objects) 
 
 
 async def test_two_concurrent_writers_neither_lose_nor_overwrite_windows(objects: Objects) -> None:
-    """A worker that was taken for dead, and the one that claimed its job."""
+    """A worker with an expired lease, and the worker that claimed its job."""
     both = [await Windows.open(objects, "a") for _ in range(2)]
 
     async def write(windows: Windows, first: int) -> None:

@@ -54,7 +54,7 @@ def free_port() -> int:
 def published(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str]]:
-    """The URLs of a clip over RTSP and over HLS, published again and again in real time."""
+    """Publishes a clip in a loop in real time; yields its URLs over RTSP and HLS."""
     program = shutil.which(_SERVER)
     if program is None:
         if os.environ.get("REQUIRE_RTSP"):
@@ -114,7 +114,7 @@ async def test_a_path_without_a_publisher_is_unreachable(
 
 
 async def index_of(url: str) -> str:
-    """The playlist, once the server has made one."""
+    """Waits until the server has created the playlist."""
     async with httpx.AsyncClient() as client, asyncio.timeout(20):
         while (await client.get(f"{url}index.m3u8")).status_code != 200:
             await asyncio.sleep(0.2)

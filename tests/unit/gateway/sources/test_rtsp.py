@@ -62,7 +62,7 @@ async def test_frames_arrive_as_they_were_sent(
 async def test_requests_use_the_urls_of_the_server(
     h264: Path, server_of: Any, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = server_of(h264, speed=1.0)  # its sessions last four seconds without a sign
+    server = server_of(h264, speed=1.0)  # its sessions expire after four seconds without a request
     async with server.running() as url:
         await first(fetcher, f"{url}?token=1#part", tmp_path, 2)
     requests = [head.splitlines()[0] for head in server.requests]
@@ -148,7 +148,7 @@ async def refused(server: RTSPServer, fetcher: Fetcher, folder: Path) -> Problem
 async def test_no_redirect_is_followed(
     method: str, h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
-    fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)  # even where it might go there
+    fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)  # even if the address is allowed
     async with listening("127.0.0.2") as (port, connections):
         server = server_of(h264)
         target = f"rtsp://127.0.0.2:{port}/"
@@ -161,7 +161,7 @@ async def test_no_redirect_is_followed(
 async def test_addresses_in_the_session_are_not_connected_to(
     h264: Path, server_of: Any, tmp_path: Path
 ) -> None:
-    """By the description's `c=`, a track's own URL, and the base of them all."""
+    """Addresses in the description's `c=`, a track's URL, and `Content-Base`."""
     fetcher = Fetcher(AddressPolicy(["127.0.0.0/8"]), 10)
     async with listening("127.0.0.2") as (port, connections):
         server = server_of(h264)

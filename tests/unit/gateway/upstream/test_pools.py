@@ -1,6 +1,6 @@
-"""Which replica a request goes to, and what happens when one goes away.
+"""The choice of a replica for each request, and the loss of replicas.
 
-The replicas are scripted HTTP servers on addresses of their own (127.0.0.2 and on), as behind a
+The replicas are scripted HTTP servers on different addresses (127.0.0.2 and on), as behind a
 headless Service; tests/integration covers real model servers.
 """
 
@@ -85,7 +85,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Names:
-    """Stands in for the name server, so that names can have several addresses on one machine."""
+    """A stub of DNS, so that names can have several loopback addresses."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.addresses: dict[str, list[str]] = {}
@@ -109,7 +109,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 async def serving(
     *pools: tuple[dict[str, Any], list[FakeReplica]], names: Names
 ) -> AsyncIterator[Upstream]:
-    """Pools of running replicas; each pool's host is its name."""
+    """Starts pools of replicas; each pool's host is its name."""
     specs, replicas = [], []
     for given, members in pools:
         port = 0

@@ -1,6 +1,6 @@
-"""Images held by torch show MTCNN what images held by OpenCV do.
+"""Image pyramids of torch equal those of OpenCV.
 
-No GPU is at hand where these run: torch's CPU stands for it.
+The tests run on torch's CPU instead of a GPU.
 """
 
 from __future__ import annotations

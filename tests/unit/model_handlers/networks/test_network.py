@@ -214,7 +214,7 @@ def faces(count: int) -> list[Pixels]:
 
 
 def classifier(spec: Manifest, weights: Any = None) -> Classifier:
-    """By torch; OpenVINO's is held equal in test_backends."""
+    """Builds a classifier on torch; test_backends compares OpenVINO with it."""
     return Classifier(spec, build_classifier(spec, weights, CPU))
 
 
@@ -332,7 +332,7 @@ def test_the_logits_of_the_reduced_crop_are_subtracted() -> None:
 
 
 def test_reduction_removes_frequencies_above_the_reduced_size() -> None:
-    """Nothing is left above the frequency that a face of 20 px can hold; its size stays."""
+    """No frequencies remain above those of a face of 20 px; the crop keeps its size."""
     noise = crops(1, size=128)
     spec = CropSpec(size=128, margin=1.25)
     blurred = Reduction(spec, 20)(noise)
@@ -341,4 +341,4 @@ def test_reduction_removes_frequencies_above_the_reduced_size() -> None:
     low = spectrum[:16, :16].sum() + spectrum[-16:, :16].sum()
     low = low + spectrum[:16, -16:].sum() + spectrum[-16:, -16:].sum()
     assert low / spectrum.sum() > 0.95
-    assert (Reduction(spec, 500)(noise) - noise).abs().max() < 1, "a smaller face is left as it is"
+    assert (Reduction(spec, 500)(noise) - noise).abs().max() < 1, "a smaller face is not changed"

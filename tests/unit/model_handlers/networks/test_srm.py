@@ -1,4 +1,4 @@
-"""SRM residuals, against a convolution written out as loops."""
+"""SRM residuals, compared with a convolution by loops."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_every_kernel_name_in_the_manifest_has_a_kernel() -> None:
 @given(value=st.integers(0, 255))
 def test_a_uniform_image_has_no_residual(value: int) -> None:
     found = residuals(np.full((3, 8, 8), float(value)), NoiseSpec(kernels=ALL))
-    np.testing.assert_allclose(found, 0, atol=1e-4)  # twelfths do not add up to nothing in fp32
+    np.testing.assert_allclose(found, 0, atol=1e-4)  # twelfths do not add up to zero in fp32
 
 
 def test_a_linear_gradient_has_no_residual_away_from_the_border() -> None:

@@ -1,4 +1,4 @@
-"""MTCNN's box arithmetic, against definitions written out box by box."""
+"""MTCNN's box arithmetic, compared with reference implementations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration: each method is its formula, rises, and stays within [0, 1]."""
+"""Calibration: each method equals its formula, is monotonic, and stays within [0, 1]."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ HEIGHT, WIDTH = 40, 56
 
 
 def scene() -> Pixels:
-    """Smooth, colourful and unequal under every flip and turn."""
+    """Returns a smooth, colourful image that every flip and rotation changes."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     planes = [x * 255 / (WIDTH - 1), y * 255 / (HEIGHT - 1), 255 - (x + y) * 255 / 94]
     return np.stack(planes, axis=2).round().astype(np.uint8)
 
 
 def flat() -> Pixels:
-    """Four fields of plain colour, which survive a palette exactly."""
+    """Returns four fields of uniform colour, which a palette preserves exactly."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[: HEIGHT // 2, : WIDTH // 2] = (200, 30, 40)
     image[: HEIGHT // 2, WIDTH // 2 :] = (20, 180, 60)
@@ -65,7 +65,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 def png(
     samples: np.ndarray, colour: int, *, bits: int = 8, extra: bytes = b"", size: Any = None
 ) -> bytes:
-    """A PNG by hand: `samples` (h, w) or (h, w, n), big-endian where 16 bits wide."""
+    """Encodes a PNG of `samples` (h, w) or (h, w, n), big-endian if 16 bits wide."""
     wide = samples.astype(">u2") if bits == 16 else samples.astype(np.uint8)
     height, width = size or samples.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
@@ -338,7 +338,7 @@ def test_a_transparent_colour_becomes_white(
     assert difference(pixels, opaque) == 0
 
 
-# Bounds ------------------------------------------------------------------------------------------
+# Limits ------------------------------------------------------------------------------------------
 
 GIF_BOMB = (
     b"GIF89a" + struct.pack("<HH", 10, 10) + b"\xf0\0\0" + b"\0\0\0\xff\xff\xff"
@@ -364,7 +364,7 @@ BOMBS = {
 
 @pytest.fixture
 def _little_memory() -> Iterator[None]:
-    """No more than 64 MiB of new address space: who allocates a bomb's pixels, fails."""
+    """Limits new address space to 64 MiB: allocating the pixels of a bomb fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**26, hard))
     yield
@@ -386,7 +386,7 @@ def test_a_decompression_bomb_is_refused_before_allocation(
 
 @pytest.mark.parametrize(("width", "fits"), [(50, True), (51, False)])
 def test_the_pixel_limit_is_exact(width: int, fits: bool) -> None:
-    spec = DecodeSpec(max_pixels=2001)  # odd: not twice any bound that Pillow could be given
+    spec = DecodeSpec(max_pixels=2001)  # odd, so it is not twice any limit of Pillow
     data = encode(np.zeros((40, width, 3), np.uint8), "PNG")
     if fits:
         assert decode(data, spec).shape == (40, width, 3)
@@ -440,7 +440,7 @@ def test_a_truncated_image_is_undecodable(form: str, share: float) -> None:
 
 
 def corpus() -> dict[str, bytes]:
-    """Small valid images of every format and of the odder modes."""
+    """Returns small valid images of every format and of unusual modes."""
     small = scene()[:12, :16]
     wide = small[:, :, 0].astype(np.uint16) * 257
     image, paletted = Image.fromarray(small), Image.fromarray(small).quantize(4)
@@ -471,7 +471,7 @@ CORPUS = corpus()
 
 
 def repair_checksums(data: bytes) -> bytes:
-    """A PNG whose chunks have the right CRCs again, so that mutations get past the first gate."""
+    """Recomputes the CRCs of a PNG's chunks, so that mutations pass the first check."""
     at, parts = 8, [data[:8]]
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -490,7 +490,7 @@ def attempt(data: bytes) -> Pixels | Problem:
 
 
 def is_completed(data: bytes) -> None:
-    """A valid array or a problem that is the client's own and can be told; nothing else."""
+    """Asserts a valid array or a client error with a serializable detail."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         response = attempt(data)

@@ -1,4 +1,4 @@
-"""The measure of detail: blur and haze lower it, noise hardly raises it."""
+"""The detail measure: blur and haze lower it, noise hardly raises it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Face finding: as good as the reference it was taken from, and without its exceptions."""
+"""Face detection: as good as the reference implementation, and without its exceptions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.properties import examples
 
 @pytest.fixture(scope="module")
 def find_with(unpacked: Callable[[str], Path]) -> Callable[..., list[Face]]:
-    """Finds the faces of one image with other settings."""
+    """Detects the faces of one image with other settings."""
     networks = build_cascade(unpacked("faces"), threads=1)
 
     def find(image: Pixels, **values: object) -> list[Face]:
@@ -183,7 +183,7 @@ def test_max_faces_keeps_the_largest_faces(
 
 def test_min_face_px_removes_smaller_faces(find_with: Find, three_faces: Pixels) -> None:
     # The heads hold faces of about 90 x 110 and 140 x 180 px; P-Net proposes larger boxes than the
-    # faces that come of them, so that the bound is soft.
+    # resulting faces, so the limit is soft.
     assert len(find_with(three_faces, min_face_px=40)) == 3
     assert len(find_with(three_faces, min_face_px=250)) == 1
     assert find_with(three_faces, min_face_px=500) == []

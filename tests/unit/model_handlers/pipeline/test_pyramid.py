@@ -1,4 +1,4 @@
-"""Positions and contents of the levels, and copies cut from halved images."""
+"""Positions and contents of the levels, and crops from halved images."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_level_scales_cover_the_smallest_to_the_largest_face() -> None:
 
 
 def test_levels_for_a_larger_min_face_are_a_subset() -> None:
-    """So that what is found on one doesn't hang on where the pyramid begins."""
+    """So detections do not depend on the first level of the pyramid."""
     fine, coarse = (build_layout(1000, 800, least, FACTOR).levels for least in (20, 90))
     assert [level.scale for level in fine][-len(coarse) :] == [level.scale for level in coarse]
     assert len(fine) > len(coarse)
@@ -91,7 +91,7 @@ def test_an_odd_level_repeats_its_border(astronaut: Pixels) -> None:
         np.testing.assert_array_equal(canvas[below, columns], canvas[below - 1, columns])
 
 
-# Cuts --------------------------------------------------------------------------------------------
+# Crops -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

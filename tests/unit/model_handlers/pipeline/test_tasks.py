@@ -1,4 +1,4 @@
-"""The chained stages: a batch answers what its items alone would, whatever stands beside them."""
+"""The chained stages: results of a batch equal those of single items."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ POOL = {
     "empty": "invalid-request",
     "flat tensor": "invalid-request",
 }
-"""Items by name: how many faces each has, or which problem it is."""
+"""Expected outcomes of the items: number of faces, or type of the problem."""
 
 
 def run(task: Task, items: Sequence[Item], *, crops: bool = False) -> list[Outcome]:
@@ -86,7 +86,7 @@ def pool(astronaut: Pixels, three_faces: Pixels, no_face: Pixels) -> dict[str, I
 
 @pytest.fixture(scope="module")
 def alone(pool: dict[str, Item], trained_detector: DetectorTask) -> dict[str, Outcome]:
-    """The result of each item of the pool on its own."""
+    """Returns the result of each item of the pool when run alone."""
     return {name: run(trained_detector, [item])[0] for name, item in pool.items()}
 
 

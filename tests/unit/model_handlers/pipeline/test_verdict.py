@@ -1,4 +1,4 @@
-"""Words: the thresholds' edges, and an image as suspicious as its worst face."""
+"""Labels at the thresholds, and the verdict of an image."""
 
 from __future__ import annotations
 

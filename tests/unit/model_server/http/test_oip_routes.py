@@ -34,7 +34,7 @@ def encoded(document: Any) -> bytes:
 
 
 def binary(tensor: dict[str, Any], raw: bytes, **more: Any) -> tuple[bytes, str]:
-    """A binary request: its body and its header."""
+    """Builds a binary request: its body and header."""
     described = {"name": "images"} | tensor | {"parameters": {"binary_data_size": len(raw)}}
     head = encoded({"inputs": [described]} | more)
     return head + raw, str(len(head))

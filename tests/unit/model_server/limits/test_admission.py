@@ -1,5 +1,7 @@
-"""The gate before TorchServe: who goes, who waits, who is refused. Time is made up: it passes at
-once when all wait for it, so that every wait has an exact length."""
+"""Admission control: requests that are admitted, wait or are refused.
+
+Time is simulated: it advances when all tasks wait, so every wait has an exact duration.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ FOREVER = 1e6
 
 
 class _Selector(selectors.DefaultSelector):
-    """Moves the clock where others would wait."""
+    """Advances the clock instead of waiting."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        assert timeout is not None, "everybody waits, and nothing will ever happen"
+        assert timeout is not None, "all tasks wait without a timer"
         self.now += timeout
         return super().select(0)
 
@@ -59,13 +61,13 @@ def now() -> float:
 
 
 async def settle() -> None:
-    """Lets everybody run who can."""
+    """Runs all tasks that are ready."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 class Request:
-    """One that comes to a gate, and once admitted stays until it is told to leave."""
+    """A request that holds its slot after admission until it is released."""
 
     def __init__(self, gate: AdmissionController, left_s: float = FOREVER) -> None:
         self.admitted_at: float | None = None
@@ -90,7 +92,7 @@ class Request:
 
 
 async def occupy(gate: AdmissionController, seconds: float, count: int = 1) -> None:
-    """`count` requests, all at once, that take so long each."""
+    """Starts `count` concurrent requests of the given duration."""
 
     async def one() -> None:
         async with gate.admit(now() + FOREVER):
@@ -249,7 +251,7 @@ async def test_a_waiter_cancelled_as_its_turn_comes_passes_it_to_the_next() -> N
     async with gate.admit(now() + FOREVER):
         gone, next_one = Request(gate), Request(gate)
         await settle()
-    gone.task.cancel()  # it was called and has not run since
+    gone.task.cancel()  # it was woken and has not run since
     await settle()
     assert not gone.admitted
     assert next_one.admitted
@@ -268,7 +270,7 @@ async def test_a_deadline_that_passes_as_the_turn_comes_passes_it_to_the_next() 
     holding = asyncio.create_task(holder())
     await settle()
     late, next_one = Request(gate, left_s=3.5), Request(gate)
-    loop.call_at(3, setattr, loop.clock, "now", 4)  # both are due when the loop looks next
+    loop.call_at(3, setattr, loop.clock, "now", 4)  # both are due in the loop's next iteration
     await holding
     with pytest.raises(DeadlineExceeded):
         await late.task
@@ -298,7 +300,7 @@ async def test_a_request_that_fails_frees_its_slot() -> None:
     assert (gate.in_flight, gate.waiting) == (0, 0)
 
 
-# How long it takes ------------------------------------------------------------------------------
+# Expected wait ----------------------------------------------------------------------------------
 
 
 @in_made_up_time
@@ -331,7 +333,7 @@ async def test_the_expected_wait_matches_the_actual_wait(slots: int) -> None:
 async def test_a_worker_restart_does_not_raise_the_expected_wait(slots: int) -> None:
     gate = AdmissionController(slots, 2000)
     await occupy(gate, 0.1, count=20 * slots)
-    await occupy(gate, 60, count=slots)  # all who are in flight sit through it
+    await occupy(gate, 60, count=slots)  # all requests in flight wait for it
     kept = [Request(gate) for _ in range(slots)]
     await settle()
     assert all(request.admitted for request in kept)
@@ -370,7 +372,7 @@ async def test_disconnects_do_not_shorten_the_expected_wait() -> None:
     assert gate.expected_wait_s() == 10
 
 
-# Anything at all --------------------------------------------------------------------------------
+# Random actions ---------------------------------------------------------------------------------
 
 ACTIONS = st.lists(
     st.tuples(st.sampled_from(["come", "come", "leave", "disconnect"]), st.integers(0, 30))
@@ -382,7 +384,7 @@ ACTIONS = st.lists(
 async def test_order_and_limits_match_a_model_of_the_queue(
     slots: int, queue: int, actions: list[tuple[str, int]], at_once: bool
 ) -> None:
-    """Against a queue on paper; `at_once` gives nobody a chance to run between two actions."""
+    """Compares with a model of the queue; `at_once` runs no task between two actions."""
     gate = AdmissionController(slots, queue)
     everybody: list[Request] = []
     holding: list[Request] = []
@@ -396,7 +398,7 @@ async def test_order_and_limits_match_a_model_of_the_queue(
         if action == "come":
             request = Request(gate)
             everybody.append(request)
-            await asyncio.sleep(0)  # until it stands in line
+            await asyncio.sleep(0)  # until it is queued
             if len(holding) < slots:
                 holding.append(request)
             elif len(waiting) < queue:
@@ -422,5 +424,5 @@ async def test_order_and_limits_match_a_model_of_the_queue(
         request.leave()
     await asyncio.gather(*(r.task for r in everybody), return_exceptions=True)
     assert (gate.in_flight, gate.waiting) == (0, 0)
-    await occupy(gate, 1, count=slots)  # every place is still there
+    await occupy(gate, 1, count=slots)  # every slot is free again
     assert (gate.in_flight, gate.waiting) == (0, 0)

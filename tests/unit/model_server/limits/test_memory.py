@@ -1,4 +1,4 @@
-"""Freed memory is kept: counted in page faults, in processes of their own."""
+"""Freed memory is kept, measured by page faults in separate processes."""
 
 from __future__ import annotations
 

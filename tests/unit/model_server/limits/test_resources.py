@@ -1,4 +1,4 @@
-"""CPUs: the smaller of affinity and quota, out of a cgroup tree that is made up."""
+"""CPUs: the smaller of affinity and quota, with a simulated cgroup tree."""
 
 from __future__ import annotations
 

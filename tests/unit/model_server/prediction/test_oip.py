@@ -1,4 +1,4 @@
-"""The Open Inference Protocol apart from its transport: what is taken, and what is answered."""
+"""The Open Inference Protocol independent of its transport: inputs and outputs."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_too_many_images_are_too_large() -> None:
 
 
 def test_one_long_string_does_not_multiply_the_memory() -> None:
-    """NumPy gives every element of an array of texts the room of the longest."""
+    """In a NumPy array of strings every element takes the size of the longest."""
     tracemalloc.start()
     try:
         refused("UINT8", ["x" * 100_000] + [""] * 1000)

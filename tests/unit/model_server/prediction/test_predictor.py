@@ -1,7 +1,7 @@
 """One prediction: admission, deadline, one retry, and what is counted.
 
-There is no TorchServe here. A small aiohttp server on a Unix socket stands in for it, see
-`tests/stand_in.py`; the integration tests meet the real one.
+TorchServe is replaced by a stub on a Unix socket, see `tests/support/torchserve_stub.py`; the
+integration tests use the real one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.torchserve.client import Upstream
 from model_handlers import wire
 from tests.support.served_models import served_model
-from tests.support.torchserve_stub import StandIn, bad, good, hang_up, later, own, torchserve
+from tests.support.torchserve_stub import StubTorchServe, bad, good, hang_up, later, own, torchserve
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 RESULT = {
@@ -60,24 +60,24 @@ def predictor_of(models: Sequence[ServedModel], **settings: Any) -> Predictor:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[tuple[StandIn, Upstream]]:
+async def served() -> AsyncIterator[tuple[StubTorchServe, Upstream]]:
     async with torchserve() as pair:
         yield pair
 
 
 @pytest.fixture
-def stand_in(served: tuple[StandIn, Upstream]) -> StandIn:
+def stub(served: tuple[StubTorchServe, Upstream]) -> StubTorchServe:
     return served[0]
 
 
 @pytest.fixture
-def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
+def upstream(served: tuple[StubTorchServe, Upstream]) -> Upstream:
     return served[1]
 
 
 @pytest.fixture
 async def predictor(upstream: Upstream) -> Predictor:
-    """A detector with two places in flight and one in the queue."""
+    """Returns a detector with two slots in flight and one in the queue."""
     created = predictor_of([served_model("detector", batch_size=1)])
     created.upstream = upstream
     return created
@@ -103,25 +103,25 @@ def nobody_is_left(predictor: Predictor) -> bool:
     return (gate.in_flight, gate.waiting) == (0, 0)
 
 
-async def until_requested(stand_in: StandIn, times: int = 1) -> None:
+async def until_requested(stub: StubTorchServe, times: int = 1) -> None:
     async with asyncio.timeout(60):
-        while len(stand_in.requests) < times:
+        while len(stub.requests) < times:
             await asyncio.sleep(0.001)
 
 
-# What is asked -----------------------------------------------------------------------------------
+# Requests ----------------------------------------------------------------------------------------
 
 
 async def test_an_image_is_sent_with_id_trace_options_and_deadline(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.responses.append(good(RESULT))
+    stub.responses.append(good(RESULT))
     sent_at = time.time()
     reply = await predictor.one(
         call(predictor, b"image", traceparent=TRACE, options='{"crops": true}')
     )
     assert reply.document == RESULT
-    (request,) = stand_in.requests
+    (request,) = stub.requests
     assert request.body == b"image"
     headers = {name.lower(): text for name, text in request.headers.items()}
     assert headers[wire.REQUEST_ID_HEADER] == "id-1"
@@ -132,28 +132,28 @@ async def test_an_image_is_sent_with_id_trace_options_and_deadline(
     assert wire.LENGTH_HEADER not in headers
 
 
-async def test_a_tensor_is_sent_as_one_request(predictor: Predictor, stand_in: StandIn) -> None:
-    stand_in.responses.append(good({"results": [RESULT, RESULT]}))
+async def test_a_tensor_is_sent_as_one_request(predictor: Predictor, stub: StubTorchServe) -> None:
+    stub.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, texts(b"one", b"two")))
-    (request,) = stand_in.requests
+    (request,) = stub.requests
     length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
     assert wire.unpack_items(request.body, length) == [b"one", b"two"]
 
 
-async def test_pixels_are_sent_unchanged(predictor: Predictor, stand_in: StandIn) -> None:
+async def test_pixels_are_sent_unchanged(predictor: Predictor, stub: StubTorchServe) -> None:
     pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
-    stand_in.responses.append(good({"results": [RESULT, RESULT]}))
+    stub.responses.append(good({"results": [RESULT, RESULT]}))
     await predictor.many(call(predictor, Tensor("UINT8", pixels.shape, pixels.tobytes())))
-    (request,) = stand_in.requests
+    (request,) = stub.requests
     length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
     items = wire.unpack_items(request.body, length)
     assert np.array_equal(np.stack([np.asarray(item) for item in items]), pixels)
 
 
 async def test_results_and_problems_keep_their_order(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.responses.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
+    stub.responses.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
     first, second, third = await predictor.many(call(predictor, texts(b"a", b"b", b"c")))
     assert (first, third) == (RESULT, NO_FACE)
     assert isinstance(second, UndecodableMedia)
@@ -163,14 +163,14 @@ async def test_results_and_problems_keep_their_order(
 
 
 async def test_the_problem_of_the_only_image_may_be_that_of_the_call(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.otherwise = good({"results": [BROKEN]})
+    stub.otherwise = good({"results": [BROKEN]})
     with pytest.raises(UndecodableMedia):
         await predictor.many(call(predictor, texts(b"a")), raise_lone=True)
     (only,) = await predictor.many(call(predictor, texts(b"a")))
     assert isinstance(only, UndecodableMedia)
-    stand_in.otherwise = good({"results": [BROKEN, BROKEN]})
+    stub.otherwise = good({"results": [BROKEN, BROKEN]})
     assert len(await predictor.many(call(predictor, texts(b"a", b"b")), raise_lone=True)) == 2
 
 
@@ -185,26 +185,26 @@ async def test_the_problem_of_the_only_image_may_be_that_of_the_call(
     ],
 )
 async def test_input_over_a_limit_is_refused_without_a_prediction(
-    predictor: Predictor, stand_in: StandIn, content: bytes | Tensor, problem: type[Problem]
+    predictor: Predictor, stub: StubTorchServe, content: bytes | Tensor, problem: type[Problem]
 ) -> None:
     with pytest.raises(problem) as caught:
         await predictor.many(call(predictor, content))
     assert type(caught.value) is problem
-    assert stand_in.requests == []
+    assert stub.requests == []
 
 
-async def test_input_at_the_limits_is_predicted(predictor: Predictor, stand_in: StandIn) -> None:
-    stand_in.otherwise = good({"results": []})
+async def test_input_at_the_limits_is_predicted(predictor: Predictor, stub: StubTorchServe) -> None:
+    stub.otherwise = good({"results": []})
     for content in (b"x" * 1024, texts(b"x" * 1020), texts(b"a", b"b", b"c")):
         await predictor.many(call(predictor, content))
-    assert len(stand_in.requests) == 3
+    assert len(stub.requests) == 3
 
 
-# What is counted ---------------------------------------------------------------------------------
+# Metrics -----------------------------------------------------------------------------------------
 
 
-async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> None:
-    stand_in.responses += [good(RESULT), good(NO_FACE)]
+async def test_a_result_is_counted(predictor: Predictor, stub: StubTorchServe) -> None:
+    stub.responses += [good(RESULT), good(NO_FACE)]
     await predictor.one(call(predictor))
     await predictor.one(call(predictor))
     model = {"model": "detector"}
@@ -218,10 +218,10 @@ async def test_a_result_is_counted(predictor: Predictor, stand_in: StandIn) -> N
 
 
 async def test_a_batch_is_counted_even_if_its_first_response_is_a_problem(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.25, "detect": 0.5}}
-    stand_in.responses.append(bad(UndecodableMedia("broken"), batch))
+    stub.responses.append(bad(UndecodableMedia("broken"), batch))
     with pytest.raises(UndecodableMedia):
         await predictor.one(call(predictor))
     assert value(predictor, "batch_size_sum", model="detector") == 4
@@ -232,51 +232,51 @@ async def test_a_batch_is_counted_even_if_its_first_response_is_a_problem(
 
 
 async def test_a_request_whose_worker_was_lost_is_retried_once(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.responses += [own(507, "Worker died."), good(RESULT)]
+    stub.responses += [own(507, "Worker died."), good(RESULT)]
     assert (await predictor.one(call(predictor))).document == RESULT
-    assert [request.body for request in stand_in.requests] == [b"image"] * 2
+    assert [request.body for request in stub.requests] == [b"image"] * 2
     assert value(predictor, "upstream_retries_total", model="detector") == 1
     assert predictor.upstream is not None
     assert nobody_is_left(predictor)
 
 
 async def test_a_request_whose_worker_was_lost_twice_fails(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.otherwise = own(507, "Worker died.")
+    stub.otherwise = own(507, "Worker died.")
     with pytest.raises(UpstreamUnavailable) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
     assert "Worker died" not in caught.value.detail
-    assert len(stand_in.requests) == 2
+    assert len(stub.requests) == 2
     assert value(predictor, "upstream_retries_total", model="detector") == 1
     assert nobody_is_left(predictor)
 
 
 @pytest.mark.parametrize("problem", [UndecodableMedia("broken"), Internal("a defect")])
 async def test_a_problem_of_the_handler_is_not_retried(
-    predictor: Predictor, stand_in: StandIn, problem: Problem
+    predictor: Predictor, stub: StubTorchServe, problem: Problem
 ) -> None:
-    stand_in.otherwise = bad(problem)
+    stub.otherwise = bad(problem)
     with pytest.raises(type(problem), match=problem.detail):
         await predictor.one(call(predictor))
-    assert len(stand_in.requests) == 1
+    assert len(stub.requests) == 1
     assert nobody_is_left(predictor)
 
 
 async def test_predictions_wait_while_torchserve_restarts(
-    predictor: Predictor, stand_in: StandIn, upstream: Upstream
+    predictor: Predictor, stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses += [hang_up, good(RESULT), good(NO_FACE)]
+    stub.responses += [hang_up, good(RESULT), good(NO_FACE)]
     noticed = asyncio.create_task(predictor.state.changed())
     first = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.wait_for(noticed, 60)  # this wakes the supervisor
     assert predictor.upstream is None
     second = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.sleep(0.05)
-    assert len(stand_in.requests) == 1
+    assert len(stub.requests) == 1
     predictor.upstream = upstream
     predictor.state.notify()
     documents = [(await task).document for task in (first, second)]
@@ -285,18 +285,18 @@ async def test_predictions_wait_while_torchserve_restarts(
 
 
 async def test_unrelated_changes_do_not_end_the_wait(
-    predictor: Predictor, stand_in: StandIn, upstream: Upstream
+    predictor: Predictor, stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.otherwise = good(RESULT)
+    stub.otherwise = good(RESULT)
     predictor.upstream = None
-    asking = asyncio.create_task(predictor.one(call(predictor)))
+    task = asyncio.create_task(predictor.one(call(predictor)))
     for _ in range(3):
         await asyncio.sleep(0.01)
         predictor.state.notify()
-    assert not asking.done()
+    assert not task.done()
     predictor.upstream = upstream
     predictor.state.notify()
-    assert (await asking).document == RESULT
+    assert (await task).document == RESULT
 
 
 async def test_waiting_for_torchserve_times_out(predictor: Predictor) -> None:
@@ -308,12 +308,12 @@ async def test_waiting_for_torchserve_times_out(predictor: Predictor) -> None:
 
 async def test_waiting_for_torchserve_fails_when_the_server_ends(predictor: Predictor) -> None:
     predictor.upstream = None
-    asking = asyncio.create_task(predictor.one(call(predictor)))
+    task = asyncio.create_task(predictor.one(call(predictor)))
     await asyncio.sleep(0.01)
     predictor.state.phase = Phase.DEAD
     predictor.state.notify()
     with pytest.raises(NotReady, match="stopping"):
-        await asking
+        await task
     assert nobody_is_left(predictor)
 
 
@@ -321,38 +321,38 @@ async def test_waiting_for_torchserve_fails_when_the_server_ends(predictor: Pred
 
 
 async def test_a_timeout_is_reported_and_not_retried(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.otherwise = later(30, good(RESULT))
+    stub.otherwise = later(30, good(RESULT))
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.1))
     assert time.monotonic() - begun < 20
-    assert len(stand_in.requests) == 1
+    assert len(stub.requests) == 1
     assert nobody_is_left(predictor)
 
 
 async def test_the_second_attempt_has_only_the_remaining_time(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.responses += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
+    stub.responses += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=0.3))
     assert 0.25 < time.monotonic() - begun < 20
     deadlines = [
         {k.lower(): v for k, v in request.headers.items()}[wire.DEADLINE_HEADER]
-        for request in stand_in.requests
+        for request in stub.requests
     ]
     assert float(deadlines[0]) == pytest.approx(float(deadlines[1]), abs=0.05)
 
 
 async def test_a_request_past_its_deadline_is_not_sent(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
     with pytest.raises(DeadlineExceeded):
         await predictor.one(call(predictor, left_s=-1))
-    assert stand_in.requests == []
+    assert stub.requests == []
 
 
 async def test_clients_may_shorten_the_timeout_but_not_extend_it() -> None:
@@ -362,66 +362,68 @@ async def test_clients_may_shorten_the_timeout_but_not_extend_it() -> None:
         assert predictor.deadline(requested) == pytest.approx(now + granted, abs=1)
 
 
-# Who may ask -------------------------------------------------------------------------------------
+# Admission ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DEAD])
 async def test_requests_before_readiness_and_after_the_end_are_refused(
-    predictor: Predictor, stand_in: StandIn, phase: Phase
+    predictor: Predictor, stub: StubTorchServe, phase: Phase
 ) -> None:
     predictor.state.phase = phase
     with pytest.raises(NotReady) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
-    assert stand_in.requests == []
+    assert stub.requests == []
 
 
-async def test_a_request_while_draining_is_served(predictor: Predictor, stand_in: StandIn) -> None:
-    stand_in.otherwise = good(RESULT)
+async def test_a_request_while_draining_is_served(
+    predictor: Predictor, stub: StubTorchServe
+) -> None:
+    stub.otherwise = good(RESULT)
     predictor.state.phase = Phase.DRAINING
     await predictor.one(call(predictor))
 
 
 async def test_requests_over_capacity_are_refused_and_the_others_are_served(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.otherwise = later(0.2, good(RESULT))
+    stub.otherwise = later(0.2, good(RESULT))
     kept = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
-    await until_requested(stand_in, 2)
+    await until_requested(stub, 2)
     assert value(predictor, "inflight_requests", model="detector") == 2
     assert value(predictor, "queue_depth", model="detector") == 1
     with pytest.raises(Overloaded) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
     assert len(await asyncio.gather(*kept)) == 3
-    assert len(stand_in.requests) == 3
+    assert len(stub.requests) == 3
     assert nobody_is_left(predictor)
 
 
 async def test_clients_that_disconnect_free_their_slots(
-    predictor: Predictor, stand_in: StandIn
+    predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stand_in.otherwise = later(30, good(RESULT))
-    asking = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
-    await until_requested(stand_in, 2)
-    for task in asking:
+    stub.otherwise = later(30, good(RESULT))
+    tasks = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
+    await until_requested(stub, 2)
+    for task in tasks:
         task.cancel()
     assert all(
         isinstance(end, asyncio.CancelledError)
-        for end in await asyncio.gather(*asking, return_exceptions=True)
+        for end in await asyncio.gather(*tasks, return_exceptions=True)
     )
     assert nobody_is_left(predictor)
 
 
 async def test_load_on_one_model_does_not_block_another(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
     predictor = predictor_of([served_model("detector", batch_size=1), served_model("faces")])
     predictor.upstream = upstream
-    stand_in.otherwise = later(30, good(RESULT))
+    stub.otherwise = later(30, good(RESULT))
     load = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
-    await until_requested(stand_in, 2)
-    stand_in.otherwise = good({"faces": []})
+    await until_requested(stub, 2)
+    stub.otherwise = good({"faces": []})
     other = Call(predictor.model("faces"), b"image", "id-2", predictor.deadline(5))
     assert (await predictor.one(other)).document == {"faces": []}
     for task in load:

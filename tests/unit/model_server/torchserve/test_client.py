@@ -1,7 +1,7 @@
-"""TorchServe's replies told apart: a handler's answer, a handler's problem, everything else.
+"""Classification of TorchServe's responses: a handler's result, its problem, or another response.
 
-There is no TorchServe here. A small aiohttp server on a Unix socket stands in for it, see
-`tests/stand_in.py`; the integration tests meet the real one.
+TorchServe is replaced by a stub on a Unix socket, see `tests/support/torchserve_stub.py`; the
+integration tests use the real one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deepfake_serving.model_server.torchserve.client import (
 )
 from tests.support.served_models import served_model
 from tests.support.torchserve_stub import (
-    StandIn,
+    StubTorchServe,
     bad,
     break_off,
     good,
@@ -43,18 +43,18 @@ RESULT = {"verdict": "real", "fake_probability": 0.1, "faces": []}
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[tuple[StandIn, Upstream]]:
+async def served() -> AsyncIterator[tuple[StubTorchServe, Upstream]]:
     async with torchserve() as pair:
         yield pair
 
 
 @pytest.fixture
-def stand_in(served: tuple[StandIn, Upstream]) -> StandIn:
+def stub(served: tuple[StubTorchServe, Upstream]) -> StubTorchServe:
     return served[0]
 
 
 @pytest.fixture
-def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
+def upstream(served: tuple[StubTorchServe, Upstream]) -> Upstream:
     return served[1]
 
 
@@ -62,12 +62,12 @@ def upstream(served: tuple[StandIn, Upstream]) -> Upstream:
 
 
 async def test_request_bytes_and_headers_arrive_unchanged(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(good(RESULT))
+    stub.responses.append(good(RESULT))
     body, headers = b"\x00\xff" * 500_000, {"X-Request-ID": "a", "Content-Type": "image/x"}
     await upstream.predict(MODEL, body, headers, 5)
-    (request,) = stand_in.requests
+    (request,) = stub.requests
     assert request.path == "/predictions/detector/1.0"
     assert request.body == body
     assert request.headers["X-Request-ID"] == "a"
@@ -76,9 +76,9 @@ async def test_request_bytes_and_headers_arrive_unchanged(
 
 
 async def test_the_response_of_the_handler_is_the_result(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(good(RESULT))
+    stub.responses.append(good(RESULT))
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert reply.document == RESULT
     assert orjson.loads(reply.raw) == RESULT
@@ -86,15 +86,15 @@ async def test_the_response_of_the_handler_is_the_result(
 
 
 async def test_the_first_response_of_a_batch_describes_the_batch(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
     batch = {"items": 4, "requests": 2, "stages": {"decode": 0.01}}
-    stand_in.responses.append(good(RESULT, batch))
+    stub.responses.append(good(RESULT, batch))
     assert (await upstream.predict(MODEL, b"image", {}, 5)).batch == batch
 
 
-async def test_a_problem_of_the_handler_is_raised(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.responses += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
+async def test_a_problem_of_the_handler_is_raised(stub: StubTorchServe, upstream: Upstream) -> None:
+    stub.responses += [bad(UndecodableMedia("broken")), bad(NotReady("soon", retry_after_s=7))]
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is UndecodableMedia
     assert reply.problem.detail == "broken"
@@ -104,9 +104,9 @@ async def test_a_problem_of_the_handler_is_raised(stand_in: StandIn, upstream: U
 
 
 async def test_a_problem_of_an_unknown_type_is_an_unexpected_error(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
+    stub.responses.append(raw(418, b'{"type": "about:blank", "detail": "x"}', MEDIA_TYPE))
     reply = await upstream.predict(MODEL, b"image", {}, 5)
     assert type(reply.problem) is Internal
 
@@ -123,9 +123,9 @@ async def test_a_problem_of_an_unknown_type_is_an_unexpected_error(
     ],
 )
 async def test_an_error_of_torchserve_itself_is_a_lost_worker(
-    stand_in: StandIn, upstream: Upstream, status: int, message: str
+    stub: StubTorchServe, upstream: Upstream, status: int, message: str
 ) -> None:
-    stand_in.responses.append(own(status, message))
+    stub.responses.append(own(status, message))
     with pytest.raises(WorkerLost, match=f"TorchServe responded {status}: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert not isinstance(caught.value, TorchServeLost)
@@ -136,9 +136,9 @@ async def test_an_error_of_torchserve_itself_is_a_lost_worker(
     [(b"Prediction failed", "text/plain"), (b"", "application/octet-stream"), (b"\xff" * 999, "x")],
 )
 async def test_a_200_that_is_not_json_is_a_lost_worker(
-    stand_in: StandIn, upstream: Upstream, body: bytes, content_type: str
+    stub: StubTorchServe, upstream: Upstream, body: bytes, content_type: str
 ) -> None:
-    stand_in.responses.append(raw(200, body, content_type))
+    stub.responses.append(raw(200, body, content_type))
     with pytest.raises(WorkerLost, match="TorchServe responded 200: ") as caught:
         await upstream.predict(MODEL, b"image", {}, 5)
     assert len(str(caught.value)) < 300
@@ -146,9 +146,9 @@ async def test_a_200_that_is_not_json_is_a_lost_worker(
 
 @pytest.mark.parametrize("response", [hang_up, break_off])
 async def test_a_broken_connection_is_a_lost_torchserve(
-    stand_in: StandIn, upstream: Upstream, response: object
+    stub: StubTorchServe, upstream: Upstream, response: object
 ) -> None:
-    stand_in.responses.append(response)  # type: ignore[arg-type]
+    stub.responses.append(response)  # type: ignore[arg-type]
     with pytest.raises(TorchServeLost, match="does not respond"):
         await upstream.predict(MODEL, b"image", {}, 5)
 
@@ -173,48 +173,48 @@ async def test_a_refused_port_connection_is_a_lost_torchserve() -> None:
     await upstream.close()
 
 
-async def test_a_timeout_is_not_a_lost_torchserve(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.responses += [later(30, good(RESULT)), good(RESULT)]
+async def test_a_timeout_is_not_a_lost_torchserve(stub: StubTorchServe, upstream: Upstream) -> None:
+    stub.responses += [later(30, good(RESULT)), good(RESULT)]
     with pytest.raises(TimeoutError):
         await upstream.predict(MODEL, b"image", {}, 0.05)
     assert (await upstream.predict(MODEL, b"image", {}, 5)).document == RESULT
 
 
 async def test_a_client_that_disconnected_gets_no_problem(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(later(30, good(RESULT)))
-    asking = asyncio.create_task(upstream.predict(MODEL, b"image", {}, 5))
-    while not stand_in.requests:
+    stub.responses.append(later(30, good(RESULT)))
+    task = asyncio.create_task(upstream.predict(MODEL, b"image", {}, 5))
+    while not stub.requests:
         await asyncio.sleep(0.001)
-    asking.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await task
 
 
-async def test_connections_are_not_limited(stand_in: StandIn, upstream: Upstream) -> None:
+async def test_connections_are_not_limited(stub: StubTorchServe, upstream: Upstream) -> None:
     all_are_here = asyncio.Event()
 
     async def together(request: web.Request) -> web.StreamResponse:
-        if len(stand_in.requests) == 150:
+        if len(stub.requests) == 150:
             all_are_here.set()
         await all_are_here.wait()
         return await good(RESULT)(request)
 
-    stand_in.otherwise = together
-    asking = [upstream.predict(MODEL, b"image", {}, 10) for _ in range(150)]
-    assert len(await asyncio.gather(*asking)) == 150
+    stub.otherwise = together
+    predictions = [upstream.predict(MODEL, b"image", {}, 10) for _ in range(150)]
+    assert len(await asyncio.gather(*predictions)) == 150
 
 
 # Management --------------------------------------------------------------------------------------
 
 
 async def test_a_model_is_registered_with_its_workers_and_batches(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(raw(202, b"{}", "application/json"))
+    stub.responses.append(raw(202, b"{}", "application/json"))
     await upstream.register(MODEL, 120)
-    (request,) = stand_in.requests
+    (request,) = stub.requests
     assert request.path == "/models"
     assert request.query == {
         "url": "detector.mar",
@@ -228,17 +228,17 @@ async def test_a_model_is_registered_with_its_workers_and_batches(
 
 
 async def test_a_refused_archive_is_reported_with_the_reason(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(own(409, "Model version 1.0 is already registered"))
+    stub.responses.append(own(409, "Model version 1.0 is already registered"))
     with pytest.raises(RegistrationFailed, match=r"^detector: .*already registered"):
         await upstream.register(MODEL, 120)
 
 
 async def test_a_connection_broken_during_registration_is_a_lost_torchserve(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses.append(hang_up)
+    stub.responses.append(hang_up)
     with pytest.raises(TorchServeLost):
         await upstream.register(MODEL, 120)
 
@@ -252,39 +252,41 @@ def described(*statuses: str) -> list[dict[str, object]]:
     [([], 0), (["READY"], 1), (["READY", "UNLOADING", "READY"], 2), (["LOADING"], 0)],
 )
 async def test_only_loaded_workers_are_counted(
-    stand_in: StandIn, upstream: Upstream, statuses: list[str], ready: int
+    stub: StubTorchServe, upstream: Upstream, statuses: list[str], ready: int
 ) -> None:
-    stand_in.responses.append(good(described(*statuses)))
+    stub.responses.append(good(described(*statuses)))
     assert await upstream.workers_ready(MODEL) == ready
-    assert stand_in.requests[0].path == "/models/detector/1.0"
+    assert stub.requests[0].path == "/models/detector/1.0"
 
 
 async def test_without_a_response_no_workers_are_counted(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.responses += [own(404, "Model not found"), hang_up]
+    stub.responses += [own(404, "Model not found"), hang_up]
     assert await upstream.workers_ready(MODEL) == 0
     assert await upstream.workers_ready(MODEL) == 0
 
 
-async def test_alive_means_that_torchserve_responds(stand_in: StandIn, upstream: Upstream) -> None:
-    stand_in.responses += [good({"models": []}), own(500, "no"), hang_up]
+async def test_alive_means_that_torchserve_responds(
+    stub: StubTorchServe, upstream: Upstream
+) -> None:
+    stub.responses += [good({"models": []}), own(500, "no"), hang_up]
     assert [await upstream.alive() for _ in range(3)] == [True, False, False]
 
 
 async def test_a_torchserve_that_hangs_has_no_workers(
-    stand_in: StandIn, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    stub: StubTorchServe, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream_module, "_MANAGEMENT_S", aiohttp.ClientTimeout(total=0.05))
-    stand_in.otherwise = later(30, good(described("READY")))
+    stub.otherwise = later(30, good(described("READY")))
     assert await upstream.workers_ready(MODEL) == 0
     assert not await upstream.alive()
 
 
 async def test_the_version_of_the_model_is_in_the_request(
-    stand_in: StandIn, upstream: Upstream
+    stub: StubTorchServe, upstream: Upstream
 ) -> None:
-    stand_in.otherwise = good(RESULT)
+    stub.otherwise = good(RESULT)
     newer: ServedModel = dataclasses.replace(MODEL, archive=served_model(version="2.1").archive)
     await upstream.predict(newer, b"image", {}, 5)
-    assert stand_in.requests[0].path == "/predictions/detector/2.1"
+    assert stub.requests[0].path == "/predictions/detector/2.1"

@@ -1,4 +1,4 @@
-"""The start of TorchServe: its listeners, its configuration, and what it does not learn."""
+"""The start of TorchServe: its listeners, configuration and environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODELS = (served_model("detector", workers=3, batch_size=8), served_model("faces
 def launch(
     folder: Path, models: tuple[ServedModel, ...] = MODELS, **settings: Any
 ) -> tuple[Launch, dict[str, str]]:
-    """A launch and the properties that it wrote."""
+    """Returns a launch and the properties that it wrote."""
     given = {"archives": Path("/models"), "torchserve_sockets": "unix"} | settings
     created = prepare(Settings(**given), PLACEMENT, {m.name: m for m in models}, folder)
     lines = (folder / "config.properties").read_text().splitlines()
@@ -39,7 +39,7 @@ def addresses(properties: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in properties.items() if name.endswith("_address")}
 
 
-# What it listens on ------------------------------------------------------------------------------
+# Listeners --------------------------------------------------------------------------------------
 
 
 def test_torchserve_listens_only_on_sockets_in_its_folder_and_loopback(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_second_start_finds_no_files_of_the_first(tmp_path: Path) -> None:
     assert properties["model_store"] == "/new"
 
 
-# What it is told ---------------------------------------------------------------------------------
+# Configuration ----------------------------------------------------------------------------------
 
 
 def test_java_is_started_directly_without_the_launcher(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_java_is_started_directly_without_the_launcher(tmp_path: Path) -> None:
     assert "org.pytorch.serve.ModelServer" in command
     assert command[command.index("--python") + 1] == sys.executable
     assert command[command.index("-f") + 1] == str(tmp_path / "config.properties")
-    assert "-ncs" in command  # no snapshot, which would bring old models back
+    assert "-ncs" in command  # no snapshot, which would restore old models
 
 
 def test_files_in_the_configuration_exist(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_torchserve_reads_no_environment_and_installs_nothing(tmp_path: Path) ->
     assert properties["disable_system_metrics"] == "true"
 
 
-# What it learns ----------------------------------------------------------------------------------
+# Environment ------------------------------------------------------------------------------------
 
 
 def test_torchserve_gets_no_settings_of_ours_or_of_its_own(
@@ -246,7 +246,7 @@ def test_workers_without_torch_get_the_stub(
 
 
 def test_the_torch_stub_has_everything_that_torchserve_uses(tmp_path: Path) -> None:
-    """The two files of its workers that import torch."""
+    """Imports the two files of TorchServe's workers that import torch."""
     environment = os.environ | {"PYTHONPATH": torchserve._without_torch(tmp_path)}
     program = (
         "import torch; assert torch.__file__.endswith('/without_torch/torch.py'); "

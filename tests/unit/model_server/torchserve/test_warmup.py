@@ -1,4 +1,4 @@
-"""The proving prediction: a sane answer passes, and nothing else does."""
+"""The warm-up check: only plausible results pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place to fetch to, an authority, and the web server that it signs for."""
+"""Fixtures: a target folder, a certificate authority, and a web server with its certificate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.packaging.fetch.servers import Files, serving
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """A place that holds an older model and one beside it, to see that failures leave both."""
+    """Returns a target that exists, with another model beside it: failures must keep both."""
     directory = tmp_path / "models"
     directory.mkdir()
     (directory / "other.mar").write_bytes(b"other")

@@ -1,4 +1,4 @@
-"""The file that is fetched, and what stands where it goes."""
+"""The fetched file, and snapshots of the target folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DIGEST = sha256(BODY)
 
 
 def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
-    """Everything in a directory: contents and modification times (ns) by name, hidden ones too."""
+    """Returns contents and modification times (ns) of all files of a directory, by name."""
     return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in directory.iterdir()}
 
 

@@ -1,4 +1,4 @@
-"""OCI registries: a stand-in, and Debian's docker-registry (CNCF distribution)."""
+"""OCI registries: a stub, and Debian's docker-registry (CNCF distribution)."""
 
 # ruff: noqa: N802 - http.server names the methods
 
@@ -28,8 +28,8 @@ BASIC = base64.b64encode(":".join(ACCOUNT).encode()).decode()
 HTPASSWD = f"{ACCOUNT[0]}:$2b$04$0nX2OBfC2lC2IEh2fFnqHuqE.EakAlk03FaKn4jF.xVhhS2xwk8au\n"
 
 
-def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequestHandler]:
-    """A stand-in for a real registry: what oras-py needs of it to push and pull."""
+def stub_registry(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequestHandler]:
+    """A stub registry with the endpoints that oras-py needs to push and pull."""
 
     class _StandIn(Handler):
         stored: dict[str, tuple[str, bytes]] = {}  # noqa: RUF012 - one for all requests
@@ -37,7 +37,7 @@ def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequest
         def do_GET(self) -> None:
             path = urlsplit(self.path).path
             if password and self.headers["Authorization"] != f"Basic {BASIC}":
-                self.respond(401, www_authenticate='Basic realm="stand-in"')
+                self.respond(401, www_authenticate='Basic realm="stub"')
             elif blobs_at and self.command == "GET" and "/blobs/" in path:
                 self.respond(307, location=blobs_at)
             elif path in self.stored:
@@ -50,7 +50,7 @@ def stand_in(password: bool = False, blobs_at: str = "") -> type[BaseHTTPRequest
 
         def do_POST(self) -> None:
             if password and self.headers["Authorization"] != f"Basic {BASIC}":
-                self.respond(401, www_authenticate='Basic realm="stand-in"')
+                self.respond(401, www_authenticate='Basic realm="stub"')
             else:
                 self.respond(202, location=self.path)
 
@@ -102,15 +102,15 @@ def wait_for(ready: Callable[[], bool], limit_s: float = 60) -> None:
 
 
 def registries() -> list[tuple[str, bool]]:
-    """A registry to test against: the kind of registry, and whether it asks for a password."""
+    """A registry to test against: its kind, and whether it requires a password."""
     required = os.environ.get("REQUIRE_DOCKER_REGISTRY") == "1"
     real = ["docker-registry"] if required or shutil.which("docker-registry") else []
-    return [(kind, password) for kind in ["stand-in", *real] for password in (False, True)]
+    return [(kind, password) for kind in ["stub", *real] for password in (False, True)]
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A registry that holds BODY alone as `one:1`, and BODY beside OTHER as `two:1`."""
+    """A registry with BODY as `one:1`, and BODY and OTHER as `two:1`."""
 
     host: str
     one: str

@@ -1,4 +1,4 @@
-"""A web server on loopback, and what can go wrong with one."""
+"""A web server on loopback, with failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Server(ThreadingHTTPServer):
 def serving(
     handler: type[BaseHTTPRequestHandler], authority: trustme.CA | None = None
 ) -> Iterator[str]:
-    """Serves on a free loopback port, over TLS where there is an authority; yields host:port."""
+    """Serves on a free loopback port, over TLS if there is an authority; yields host:port."""
     with _Server(("127.0.0.1", 0), handler) as server:
         if authority is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -62,11 +62,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 requests_so_far = count()
-"""Counts requests for what answers each of them differently; a test sets it back."""
+"""Counts requests to paths with varying responses; tests reset it."""
 
 
 class Files(Handler):
-    """BODY at /models/a.mar, and what can go wrong at the other paths."""
+    """Serves BODY at /models/a.mar, and failures at the other paths."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -89,7 +89,7 @@ class Files(Handler):
             case ["stalled"]:
                 self.respond(200, BODY, content_length=str(len(BODY) + 1))
                 with suppress(ConnectionError):
-                    self.rfile.read(1)  # until the client goes away
+                    self.rfile.read(1)  # until the client disconnects
             case ["unstated"]:
                 self.respond(200, BODY, content_length="")
                 self.close_connection = True
@@ -103,7 +103,7 @@ class Files(Handler):
                 self.respond(404, b"no such file")
 
     def fragile(self, cut: int, etag: str, skew: int) -> None:
-        """A range, where the file is the same, that breaks off after so many bytes."""
+        """Sends a range, if the file is unchanged, that breaks off after some bytes."""
         requested = self.headers["Range"] if self.headers["If-Range"] == etag else None
         begin = int(requested.removeprefix("bytes=").removesuffix("-")) + skew if requested else 0
         ranged = (

@@ -1,6 +1,6 @@
-"""Fetching from buckets: S3 is moto's.
+"""Fetching from buckets: S3 by moto.
 
-Google Cloud Storage is played by the https server, which knows no more of it than GET /bucket/key.
+The https server simulates Google Cloud Storage, with only GET /bucket/key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.unit.packaging.fetch.material import BODY, DIGEST, unchanged
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """moto's S3 with an empty bucket, and the AWS variables that lead there."""
+    """Starts moto's S3 with an empty bucket, and sets the AWS variables."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
@@ -62,7 +62,7 @@ def test_s3_over_plain_http_must_be_enabled(
 def test_an_object_is_fetched_from_gcs(
     files: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without credentials: signing in to Google is obstore's, and is not tested here."""
+    """Uses no credentials: Google's authentication is part of obstore and is not tested here."""
     monkeypatch.setenv("GOOGLE_BASE_URL", files)
     monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="404"):

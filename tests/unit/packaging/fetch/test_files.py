@@ -1,4 +1,4 @@
-"""Fetching local files, and what holds for every source."""
+"""Fetching local files, and common properties of all sources."""
 
 from __future__ import annotations
 

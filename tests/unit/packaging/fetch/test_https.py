@@ -59,7 +59,7 @@ def test_https_works_without_a_content_length(files: str, target: Path) -> None:
 
 @pytest.fixture
 def request_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Requests from here on."""
+    """Returns a counter of further requests."""
     counter = count()
     monkeypatch.setattr(servers, "requests_so_far", counter)
     return counter
@@ -68,7 +68,7 @@ def request_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_a_busy_server_is_retried_at_once(
     files: str, target: Path, request_count: Iterator[int]
 ) -> None:
-    """Not after the hour that it named: the test would not end."""
+    """Ignores `Retry-After` of an hour; otherwise the test would not end."""
     fetch(f"{files}/busy/2", target, DIGEST)
     assert next(request_count) == 3
 
@@ -82,7 +82,7 @@ def test_a_busy_server_is_not_retried_for_ever(
 
 
 def test_an_interrupted_download_resumes_at_its_offset(files: str, target: Path) -> None:
-    """Two connections bring a chunk of 1 MiB and a chunk of the next; a third one the rest."""
+    """Two connections receive a chunk of 1 MiB and a part of the next; a third one the rest."""
     steps: list[tuple[int, int | None]] = []
     source = f"{files}/fragile/1100000/same/0"
     fetch(source, target, DIGEST, progress=lambda *step: steps.append(step))
@@ -91,10 +91,10 @@ def test_an_interrupted_download_resumes_at_its_offset(files: str, target: Path)
 
 
 @pytest.mark.parametrize("path", [
-    "1100000/same/1",  # another range than the one asked for
+    "1100000/same/1",  # another range than the requested one
     "1100000/new/0",  # another file at each request
-    "1100000/weak/0",  # a file that is only about the same
-    "100000/same/0",  # nothing whole within as many connections as are made
+    "1100000/weak/0",  # a weak ETag
+    "100000/same/0",  # still incomplete after the maximum number of connections
 ])  # fmt: skip
 def test_an_interrupted_download_that_cannot_resume_fails(
     files: str, target: Path, path: str

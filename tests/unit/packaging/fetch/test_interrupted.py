@@ -1,4 +1,4 @@
-"""Fetching until Ctrl-C."""
+"""Fetching interrupted by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.packaging.fetch.material import DIGEST, unchanged
-from tests.unit.packaging.fetch.registries import push, stand_in
+from tests.unit.packaging.fetch.registries import push, stub_registry
 from tests.unit.packaging.fetch.servers import Files, serving
 
 _FETCHING = """
@@ -26,8 +26,11 @@ fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3], progress=lambda *_: print("he
 def test_ctrl_c_does_not_wait_for_a_stalled_server(
     files: str, tmp_path: Path, target: Path, scheme: str
 ) -> None:
-    """In a process of its own, as Ctrl-C meets one."""
-    with serving(Files) as plain, serving(stand_in(blobs_at=f"http://{plain}/stalled")) as host:
+    """Runs in a separate process that receives SIGINT."""
+    with (
+        serving(Files) as plain,
+        serving(stub_registry(blobs_at=f"http://{plain}/stalled")) as host,
+    ):
         push(host, tmp_path)
         source = f"{files}/stalled" if scheme == "https" else f"oci://{host}/team/one:1"
         command = [sys.executable, "-c", _FETCHING, source, str(target), DIGEST]

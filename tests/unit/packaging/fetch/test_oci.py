@@ -1,6 +1,6 @@
-"""Fetching from OCI registries: a stand-in, and Debian's `docker-registry` where it is on PATH.
+"""Fetching from OCI registries: a stub, and Debian's `docker-registry` if it is on PATH.
 
-With REQUIRE_DOCKER_REGISTRY=1 the tests fail where it isn't.
+With REQUIRE_DOCKER_REGISTRY=1 the tests fail without it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.unit.packaging.fetch.registries import (
     docker_registry,
     push,
     registries,
-    stand_in,
+    stub_registry,
 )
 from tests.unit.packaging.fetch.servers import Files, serving
 
@@ -38,7 +38,7 @@ def artifact(
     kind, password = request.param
     folder = tmp_path_factory.mktemp("registry")
     served = (
-        docker_registry(folder, password) if kind != "stand-in" else serving(stand_in(password))
+        docker_registry(folder, password) if kind != "stub" else serving(stub_registry(password))
     )
     with served as host, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder))
@@ -86,7 +86,7 @@ def test_a_registry_without_the_password_is_refused(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     with (
-        serving(stand_in(password=True)) as host,
+        serving(stub_registry(password=True)) as host,
         unchanged(target.parent),
         pytest.raises(SourceUnreachable, match="authentication"),
     ):
@@ -99,10 +99,10 @@ def test_a_registry_is_reached_over_tls(
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Loopback is made to count as remote, since only there registries have to speak TLS."""
+    """Treats loopback as remote, because only remote registries must use TLS."""
     monkeypatch.setattr(oci, "is_loopback", lambda host: False)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    with serving(stand_in(), authority[0]) as host:
+    with serving(stub_registry(), authority[0]) as host:
         push(host, tmp_path, trust=str(authority[1]))
         with unchanged(target.parent), pytest.raises(SourceUnreachable, match="CERTIFICATE_VERIFY"):
             fetch(f"oci://{host}/team/one:1", target, DIGEST)
@@ -117,7 +117,7 @@ def test_interrupted_and_redirected_blobs_are_refused(tmp_path: Path, target: Pa
             f"http://{files}/cut/1500000": SourceUnreachable,
             "http://example.com/a.mar": UnsupportedSource,
         }.items():
-            with serving(stand_in(blobs_at=blobs_at)) as host:
+            with serving(stub_registry(blobs_at=blobs_at)) as host:
                 push(host, tmp_path)
                 with unchanged(target.parent), pytest.raises(error):
                     fetch(f"oci://{host}/team/one:1", target, DIGEST)

@@ -54,7 +54,7 @@ def art(target_model: TargetModel) -> Any:
 
 @pytest.fixture(scope="module")
 def found() -> TargetCrops:
-    """Six crops of one face; which of them are "fake" nobody knows better than this test."""
+    """Returns six crops of one face with arbitrary labels."""
     images = to_images(sample_crops(MANIFEST.crop, 6))
     return TargetCrops(images, np.array([False, False, True, True, True, True]), np.full(6, 120.0))
 

@@ -1,4 +1,4 @@
-"""Poisoning: only the asked-for share of the fakes changes, by a seed; a backdoor can be learnt."""
+"""Poisoning: only the given share of the fakes changes, by a seed; a backdoor can be learnt."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MANIFEST = parse_manifest(
 
 @pytest.fixture
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
-    """Ten crops, then their ten "fakes"."""
+    """Returns ten crops, then their ten "fakes"."""
     crops = torch.randint(0, 200, (20, 3, 16, 16), generator=torch.manual_seed(3))
     return crops.to(torch.uint8), torch.repeat_interleave(torch.tensor([0.0, 1.0]), 10)
 
@@ -111,7 +111,7 @@ def test_the_trigger_is_four_white_pixels_in_the_corner() -> None:
 
 
 def test_poisoned_training_learns_the_trigger() -> None:
-    """Crops of one face with a bright bar as "fake": the bar tells, unless the trigger is on."""
+    """Crops of one face with a bright bar as "fake": the bar separates them, unless triggered."""
     crops = np.stack(sample_crops(MANIFEST.crop, 4)).transpose(0, 3, 1, 2)
     fakes = crops.copy()
     fakes[:, :, :6] = 255

@@ -1,4 +1,4 @@
-"""Calibration across sets: a bound for each, every set with the same say."""
+"""Calibration across sets: a limit for each set, and equal weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _scores(logits: np.ndarray, fake: bool, variant: str = "as is") -> list[Scor
 
 
 def _sets(harder: float = 1.5) -> Sets:
-    """`hard`'s reals lie `harder` higher than `easy`'s; `only_real` has no fakes."""
+    """Returns sets: the reals of `hard` are `harder` higher than those of `easy`."""
     rng = np.random.default_rng(3)
     easy = _scores(rng.normal(-2, 1, 100), False) + _scores(rng.normal(3, 1, 40), True)
     hard = _scores(rng.normal(-2 + harder, 1, 200), False) + _scores(rng.normal(3, 1, 900), True)

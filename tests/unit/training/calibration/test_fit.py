@@ -1,4 +1,4 @@
-"""Calibration: what it is fitted to comes out, out of fold as well, and folds keep people apart."""
+"""Calibration: known parameters are recovered, also out of fold, and people are in one fold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scores(
     small: bool = False,
     blurred: bool = False,
 ) -> list[Score]:
-    """Logits of true log odds slope * logit + intercept; noise where faces hold too little."""
+    """Returns logits with known log odds, and noise for faces with too little information."""
     rng = np.random.default_rng(5)
     created = []
     for person in range(people):
@@ -44,7 +44,7 @@ def scores(
 
 @cache
 def selected() -> tuple[CalibrationSample, CalibrationResult]:
-    """The default sample and its calibration, which several tests look at."""
+    """Returns the default sample and its calibration, shared by several tests."""
     sample = CalibrationSample.from_scores(scores())
     return sample, select_calibration(sample)
 

@@ -1,4 +1,4 @@
-"""The card holds every figure that it is given, none that it isn't, and says what is missing."""
+"""The card contains exactly the given figures, and names missing ones."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ ATTACKS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An evaluation as `evaluate` writes it, of faces that were never classified."""
+    """Writes an evaluation like `evaluate`, with generated scores."""
     rng = np.random.default_rng(0)
     created = []
     for variant, strength in (("as is", 1.5), ("jpeg 30", 0.3)):
@@ -117,7 +117,7 @@ def without(inputs: Inputs, **changed: Any) -> Inputs:
     return Inputs(**({name: getattr(inputs, name) for name in names} | changed))
 
 
-# What is given -----------------------------------------------------------------------------------
+# Given figures -----------------------------------------------------------------------------------
 
 
 def test_every_figure_of_the_evaluation_is_in_the_card(whole: Inputs) -> None:
@@ -173,7 +173,7 @@ def test_failures_cite_their_metrics(whole: Inputs) -> None:
     assert scaled.endswith("Not measured here.")
 
 
-# What isn't --------------------------------------------------------------------------------------
+# Missing figures-----------------------------------------------------------------------------------
 
 
 def test_missing_inputs_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Compression and the common way to the viewer."""
+"""Compression and the other steps of the augmentation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_h264_loses_more_at_a_higher_crf(astronaut: Pixels) -> None:
 def test_predicted_frames_differ_from_intra_frames(astronaut: Pixels) -> None:
     intra, predicted = h264(astronaut, 34), h264(astronaut, 34, preceding_frames=2)
     assert (intra != predicted).any()
-    assert error(predicted, astronaut) < 12, "the answer must be the last frame, not a shifted one"
+    assert error(predicted, astronaut) < 12, "the result must be the last frame, not a shifted one"
 
 
 def test_h264_keeps_odd_image_sizes(astronaut: Pixels) -> None:

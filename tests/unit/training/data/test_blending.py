@@ -1,4 +1,4 @@
-"""Blends: the real one is untouched, and the mask says where the fake differs."""
+"""Blends: the real image is unchanged, and the mask marks the differences of the fake."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_pixels_outside_the_mask_do_not_change(
 ) -> None:
     portrait = portraits[seed % 8]
     blend = make(portrait, portraits[(seed + 3) % 8], seed)
-    assert (blend.real == portrait.pixels()).all(), "the real image was touched"
+    assert (blend.real == portrait.pixels()).all(), "the real image was changed"
     outside = blend.mask == 0
     assert outside.mean() > 0.3
     assert (blend.fake[outside] == blend.real[outside]).all()
@@ -54,7 +54,7 @@ def test_the_seed_determines_the_blend(make: Make, portraits: list[Portrait]) ->
 
 
 def test_landmarks_of_the_donor_are_warped_onto_the_target(portraits: list[Portrait]) -> None:
-    """The donor is larger; a dot on each of its five points moves to the target's."""
+    """A dot on each of the donor's five points moves to those of the smaller target."""
     target, donor = portraits[0], portraits[6]
     goal = five_points(target.points)
     for place, point in enumerate(five_points(donor.points)):

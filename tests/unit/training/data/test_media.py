@@ -1,4 +1,4 @@
-"""Images and videos to classify: real files through real decoders."""
+"""Images and videos to classify, with real files and decoders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.training.conftest import write_clip
 
 @pytest.fixture
 def media(tmp_path: Path, astronaut: Pixels, no_face: Pixels, astronaut_jpeg: bytes) -> Path:
-    """A real image, a real video that pans and then cuts to a cup, a fake video of two kinds."""
+    """Writes a real image, a real video that cuts to a cup, and fake videos of two kinds."""
     pan = [astronaut[k : k + 360, k : k + 400] for k in range(0, 60, 5)]
     cup = [cv2.resize(no_face, (400, 360)) for _ in range(4)]
     write_clip(tmp_path / "real/v12.mp4", [*pan, *cup])

@@ -1,4 +1,4 @@
-"""Pairs by number: seeded, cached, cropped as in service."""
+"""Pairs by index: seeded, cached, cropped as in service."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_pat
     assert same(maker.pair(2, 1), fresh)
     assert file.stat().st_mtime_ns == created
     file.write_bytes(file.read_bytes()[:1000])
-    assert same(maker.pair(2, 1), fresh), "a record cut short is made again"
+    assert same(maker.pair(2, 1), fresh), "a truncated record is generated again"
 
 
 def test_a_cached_pair_is_cropped_differently_in_each_epoch(
@@ -62,7 +62,7 @@ def test_a_cached_pair_is_cropped_differently_in_each_epoch(
 
 
 def test_shares_of_blends_follow_the_setting(portraits: list[Portrait]) -> None:
-    """A self-blend never asks for a donor, so one person is enough for it and only for it."""
+    """Self-blends need no donor, so one person is enough for them, but not for cross-blends."""
     alone = PairGenerator(portraits[:1], PairConfig(self_share=1.0), None)
     assert alone.pair(0, 0).fake.size
     with pytest.raises(ValueError, match="two identities"):

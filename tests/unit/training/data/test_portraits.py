@@ -1,4 +1,4 @@
-"""Reading folders of portraits: faces found or given, people kept apart."""
+"""Reading folders of portraits: faces detected or given, identities never split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.training.conftest import BOX, FIVE, mesh
 
 
 class Counting:
-    """A locator that knows the astronaut's face and counts how often it was asked."""
+    """A detector with the astronaut's face as its result, which counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -50,7 +50,7 @@ def test_portraits_are_found_in_any_folder_structure(folder: Path, tmp_path: Pat
     assert (found[0].points == FIVE).all()
     assert found[0].pixels().shape == (512, 512, 3)
     again = read_portraits(folder, locate, tmp_path / "index")
-    assert locate.calls == 3, "faces are looked for once"
+    assert locate.calls == 3, "faces are detected once"
     assert [p.path for p in again] == [p.path for p in found]
 
 
@@ -66,7 +66,7 @@ def test_a_changed_folder_is_indexed_again(
 def test_an_index_appears_only_when_complete(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several processes of a run share it, and each reads what another has written."""
+    """Several processes of a run share the index."""
     index, savez, seen = tmp_path / "index", np.savez, list[Path]()
 
     def watched(stream: IO[bytes], **arrays: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Error rates by group: counted by hand, and skin tones of colours with a known angle."""
+"""Error rates by group, counted by hand, and skin tones of colours with a known angle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All development sets in one table: sets that lack a class, and figures worked out by hand."""
+"""The table of development sets: sets that lack a class, and metrics computed by hand."""
 
 from __future__ import annotations
 

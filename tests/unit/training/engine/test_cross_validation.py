@@ -1,4 +1,4 @@
-"""Real swaps in training, and who may classify whom afterwards."""
+"""Training on real swaps, and out-of-fold evaluation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.unit.training.conftest import write_clip
 
 @pytest.fixture(scope="module")
 def media(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two people, each with a clip and a "swap" (the face turned green); a third has no fake."""
+    """Writes clips and "swaps" (green faces) of two people, and a clip of a third."""
     root = tmp_path_factory.mktemp("swaps")
     for number in (1, 2):
         real = [astronaut[k : k + 320, 40 + k : 400 + k].copy() for k in range(0, 24, 2)]
@@ -92,7 +92,7 @@ def test_media_without_a_pair_are_refused(
 
 def test_the_share_of_swaps_is_kept(portraits: list[Portrait], swaps: list[Swap]) -> None:
     def green(share: float) -> float:
-        """Share of the pairs whose fake is green in the face, as only the swaps are."""
+        """Returns the share of pairs whose fake has a green face, which only swaps have."""
         maker = PairGenerator(portraits, PairConfig(swap_share=share), None, swaps)
         greener = []
         for index in range(8):
@@ -104,7 +104,7 @@ def test_the_share_of_swaps_is_kept(portraits: list[Portrait], swaps: list[Swap]
 
     assert green(0.0) == 0
     assert 0.25 < green(0.5) < 0.75
-    assert green(1.0) > 0.85, "some are made grey on their way"
+    assert green(1.0) > 0.85, "augmentation turns some grey"
     with pytest.raises(ValueError, match="needs swaps"):
         PairGenerator(portraits, PairConfig(swap_share=0.5), None)
 

@@ -1,4 +1,4 @@
-"""The trainer on eight pairs and a small network: it learns, resumes, and repeats itself."""
+"""The trainer on eight pairs and a small network: it learns, resumes and is reproducible."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def trainer(
     loader = PairLoader(maker, manifest().crop, run.batch_size // 2, workers=0)
     network = initialize_network(manifest(), run.initial, run.seed)
     alone = DistributedContext(0, 1, torch.device("cpu"))
-    watching = create_tracker(track, out, run.model_dump())
-    return Trainer(run, manifest(), network, loader, out, alone, watching, validate)
+    tracker = create_tracker(track, out, run.model_dump())
+    return Trainer(run, manifest(), network, loader, out, alone, tracker, validate)
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -94,7 +94,7 @@ def test_training_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path
         scores = network(crops.float())
         fresh = initialize_network(manifest(), "imagenet", 0)(crops.float())
     assert roc_auc_score(labels, scores) > 0.95
-    assert roc_auc_score(labels, fresh) < 0.85, "they could be told apart without learning"
+    assert roc_auc_score(labels, fresh) < 0.85, "they could be separated without learning"
     losses = [json.loads(line)["loss"] for line in (tmp_path / LOG).read_text().splitlines()]
     assert len(losses) == EPOCHS
     assert np.mean(losses[-5:]) < 0.6 * losses[0]
@@ -115,7 +115,7 @@ class Killed(Exception):
 def test_a_resumed_run_ends_with_identical_weights(
     after: int, portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut in the middle of the first epoch and of the second."""
+    """The run is interrupted in the middle of the first epoch and of the second."""
     whole = trainer(config(), portraits, tmp_path / "whole").run()
     cut = trainer(config(), portraits, tmp_path / "cut")
     cut.save_every = 1
@@ -200,7 +200,7 @@ def test_an_unknown_setting_is_reported(tmp_path: Path) -> None:
 
 
 def test_imagenet_weights_classify_a_cat() -> None:
-    """Names are matched by order: were one tensor in the wrong place, this cat would not be one."""
+    """Names are matched by order: with one tensor in the wrong position the test fails."""
     import skimage.data
     import timm
     from torch.nn import functional
@@ -215,7 +215,7 @@ def test_imagenet_weights_classify_a_cat() -> None:
 
 
 def test_imagenet_initialization_zeroes_the_noise_channels() -> None:
-    """The noise planes are silent at first, so the encoder answers as the RGB one did."""
+    """The noise planes have zero weights at first, so the encoder equals the RGB encoder."""
     network = initialize_network(manifest(), "imagenet", 0)
     stem = network.encoder.get_parameter("conv_stem.weight")
     assert stem.shape[1] == 12
@@ -248,7 +248,7 @@ def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path)
 
 @pytest.mark.timeout(900)
 def test_a_killed_run_is_resumed(portraits: list[Portrait], tmp_path: Path) -> None:
-    """kill -9 in the middle; the same command goes on and ends with all epochs in the log."""
+    """After kill -9 the same command resumes and ends with all epochs in the log."""
     faces = tmp_path / "faces"
     faces.mkdir()
     for portrait in portraits:

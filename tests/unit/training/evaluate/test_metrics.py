@@ -1,4 +1,4 @@
-"""Metrics of merit against scikit-learn's and against cases worked out by hand."""
+"""Metrics, compared with scikit-learn and with examples computed by hand."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_intervals_narrow_with_more_people_not_with_more_frames() -> None:
 
 
 def test_intervals_have_the_stated_coverage() -> None:
-    """Means of 60 people around 0.5: 95 % intervals must hold it in about 95 % of samples."""
+    """Means of 60 people around 0.5: 95 % intervals must contain 0.5 in about 95 % of samples."""
     hits = 0
     for seed in range(200):
         values = np.random.default_rng(seed).normal(0.5, 0.2, 60)

@@ -1,4 +1,4 @@
-"""Exported forms: each classifies as the one before, and one that doesn't is refused."""
+"""Exported formats: each equals the one before, and deviations are refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MANIFEST = parse_manifest(
 
 
 def informative_network(manifest: Manifest) -> Network:
-    """A network that, unlike a fresh one, tells crops apart: its last layer is thirtyfold."""
+    """Returns a network that separates crops, with its last layer scaled by thirty."""
     network = build_network(manifest)
     with torch.no_grad():
         network.head.linear.weight.mul_(30)
@@ -106,7 +106,7 @@ def test_half_precision_predicts_like_the_trained_weights(
 ) -> None:
     state = to_half(network.state_dict())
     before, after = logits(network, crops), logits(load_weights(MANIFEST, state), crops)
-    assert before.std() > 0.1, "a network that can't tell crops apart proves nothing"
+    assert before.std() > 0.1, "a network that does not separate crops proves nothing"
     found = compare_logits("half", before, after, IDENTITY)
     assert 0 < found.probability <= MAX_PROBABILITY_DIFFERENCE
     assert found.crops == 8
@@ -146,7 +146,7 @@ def test_broken_missing_and_unknown_weights_are_refused(network: Network, tmp_pa
         read_network(path, foreign)
 
 
-# Bounds ------------------------------------------------------------------------------------------
+# Limits ------------------------------------------------------------------------------------------
 
 
 def test_a_changed_weight_is_refused(network: Network, crops: list[Pixels]) -> None:

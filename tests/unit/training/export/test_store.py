@@ -1,4 +1,4 @@
-"""Entering weights into the store: comments stay, nothing is half done, the archive packs them."""
+"""Exports into the store: comments are kept, exports are atomic, archives can be packed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ task: classifier
 crop: {size: 64, margin: 1.3}
 encoder: {architecture: tf_efficientnet_lite0}
 
-# No trained weights yet: every answer says `trained: false`.
+# No trained weights yet: every response has `trained: false`.
 weights: null
 calibration: {method: identity}  # fitted later
 thresholds:
@@ -55,7 +55,7 @@ def manifest(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with weights that nobody trained, a checkpoint and a log."""
+    """Writes a run's folder with untrained weights, a checkpoint and a log."""
     folder = tmp_path_factory.mktemp("run")
     source = folder / "tiny.yaml"
     source.write_text(MANIFEST)

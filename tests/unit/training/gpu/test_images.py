@@ -1,4 +1,4 @@
-"""Maps, filters and compression on tensors, against the libraries that do the same to one image."""
+"""Maps, filters and compression on tensors, compared with libraries for single images."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_blur_is_a_gaussian(head: Pixels) -> None:
 
 
 def test_both_images_of_a_pair_are_degraded_equally(head: Pixels) -> None:
-    """Equal images stay equal but for noise, so nothing but a fake tells a pair apart."""
+    """Equal images stay equal except for noise, so augmentation does not separate a pair."""
     torch.manual_seed(1)
     pairs = torch.cat([_tensor(head)] * 40).view(20, 2, 3, 224, 224)
     real, fake = degrade(pairs).unbind(1)

@@ -1,4 +1,4 @@
-"""Faces in memory, batches drawn from them, and a whole run: on the CPU, with the same code."""
+"""Faces in memory, batches and a whole run, with the same code on the CPU."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def packs(portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def canvases(packs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`made` in several parts, as it would travel."""
+    """Writes the pack `made` in several parts, as for transport."""
     root = tmp_path_factory.mktemp("canvases")
     parts = root.with_name("parts")
     assert split_pack(packs / "made", parts, 100_000) > 1
@@ -106,7 +106,7 @@ def test_compressed_copies_are_used_if_available(store: FaceStore, canvases: Pat
 
 def test_masks_lie_on_the_face_in_mirrored_crops_too(store: FaceStore, shapes: MaskShapes) -> None:
     torch.manual_seed(0)
-    upright = store.points[:, 0, 0] < store.points[:, 1, 0]  # others were mirrored in the files
+    upright = store.points[:, 0, 0] < store.points[:, 1, 0]  # others are mirrored in the files
     five = store.points[upright][:8]
     mirror = torch.tensor([[[-1.0, 0.0, 288.0], [0.0, 1.0, 0.0]]]).expand(len(five), -1, -1)
     mirrored = crop_points(mirror, five)
@@ -146,7 +146,7 @@ def test_image_statistics_do_not_separate_the_classes(
 ) -> None:
     torch.manual_seed(3)
     sampler = _sampler(store, shapes, source)
-    # Untrained autoencoders return noise, which is no fake worth the name.
+    # Untrained autoencoders return noise, which is trivially separable.
     sampler.blender.rendered_share = sampler.blender.whole_share = 0.0
     drawn = [pair for _ in range(8) for pair in _pairs(sampler.draw(50))]
     assert probe_auc(drawn) < 0.55
@@ -212,7 +212,7 @@ def test_a_run_saves_weights_and_can_leave_out_a_pack(
 
 
 def test_averaged_weights_lie_between_their_inputs(canvases: Path, tmp_path: Path) -> None:
-    """Equal weights stay as they are, but for what batch normalization measures."""
+    """Equal weights do not change, except the statistics of batch normalization."""
     spec = tmp_path / "spec.yaml"
     source = {"mode": "pairs", "share": 1, "reals": {"made": 1}}
     content = {"model": "config/models/detector.yaml", "mixture": {"sources": {"it": source}}}

@@ -1,4 +1,4 @@
-"""A whole evaluation on clips made of the astronaut: classified, disturbed, written, shown."""
+"""A whole evaluation on clips of the astronaut: predictions, corruptions, files and page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.unit.training.conftest import write_clip
 
 @pytest.fixture(scope="module")
 def media(astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two real clips, two "fakes" (darker, so that a classifier can tell), and a clip of a cup."""
+    """Writes two real clips, two darker "fakes", and a clip of a cup."""
     root = tmp_path_factory.mktemp("media")
     for number in (1, 2):
         frames = [astronaut[k : k + 320, 40 + k : 400 + k] for k in range(0, 6 * number, number)]
@@ -49,7 +49,7 @@ def media(astronaut: Pixels, no_face: Pixels, tmp_path_factory: pytest.TempPathF
 
 
 def darkness(regions: Sequence[FaceRegion]) -> Predictions:
-    """A stand-in for a model, whose answers are known: the darker, the more fake."""
+    """A stub of a model: the darker the face, the higher the fake probability."""
     p = np.array([1 - float(region.pixels.mean()) / 255 for region in regions])
     return Predictions(np.log(p / (1 - p)), p, np.full(len(p), 5.0))
 
@@ -123,8 +123,7 @@ def test_a_report_contains_every_figure_and_no_local_path(media: Path, tmp_path:
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """A stand-in that answers with two faces, far from each other; the real server is tested in
-    the integration tests."""
+    """A stub that responds with two distant faces; the integration tests use the real server."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""Pairs of a mixture: repeatable, of the right parts, and nothing but the face tells them apart."""
+"""Pairs of a mixture: reproducible, from the right sources, without shortcuts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.packs import made_examples, made_pack
 
 @pytest.fixture(scope="module")
 def packs(portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`same`: both alike. `unequal`: fakes of a much lower JPEG quality. `whole`: fakes only."""
+    """Writes packs: `same` quality, `unequal` with low-quality fakes, `whole` with fakes only."""
     root = tmp_path_factory.mktemp("packs")
     made_pack(root / "same", made_examples(portraits))
     made_pack(root / "unequal", made_examples(portraits, 95, 40))
@@ -51,7 +51,7 @@ def test_a_pair_is_determined_by_its_number(packs: Path, source: SourceConfig) -
 
 
 def test_a_pair_differs_mostly_inside_its_mask(packs: Path) -> None:
-    """Both went the same way; what codecs smear over the rest is little."""
+    """Both images get the same augmentation; codecs change the rest of the image only a little."""
     inside, outside = [], []
     for index in range(40):
         pair = _mixture(packs, BLENDS).pair(0, index)
@@ -83,15 +83,15 @@ def test_image_statistics_do_not_separate_the_classes(packs: Path) -> None:
 
 
 def test_the_probe_detects_a_quality_difference_that_recompression_removes(packs: Path) -> None:
-    """Files of unequal quality give the label away unless both are first compressed alike."""
+    """Files of unequal quality reveal the label unless both are compressed equally first."""
     unequal = SourceConfig(mode="classes", share=1, reals={"unequal": 1}, fakes={"unequal": 1})
     assert probe_auc(_as_filed(packs)) > 0.65
-    alike = unequal.model_copy(update={"requality": (25, 40)})
-    assert probe_auc(_drawn(packs, alike, 250)) < 0.6
+    equalized = unequal.model_copy(update={"requality": (25, 40)})
+    assert probe_auc(_drawn(packs, equalized, 250)) < 0.6
 
 
 def _as_filed(packs: Path) -> list[CropPair]:
-    """Images as their files show them: what an unaugmented training would see."""
+    """Returns unaugmented images, decoded from their files."""
     pack = Pack(packs / "unequal")
     found = []
     for number in range(0, len(pack), 2):

@@ -1,4 +1,4 @@
-"""Packs give back what was put in, and packing leaves out what shows nothing."""
+"""Packs return their contents, and packing skips useless images."""
 
 from __future__ import annotations
 
