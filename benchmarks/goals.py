@@ -46,9 +46,9 @@ def speed_up(images: Sequence[str], rounds: int) -> tuple[list[Goal], dict[str, 
         for image in images:
             workload = given[image]
             for name, variant in variants.items():
-                seen = variant.faces(workload.jpeg)
-                if seen != workload.faces:
-                    raise RuntimeError(f"{name} finds {seen} faces on {image}")
+                found_faces = variant.faces(workload.jpeg)
+                if found_faces != workload.faces:
+                    raise RuntimeError(f"{name} finds {found_faces} faces on {image}")
             seconds: dict[str, list[float]] = {name: [] for name in variants}
             for _ in range(rounds):
                 for name, variant in variants.items():

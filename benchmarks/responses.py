@@ -93,12 +93,12 @@ def responses(rounds: int) -> list[Goal]:
 
 def _ratio(name: str, ours: Callable[[], bytes], rounds: int, count: int, goal: float) -> Goal:
     body = ours()
-    plain, own = [], []
+    plain_s, gateway_s = [], []
     for _ in range(rounds):
-        plain.append(_cpu_s(lambda: orjson.dumps(orjson.loads(body)), count))
-        own.append(_cpu_s(ours, count))
-    ratio = statistics.median(a / b for a, b in zip(plain, own, strict=True))
-    note = f"{1e3 * statistics.median(plain):.2f} / {1e3 * statistics.median(own):.2f} ms"
+        plain_s.append(_cpu_s(lambda: orjson.dumps(orjson.loads(body)), count))
+        gateway_s.append(_cpu_s(ours, count))
+    ratio = statistics.median(a / b for a, b in zip(plain_s, gateway_s, strict=True))
+    note = f"{1e3 * statistics.median(plain_s):.2f} / {1e3 * statistics.median(gateway_s):.2f} ms"
     what = f"response, {name}: CPU time, plain dictionaries / ours"
     return Goal(what, round(ratio, 2), goal, "x", True, ratio=False, note=note)
 

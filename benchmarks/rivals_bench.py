@@ -22,7 +22,7 @@ from benchmarks.load.closed_loop import Plan, Window
 from benchmarks.load.generator import Generator
 from benchmarks.systems import servers as names
 from benchmarks.systems.in_process import ARCHIVES
-from deepfake_serving.model_server.models import place, served_models
+from deepfake_serving.model_server.models import choose_placement, served_models
 from deepfake_serving.model_server.settings import load_settings
 
 _CLIENTS = 8
@@ -42,7 +42,7 @@ def systems(folder: Path, archive: Path) -> Iterator[tuple[tuple[str, ...], name
 def measure(workload: str, rounds: int, seconds: float, clients: int) -> dict[str, list[Window]]:
     """Measures closed loops by system, in turns."""
     settings = load_settings(archives=ARCHIVES, device="cpu", models=("detector",))
-    archive = served_models(settings, place(settings))["detector"].archive.path
+    archive = served_models(settings, choose_placement(settings))["detector"].archive.path
     found: dict[str, list[Window]] = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -78,14 +78,14 @@ def main() -> None:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     content = {}
-    for name, seen in windows.items():
-        ms = [1000 * s for window in seen for s in window.latencies_s]
-        failures = [each for window in seen for each in window.failures]
-        rate = statistics.median(window.rate for window in seen)
+    for name, measured in windows.items():
+        ms = [1000 * s for window in measured for s in window.latencies_s]
+        failures = [each for window in measured for each in window.failures]
+        rate = statistics.median(window.rate for window in measured)
         ratio = statistics.median(
-            a.rate / b.rate for a, b in zip(best, seen, strict=True) if b.rate
+            a.rate / b.rate for a, b in zip(best, measured, strict=True) if b.rate
         )
-        cpu = statistics.median(1000 * (window.each(window.cpu_s) or 0) for window in seen)
+        cpu = statistics.median(1000 * (window.each(window.cpu_s) or 0) for window in measured)
         content[name] = {
             "rps": rate,
             "p50_ms": float(np.percentile(ms, 50)),

@@ -34,7 +34,12 @@ from benchmarks.report.tables import write_report
 from benchmarks.systems import servers as names
 from benchmarks.systems.servers import System, direct_targets, start_baseline_fastapi, start_server
 from benchmarks.systems.stock_torchserve import start_torchserve
-from deepfake_serving.model_server.models import Placement, ServedModel, place, served_models
+from deepfake_serving.model_server.models import (
+    Placement,
+    ServedModel,
+    choose_placement,
+    served_models,
+)
 from deepfake_serving.model_server.settings import Settings, load_settings
 from deepfake_serving.packaging.archive import build_archive
 
@@ -81,7 +86,7 @@ class Bench:
 
     def __init__(self, stack: contextlib.ExitStack, folder: Path, settings: Settings) -> None:
         self.stack, self.folder, self.settings = stack, folder, settings
-        self.placement: Placement = place(settings)
+        self.placement: Placement = choose_placement(settings)
         self.model: ServedModel = served_models(settings, self.placement)["detector"]
         self.targets: dict[str, Target] = {}
         self.pids: dict[str, list[int]] = {}

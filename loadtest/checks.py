@@ -114,6 +114,6 @@ def _check_box(box: Sequence[float], size: tuple[int, int]) -> None:
         raise InvalidResponse("a face box outside the image")
 
 
-def _check_equal(what: str, got: Any, expected: Any) -> None:
-    if got != expected:
-        raise InvalidResponse(f"{what}: {str(got)[:40]}, not {str(expected)[:40]}")
+def _check_equal(what: str, actual: Any, expected: Any) -> None:
+    if actual != expected:
+        raise InvalidResponse(f"{what}: {str(actual)[:40]}, not {str(expected)[:40]}")

@@ -91,14 +91,14 @@ def choose_device(manifest: Manifest, gpu: int | None) -> str:
     Raises:
         ManifestError: `cuda` is required, but torch finds no GPU.
     """
-    wanted = "cpu" if manifest.backend == "openvino" else manifest.device
-    if wanted == "cpu" or (wanted == "auto" and gpu is None and not may_have_gpu()):
+    requested = "cpu" if manifest.backend == "openvino" else manifest.device
+    if requested == "cpu" or (requested == "auto" and gpu is None and not may_have_gpu()):
         return "cpu"
     import torch
 
     if torch.cuda.is_available():
         return f"cuda:{gpu or 0}"
-    if wanted == "cuda":
+    if requested == "cuda":
         raise ManifestError(f"{manifest.name}: device cuda is required, but torch sees no GPU")
     return "cpu"
 
@@ -128,9 +128,9 @@ def _networks(
 
     if threads:
         torch.set_num_threads(threads)
-    place = torch.device(device)
+    torch_device = torch.device(device)
     weights = load_file(directory / NETWORK_FILE) if manifest.weights is not None else None
     return (
-        pytorch.build_cascade(load_file(directory / MTCNN_FILE), place) if detects else None,
-        pytorch.build_classifier(manifest, weights, place) if classifies else None,
+        pytorch.build_cascade(load_file(directory / MTCNN_FILE), torch_device) if detects else None,
+        pytorch.build_classifier(manifest, weights, torch_device) if classifies else None,
     )

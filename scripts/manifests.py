@@ -57,11 +57,11 @@ def _file_name(each: Object) -> str:
 
 def files() -> dict[Path, str]:
     """Returns the content of every file."""
-    made = {overlay: rendered(overlay) for overlay in OVERLAYS}
-    first = made[OVERLAYS[0]]
-    base = {n: o for n, o in first.items() if all(made[v].get(n) == o for v in OVERLAYS)}
+    by_overlay = {overlay: rendered(overlay) for overlay in OVERLAYS}
+    first = by_overlay[OVERLAYS[0]]
+    base = {n: o for n, o in first.items() if all(by_overlay[v].get(n) == o for v in OVERLAYS)}
     written = _folder(MANIFESTS / "base", base, [])
-    for overlay, objects in made.items():
+    for overlay, objects in by_overlay.items():
         own = {name: each for name, each in objects.items() if name not in base}
         written |= _folder(MANIFESTS / "overlays" / overlay, own, ["../../base"])
     return written
@@ -82,17 +82,19 @@ def _folder(folder: Path, objects: dict[str, Object], resources: list[str]) -> d
 
 def main() -> int:
     """Returns the exit code."""
-    wanted = files()
-    there = {path for part in ("base", "overlays") for path in (MANIFESTS / part).rglob("*.yaml")}
-    old = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
-    old += sorted(there - wanted.keys())
+    expected = files()
+    existing = {
+        path for part in ("base", "overlays") for path in (MANIFESTS / part).rglob("*.yaml")
+    }
+    outdated = [p for p, text in expected.items() if not p.exists() or p.read_text() != text]
+    outdated += sorted(existing - expected.keys())
     if "--check" in sys.argv:
-        for path in old:
+        for path in outdated:
             print(f"{path.relative_to(ROOT)} is out of date: make manifests", file=sys.stderr)
-        return 1 if old else 0
-    for path in there - wanted.keys():
+        return 1 if outdated else 0
+    for path in existing - expected.keys():
         path.unlink()
-    for path, text in wanted.items():
+    for path, text in expected.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return 0

@@ -94,9 +94,9 @@ def _scene(
             continue
         for _ in range(30):
             x, y = int(rng.integers(width - w)), int(rng.integers(height - h))
-            here = (x, y, x + w, y + h)
-            if all(_disjoint(here, other) for other in occupied):
-                occupied.append(here)
+            box = (x, y, x + w, y + h)
+            if all(_disjoint(box, other) for other in occupied):
+                occupied.append(box)
                 boxes.append(_paste(canvas, face, side, x, y))
                 break
     return Scene(name, canvas, np.array(boxes).reshape(-1, 4))

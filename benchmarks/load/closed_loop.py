@@ -192,8 +192,8 @@ def _clocks(family: Sequence[psutil.Process]) -> tuple[float, float, float]:
     """Returns CPU seconds so far of the family, of this process, and of all processes."""
     times = psutil.cpu_times()._asdict()
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")  # guest time is included in user time
-    everybody = sum(seconds for kind, seconds in times.items() if kind not in idle)
-    return sum(map(_cpu_s, family)), time.process_time(), everybody
+    total = sum(seconds for kind, seconds in times.items() if kind not in idle)
+    return sum(map(_cpu_s, family)), time.process_time(), total
 
 
 def _cpu_s(process: psutil.Process) -> float:

@@ -30,15 +30,19 @@ def plot(results: Results, path: Path) -> None:
     """Writes a PNG."""
     workload_names = list(dict.fromkeys(row.workload for row in results.rows))
     clients = sorted({row.clients for row in results.rows})
-    shown = (clients[0], clients[-1])
+    client_counts = (clients[0], clients[-1])
     figure, axes = plt.subplots(
-        1 + len(shown), len(workload_names), figsize=(13, 14), layout="constrained", squeeze=False
+        1 + len(client_counts),
+        len(workload_names),
+        figsize=(13, 14),
+        layout="constrained",
+        squeeze=False,
     )
     for column, workload in enumerate(workload_names):
         rows = [row for row in results.rows if row.workload == workload]
         _rates(axes[0, column], rows, clients)
         axes[0, column].set_title(_TITLES.get(workload, workload), fontweight="bold")
-        for line, count in enumerate(shown, start=1):
+        for line, count in enumerate(client_counts, start=1):
             _latencies(axes[line, column], [row for row in rows if row.clients == count], count)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
@@ -48,10 +52,10 @@ def plot(results: Results, path: Path) -> None:
 
 def _rates(axis: Any, rows: Sequence[Row], clients: Sequence[int]) -> None:
     for system in ALL:
-        mine = [row for row in rows if row.system == system]
+        of_system = [row for row in rows if row.system == system]
         axis.plot(
-            [row.clients for row in mine],
-            [row.rps for row in mine],
+            [row.clients for row in of_system],
+            [row.rps for row in of_system],
             color=_COLOURS[system],
             marker=_MARKERS[system],
             label=system,
@@ -62,13 +66,13 @@ def _rates(axis: Any, rows: Sequence[Row], clients: Sequence[int]) -> None:
 
 def _latencies(axis: Any, rows: Sequence[Row], clients: int) -> None:
     """Draws p50 as a full bar and p99 as a pale one behind it, with their values."""
-    for place, row in enumerate(rows):
+    for position, row in enumerate(rows):
         if row.p50_ms is None or row.p99_ms is None:
             continue
-        axis.barh(place, row.p99_ms, height=0.72, color=_COLOURS[row.system], alpha=0.35)
-        axis.barh(place, row.p50_ms, height=0.72, color=_COLOURS[row.system])
+        axis.barh(position, row.p99_ms, height=0.72, color=_COLOURS[row.system], alpha=0.35)
+        axis.barh(position, row.p50_ms, height=0.72, color=_COLOURS[row.system])
         axis.text(
-            row.p99_ms, place, f"  {row.p50_ms:.0f} / {row.p99_ms:.0f}", va="center", fontsize=9
+            row.p99_ms, position, f"  {row.p50_ms:.0f} / {row.p99_ms:.0f}", va="center", fontsize=9
         )
     axis.set_yticks(range(len(rows)), [row.system for row in rows])
     axis.invert_yaxis()

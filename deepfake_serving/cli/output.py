@@ -24,8 +24,8 @@ def tables() -> Console:
 
 def printable(text: str) -> Text:
     """Returns untrusted text without markup, its control characters escaped."""
-    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return Text("".join(shown))
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return Text("".join(escaped))
 
 
 def note(message: str) -> None:

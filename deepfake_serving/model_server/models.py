@@ -56,7 +56,7 @@ class Placement:
     threads: int
 
 
-def place(settings: Settings) -> Placement:
+def choose_placement(settings: Settings) -> Placement:
     """Chooses workers and threads that use all CPUs without oversubscribing them.
 
     Every model has at least one worker, and one per GPU.
@@ -123,8 +123,8 @@ def _gpus() -> int:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SettingsError(f"gpus: unset, and nvidia-smi failed: {error}") from error
-    shown = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
+    listed_gpus = sum(line.startswith(b"GPU ") for line in listed.stdout.splitlines())
     left = os.environ.get("CUDA_VISIBLE_DEVICES")
     if left is None:
-        return shown
-    return min(shown, sum(name.strip() not in ("", "-1") for name in left.split(",")))
+        return listed_gpus
+    return min(listed_gpus, sum(name.strip() not in ("", "-1") for name in left.split(",")))

@@ -13,7 +13,7 @@ from deepfake_serving.model_server.grpc_api.server import build_server, follow_h
 from deepfake_serving.model_server.http.app import build_app
 from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
-from deepfake_serving.model_server.models import place, served_models
+from deepfake_serving.model_server.models import choose_placement, served_models
 from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
@@ -35,7 +35,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` or `ManifestError` where the models can't be served."""
         self.settings = settings
-        placement = place(settings)
+        placement = choose_placement(settings)
         models = served_models(settings, placement)
         self.state = ServerState({name: model.workers for name, model in models.items()})
         self.admission = {

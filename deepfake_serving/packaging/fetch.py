@@ -49,9 +49,9 @@ OnProgress = Callable[[int, int | None], None]
 class DigestMismatch(FetchError):
     """The fetched file has another digest than the expected one; digests are 64 hex digits."""
 
-    def __init__(self, source: str, expected: str, found: str) -> None:
-        super().__init__(f"{source}: sha256 {found} instead of {expected}")
-        self.expected, self.found = expected, found
+    def __init__(self, source: str, expected: str, actual: str) -> None:
+        super().__init__(f"{source}: sha256 {actual} instead of {expected}")
+        self.expected, self.actual = expected, actual
 
 
 def fetch(
@@ -74,15 +74,15 @@ def fetch(
         FetchError: the file exceeds `max_bytes`, or `sha256` is malformed.
         OSError: `target` can't be written.
     """
-    wanted = _parse_digest(sha256)
+    expected_digest = _parse_digest(sha256)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if target.is_file() and digest_of(target) == f"sha256:{wanted}":
+    if target.is_file() and digest_of(target) == f"sha256:{expected_digest}":
         return target
     with closing(open_source(source)) as content, _replacing(target) as stream:
-        found = _copy(content, stream, progress, max_bytes, source)
-        if found != wanted:
-            raise DigestMismatch(source, wanted, found)
+        actual_digest = _copy(content, stream, progress, max_bytes, source)
+        if actual_digest != expected_digest:
+            raise DigestMismatch(source, expected_digest, actual_digest)
     return target
 
 

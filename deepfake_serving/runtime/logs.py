@@ -21,7 +21,7 @@ def configure_logs(settings: ServerSettings) -> None:
         settings.log_format == "auto" and sys.stderr.isatty()
     )
     level = getattr(logging, settings.log_level.upper())
-    noted: list[structlog.typing.Processor] = [
+    shared_processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
         structlog.processors.format_exc_info,
@@ -34,7 +34,7 @@ def configure_logs(settings: ServerSettings) -> None:
     others = logging.StreamHandler(sys.stderr)
     others.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=noted,
+            foreign_pre_chain=shared_processors,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
@@ -42,7 +42,7 @@ def configure_logs(settings: ServerSettings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
     logging.captureWarnings(True)
     structlog.configure(
-        processors=[*noted, written],
+        processors=[*shared_processors, written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

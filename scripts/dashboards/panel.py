@@ -28,7 +28,7 @@ def panel_json(panel: Panel) -> Json:
 
 
 def _target(panel: Panel, number: int, query: Query) -> Json:
-    once = panel.kind in ("stat", "table")
+    is_instant = panel.kind in ("stat", "table")
     formats = {"heatmap": "heatmap", "table": "table"}
     return {
         "refId": chr(ord("A") + number),
@@ -36,8 +36,8 @@ def _target(panel: Panel, number: int, query: Query) -> Json:
         "expr": query.expr,
         "legendFormat": query.legend,
         "format": formats.get(panel.kind, "time_series"),
-        "instant": once,
-        "range": not once,
+        "instant": is_instant,
+        "range": not is_instant,
     }
 
 

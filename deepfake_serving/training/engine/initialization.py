@@ -39,11 +39,11 @@ def initialize_network(manifest: Manifest, initial: str, seed: int) -> Network:
 
 def _load_encoder(network: Network, weights: Mapping[str, Tensor]) -> None:
     """Loads an RGB encoder. The noise channels of the stem are zero at the start."""
-    own = network.encoder.state_dict()
-    state = {name: tensor for name, tensor in weights.items() if name in own}
-    if missing := set(own) - set(state):
+    encoder_state = network.encoder.state_dict()
+    state = {name: tensor for name, tensor in weights.items() if name in encoder_state}
+    if missing := set(encoder_state) - set(state):
         raise ValueError(f"the ImageNet weights lack {sorted(missing)[:3]}")
-    stem = own["conv_stem.weight"]
+    stem = encoder_state["conv_stem.weight"]
     if network.rgb:
         stem = torch.zeros_like(stem)
         stem[:, :3] = state["conv_stem.weight"]

@@ -45,9 +45,9 @@ def robustness(
     uncorrupted = aggregate([s for s in scores if s.variant == UNCORRUPTED], "video")
     points = []
     for corruption in corruptions:
-        own = [s for s in scores if s.variant == corruption.variant]
-        if own and len(uncorrupted.labels):
-            points.append(_point(corruption, uncorrupted, own, replicates, seed))
+        corrupted = [s for s in scores if s.variant == corruption.variant]
+        if corrupted and len(uncorrupted.labels):
+            points.append(_point(corruption, uncorrupted, corrupted, replicates, seed))
     return points
 
 

@@ -62,10 +62,10 @@ class Blender:
         """
         n, size = len(crops), crops.shape[-1]
         store, is_self = self.store, targets == donors
-        moved = _jitter(is_self, size)
+        jitter_maps = _jitter(is_self, size)
         to_donor = similarity(store.points[targets], store.points[donors])
         images = store.images(donors, torch.zeros_like(is_self))
-        donor_maps = compose(to_donor, compose(maps, moved))
+        donor_maps = compose(to_donor, compose(maps, jitter_maps))
         pasted = sample(images, donor_maps, store.extents[donors], size, "bilinear")
         five = crop_points(maps, store.points[targets])
         mask, hard = self.shapes.draw(five, size)
@@ -96,13 +96,13 @@ class Blender:
         size = pasted.shape[-1]
         member = random.randrange(len(self.bank.members))
         faces = self.bank.render(self.align(pasted, five), member)
-        back = similarity(five, self.aligned.expand(len(five), -1, -1))
+        to_aligned = similarity(five, self.aligned.expand(len(five), -1, -1))
         axis = torch.arange(size, device=five.device) + 0.5
         y, x = torch.meshgrid(axis, axis, indexing="ij")
         points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(five), -1, -1)
-        positions = transform(back, points).view(-1, size, size, 2)
+        positions = transform(to_aligned, points).view(-1, size, size, 2)
         inside = ((positions > 3) & (positions < ALIGNED - 3)).all(-1).unsqueeze(1).float()
-        return sample(faces, back, _frame(faces), size, "bicubic").clamp(0, 255), inside
+        return sample(faces, to_aligned, _frame(faces), size, "bicubic").clamp(0, 255), inside
 
 
 def _frame(images: Tensor) -> Tensor:

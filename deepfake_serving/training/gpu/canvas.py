@@ -129,11 +129,11 @@ def _region(
 ) -> tuple[Pixels, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Returns a face with its surroundings, no larger than a canvas, its box and landmarks."""
     portrait = pack.portrait(number)
-    image, moved = surroundings(pack.pixels(number), portrait)
-    shift = np.array(portrait.box[:2]) - np.array(moved.box[:2])
+    image, cropped = surroundings(pack.pixels(number), portrait)
+    shift = np.array(portrait.box[:2]) - np.array(cropped.box[:2])
     small = shrink(image, CANVAS / max(image.shape[:2]))
     scale = small.shape[1] / image.shape[1]
-    box = np.array(moved.box, np.float32) * np.float32(scale)
+    box = np.array(cropped.box, np.float32) * np.float32(scale)
     five = (pack.five_points[number] - shift.astype(np.float32)) * np.float32(scale)
     return small[:CANVAS, :CANVAS], box, five.astype(np.float32)
 

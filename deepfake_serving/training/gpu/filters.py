@@ -58,9 +58,9 @@ def colour(images: Tensor, saturation: Tensor, balance: Tensor) -> Tensor:
 def noise(images: Tensor, sigma: Tensor, grain: Tensor) -> Tensor:
     """Adds Gaussian noise; `grain` (n,) in 0..1 is the part that all channels share."""
     common = torch.randn_like(images[:, :1])
-    own = torch.randn_like(images)
+    independent = torch.randn_like(images)
     share = column(grain)
-    return (images + column(sigma) * (share * common + (1 - share) * own)).clamp(0, 255)
+    return (images + column(sigma) * (share * common + (1 - share) * independent)).clamp(0, 255)
 
 
 def column(values: Tensor) -> Tensor:

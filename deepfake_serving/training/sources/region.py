@@ -31,9 +31,9 @@ def crop_region(image: Pixels, box: Box, points: Points) -> tuple[Pixels, Box, P
     region = np.ascontiguousarray(image[top : int(y + half), left : int(x + half)])
     small = shrink(region, min(1.0, _MAX_FACE_PX / max(x2 - x1, y2 - y1)))
     scale = small.shape[1] / region.shape[1]
-    moved = ((x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale)
+    moved_box = ((x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale)
     shift = np.array([left, top], np.float32)
-    return small, moved, ((points - shift) * scale).astype(np.float32)
+    return small, moved_box, ((points - shift) * scale).astype(np.float32)
 
 
 def encode(image: Pixels) -> bytes:

@@ -68,12 +68,12 @@ def _crop(
     portrait, whole = pack.portrait(number), pack.pixels(number)
     if requality is not None:
         whole = _decode(_encode(whole, int(rng.integers(requality[0], requality[1] + 1))))
-    image, moved = surroundings(whole, portrait)
+    image, cropped = surroundings(whole, portrait)
     small = shrink(image, _MAX_SIDE_PX / max(image.shape[:2]))
     if requality is None and small.size > _MAX_CROPPED_SHARE * whole.size:
         return _example(pack, number, pack.data(number), portrait, 1.0)
     data = _encode(small, _QUALITY)
-    return _example(pack, number, data, moved, small.shape[1] / image.shape[1])
+    return _example(pack, number, data, cropped, small.shape[1] / image.shape[1])
 
 
 def _example(pack: Pack, number: int, data: bytes, portrait: Portrait, scale: float) -> Example:

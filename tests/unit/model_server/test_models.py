@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.model_server import models as models_module
-from deepfake_serving.model_server.models import Placement, place, served_models
+from deepfake_serving.model_server.models import Placement, choose_placement, served_models
 from deepfake_serving.model_server.settings import Settings, SettingsError
 from deepfake_serving.packaging.archive import Archive
 from model_handlers.manifest import ManifestError
@@ -65,7 +65,7 @@ def test_without_gpus_the_cpus_are_divided(
 ) -> None:
     monkeypatch.setattr(models_module, "available_cpus", lambda: cpus)
     names = tuple(f"m{n}" for n in range(models))
-    assert place(Settings(models=names)) == Placement(0, workers, threads)
+    assert choose_placement(Settings(models=names)) == Placement(0, workers, threads)
 
 
 @given(
@@ -80,7 +80,7 @@ def test_workers_times_threads_stay_within_the_cpus_if_possible(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models_module, "available_cpus", lambda: cpus)
         names = tuple(f"m{n}" for n in range(models))
-        placement = place(Settings(models=names, workers=workers, gpus=gpus))
+        placement = choose_placement(Settings(models=names, workers=workers, gpus=gpus))
     assert placement.gpus == gpus
     assert placement.workers >= 1
     assert placement.threads >= 1
@@ -90,7 +90,7 @@ def test_workers_times_threads_stay_within_the_cpus_if_possible(
 
 def test_more_threads_than_cpus_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
-    assert place(Settings(workers=3, threads=5)) == Placement(0, 3, 5)
+    assert choose_placement(Settings(workers=3, threads=5)) == Placement(0, 3, 5)
 
 
 def test_one_worker_per_gpu_that_the_driver_lists(
@@ -98,12 +98,12 @@ def test_one_worker_per_gpu_that_the_driver_lists(
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
     monkeypatch.setattr(models_module, "available_cpus", lambda: 8)
-    assert place(Settings()) == Placement(2, 2, 4)
+    assert choose_placement(Settings()) == Placement(2, 2, 4)
 
 
 def test_one_worker_per_gpu_even_with_fewer_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models_module, "available_cpus", lambda: 2)
-    assert place(Settings(gpus=8)) == Placement(8, 8, 1)
+    assert choose_placement(Settings(gpus=8)) == Placement(8, 8, 1)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_gpus_hidden_from_cuda_are_not_counted(
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, TWO_GPUS)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert place(Settings()).gpus == gpus
+    assert choose_placement(Settings()).gpus == gpus
 
 
 @pytest.mark.parametrize("setting", [{"device": "cpu"}, {"gpus": 0}, {"gpus": 1}])
@@ -122,13 +122,13 @@ def test_the_driver_is_not_queried_if_the_settings_suffice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: dict[str, object]
 ) -> None:
     nvidia_smi(monkeypatch, tmp_path, f"touch {tmp_path}/called; {TWO_GPUS}")
-    assert place(Settings(**setting)).gpus == setting.get("gpus", 0)
+    assert choose_placement(Settings(**setting)).gpus == setting.get("gpus", 0)
     assert not (tmp_path / "called").exists()
 
 
 def test_a_driver_without_a_gpu_means_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nvidia_smi(monkeypatch, tmp_path, 'echo "NVIDIA-SMI has failed"; exit 9')
-    assert place(Settings()).gpus == 0
+    assert choose_placement(Settings()).gpus == 0
 
 
 @pytest.mark.parametrize(("script", "timeout_s"), [("exec sleep 60", 0.2), (None, 30)])
@@ -140,7 +140,7 @@ def test_a_failing_driver_is_reported_with_the_setting_to_use(
         (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF")
     monkeypatch.setattr(models_module, "_NVIDIA_SMI_TIMEOUT_S", timeout_s)
     with pytest.raises(SettingsError, match="gpus: "):
-        place(Settings())
+        choose_placement(Settings())
 
 
 # Archives ----------------------------------------------------------------------------------------

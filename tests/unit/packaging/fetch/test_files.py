@@ -67,7 +67,7 @@ def test_a_wrong_digest_is_refused(tmp_path: Path, target: Path) -> None:
     (tmp_path / "b.mar").write_bytes(OTHER)
     with unchanged(target.parent), pytest.raises(DigestMismatch) as caught:
         fetch(str(tmp_path / "b.mar"), target, DIGEST)
-    assert (caught.value.expected, caught.value.found) == (DIGEST, sha256(OTHER))
+    assert (caught.value.expected, caught.value.actual) == (DIGEST, sha256(OTHER))
     assert DIGEST in str(caught.value)
     assert sha256(OTHER) in str(caught.value)
 
