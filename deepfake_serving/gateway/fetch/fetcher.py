@@ -24,6 +24,7 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
 )
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
+from deepfake_serving.gateway.fetch.urls import parse_url
 from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.storage.spool import write_problem
 
@@ -36,6 +37,9 @@ _FIRST_UNPRIVILEGED_PORT = 1024
 WEB: Mapping[str, int] = {"http": 80, "https": 443}
 """Schemes that are fetched, and their default ports."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "deepfake-serving"}
+_PLAIN_CODINGS = ("", "identity", "aws-chunked")
+"""Content codings that leave the bytes as they are. S3 stores `aws-chunked`, a coding of the upload
+alone, and repeats it in downloads; some servers send an empty one."""
 
 
 class Fetcher:
@@ -57,7 +61,7 @@ class Fetcher:
         if len(url) > _MAX_URL:
             raise RefusedURL(f"the URL has more than {_MAX_URL} characters")
         try:
-            parsed = URL(url)
+            parsed = parse_url(url)
             port = parsed.explicit_port  # raises if it is invalid
         except ValueError as error:
             raise RefusedURL("the URL can't be parsed") from error
@@ -120,10 +124,7 @@ class Fetcher:
                     continue
                 if response.status != 200:
                     raise UnreachableURL(f"the URL responded with status {response.status}")
-                if response.headers.get("Content-Encoding", "identity") != "identity":
-                    raise UnreachableURL(
-                        "the URL responded with a content encoding that was not requested"
-                    )
+                _check_coding(response)
                 await _copy(response, write, max_bytes)
                 return url
         raise UnreachableURL(f"the URL redirects more than {_MAX_REDIRECTS} times")
@@ -156,6 +157,19 @@ class Fetcher:
 
 class _AddressRefused(OSError):
     """The policy forbids the address. Which one it is stays secret."""
+
+
+def _check_coding(response: aiohttp.ClientResponse) -> None:
+    """
+    Raises:
+        UnreachableURL: the body is compressed, although only `identity` was requested.
+    """
+    for coding in ",".join(response.headers.getall("Content-Encoding", [])).split(","):
+        if coding.strip().lower() not in _PLAIN_CODINGS:
+            raise UnreachableURL(
+                f"the URL responded with the content encoding {coding.strip()[:40]!r}, "
+                "which was not requested"
+            )
 
 
 async def _copy(

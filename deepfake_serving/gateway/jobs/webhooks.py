@@ -57,7 +57,7 @@ class WebhookSender:
             ):
                 success = 200 <= response.status < 300
                 reason = str(response.status)
-        except (aiohttp.ClientError, OSError, TimeoutError, RefusedURL) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RefusedURL) as error:
             success, reason = False, type(error).__name__
         log.info("webhook sent", job=job.id, success=success, reason=reason)
         self._count(success)

@@ -37,6 +37,7 @@ class PoolSpec(_Spec):
         parts = urlsplit(value)
         if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ValueError("the URL of a model server is http://host:port")
+        parts.hostname.encode("idna")  # raises UnicodeError, a ValueError, as a lookup would
         return value.rstrip("/")
 
     @property
