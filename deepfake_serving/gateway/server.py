@@ -1,10 +1,9 @@
-"""Composition of the gateway: parts start in order and stop in reverse, on SIGTERM or SIGINT."""
+"""Composition of the gateway: parts start in order and stop in reverse, on a stop signal."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -22,9 +21,14 @@ from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.gateway.settings import ENV_PREFIX, Settings
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
-from deepfake_serving.runtime.listeners import bind_errors, bind_grpc, metrics_listener
+from deepfake_serving.runtime.listeners import (
+    bind_errors,
+    bind_grpc,
+    metrics_listener,
+    open_listener,
+)
 from deepfake_serving.runtime.shutdown import drain, stop_signals
 from deepfake_serving.runtime.tasks import first_of
 
@@ -36,8 +40,8 @@ Ports = dict[str, int]
 async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = None) -> int:
     """Serves until a signal; returns the process's exit code.
 
-    SIGTERM and SIGINT: not ready, `drain_delay_s` of further service, then no new connections, what
-    is in flight finished within `drain_timeout_s`, 0. Twice: at once.
+    SIGTERM, SIGINT and SIGHUP: not ready, `drain_delay_s` of further service, then no new
+    connections, what is in flight finished within `drain_timeout_s`, 0. Twice: at once.
 
     Raises:
         SettingsError: a setting that turns out to be wrong when it is used.
@@ -108,14 +112,12 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     settings = gateway.settings
     ports = {}
     ports["metrics"] = await stack.enter_async_context(
-        metrics_listener(gateway.metrics, settings.host, settings.metrics_port)
-    )
-    with bind_errors("http_port", settings.host, settings.http_port):
-        listener = socket.create_server(
-            (settings.host, settings.http_port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=2048,
+        metrics_listener(
+            gateway.metrics, settings.host, settings.metrics_port, ENV_PREFIX + "METRICS_PORT"
         )
+    )
+    with bind_errors(ENV_PREFIX + "HTTP_PORT", settings.host, settings.http_port):
+        listener = open_listener(settings.host, settings.http_port)
     ports["http"] = listener.getsockname()[1]
     server = _Uvicorn(
         uvicorn.Config(
@@ -124,6 +126,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_keep_alive=settings.keep_alive_timeout_s,
             timeout_graceful_shutdown=int(settings.drain_timeout_s) or None,
             ws_max_size=settings.max_image_bytes + 1,
         )
@@ -131,7 +134,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stack.push_async_callback(_stop, server, serving)
     rpc, health = build_server(gateway, stack)
-    ports["grpc"] = bind_grpc(rpc, settings.host, settings.grpc_port)
+    ports["grpc"] = bind_grpc(rpc, settings.host, settings.grpc_port, ENV_PREFIX + "GRPC_PORT")
     await rpc.start()
     stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
     following = asyncio.create_task(follow_health(health, gateway))

@@ -55,7 +55,15 @@ class Settings(ServerSettings):
         description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
         "clients reconnect to other gateways before this one stops; 0: never.",
     )
-    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0: any free port.")
+    keep_alive_timeout_s: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="Idle HTTP connections are closed after this long. It must be longer than the "
+        "idle timeout of a load balancer in front (60 s at most of them), which otherwise reuses "
+        "a connection that is closing, and responds with 502.",
+    )
+    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0 takes a free one.")
 
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),

@@ -15,7 +15,7 @@ from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import choose_placement, served_models
 from deepfake_serving.model_server.prediction.predictor import Predictor
-from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.settings import ENV_PREFIX, Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.process import adopt_orphans
@@ -51,9 +51,9 @@ class Server:
     async def run(self, on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
         """Serves until a signal or the end of TorchServe; returns the process's exit code.
 
-        SIGTERM and SIGINT: not ready, `drain_delay_s` of further service, no new connections,
-        requests in flight finished within `drain_timeout_s`, TorchServe stopped, exit code 0. A
-        second signal stops at once.
+        SIGTERM, SIGINT and SIGHUP: not ready, `drain_delay_s` of further service, no new
+        connections, what is in flight finished within `drain_timeout_s`, TorchServe stopped, 0.
+        Twice: at once.
         """
         adopt_orphans()
         for model in self.models.values():
@@ -87,7 +87,9 @@ class Server:
         """Opens REST, gRPC and metrics; on exit each closes after its requests have finished."""
         settings, ports = self.settings, {}
         ports["metrics"] = await stack.enter_async_context(
-            metrics_listener(self.metrics, settings.host, settings.metrics_port)
+            metrics_listener(
+                self.metrics, settings.host, settings.metrics_port, ENV_PREFIX + "METRICS_PORT"
+            )
         )
         self._rest = web.AppRunner(
             build_app(self.predictor),
@@ -98,11 +100,13 @@ class Server:
         )
         await self._rest.setup()
         stack.push_async_callback(self._rest.cleanup)
-        with bind_errors("http_port", settings.host, settings.http_port):
+        with bind_errors(ENV_PREFIX + "HTTP_PORT", settings.host, settings.http_port):
             await web.TCPSite(self._rest, settings.host, settings.http_port).start()
         ports["http"] = int(self._rest.addresses[0][1])
         self._grpc, health = build_server(self.predictor)
-        ports["grpc"] = bind_grpc(self._grpc, settings.host, settings.grpc_port)
+        ports["grpc"] = bind_grpc(
+            self._grpc, settings.host, settings.grpc_port, ENV_PREFIX + "GRPC_PORT"
+        )
         await self._grpc.start()
         stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
         following = asyncio.create_task(follow_health(health, self.state))

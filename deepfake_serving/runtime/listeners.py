@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,34 +21,47 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @contextmanager
-def bind_errors(setting: str, host: str, port: int) -> Iterator[None]:
-    """Turns a failure to bind `host:port` into a `SettingsError` that names the setting."""
+def bind_errors(variable: str, host: str, port: int) -> Iterator[None]:
+    """Turns a failure to bind `host:port` into a `SettingsError` that names the variable to set."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "can't be bound"
-        raise SettingsError(f"{setting}: {host}:{port}: {reason}") from error
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else "can't be bound"
+        raise SettingsError(f"{host}:{port}: {reason}. Set {variable} to another port") from error
 
 
-def bind_grpc(server: grpc.aio.Server, host: str, port: int) -> int:
-    """Binds a gRPC server's port, named `grpc_port` in settings; returns the port.
+def open_listener(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens on a TCP port; 0 takes a free one.
 
     Raises:
-        SettingsError: the port can't be bound.
+        OSError: the port can't be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def bind_grpc(server: grpc.aio.Server, host: str, port: int, variable: str) -> int:
+    """Binds a gRPC server's port; returns the port.
+
+    Raises:
+        SettingsError: the port can't be bound; it names the variable.
     """
     address = f"[{host}]" if ":" in host else host
-    with bind_errors("grpc_port", address, port):
+    with bind_errors(variable, address, port):
         return int(server.add_insecure_port(f"{address}:{port}"))
 
 
 @asynccontextmanager
-async def metrics_listener(metrics: ServerMetrics, host: str, port: int) -> AsyncIterator[int]:
+async def metrics_listener(
+    metrics: ServerMetrics, host: str, port: int, variable: str
+) -> AsyncIterator[int]:
     """Serves `/metrics` on a port of its own while the block runs; yields the port.
 
     Raises:
-        SettingsError: the port can't be bound.
+        SettingsError: the port can't be bound; it names the variable.
     """
-    with bind_errors("metrics_port", host, port):
+    with bind_errors(variable, host, port):
         server, thread = start_http_server(port, host, metrics.registry)
     server.set_app(_only_metrics(server.get_app()))
     try:

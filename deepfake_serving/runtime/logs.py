@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -44,7 +45,7 @@ def configure_logs(settings: ServerSettings) -> None:
     structlog.configure(
         processors=[*shared_processors, written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 
@@ -53,6 +54,23 @@ def _is_not_malformed_http(record: logging.LogRecord) -> bool:
     """aiohttp logs malformed HTTP, which any client can send, as errors with their traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
+
+
+class _Lossy:
+    """A stream that loses what can't be written: a shutdown must not fail because the terminal that
+    it would be logged on is closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def _json(event: Any, **_: Any) -> str:

@@ -81,6 +81,11 @@ def config_variable(kind: type[BaseSettings]) -> str:
     return _prefix(kind) + "CONFIG"
 
 
+def variable_of(settings: BaseSettings, name: str) -> str:
+    """The environment variable of a setting."""
+    return _prefix(type(settings)) + name.upper()
+
+
 def _prefix(kind: type[BaseSettings]) -> str:
     return kind.model_config.get("env_prefix", "")
 

@@ -1,26 +1,34 @@
-"""Graceful shutdown: stop signals, requests in flight, and the drain between the two."""
+"""Graceful shutdown: stop signals, requests in flight, the drain between the two, and children."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 _IDLE_S = 0.25
 """Seconds without a request after the listeners closed, until the server counts as idle."""
 _POLL_S = 0.02
+_PR_SET_PDEATHSIG = 1
 
 
 def on_stop_signal(callback: Callable[[], object]) -> None:
-    """Calls `callback` at every SIGTERM and SIGINT, in place of their default actions."""
+    """Calls `callback` at every SIGTERM, SIGINT and SIGHUP, in place of their default actions.
+
+    SIGHUP is sent when a terminal is closed. Under nohup(1) it stays ignored.
+    """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, callback)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, callback)
 
 
 def stop_signals() -> asyncio.Queue[None]:
-    """Returns a queue that receives one item for every SIGTERM and SIGINT."""
+    """Returns a queue that receives one item for every stop signal."""
     signals: asyncio.Queue[None] = asyncio.Queue()
     on_stop_signal(lambda: signals.put_nowait(None))
     return signals
@@ -62,3 +70,20 @@ async def drain(
         if in_flight.count:
             idle_since = loop.time()
         await asyncio.sleep(_POLL_S)
+
+
+def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Returns a `preexec_fn` by which the child gets a signal when its parent dies (prctl(2)).
+
+    The parent's death counts even by SIGKILL, which it can't handle. None outside Linux.
+    """
+    if sys.platform != "linux":
+        return None
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+
+    def set_signal() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it has died before the call
+            os.kill(os.getpid(), number)
+
+    return set_signal

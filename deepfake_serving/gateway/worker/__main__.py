@@ -12,7 +12,7 @@ from deepfake_serving.contracts.jobs import LIVE
 from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.jobs.loop import Handler, Worker
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.settings import Settings, SettingsError, load_settings
+from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.live import LiveJob
 from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.runtime.listeners import metrics_listener
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> int:
-    """Runs jobs until SIGTERM or SIGINT, then drains.
+    """Runs jobs until a stop signal, then drains.
 
     During the drain no job is claimed. Jobs that still run after `worker_drain_s` return to the
     queue.
@@ -38,7 +38,12 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     metrics = Metrics()
     async with (
-        metrics_listener(metrics, settings.host, settings.worker_metrics_port) as port,
+        metrics_listener(
+            metrics,
+            settings.host,
+            settings.worker_metrics_port,
+            ENV_PREFIX + "WORKER_METRICS_PORT",
+        ) as port,
         open_services(settings, metrics) as services,
     ):
         log.info("ready", metrics_port=port)

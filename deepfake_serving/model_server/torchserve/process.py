@@ -14,10 +14,11 @@ import psutil
 import structlog
 
 from deepfake_serving.model_server.torchserve.config import Launch
+from deepfake_serving.runtime.shutdown import end_with_parent
 
 log = structlog.get_logger(__name__)
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 60
 _WORKER_LOGGER = "MODEL_LOG"
 
@@ -41,7 +42,7 @@ class TorchServeProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent(signal.SIGKILL),
         )
         return cls(process)
 
@@ -105,8 +106,3 @@ def reap(except_pid: int | None) -> None:
         with contextlib.suppress(psutil.Error, ChildProcessError):
             if child.pid != except_pid and child.status() == psutil.STATUS_ZOMBIE:
                 os.waitpid(child.pid, os.WNOHANG)
-
-
-def _die_with_parent() -> None:
-    """Makes the kernel kill Java if the model server itself is killed (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -13,7 +13,10 @@ from deepfake_serving.runtime.settings import SettingsError
 async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> None:
     metrics = ServerMetrics()
     metrics.requests.labels("/route", "200").inc()
-    async with metrics_listener(metrics, "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
+    async with (
+        metrics_listener(metrics, "127.0.0.1", 0, "A_PORT") as port,
+        httpx.AsyncClient() as client,
+    ):
         base = f"http://127.0.0.1:{port}"
         response = await client.get(base + "/metrics")
         assert response.status_code == 200
@@ -28,7 +31,9 @@ async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> No
 
 async def test_a_port_in_use_is_a_settings_error() -> None:
     metrics = ServerMetrics()
-    async with metrics_listener(metrics, "127.0.0.1", 0) as port:
-        with pytest.raises(SettingsError, match=f"metrics_port: 127.0.0.1:{port}: Address already"):
-            async with metrics_listener(metrics, "127.0.0.1", port):
+    async with metrics_listener(metrics, "127.0.0.1", 0, "A_PORT") as port:
+        with pytest.raises(
+            SettingsError, match=f"127.0.0.1:{port}: Address already in use. Set A_PORT"
+        ):
+            async with metrics_listener(metrics, "127.0.0.1", port, "A_PORT"):
                 pass
