@@ -10,9 +10,12 @@
     ├── SlowRequest           408  the body arrived too slowly
     ├── Conflict              409  contradicts an earlier request or the job's state
     ├── TooLarge              413  more bytes than the limit
+    │   └── MessageTooLarge   413  a gRPC message of more bytes than the limit
     ├── UnsupportedMediaType  415  not a supported format
+    │   └── UnsupportedCoding 415  the body is compressed in a way that is not supported
     ├── UndecodableMedia      422  a known format whose content is broken
     ├── TooManyPixels         422  would decode to more pixels than the limit
+    ├── InvalidCursor         422  a cursor that no page of results had
     ├── RefusedURL            422  a URL that the policy forbids to fetch
     ├── UnreachableURL        422  a URL that could not be fetched
     ├── Overloaded            429  the queue is full; retry after `retry_after_s`
@@ -107,8 +110,16 @@ class TooLarge(Problem):
     slug, title, status, grpc_code = "too-large", "Too large", 413, 3
 
 
+class MessageTooLarge(TooLarge):
+    slug, title, grpc_code = "message-too-large", "Message too large", 8  # as gRPC itself has it
+
+
 class UnsupportedMediaType(Problem):
     slug, title, status, grpc_code = "unsupported-media-type", "Unsupported media type", 415, 3
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    slug, title = "unsupported-content-coding", "Unsupported content coding"
 
 
 class UndecodableMedia(Problem):
@@ -117,6 +128,10 @@ class UndecodableMedia(Problem):
 
 class TooManyPixels(Problem):
     slug, title, status, grpc_code = "too-many-pixels", "Too many pixels", 422, 3
+
+
+class InvalidCursor(Problem):
+    slug, title, status, grpc_code = "invalid-cursor", "Invalid cursor", 422, 3
 
 
 class RefusedURL(Problem):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import orjson
 
-from deepfake_serving.contracts.problems import Problem, SlowRequest, Unauthorized
+from deepfake_serving.contracts.problems import (
+    Problem,
+    SlowRequest,
+    Unauthorized,
+    UnsupportedCoding,
+)
+
+CODINGS = ("gzip", "deflate")
+"""Content codings of request bodies."""
 
 
 def problem_body(problem: Problem, request_id: str, path: str) -> bytes:
@@ -27,4 +35,6 @@ def problem_headers(problem: Problem) -> dict[str, str]:
         headers["Connection"] = "close"  # the rest of the body is not read
     if isinstance(problem, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(problem, UnsupportedCoding):
+        headers["Accept-Encoding"] = ", ".join(CODINGS)  # RFC 9110, section 15.5.16
     return headers

@@ -16,6 +16,7 @@ from google.rpc.status_pb2 import Status
 
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
+    MessageTooLarge,
     Problem,
     UpstreamUnavailable,
     from_dict,
@@ -25,10 +26,13 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
+from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.upstream.replicas import Replica
 
+_MESSAGE_OVERHEAD = 64 * 1024
+"""Bytes of a message besides its tensors, as the model server permits them."""
 _UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -40,10 +44,10 @@ class InferenceService:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def ServerLive(self, request: pb.ServerLiveRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ServerLive", request, None, call)
+        return await self._forward("ServerLive", request, None, call, scope=None)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ServerReady", request, None, call)
+        return await self._forward("ServerReady", request, None, call, scope=None)
 
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, call: Call
@@ -51,12 +55,15 @@ class InferenceService:
         return await self._forward("ServerMetadata", request, None, call)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ModelReady", request, request.name, call)
+        return await self._forward("ModelReady", request, request.name, call, scope=None)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, call: Call) -> Any:  # noqa: N802
         return await self._forward("ModelMetadata", request, request.name, call)
 
     async def ModelInfer(self, request: pb.ModelInferRequest, call: Call) -> Any:  # noqa: N802
+        limit = self.gateway.settings.max_image_bytes + _MESSAGE_OVERHEAD
+        if (size := request.ByteSize()) > limit:
+            raise MessageTooLarge(f"the message has {size} bytes; the limit is {limit}")
         return await self._forward("ModelInfer", request, request.model_name, call)
 
     async def close(self) -> None:
@@ -64,8 +71,17 @@ class InferenceService:
         for channel in self._channels.values():
             await channel.close(None)
 
-    async def _forward(self, method: str, request: Any, model: str | None, call: Call) -> Any:
-        await self.gateway.authenticator.authorize(call.metadata, "infer")
+    async def _forward(
+        self,
+        method: str,
+        request: Any,
+        model: str | None,
+        call: Call,
+        scope: Scope | None = "infer",
+    ) -> Any:
+        """Forwards a call whose key has the scope; None needs no key."""
+        if scope is not None:
+            await self.gateway.authenticator.authorize(call.metadata, scope)
         call.scope.note(model=model)
         context = call.context(self.gateway)
 
@@ -99,6 +115,8 @@ def _as_problem(error: grpc.aio.AioRpcError) -> Problem:
                 wait_s = detail.retry_after_s if detail.HasField("retry_after_s") else None
                 document = {"type": detail.type, "detail": detail.detail, "retry_after_s": wait_s}
                 return from_dict(document)
+    if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:  # gRPC's own, of a message's size
+        return MessageTooLarge(f"the message is too large for the model server: {error.details()}")
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded("no response within the deadline")
     return UpstreamUnavailable(f"a model server was lost: {error.code().name}", retry_after_s=5)

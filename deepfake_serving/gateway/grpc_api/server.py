@@ -12,6 +12,7 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2
 from deepfake_serving.gateway.context import Gateway
@@ -20,6 +21,7 @@ from deepfake_serving.gateway.grpc_api.detector import DetectorService
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
 from deepfake_serving.runtime.rpc.errors import parse
 from deepfake_serving.runtime.rpc.health import Health
+from deepfake_serving.runtime.rpc.options import server_options
 from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
 
 ServicerContext = Any
@@ -30,6 +32,8 @@ _SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its image."""
 _HEALTH_INTERVAL_S = 0.5
+_WITH_ID = tuple(f"/{_DETECTOR.full_name}/{name}" for name in ("DetectImage", "DetectBatch"))
+"""The methods whose messages have an id of the request; other ids are of jobs."""
 
 
 def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Server, Health]:
@@ -50,12 +54,7 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Serv
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
-    limit = gateway.settings.max_image_bytes * 2 + _MESSAGE_OVERHEAD
-    options = [
-        ("grpc.max_receive_message_length", limit),
-        ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),
-    ]
+    options = server_options(gateway.settings.max_image_bytes * 2 + _MESSAGE_OVERHEAD)
     age_s = gateway.settings.grpc_connection_age_s
     if age_s:
         options.append(("grpc.max_connection_age_ms", int(age_s * 1000)))
@@ -84,9 +83,21 @@ def _handler(gateway: Gateway, service: Any, method: MethodDescriptor) -> Any:
             return _parse_stream(message_type, data)
         return parse(message_type, data)
 
+    def read_request(data: Any) -> tuple[Any, Problem | None]:
+        """Returns the message, or the problem that it has."""
+        try:
+            return parse_request(data), None
+        except Problem as invalid:
+            return None, invalid
+
     async def unary(data: Any, context: ServicerContext) -> Any:
-        async with (scope := GrpcRequestScope(route, context, gateway.metrics)):
-            return await implementation(parse_request(data), _call(scope, context))
+        request, invalid = read_request(data)
+        message_id = getattr(request, "id", None) if route in _WITH_ID else None
+        scope = GrpcRequestScope(route, context, gateway.metrics, message_id=message_id)
+        async with scope:
+            if invalid is not None:
+                raise invalid
+            return await implementation(request, _call(scope, context))
 
     async def streaming(data: Any, context: ServicerContext) -> AsyncIterator[Any]:
         async with (scope := GrpcRequestScope(route, context, gateway.metrics)):

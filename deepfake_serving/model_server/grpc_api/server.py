@@ -21,6 +21,7 @@ from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.rpc.errors import parse
 from deepfake_serving.runtime.rpc.health import Health
+from deepfake_serving.runtime.rpc.options import server_options
 from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
 
 Request = TypeVar("Request")
@@ -38,13 +39,7 @@ _QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/Serve
 def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Health]:
     """Builds a server with all services, not yet bound or started, and its health service."""
     limit = predictor.settings.max_body_bytes + 64 * 1024
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", limit),
-            ("grpc.max_send_message_length", -1),  # workers limit their responses
-            ("grpc.so_reuseport", 0),
-        ]
-    )
+    server = grpc.aio.server(options=server_options(limit))
     wrap = _Wrapper(predictor)
     server.add_generic_rpc_handlers(
         (
