@@ -90,9 +90,13 @@ class Keys:
             Unauthorized, Forbidden
         """
         self._reload(strict=False)
-        match = _KEY.fullmatch(key or "")
-        if match is None:
+        if not key:
             raise Unauthorized("an API key is required: Authorization: Bearer dfk_… or X-API-Key")
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise Unauthorized(
+                "the API key is malformed: a key is dfk_, a name, _ and 43 characters"
+            )
         entry = self._entries.get(match[1])
         # Compares also where the id is unknown, so that timing does not reveal which ids exist.
         expected = entry.hash if entry is not None else _hash("")

@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
@@ -17,11 +17,14 @@ from starlette.responses import FileResponse, Response
 from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.http.dependencies import refuse_unknown_query
 from deepfake_serving.gateway.http.examples import PROBLEM
 from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
 from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 from deepfake_serving.gateway.http.responses import handle_problem
 from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
+from deepfake_serving.gateway.http.routing import RoutingMiddleware
+from deepfake_serving.gateway.ingest.content_coding import ContentCodingMiddleware
 from deepfake_serving.runtime.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
@@ -49,13 +52,18 @@ def build_app(gateway: Gateway) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=_operation_id,
         responses=_PROBLEMS,
+        redirect_slashes=False,
+        dependencies=[Depends(refuse_unknown_query)],
     )
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)
     for module in (images, videos, jobs, inference, service, stream):
         app.include_router(module.router)
+    app.include_router(inference.probes)
     _add_pages(app)
+    app.add_middleware(ContentCodingMiddleware)
+    app.add_middleware(RoutingMiddleware)
     if gateway.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

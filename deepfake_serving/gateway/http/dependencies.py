@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
-from fastapi import Request, WebSocket
+from fastapi import WebSocket
+from fastapi.dependencies.models import Dependant
+from starlette.requests import HTTPConnection, Request
 
+from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
@@ -29,6 +33,37 @@ def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
         return principal
 
     return authorize
+
+
+def refuse_unknown_query(request: HTTPConnection) -> None:
+    """Refuses a query parameter that a route of `/v1` does not have: an option that is misspelt
+    would otherwise be dropped without a word.
+
+    Raises:
+        InvalidRequest
+    """
+    route: Any = request.scope["route"]
+    if request.scope["type"] != "http" or not request.url.path.startswith("/v1/"):
+        return
+    check_query(request, set(_query_names(route.dependant)))
+
+
+def check_query(connection: HTTPConnection, known: set[str]) -> None:
+    """
+    Raises:
+        InvalidRequest: the query has a parameter that is not known.
+    """
+    for name in connection.query_params:
+        if name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise InvalidRequest(f"there is no query parameter {name[:80]!r}; there are: {names}")
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for field in dependant.query_params:
+        yield field.alias
+    for each in dependant.dependencies:
+        yield from _query_names(each)
 
 
 async def authorize_websocket(socket: WebSocket, scope: Scope) -> Principal:

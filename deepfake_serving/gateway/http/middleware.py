@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.gateway.context import ClientDisconnected, Gateway
 from deepfake_serving.gateway.http.responses import problem_response
 from deepfake_serving.gateway.ingest.min_rate import MinRateReceive
@@ -44,10 +44,17 @@ class RequestScopeMiddleware:
         self.app, self.gateway = app, gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if scope["type"] == "websocket" and not _has_one_host(scope, headers):
+            await receive()
+            await send({"type": "websocket.close", "code": 1002})  # before the handshake: 403
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
         request_scope = RequestScope(
             "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
         )
@@ -56,6 +63,8 @@ class RequestScopeMiddleware:
         problem: Problem | None = None
         try:
             with self.gateway.in_flight.track():
+                if not _has_one_host(scope, headers):
+                    raise InvalidRequest("a request has one Host header")
                 limited = MinRateReceive(receive, self.gateway.settings.upload_min_rate)
                 await self.app(scope, limited, sender)
         except (ClientDisconnected, ClientDisconnect):
@@ -77,6 +86,13 @@ class RequestScopeMiddleware:
         if scope["path"] not in _UNCOUNTED:
             request_scope.route = getattr(scope.get("route"), "path", "unmatched")
             request_scope.end(status, self.gateway.metrics, problem)
+
+
+def _has_one_host(scope: Scope, headers: Headers) -> bool:
+    """Returns whether the request names one host (RFC 9112, section 3.2): parts of a system that
+    read different ones would disagree on what was requested."""
+    hosts = len(headers.getlist("Host"))
+    return hosts == 1 or (hosts == 0 and scope["http_version"] == "1.0")
 
 
 class _HeaderSender:

@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import (
     Problem,
 )
 from deepfake_serving.gateway.context import get_request_scope
+from deepfake_serving.gateway.http.routing import allowed_methods
 from deepfake_serving.runtime.http_problems import problem_body, problem_headers
 from deepfake_serving.runtime.serialization import Raw, to_json
 
@@ -32,10 +33,12 @@ def json_response(
     return Response(to_json(document, raw), status, headers, media_type="application/json")
 
 
-def problem_response(problem: Problem, request_id: str, path: str) -> Response:
-    """Returns the response of a problem (RFC 9457)."""
-    body, headers = problem_body(problem, request_id, path), problem_headers(problem)
-    return Response(body, problem.status, headers, media_type=MEDIA_TYPE)
+def problem_response(
+    problem: Problem, request_id: str, path: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Returns the response of a problem (RFC 9457), with the headers besides its own."""
+    body, all_headers = problem_body(problem, request_id, path), problem_headers(problem)
+    return Response(body, problem.status, all_headers | dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 async def handle_problem(request: Request, error: Exception) -> Response:
@@ -43,7 +46,16 @@ async def handle_problem(request: Request, error: Exception) -> Response:
     problem = _as_problem(error, request)
     scope = get_request_scope(request)
     scope.problem = problem
-    return problem_response(problem, scope.id, request.url.path)
+    headers = {"Allow": problem.allow} if isinstance(problem, _NotAllowed) else {}
+    return problem_response(problem, scope.id, request.url.path, headers)
+
+
+class _NotAllowed(MethodNotAllowed):
+    """A method that no route at the path has, and those that one has (RFC 9110, 15.5.6)."""
+
+    def __init__(self, request: Request) -> None:
+        self.allow = ", ".join(allowed_methods(request.app.router.routes, request.scope["path"]))
+        super().__init__(f"{request.method} is not allowed here; allowed: {self.allow}")
 
 
 def _as_problem(error: Exception, request: Request) -> Problem:
@@ -54,8 +66,7 @@ def _as_problem(error: Exception, request: Request) -> Problem:
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotFound(f"there is nothing at {request.url.path[:200]}")
     if isinstance(error, HTTPException) and error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return MethodNotAllowed(f"{request.method} is not allowed here; allowed: {allowed}")
+        return _NotAllowed(request)
     return InvalidRequest(f"the request can't be served: {getattr(error, 'detail', error)}")
 
 

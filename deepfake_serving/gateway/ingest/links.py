@@ -10,6 +10,7 @@ from fastapi import Request
 from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL, TooLarge
 from deepfake_serving.gateway.fetch.fetcher import WEB, Fetcher
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
+from deepfake_serving.gateway.ingest.multipart import too_many_media
 from deepfake_serving.gateway.jobs.submission import RemoteMedia
 
 _MAX_JSON_BYTES = 256 * 1024
@@ -32,13 +33,19 @@ async def read_urls(request: Request, max_urls: int) -> list[str]:
         raise InvalidRequest(f"the body is not JSON: {error}") from error
     urls = _parse_urls(document)
     if len(urls) > max_urls:
-        raise TooLarge(f"{len(urls)} URLs in one request; the limit is {max_urls}")
+        raise too_many_media("URLs", max_urls)
     return urls
 
 
 def _parse_urls(document: Any) -> list[str]:
     members = document if isinstance(document, dict) else {}
     urls = [members["url"]] if "url" in members else members.get("urls")
+    unknown = next((str(name) for name in members if name not in ("url", "urls")), None)
+    if unknown is not None:
+        raise InvalidRequest(
+            f"the JSON has a member {unknown[:80]!r}: it has 'url' or 'urls' alone, "
+            "and options go into the query of the URL"
+        )
     if not isinstance(urls, list) or not urls or not all(isinstance(u, str) for u in urls):
         raise InvalidRequest('the JSON must be {"url": "…"} or {"urls": ["…"]}')
     return urls

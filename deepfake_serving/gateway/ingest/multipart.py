@@ -8,16 +8,15 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
+from deepfake_serving.gateway.ingest.file_names import display_name, disposition_name
 from deepfake_serving.gateway.storage.spool import SpooledFile
 
 FIELD = "file"
-"""The name of the form fields that are read."""
+"""The name of the form fields that are read; others are refused."""
 
-_MAX_NAME_LENGTH = 200
-_MAX_PARTS = 5_000
 _MAX_OVERHEAD_BYTES = 2**20
-"""Bytes of a form that belong to no file: headers, other fields, preamble and epilogue."""
+"""Bytes of a form that belong to no file: headers, preamble and epilogue."""
 
 
 class FormReader:
@@ -37,7 +36,7 @@ class FormReader:
         if not options.get(b"boundary"):
             raise InvalidRequest("multipart/form-data needs a boundary")
         self.files: list[SpooledFile] = []
-        self._create, self._max_files, self._parts = create, max_files, 0
+        self._create, self._max_files = create, max_files
         self._ended, self._overhead = False, 0
         callbacks: Any = {
             "on_part_begin": self._on_part_begin,
@@ -80,9 +79,6 @@ class FormReader:
         return self.files
 
     def _on_part_begin(self) -> None:
-        self._parts += 1
-        if self._parts > _MAX_PARTS:
-            raise TooLarge(f"the form has more than {_MAX_PARTS} parts")
         self._name, self._value, self._disposition = b"", b"", b""
         self._file: SpooledFile | None = None
 
@@ -99,12 +95,15 @@ class FormReader:
 
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name") != FIELD.encode():
-            return
+        field = options.get(b"name", b"").decode(errors="replace")
+        if field != FIELD:
+            raise InvalidRequest(
+                f"the form has a field {field[:80]!r}: media go into {FIELD!r}, "
+                "and options into the query of the URL"
+            )
         if len(self.files) >= self._max_files:
-            raise TooLarge(f"the form has more files than the limit of {self._max_files}")
-        filename = options.get(b"filename", b"").decode(errors="replace")
-        self._file = self._create(display_name(filename))
+            raise too_many_media("files in the form", self._max_files)
+        self._file = self._create(display_name(disposition_name(self._disposition)))
         self.files.append(self._file)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -116,8 +115,12 @@ class FormReader:
         self._ended = True
 
 
-def display_name(name: str) -> str | None:
-    """Returns a file's name for display: its last path segment, printable, of limited length."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    clean = "".join(c for c in last if c.isprintable()).strip()
-    return clean[:_MAX_NAME_LENGTH] or None
+def too_many_media(media: str, limit: int) -> Problem:
+    """Returns the problem of a request with more media than it may have.
+
+    Args:
+        media: their name in the message.
+    """
+    if limit == 1:
+        return InvalidRequest(f"there are several {media}; this operation takes one")
+    return TooLarge(f"there are more {media} than the limit of {limit}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import unquote
 
 from fastapi import Request
 
@@ -17,8 +16,9 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.ingest.file_names import display_name, header_name
 from deepfake_serving.gateway.ingest.links import media_link, read_urls
-from deepfake_serving.gateway.ingest.multipart import FormReader, display_name
+from deepfake_serving.gateway.ingest.multipart import FormReader
 from deepfake_serving.gateway.jobs.submission import RemoteMedia
 from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 
@@ -32,8 +32,8 @@ LinkFactory = Callable[[str], RemoteMedia]
 async def read_media(
     request: Request, fetcher: Fetcher | None, *, deadline: float, max_files: int, max_bytes: int
 ) -> AsyncIterator[list[SpooledFile | Problem]]:
-    """Reads the media of a request and fetches those named by URL; a failed fetch is a problem in
-    its place. The files are deleted when the context ends.
+    """Reads the media of a request and fetches those named by URL. A refused URL and a failed fetch
+    are a problem in their place. The files are deleted when the context ends.
 
     Args:
         deadline: of the fetches, on the event loop's clock.
@@ -44,8 +44,8 @@ async def read_media(
     """
     slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
 
-    async def fetch(medium: SpooledFile | RemoteMedia) -> SpooledFile | Problem:
-        if isinstance(medium, SpooledFile):
+    async def fetch(medium: SpooledFile | RemoteMedia | Problem) -> SpooledFile | Problem:
+        if not isinstance(medium, RemoteMedia):
             return medium
         assert fetcher is not None
         try:
@@ -68,10 +68,12 @@ async def read_single_medium(
     """Reads the only medium of a request; one named by URL is not fetched.
 
     Raises:
-        InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
+        InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull, RefusedURL
     """
     with Spool(max_bytes) as spool:
         (medium,) = await _read(request, spool, 1, link)
+        if isinstance(medium, Problem):
+            raise medium
         yield medium
 
 
@@ -91,17 +93,24 @@ async def spool_chunks(
 
 async def _read(
     request: Request, spool: Spool, max_files: int, link: LinkFactory
-) -> list[SpooledFile | RemoteMedia]:
+) -> list[SpooledFile | RemoteMedia | Problem]:
     """Reads at least one medium, by the request's content type."""
     content_type = request.headers.get("Content-Type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return [link(url) for url in await read_urls(request, max_files)]
+        return [_link_or_problem(link, url) for url in await read_urls(request, max_files)]
     if kind == "multipart/form-data":
         return [*await _read_form(request, content_type, spool, max_files)]
     if kind.startswith(("multipart/", "text/")) or kind == "application/x-www-form-urlencoded":
         raise UnsupportedMediaType(f"media can't be sent as {kind}: send a form, a body or JSON")
     return [await _read_body(request, spool)]
+
+
+def _link_or_problem(link: LinkFactory, url: str) -> RemoteMedia | Problem:
+    try:
+        return link(url)
+    except Problem as problem:
+        return problem
 
 
 async def _read_form(
@@ -110,11 +119,14 @@ async def _read_form(
     form = FormReader(content_type, spool.create, max_files)
     async for chunk in request.stream():
         form.write(chunk)
-    return form.finish()
+    files = form.finish()
+    if max_files == 1 and not files[0].size:
+        raise InvalidRequest("the file is empty")
+    return files
 
 
 async def _read_body(request: Request, spool: Spool) -> SpooledFile:
-    file = spool.create(display_name(unquote(request.headers.get("X-Filename", ""))))
+    file = spool.create(display_name(header_name(request.headers.get("X-Filename", ""))))
     _check_length(request, spool.max_bytes)
     async for chunk in request.stream():
         file.write(chunk)

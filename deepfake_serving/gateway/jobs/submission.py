@@ -72,6 +72,7 @@ class Submission:
 
         Raises:
             InvalidRequest: an option is invalid.
+            UnknownModel: no model server serves the model.
             Conflict: the idempotency key was used with another request.
             RefusedURL: the webhook's URL is invalid.
             Overloaded: too many jobs are queued, or too many live sources are active.
@@ -132,6 +133,8 @@ class Submission:
             if settings.webhook_secret is None or self.fetcher is None:
                 raise InvalidRequest("webhooks are not configured on this server")
             self.fetcher.check(request.webhook)
+        if request.model:
+            self.upstream.pools.check_model(request.model)
         return {
             "sampling": sampling,
             "shots": request.shots,

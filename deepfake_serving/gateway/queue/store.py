@@ -8,6 +8,7 @@ expired is claimed by another worker.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +18,13 @@ from typing import Any, Literal
 import structlog
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Progress, State
-from deepfake_serving.contracts.problems import Internal, NotFound, Overloaded, Problem
+from deepfake_serving.contracts.problems import (
+    Internal,
+    InvalidCursor,
+    NotFound,
+    Overloaded,
+    Problem,
+)
 from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.backend import Backend, Query, UnreadableRecord
 from deepfake_serving.gateway.queue.records import Claim, QueueName, Record
@@ -30,6 +37,7 @@ _CLAIM_BATCH = 16
 _UNREADABLE_RETRY_S = 300.0
 """Until an unreadable record is tried again, perhaps by another version."""
 _MAX_RUNNING = 1000
+_CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,17}):([\w-]{1,64})")
 
 
 class JobStore:
@@ -93,7 +101,11 @@ class JobStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[Job], str | None]:
-        """Returns a page of jobs, the newest first, and the cursor of the next page."""
+        """Returns a page of jobs, the newest first, and the cursor of the next page.
+
+        Raises:
+            InvalidCursor
+        """
         query = Query(owner, state, kind, text)
         page = await self.backend.page(query, limit + 1, _parse_cursor(cursor))
         jobs = [record.job for record in page[:limit]]
@@ -240,11 +252,16 @@ def _map_errors() -> Iterator[None]:
 
 
 def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:
-    """Parses a cursor. An invalid one starts at the first page."""
-    created, _, job_id = (cursor or "").partition(":")
-    with contextlib.suppress(ValueError):
-        return float(created), job_id
-    return None
+    """
+    Raises:
+        InvalidCursor: it is not one that `list` returned.
+    """
+    if cursor is None:
+        return None
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise InvalidCursor("the cursor is not one that a list of jobs returned")
+    return float(match[1]), match[2]
 
 
 @asynccontextmanager

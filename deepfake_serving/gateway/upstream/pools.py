@@ -65,6 +65,17 @@ class Pools:
                     served[name].setdefault(replica.pool.name, ref)
         return served
 
+    def check_model(self, model: str) -> None:
+        """Refuses a model that no pool serves, as far as it is known.
+
+        Raises:
+            UnknownModel
+        """
+        if not any(replica.serves(model) for replica in self.all()):
+            problem = self._unavailable(model)
+            if isinstance(problem, UnknownModel):
+                raise problem
+
     def ready(self) -> bool:
         """Returns whether any replica is healthy."""
         return any(replica.healthy for replica in self.all())

@@ -20,6 +20,10 @@ from google.rpc.status_pb2 import Status
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
 from deepfake_serving.gateway.auth.keys import generate
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
@@ -67,6 +71,35 @@ def test_only_probes_and_pages_are_served_without_a_key(locked: Locked) -> None:
             assert response.headers["WWW-Authenticate"] == "Bearer"
         problem_of(nobody.post("/v1/images", content=b"x"), 401, "unauthorized")
         assert nobody.get("/v1/info").json()["auth"] is True
+
+
+def test_health_of_the_inference_protocol_needs_no_key(locked: Locked) -> None:
+    with checked_client(locked.gateway.url) as nobody:
+        for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/detector/ready"):
+            assert nobody.get(path).status_code == nobody.head(path).status_code == 200, path
+        problem_of(nobody.get("/v2/models/detector"), 401, "unauthorized")
+    with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        assert stub.ServerLive(oip.ServerLiveRequest()).live
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ServerMetadata(oip.ServerMetadataRequest())
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({}, "an API key is required"),
+        ({"Authorization": "Bearer"}, "an API key is required"),
+        ({"Authorization": "Bearer dfk_short"}, "the API key is malformed"),
+        ({"X-API-Key": "sk-another"}, "the API key is malformed"),
+        ({"X-API-Key": "dfk_nobody_" + "x" * 43}, "the API key is unknown"),
+    ],
+)
+def test_a_refused_key_says_why(locked: Locked, headers: dict[str, str], detail: str) -> None:
+    with checked_client(locked.gateway.url, headers=headers) as client:
+        problem = problem_of(client.get("/v1/jobs"), 401, "unauthorized")
+    assert problem["detail"].startswith(detail)
 
 
 def test_a_key_permits_only_its_scopes(locked: Locked, astronaut_jpeg: bytes) -> None:

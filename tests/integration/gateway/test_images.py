@@ -84,7 +84,7 @@ def typed(content_type: str) -> dict[str, Any]:
     [
         ({"content": bytes(MAX_IMAGE + 1)}, 413, "too-large"),
         ({"files": {"file": bytes(MAX_IMAGE + 1)}}, 413, "too-large"),
-        ({"files": [("file", b"a"), ("file", b"b")]}, 413, "too-large"),
+        ({"files": [("file", b"a"), ("file", b"b")]}, 400, "invalid-request"),
         ({"files": {"image": b"a"}}, 400, "invalid-request"),
         (typed("text/plain"), 415, "unsupported-media-type"),
         (typed("multipart/form-data"), 400, "invalid-request"),

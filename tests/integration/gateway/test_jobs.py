@@ -167,6 +167,18 @@ def test_an_invalid_option_is_refused_at_once(
     problem_of(api.post("/v1/videos", content=b"x", **given), status, slug)
 
 
+def test_a_reconnect_after_the_end_gets_no_content(api: httpx.Client) -> None:
+    """204 ends the reconnecting of a browser's EventSource."""
+    job = ended(api, submit(api, b"no video")["id"])
+    events = api.get(job["links"]["events"]).text.replace("\r\n", "\n")
+    assert "event: end\n" in events
+    (last,) = [line.removeprefix("id: ") for line in events.splitlines() if line.startswith("id:")]
+    again = api.get(job["links"]["events"], headers={"Last-Event-ID": last})
+    assert (again.status_code, again.content) == (204, b"")
+    missed = api.get(job["links"]["events"], headers={"Last-Event-ID": "1"})
+    assert "event: end\n" in missed.text.replace("\r\n", "\n")
+
+
 def test_a_video_over_the_limit_is_refused(api: httpx.Client) -> None:
     problem_of(api.post("/v1/videos", content=bytes(MAX_VIDEO + 1)), 413, "too-large")
 

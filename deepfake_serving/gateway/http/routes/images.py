@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from deepfake_serving.contracts.problems import Internal, Problem
+from deepfake_serving.contracts.problems import Internal, InvalidRequest, Problem
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.gateway.context import (
     cancel_on_disconnect,
@@ -23,6 +23,7 @@ from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream import batch
 from deepfake_serving.runtime.serialization import to_json
 
@@ -81,7 +82,7 @@ async def detect_batch(request: Request, model: Model = None) -> Response:
     ) as media:
         name = model or gateway.upstream.detector()
         get_request_scope(request).note(model=name, items=len(media))
-        images = [m if isinstance(m, Problem) else m.content for m in media]
+        images = [_source(medium) for medium in media]
         detecting = batch.detect_batch(gateway.upstream, images, name, context)
         results = await cancel_on_disconnect(request, detecting)
     items = [
@@ -89,6 +90,12 @@ async def detect_batch(request: Request, model: Model = None) -> Response:
         for n, (medium, result) in enumerate(zip(media, results, strict=True))
     ]
     return json_response(BatchDocument(context.id, []), raw={"results": items})
+
+
+def _source(medium: SpooledFile | Problem) -> batch.ImageSource:
+    if isinstance(medium, Problem):
+        return medium
+    return medium.content if medium.size else InvalidRequest("the file is empty")
 
 
 def batch_item(metrics: Metrics, name: str | None, result: bytes | Problem, item_id: str) -> bytes:

@@ -5,6 +5,8 @@ https://github.com/kserve/open-inference-protocol
 
 from __future__ import annotations
 
+from enum import Enum
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from deepfake_serving.contracts.problems import TooLarge
@@ -16,24 +18,28 @@ from deepfake_serving.gateway.context import (
 )
 from deepfake_serving.gateway.http.dependencies import require_scope
 
-router = APIRouter(tags=["open inference protocol"], dependencies=[Depends(require_scope("infer"))])
+_TAGS: list[str | Enum] = ["open inference protocol"]
+
+probes = APIRouter(tags=_TAGS)
+"""Health: it needs no key, as /healthz and /readyz do."""
+router = APIRouter(tags=_TAGS, dependencies=[Depends(require_scope("infer"))])
 
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 _REQUEST_HEADERS = ("Content-Type", "Accept", _HEADER_LENGTH)
 _RESPONSE_HEADERS = ("Content-Type", _HEADER_LENGTH)
 
 
+@probes.get("/v2/health/live", summary="Server liveness")
+@probes.get("/v2/health/ready", summary="Server readiness")
 @router.get("/v2", summary="Server metadata")
-@router.get("/v2/health/live", summary="Server liveness")
-@router.get("/v2/health/ready", summary="Server readiness")
 async def server(request: Request) -> Response:
     return await _forward(request, None)
 
 
+@probes.get("/v2/models/{model}/ready", summary="Model readiness")
+@probes.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
 @router.get("/v2/models/{model}", summary="Model metadata")
-@router.get("/v2/models/{model}/ready", summary="Model readiness")
 @router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
-@router.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
 @router.post("/v2/models/{model}/infer", summary="Inference")
 @router.post("/v2/models/{model}/versions/{version}/infer", include_in_schema=False)
 async def one_model(request: Request, model: str) -> Response:

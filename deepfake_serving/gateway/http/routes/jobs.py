@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
@@ -20,6 +20,9 @@ from deepfake_serving.gateway.jobs.document import job_document, raw_result
 from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["jobs"])
+
+_END = "end"
+"""Id of the last event. The job's version may change after its end, when a webhook is delivered."""
 
 
 def _content(media_type: str, *, binary: bool = True) -> dict[int | str, dict[str, Any]]:
@@ -79,32 +82,46 @@ async def delete_job(request: Request, job_id: str, principal: Client) -> Respon
     "/v1/jobs/{job_id}/events",
     summary="Progress as server-sent events",
     response_class=StreamingResponse,
-    responses=_content("text/event-stream", binary=False),
+    responses=_content("text/event-stream", binary=False)
+    | {204: {"description": "The client has received the end: it need not reconnect"}},
 )
-async def watch_job(request: Request, job_id: str, principal: Client) -> Response:
+async def watch_job(
+    request: Request,
+    job_id: str,
+    principal: Client,
+    last: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", description="The `id` of the last event, on reconnecting."),
+    ] = None,
+) -> Response:
     """`progress` with the job after every change, then `end` with the job and its result
     (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
     gateway = get_gateway(request)
-    await gateway.jobs.get(job_id, principal)  # raises before the stream begins
+    job = await gateway.jobs.get(job_id, principal)  # raises before the stream begins
+    if job.state in ENDED and last == _END:
+        return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(_events(gateway, job_id, principal), headers=headers)
+    return EventSourceResponse(_events(gateway, job_id, principal, last), headers=headers)
 
 
-async def _events(gateway: Gateway, job_id: str, principal: Principal) -> AsyncIterator[bytes]:
+async def _events(
+    gateway: Gateway, job_id: str, principal: Principal, last: str | None
+) -> AsyncIterator[bytes]:
+    """Yields the events after the one that the client received last."""
     async for job in gateway.jobs.watch(job_id, principal):
         if gateway.draining:
             return  # the client reconnects to another gateway
-        if job is None:
+        if job is None or str(job.version) == last:
             yield format_sse_event(comment="heartbeat")
         elif job.state in ENDED:
-            yield _event("end", job, await gateway.jobs.result(job))
+            yield _event("end", _END, job, await gateway.jobs.result(job))
         else:
-            yield _event("progress", job)
+            yield _event("progress", str(job.version), job)
 
 
-def _event(name: str, job: Job, result: bytes | None = None) -> bytes:
+def _event(name: str, event_id: str, job: Job, result: bytes | None = None) -> bytes:
     document = to_json(job_document(job), raw_result(result))
-    return format_sse_event(event=name, id=str(job.version), data_str=document.decode())
+    return format_sse_event(event=name, id=event_id, data_str=document.decode())
 
 
 @router.get(

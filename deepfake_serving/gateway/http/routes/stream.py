@@ -11,7 +11,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.http.dependencies import authorize_websocket
+from deepfake_serving.gateway.http.dependencies import authorize_websocket, check_query
 from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.tasks import first_of
@@ -33,6 +33,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
     problem: Problem | None = None
     try:
         await authorize_websocket(socket, "stream")
+        check_query(socket, {"model", "key"})
         with gateway.track_stream():
             await _serve(socket, gateway, model or gateway.upstream.detector(), scope)
     except WebSocketDisconnect:

@@ -13,6 +13,7 @@ import pytest
 from deepfake_serving.contracts.jobs import Job, Progress, Source
 from deepfake_serving.contracts.problems import (
     Conflict,
+    InvalidCursor,
     NotFound,
     Overloaded,
     UndecodableMedia,
@@ -244,7 +245,9 @@ async def test_pages_contain_every_job_once_newest_first(store: JobStore, clock:
     assert len((await store.list(state="running"))[0]) == 1
     assert len((await store.list(state="queued", limit=50))[0]) == 22
     assert (await store.list(kind="other"))[0] == []
-    assert len((await store.list(cursor="nonsense", limit=50))[0]) == 23
+    for cursor in ("nonsense", "nan:a", "inf:a", "1e400:a", "1:", ":a", ""):
+        with pytest.raises(InvalidCursor):
+            await store.list(cursor=cursor)
 
 
 async def test_counts_and_queue_age_are_updated(store: JobStore, clock: Clock) -> None:
