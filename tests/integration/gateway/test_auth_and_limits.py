@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -56,7 +57,9 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
     entries = "".join(entry for _, entry in created.values())
     entries = entries.replace("- id: hasty\n", "- id: hasty\n  rate: 2/hour\n")
     (folder / "keys.yaml").write_text(entries)
-    with RunningGateway.start(folder, server.url, keys_file=folder / "keys.yaml") as gateway:
+    pool = {"name": "pool-0", "url": server.url, "grpc_port": server.ports["grpc"]}
+    routing = json.dumps({"pools": [pool]})
+    with RunningGateway.start(folder, routing=routing, keys_file=folder / "keys.yaml") as gateway:
         yield Locked(gateway, {name: key for name, (key, _) in created.items()})
         assert gateway.stop() == 0
 
