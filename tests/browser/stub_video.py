@@ -67,10 +67,14 @@ class Result:
         end: float,
         heads: list[Head],
     ) -> dict[str, Any]:
-        mine = [(t, image) for t, image in self.frames if begin <= t < end]
-        tracks = [self._track(f"{number}-{place}", head, mine) for place, head in enumerate(heads)]
+        shot_frames = [(t, image) for t, image in self.frames if begin <= t < end]
+        tracks = [
+            self._track(f"{number}-{place}", head, shot_frames) for place, head in enumerate(heads)
+        ]
         highest = max((t["fake_probability"] for t in tracks), default=None)
-        strip = np.hstack([image[::3, ::3] for _, image in mine[:: max(len(mine) // 4, 1)]])
+        strip = np.hstack(
+            [image[::3, ::3] for _, image in shot_frames[:: max(len(shot_frames) // 4, 1)]]
+        )
         return {
             "start_s": begin,
             "end_s": end,

@@ -45,16 +45,16 @@ def render(
         RenderError: a template or the schema fails.
     """
     options = [option for each in sets for option in ("--set", each)]
-    done = subprocess.run(
+    completed = subprocess.run(
         [tool("helm"), "template", name, str(CHART), "-n", namespace, "-f", "-", *options],
         input=json.dumps(values or {}),
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise RenderError(done.stderr)
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    if completed.returncode:
+        raise RenderError(completed.stderr)
+    return [each for each in yaml.safe_load_all(completed.stdout) if each]
 
 
 def only(manifests: Iterable[Object], kind: str) -> list[Object]:

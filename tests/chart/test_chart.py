@@ -28,9 +28,9 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def render(*options: str) -> list[Object]:
-    done = helm("template", "r", str(CHART), "-n", "ns", *options)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    completed = helm("template", "r", str(CHART), "-n", "ns", *options)
+    assert completed.returncode == 0, completed.stderr
+    return [each for each in yaml.safe_load_all(completed.stdout) if each]
 
 
 def pods(objects: list[Object]) -> list[Object]:
@@ -50,8 +50,8 @@ case = pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem.removes
 
 @case
 def test_helm_lint_passes(case: Path) -> None:
-    done = helm("lint", "--strict", str(CHART), "-f", str(case))
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = helm("lint", "--strict", str(CHART), "-f", str(case))
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @case
@@ -122,8 +122,8 @@ def test_selectors_match_their_pods(case: Path) -> None:
         selector = spec.get("selector") or spec.get("podSelector")
         if each["kind"] == "PodMonitor" or not selector:
             continue
-        wanted = selector.get("matchLabels", selector).items()
-        assert any(wanted <= found for found in labels), each["metadata"]["name"]
+        expected = selector.get("matchLabels", selector).items()
+        assert any(expected <= found for found in labels), each["metadata"]["name"]
 
 
 @case
@@ -132,9 +132,9 @@ def test_two_releases_share_no_object_names(case: Path) -> None:
     ours = {(o["kind"], o["metadata"]["name"]) for o in render("-f", str(case))}
     if "fullnameOverride" in case.read_text():
         return
-    done = helm("template", "other", str(CHART), "-n", "ns", "-f", str(case))
-    theirs = [o for o in yaml.safe_load_all(done.stdout) if o]
-    assert not ours & {(o["kind"], o["metadata"]["name"]) for o in theirs}
+    completed = helm("template", "other", str(CHART), "-n", "ns", "-f", str(case))
+    others = [o for o in yaml.safe_load_all(completed.stdout) if o]
+    assert not ours & {(o["kind"], o["metadata"]["name"]) for o in others}
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_two_releases_share_no_object_names(case: Path) -> None:
     ],
 )
 def test_an_invalid_value_fails_and_is_named(setting: str, complaint: str) -> None:
-    done = helm("template", "r", str(CHART), "--set", setting)
-    assert done.returncode != 0
-    assert complaint in done.stderr
+    completed = helm("template", "r", str(CHART), "--set", setting)
+    assert completed.returncode != 0
+    assert complaint in completed.stderr
 
 
 def test_the_schema_covers_every_default() -> None:
@@ -210,8 +210,8 @@ def test_every_template_has_a_unit_test() -> None:
 
 
 def test_unit_tests_pass() -> None:
-    done = helm("unittest", "--strict", str(CHART))
-    assert done.returncode == 0, done.stdout + done.stderr
+    completed = helm("unittest", "--strict", str(CHART))
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_one_object_per_template() -> None:
@@ -230,14 +230,15 @@ def test_every_value_is_documented() -> None:
 @pytest.mark.parametrize("overlay", manifests.OVERLAYS)
 def test_manifests_are_generated_from_the_chart(overlay: str) -> None:
     folder = manifests.MANIFESTS / "overlays" / overlay
-    done = subprocess.run(
+    completed = subprocess.run(
         [tool("kustomize"), "build", str(folder)], capture_output=True, text=True, check=True
     )
     built = {
-        (each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(done.stdout)
+        (each["kind"], each["metadata"]["name"]): each
+        for each in yaml.safe_load_all(completed.stdout)
     }
-    wanted = {(o["kind"], o["metadata"]["name"]): o for o in manifests.rendered(overlay).values()}
-    assert built == wanted
+    expected = {(o["kind"], o["metadata"]["name"]): o for o in manifests.rendered(overlay).values()}
+    assert built == expected
 
 
 def test_pods_are_spread_over_zones_and_nodes() -> None:

@@ -152,9 +152,9 @@ def test_init_generates_a_key_that_the_gateway_accepts(tmp_path: Path) -> None:
     folder = tmp_path / "compose"
     folder.mkdir()
     shutil.copy(COMPOSE.parent / "compose" / "init.sh", folder)
-    said = subprocess.run([folder / "init.sh"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([folder / "init.sh"], capture_output=True, text=True, check=True).stdout
     keys = Keys(folder / "secrets" / "keys.yaml")
-    assert keys.find(said.split()[-1], "admin").id == "admin"
+    assert keys.find(output.split()[-1], "admin").id == "admin"
     needed = [found for found in _REFERENCE.finditer(COMPOSE.read_text()) if found["kind"] == "?"]
     created = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
     assert created == {found["name"] for found in needed}
@@ -223,10 +223,10 @@ def test_each_alert_fires_only_for_its_own_failure(
     }
     path = tmp_path / "test.yml"
     path.write_text(yaml.safe_dump(test))
-    done = subprocess.run(
+    completed = subprocess.run(
         [promtool, "test", "rules", path], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def test_every_alert_is_tested() -> None:

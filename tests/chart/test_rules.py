@@ -24,10 +24,10 @@ RELEASE = {"namespace": "ns", "app_kubernetes_io_instance": "r"}
 
 
 def promtool(*arguments: str) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [tool("promtool"), *arguments], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 def alerts(rules_file: Object) -> list[Object]:
@@ -80,10 +80,10 @@ def test_every_alert_is_tested_firing_and_silent(rules_file: Object) -> None:
 
 def test_every_alert_has_a_summary_and_a_runbook(rules_file: Object) -> None:
     for each in alerts(rules_file):
-        said, name = each["annotations"], each["alert"]
-        assert said["summary"]
-        assert said["description"].endswith(".")
-        assert said["runbook_url"].endswith(f"/docs/runbooks/{name}.md")
+        annotations, name = each["annotations"], each["alert"]
+        assert annotations["summary"]
+        assert annotations["description"].endswith(".")
+        assert annotations["runbook_url"].endswith(f"/docs/runbooks/{name}.md")
         assert each["labels"]["severity"] in {"critical", "warning"}
 
 

@@ -194,8 +194,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_a_release_continues_if_all_versions_agree(tree: Path) -> None:
-    done = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
-    assert done.returncode == 0, done.stderr
+    completed = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
+    assert completed.returncode == 0, completed.stderr
     assert (tree / "output").read_text() == "version=1.2.3\n"
 
 
@@ -216,15 +216,15 @@ def test_a_release_stops_if_a_version_disagrees(
     content = path.read_text()
     assert before in content
     path.write_text(content.replace(before, after, 1))
-    done = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
-    assert done.returncode != 0
+    completed = _run(_script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
+    assert completed.returncode != 0
     assert not (tree / "output").exists()
 
 
 def test_release_notes_contain_only_this_version_and_list_the_images(tree: Path) -> None:
     digests = {"MODEL_SERVER": "sha256:aa", "GATEWAY": "sha256:bb", "CHART": "sha256:cc"}
-    done = _run(_script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
-    assert done.returncode == 0, done.stderr
+    completed = _run(_script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
+    assert completed.returncode == 0, completed.stderr
     notes = (tree / "notes.md").read_text()
     assert "New." in notes
     assert "Old." not in notes

@@ -21,13 +21,13 @@ Object = dict[str, Any]
 
 def run(*command: str, timeout_s: float = 300, stdin: str | None = None) -> str:
     """Returns standard output; fails with all output."""
-    done = subprocess.run(
+    completed = subprocess.run(
         command, capture_output=True, text=True, timeout=timeout_s, input=stdin, check=False
     )
-    assert done.returncode == 0, (
-        f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    assert completed.returncode == 0, (
+        f"{' '.join(command)}: {completed.returncode}\n{completed.stdout}{completed.stderr}"
     )
-    return done.stdout
+    return completed.stdout
 
 
 def kubectl(*arguments: str, timeout_s: float = 300, stdin: str | None = None) -> str:

@@ -58,9 +58,9 @@ def served() -> Iterator[None]:
 def test_the_api_server_accepts_the_chart(case: Path) -> None:
     rendered = run("helm", "template", "r", str(CHART), "-n", NAMESPACE, "-f", str(case))
     count = sum(1 for each in yaml.safe_load_all(rendered) if each)
-    said = kubectl(
+    output = kubectl(
         *("-n", NAMESPACE, "apply", "--dry-run=server", "--validate=strict", "-f", "-"),
         "--warnings-as-errors",
         stdin=rendered,
     )
-    assert len(said.strip().splitlines()) == count
+    assert len(output.strip().splitlines()) == count

@@ -86,7 +86,7 @@ def locust(release: Release, user: str, seconds: int, out: Path) -> tuple[Object
     """Runs one kind of user; returns its summary and start. Fails if a request fails."""
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    done = subprocess.run(
+    completed = subprocess.run(
         [
             *(sys.executable, "-m", "loadtest", user, "--url", release.url),
             *("--grpc", release.address("grpc"), "--shape", "steady", "--peak", str(USERS)),
@@ -99,7 +99,7 @@ def locust(release: Release, user: str, seconds: int, out: Path) -> tuple[Object
         timeout=seconds + 120,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     summary: Object = json.loads((out / "summary.json").read_text())
     return summary, begun
 

@@ -18,9 +18,9 @@ MODEL_PORTS = range(7070, 7073)
 
 
 def test_an_image_is_classified_by_rest_and_grpc_inside_the_cluster(release: Release) -> None:
-    said = release.test()
-    assert "REST: real" in said
-    assert "gRPC: 0." in said
+    output = release.test()
+    assert "REST: real" in output
+    assert "gRPC: 0." in output
 
 
 def test_an_image_is_classified_from_outside_the_cluster(
@@ -70,8 +70,8 @@ def test_containers_run_as_non_root_with_read_only_file_systems(release: Release
             " open('/proc/1/status').read().split('CapEff:')[1].split()[0],"
             " open('/proc/1/status').read().split('Seccomp:')[1].split()[0])"
         )
-        said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
-        assert said == ["65532", "False", "False", "False", "0000000000000000", "2"], component
+        output = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
+        assert output == ["65532", "False", "False", "False", "0000000000000000", "2"], component
 
 
 def test_torchserve_is_unreachable_from_other_pods(
@@ -124,5 +124,5 @@ def test_pods_connect_only_to_what_they_need(release: Release) -> None:
         "    s = socket.socket(); s.settimeout(3)\n"
         "    print(s.connect_ex(to) == 0)"
     )
-    said = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
-    assert said == ["True", "False", "False"]
+    output = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
+    assert output == ["True", "False", "False"]

@@ -36,6 +36,6 @@ def started(release: Release, *arguments: str) -> str:
 def test_a_load_test_runs_as_a_job_in_the_cluster(release: Release, limit: str, end: str) -> None:
     users = ("image-rest", "image-grpc", "batch", "video", "live")
     assert started(release, *users, "--shape=steady", "--peak=5", "--duration=15", limit) == end
-    said = release.kubectl("logs", "job/deepfake-load")
-    print("\n" + said[-1500:])
-    assert "image-grpc" in said or "DetectImage" in said
+    output = release.kubectl("logs", "job/deepfake-load")
+    print("\n" + output[-1500:])
+    assert "image-grpc" in output or "DetectImage" in output

@@ -116,8 +116,8 @@ def run(clone: Path) -> Iterator[MakeRun]:
 
 def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
     line = run.curl_line(1)
-    done = subprocess.run(line, shell=True, cwd=clone, capture_output=True, check=True)
-    verdict = json.loads(done.stdout)
+    completed = subprocess.run(line, shell=True, cwd=clone, capture_output=True, check=True)
+    verdict = json.loads(completed.stdout)
     assert len(verdict["faces"]) == 1
     assert verdict["model"]["trained"] is True
     assert verdict["verdict"] == "real", "the astronaut is one"
@@ -160,13 +160,13 @@ def test_a_video_is_classified_from_the_command_line(run: MakeRun, clone: Path) 
     video = clone / "video.mp4"
     write_video(video, scenes())
     program = clone / ".venv/bin/deepfake-serving"
-    done = subprocess.run(
+    completed = subprocess.run(
         [program, "submit", video, "--server", run.url, "--wait", "--json"],
         capture_output=True,
         text=True,
         check=True,
     )
-    job = json.loads(done.stdout)
+    job = json.loads(completed.stdout)
     assert job["state"] == "succeeded"
     assert job["result"]["verdict"] == "real"
     assert [len(shot["tracks"]) for shot in job["result"]["shots"]] == [1, 0, 2]
@@ -217,14 +217,14 @@ def test_the_command_line_classifies_hundreds_of_images(run: MakeRun, clone: Pat
         )
     (folder / "100.jpg").write_text("not an image")
     files = sorted(folder.iterdir())
-    done = subprocess.run(
+    completed = subprocess.run(
         [clone / ".venv/bin/deepfake-serving", "detect", "--json", *files],
         capture_output=True,
         text=True,
         check=False,
     )
-    responses = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 1
+    responses = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert completed.returncode == 1
     assert [a["file"] for a in responses] == [str(f) for f in files]
     assert ["type" in a for a in responses] == [n == 100 for n in range(200)]
 

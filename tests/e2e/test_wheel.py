@@ -62,9 +62,9 @@ def install(folder: Path, wheel: Path, extra: str) -> Path:
     constraints.write_text(re.sub(r" \\\n( +--hash=\S+( \\)?\n)+", "\n", lock))
     target = folder / (extra or "base")
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, str(target)], check=True)
-    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+    requirement = f"{wheel}[{extra}]" if extra else str(wheel)
     options = ["--python", str(target), "--constraint", str(constraints)]
-    subprocess.run([UV, "pip", "install", "-q", *options, wanted], check=True)
+    subprocess.run([UV, "pip", "install", "-q", *options, requirement], check=True)
     return target / "bin"
 
 
@@ -90,12 +90,12 @@ def test_detect_works_and_keeps_its_archive_in_the_user_folder(
 ) -> None:
     command = [everything / "deepfake-serving", "detect", "--json", portrait.name]
     for attempt in range(2):
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=portrait.parent, env=environment, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stderr
-        assert ("packing detector into" in done.stderr) == (attempt == 0)
-        verdict = json.loads(done.stdout)
+        assert completed.returncode == 0, completed.stderr
+        assert ("packing detector into" in completed.stderr) == (attempt == 0)
+        verdict = json.loads(completed.stdout)
         assert verdict["verdict"] == "real"
         assert len(verdict["faces"]) == 1
         assert verdict["model"]["trained"] is True
@@ -156,15 +156,15 @@ def test_a_gateway_has_no_torch_and_no_torchserve(
         "from importlib.util import find_spec;"
         f"print(json.dumps([name for name in {HEAVY} if find_spec(name)]))"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [gateway_only / "python", "-c", code],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == []
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == []
 
 
 @pytest.mark.parametrize(
@@ -175,29 +175,29 @@ def test_a_command_whose_extra_is_missing_names_the_extra(
     gateway_only: Path, folder: Path, environment: dict[str, str], command: list[str], extra: str
 ) -> None:
     program = gateway_only / "deepfake-serving"
-    done = subprocess.run(
+    completed = subprocess.run(
         [program, *command],
         cwd=folder,
         env=environment | {"DEEPFAKE_HOME": str(folder / "empty")},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2
-    assert done.stderr.rstrip().endswith(f'pip install "deepfake-serving[{extra}]"')
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 2
+    assert completed.stderr.rstrip().endswith(f'pip install "deepfake-serving[{extra}]"')
+    assert "Traceback" not in completed.stderr
 
 
 def test_the_delivery_probe_runs_without_site_packages(
     gateway_only: Path, environment: dict[str, str]
 ) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [gateway_only / "python", "-S", gateway_only / "deepfake-serving-delivery-probe"],
         env=environment,
         capture_output=True,
         text=True,
     )
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
+    assert completed.stderr == ""
+    assert completed.returncode in (0, 1)
 
 
 def _home(environment: dict[str, str]) -> Path:

@@ -39,11 +39,11 @@ def responses(
 def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
     script = Path(__file__).parent / "clients" / f"{client}_client.py"
     ports = [str(server.ports[name]) for name in ("http", "grpc")]
-    done = subprocess.run(
+    completed = subprocess.run(
         [PYTHON, script, *ports, image], capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stderr
-    reported = json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    reported = json.loads(completed.stdout)
     assert isinstance(reported, dict)
     return reported
 

@@ -196,10 +196,11 @@ def test_a_port_in_use_is_reported(archive_folder: Path, setting: str) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = _refused(archive_folder, {setting: port})
-    assert done.returncode == 2
+        completed = _refused(archive_folder, {setting: port})
+    assert completed.returncode == 2
     assert (
-        f"{setting.removeprefix('DEEPFAKE_MODEL_SERVER_').lower()}: 127.0.0.1:{port}" in done.stderr
+        f"{setting.removeprefix('DEEPFAKE_MODEL_SERVER_').lower()}: 127.0.0.1:{port}"
+        in completed.stderr
     )
 
 
@@ -228,11 +229,11 @@ def test_a_port_in_use_is_reported(archive_folder: Path, setting: str) -> None:
 def test_an_invalid_setting_prevents_startup_and_is_named(
     archive_folder: Path, settings: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    done = _refused(archive_folder, settings)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    completed = _refused(archive_folder, settings)
+    assert completed.returncode == 2
+    assert len(completed.stderr.strip().splitlines()) == 1
     for word in words:
-        assert word in done.stderr
+        assert word in completed.stderr
 
 
 def _refused(archives: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:

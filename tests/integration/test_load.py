@@ -59,7 +59,7 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
     def run(*words: str) -> Run:
         where = "--url", stack.url, "--grpc", stack.grpc_target
         chosen = "--media", str(media), "--out", str(tmp_path), "--peak=2", "--duration=5"
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "loadtest", *where, *chosen, *words],
             cwd=ROOT,
             capture_output=True,
@@ -67,7 +67,7 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
             timeout=300,
         )
         summary = json.loads((tmp_path / "summary.json").read_text())
-        return Run(done.returncode, done.stdout + done.stderr, summary)
+        return Run(completed.returncode, completed.stdout + completed.stderr, summary)
 
     return run
 
@@ -85,24 +85,24 @@ def run(stack: RunningGateway, media: Path, tmp_path: Path) -> Callable[..., Run
 def test_every_user_is_served_without_a_failure(
     run: Callable[..., Run], user: str, kind: str, name: str, least: int
 ):
-    done = run(user, f"--requests={least}", "--duration=90", f"--min-requests={least}")
-    assert done.code == 0, done.output
-    assert done.summary["passed"]
-    assert done.summary["refused"] == 0
-    row = done.row(kind, name)
+    completed = run(user, f"--requests={least}", "--duration=90", f"--min-requests={least}")
+    assert completed.code == 0, completed.output
+    assert completed.summary["passed"]
+    assert completed.summary["refused"] == 0
+    row = completed.row(kind, name)
     assert row["requests"] >= least
     assert row["failures"] == 0
     assert 0 < row["p50"] <= row["p95"]
 
 
 def test_frames_faster_than_they_are_classified_are_dropped_and_not_lost(run: Callable[..., Run]):
-    done = run("live", "--live-fps=200", "--live-seconds=2")
-    assert done.code == 0, done.output
-    assert done.summary["dropped"] > 0
+    completed = run("live", "--live-fps=200", "--live-seconds=2")
+    assert completed.code == 0, completed.output
+    assert completed.summary["dropped"] > 0
 
 
 def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
-    done = run(
+    completed = run(
         "image-rest",
         "image-grpc",
         "live",
@@ -111,8 +111,8 @@ def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
         "--duration=20",
         "--pause=0.2",
     )
-    assert done.code == 0, done.output
-    assert {row["kind"] for row in done.summary["rows"]} >= {"POST", "gRPC", "WS"}
+    assert completed.code == 0, completed.output
+    assert {row["kind"] for row in completed.summary["rows"]} >= {"POST", "gRPC", "WS"}
 
 
 def test_a_gateway_that_is_killed_fails_the_run(media: Path, models: RunningServer, tmp_path: Path):

@@ -67,11 +67,11 @@ def test_readiness_and_metadata_equal_those_of_rest(
     assert (reported.name, reported.platform) == (by_rest["name"], by_rest["platform"])
     assert list(reported.versions) == by_rest["versions"]
     for side in ("inputs", "outputs"):
-        said = [
+        output = [
             {"name": t.name, "datatype": t.datatype, "shape": list(t.shape)}
             for t in getattr(reported, side)
         ]
-        assert said == by_rest[side]
+        assert output == by_rest[side]
 
 
 @pytest.mark.parametrize(

@@ -103,27 +103,29 @@ def test_one_trace_spans_from_the_client_to_the_stages(
             assert job["state"] == "succeeded"
             assert gateway.stop() == 0
         assert server.stop() == 0
-    mine = [(s, each) for s, each in collector.spans if each.trace_id.hex() == TRACE]
+    spans = [(s, each) for s, each in collector.spans if each.trace_id.hex() == TRACE]
     for route in ("/v1/images", "/deepfake.v1.Detector/DetectImage"):
-        (above,) = (e for s, e in mine if (s, e.name) == ("deepfake-gateway", route))
+        (above,) = (e for s, e in spans if (s, e.name) == ("deepfake-gateway", route))
         assert above.parent_span_id.hex() == CLIENT
         (below,) = (
-            e for s, e in mine if s == "deepfake-model-server" and e.parent_span_id == above.span_id
+            e
+            for s, e in spans
+            if s == "deepfake-model-server" and e.parent_span_id == above.span_id
         )
         assert below.name == "/predictions/{model}"
-        stages = [e for _, e in mine if e.parent_span_id == below.span_id]
+        stages = [e for _, e in spans if e.parent_span_id == below.span_id]
         assert {"decode", "detect", "classify"} <= {stage.name for stage in stages}
         assert all(s.end_time_unix_nano > s.start_time_unix_nano for s in stages)
         took = {a.key: a.value for a in above.attributes}
         assert took["http.response.status_code"].int_value == 200
         assert took["deepfake.model"].string_value == "detector"
-    (submitted,) = (e for _, e in mine if e.name == "/v1/videos")
-    (work,) = (e for s, e in mine if (s, e.name) == ("deepfake-worker", "video job"))
+    (submitted,) = (e for _, e in spans if e.name == "/v1/videos")
+    (work,) = (e for s, e in spans if (s, e.name) == ("deepfake-worker", "video job"))
     assert work.parent_span_id == submitted.span_id
     assert work.kind == Span.SPAN_KIND_CONSUMER
     reported = {a.key: a.value for a in work.attributes}
     assert reported["deepfake.job"].string_value == job["id"]
-    batches = [e for s, e in mine if e.parent_span_id == work.span_id]
+    batches = [e for s, e in spans if e.parent_span_id == work.span_id]
     assert {e.name for e in batches} == {"/v2/models/{model}/infer"}
     others = [e for _, e in collector.spans if e.name == "/v1/jobs/{job_id}"]
     assert others

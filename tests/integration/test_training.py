@@ -29,7 +29,7 @@ DETECTOR = "/predictions/detector"
 
 
 def training(*arguments: object) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "deepfake_serving.training", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
@@ -37,8 +37,8 @@ def training(*arguments: object) -> str:
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    return completed.stdout
 
 
 @pytest.fixture(scope="module")

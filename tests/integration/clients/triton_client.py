@@ -57,8 +57,8 @@ def infer(
     """Returns the values of every output by name."""
     tensor = library.InferInput("images", list(data.shape), datatype)
     tensor.set_data_from_numpy(data)
-    wanted = outputs and [library.InferRequestedOutput(name) for name in outputs]
-    result = client.infer("detector", [tensor], outputs=wanted, request_id="mine")
+    requested = outputs and [library.InferRequestedOutput(name) for name in outputs]
+    result = client.infer("detector", [tensor], outputs=requested, request_id="mine")
     names = outputs or ["fake_probability", "verdict", "result"]
     values = {name: result.as_numpy(name).tolist() for name in names}
     return {

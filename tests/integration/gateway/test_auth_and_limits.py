@@ -65,15 +65,15 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_only_probes_and_pages_are_served_without_a_key(locked: Locked) -> None:
-    with checked_client(locked.gateway.url) as nobody:
+    with checked_client(locked.gateway.url) as anonymous:
         for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
-            assert nobody.get(path).status_code == 200, path
+            assert anonymous.get(path).status_code == 200, path
         for path in ("/v1/jobs", "/v1/models", "/v2", "/metrics", "/v1/jobs/x/events"):
-            response = nobody.get(path)
+            response = anonymous.get(path)
             problem_of(response, 401, "unauthorized")
             assert response.headers["WWW-Authenticate"] == "Bearer"
-        problem_of(nobody.post("/v1/images", content=b"x"), 401, "unauthorized")
-        assert nobody.get("/v1/info").json()["auth"] is True
+        problem_of(anonymous.post("/v1/images", content=b"x"), 401, "unauthorized")
+        assert anonymous.get("/v1/info").json()["auth"] is True
 
 
 def test_health_of_the_inference_protocol_needs_no_key(locked: Locked) -> None:
@@ -127,12 +127,12 @@ def test_a_job_belongs_to_its_owner_and_admins(locked: Locked, video: Path) -> N
 
 
 def test_a_rate_limit_is_enforced_and_in_the_headers(locked: Locked, astronaut_jpeg: bytes) -> None:
-    with locked.client("hasty") as hasty:
+    with locked.client("hasty") as limited:
         for _ in range(2):
-            response = hasty.post("/v1/images", content=astronaut_jpeg)
+            response = limited.post("/v1/images", content=astronaut_jpeg)
             assert response.status_code == 200
             assert response.headers["RateLimit-Policy"] == '"key";q=2;w=3600'
-        refused = hasty.post("/v1/images", content=astronaut_jpeg)
+        refused = limited.post("/v1/images", content=astronaut_jpeg)
         problem_of(refused, 429, "rate-limited")
         assert int(refused.headers["Retry-After"]) >= 1
         assert refused.headers["RateLimit-Policy"] == '"key";q=2;w=3600'

@@ -49,8 +49,8 @@ def test_the_generated_client_handles_an_image_a_video_and_a_problem(
     job = submit(client=client, body=models.SubmitVideoFilesBody(file=film), sampling="every:5")
     watch = client_package("api.jobs.watch_job").sync_detailed
     watch(job.id, client=client)  # until it has ended
-    done = client_package("api.jobs.get_job").sync(job.id, client=client)
-    assert isinstance(done, models.JobDocument)
-    assert done.state == "succeeded"
-    assert [len(shot.tracks) for shot in done.result.shots] == [1, 0, 2]
+    completed = client_package("api.jobs.get_job").sync(job.id, client=client)
+    assert isinstance(completed, models.JobDocument)
+    assert completed.state == "succeeded"
+    assert [len(shot.tracks) for shot in completed.result.shots] == [1, 0, 2]
     client.get_httpx_client().close()

@@ -174,8 +174,8 @@ def test_models_are_listed_with_their_digests(api: httpx.Client, server: Running
 def test_metrics_count_requests(gateway: RunningGateway, api: httpx.Client) -> None:
     def count() -> float:
         lines = httpx.get(gateway.metrics_url).text.splitlines()
-        wanted = 'deepfake_requests_total{code="415",route="/v1/images"}'
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(wanted))
+        series = 'deepfake_requests_total{code="415",route="/v1/images"}'
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 
     before = count()
     api.post("/v1/images", content=b"text")

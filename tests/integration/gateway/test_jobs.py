@@ -57,18 +57,22 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_video_is_analysed_shot_by_shot(api: httpx.Client, video: Path) -> None:
     job = submit(api, video.read_bytes(), params={"sampling": "every:4"})
     assert (job["state"], job["source"]["name"]) == ("queued", "scenes.mp4")
-    done = ended(api, job["id"])
-    assert (done["state"], done["attempt"], done["cached"]) == ("succeeded", 1, False)
-    result = done["result"]
+    completed = ended(api, job["id"])
+    assert (completed["state"], completed["attempt"], completed["cached"]) == (
+        "succeeded",
+        1,
+        False,
+    )
+    result = completed["result"]
     assert [len(shot["tracks"]) for shot in result["shots"]] == [1, 0, 2]
     assert result["verdict"] == "real"
     assert result["id"] == job["id"]
-    assert done["summary"] == {k: result[k] for k in ("verdict", "fake_probability")}
+    assert completed["summary"] == {k: result[k] for k in ("verdict", "fake_probability")}
     images = {*result["gallery"], result["shots"][0]["strip"]}
     images |= {track["keyframe"] for shot in result["shots"] for track in shot["tracks"]}
     for url in images:
         assert api.get(url).content.startswith(b"\xff\xd8"), url
-    medium = api.get(done["links"]["media"], headers={"Range": "bytes=4-7"})
+    medium = api.get(completed["links"]["media"], headers={"Range": "bytes=4-7"})
     assert (medium.status_code, medium.content) == (206, b"ftyp")
 
 
@@ -122,18 +126,22 @@ def test_a_running_job_is_cancelled_within_a_second(
         time.sleep(0.02)
     begun = time.monotonic()
     assert api.delete(f"/v1/jobs/{job['id']}").status_code == 202
-    done = ended(api, job["id"])
-    assert done["state"] == "cancelled"
+    completed = ended(api, job["id"])
+    assert completed["state"] == "cancelled"
     print(f"cancelled in {time.monotonic() - begun:.2f} s")
-    assert done["result"] is None
+    assert completed["result"] is None
 
 
 def test_a_deleted_job_leaves_no_objects(api: httpx.Client, video: Path) -> None:
-    done = ended(api, submit(api, video.read_bytes())["id"])
-    assert api.delete(done["links"]["self"]).status_code == 204
-    for url in (done["links"]["self"], done["links"]["media"], done["result"]["gallery"][0]):
+    completed = ended(api, submit(api, video.read_bytes())["id"])
+    assert api.delete(completed["links"]["self"]).status_code == 204
+    for url in (
+        completed["links"]["self"],
+        completed["links"]["media"],
+        completed["result"]["gallery"][0],
+    ):
         problem_of(api.get(url), 404, "not-found")
-    problem_of(api.delete(done["links"]["self"]), 404, "not-found")
+    problem_of(api.delete(completed["links"]["self"]), 404, "not-found")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +154,9 @@ def test_a_deleted_job_leaves_no_objects(api: httpx.Client, video: Path) -> None
 def test_an_invalid_video_fails_without_retries(
     api: httpx.Client, content: bytes, slug: str
 ) -> None:
-    done = ended(api, submit(api, content)["id"])
-    assert (done["state"], done["attempt"]) == ("failed", 1)
-    assert done["problem"]["type"].endswith(slug)
+    completed = ended(api, submit(api, content)["id"])
+    assert (completed["state"], completed["attempt"]) == ("failed", 1)
+    assert completed["problem"]["type"].endswith(slug)
 
 
 @pytest.mark.parametrize(
@@ -184,12 +192,12 @@ def test_a_video_over_the_limit_is_refused(api: httpx.Client) -> None:
 
 
 def test_jobs_are_listed_and_found(api: httpx.Client, video: Path) -> None:
-    done = ended(api, submit(api, video.read_bytes())["id"])
+    completed = ended(api, submit(api, video.read_bytes())["id"])
     page = api.get("/v1/jobs", params={"limit": 1}).json()
-    assert page["jobs"][0]["id"] == done["id"]
+    assert page["jobs"][0]["id"] == completed["id"]
     assert page["next"]
     rest = api.get("/v1/jobs", params={"limit": 200, "cursor": page["next"]}).json()
-    assert done["id"] not in {job["id"] for job in rest["jobs"]}
+    assert completed["id"] not in {job["id"] for job in rest["jobs"]}
     found = api.get("/v1/jobs", params={"state": "succeeded", "q": "SCENES"}).json()
     assert found["jobs"][0]["summary"]["verdict"] == "real"
 
@@ -268,8 +276,8 @@ def test_a_killed_worker_costs_an_attempt_but_no_job(
         time.sleep(0.02)
     killed = worker_of(gateway)
     killed.kill()
-    done = ended(api, job["id"])
-    assert (done["state"], done["attempt"]) == ("succeeded", 2)
+    completed = ended(api, job["id"])
+    assert (completed["state"], completed["attempt"]) == ("succeeded", 2)
     assert worker_of(gateway).pid != killed.pid
 
 
@@ -311,6 +319,6 @@ def test_a_stopped_gateway_releases_its_job(
         assert first.stop() == 0
     with RunningGateway.start(tmp_path, server.url, **settings) as second:
         with checked_client(second.url, timeout=60) as api:
-            done = ended(api, job["id"])
-            assert (done["state"], done["attempt"]) == ("succeeded", 1)
+            completed = ended(api, job["id"])
+            assert (completed["state"], completed["attempt"]) == ("succeeded", 1)
         assert second.stop() == 0

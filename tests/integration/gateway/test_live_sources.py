@@ -165,12 +165,12 @@ def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
     assert [face["t_s"] for face in track["frames"]] == pytest.approx([0, 0.5, 1, 1.5], abs=0.05)
     assert first["fake_probability"] == first["smoothed"] == track["fake_probability"]
     before = len(windows_of(live, job))
-    done = cancel(live, job)
-    assert done["state"] == "cancelled"
-    assert done["result"]["windows"] <= before + 1, "it ends within a window"
+    completed = cancel(live, job)
+    assert completed["state"] == "cancelled"
+    assert completed["result"]["windows"] <= before + 1, "it ends within a window"
     assert windows_of(live, job)[: len(seen)] == seen, "stored windows do not change"
-    assert done["result"]["windows"] == len(windows_of(live, job))
-    assert done["result"]["verdicts"] == {"real": done["result"]["windows"]}
+    assert completed["result"]["windows"] == len(windows_of(live, job))
+    assert completed["result"]["verdicts"] == {"real": completed["result"]["windows"]}
     assert len(server.requests) >= 3
     assert live.delete(job["links"]["self"]).status_code == 204
     problem_of(live.get(job["links"]["windows"]), 404, "not-found")
@@ -188,17 +188,24 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
             lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
         growing.result(1)
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
-    done = events[-1]
-    assert (done["state"], done["result"]["ended"]) == ("succeeded", "source")
+    completed = events[-1]
+    assert (completed["state"], completed["result"]["ended"]) == ("succeeded", "source")
     numbers = [e["progress"]["windows"] for e in events if e["progress"]["windows"]]
     assert numbers == sorted(numbers)
     assert {1, 2, 3} <= set(numbers), "each window is an event"
-    assert done["summary"]["verdict"] == done["result"]["verdict"] == "real"
+    assert completed["summary"]["verdict"] == completed["result"]["verdict"] == "real"
     windows = windows_of(live, job)
     assert [round(w["end_s"]) for w in windows] == [2, 4, 6]
     assert [sum(len(s["tracks"]) for s in w["shots"]) for w in windows] == [1, 0, 2]
-    assert done["result"]["duration_s"] == done["result"]["judged_s"] == pytest.approx(6, abs=0.2)
-    assert done["result"]["worst"][0]["fake_probability"] == done["result"]["fake_probability"]
+    assert (
+        completed["result"]["duration_s"]
+        == completed["result"]["judged_s"]
+        == pytest.approx(6, abs=0.2)
+    )
+    assert (
+        completed["result"]["worst"][0]["fake_probability"]
+        == completed["result"]["fake_probability"]
+    )
 
 
 def test_a_source_that_drops_is_reconnected(live: httpx.Client, camera: Any) -> None:
@@ -221,9 +228,9 @@ def test_a_source_that_stays_unreachable_ends(live: httpx.Client, clip: Path) ->
     with apart(server.running) as (url, _):
         job = submit(live, url)
         until(live, job, has_windows(1))
-    done = until(live, job, ended)
-    assert (done["state"], done["result"]["ended"]) == ("succeeded", "lost")
-    (warning,) = done["result"]["warnings"]
+    completed = until(live, job, ended)
+    assert (completed["state"], completed["result"]["ended"]) == ("succeeded", "lost")
+    (warning,) = completed["result"]["warnings"]
     assert warning.startswith("the source was lost")
 
 
@@ -244,12 +251,12 @@ def test_a_live_source_of_a_killed_worker_is_continued_by_another(
         running = until(live, job, has_windows(len(before) + 1))
         assert windows_of(live, job)[: len(before)] == before
         assert running["attempt"] == 1, "it has appended a window"
-    done = cancel(live, job)
+    completed = cancel(live, job)
     windows = windows_of(live, job)
     gaps = [w["gap"] for w in windows if w["gap"]]
     assert gaps == ["the job moved to another worker"] * 3
     assert all(a["end_s"] <= b["start_s"] for a, b in itertools.pairwise(windows))
-    assert (done["result"]["windows"], done["result"]["gaps"]) == (len(windows), 3)
+    assert (completed["result"]["windows"], completed["result"]["gaps"]) == (len(windows), 3)
 
 
 def test_live_sources_delay_no_video_and_are_limited(
@@ -287,9 +294,9 @@ def test_a_hostile_playlist_fails_at_once(live: httpx.Client, playlist: str, slu
 
     with apart(lambda: serving(respond)) as (url, _):
         job = submit(live, f"{url}/live.m3u8", live=True)
-        done = until(live, job, ended)
-    assert (done["state"], done["attempt"], done["result"]) == ("failed", 1, None)
-    assert done["problem"]["type"].endswith(slug)
+        completed = until(live, job, ended)
+    assert (completed["state"], completed["attempt"], completed["result"]) == ("failed", 1, None)
+    assert completed["problem"]["type"].endswith(slug)
     assert windows_of(live, job) == []
 
 
@@ -318,9 +325,9 @@ def test_files_and_images_are_not_live_sources(live: httpx.Client, clip: Path) -
 
 
 def test_an_address_that_is_not_public_is_refused_by_the_worker(live: httpx.Client) -> None:
-    done = until(live, submit(live, "rtsp://127.0.0.2:8554/"), ended)
-    assert done["problem"]["type"].endswith("refused-url")
-    assert "127" not in done["problem"]["detail"]
+    completed = until(live, submit(live, "rtsp://127.0.0.2:8554/"), ended)
+    assert completed["problem"]["type"].endswith("refused-url")
+    assert "127" not in completed["problem"]["detail"]
 
 
 def test_the_command_line_follows_a_source_to_its_end(
@@ -331,9 +338,11 @@ def test_the_command_line_follows_a_source_to_its_end(
     with apart(lambda: serving(playlist.respond)) as (url, _):
         command = [sys.executable, "-m", "deepfake_serving", "submit", f"{url}/all.m3u8"]
         options = ["--live", "--wait", "--server", following.url]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    *_, last = done.stdout.splitlines()
+        completed = subprocess.run(
+            [*command, *options], capture_output=True, text=True, timeout=300
+        )
+    assert completed.returncode == 0, completed.stderr
+    *_, last = completed.stdout.splitlines()
     assert last == "real, succeeded, 4 windows: 4 real"
 
 

@@ -29,10 +29,10 @@ def loaded_by(*modules: str) -> set[str]:
     """Returns the dotted names of all modules that importing `modules` loads."""
     code = f"""import sys, json, {", ".join(modules)}
 print(json.dumps([name for name, module in sys.modules.items() if module is not None]))"""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return set(json.loads(done.stdout))
+    return set(json.loads(completed.stdout))
 
 
 def within(names: set[str], packages: set[str]) -> set[str]:

@@ -33,8 +33,8 @@ def test_areas_use_only_areas_below_them() -> None:
 def test_there_are_no_import_cycles() -> None:
     """Removes modules that import nothing that is left, until none remains."""
     left = {module: set(names) for module, names in imports().items()}
-    while done := {module for module, names in left.items() if not names & left.keys()}:
-        left = {module: names for module, names in left.items() if module not in done}
+    while completed := {module for module, names in left.items() if not names & left.keys()}:
+        left = {module: names for module, names in left.items() if module not in completed}
     assert sorted(left) == []
 
 

@@ -313,12 +313,12 @@ def test_an_archive_that_fails_to_load_leaves_no_files(
     mar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    crippled = tmp_path / "detector.mar"
-    with zipfile.ZipFile(mar) as whole, zipfile.ZipFile(crippled, "w") as part:
+    incomplete = tmp_path / "detector.mar"
+    with zipfile.ZipFile(mar) as whole, zipfile.ZipFile(incomplete, "w") as part:
         part.writestr("model.json", whole.read("model.json"))
     with pytest.raises(ManifestError, match="no such graph"):
-        LocalDetector(crippled)
-    assert list(tmp_path.iterdir()) == [crippled]
+        LocalDetector(incomplete)
+    assert list(tmp_path.iterdir()) == [incomplete]
 
 
 def test_the_bundled_archive_is_packed_if_missing(
@@ -550,17 +550,17 @@ def test_detect_works_as_a_separate_process(tmp_path: Path, mar: Path) -> None:
     """Through a pipe, with a name that the locale can't print."""
     image = put(tmp_path / "日本.jpg")
     program = Path(sys.executable).parent / "deepfake-serving"
-    done = subprocess.run(
+    completed = subprocess.run(
         [program, "detect", "--json", "--archive", mar, image, tmp_path / "none.jpg"],
         env=os.environ | {"LC_ALL": "C", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 1, done.stderr.decode()
-    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert completed.returncode == 1, completed.stderr.decode()
+    first, second = (json.loads(line) for line in completed.stdout.splitlines())
     assert first["file"] == str(image)
     assert second["type"].endswith(":invalid-request")
-    assert b"Traceback" not in done.stderr
+    assert b"Traceback" not in completed.stderr
 
 
 def test_main_reports_manifest_errors(monkeypatch: pytest.MonkeyPatch) -> None:

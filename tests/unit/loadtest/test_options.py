@@ -82,9 +82,11 @@ def test_every_name_is_a_user_that_locust_finds():
         "from loadtest import locustfile\n"
         f"for name in {list(KINDS.values())}: print(*getattr(locustfile, name).measure)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert len(set(done.stdout.splitlines())) == len(KINDS)
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert len(set(completed.stdout.splitlines())) == len(KINDS)
 
 
 def test_shapes_gates_and_checks_are_read_without_patching_the_process():
@@ -92,8 +94,10 @@ def test_shapes_gates_and_checks_are_read_without_patching_the_process():
     code = (
         f"import sys, {', '.join(f'loadtest.{n}' for n in names)}; print('gevent' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "False\n", done.stderr
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert completed.stdout == "False\n", completed.stderr
 
 
 def test_the_options_of_the_kubernetes_job_are_valid(monkeypatch: pytest.MonkeyPatch):

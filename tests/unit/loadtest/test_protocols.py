@@ -111,13 +111,13 @@ def not_ready() -> dict[str, Any]:
 def test_grpc_responses_are_checked_and_the_key_is_in_the_metadata(run: Runs):
     stub = FakeDetector(IMAGE)
     with grpc_server(stub) as address:
-        done = run(
+        completed = run(
             *("image-grpc", "http://nowhere", "--pause=0.05", "--grpc", address),
             env={"DFK_KEY": "secret"},
         )
-    assert done.code == 0, done.output
+    assert completed.code == 0, completed.output
     assert set(stub.keys) == {"Bearer secret"}
-    assert 0 <= len(stub.keys) - done.summary["rows"][0]["requests"] <= USERS
+    assert 0 <= len(stub.keys) - completed.summary["rows"][0]["requests"] <= USERS
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_wrong_grpc_responses_fail(
     run: Runs, response: Any, options: list[str], failure: str | None
 ):
     with grpc_server(FakeDetector(response)) as address:
-        done = run("image-grpc", "http://nowhere", "--grpc", address, *options)
-    assert done.code == 1, done.output
-    assert list(done.summary["failures"]) == ([failure] if failure else [])
+        completed = run("image-grpc", "http://nowhere", "--grpc", address, *options)
+    assert completed.code == 1, completed.output
+    assert list(completed.summary["failures"]) == ([failure] if failure else [])
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -146,8 +146,8 @@ def test_grpc_uses_tls_if_the_url_does(
     env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
     with grpc_server(FakeDetector(IMAGE), authority) as address:
         words = ("https://nowhere", "--grpc", address, "--timeout=20", "--pause=0.05")
-        done = run("image-grpc", *words, env=env)
-    assert done.code == (0 if known else 1), done.output
+        completed = run("image-grpc", *words, env=env)
+    assert completed.code == (0 if known else 1), completed.output
 
 
 # WebSocket
@@ -164,8 +164,8 @@ def test_frames_get_responses_over_tls(
     authority.issue_cert("127.0.0.1").configure_cert(context)
     env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
     with socket_server(verdict_message_for, context) as url:
-        done = run("live", url, *LIVE, env=env)
-    assert done.code == (0 if known else 1), done.output
+        completed = run("live", url, *LIVE, env=env)
+    assert completed.code == (0 if known else 1), completed.output
 
 
 @pytest.mark.parametrize(
@@ -195,21 +195,21 @@ def test_frames_with_a_wrong_response_fail(
     run: Runs, response: Callable[[int], dict[str, Any] | None], failure: str, timeout_s: int
 ):
     with socket_server(response) as url:
-        done = run("live", url, *LIVE, f"--timeout={timeout_s}")
-    assert done.code == 1, done.output
-    assert any(failure in each for each in done.summary["failures"]), done.output
+        completed = run("live", url, *LIVE, f"--timeout={timeout_s}")
+    assert completed.code == 1, completed.output
+    assert any(failure in each for each in completed.summary["failures"]), completed.output
 
 
 def test_frames_may_be_further_apart_than_a_request_may_take(run: Runs):
     with socket_server(verdict_message_for) as url:
-        done = run("live", url, "--live-fps=0.8", "--live-seconds=2.5", "--timeout=1")
-    assert done.code == 0, done.output
-    assert done.summary["rows"][0]["requests"] >= 2
+        completed = run("live", url, "--live-fps=0.8", "--live-seconds=2.5", "--timeout=1")
+    assert completed.code == 0, completed.output
+    assert completed.summary["rows"][0]["requests"] >= 2
 
 
 def test_a_refused_stream_is_counted_as_refused(run: Runs):
     with socket_server(lambda n: {"problem": Overloaded("too many streams").to_dict()}) as url:
-        done = run("live", url, *LIVE, "--allow-refused")
-    assert done.code == 1, done.output
-    assert (done.summary["failures"], done.summary["refused"] > 0) == ({}, True)
-    assert done.summary["reasons"] == ["Live: 0 successful requests, fewer than 1"]
+        completed = run("live", url, *LIVE, "--allow-refused")
+    assert completed.code == 1, completed.output
+    assert (completed.summary["failures"], completed.summary["refused"] > 0) == ({}, True)
+    assert completed.summary["reasons"] == ["Live: 0 successful requests, fewer than 1"]

@@ -106,16 +106,16 @@ def server(authority: trustme.CA) -> Iterator[Server]:
 
 def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_path: Path):
     options = "--pause=0.02", f"--requests={REQUESTS}"
-    done = run("image-rest", server.url, *options, env={"DFK_KEY": "secret"})
-    assert done.code == 0, done.output
-    assert done.summary["passed"]
-    (row,) = done.summary["rows"]
+    completed = run("image-rest", server.url, *options, env={"DFK_KEY": "secret"})
+    assert completed.code == 0, completed.output
+    assert completed.summary["passed"]
+    (row,) = completed.summary["rows"]
     assert (row["kind"], row["name"], row["failures"]) == ("POST", "/v1/images", 0)
     assert row["requests"] >= REQUESTS
     assert 0 <= len(server.bodies) - row["requests"] <= USERS
     assert len(set(server.bodies)) == len(server.bodies)
     assert set(server.keys) == {"Bearer secret"}
-    assert "passed" in done.output
+    assert "passed" in completed.output
     assert (tmp_path / "report.html").stat().st_size > 0
     assert "/v1/images" in (tmp_path / "locust_stats.csv").read_text()
     written = b"".join(path.read_bytes() for path in tmp_path.glob("*.*"))
@@ -123,10 +123,10 @@ def test_good_responses_pass_and_leave_reports(server: Server, run: Runs, tmp_pa
 
 
 def test_a_run_with_too_few_requests_fails(server: Server, run: Runs):
-    done = run("image-rest", server.url, "--pause=60", f"--min-requests={USERS + 1}")
-    assert done.code == 1, done.output
-    sent = f"{done.summary['rows'][0]['requests']} successful requests"
-    assert done.summary["reasons"] == [f"ImageRest: {sent}, fewer than {USERS + 1}"]
+    completed = run("image-rest", server.url, "--pause=60", f"--min-requests={USERS + 1}")
+    assert completed.code == 1, completed.output
+    sent = f"{completed.summary['rows'][0]['requests']} successful requests"
+    assert completed.summary["reasons"] == [f"ImageRest: {sent}, fewer than {USERS + 1}"]
 
 
 def test_no_key_is_sent_without_one(server: Server, run: Runs):
@@ -136,25 +136,25 @@ def test_no_key_is_sent_without_one(server: Server, run: Runs):
 
 def test_a_200_with_a_wrong_body_fails(server: Server, run: Runs):
     server.response = lie
-    done = run("image-rest", server.url)
-    assert done.code == 1, done.output
-    assert done.summary["rows"][0]["failures"] == done.summary["rows"][0]["requests"] > 0
-    assert "FAILED" in done.output
-    assert list(done.summary["failures"]) == ["POST /v1/images: faces: 0, not 1"]
+    completed = run("image-rest", server.url)
+    assert completed.code == 1, completed.output
+    assert completed.summary["rows"][0]["failures"] == completed.summary["rows"][0]["requests"] > 0
+    assert "FAILED" in completed.output
+    assert list(completed.summary["failures"]) == ["POST /v1/images: faces: 0, not 1"]
 
 
 def test_a_problem_fails_by_its_title(server: Server, run: Runs):
     server.response = often(NotReady("starting"), 5)
-    done = run("image-rest", server.url, "--pause=0.05")
-    assert done.code == 1, done.output
-    assert list(done.summary["failures"]) == ["POST /v1/images: 503 Not ready"]
+    completed = run("image-rest", server.url, "--pause=0.05")
+    assert completed.code == 1, completed.output
+    assert list(completed.summary["failures"]) == ["POST /v1/images: 503 Not ready"]
 
 
 def test_failures_within_the_ratio_pass(server: Server, run: Runs):
     server.response = often(NotReady("starting"), 5)
-    done = run("image-rest", server.url, "--pause=0.05", "--max-failure-ratio=0.9")
-    assert done.code == 0, done.output
-    assert done.summary["rows"][0]["failures"] > 0
+    completed = run("image-rest", server.url, "--pause=0.05", "--max-failure-ratio=0.9")
+    assert completed.code == 0, completed.output
+    assert completed.summary["rows"][0]["failures"] > 0
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 1), (["--allow-refused"], 0)])
@@ -162,39 +162,39 @@ def test_refusals_are_counted_apart_and_fail_unless_allowed(
     server: Server, run: Runs, options: list[str], code: int
 ):
     server.response = often(Overloaded("the queue is full"), 5)
-    done = run("image-rest", server.url, "--pause=0.05", *options)
-    assert done.code == code, done.output
-    kinds = {row["kind"]: row["failures"] for row in done.summary["rows"]}
+    completed = run("image-rest", server.url, "--pause=0.05", *options)
+    assert completed.code == code, completed.output
+    kinds = {row["kind"]: row["failures"] for row in completed.summary["rows"]}
     assert kinds["POST"] == 0
     assert (kinds["POST refused"] > 0) is bool(code)
-    assert done.summary["refused"] > 0
+    assert completed.summary["refused"] > 0
 
 
 def test_a_run_with_only_refusals_fails_even_if_they_are_allowed(server: Server, run: Runs):
     server.response = lambda _: problem_response(Overloaded("the queue is full"))
-    done = run("image-rest", server.url, "--allow-refused")
-    assert done.code == 1, done.output
-    assert done.summary["reasons"] == ["ImageRest: 0 successful requests, fewer than 1"]
+    completed = run("image-rest", server.url, "--allow-refused")
+    assert completed.code == 1, completed.output
+    assert completed.summary["reasons"] == ["ImageRest: 0 successful requests, fewer than 1"]
 
 
 def test_responses_slower_than_the_limit_fail(server: Server, run: Runs):
-    done = run("image-rest", server.url, "--pause=0.1", "--max-p95-ms=0.001")
-    assert done.code == 1, done.output
-    (reason,) = done.summary["reasons"]
+    completed = run("image-rest", server.url, "--pause=0.1", "--max-p95-ms=0.001")
+    assert completed.code == 1, completed.output
+    (reason,) = completed.summary["reasons"]
     assert reason.startswith("POST /v1/images: p95 is ")
 
 
 def test_an_unreachable_server_fails(run: Runs):
-    done = run("image-rest", "http://127.0.0.1:9")
-    assert done.code == 1, done.output
-    (failure,) = done.summary["failures"]
+    completed = run("image-rest", "http://127.0.0.1:9")
+    assert completed.code == 1, completed.output
+    (failure,) = completed.summary["failures"]
     assert failure.startswith("POST /v1/images: no response: ")
 
 
 def test_a_wrong_option_is_reported_before_any_request(server: Server, run: Runs):
-    done = run("image-rest", server.url, "--shape=spike", "--base=2")
-    assert (done.code, server.bodies) == (2, [])
-    assert "the peak of a spike must be at least" in done.output
+    completed = run("image-rest", server.url, "--shape=spike", "--base=2")
+    assert (completed.code, server.bodies) == (2, [])
+    assert "the peak of a spike must be at least" in completed.output
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -204,6 +204,6 @@ def test_certificates_are_verified_against_a_private_authority(
     server.tls()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if known else {}
-    done = run("image-rest", server.url, "--pause=0.05", env=env)
-    assert done.code == (0 if known else 1), done.output
+    completed = run("image-rest", server.url, "--pause=0.05", env=env)
+    assert completed.code == (0 if known else 1), completed.output
     assert bool(server.bodies) is known

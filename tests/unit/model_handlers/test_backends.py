@@ -43,10 +43,10 @@ def test_openvino_logits_equal_torch(unpacked: Unpacked, patches: Pixels) -> Non
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     (ours,) = openvino.build_classifier(folder, manifest, threads=1)(patches)
-    (theirs,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
+    (expected,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
     assert ours.shape == (6,)
-    np.testing.assert_allclose(ours, theirs, atol=2e-3)
-    assert np.ptp(theirs) > 0.5, "patches that are classified alike would prove nothing"
+    np.testing.assert_allclose(ours, expected, atol=2e-3)
+    assert np.ptp(expected) > 0.5, "patches that are classified alike would prove nothing"
 
 
 def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None:
@@ -68,10 +68,10 @@ def test_each_openvino_stage_equals_torch(
     folder = unpacked("faces")
     images = images_for(name, count, astronaut)
     ours = getattr(openvino.build_cascade(folder, 1), name)(images)
-    theirs = getattr(pytorch.build_cascade(load_file(folder / MTCNN_FILE), CPU), name)(images)
-    assert [part.shape for part in ours] == [part.shape for part in theirs]
+    expected = getattr(pytorch.build_cascade(load_file(folder / MTCNN_FILE), CPU), name)(images)
+    assert [part.shape for part in ours] == [part.shape for part in expected]
     assert all(len(part) == count for part in ours)
-    for a, b in zip(ours, theirs, strict=True):
+    for a, b in zip(ours, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=0.06)
 
 

@@ -318,7 +318,7 @@ def worker(
         "DEEPFAKE_WORKER_THREADS": "1",
         "DEEPFAKE_WORKER_DIGESTS": json.dumps({"trained": "sha256:" + "5" * 64}),
     }
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", WORKER, str(trained), "image.jpeg"],
         cwd=cwd,
         env=environment,
@@ -327,8 +327,8 @@ def worker(
         timeout=600,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    assert completed.returncode == 0, completed.stderr
+    return dict(json.loads(completed.stdout))
 
 
 def test_an_archive_runs_with_its_own_code_only(worker: dict[str, Any], trained: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_process_retries_and_then_waits_with_little_memory(tmp_path: Path) -
     "wrong", ["", "{}", '{"folder": "/m", "archives": {"a": {"digest": "x"}}}']
 )
 def test_an_invalid_configuration_is_refused(wrong: str) -> None:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "deepfake_serving.packaging.deliver"],
         env={**os.environ, "DEEPFAKE_DELIVERY": wrong},
         capture_output=True,
@@ -100,8 +100,8 @@ def test_an_invalid_configuration_is_refused(wrong: str) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2
-    assert "DEEPFAKE_DELIVERY" in done.stderr
+    assert completed.returncode == 2
+    assert "DEEPFAKE_DELIVERY" in completed.stderr
 
 
 def _until(true: Callable[[], bool]) -> None:

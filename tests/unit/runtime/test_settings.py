@@ -195,10 +195,12 @@ def test_an_invalid_variable_is_refused_with_name_origin_and_reason(
 ) -> None:
     value, reason = WRONG[name]
     place.env(**{name: value})
-    said = complaint()
-    assert said.startswith(f"{name} (environment variable DEEPFAKE_MODEL_SERVER_{name.upper()}): ")
-    assert reason in said
-    assert "Value error" not in said
+    output = complaint()
+    assert output.startswith(
+        f"{name} (environment variable DEEPFAKE_MODEL_SERVER_{name.upper()}): "
+    )
+    assert reason in output
+    assert "Value error" not in output
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -207,9 +209,9 @@ def test_an_invalid_value_in_the_file_is_refused_with_name_origin_and_reason(
 ) -> None:
     value, reason = WRONG[name]
     place.yaml({name: value})
-    said = complaint()
-    assert said.startswith(f"{name} (settings file {place.file}): ")
-    assert reason in said
+    output = complaint()
+    assert output.startswith(f"{name} (settings file {place.file}): ")
+    assert reason in output
 
 
 def test_all_invalid_values_are_reported_at_once_with_their_origins(place: Place) -> None:
@@ -253,8 +255,8 @@ def test_a_model_named_twice_is_refused(place: Place) -> None:
 )
 def test_an_unreadable_file_is_reported_by_name(place: Place, content: bytes) -> None:
     place.yaml(content)
-    said = complaint()
-    assert said.startswith(f"{CONFIG_VARIABLE}: {place.file} ")
+    output = complaint()
+    assert output.startswith(f"{CONFIG_VARIABLE}: {place.file} ")
 
 
 @pytest.mark.parametrize("kind", ["absent", "folder"])

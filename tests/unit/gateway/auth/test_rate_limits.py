@@ -103,8 +103,8 @@ async def test_concurrent_requests_do_not_exceed_the_limit(
     make: Callable[[str | None], RateLimiter],
 ) -> None:
     limiter = make("5/hour")
-    done = await asyncio.gather(*(passes(limiter, "a") for _ in range(20)))
-    assert (done.count(True), done.count(False)) == (5, 15)
+    completed = await asyncio.gather(*(passes(limiter, "a") for _ in range(20)))
+    assert (completed.count(True), completed.count(False)) == (5, 15)
 
 
 async def test_two_gateways_share_a_window(redis_url: str, open_limiter: Make) -> None:

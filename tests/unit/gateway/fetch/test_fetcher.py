@@ -75,9 +75,9 @@ async def speaking(lines: bytes, pause_s: float | None = None) -> AsyncIterator[
 async def fetch(
     url: str, *, policy: AddressPolicy = LOOPBACK, max_bytes: int = 10_000, within_s: float = 5
 ) -> bytes:
-    got = bytearray()
-    await Fetcher(policy, within_s).fetch(url, got.extend, max_bytes)
-    return bytes(got)
+    received = bytearray()
+    await Fetcher(policy, within_s).fetch(url, received.extend, max_bytes)
+    return bytes(received)
 
 
 async def hello(_: web.Request) -> web.Response:

@@ -185,10 +185,10 @@ def test_the_process_can_neither_start_programs_nor_connect_to_private_addresses
         "except PermissionError:\n    print('refused')\n"
     )
     root = ROOT
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
     )
-    assert done.stdout.strip() == "refused", json.dumps([done.stdout, done.stderr])
+    assert completed.stdout.strip() == "refused", json.dumps([completed.stdout, completed.stderr])
 
 
 def _children() -> set[str]:

@@ -95,9 +95,9 @@ async def repeating(first: bytes, again: bytes) -> AsyncIterator[int]:
 
 
 async def fetch(url: str, policy: AddressPolicy = LOOPBACK, within_s: float = 10) -> bytes:
-    got = bytearray()
-    await Fetcher(policy, within_s).fetch(url, got.extend, 10_000)
-    return bytes(got)
+    received = bytearray()
+    await Fetcher(policy, within_s).fetch(url, received.extend, 10_000)
+    return bytes(received)
 
 
 async def hello(_: web.BaseRequest) -> web.Response:
@@ -217,10 +217,10 @@ async def test_only_the_allowed_ones_of_several_addresses_are_connected_to(names
 @pytest.mark.parametrize("redirects", [5, 6])
 async def test_at_most_five_redirects_are_followed(redirects: int) -> None:
     async def count(request: web.BaseRequest) -> web.Response:
-        done = int(request.path[1:])
-        if done == redirects:
+        completed = int(request.path[1:])
+        if completed == redirects:
             return web.Response(body=b"hello")
-        return web.Response(status=303, headers={"Location": f"/{done + 1}"})
+        return web.Response(status=303, headers={"Location": f"/{completed + 1}"})
 
     async with serving(count) as port:
         if redirects == 5:

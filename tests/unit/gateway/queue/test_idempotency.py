@@ -144,7 +144,7 @@ async def test_a_submission_whose_reply_was_lost_does_not_restart(
         proxy.opened.set()
         given, created = await submitting
     assert (given.id, created) == ("a", True)
-    done = await store.get("a")
-    assert done is not None
-    assert done.state == "succeeded"
+    completed = await store.get("a")
+    assert completed is not None
+    assert completed.state == "succeeded"
     assert await store.claim(10) is None

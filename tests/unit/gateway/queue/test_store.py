@@ -88,12 +88,12 @@ async def test_a_job_runs_once_from_end_to_end(store: JobStore) -> None:
     assert await store.heartbeat(claim, Progress("analyse", 5, 50.0), LEASE) == "ok"
     assert await store.finish(claim, "jobs/a/result", {"verdict": "real"})
     assert not await store.finish(claim, "jobs/a/other", {})
-    done = await store.get("a")
-    assert done is not None
-    assert (done.state, done.result, done.summary) == (
+    completed = await store.get("a")
+    assert completed is not None
+    assert (completed.state, completed.result, completed.summary) == (
         "succeeded", "jobs/a/result", {"verdict": "real"},
     )  # fmt: skip
-    assert done.progress == Progress("done", 5, 100.0, 0.0)
+    assert completed.progress == Progress("done", 5, 100.0, 0.0)
     assert await store.claim(LEASE) is None
 
 
@@ -238,8 +238,8 @@ async def test_pages_contain_every_job_once_newest_first(store: JobStore, clock:
             break
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == 23
-    mine, _ = await store.list(owner="a", limit=50)
-    assert len(mine) == 12
+    owned, _ = await store.list(owner="a", limit=50)
+    assert len(owned) == 12
     assert [j.id for j in (await store.list(text="B07"))[0]] == ["job07"]
     await claimed(store)
     assert len((await store.list(state="running"))[0]) == 1
@@ -305,18 +305,18 @@ async def test_many_workers_run_each_job_once(store: JobStore) -> None:
     store.max_queued = 1000
     for n in range(60):
         await store.submit(job(str(n)))
-    done: list[str] = []
+    completed: list[str] = []
 
     async def work() -> None:
         while (claim := await store.claim(LEASE)) is not None:
             await asyncio.sleep(0)
             if await store.finish(claim, "r", {}):
-                done.append(claim.job.id)
+                completed.append(claim.job.id)
 
     await asyncio.gather(*(work() for _ in range(6)))
     while (await store.counts()).get("queued", 0):
         await work()
-    assert sorted(done, key=int) == [str(n) for n in range(60)]
+    assert sorted(completed, key=int) == [str(n) for n in range(60)]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -368,7 +368,7 @@ async def test_a_job_always_ends_once_and_is_never_lost(
 async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServer) -> None:
     server = redis_server
     accepted: set[str] = set()
-    done: list[str] = []
+    completed: list[str] = []
     async with open_store(server.url, max_queued=10_000, max_attempts=5) as store:
 
         async def submit(worker: int) -> None:
@@ -381,13 +381,13 @@ async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServe
                     await asyncio.sleep(0.05)
 
         async def work() -> None:
-            while not (len(accepted) > 200 and accepted <= set(done)):
+            while not (len(accepted) > 200 and accepted <= set(completed)):
                 try:
                     claim = await store.claim(2.0)
                     if claim is None:
                         await asyncio.sleep(0.05)
                     elif await store.finish(claim, "r", {}):
-                        done.append(claim.job.id)
+                        completed.append(claim.job.id)
                 except UpstreamUnavailable:
                     await asyncio.sleep(0.05)
                 except asyncio.CancelledError:
@@ -411,7 +411,7 @@ async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServe
                 each.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
     assert len(accepted) > 100
-    assert len(done) == len(set(done)), "none is done twice"
+    assert len(completed) == len(set(completed)), "none is done twice"
 
 
 async def _succeeded(store: JobStore) -> list[Job]:

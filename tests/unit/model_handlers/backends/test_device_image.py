@@ -33,11 +33,11 @@ def test_the_canvas_equals_that_of_opencv(
 ) -> None:
     image = np.ascontiguousarray(astronaut[: shape[0], : shape[1]])
     layout = build_layout(image.shape[1], image.shape[0], min_face, FACTOR)
-    theirs = Mipmap(image).canvas(layout).astype(int)
+    expected = Mipmap(image).canvas(layout).astype(int)
     ours = DeviceImage(image, CPU).canvas(layout).numpy()
-    assert ours.shape == theirs.shape
-    assert np.abs(ours - theirs).mean() < 0.3
-    assert np.abs(ours - theirs).max() <= 3
+    assert ours.shape == expected.shape
+    assert np.abs(ours - expected).mean() < 0.3
+    assert np.abs(ours - expected).max() <= 3
 
 
 def test_crops_equal_those_of_opencv(astronaut: Pixels) -> None:
@@ -45,10 +45,10 @@ def test_crops_equal_those_of_opencv(astronaut: Pixels) -> None:
         [[0, 0, 512, 512], [100, 50, 148, 98], [3, 7, 511, 300], [0, 0, 1, 1], [480, 20, 512, 90]]
     )
     for size in (24, 48):
-        theirs = Mipmap(astronaut).crops(boxes, size).astype(int)
+        expected = Mipmap(astronaut).crops(boxes, size).astype(int)
         ours = DeviceImage(astronaut, CPU).crops(boxes, size).numpy()
-        assert np.abs(ours - theirs).mean(axis=(1, 2, 3)).max() < 0.5
-        assert np.abs(ours - theirs).max() <= 4  # remap's coordinates have 5 fractional bits
+        assert np.abs(ours - expected).mean(axis=(1, 2, 3)).max() < 0.5
+        assert np.abs(ours - expected).max() <= 4  # remap's coordinates have 5 fractional bits
 
 
 def test_images_on_the_device_give_the_same_faces(

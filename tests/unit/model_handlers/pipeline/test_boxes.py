@@ -42,44 +42,48 @@ def test_regress_by_nothing_changes_nothing(rows: Floats) -> None:
 @given(rows=boxes(), seed=st.integers(0, 100))
 def test_regress_equals_facenet(rows: Floats, seed: int) -> None:
     offsets = np.random.default_rng(seed).normal(0, 0.3, rows.shape).astype(np.float32)
-    theirs = bbreg(torch.tensor(rows), torch.tensor(offsets)).numpy()
-    np.testing.assert_allclose(regress(rows, offsets), theirs, rtol=1e-5, atol=1e-3)
+    expected = bbreg(torch.tensor(rows), torch.tensor(offsets)).numpy()
+    np.testing.assert_allclose(regress(rows, offsets), expected, rtol=1e-5, atol=1e-3)
 
 
 def test_square_grows_the_shorter_side_about_the_centre() -> None:
-    grown = square(np.array([[0, 0, 10, 4], [5, 5, 6, 9]], np.float32))
-    np.testing.assert_array_equal(grown, [[0, -3, 10, 7], [3.5, 5, 7.5, 9]])
+    squared = square(np.array([[0, 0, 10, 4], [5, 5, 6, 9]], np.float32))
+    np.testing.assert_array_equal(squared, [[0, -3, 10, 7], [3.5, 5, 7.5, 9]])
 
 
 @given(rows=boxes())
 def test_square_equals_facenet(rows: Floats) -> None:
-    theirs = rerec(torch.tensor(rows)).numpy()
-    np.testing.assert_allclose(square(rows), theirs, rtol=1e-5, atol=1e-3)
+    expected = rerec(torch.tensor(rows)).numpy()
+    np.testing.assert_allclose(square(rows), expected, rtol=1e-5, atol=1e-3)
 
 
 @given(rows=boxes())
 def test_square_keeps_centre_and_longer_side(rows: Floats) -> None:
-    grown = square(rows)
+    squared = square(rows)
     size = rows[:, 2:] - rows[:, :2]
-    np.testing.assert_allclose(grown[:, 2] - grown[:, 0], size.max(axis=1, initial=0), atol=1e-3)
-    np.testing.assert_allclose(grown[:, 3] - grown[:, 1], size.max(axis=1, initial=0), atol=1e-3)
     np.testing.assert_allclose(
-        grown[:, :2] + grown[:, 2:], rows[:, :2] + rows[:, 2:], rtol=1e-5, atol=1e-3
+        squared[:, 2] - squared[:, 0], size.max(axis=1, initial=0), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        squared[:, 3] - squared[:, 1], size.max(axis=1, initial=0), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        squared[:, :2] + squared[:, 2:], rows[:, :2] + rows[:, 2:], rtol=1e-5, atol=1e-3
     )
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
 def test_nms_equals_torchvision(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
-    theirs = ops.nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
-    np.testing.assert_array_equal(nms(rows, scores, threshold), theirs)
+    expected = ops.nms(torch.tensor(rows), torch.tensor(scores), threshold).numpy()
+    np.testing.assert_array_equal(nms(rows, scores, threshold), expected)
 
 
 @given(rows=boxes(), threshold=st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]))
 def test_nms_by_smaller_area_equals_facenet(rows: Floats, threshold: float) -> None:
     scores = distinct_scores(len(rows))
-    theirs = nms_numpy(rows, scores, threshold, "Min").astype(int) if len(rows) else []
-    np.testing.assert_array_equal(nms_min_area(rows, scores, threshold), theirs)
+    expected = nms_numpy(rows, scores, threshold, "Min").astype(int) if len(rows) else []
+    np.testing.assert_array_equal(nms_min_area(rows, scores, threshold), expected)
 
 
 @given(rows=boxes(), threshold=st.floats(0, 1), by_smaller=st.booleans())
@@ -99,8 +103,8 @@ def test_a_box_inside_another_is_suppressed_only_relative_to_the_smaller_area(
 ) -> None:
     rows = np.array([[0, 0, 100, 100], [40, 40, 60, 60]], np.float32)
     scores = np.array([0.9, 0.8], np.float32)
-    how = nms_min_area if by_smaller else nms
-    np.testing.assert_array_equal(how(rows, scores, 0.7), kept)
+    method = nms_min_area if by_smaller else nms
+    np.testing.assert_array_equal(method(rows, scores, 0.7), kept)
 
 
 def test_the_first_of_equal_scores_is_kept() -> None:

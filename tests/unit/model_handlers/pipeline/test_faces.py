@@ -307,8 +307,8 @@ def test_the_torch_backend_finds_the_same_faces(
     weights = load_file(unpacked("faces") / MTCNN_FILE)
     other = FaceDetector(face_detector.spec, pytorch.build_cascade(weights, torch.device("cpu")))
     images = [astronaut, three_faces]
-    for ours, theirs in zip(face_detector.detect(images), other.detect(images), strict=True):
-        assert len(ours) == len(theirs) > 0
-        for a, b in zip(ours, theirs, strict=True):
+    for ours, expected in zip(face_detector.detect(images), other.detect(images), strict=True):
+        assert len(ours) == len(expected) > 0
+        for a, b in zip(ours, expected, strict=True):
             assert iou(np.array(a.box), np.array(b.box)) > 0.95
             assert a.confidence == pytest.approx(b.confidence, abs=0.01)

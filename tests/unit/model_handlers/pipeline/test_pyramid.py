@@ -106,8 +106,8 @@ def test_a_crop_is_the_resized_region(
     (cut,) = Mipmap(astronaut).crops(np.array([box], np.int64), size)
     x1, y1, x2, y2 = box
     part = astronaut[y1:y2, x1:x2]
-    how = cv2.INTER_AREA if min(part.shape[:2]) >= size else cv2.INTER_LINEAR
-    expected = cv2.resize(part, (size, size), interpolation=how)
+    method = cv2.INTER_AREA if min(part.shape[:2]) >= size else cv2.INTER_LINEAR
+    expected = cv2.resize(part, (size, size), interpolation=method)
     assert np.abs(cut.astype(int) - expected).mean() < 8
 
 

@@ -29,14 +29,14 @@ glibc = pytest.mark.skipif(sys.platform != "linux", reason="mallopt(3) is glibc'
 
 
 def _faults(setup: str = "", **environment: str) -> int:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", _FAULTS.format(setup=setup)],
         env=os.environ | environment,
         capture_output=True,
         text=True,
         check=True,
     )
-    return int(done.stdout)
+    return int(completed.stdout)
 
 
 @glibc

@@ -369,11 +369,11 @@ def test_metadata_lists_inputs_and_outputs(model: Any) -> None:
     metadata = model_metadata(model)
     assert metadata["name"] == model.name
     assert metadata["versions"] == ["1.0"]
-    (wanted,) = metadata["inputs"]
-    tensor_of(model, Input(wanted["name"], wanted["datatype"], (1,), join_bytes([b"a"])))
-    completed = outputs(model, [BROKEN])
+    (accepted,) = metadata["inputs"]
+    tensor_of(model, Input(accepted["name"], accepted["datatype"], (1,), join_bytes([b"a"])))
+    returned = outputs(model, [BROKEN])
     assert [(o["name"], o["datatype"], o["shape"][1:]) for o in metadata["outputs"]] == [
-        (o.name, o.datatype, list(o.shape[1:])) for o in completed
+        (o.name, o.datatype, list(o.shape[1:])) for o in returned
     ]
     assert all(o["shape"][0] == -1 for o in metadata["outputs"])
 

@@ -87,7 +87,7 @@ def test_an_interrupted_download_resumes_at_its_offset(files: str, target: Path)
     source = f"{files}/fragile/1100000/same/0"
     fetch(source, target, DIGEST, progress=lambda *step: steps.append(step))
     assert target.read_bytes() == BODY
-    assert steps == [(done, len(BODY)) for done in (0, 2**20, 2**21, len(BODY))]
+    assert steps == [(completed, len(BODY)) for completed in (0, 2**20, 2**21, len(BODY))]
 
 
 @pytest.mark.parametrize("path", [

@@ -41,6 +41,6 @@ def test_ctrl_c_does_not_wait_for_a_stalled_server(
             assert fetching.stdout is not None
             assert fetching.stdout.readline() == b"here\n"
             fetching.send_signal(signal.SIGINT)
-            _, said = fetching.communicate(timeout=60)
+            _, output = fetching.communicate(timeout=60)
             assert fetching.returncode == -signal.SIGINT
-            assert said.rstrip().endswith(b"KeyboardInterrupt")
+            assert output.rstrip().endswith(b"KeyboardInterrupt")
