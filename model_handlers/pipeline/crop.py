@@ -1,7 +1,8 @@
-"""Face crops: squares of fixed size from the full-resolution image."""
+"""Face crops: upright squares of fixed size from the full-resolution image."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -13,8 +14,47 @@ from model_handlers.pipeline.decode import Pixels
 
 Indices = npt.NDArray[np.intp]
 
+_MAX_ROLL = 20.0
+"""Degrees up to which a face counts as upright: it is not turned, which costs detail."""
+_QUARTER_TOLERANCE = 12.0
+"""Degrees around quarter turns within which a face is turned by those alone."""
 _REFLECTED_SIDE = 8
 """Largest side of a reflected square, in output sides."""
+
+
+def upright_crop(image: Pixels, box: Sequence[float], roll: float, spec: CropSpec) -> Pixels:
+    """Crops a face as `crop_face` does, turned upright if it leans by more than 20 degrees.
+
+    Args:
+        roll: degrees, -180 to 180, that the face leans to, clockwise.
+
+    Returns:
+        uint8 (size, size, 3).
+    """
+    if abs(roll) <= _MAX_ROLL:
+        return crop_face(image, box, spec)
+    turns = round(roll / 90)
+    if abs(roll - 90 * turns) <= _QUARTER_TOLERANCE:
+        return np.ascontiguousarray(np.rot90(crop_face(image, box, spec), turns))
+    size = round(spec.size * math.sqrt(2))
+    around = CropSpec.model_construct(size=size, margin=spec.margin * size / spec.size)
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), roll, 1.0)
+    matrix[:, 2] = matrix[:, 2] - (size - spec.size) / 2
+    turned = cv2.warpAffine(
+        crop_face(image, box, around),
+        matrix,
+        (spec.size, spec.size),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return turned.astype(np.uint8, copy=False)
+
+
+def square_around(box: Sequence[float], margin: float) -> tuple[int, int, int]:
+    """Returns left, top and side, in pixels, of the square that `crop_face` crops."""
+    x1, y1, x2, y2 = box
+    side = max(2, round(max(x2 - x1, y2 - y1) * margin))
+    return round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), side
 
 
 def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
@@ -32,10 +72,7 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     Returns:
         uint8 (size, size, 3).
     """
-    x1, y1, x2, y2 = box
-    side = max(2, round(max(x2 - x1, y2 - y1) * spec.margin))
-    left = round((x1 + x2 - side) / 2)
-    top = round((y1 + y2 - side) / 2)
+    left, top, side = square_around(box, spec.margin)
     height, width = image.shape[:2]
     inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
     if inside:

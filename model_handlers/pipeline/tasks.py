@@ -27,7 +27,7 @@ from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
-from model_handlers.pipeline.crop import crop_face, fit_crop
+from model_handlers.pipeline.crop import fit_crop, upright_crop
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
 from model_handlers.pipeline.faces import Face, FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
@@ -68,7 +68,7 @@ class DetectorTask:
                 faces = self.face_detector.detect(images)
             with watch("crop"):
                 crops = [
-                    crop_face(image, face.box, self.manifest.crop)
+                    upright_crop(image, face.box, face.roll, self.manifest.crop)
                     for image, found in zip(images, faces, strict=True)
                     for face in found
                 ]
@@ -127,7 +127,9 @@ class FacesTask:
                 box=_rounded(face.box),
                 landmarks=[_rounded(point) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
-                crop=_data_uri(crop_face(image, face.box, self.manifest.crop)) if crops else None,
+                crop=_data_uri(upright_crop(image, face.box, face.roll, self.manifest.crop))
+                if crops
+                else None,
             )
             for face in found
         ]
