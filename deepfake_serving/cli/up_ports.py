@@ -21,7 +21,7 @@ def choose_ports(model_server: ModelServerSettings, gateway: GatewaySettings) ->
     is 0 becomes a free one, which the gateway can know.
 
     Raises:
-        SettingsError: a port is in use. Another stack's server may listen there, and answer in
+        SettingsError: a port is in use. Another stack's server may listen there and serve in
             place of this one's.
     """
     _check_free(model_server, model_server.host)

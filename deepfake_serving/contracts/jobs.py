@@ -53,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it is stored. Times are seconds since the epoch.
+    """A stored job. Times are seconds since the epoch.
 
     Attributes:
         problem: A problem document.

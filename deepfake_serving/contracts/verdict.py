@@ -74,7 +74,7 @@ class ImageFaces:
 
 @dataclass(frozen=True, slots=True)
 class CropVerdict:
-    """One face crop, classified as it is, without face detection."""
+    """One face crop, classified without face detection."""
 
     verdict: Label
     fake_probability: float

@@ -56,7 +56,7 @@ def bind_grpc(server: grpc.aio.Server, host: str, port: int, variable: str) -> i
 async def metrics_listener(
     metrics: ServerMetrics, host: str, port: int, variable: str
 ) -> AsyncIterator[int]:
-    """Serves `/metrics` on a port of its own while the block runs; yields the port.
+    """Serves `/metrics` on a separate port while the block runs; yields the port.
 
     Raises:
         SettingsError: the port can't be bound; it names the variable.

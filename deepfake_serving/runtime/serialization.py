@@ -22,7 +22,7 @@ def to_json(document: object, raw: Raw | None = None) -> bytes:
     """Serializes a dataclass.
 
     Args:
-        raw: Fields that are JSON already. Their bytes replace the document's values as they are,
+        raw: Fields that are JSON already. Their bytes replace the document's values unchanged,
             without being parsed.
     """
     adapter = _adapter(type(document))

@@ -33,7 +33,8 @@ async def read_media(
     request: Request, fetcher: Fetcher | None, *, deadline: float, max_files: int, max_bytes: int
 ) -> AsyncIterator[list[SpooledFile | Problem]]:
     """Reads the media of a request and fetches those named by URL. A refused URL and a failed fetch
-    are a problem in their place. The files are deleted when the context ends.
+    are a problem at
+    their position. The files are deleted when the context ends.
 
     Args:
         deadline: of the fetches, on the event loop's clock.

@@ -20,8 +20,8 @@ _MAX_DELIVERIES = 12
 
 
 QueueName = Literal["jobs", "live", "webhooks"]
-"""Live sources may run forever and webhook receivers may be slow, so each has a queue of its own
-and none blocks another."""
+"""Live sources may run forever and webhook receivers may be slow, so each has its own queue and
+none blocks another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Playlist:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of several renditions, with a playlist of its own."""
+    """One of several renditions, each with its own playlist."""
 
     uri: str
     bandwidth: int

@@ -130,7 +130,7 @@ class Upstream:
         """Sends an HTTP request to any replica that serves the model.
 
         Args:
-            raw: return 4xx responses as they are instead of raising them.
+            raw: return 4xx responses unchanged instead of raising them.
 
         Raises:
             Problem: the model server's own, or the reason why none responded.

@@ -20,7 +20,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def format_number(value: Any) -> str:
-    """Formats floats with three decimals and whole numbers as they are; else a dash."""
+    """Formats floats with three decimals and whole numbers without; else a dash."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return f"{value:.3f}" if isinstance(value, float) else DASH

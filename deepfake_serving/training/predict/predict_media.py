@@ -1,4 +1,4 @@
-"""Predictions for media files: sampled faces, as they are and corrupted, scored by a predictor."""
+"""Predictions for media files: sampled faces, unchanged and corrupted, scored by a predictor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def predict_media(
     corruptions: Sequence[Corruption] = (),
     cache: Path | None = None,
 ) -> MediaScores:
-    """Scores the largest face of up to `count` frames of each file, as it is and corrupted.
+    """Scores the largest face of up to `count` frames of each file, unchanged and corrupted.
 
     Args:
         root: the folder of media; scores name paths relative to it.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 UNCORRUPTED = "as is"
-"""The `variant` of faces whose pixels were left as they are."""
+"""The `variant` of uncorrupted faces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ PATHS = [
 ]  # fmt: skip
 
 
-def exchange_bytes(gateway: RunningGateway, request: bytes) -> bytes:
+def send_and_receive(gateway: RunningGateway, request: bytes) -> bytes:
     """Sends bytes and returns all that comes back until the connection closes."""
     with socket.create_connection(("127.0.0.1", gateway.ports["http"]), timeout=60) as connection:
         connection.sendall(request)
@@ -58,7 +58,7 @@ def test_head_of_a_job_s_media_and_events_ends_at_once(
     # the connection is usable afterwards: no body of another response is on it
     request = f"HEAD {job['links']['media']} HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    received = exchange_bytes(gateway, (request + last).encode())
+    received = send_and_receive(gateway, (request + last).encode())
     assert received.count(b"HTTP/1.1 200") == 2
     assert received.endswith(b'{"live":true}')
 
@@ -110,7 +110,7 @@ def test_a_request_names_one_host(gateway: RunningGateway, hosts: list[str], upg
     else:
         lines += "Connection: close\r\n"
     request = f"GET {path} HTTP/1.1\r\n{lines}{upgrade}\r\n"
-    status = exchange_bytes(gateway, request.encode()).split(maxsplit=2)[1]
+    status = send_and_receive(gateway, request.encode()).split(maxsplit=2)[1]
     assert status in ((b"403", b"400") if upgrade else (b"400",))
 
 
@@ -124,7 +124,7 @@ def test_a_host_or_origin_that_is_no_name_is_refused(api: httpx.Client, host: st
 
 
 def test_an_old_client_needs_no_host(gateway: RunningGateway) -> None:
-    received = exchange_bytes(gateway, b"GET /v1/info HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    received = send_and_receive(gateway, b"GET /v1/info HTTP/1.0\r\nHost: localhost\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200")
 
 
@@ -147,5 +147,5 @@ def test_the_keep_alive_timeout_is_a_setting(tmp_path: Path) -> None:
         tmp_path, "http://127.0.0.1:9", wait_ready=False, keep_alive_timeout_s=1
     ) as gateway:
         request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        assert exchange_bytes(gateway, request).startswith(b"HTTP/1.1 200")  # it is closed
+        assert send_and_receive(gateway, request).startswith(b"HTTP/1.1 200")  # it is closed
         assert gateway.stop() == 0
