@@ -99,7 +99,9 @@ def test_health_of_the_inference_protocol_needs_no_key(locked: Locked) -> None:
         ({"X-API-Key": "dfk_nobody_" + "x" * 43}, "the API key is unknown"),
     ],
 )
-def test_a_refused_key_says_why(locked: Locked, headers: dict[str, str], detail: str) -> None:
+def test_a_refused_key_is_reported_with_the_reason(
+    locked: Locked, headers: dict[str, str], detail: str
+) -> None:
     with checked_client(locked.gateway.url, headers=headers) as client:
         problem = problem_of(client.get("/v1/jobs"), 401, "unauthorized")
     assert problem["detail"].startswith(detail)

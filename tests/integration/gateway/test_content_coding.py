@@ -43,7 +43,7 @@ def test_an_image_is_decoded(api: httpx.Client, astronaut_jpeg: bytes, coding: s
     assert len(response.json()["faces"]) == 1
 
 
-def test_a_body_in_several_members_and_chunks_is_decoded(
+def test_a_gzip_body_of_several_members_and_chunks_is_decoded(
     api: httpx.Client, astronaut_jpeg: bytes
 ) -> None:
     half = len(astronaut_jpeg) // 2
@@ -85,7 +85,9 @@ def test_a_video_is_stored_decoded(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/videos", "/v2/models/detector/infer"])
 @pytest.mark.parametrize("coding", ["br", "zstd", "aws-chunked", "gzip, gzip", "nonsense"])
-def test_another_coding_is_refused_by_its_name(api: httpx.Client, path: str, coding: str) -> None:
+def test_an_unsupported_content_coding_is_refused_by_name(
+    api: httpx.Client, path: str, coding: str
+) -> None:
     refused = post(api, path, b"x", coding, "application/octet-stream")
     problem = problem_of(refused, 415, "unsupported-content-coding")
     assert repr(coding) in problem["detail"]
@@ -109,7 +111,7 @@ def test_a_broken_body_is_an_invalid_request(api: httpx.Client, body: bytes, cod
     assert coding in problem["detail"]
 
 
-def test_a_bomb_is_stopped_by_its_ratio_or_by_the_limit(api: httpx.Client) -> None:
+def test_a_decompression_bomb_is_stopped_by_ratio_or_size(api: httpx.Client) -> None:
     bomb = gzip.compress(bytes(MAX_IMAGE - 1))
     assert len(bomb) < MAX_IMAGE / 900
     for path in ("/v1/images", "/v1/videos", "/v2/models/detector/infer"):

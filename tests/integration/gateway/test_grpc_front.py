@@ -77,7 +77,7 @@ def test_reflection_lists_and_describes_the_services(
         assert described.file_descriptor_response.file_descriptor_proto
 
 
-def test_the_message_s_id_is_the_request_s(stub: DetectorStub, astronaut_jpeg: bytes) -> None:
+def test_the_id_of_the_message_is_the_request_id(stub: DetectorStub, astronaut_jpeg: bytes) -> None:
     request = pb.DetectImageRequest(image=astronaut_jpeg, id="mine-1")
     verdict, call = stub.DetectImage.with_call(request)
     assert verdict.id == "mine-1"
@@ -89,7 +89,7 @@ def test_the_message_s_id_is_the_request_s(stub: DetectorStub, astronaut_jpeg: b
 
 
 @pytest.mark.parametrize("size", [MAX_IMAGE + 100_000, 2 * MAX_IMAGE - 1000, 3 * MAX_IMAGE])
-def test_a_message_over_the_limit_exhausts_resources(gateway: RunningGateway, size: int) -> None:
+def test_a_message_over_the_limit_is_resource_exhausted(gateway: RunningGateway, size: int) -> None:
     tensor = oip.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[1])
     tensor.contents.bytes_contents.append(bytes(size))
     request = oip.ModelInferRequest(model_name="detector", inputs=[tensor])

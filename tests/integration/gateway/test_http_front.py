@@ -34,7 +34,7 @@ def send_and_receive(gateway: RunningGateway, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_head_is_get_without_a_body(api: httpx.Client, path: str) -> None:
+def test_head_returns_the_headers_of_get_without_a_body(api: httpx.Client, path: str) -> None:
     got, head = api.get(path), api.head(path)
     assert head.status_code == got.status_code
     assert head.content == b""
@@ -44,7 +44,7 @@ def test_head_is_get_without_a_body(api: httpx.Client, path: str) -> None:
         assert head.headers.get("ETag") == got.headers.get("ETag")
 
 
-def test_head_of_a_job_s_media_and_events_ends_at_once(
+def test_head_of_media_and_events_of_a_job_ends_at_once(
     api: httpx.Client, gateway: RunningGateway, video: Path
 ) -> None:
     content = video.read_bytes()
@@ -78,7 +78,7 @@ def test_head_of_a_job_s_media_and_events_ends_at_once(
         ("DELETE", "/openapi.json", {"GET", "HEAD"}),
     ],
 )
-def test_a_method_that_is_not_allowed_names_those_that_are(
+def test_a_wrong_method_is_refused_with_the_allowed_methods(
     api: httpx.Client, method: str, path: str, allowed: set[str]
 ) -> None:
     response = api.request(method, path)
@@ -86,7 +86,7 @@ def test_a_method_that_is_not_allowed_names_those_that_are(
     assert set(response.headers["Allow"].split(", ")) == allowed
 
 
-def test_a_slash_at_the_end_changes_nothing(api: httpx.Client, astronaut_jpeg: bytes) -> None:
+def test_a_trailing_slash_is_ignored(api: httpx.Client, astronaut_jpeg: bytes) -> None:
     url = str(api.base_url).rstrip("/")
     with httpx.Client(timeout=60) as client:  # the published paths have no such slash
         response = client.post(f"{url}/v1/images/", content=astronaut_jpeg)
@@ -101,7 +101,9 @@ def test_a_slash_at_the_end_changes_nothing(api: httpx.Client, astronaut_jpeg: b
     "hosts", [["localhost", "localhost"], ["localhost", "evil.example"], []], ids=str
 )
 @pytest.mark.parametrize("upgrade", ["", "Upgrade: websocket\r\n"])
-def test_a_request_names_one_host(gateway: RunningGateway, hosts: list[str], upgrade: str) -> None:
+def test_a_request_without_exactly_one_host_is_refused(
+    gateway: RunningGateway, hosts: list[str], upgrade: str
+) -> None:
     path = "/v1/stream" if upgrade else "/healthz"
     lines = "".join(f"Host: {host}\r\n" for host in hosts)
     if upgrade:
@@ -117,18 +119,18 @@ def test_a_request_names_one_host(gateway: RunningGateway, hosts: list[str], upg
 @pytest.mark.parametrize(
     "host", ["xn--", "a..b", "xn--a.localhost", "\u00fc".encode().decode("latin-1")]
 )
-def test_a_host_or_origin_that_is_no_name_is_refused(api: httpx.Client, host: str) -> None:
+def test_an_invalid_host_or_origin_is_refused(api: httpx.Client, host: str) -> None:
     for headers in ({"Host": host}, {"Host": "localhost", "Origin": f"http://{host}"}):
         raw = [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]
         problem_of(api.get("/v1/info", headers=raw), 403, "forbidden")
 
 
-def test_an_old_client_needs_no_host(gateway: RunningGateway) -> None:
+def test_http_1_0_requests_need_no_host(gateway: RunningGateway) -> None:
     received = send_and_receive(gateway, b"GET /v1/info HTTP/1.0\r\nHost: localhost\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 200")
 
 
-def test_an_idle_connection_outlives_a_load_balancer_s(gateway: RunningGateway) -> None:
+def test_idle_connections_stay_open_longer_than_uvicorns_default(gateway: RunningGateway) -> None:
     """Uvicorn's own default is 5 s, that of load balancers 60 s."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gateway.ports["http"]), timeout=60) as connection:

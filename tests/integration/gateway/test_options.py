@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/images/batch", "/v1/videos"])
 @pytest.mark.parametrize("field", ["sampling", "model", "File", ""])
-def test_a_form_field_that_is_not_read_is_refused(api: httpx.Client, path: str, field: str) -> None:
+def test_an_unknown_form_field_is_refused(api: httpx.Client, path: str, field: str) -> None:
     files: list[Any] = [("file", ("a.mp4", b"x")), (field, (None, b"fps:2"))]
     for order in (files, files[::-1]):
         problem = problem_of(api.post(path, files=order), 400, "invalid-request")
@@ -50,7 +50,7 @@ def test_probes_and_pages_accept_any_query(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/videos"])
-def test_a_json_member_that_is_not_read_is_refused(api: httpx.Client, path: str) -> None:
+def test_an_unknown_json_member_is_refused(api: httpx.Client, path: str) -> None:
     body = {"url": "http://127.0.0.1:9/", "sampling": "fps:2"}
     problem = problem_of(api.post(path, json=body), 400, "invalid-request")
     assert "'sampling'" in problem["detail"]
@@ -62,7 +62,7 @@ def test_an_empty_file_is_refused_at_once(api: httpx.Client, path: str) -> None:
     assert problem["detail"] == "the file is empty"
 
 
-def test_an_empty_file_of_a_batch_is_a_problem_in_its_place(
+def test_an_empty_file_of_a_batch_is_a_problem_at_its_position(
     api: httpx.Client, astronaut_jpeg: bytes
 ) -> None:
     files = [("file", ("a.jpg", b"")), ("file", ("b.jpg", astronaut_jpeg))]
@@ -72,7 +72,7 @@ def test_an_empty_file_of_a_batch_is_a_problem_in_its_place(
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/videos"])
-def test_two_files_are_two_and_not_too_large(api: httpx.Client, path: str) -> None:
+def test_several_files_are_an_invalid_request(api: httpx.Client, path: str) -> None:
     files = [("file", ("a.jpg", b"a")), ("file", ("b.jpg", b"b"))]
     problem = problem_of(api.post(path, files=files), 400, "invalid-request")
     assert "several files" in problem["detail"]
@@ -124,7 +124,7 @@ def test_an_unknown_model_is_refused_at_submission(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://xn--/", "http://a..b/", "http://\u00ad/"])
-def test_a_url_whose_host_is_no_name_is_refused(api: httpx.Client, url: str) -> None:
+def test_a_url_with_an_invalid_host_is_refused(api: httpx.Client, url: str) -> None:
     for path in ("/v1/images", "/v1/videos"):
         problem_of(api.post(path, json={"url": url}), 422, "refused-url")
     for params in ({"webhook": url}, {"webhook": url, "live": "true"}):
@@ -132,7 +132,7 @@ def test_a_url_whose_host_is_no_name_is_refused(api: httpx.Client, url: str) -> 
         problem_of(response, 422, "refused-url")
 
 
-def test_a_refused_url_of_a_batch_is_a_problem_in_its_place(api: httpx.Client) -> None:
+def test_a_refused_url_of_a_batch_is_a_problem_at_its_position(api: httpx.Client) -> None:
     urls = ["http://xn--/", "ftp://a/", "http://127.0.0.1:65534/"]
     results = api.post("/v1/images/batch", json={"urls": urls}).json()["results"]
     slugs = [each["problem"]["type"].rpartition(":")[2] for each in results]

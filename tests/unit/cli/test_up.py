@@ -57,7 +57,7 @@ def test_the_processes_end_with_their_parent(tmp_path: Path, number: str, code: 
         assert alive == []
 
 
-def test_a_closed_terminal_does_not_end_what_nohup_started(tmp_path: Path) -> None:
+def test_a_closed_terminal_does_not_end_processes_started_by_nohup(tmp_path: Path) -> None:
     previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with running(tmp_path) as (process, children):
@@ -108,14 +108,14 @@ def test_routing_follows_the_ports_of_the_model_server(
     assert load_gateway().routing.pools[0].port == http
 
 
-def test_a_free_port_is_known_to_the_gateway(variables: pytest.MonkeyPatch) -> None:
+def test_a_free_port_is_passed_to_the_gateway(variables: pytest.MonkeyPatch) -> None:
     chosen = choose_ports(load_model_server(), load_gateway())
     port = chosen["DEEPFAKE_MODEL_SERVER_HTTP_PORT"]
     assert int(port) > 0
     assert f":{port}" in chosen["DEEPFAKE_GATEWAY_ROUTING"]
 
 
-def test_routing_that_is_set_is_kept(variables: pytest.MonkeyPatch) -> None:
+def test_an_explicit_routing_is_kept(variables: pytest.MonkeyPatch) -> None:
     routing = json.dumps({"pools": [{"name": "far", "url": "http://far.example"}]})
     variables.setenv("DEEPFAKE_GATEWAY_ROUTING", routing)
     assert "DEEPFAKE_GATEWAY_ROUTING" not in choose_ports(load_model_server(), load_gateway())
@@ -142,7 +142,7 @@ def test_a_port_in_use_names_the_variable_to_set(
             choose_ports(load_model_server(), load_gateway())
 
 
-def test_the_exit_code_is_that_of_the_process_that_ended() -> None:
+def test_the_exit_code_is_that_of_the_first_process_to_end() -> None:
     from deepfake_serving.cli.up import run_all
 
     commands = {

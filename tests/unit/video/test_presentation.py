@@ -85,7 +85,7 @@ def pixels(shown: ShownFrame) -> Pixels:
     return FrameConverter().full_size(frame)
 
 
-def test_an_ordinary_frame_passes_as_it_is(face: Pixels) -> None:
+def test_an_ordinary_frame_is_returned_unchanged(face: Pixels) -> None:
     frame = av.VideoFrame.from_ndarray(face, format="rgb24").reformat(format="yuv420p")
     assert show(frame)[0].image is frame
 
@@ -133,7 +133,7 @@ def test_hdr_is_converted_like_ffmpegs_own_converter(face: Pixels) -> None:
     assert difference(pixels(show(frame)[0]), reference.to_ndarray()) < 1
 
 
-def test_brighter_than_white_keeps_its_differences() -> None:
+def test_highlights_above_white_remain_distinguishable() -> None:
     steps = np.linspace(0.2, 4.9, 64)[None, :, None] * np.ones((8, 1, 3))
     shown = pixels(show(frame_of(as_pq(steps), 0, PQ, BT2020))[0])[4, :, 1].astype(int)
     assert (np.diff(shown) >= 0).all()
@@ -141,7 +141,7 @@ def test_brighter_than_white_keeps_its_differences() -> None:
     assert shown[steps[0, :, 0] > 1][0] < 248
 
 
-def test_mastering_metadata_sets_the_brightest_tone() -> None:
+def test_mastering_metadata_determines_the_peak_luminance() -> None:
     value = as_pq(np.full((1, 3), 2.0))
     shown = [to_srgb(value, ColourSpace(0, True, PQ, BT2020, peak))[0, 0] for peak in (2, 5, 50)]
     assert shown[0] == pytest.approx(1, abs=1e-3)
@@ -152,7 +152,7 @@ POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 
 
 @pytest.mark.parametrize("transfer", POWERS)
-def test_other_transfer_functions(transfer: int, face: Pixels) -> None:
+def test_other_transfer_functions_are_converted(transfer: int, face: Pixels) -> None:
     coded = face / 255
     light = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
     shown = pixels(show(frame_of(light ** (1 / POWERS[transfer]), 0, transfer, 1))[0])
@@ -190,7 +190,9 @@ def bt2020c(rgb: Values) -> Values:
 
 
 @pytest.mark.parametrize(("matrix", "encode"), [(8, ycgco), (10, bt2020c)], ids=["ycgco", "2020c"])
-def test_matrices_that_the_scaler_lacks(matrix: int, encode: Encode, face: Pixels) -> None:
+def test_matrices_that_the_scaler_lacks_are_converted(
+    matrix: int, encode: Encode, face: Pixels
+) -> None:
     primaries = BT2020 if matrix == 10 else 1
     values = encode(face / 255)
     shown = pixels(show(frame_of(values, matrix, 1, primaries))[0])
@@ -198,7 +200,7 @@ def test_matrices_that_the_scaler_lacks(matrix: int, encode: Encode, face: Pixel
     assert difference(shown, wanted) < 1
 
 
-def test_ictcp(face: Pixels) -> None:
+def test_ictcp_is_converted(face: Pixels) -> None:
     to_lms = np.array([[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]) / 4096
     to_ictcp = np.array([[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]) / 4096
     values = as_pq(linear(face) @ to_lms.T) @ to_ictcp.T + [0, 0.5, 0.5]
@@ -265,7 +267,7 @@ def test_frames_have_square_pixels(astronaut: Pixels, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("aspect", "shape"), [(Fraction(2), (256, 640, 3)), (Fraction(1, 4), (1024, 320, 3))]
 )
-def test_no_pixel_is_lost_to_the_aspect(
+def test_the_aspect_correction_only_enlarges(
     aspect: Fraction, shape: tuple[int, ...], face: Pixels
 ) -> None:
     frame = av.VideoFrame.from_ndarray(face, format="rgb24")
@@ -285,7 +287,7 @@ ORIENTATIONS = [
 
 
 @pytest.mark.parametrize(("matrix", "shown"), ORIENTATIONS, ids=[str(m) for m, _ in ORIENTATIONS])
-def test_all_eight_orientations_of_the_display_matrix(
+def test_all_eight_orientations_of_the_display_matrix_are_applied(
     matrix: tuple[int, ...], shown: Callable[[Pixels], Pixels], face: Pixels, tmp_path: Path
 ) -> None:
     """x' = a x + c y and y' = b x + d y (ISO/IEC 14496-12)."""
@@ -301,7 +303,7 @@ def test_all_eight_orientations_of_the_display_matrix(
     assert difference(image, wanted) < 6
 
 
-def test_orientations_turn_sizes() -> None:
+def test_rotations_swap_width_and_height() -> None:
     assert Orientation(quarter_turns=3).size(4, 2) == (2, 4)
     assert Orientation(mirrored=True).size(4, 2) == (4, 2)
 

@@ -40,13 +40,15 @@ def test_fast_pans_and_fades_are_not_cuts(astronaut: Pixels) -> None:
     assert cut_times(fast + dark) == []
 
 
-def test_cuts_near_to_each_other_are_found(astronaut: Pixels, no_face: Pixels) -> None:
+def test_cuts_close_to_each_other_are_detected(astronaut: Pixels, no_face: Pixels) -> None:
     frames = pan(no_face, 12) + pan(astronaut, 12) + pan(no_face, 12) + pan(astronaut, 48)
     assert cut_times(frames) == [12 / RATE, 24 / RATE, 36 / RATE]
 
 
 @pytest.mark.parametrize("start", [0.0, 0.0000417, 1e6 / 3])
-def test_a_cut_has_the_time_of_its_frame(start: float, astronaut: Pixels, no_face: Pixels) -> None:
+def test_a_cut_has_the_timestamp_of_its_frame(
+    start: float, astronaut: Pixels, no_face: Pixels
+) -> None:
     """Rounded times put the frame before or after its own cut."""
     detector = SceneCutDetector()
     times = [start + index * 1001 / 30000 for index in range(60)]

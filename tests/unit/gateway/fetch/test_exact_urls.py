@@ -62,7 +62,7 @@ async def fetch(url: str) -> bytes:
 
 
 @pytest.mark.parametrize("target", EXACT)
-async def test_a_url_is_requested_as_it_is_given(origin: tuple[Origin, str], target: str) -> None:
+async def test_a_url_is_requested_unchanged(origin: tuple[Origin, str], target: str) -> None:
     server, url = origin
     assert await fetch(url + target) == b"image"
     assert server.targets == [target]
@@ -70,7 +70,7 @@ async def test_a_url_is_requested_as_it_is_given(origin: tuple[Origin, str], tar
 
 @pytest.mark.parametrize("target", EXACT)
 @pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
-async def test_a_redirect_is_followed_as_it_is_given(
+async def test_a_redirect_is_followed_without_changing_its_url(
     origin: tuple[Origin, str], target: str, absolute: bool
 ) -> None:
     server, url = origin
@@ -81,14 +81,16 @@ async def test_a_redirect_is_followed_as_it_is_given(
     assert server.targets == ["/", target]
 
 
-async def test_what_no_url_may_have_is_encoded(origin: tuple[Origin, str]) -> None:
+async def test_characters_not_allowed_in_urls_are_percent_encoded(
+    origin: tuple[Origin, str],
+) -> None:
     server, url = origin
     await fetch(f"{url}/ä b/%2F?ü=\x01")
     assert server.targets == ["/%C3%A4%20b/%2F?%C3%BC=%01"]
 
 
 @pytest.mark.parametrize("codings", [[""], ["identity"], ["aws-chunked"], ["aws-chunked", ""]])
-async def test_codings_that_change_nothing_are_accepted(
+async def test_identity_codings_are_accepted(
     origin: tuple[Origin, str], codings: list[str]
 ) -> None:
     server, url = origin
@@ -111,14 +113,16 @@ NO_NAMES = ["xn--", "a..b", "a" * 64, "xn--a.xn--.b", "\u200d"]
 
 @pytest.mark.parametrize("name", NO_NAMES)
 @pytest.mark.parametrize("scheme", ["http", "https", "rtsp"])
-def test_a_host_name_that_no_lookup_takes_is_refused(name: str, scheme: str) -> None:
+def test_an_unresolvable_host_name_is_refused(name: str, scheme: str) -> None:
     schemes = RTSP_SCHEMES if scheme == "rtsp" else {"http": 80, "https": 443}
     with pytest.raises(RefusedURL):
         Fetcher(AddressPolicy(), 5).check(f"{scheme}://{name}/", schemes)
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-async def test_so_is_one_that_a_redirect_leads_to(origin: tuple[Origin, str], name: str) -> None:
+async def test_a_redirect_to_an_invalid_host_is_refused(
+    origin: tuple[Origin, str], name: str
+) -> None:
     server, url = origin
     server.location = f"http://{name.encode().decode('latin-1')}/"
     with pytest.raises(RefusedURL):

@@ -143,12 +143,12 @@ def test_any_input_raises_only_problems(read: Read, data: bytes, step: int) -> N
             continue
 
 
-def test_bytes_besides_files_are_limited(read: Read) -> None:
+def test_bytes_outside_files_are_limited(read: Read) -> None:
     with pytest.raises(TooLarge, match="1048576 bytes besides"):
         read(part(b"x") + b"\r\n--b--\r\n" + bytes(2**20))
 
 
 @given(st.binary(max_size=200))
-def test_any_disposition_has_a_name(data: bytes) -> None:
+def test_any_content_disposition_gives_a_name(data: bytes) -> None:
     for disposition in (data, b"form-data; filename=" + data, b"form-data; filename*=" + data):
         assert isinstance(disposition_name(disposition), str)

@@ -37,13 +37,13 @@ def test_colours_of_a_profile_are_shown_in_srgb(space: str, form: str) -> None:
     assert difference(decode(data, SPEC), colours()) <= (20 if form == "JPEG" else 8)
 
 
-def test_srgbs_own_profile_changes_nothing() -> None:
+def test_an_srgb_profile_changes_nothing() -> None:
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile in (own, icc.rgb_profile("sRGB")):
         assert difference(decode(png(colours(), profile), SPEC), colours()) == 0
 
 
-def test_transparency_outlasts_the_conversion() -> None:
+def test_transparency_is_kept_by_the_conversion() -> None:
     alpha = np.full((40, 56), 255, np.uint8)
     alpha[:10] = 0
     stored = Image.fromarray(np.dstack([icc.in_space(colours(), "ProPhoto"), alpha]))
@@ -105,14 +105,14 @@ def test_a_profile_that_does_not_fit_is_ignored(profile: bytes) -> None:
     assert difference(decode(png(colours(), profile), SPEC), colours()) == 0
 
 
-def test_a_profile_beside_a_colour_space_of_its_own_is_ignored() -> None:
+def test_a_profile_of_an_image_with_its_own_colour_space_is_ignored() -> None:
     cmyk = Image.fromarray(colours()).convert("CMYK")
     plain = decode(encode(cmyk, "JPEG", quality=98), SPEC)
     tagged = encode(cmyk, "JPEG", quality=98, icc_profile=icc.rgb_profile("ProPhoto"))
     assert difference(decode(tagged, SPEC), plain) == 0
 
 
-def test_a_corrupt_profile_costs_neither_the_image_nor_a_warning() -> None:
+def test_a_corrupt_profile_is_ignored_without_a_warning() -> None:
     profile = bytearray(icc.rgb_profile("Adobe RGB"))
     rng = np.random.default_rng(1)
     for _ in range(200):

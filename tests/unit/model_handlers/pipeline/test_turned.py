@@ -35,7 +35,7 @@ def similarity(a: Pixels, b: Pixels) -> float:
     return float(np.corrcoef(*grey)[0, 1])
 
 
-def test_upright_faces_stay_as_they_are(face_detector: FaceDetector, astronaut: Pixels) -> None:
+def test_upright_faces_are_not_changed(face_detector: FaceDetector, astronaut: Pixels) -> None:
     face = largest(face_detector, astronaut)
     assert face.confidence > 0.999
     assert abs(face.roll) < 20
@@ -44,7 +44,7 @@ def test_upright_faces_stay_as_they_are(face_detector: FaceDetector, astronaut: 
 
 
 @pytest.mark.parametrize(("turns", "roll"), [(1, -90), (3, 90)])
-def test_a_face_on_its_side_is_found_for_sure(
+def test_a_face_rotated_by_90_degrees_is_detected(
     turns: int, roll: float, face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
     portrait = astronaut[:256, 96:352]
@@ -59,7 +59,7 @@ def test_a_face_on_its_side_is_found_for_sure(
 
 
 @pytest.mark.parametrize("degrees", [-30, -25, 25, 30, 40])
-def test_a_leaning_face_is_cropped_upright(
+def test_a_tilted_face_is_cropped_upright(
     degrees: float, face_detector: FaceDetector, astronaut: Pixels
 ) -> None:
     upright = largest(face_detector, astronaut)
@@ -73,7 +73,7 @@ def test_a_leaning_face_is_cropped_upright(
 
 
 @pytest.mark.parametrize("degrees", [-90, -30, 30, 90])
-def test_a_turned_face_scores_as_the_upright_one(
+def test_a_rotated_face_scores_like_the_upright_face(
     degrees: float, detector: DetectorTask, astronaut: Pixels
 ) -> None:
     images = [astronaut, leaning(astronaut, degrees)]
@@ -83,7 +83,7 @@ def test_a_turned_face_scores_as_the_upright_one(
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_quarter_turns_keep_every_pixel(turns: int, astronaut: Pixels) -> None:
+def test_rotations_by_90_degrees_keep_every_pixel(turns: int, astronaut: Pixels) -> None:
     box = (180.0, 60.0, 270.0, 170.0)
     roll = {1: 93.0, 2: -177.0, 3: -88.0}[turns]
     expected = np.rot90(crop_face(astronaut, box, SPEC), turns)
@@ -104,11 +104,11 @@ FACE = ((30.0, 40.0), (70.0, 40.0), (50.0, 60.0), (35.0, 80.0), (65.0, 80.0))
     ],
     ids=["nose under mouth", "nose over eyes", "upside down", "no width", "no height"],
 )
-def test_landmarks_that_make_no_face(landmarks: tuple[tuple[float, float], ...]) -> None:
+def test_implausible_landmarks_are_refused(landmarks: tuple[tuple[float, float], ...]) -> None:
     assert not Face((0, 0, 100, 120), landmarks, 0.9).is_plausible
 
 
-def test_landmarks_that_make_a_face_at_any_angle() -> None:
+def test_plausible_landmarks_are_accepted_at_any_angle() -> None:
     for degrees in range(0, 360, 15):
         matrix = cv2.getRotationMatrix2D((50, 60), degrees, 1)
         points = cv2.transform(np.array([FACE]), matrix)[0]
