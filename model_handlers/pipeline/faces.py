@@ -30,7 +30,7 @@ _PATCH_MIN_FACE_PX = 40.0
 _MAX_TURNED = 16
 """Weak faces of an image that are turned, the largest first, to limit the work."""
 _MIN_EYES_TO_MOUTH, _MIN_WIDTH = 0.15, 0.05
-"""Of a face's longer side. Portraits have 0.30 and 0.25 at least."""
+"""Minimum distances, as a share of the longer side. Portraits have at least 0.30 and 0.25."""
 
 
 @dataclass(frozen=True, slots=True)

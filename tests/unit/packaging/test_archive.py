@@ -98,7 +98,7 @@ CODE = {
     for folder in (
         "deepfake_serving/contracts",
         "model_handlers",
-        *(f"model_handlers/{part}" for part in ("backends", "networks", "pipeline")),
+        *(f"model_handlers/{part}" for part in ("backends", "images", "networks", "pipeline")),
     )
     for path in (ROOT / folder).iterdir()
     if path.suffix == ".py"
