@@ -207,7 +207,9 @@ def export(
     also: Annotated[
         list[Path] | None, typer.Option(help="Another manifest with the same network.")
     ] = None,
-    version: Annotated[str, typer.Option(help="Version in the name of the weights.")] = "1.0",
+    version: Annotated[
+        str, typer.Option(help="Version of the model, also in the name of its weights.")
+    ] = "1.0",
     licence: Annotated[str, typer.Option(help="SPDX licence of the weights.")] = "Apache-2.0",
     calibration: Annotated[Path | None, typer.Option(help="File that `calibrate` wrote.")] = None,
     formats: Annotated[str, typer.Option(help="Comma-separated.")] = "safetensors,onnx,openvino",

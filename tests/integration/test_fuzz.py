@@ -28,6 +28,7 @@ from tests.support.paths import MODELS
 from tests.support.properties import examples
 from tests.support.requests import BAD_IMAGES, bomb, joined
 from tests.support.running import RunningServer
+from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
@@ -99,7 +100,19 @@ def damaged(draw: st.DrawFn, sound: list[bytes] = IMAGES) -> bytes:
 
 contents = st.one_of(st.binary(max_size=200), damaged())
 words = st.one_of(
-    st.sampled_from([*MODELS, "images", "crops", "verdict", "result", "BYTES", "UINT8", "1.0", ""]),
+    st.sampled_from(
+        [
+            *MODELS,
+            "images",
+            "crops",
+            "verdict",
+            "result",
+            "BYTES",
+            "UINT8",
+            VERSIONS["detector"],
+            "",
+        ]
+    ),
     st.text(max_size=20),
 )
 numbers = st.one_of(
@@ -370,7 +383,7 @@ input_message = st.builds(
 infer_call = st.builds(
     oip_pb2.ModelInferRequest,
     model_name=st.one_of(st.sampled_from(MODELS), unicode),
-    model_version=st.one_of(st.just(""), st.just("1.0"), unicode),
+    model_version=st.one_of(st.just(""), st.just(VERSIONS["detector"]), unicode),
     id=unicode,
     parameters=parameters,
     inputs=st.lists(input_message, max_size=2),

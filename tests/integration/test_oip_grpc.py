@@ -30,6 +30,7 @@ from tests.support.requests import (
     same,
     tensors,
 )
+from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
@@ -56,11 +57,12 @@ def test_the_server_is_live_and_ready_and_describes_itself(
     assert list(reported.extensions) == by_rest["extensions"]
 
 
-@pytest.mark.parametrize("version", ["", "1.0"])
+@pytest.mark.parametrize("versioned", [False, True])
 @pytest.mark.parametrize("model", MODELS)
 def test_readiness_and_metadata_equal_those_of_rest(
-    oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, version: str
+    oip_stub: GRPCInferenceServiceStub, http: httpx.Client, model: str, versioned: bool
 ) -> None:
+    version = VERSIONS[model] if versioned else ""
     assert oip_stub.ModelReady(pb.ModelReadyRequest(name=model, version=version)).ready
     reported = oip_stub.ModelMetadata(pb.ModelMetadataRequest(name=model, version=version))
     by_rest = http.get(f"/v2/models/{model}").json()
@@ -114,12 +116,13 @@ def test_images_get_the_same_results_as_rest(
     raw: bool,
 ) -> None:
     images, name = [astronaut_jpeg, no_face_jpeg], "crops" if model == "classifier" else "images"
+    version = VERSIONS[model]
     response = oip_stub.ModelInfer(
-        infer_message(*images, model=model, name=name, raw=raw, id="mine", model_version="1.0")
+        infer_message(*images, model=model, name=name, raw=raw, id="mine", model_version=version)
     )
     by_rest = http.post(f"/v2/models/{model}/infer", json=encoded(*images, name=name))
     assert response.id == "mine"
-    assert (response.model_name, response.model_version) == (model, "1.0")
+    assert (response.model_name, response.model_version) == (model, version)
     expected = tensors(by_rest)
     assert [o.name for o in response.outputs] == list(expected)
     for output in response.outputs:

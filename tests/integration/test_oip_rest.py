@@ -25,6 +25,7 @@ from tests.support.requests import (
     split,
     tensors,
 )
+from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
@@ -46,15 +47,20 @@ def test_the_server_describes_itself(http: httpx.Client) -> None:
     assert document["extensions"] == ["binary_tensor_data"]
 
 
+def model_path(model: str, versioned: bool) -> str:
+    version = f"/versions/{VERSIONS[model]}" if versioned else ""
+    return f"/v2/models/{model}{version}"
+
+
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("version", ["", "/versions/1.0"])
+@pytest.mark.parametrize("versioned", [False, True])
 def test_a_model_describes_exactly_what_it_returns(
-    http: httpx.Client, astronaut_jpeg: bytes, model: str, version: str
+    http: httpx.Client, astronaut_jpeg: bytes, model: str, versioned: bool
 ) -> None:
-    path = f"/v2/models/{model}{version}"
+    path = model_path(model, versioned)
     described = http.get(path).json()
     assert described["name"] == model
-    assert described["versions"] == ["1.0"]
+    assert described["versions"] == [VERSIONS[model]]
     name = "crops" if model == "classifier" else "images"
     assert described["inputs"] == [{"name": name, "datatype": "BYTES", "shape": [-1]}]
     document = tensors(http.post(path + "/infer", json=encoded(astronaut_jpeg, name=name)))
@@ -68,9 +74,9 @@ def test_a_model_describes_exactly_what_it_returns(
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("version", ["", "/versions/1.0"])
-def test_a_model_is_ready(http: httpx.Client, model: str, version: str) -> None:
-    response = http.get(f"/v2/models/{model}{version}/ready")
+@pytest.mark.parametrize("versioned", [False, True])
+def test_a_model_is_ready(http: httpx.Client, model: str, versioned: bool) -> None:
+    response = http.get(f"{model_path(model, versioned)}/ready")
     assert response.status_code == 200
     assert response.json() == {"name": model, "ready": True}
 
@@ -93,7 +99,7 @@ def test_encoded_images_are_classified_as_by_rest(
     document = tensors(response)
     assert response.json()["id"] == "mine"
     assert response.json()["model_name"] == "detector"
-    assert response.json()["model_version"] == "1.0"
+    assert response.json()["model_version"] == VERSIONS["detector"]
     alone = [http.post("/predictions/detector", content=p).json() for p in images]
     for classified, plain in zip(results(document), alone, strict=True):
         assert len(classified["faces"]) == len(plain["faces"])

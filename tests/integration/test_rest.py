@@ -23,6 +23,7 @@ from tests.support.images import doubled, jpeg
 from tests.support.paths import MODELS
 from tests.support.requests import BAD_IMAGES, MAX_BODY, problem_of, same
 from tests.support.running import RunningServer
+from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
@@ -56,7 +57,7 @@ def post(path: str, *headers: bytes, body: bytes = b"") -> bytes:
 # successes
 
 
-@pytest.mark.parametrize("path", [DETECTOR, DETECTOR + "/1.0"])
+@pytest.mark.parametrize("path", [DETECTOR, f"{DETECTOR}/{VERSIONS['detector']}"])
 @pytest.mark.parametrize(
     "sending",
     [
@@ -89,7 +90,7 @@ def test_a_verdict_has_every_field(
     digest = hashlib.sha256((archive_folder / "detector.mar").read_bytes()).hexdigest()
     assert document["model"] == {
         "name": "detector",
-        "version": "1.0",
+        "version": VERSIONS["detector"],
         "digest": f"sha256:{digest}",
         "trained": True,
     }
@@ -252,7 +253,7 @@ def test_unknown_paths_and_models_are_not_found(http: httpx.Client, path: str) -
     [
         ("GET", DETECTOR, "POST"),
         ("PUT", DETECTOR, "POST"),
-        ("DELETE", DETECTOR + "/1.0", "POST"),
+        ("DELETE", f"{DETECTOR}/{VERSIONS['detector']}", "POST"),
         ("OPTIONS", DETECTOR, "POST"),
         ("PATCH", "/", "GET, HEAD"),
         ("POST", "/healthz", "GET, HEAD"),

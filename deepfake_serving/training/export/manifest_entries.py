@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
@@ -30,8 +31,8 @@ def edit_manifest(text: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     return _UNTRAINED.sub(_TRAINED, text) if "weights" in entries else text
 
 
-def update_manifest(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> Manifest:
-    """Edits the manifest at `path` atomically and returns the new one.
+def update_manifest(path: Path, entries: Mapping[str, Mapping[str, Any]], version: str) -> Manifest:
+    """Edits the entries and the version of the manifest at `path` atomically; returns the new one.
 
     Raises:
         ExportError: an entry is unknown or malformed, or the edit would change another one.
@@ -40,11 +41,13 @@ def update_manifest(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> Man
         raise ExportError(f"{path.name}: {sorted(unknown)[0]} can't be set by an export")
     before = read_manifest(path)
     text = edit_manifest(path.read_text(encoding="utf-8"), entries)
+    if version != before.version:
+        text = _set_entry(text, "version", json.dumps(version))
     try:
         after = load_manifest(text.encode(), path.name)
     except ManifestError as error:
         raise ExportError(str(error)) from error
-    rest = set(Manifest.model_fields) - set(EXPORTED_ENTRIES)
+    rest = set(Manifest.model_fields) - {"version", *EXPORTED_ENTRIES}
     if before.model_dump(include=rest) != after.model_dump(include=rest):
         raise ExportError(f"{path.name}: the edit would change other entries")
     write_atomically(path, text.encode())

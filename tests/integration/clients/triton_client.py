@@ -29,6 +29,13 @@ def main(http_port: str, grpc_port: str, image: str) -> None:
     print(json.dumps(responses))
 
 
+def _version(client: Any) -> str:
+    """The version that the server reports; both protocols have one shape for it."""
+    metadata = client.get_model_metadata("detector")
+    versions = metadata["versions"] if isinstance(metadata, dict) else metadata.versions
+    return str(versions[0])
+
+
 def send_requests(library: ModuleType, client: Any, image: Path, **as_json: bool) -> dict[str, Any]:
     """Sends all requests with one of the modules, whose interfaces differ only in `as_json`."""
     encoded = np.array([image.read_bytes()], dtype=np.object_)
@@ -36,7 +43,7 @@ def send_requests(library: ModuleType, client: Any, image: Path, **as_json: bool
     return {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
-        "model_ready": client.is_model_ready("detector", "1.0"),
+        "model_ready": client.is_model_ready("detector", _version(client)),
         "server": client.get_server_metadata(**as_json),
         "model": client.get_model_metadata("detector", **as_json),
         "encoded": infer(library, client, "BYTES", encoded),

@@ -151,7 +151,7 @@ def test_the_archive_has_the_metadata_of_torchserve(archives: dict[str, Archive]
     assert described["runtime"] == "python"
     assert described["model"] == {
         "modelName": "detector",
-        "modelVersion": "1.0",
+        "modelVersion": archives["detector"].manifest.version,
         "handler": "model_handlers.handler",
         "configFile": "model-config.yaml",
     }

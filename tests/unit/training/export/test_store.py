@@ -89,7 +89,7 @@ def bring(run: Path, model: Path, root: Path, **options: Any) -> Any:
 def test_editing_keeps_every_other_line(manifest: Path) -> None:
     thresholds = {"suspicious_from": 0.3, "fake_above": 0.7}
     entries = {"weights": WEIGHTS, "calibration": PLATT, "thresholds": thresholds}
-    found = update_manifest(manifest, entries)
+    found = update_manifest(manifest, entries, "1.0")
     assert found.weights is not None
     assert found.weights.model_dump() == WEIGHTS
     assert (found.calibration.slope, found.thresholds.fake_above) == (1.5, 0.7)
@@ -103,11 +103,17 @@ def test_editing_keeps_every_other_line(manifest: Path) -> None:
 
 def test_editing_is_idempotent(manifest: Path) -> None:
     entries = {"weights": WEIGHTS | {"licence": "Apache-2.0"}, "calibration": PLATT}
-    update_manifest(manifest, entries)
+    update_manifest(manifest, entries, "1.0")
     once = manifest.read_text()
-    update_manifest(manifest, entries)
+    update_manifest(manifest, entries, "1.0")
     assert manifest.read_text() == once
     assert edit_manifest(once, entries) == once
+
+
+def test_the_version_is_that_of_the_export(manifest: Path) -> None:
+    found = update_manifest(manifest, {"weights": WEIGHTS}, "1.10")
+    assert found.version == "1.10"
+    assert 'version: "1.10"  # of the model' in manifest.read_text()
 
 
 def test_a_missing_entry_is_added() -> None:
@@ -124,7 +130,7 @@ def test_entries_that_would_break_the_manifest_are_refused(
     manifest: Path, entries: dict[str, dict[str, Any]]
 ) -> None:
     with pytest.raises(ExportError):
-        update_manifest(manifest, entries)
+        update_manifest(manifest, entries, "1.0")
     assert manifest.read_text() == MANIFEST
     assert list(manifest.parent.iterdir()) == [manifest]
 
