@@ -65,14 +65,21 @@ def _stage(run: Path) -> dict[str, Any]:
     settings, epochs = _read_settings(folder / CHECKPOINT), _read_epochs(folder / LOG)
     initial = Path(settings["initial"]) if settings else Path()
     before = _stage(initial.parent) if initial.is_file() else None
-    if settings:
-        for name in ("initial", "model"):
-            if PurePath(settings[name]).is_absolute():
-                settings[name] = PurePath(settings[name]).name
-    stage: dict[str, Any] = {"training": settings, "epochs": epochs, "before": before}
+    stage: dict[str, Any] = {"training": _relative(settings), "epochs": epochs, "before": before}
     if (run / AVERAGE).is_file():
         stage["average"] = json.loads((run / AVERAGE).read_text(encoding="utf-8"))
     return stage | ({"averaged": averaged} if averaged else {})
+
+
+def _relative(value: Any) -> Any:
+    """Replaces absolute paths by their names, at any depth."""
+    if isinstance(value, dict):
+        return {name: _relative(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_relative(each) for each in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
 
 
 def _read_settings(checkpoint: Path) -> dict[str, Any] | None:

@@ -61,7 +61,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.write_text(MANIFEST)
     state = build_network(read_manifest(source)).state_dict()
     (folder / "network.safetensors").write_bytes(serialize(state))
-    spec = {"model": "config/models/tiny.yaml", "initial": "/some/place/start.safetensors"}
+    teachers = [{"weights": "/some/place/teacher.safetensors", "scale": 0.5}]
+    spec = {
+        "model": "config/models/tiny.yaml",
+        "initial": "/some/place/start.safetensors",
+        "distillation": {"teachers": teachers},
+    }
     torch.save({"config": json.dumps(spec)}, folder / "checkpoint.pt")
     (folder / "log.jsonl").write_text('{"epoch": 1, "loss": 0.7}\n')
     return folder
@@ -173,6 +178,8 @@ def test_provenance_contains_settings_and_no_paths(
     assert known["checks"]["safetensors"]["probability"] <= 1e-3
     assert known["trained"].startswith("sha256:")
     assert str(tmp_path) not in text
+    teachers = known["training"]["distillation"]["teachers"]
+    assert teachers == [{"weights": "teacher.safetensors", "scale": 0.5}]
     assert "/some/place" not in text
 
 
