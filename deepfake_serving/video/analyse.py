@@ -86,11 +86,7 @@ class _Analysis:
 
     async def add(self, batch: Batch, results: Sequence[DetectionResult]) -> None:
         """Adds a scored batch."""
-        assert self._reader.size is not None or not results
-        width = self._reader.size[0] if self._reader.size else 0
-        scored = await asyncio.to_thread(
-            scored_frames, batch.samples, results, width, self._options
-        )
+        scored = await asyncio.to_thread(scored_frames, batch.samples, results, self._options)
         self.accumulator.add_results(results)
         frames = iter(scored)
         for event in batch.events:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepfake_serving.video.decoding.duration import measure_duration_s
+from deepfake_serving.video.decoding.duration import measure_end_s
 from deepfake_serving.video.decoding.frames import Frame, VideoDecoder
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter, Pixels
 from deepfake_serving.video.options import VideoOptions
@@ -21,6 +21,8 @@ _MAX_BATCH_FRAMES = 8
 _MAX_BATCH_AGE_S = 1.0
 """A batch leaves when it is full or this old, so progress is visible where sampling is sparse."""
 
+_MAX_SIZE_WARNINGS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -28,6 +30,8 @@ class Sample:
 
     index: int
     t_s: float
+    width: int
+    """Width of the frame as shown, of which `pixels` may be a smaller copy."""
     pixels: Pixels
     thumbnail: Pixels
 
@@ -72,6 +76,8 @@ class VideoReader:
         self.seconds: dict[str, float] = defaultdict(float)
         """Time spent by stage."""
         self._sampled = 0
+        self._latest_size: tuple[int, int] | None = None
+        self._sizes = 0
 
     def stop(self) -> None:
         """Ends `batches` with `Cancelled` at the next packet or read. Any thread may call it."""
@@ -129,15 +135,28 @@ class VideoReader:
     def _sample(self, frame: Frame, thumbnail: Pixels, converter: FrameConverter) -> Sample:
         with self._timed("convert"):
             pixels = converter.full_size(frame)
+        size = frame.size
         if self.size is None:
-            self.size = frame.size
-        return Sample(frame.index, frame.t_s, pixels, thumbnail)
+            self.size = self._latest_size = size
+        elif size != self._latest_size:
+            self._warn_of_size(size, frame.t_s)
+        return Sample(frame.index, frame.t_s, size[0], pixels, thumbnail)
+
+    def _warn_of_size(self, size: tuple[int, int], t_s: float) -> None:
+        self._latest_size = size
+        self._sizes += 1
+        if self._sizes <= _MAX_SIZE_WARNINGS:
+            self.video.warnings.append(
+                f"the frame size changes to {size[0]} x {size[1]} at {t_s:.1f} s: boxes are in "
+                "pixels of their own frame"
+            )
 
     def _new_sampler(self) -> Sampler:
         options, video = self._options, self.video
-        if video.duration_s is None and options.sampling.policy == "uniform":
+        known = video.duration_s is not None and not video.may_jump
+        if options.sampling.policy == "uniform" and not known:
             with self._timed("decode"):
-                seconds = measure_duration_s(self._path, options.max_pixels, self._stop)
+                seconds = measure_end_s(self._path, options.max_pixels, self._stop)
             video.duration_s = min(seconds, options.max_duration_s)
         return Sampler(options.sampling, video.duration_s, options.per_shot)
 

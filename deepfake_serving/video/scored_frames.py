@@ -19,27 +19,22 @@ DetectionResult = dict[str, Any] | Problem
 def scored_frames(
     samples: Sequence[Sample],
     results: Sequence[DetectionResult],
-    width: int,
     options: VideoOptions,
 ) -> list[ScoredFrame | None]:
     """Returns the faces that count in each frame, with crops; None for a frame with a problem.
 
-    Args:
-        width: Width of the video in pixels. Boxes are scaled to it, since the detector may have
-            received smaller frames.
+    Boxes are scaled to the frame as shown, since the detector may have received a smaller copy.
     """
     return [
-        None
-        if isinstance(result, Problem)
-        else _scored_frame(sample, result["faces"], width, options)
+        None if isinstance(result, Problem) else _scored_frame(sample, result["faces"], options)
         for sample, result in zip(samples, results, strict=True)
     ]
 
 
 def _scored_frame(
-    sample: Sample, faces: list[dict[str, Any]], width: int, options: VideoOptions
+    sample: Sample, faces: list[dict[str, Any]], options: VideoOptions
 ) -> ScoredFrame:
-    scale = width / sample.pixels.shape[1]
+    scale = sample.width / sample.pixels.shape[1]
     counted = _counted(faces, options.min_face_px / scale, options)
     scored = [_scored_face(face, sample.pixels, scale) for face in counted]
     return ScoredFrame(sample.index, sample.t_s, sample.thumbnail, scored)

@@ -25,8 +25,10 @@ from deepfake_serving.video.decoding.clock import Clock
 from deepfake_serving.video.decoding.container import Cancelled, open_video
 from deepfake_serving.video.decoding.duration import (
     DEFAULT_FRAME_RATE,
-    declared_duration_s,
+    declared_end_s,
     declared_frame_rate,
+    may_jump,
+    start_s,
 )
 from deepfake_serving.video.decoding.filter_graph import ShownFrame
 from deepfake_serving.video.decoding.geometry import Orientation, PixelAspect
@@ -37,6 +39,9 @@ _THREADS = 2
 """Decoder threads. Each holds frames, and the models need the cores too."""
 _TOLERANCE_S, _TOLERANCE = 1.0, 0.02
 """Error of a declared duration that is no sign of a truncated file: in seconds, and as a share."""
+
+_MIN_MISSING_S = 0.5
+"""Seconds without a frame at the start to warn about, as of a stream that was joined midway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ class VideoDecoder:
         self.frame_rate: float | None = None
         """Frames per second, as declared."""
         self.duration_s: float | None = None
-        """Declared duration, up to the limit."""
+        """Declared end, in seconds of playback, up to the limit."""
+        self.may_jump = False
+        """Whether the declared duration may be wrong, since the container's clock may jump."""
         self._declared_s: float | None = None
         self.end_s = 0.0
         """End of the last frame so far."""
@@ -110,15 +117,21 @@ class VideoDecoder:
             other.discard = Discard.default if other is stream else Discard.all
         stream.thread_type, stream.thread_count = "AUTO", _THREADS
         self.frame_rate = declared_frame_rate(stream)
-        self._declared_s = declared_duration_s(container, stream)
+        self.may_jump = may_jump(container)
+        self._declared_s = declared_end_s(container, stream)
         if self._declared_s is not None:
             self.duration_s = min(self._declared_s, self._limits.max_duration_s)
 
     def _limited(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
         interval_s = 1 / (self.frame_rate or DEFAULT_FRAME_RATE)
-        clock, base = Clock(interval_s), float(stream.time_base or 0)
+        base = float(stream.time_base or 0)
+        clock = Clock(interval_s, start_s(container), may_jump=self.may_jump)
         for shown in self._shown(container, stream):
             t_s = clock.tick(None if shown.pts is None else shown.pts * base)
+            if self.decoded == 0:
+                self._check_start(shown.pts, stream)
+            if clock.jumped:
+                self._declared_s = None
             if t_s > self._limits.max_duration_s:
                 self.truncate(f"only the first {self._limits.max_duration_s:g} s were analysed")
                 return
@@ -162,6 +175,13 @@ class VideoDecoder:
         except av.FFmpegError:
             self.broken += 1
         yield None
+
+    def _check_start(self, pts: int | None, stream: VideoStream) -> None:
+        if pts is None or stream.start_time is None or stream.time_base is None:
+            return
+        missing_s = float((pts - stream.start_time) * stream.time_base)
+        if _MIN_MISSING_S < missing_s < self._limits.max_duration_s:
+            self.warnings.append(f"the first {missing_s:.1f} s of the video cannot be decoded")
 
     def _check_complete(self) -> None:
         """Compares what was read with the declared duration, if there is one."""

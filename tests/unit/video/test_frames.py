@@ -25,7 +25,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.video.decoding.clock import Clock
 from deepfake_serving.video.decoding.container import Cancelled
-from deepfake_serving.video.decoding.duration import measure_duration_s
+from deepfake_serving.video.decoding.duration import measure_end_s
 from deepfake_serving.video.decoding.frames import VideoDecoder
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter
 from deepfake_serving.video.options import VideoOptions
@@ -130,7 +130,7 @@ def test_a_file_without_a_duration_can_be_read_and_measured(
     assert len(seen.times) == len(moving)
     assert seen.video.complete
     assert all(a < b for a, b in zip(seen.times, seen.times[1:], strict=False))
-    seconds = measure_duration_s(path, OPTIONS.max_pixels, threading.Event())
+    seconds = measure_end_s(path, OPTIONS.max_pixels, threading.Event())
     assert seconds == pytest.approx(len(moving) / 25, abs=0.1)
 
 
