@@ -21,6 +21,7 @@ import orjson
 from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.runtime.shutdown import end_with_parent
 
 _MAX_CONCURRENT = 2
 _MAX_OUTPUT_BYTES = 64 * 1024
@@ -95,6 +96,7 @@ async def _start() -> AsyncIterator[asyncio.subprocess.Process]:
             cwd=folder,
             env=environment | {"PYTHONPATH": str(PACKAGE.parent), "HOME": folder},
             start_new_session=True,
+            preexec_fn=end_with_parent(signal.SIGKILL),
         )
         try:
             yield process

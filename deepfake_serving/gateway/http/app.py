@@ -39,6 +39,9 @@ _DESCRIPTION = """Estimates how likely each face in an image or a video was swap
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` identifies a request and its
 response; `X-Request-Timeout` limits its duration in seconds.
+
+Bodies may be compressed (`Content-Encoding: gzip` or `deflate`). HEAD works wherever GET does.
+Query parameters and form fields that an operation does not have are refused.
 """
 
 

@@ -35,7 +35,7 @@ def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     return authorize
 
 
-def refuse_unknown_query(request: HTTPConnection) -> None:
+async def refuse_unknown_query(request: HTTPConnection) -> None:
     """Refuses a query parameter that a route of `/v1` does not have: an option that is misspelt
     would otherwise be dropped without a word.
 

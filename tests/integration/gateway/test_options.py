@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.support.requests import problem_of
+from tests.support.running import RunningGateway
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
@@ -42,6 +45,14 @@ def test_an_unknown_query_parameter_is_refused(
     problem = problem_of(response, 400, "invalid-request")
     assert "'sample'" in problem["detail"]
     assert known in problem["detail"]
+
+
+def test_an_unknown_query_parameter_of_a_stream_is_refused(gateway: RunningGateway) -> None:
+    url = gateway.url.replace("http", "ws", 1)
+    with connect(f"{url}/v1/stream?modle=detector", proxy=None) as stream:
+        problem = json.loads(stream.recv())["problem"]
+    assert problem["status"] == 400
+    assert "'modle'" in problem["detail"]
 
 
 def test_probes_and_pages_accept_any_query(api: httpx.Client) -> None:

@@ -127,3 +127,10 @@ async def test_a_redirect_to_an_invalid_host_is_refused(
     server.location = f"http://{name.encode().decode('latin-1')}/"
     with pytest.raises(RefusedURL):
         await fetch(url)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_so_is_one_that_a_playlist_has(name: str) -> None:
+    fetcher = Fetcher(AddressPolicy(), 5)
+    with pytest.raises(RefusedURL):
+        fetcher.resolve(fetcher.check("http://tv.example/live.m3u8"), f"http://{name}/1.ts")
