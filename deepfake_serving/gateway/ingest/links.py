@@ -46,9 +46,10 @@ def _parse_urls(document: Any) -> list[str]:
             f"the JSON has a member {unknown[:80]!r}: it has 'url' or 'urls' alone, "
             "and options go into the query of the URL"
         )
-    if not isinstance(urls, list) or not urls or not all(isinstance(u, str) for u in urls):
+    strings = isinstance(urls, list) and all(isinstance(url, str) for url in urls)
+    if not urls or not strings or len(members) > 1:
         raise InvalidRequest('the JSON must be {"url": "…"} or {"urls": ["…"]}')
-    return urls
+    return list(urls)
 
 
 def media_link(url: str, fetcher: Fetcher | None) -> RemoteMedia:

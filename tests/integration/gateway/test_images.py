@@ -93,6 +93,7 @@ def typed(content_type: str) -> dict[str, Any]:
         ({"json": {"uri": "x"}}, 400, "invalid-request"),
         ({"json": []}, 400, "invalid-request"),
         ({"json": {"url": 3}}, 400, "invalid-request"),
+        ({"json": {"url": "http://a/", "urls": ["http://b/"]}}, 400, "invalid-request"),
         ({"content": b"a", "params": {"model": "cats"}}, 404, "unknown-model"),
         ({"content": b"a", "headers": {"X-Request-Timeout": "soon"}}, 400, "invalid-request"),
         ({"content": b"a", "headers": {"X-Request-Timeout": "0.0001"}}, 504, "deadline-exceeded"),
