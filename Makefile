@@ -5,6 +5,9 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SOURCES := $(shell find deepfake_serving/contracts deepfake_serving/packaging model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
 
+# Tests start hundreds of processes: compiled modules are kept, even where a container says not to.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Built archives and the gateway's state stay in the clone. DEEPFAKE_WEIGHTS=permissive: see docs/settings.md.
 export DEEPFAKE_HOME ?= $(CURDIR)/build
 export DEEPFAKE_WEIGHTS ?= default

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from loadtest.generate_media import generate
+from tests.support.build_cache import built
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 
@@ -48,10 +49,8 @@ def stack(
 
 
 @pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("media")
-    generate(folder)
-    return folder
+def media() -> Path:
+    return built("load-media", generate)
 
 
 @pytest.fixture

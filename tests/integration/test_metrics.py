@@ -25,7 +25,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from tests.support.images import jpeg
 from tests.support.paths import MODELS, ROOT
 from tests.support.requests import encoded, infer_message
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
@@ -66,7 +66,7 @@ def rise(server: RunningServer, calls: list[Callable[[], Any]]) -> dict[Sample, 
     for call in calls:
         with contextlib.suppress(grpc.RpcError):
             call()
-    end = time.monotonic() + 5
+    end = time.monotonic() + GUARD_S
     while completed(after := scrape(server)) < completed(before) + len(calls):
         assert time.monotonic() < end
         time.sleep(0.05)

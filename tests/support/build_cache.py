@@ -23,6 +23,7 @@ SOURCES = (
     "model_store",
     "config/models",
     "requirements/all.txt",
+    "loadtest/generate_media.py",
     "tests/support/trained.py",
 )
 _DAY_S = 86_400

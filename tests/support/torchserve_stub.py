@@ -79,6 +79,14 @@ def later(seconds: float, reply: Reply) -> Reply:
     return wait
 
 
+def after(event: asyncio.Event, reply: Reply) -> Reply:
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await event.wait()
+        return await reply(request)
+
+    return wait
+
+
 async def hang_up(request: web.Request) -> web.Response:
     """Closes the connection before the response."""
     assert request.transport is not None

@@ -203,7 +203,9 @@ def of_python(path: str, text: str) -> Iterator[Finding]:
         if kind == "NAME":
             yield from in_name(path, number, token.string, lines[number - 1])
             if previous in ("def", "class"):
-                yield from whole(DEFINITIONS, path, number, token.string, lines[number - 1])
+                for instead in old_names(token.string, defined=True):
+                    if not allowed(path, lines[number - 1], token.string):
+                        yield Finding(path, number, token.string, instead)
         elif kind in ("COMMENT", "STRING", "FSTRING_MIDDLE"):
             for offset, line in enumerate(token.string.splitlines()):
                 yield from in_prose(path, number + offset, line)
@@ -224,7 +226,9 @@ def in_name(path: str, number: int, name: str, line: str) -> Iterator[Finding]:
     for instead in old_words(name):
         if not allowed(path, line, name):
             yield Finding(path, number, name, instead)
-    yield from whole(WHOLE_NAMES, path, number, name, line)
+    for instead in old_names(name):
+        if not allowed(path, line, name):
+            yield Finding(path, number, name, instead)
 
 
 @cache
@@ -239,12 +243,11 @@ def old_words(name: str) -> tuple[str, ...]:
     )
 
 
-def whole(
-    patterns: dict[str, str], path: str, number: int, name: str, line: str
-) -> Iterator[Finding]:
-    for pattern, instead in patterns.items():
-        if re.fullmatch(pattern, name) and not allowed(path, line, name):
-            yield Finding(path, number, name, instead)
+@cache
+def old_names(name: str, defined: bool = False) -> tuple[str, ...]:
+    """Returns what to say instead of a name that is old as a whole."""
+    patterns = DEFINITIONS if defined else WHOLE_NAMES
+    return tuple(instead for pattern, instead in patterns.items() if re.fullmatch(pattern, name))
 
 
 def in_prose(path: str, number: int, line: str) -> Iterator[Finding]:

@@ -13,13 +13,12 @@ from PIL import Image
 from loadtest import generate_media
 from loadtest.media import Media, cycle_from_random, load
 from model_handlers.pipeline.faces import FaceDetector
+from tests.support.build_cache import built
 
 
 @pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
-    folder = tmp_path_factory.mktemp("media")
-    generate_media.generate(folder)
-    return load(folder)
+def media() -> Media:
+    return load(built("load-media", generate_media.generate))
 
 
 def pixels(data: bytes) -> np.ndarray:

@@ -35,8 +35,19 @@ from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.torchserve.client import Upstream
 from model_handlers import wire
 from tests.support.served_models import served_model
-from tests.support.torchserve_stub import StubTorchServe, bad, good, hang_up, later, own, torchserve
+from tests.support.torchserve_stub import (
+    StubTorchServe,
+    after,
+    bad,
+    good,
+    hang_up,
+    later,
+    own,
+    torchserve,
+)
 
+NEVER_S = 3600
+"""Later than any test may end."""
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 RESULT = {
     "verdict": "fake",
@@ -323,11 +334,9 @@ async def test_waiting_for_torchserve_fails_when_the_server_ends(predictor: Pred
 async def test_a_timeout_is_reported_and_not_retried(
     predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stub.otherwise = later(30, good(RESULT))
-    begun = time.monotonic()
+    stub.otherwise = later(NEVER_S, good(RESULT))
     with pytest.raises(DeadlineExceeded):
-        await predictor.one(call(predictor, left_s=0.1))
-    assert time.monotonic() - begun < 20
+        await predictor.one(call(predictor, left_s=0.5))
     assert len(stub.requests) == 1
     assert nobody_is_left(predictor)
 
@@ -335,11 +344,11 @@ async def test_a_timeout_is_reported_and_not_retried(
 async def test_the_second_attempt_has_only_the_remaining_time(
     predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stub.responses += [later(0.1, own(507, "Worker died.")), later(30, good(RESULT))]
+    stub.responses += [later(0.1, own(507, "Worker died.")), later(NEVER_S, good(RESULT))]
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        await predictor.one(call(predictor, left_s=0.3))
-    assert 0.25 < time.monotonic() - begun < 20
+        await predictor.one(call(predictor, left_s=1))
+    assert time.monotonic() - begun > 0.95
     deadlines = [
         {k.lower(): v for k, v in request.headers.items()}[wire.DEADLINE_HEADER]
         for request in stub.requests
@@ -387,7 +396,8 @@ async def test_a_request_while_draining_is_served(
 async def test_requests_over_capacity_are_refused_and_the_others_are_served(
     predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stub.otherwise = later(0.2, good(RESULT))
+    full = asyncio.Event()
+    stub.otherwise = after(full, good(RESULT))
     kept = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
     await until_requested(stub, 2)
     assert value(predictor, "inflight_requests", model="detector") == 2
@@ -395,6 +405,7 @@ async def test_requests_over_capacity_are_refused_and_the_others_are_served(
     with pytest.raises(Overloaded) as caught:
         await predictor.one(call(predictor))
     assert caught.value.retry_after_s is not None
+    full.set()
     assert len(await asyncio.gather(*kept)) == 3
     assert len(stub.requests) == 3
     assert nobody_is_left(predictor)
@@ -403,7 +414,7 @@ async def test_requests_over_capacity_are_refused_and_the_others_are_served(
 async def test_clients_that_disconnect_free_their_slots(
     predictor: Predictor, stub: StubTorchServe
 ) -> None:
-    stub.otherwise = later(30, good(RESULT))
+    stub.otherwise = later(NEVER_S, good(RESULT))
     tasks = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(3)]
     await until_requested(stub, 2)
     for task in tasks:
@@ -420,7 +431,7 @@ async def test_load_on_one_model_does_not_block_another(
 ) -> None:
     predictor = predictor_of([served_model("detector", batch_size=1), served_model("faces")])
     predictor.upstream = upstream
-    stub.otherwise = later(30, good(RESULT))
+    stub.otherwise = later(NEVER_S, good(RESULT))
     load = [asyncio.create_task(predictor.one(call(predictor))) for _ in range(2)]
     await until_requested(stub, 2)
     stub.otherwise = good({"faces": []})
