@@ -28,7 +28,10 @@ def intermediate_representation(
         # Tracing is deprecated for torch.export, but that writes PReLU as a choice between two
         # products, with which P-Net takes three times as long on canvases of many sizes.
         warnings.simplefilter("ignore")
-        model = openvino.convert_model(module.eval(), example_input=example, input=kind)
+        # Checking would trace a second time, which takes as long as all the rest.
+        trace: Any = torch.jit.trace  # has no annotations
+        traced = trace(module.eval(), example, check_trace=False, strict=False)
+        model = openvino.convert_model(traced, example_input=example, input=kind)
     _rename(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.xml"
