@@ -23,10 +23,12 @@ from deepfake_serving.runtime.rpc.errors import parse
 from deepfake_serving.runtime.rpc.health import Health
 from deepfake_serving.runtime.rpc.options import server_options
 from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
+from deepfake_serving.runtime.rpc.wire import check_items
 
 ServicerContext = Any
 
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
+_BATCH = detector_pb2.DetectBatchRequest
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
 _MESSAGE_OVERHEAD = 64 * 1024
@@ -81,6 +83,9 @@ def _handler(gateway: Gateway, service: Any, method: MethodDescriptor) -> Any:
     def parse_request(data: Any) -> Any:
         if method.client_streaming:
             return _parse_stream(message_type, data)
+        if message_type is _BATCH:
+            max_items = gateway.settings.max_batch_items
+            check_items(data, _BATCH.IMAGES_FIELD_NUMBER, max_items, "images")
         return parse(message_type, data)
 
     def read_request(data: Any) -> tuple[Any, Problem | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.problems import DeadlineExceeded, Problem
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 
 _MAX_CONCURRENT = 8
@@ -17,17 +17,33 @@ ImageSource = Callable[[], Awaitable[bytes]] | Problem
 async def detect_batch(
     upstream: Upstream, images: Sequence[ImageSource], model: str, context: RequestContext
 ) -> list[bytes | Problem]:
-    """Returns the JSON of each image's verdict, or a problem at its position, in order."""
-    slots = asyncio.Semaphore(_MAX_CONCURRENT)
+    """Returns the JSON of each image's verdict, or a problem at its position, in order.
 
-    async def detect(number: int, image: ImageSource) -> bytes | Problem:
-        if isinstance(image, Problem):
-            return image
-        try:
-            async with slots:
-                item = context.for_item(number)
-                return await upstream.detect_image(await image(), model, item)
-        except Problem as problem:
-            return problem
+    Images that the deadline leaves without a verdict have a `DeadlineExceeded`.
+    """
+    late = DeadlineExceeded("no response within the deadline")
+    results: list[bytes | Problem] = [late] * len(images)
+    waiting = iter(enumerate(images))
 
-    return await asyncio.gather(*(detect(n, image) for n, image in enumerate(images)))
+    async def work() -> None:
+        for number, image in waiting:
+            results[number] = await _detect(upstream, image, model, context.for_item(number))
+
+    try:
+        async with asyncio.timeout_at(context.deadline), asyncio.TaskGroup() as workers:
+            for _ in range(min(_MAX_CONCURRENT, len(images))):
+                workers.create_task(work())
+    except TimeoutError:
+        pass
+    return results
+
+
+async def _detect(
+    upstream: Upstream, image: ImageSource, model: str, context: RequestContext
+) -> bytes | Problem:
+    if isinstance(image, Problem):
+        return image
+    try:
+        return await upstream.detect_image(await image(), model, context)
+    except Problem as problem:
+        return problem

@@ -23,6 +23,7 @@ from deepfake_serving.runtime.rpc.errors import parse
 from deepfake_serving.runtime.rpc.health import Health
 from deepfake_serving.runtime.rpc.options import server_options
 from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
+from deepfake_serving.runtime.rpc.wire import check_items
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -30,6 +31,7 @@ Context = Any
 Method = Callable[[Request, RequestScope, float], Awaitable[Response]]
 
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
+_BATCH = detector_pb2.DetectBatchRequest
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
 _QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/ServerReady")
@@ -92,7 +94,7 @@ class _Wrapper:
         """Gets the message unparsed, because gRPC ends a malformed one with UNKNOWN."""
 
         async def call(data: bytes, context: Context) -> Any:
-            request, broken = _read(kind, data)
+            request, broken = _read(kind, data, self.predictor.settings.max_items)
             scope = GrpcRequestScope(
                 route,
                 context,
@@ -110,9 +112,11 @@ class _Wrapper:
         return call
 
 
-def _read(kind: type[Any], data: bytes) -> tuple[Any, Problem | None]:
+def _read(kind: type[Any], data: bytes, max_items: int) -> tuple[Any, Problem | None]:
     """Returns the message, or an empty one and its problem."""
     try:
+        if kind is _BATCH:
+            check_items(data, _BATCH.IMAGES_FIELD_NUMBER, max_items, "images")
         return parse(kind, data), None
     except Problem as broken:
         return kind(), broken
