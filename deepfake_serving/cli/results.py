@@ -48,8 +48,13 @@ def _image_row(document: dict[str, Any]) -> tuple[str | Text, ...]:
         _coloured(document["verdict"]),
         "" if probability is None else f"{probability:.3f}",
         str(len(document["faces"])),
-        "" if document["model"]["trained"] else "untrained",
+        printable("; ".join(_remarks(document))),
     )
+
+
+def _remarks(document: dict[str, Any]) -> list[str]:
+    untrained = [] if document["model"]["trained"] else ["untrained"]
+    return [*untrained, *document.get("warnings", [])]
 
 
 def print_video(verdict: dict[str, Any], as_json: bool) -> None:

@@ -19,6 +19,7 @@ def verdict_message(document: dict[str, Any]) -> pb.ImageVerdict:
         height=document["height"],
         model=_model(document["model"]),
         timings_ms=document["timings_ms"],
+        warnings=document.get("warnings", []),
         fake_probability=document["fake_probability"],
     )
 

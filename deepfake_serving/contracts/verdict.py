@@ -38,7 +38,11 @@ class FaceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
-    """One image; its probability is that of its most suspicious face."""
+    """One image; its probability is that of its most suspicious face.
+
+    `warnings` are sentences on what was not analysed: faces beyond the limit, further frames of an
+    animation, the end of a file that was cut short.
+    """
 
     verdict: Label
     fake_probability: float | None
@@ -48,6 +52,7 @@ class ImageVerdict:
     model: ModelRef
     timings_ms: dict[str, float] = field(default_factory=dict)
     id: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class ImageFaces:
     model: ModelRef
     timings_ms: dict[str, float] = field(default_factory=dict)
     id: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class CropVerdict:
     model: ModelRef
     timings_ms: dict[str, float] = field(default_factory=dict)
     id: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 Result = ImageVerdict | ImageFaces | CropVerdict

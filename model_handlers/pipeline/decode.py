@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,24 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from model_handlers.images.colour_profile import to_srgb
+from model_handlers.images.cut_short import closed, share_read
 from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF")
 """Supported formats. MPO, the JPEG of phones with several lenses, is read as JPEG."""
 
 _BACKGROUND = (255, 255, 255)
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM")
+_MAGIC = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM"),
+    *(b"II*\0", b"MM\0*"),
+)
+_AVIF_BRANDS = (b"avif", b"avis")
+_MIN_SHARE = 0.5
+"""Share of the lines of an image that was cut short below which it is refused."""
+_BLOCK_TAGS = (322, 323)
+"""Width and height of a TIFF's tiles (TIFF 6.0, section 15)."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,8 +47,20 @@ _UPRIGHT = {
 }
 
 
+class DecodedImage(NamedTuple):
+    """An image, uint8 (height, width, 3), and sentences on what is not in it."""
+
+    pixels: Pixels
+    warnings: list[str]
+
+
 def decode(data: bytes, spec: DecodeSpec) -> Pixels:
-    """Decodes the first frame of a JPEG, PNG, WebP, BMP or GIF.
+    """Decodes as `decode_image` does; returns the pixels alone."""
+    return decode_image(data, spec).pixels
+
+
+def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
+    """Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF.
 
     EXIF orientation is applied, colours of an ICC profile are converted to sRGB, alpha is flattened
     onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
@@ -49,7 +70,8 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
         spec: the limits; the pixel limit is checked on the header, before anything is decoded.
 
     Returns:
-        uint8 array of shape (height, width, 3), which may be read-only.
+        Pixels, which may be read-only, and warnings: of further frames or pages, of an end that is
+        missing.
 
     Raises:
         InvalidRequest: `data` is empty.
@@ -69,18 +91,19 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
             warnings.simplefilter("ignore")  # about metadata, which is not read
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_pixels(image.width, image.height, spec)
-                return _to_rgb(image)
+                _check_tiles(image, spec)
+                return _decoded(image, data)
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
             raise UndecodableMedia("the image is corrupt: its header can't be read") from error
         raise UnsupportedMediaType(
-            "not a supported image format; send JPEG, PNG, WebP, BMP or GIF"
+            "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF"
         ) from error
     except Image.DecompressionBombError as error:
         raise TooManyPixels(
             f"the image has more pixels than the limit of {spec.max_pixels}"
         ) from error
-    except (TooManyPixels, MemoryError):
+    except (TooManyPixels, UndecodableMedia, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of exceptions on corrupt files
         raise UndecodableMedia(f"the image is corrupt: {error}") from error
@@ -111,11 +134,53 @@ def _check_pixels(width: int, height: int, spec: DecodeSpec) -> None:
 
 def _has_known_magic(data: bytes) -> bool:
     """Returns whether the first bytes are those of a supported format."""
-    return data.startswith(_MAGIC) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+    webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    avif = data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS
+    return webp or avif or data.startswith(_MAGIC)
+
+
+def _check_tiles(image: Image.Image, spec: DecodeSpec) -> None:
+    """Checks a TIFF's tiles, which may be larger than the image."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None:
+        width, height = (int(tags.get(tag, 0)) for tag in _BLOCK_TAGS)
+        _check_pixels(width, height, spec)
+
+
+def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
+    try:
+        image.load()
+    except OSError:
+        if image.format not in ("JPEG", "MPO"):
+            raise
+        return _decoded_in_part(data)
+    return DecodedImage(_to_rgb(image), _warnings_of_frames(image))
+
+
+def _decoded_in_part(data: bytes) -> DecodedImage:
+    """Decodes a JPEG that was cut short."""
+    with Image.open(io.BytesIO(closed(data)), formats=("JPEG",)) as image:
+        image.load()
+        share = share_read(np.asarray(image))
+        read = f"the image is cut short: {share:.0%} of its lines were read"
+        if share < _MIN_SHARE:
+            raise UndecodableMedia(f"{read}, fewer than {_MIN_SHARE:.0%}")
+        return DecodedImage(_to_rgb(image), [read])
+
+
+def _warnings_of_frames(image: Image.Image) -> list[str]:
+    """Returns a warning if an animation or a document has more than the first frame."""
+    if image.format == "MPO":  # the same scene through other lenses
+        return []
+    try:
+        more = bool(getattr(image, "is_animated", False))
+    except Exception:  # as when reading EXIF
+        more = False
+    part = "page" if image.format == "TIFF" else "frame"
+    return [f"only the first {part} of the image was analysed"] if more else []
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
-    image.load()
     return np.asarray(_flatten(to_srgb(_to_8_bit(_upright(image)))))
 
 

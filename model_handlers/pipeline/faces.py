@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,6 +78,13 @@ class Face:
         )
 
 
+class FoundFaces(NamedTuple):
+    """The faces of an image, and the number of smaller ones that were left out."""
+
+    faces: list[Face]
+    left_out: int
+
+
 class FaceDetector:
     """Detects the faces of a batch of images by MTCNN."""
 
@@ -85,17 +93,22 @@ class FaceDetector:
         self.mtcnn = MTCNN(cascade, spec.thresholds, spec.pyramid_factor)
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Face]]:
+        """Returns each image's faces, as `find` does, without their number."""
+        return [found.faces for found in self.find(images)]
+
+    def find(self, images: Sequence[Pixels]) -> list[FoundFaces]:
         """Returns each image's faces, largest first, at most `max_faces`.
 
         The smallest face that is detected measures `min_face_px`, or 20 px after the image is
         scaled to `working_long_side`, whichever is larger.
         """
         detections = self.mtcnn.detect(images, [self._min_face_px(image) for image in images])
-        found = [
-            _faces(each, image)[: self.spec.max_faces]
-            for each, image in zip(detections, images, strict=True)
+        limit = self.spec.max_faces
+        found = [_faces(each, image) for each, image in zip(detections, images, strict=True)]
+        return [
+            FoundFaces(self._with_turned(image, faces[:limit]), max(0, len(faces) - limit))
+            for image, faces in zip(images, found, strict=True)
         ]
-        return [self._with_turned(image, faces) for image, faces in zip(images, found, strict=True)]
 
     def _with_turned(self, image: Pixels, faces: list[Face]) -> list[Face]:
         """Replaces weak faces by what a quarter or half turn shows; drops those that are none."""

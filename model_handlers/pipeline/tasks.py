@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
@@ -28,8 +29,8 @@ from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import fit_crop, upright_crop
-from model_handlers.pipeline.decode import Pixels, check_tensor, decode
-from model_handlers.pipeline.faces import Face, FaceDetector
+from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
+from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import image_verdict, label
 
@@ -65,7 +66,8 @@ class DetectorTask:
     ) -> list[Outcome]:
         def classify(images: list[Pixels], _: list[int]) -> list[Result]:
             with watch("detect"):
-                faces = self.face_detector.detect(images)
+                found_faces = self.face_detector.find(images)
+            faces = [found.faces for found in found_faces]
             with watch("crop"):
                 crops = [
                     upright_crop(image, face.box, face.roll, self.manifest.crop)
@@ -77,13 +79,15 @@ class DetectorTask:
                 _rounded_probabilities(self.classifier.classify(crops, sides, watch))
             )
             return [
-                self._verdict(image, [(face, next(probabilities)) for face in found])
-                for image, found in zip(images, faces, strict=True)
+                self._verdict(image, [(face, next(probabilities)) for face in found.faces], found)
+                for image, found in zip(images, found_faces, strict=True)
             ]
 
         return _run(items, self.manifest, watch, classify)
 
-    def _verdict(self, image: Pixels, classified: Sequence[tuple[Face, float]]) -> ImageVerdict:
+    def _verdict(
+        self, image: Pixels, classified: Sequence[tuple[Face, float]], found: FoundFaces
+    ) -> ImageVerdict:
         thresholds = self.manifest.thresholds
         faces = [
             FaceVerdict(
@@ -98,7 +102,9 @@ class DetectorTask:
         ]
         verdict, probability = image_verdict(faces, thresholds)
         height, width = image.shape[:2]
-        return ImageVerdict(verdict, probability, faces, width, height, self.model)
+        return ImageVerdict(
+            verdict, probability, faces, width, height, self.model, warnings=_left_out(found)
+        )
 
 
 class FacesTask:
@@ -112,7 +118,7 @@ class FacesTask:
     ) -> list[Outcome]:
         def detect(images: list[Pixels], indices: list[int]) -> list[Result]:
             with watch("detect"):
-                faces = self.face_detector.detect(images)
+                faces = self.face_detector.find(images)
             with watch("crop"):
                 return [
                     self._faces(image, found, options[index].crops)
@@ -121,7 +127,7 @@ class FacesTask:
 
         return _run(items, self.manifest, watch, detect)
 
-    def _faces(self, image: Pixels, found: Sequence[Face], crops: bool) -> ImageFaces:
+    def _faces(self, image: Pixels, found: FoundFaces, crops: bool) -> ImageFaces:
         faces = [
             FoundFace(
                 box=_rounded(face.box),
@@ -131,9 +137,10 @@ class FacesTask:
                 if crops
                 else None,
             )
-            for face in found
+            for face in found.faces
         ]
-        return ImageFaces(faces, image.shape[1], image.shape[0], self.model)
+        height, width = image.shape[:2]
+        return ImageFaces(faces, width, height, self.model, warnings=_left_out(found))
 
 
 class ClassifierTask:
@@ -171,18 +178,21 @@ def _run(
     """
     outcomes: dict[int, Outcome] = {}
     images: dict[int, Pixels] = {}
+    warnings: dict[int, list[str]] = {}
 
     def flush() -> None:
         if images:
             results = process(list(images.values()), list(images))
-            outcomes.update(zip(list(images), results, strict=True))
+            for index, result in zip(images, results, strict=True):
+                notes = [*warnings[index], *result.warnings]
+                outcomes[index] = replace(result, warnings=notes) if notes else result
             images.clear()
 
     pixels = 0
     for index, item in enumerate(items):
         try:
             with watch("decode"):
-                image = _pixels(item, manifest)
+                image, warnings[index] = _decoded(item, manifest)
         except Problem as problem:
             outcomes[index] = problem
             continue
@@ -195,10 +205,17 @@ def _run(
     return [outcomes[index] for index in range(len(items))]
 
 
-def _pixels(item: Item, manifest: Manifest) -> Pixels:
+def _decoded(item: Item, manifest: Manifest) -> DecodedImage:
     if isinstance(item, np.ndarray):
-        return check_tensor(item, manifest.decode)
-    return decode(item, manifest.decode)
+        return DecodedImage(check_tensor(item, manifest.decode), [])
+    return decode_image(item, manifest.decode)
+
+
+def _left_out(found: FoundFaces) -> list[str]:
+    if not found.left_out:
+        return []
+    count = len(found.faces) + found.left_out
+    return [f"only the {len(found.faces)} largest of {count} faces were analysed"]
 
 
 def _rounded_probabilities(probabilities: Floats) -> list[float]:

@@ -35,12 +35,13 @@ IMAGE: dict[str, Any] = {
     "model": _MODEL,
     "timings_ms": {"decode": 1.3, "detect": 6.7, "crop": 0.1, "classify": 6.8},
     "id": "6abac5652d5d4a05bf94515ec03485e0",
+    "warnings": [],
 }
 PROBLEM: dict[str, Any] = {
     "type": "urn:problem:deepfake-serving:unsupported-media-type",
     "title": "Unsupported media type",
     "status": 415,
-    "detail": "not a supported image format; send JPEG, PNG, WebP, BMP or GIF",
+    "detail": "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF",
     "id": "a66b03e5f21d4fb9a1f6ed3b7e2c1a60",
 }
 JOB: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import resource
 import struct
 import warnings
@@ -417,25 +418,28 @@ def test_an_empty_image_is_an_invalid_request() -> None:
         b'{"instances": []}',
         b"%PDF-1.7",
         b"\0",
-        encode(scene(), "TIFF"),
         encode(scene(), "PPM"),
         encode(scene(), "ICO"),
-        encode(scene(), "AVIF"),
         encode(scene(), "JPEG2000"),
     ],
-    ids=["text", "json", "pdf", "zero", "tiff", "ppm", "ico", "avif", "jpeg2000"],
+    ids=["text", "json", "pdf", "zero", "ppm", "ico", "jpeg2000"],
 )
 def test_an_unknown_format_is_unsupported(data: bytes) -> None:
-    with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP, BMP or GIF"):
+    with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF"):
         decode(data, SPEC)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "MPO"])
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.8])
+@pytest.mark.parametrize(
+    ("form", "share"),
+    [
+        *itertools.product(["PNG", "WEBP", "BMP", "GIF"], [0.02, 0.1, 0.5, 0.8]),
+        *itertools.product(["JPEG", "MPO"], [0.02, 0.1, 0.5]),
+    ],
+)
 def test_a_truncated_image_is_undecodable(form: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     data = encode(noise, form)
-    with pytest.raises(UndecodableMedia, match="corrupt"):
+    with pytest.raises(UndecodableMedia, match=r"corrupt|cut short"):
         decode(data[: max(12, int(len(data) * share))], SPEC)
 
 

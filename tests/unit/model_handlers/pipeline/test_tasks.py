@@ -369,9 +369,7 @@ def test_a_missing_result_raises_an_error(
     def lose_one(find: Callable[..., Any]) -> Callable[..., Any]:
         return lambda images: find(images)[1:]
 
-    monkeypatch.setattr(
-        faces_task.face_detector, "detect", lose_one(faces_task.face_detector.detect)
-    )
+    monkeypatch.setattr(faces_task.face_detector, "find", lose_one(faces_task.face_detector.find))
     with pytest.raises(ValueError, match="zip"):
         run(faces_task, [astronaut_jpeg, astronaut_jpeg])
 
@@ -388,13 +386,13 @@ def test_the_pixels_of_a_batch_are_limited(
         detector.classifier,
     )
     together: list[int] = []
-    detect = task.face_detector.detect
+    detect = task.face_detector.find
 
     def noted(images: Sequence[Pixels]) -> list[list[Face]]:
         together.append(len(images))
         return detect(images)
 
-    monkeypatch.setattr(task.face_detector, "detect", noted)
+    monkeypatch.setattr(task.face_detector, "find", noted)
     outcomes = run(task, [no_face, b"no image", no_face, no_face, no_face, no_face])
     assert together == [2, 2, 1]
     assert [type(o) for o in outcomes] == [ImageVerdict, UnsupportedMediaType, *[ImageVerdict] * 4]

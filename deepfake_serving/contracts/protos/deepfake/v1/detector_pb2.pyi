@@ -80,7 +80,7 @@ class DetectImageRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """An encoded image: JPEG, PNG, WebP, BMP or GIF."""
+    """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF."""
     model: _builtins.str
     """Name of the model; empty: the server's first detector."""
     id: _builtins.str
@@ -206,6 +206,7 @@ class ImageVerdict(_message.Message):
     HEIGHT_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
@@ -221,6 +222,10 @@ class ImageVerdict(_message.Message):
     def timings_ms(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Milliseconds by stage: decode, detect, crop, noise, classify."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences on what was not analysed."""
+
     def __init__(
         self,
         *,
@@ -232,10 +237,11 @@ class ImageVerdict(_message.Message):
         height: _builtins.int = ...,
         model: Global___Model | None = ...,
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "fake_probability", b"fake_probability", "model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "timings_ms", b"timings_ms", "verdict", b"verdict", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "timings_ms", b"timings_ms", "verdict", b"verdict", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
     _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015

@@ -1,0 +1,161 @@
+"""Images that viewers show: cut short, animated, AVIF and TIFF."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deepfake_serving.contracts.problems import TooManyPixels, UndecodableMedia
+from model_handlers.images.cut_short import share_read
+from model_handlers.items import Options
+from model_handlers.manifest import DecodeSpec
+from model_handlers.pipeline.decode import Pixels, decode, decode_image
+from model_handlers.pipeline.faces import FaceDetector
+from model_handlers.pipeline.stopwatch import Stopwatch
+from model_handlers.pipeline.tasks import DetectorTask, FacesTask
+from tests.unit.model_handlers.pipeline.test_decode import (
+    STORED,
+    difference,
+    encode,
+    exif,
+    flat,
+    scene,
+)
+
+SPEC = DecodeSpec()
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Pixels) -> Pixels:
+    return np.ascontiguousarray(astronaut[:256, 96:352])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_end_is_read_whole(progressive: bool, portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90, progressive=progressive)
+    pixels, warnings = decode_image(data[:-2], SPEC)
+    assert (pixels == decode(data, SPEC)).all()
+    assert warnings == ["the image is cut short: 100% of its lines were read"]
+
+
+@pytest.mark.parametrize("share", [0.6, 0.75, 0.9])
+def test_a_jpeg_cut_short_is_read_as_far_as_it_goes(share: float, portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90)
+    pixels, (warning,) = decode_image(data[: round(share * len(data))], SPEC)
+    read = int(warning.split(":")[1].split("%")[0])
+    assert 100 * share - 15 < read < 100 * share + 15
+    whole = decode(data, SPEC)
+    lines = (read - 8) * len(whole) // 100
+    assert (pixels[:lines] == whole[:lines]).all()
+
+
+def test_a_progressive_jpeg_loses_detail_first(portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90, progressive=True)
+    for share in (0.4, 0.6, 0.8):
+        pixels, warnings = decode_image(data[: round(share * len(data))], SPEC)
+        assert warnings == ["the image is cut short: 100% of its lines were read"]
+        error = np.abs(pixels.astype(int) - decode(data, SPEC)).mean()
+        assert 0 < error < 12
+
+
+def test_a_progressive_jpeg_cut_within_a_header_is_read(portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90, progressive=True)
+    scans = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xc4"]
+    for at in scans[4:]:
+        for extra in (1, 3, 8):
+            assert decode_image(data[: at + extra], SPEC).warnings
+
+
+def test_less_than_half_is_refused(portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90)
+    with pytest.raises(UndecodableMedia, match=r"cut short: \d+% of its lines were read, fewer"):
+        decode(data[: len(data) // 3], SPEC)
+
+
+def test_the_share_of_lines() -> None:
+    rows = np.arange(160).reshape(10, 16)
+    assert share_read(rows) == 1.0
+    rows[6:] = 7
+    assert share_read(rows) == 0.6
+    assert share_read(np.zeros((10, 16, 3))) == 0.0
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
+def test_further_frames_are_a_warning(form: str) -> None:
+    first, second = Image.fromarray(flat()), Image.fromarray(255 - flat())
+    data = encode(first, form, save_all=True, append_images=[second, first], duration=100)
+    part = "page" if form == "TIFF" else "frame"
+    assert decode_image(data, SPEC).warnings == [f"only the first {part} of the image was analysed"]
+    assert decode_image(encode(first, form), SPEC).warnings == []
+
+
+def test_other_lenses_of_a_phone_are_no_frames() -> None:
+    data = encode(scene(), "MPO", save_all=True, append_images=[Image.fromarray(255 - scene())])
+    assert decode_image(data, SPEC).warnings == []
+
+
+FORMS: list[tuple[str, dict[str, Any], int]] = [
+    ("AVIF", {"quality": 95, "subsampling": "4:4:4"}, 24),
+    ("TIFF", {}, 0),
+    ("TIFF", {"compression": "tiff_lzw"}, 0),
+    ("TIFF", {"compression": "tiff_deflate"}, 0),
+    ("TIFF", {"compression": "packbits"}, 0),
+]
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(("form", "options", "tolerance"), FORMS)
+def test_avif_and_tiff_give_upright_pixels(
+    orientation: int, form: str, options: dict[str, Any], tolerance: int
+) -> None:
+    stored = np.ascontiguousarray(STORED[orientation](scene()))
+    data = encode(stored, form, exif=exif(orientation), **options)
+    assert difference(decode(data, SPEC), scene()) <= tolerance
+
+
+@pytest.mark.parametrize("form", ["AVIF", "TIFF"])
+def test_the_pixel_limit_holds(form: str) -> None:
+    data = encode(np.zeros((40, 51, 3), np.uint8), form)
+    with pytest.raises(TooManyPixels, match="2000"):
+        decode(data, DecodeSpec(max_pixels=2000))
+
+
+def test_tiles_count_as_pixels() -> None:
+    """A tiny TIFF may claim tiles of gigabytes."""
+    tags = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1, 322: 60000, 323: 60000, 324: 8, 325: 9}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    with pytest.raises(TooManyPixels, match="60000 x 60000"):
+        decode(data, SPEC)
+
+
+@pytest.mark.parametrize("form", ["AVIF", "TIFF"])
+def test_damaged_files_are_undecodable(form: str) -> None:
+    data = encode(scene(), form)
+    for share in (0.1, 0.3, 0.5, 0.8):
+        with pytest.raises(UndecodableMedia, match="corrupt"):
+            decode(data[: round(share * len(data))], SPEC)
+
+
+def test_faces_beyond_the_limit_are_a_warning(
+    face_detector: FaceDetector, faces_task: FacesTask, astronaut: Pixels
+) -> None:
+    two = np.hstack([astronaut[:256, 96:352]] * 2)
+    spec, limited = face_detector.spec, face_detector.spec.model_copy(update={"max_faces": 1})
+    face_detector.spec = limited
+    try:
+        (result,) = faces_task.run([two], [Options()], Stopwatch())
+    finally:
+        face_detector.spec = spec
+    assert result.warnings == ["only the 1 largest of 2 faces were analysed"]  # type: ignore[union-attr]
+
+
+def test_warnings_reach_the_verdict(detector: DetectorTask, portrait: Pixels) -> None:
+    data = encode(portrait, "JPEG", quality=90)
+    whole, cut = detector.run([data, data[:-2]], [Options()] * 2, Stopwatch())
+    assert whole.warnings == []  # type: ignore[union-attr]
+    assert cut.warnings == ["the image is cut short: 100% of its lines were read"]  # type: ignore[union-attr]
