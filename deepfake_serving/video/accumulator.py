@@ -23,6 +23,8 @@ class VideoAccumulator:
     image_names: list[str] = field(default_factory=list)
     frames: int = 0
     rare_tracks: int = 0
+    crowded_frames: int = 0
+    """Frames with more faces than count."""
     empty_shots: int = 0
     """Shots without a sampled frame."""
     failed_frames: int = 0
@@ -70,16 +72,21 @@ class VideoAccumulator:
             height=reader.size[1],
             complete=video.complete,
             model=self.model,
-            warnings=[*video.warnings, *self._warnings()],
+            warnings=[*video.warnings, *self._warnings(options)],
             gallery=self.image_names,
             timings_ms={stage: round(1000 * s, 1) for stage, s in reader.seconds.items()},
         )
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, options: VideoOptions) -> list[str]:
         warnings = []
         if self.last_problem is not None:
             reason = self.last_problem.detail
             warnings.append(f"{self.failed_frames} frames failed; the last problem: {reason}")
+        if self.crowded_frames:
+            warnings.append(
+                f"only the {options.max_faces} largest faces were analysed in "
+                f"{self.crowded_frames} frames with more"
+            )
         if self.rare_tracks:
             warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
         if self.empty_shots:

@@ -93,6 +93,7 @@ class _Analysis:
             if isinstance(event, SceneCut):
                 await self._finish(self._collector.cut(event))
             elif (frame := next(frames)) is not None:
+                self.accumulator.crowded_frames += frame.left_out > 0
                 await self._finish(self._collector.add(frame))
 
     async def end(self) -> None:

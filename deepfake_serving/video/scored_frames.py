@@ -36,21 +36,23 @@ def _scored_frame(
 ) -> ScoredFrame:
     scale = sample.width / sample.pixels.shape[1]
     counted = _counted(faces, options.min_face_px / scale, options)
-    scored = [_scored_face(face, sample.pixels, scale) for face in counted]
-    return ScoredFrame(sample.index, sample.t_s, sample.thumbnail, scored)
+    kept = counted[: options.max_faces]
+    scored = [_scored_face(face, sample.pixels, scale) for face in kept]
+    left_out = len(counted) - len(kept)
+    return ScoredFrame(sample.index, sample.t_s, sample.thumbnail, scored, left_out)
 
 
 def _counted(
     faces: list[dict[str, Any]], min_px: float, options: VideoOptions
 ) -> list[dict[str, Any]]:
-    """Selects the largest faces with enough detection confidence."""
+    """Selects the faces with enough detection confidence, largest first."""
     counted = [
         face
         for face in faces
         if face["detection_confidence"] >= options.min_confidence
         and _longer_side(face["box"]) >= min_px
     ]
-    return sorted(counted, key=lambda face: -_longer_side(face["box"]))[: options.max_faces]
+    return sorted(counted, key=lambda face: -_longer_side(face["box"]))
 
 
 def _scored_face(face: dict[str, Any], pixels: Pixels, scale: float) -> ScoredFace:

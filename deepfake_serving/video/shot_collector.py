@@ -28,6 +28,8 @@ class ScoredFrame:
     t_s: float
     thumbnail: Pixels
     faces: list[ScoredFace]
+    left_out: int = 0
+    """Faces beyond the limit."""
 
 
 @dataclass(slots=True)

@@ -57,6 +57,7 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
             "digest": verdict.model.digest,
             "trained": verdict.model.trained,
         },
+        "warnings": list(verdict.warnings),
     }
 
 

@@ -39,6 +39,9 @@ _MAGIC = re.compile(
 )
 """Signatures of common containers: a file with one is a broken video, any other is no video."""
 
+_STILL_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
+"""Brands of still images (ISO/IEC 23008-12). FFmpeg reads one tile of those made of several."""
+
 
 class Cancelled(Exception):
     """Decoding was stopped."""
@@ -85,6 +88,10 @@ def open_video(
         file.seek(0)
         codec_options = {"max_pixels": str(max_pixels)}  # applies to later frames too
         with _container(_StoppableFile(file, stop), start, codec_options) as container:
+            if container.metadata.get("major_brand") in _STILL_BRANDS:
+                raise UnsupportedMediaType(
+                    "the file is a still image (HEIF or AVIF), not a video; send AVIF as an image"
+                )
             stream = _video_stream(container)
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:

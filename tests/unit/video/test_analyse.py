@@ -128,6 +128,14 @@ async def test_two_people_are_two_tracks(
     assert all(face.box[0] > 240 for face in right.frames)
 
 
+async def test_faces_beyond_the_limit_are_a_warning(
+    astronaut: Pixels, run_analysis: Analyse, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "two.mp4", two_faces(astronaut, 24))
+    verdict, _ = await run_analysis(path, sampling=Sampling("every", 6), max_faces=1)
+    assert verdict.warnings[0] == "only the 1 largest faces were analysed in 4 frames with more"
+
+
 async def test_a_video_without_faces_is_no_face(
     no_face: Pixels, run_analysis: Analyse, tmp_path: Path
 ) -> None:

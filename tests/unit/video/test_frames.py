@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
@@ -204,6 +205,13 @@ def test_an_image_is_refused_as_a_video(astronaut_jpeg: bytes, tmp_path: Path) -
     path = tmp_path / "image.mp4"
     path.write_bytes(astronaut_jpeg)
     with pytest.raises(UnsupportedMediaType):
+        read(path)
+
+
+def test_a_heif_image_is_refused_as_a_video(astronaut: Pixels, tmp_path: Path) -> None:
+    path = tmp_path / "still.avif"
+    Image.fromarray(astronaut).save(path)
+    with pytest.raises(UnsupportedMediaType, match="still image"):
         read(path)
 
 
