@@ -127,6 +127,8 @@ class VideoReader:
                 return
             self._sampled += 1
             yield self._sample(frame, thumbnail, converter)
+        if sampler is not None:
+            self._warn_of_thinning(sampler.thinned)
 
     def _decode(self, frames: Iterator[Frame]) -> Frame | None:
         with self._timed("decode"):
@@ -149,6 +151,13 @@ class VideoReader:
             self.video.warnings.append(
                 f"the frame size changes to {size[0]} x {size[1]} at {t_s:.1f} s: boxes are in "
                 "pixels of their own frame"
+            )
+
+    def _warn_of_thinning(self, shots: int) -> None:
+        if shots and self._options.sampling.policy != "per_shot":
+            self.video.warnings.append(
+                f"{shots} shots have more than {self._options.per_shot} sampled frames: an even "
+                "selection of them counts"
             )
 
     def _new_sampler(self) -> Sampler:

@@ -77,6 +77,8 @@ class Sampler:
         self._step_s = _step_s(sampling, duration_s)
         self._next_s = 0.0
         self._per_shot = per_shot
+        self.thinned = 0
+        """Shots of more frames than `per_shot`."""
         self.start_shot()
 
     def start_shot(self) -> None:
@@ -92,6 +94,7 @@ class Sampler:
         if grid_index % self._stride:
             return False
         if self._selected >= self._per_shot:
+            self.thinned += self._stride == 1
             self._stride *= 2
             self._selected = -(-self._selected // 2)
             if grid_index % self._stride:

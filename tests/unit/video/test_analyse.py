@@ -207,6 +207,8 @@ async def test_long_shots_are_thinned(clip: Path, run_analysis: Analyse) -> None
     steps = np.diff(times)
     assert max(steps) - min(steps) < 0.01
     assert times[-1] > 2
+    (warning,) = verdict.warnings
+    assert warning.startswith("1 shots have more than 8 sampled frames")
 
 
 async def test_each_shot_has_its_own_share_of_frames(
