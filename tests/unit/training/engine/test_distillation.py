@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deepfake_serving.training.config.training import DistillationConfig
+from deepfake_serving.training.config.training import DistillationConfig, read_config
 from deepfake_serving.training.engine.distillation import Teachers, distillation_loss, mix
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import build_network
+from tests.support.paths import ROOT
 
 SMALL = {
     "name": "small",
@@ -84,3 +85,9 @@ def test_mixup_blends_images_labels_and_masks_alike() -> None:
         assert mixed.dtype == torch.uint8
         shares.add(round(float(mixed_labels[0]), 3))
     assert len(shares) > 5
+
+
+def test_the_preset_names_four_teachers() -> None:
+    preset = read_config(ROOT / "config/training/distillation.yaml")
+    assert preset.distillation is not None
+    assert len({teacher.weights for teacher in preset.distillation.teachers}) == 4
