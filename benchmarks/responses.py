@@ -37,9 +37,9 @@ _BOX = [179.7, 59.5, 269.1, 174.8]
 def image_verdict() -> bytes:
     """Returns the verdict of an image with one face."""
     landmarks = [[204.6, 100.6], [247.5, 104.0], [224.5, 129.4], [201.7, 139.4], [245.1, 143.1]]
-    face = FaceVerdict(_BOX, landmarks, 1.0, 0.326122, "real", {"detector": 0.326122})
+    face = FaceVerdict(_BOX, landmarks, 1.0, 0.27185, "real", {"detector": 0.27185})
     timings = {"decode": 1.3, "detect": 6.7, "crop": 0.1, "classify": 6.8}
-    return to_json(ImageVerdict("real", 0.326122, [face], 512, 512, _MODEL, timings, "0" * 32))
+    return to_json(ImageVerdict("real", 0.27185, [face], 512, 512, _MODEL, timings, "0" * 32))
 
 
 def video_verdict(frames: int) -> bytes:
@@ -48,7 +48,7 @@ def video_verdict(frames: int) -> bytes:
     return to_json(
         VideoVerdict(
             verdict="real",
-            fake_probability=0.326122,
+            fake_probability=0.27185,
             uncertainty=0.1,
             aggregation="shots",
             shots=shots,
@@ -67,9 +67,9 @@ def video_verdict(frames: int) -> bytes:
 
 def _shot(number: int) -> Shot:
     start = 10.0 * number
-    frames = [TrackFrame(start + n / 8, _BOX, 0.326122) for n in range(_FRAMES_PER_SHOT)]
-    track = Track(f"{number}-0", "real", 0.326122, 0.1, frames)
-    return Shot(start, start + 10, "real", 0.326122, [track])
+    frames = [TrackFrame(start + n / 8, _BOX, 0.27185) for n in range(_FRAMES_PER_SHOT)]
+    track = Track(f"{number}-0", "real", 0.27185, 0.1, frames)
+    return Shot(start, start + 10, "real", 0.27185, [track])
 
 
 def responses(rounds: int) -> list[Goal]:

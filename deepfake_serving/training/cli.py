@@ -162,12 +162,8 @@ def mix(
 @app.command("evaluate-all")
 def evaluate_all(
     media: Annotated[Path, typer.Argument(help="Folder of development sets.")],
-    model: Annotated[Path, typer.Option(help="Manifest of the model.")] = Path(
-        "config/models/detector.yaml"
-    ),
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights; default: the manifest's, in model_store/.")
-    ] = None,
+    model: Manifest = _DETECTOR,
+    weights: Weights = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames sampled from a video.")] = 6,
     robustness: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""What hostile gRPC clients cost a gateway, measured as the RSS of its process."""
+"""The memory that hostile gRPC clients cost a gateway, measured as the RSS of its process."""
 
 from __future__ import annotations
 

@@ -359,7 +359,7 @@ def test_an_archive_classifies_an_image_without_the_project(worker: dict[str, An
     assert len(response["faces"]) == 1
     assert response["model"] == {
         "name": "trained",
-        "version": "1.0",
+        "version": read_manifest(MANIFESTS / "detector.yaml").version,
         "digest": "sha256:" + "5" * 64,
         "trained": True,
     }
