@@ -83,6 +83,7 @@ def image_verdict(
         "height": height,
         "model": MODEL,
         "timings_ms": {"decode": 3.1, "detect": 41.7, "noise": 1.9, "classify": 22.4},
+        "warnings": [],
     }
 
 

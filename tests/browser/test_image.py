@@ -104,6 +104,18 @@ async def test_a_model_without_trained_weights_shows_a_warning(
     await expect(page.locator(".notice.warn")).to_contain_text("This model is untrained.")
 
 
+async def test_warnings_of_a_response_are_shown(open_page: OpenPage, media: Path) -> None:
+    """The response is modified in transit, to what an animated image gets."""
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
+    warning = "only the first of 12 frames was analysed; upload the file as a video"
+    await page.route(
+        "**/v1/images", lambda route: route.fulfill(json=original | {"warnings": [warning]})
+    )
+    await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".result .notice.warn")).to_have_text([warning])
+
+
 async def test_model_timings_and_json_are_available(open_page: OpenPage, media: Path) -> None:
     page = await open_page()
     verdict = await analyse_image(page, media / "astronaut.jpg")

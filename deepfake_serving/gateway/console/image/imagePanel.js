@@ -87,6 +87,7 @@ async function result({ name, verdict, image }) {
       { class: "result-text" },
       verdictSummary(verdict.verdict, verdict.fake_probability, subject),
       untrainedWarning(verdict.model),
+      verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
       faceList(verdict.faces, view.highlight),
       modelDetails(verdict),
       saveButtons("verdict", verdict),
