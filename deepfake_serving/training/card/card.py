@@ -67,7 +67,7 @@ def _failures(inputs: Inputs) -> Iterator[str]:
         if evidence:
             note = f" Measured: {'; '.join(evidence)}."
         elif failure.face_size or failure.corruptions:
-            note = " Not measured here."
+            note = " See the development sets." if inputs.groups else " Not measured here."
         else:
             note = " Not measured: no such data."
         yield f"**{failure.what}.** {failure.why}{note}"
