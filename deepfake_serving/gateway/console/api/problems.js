@@ -14,6 +14,9 @@ const ADVICE = {
   "slow-request": "The connection is very slow or was interrupted. Try again, or send something smaller.",
   conflict: "Something else changed it meanwhile. Reload, and look at its state before you try again.",
   "too-large": "Send a smaller file: a shorter part of the video, or an image saved with more compression.",
+  "message-too-large": "Send fewer or smaller images at once.",
+  "unsupported-content-coding": "A proxy on the way compresses uploads. Contact the operator of the service.",
+  "invalid-cursor": "This page of the list is no longer valid. Reload the list.",
   "unsupported-media-type":
     "Choose an image (JPEG, PNG, WebP …) or a video; the content counts, not the file's name.",
   "undecodable-media": "The file seems damaged or cut short. Export or download it again, then retry.",
