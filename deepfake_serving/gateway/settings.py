@@ -93,6 +93,12 @@ class Settings(ServerSettings):
     max_batch_items: int = Field(
         64, ge=1, le=4096, description="Maximum number of images in one batch."
     )
+    grpc_max_message_memory_bytes: int = Field(
+        288 * 2**20,
+        ge=2**20,
+        description="Maximum bytes of the messages that gRPC calls hold at once. A message counts "
+        "as one of twice `max_image_bytes` until it has arrived.",
+    )
     max_video_bytes: int = Field(
         2 * 2**30, ge=1024, le=2**40, description="Maximum size of a video."
     )

@@ -41,6 +41,11 @@ class RequestScope:
         self.fields: dict[str, Any] = {}
         self._begun = time.perf_counter()
 
+    def use_id(self, request_id: str) -> None:
+        """Replaces the id by the client's, if that is safe to log and send."""
+        if _ID.fullmatch(request_id):
+            self.id = request_id
+
     def note(self, **fields: Any) -> None:
         """Adds fields to the request's log line."""
         self.fields |= fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.upstream.client import RequestContext
 from deepfake_serving.runtime.request_scope import RequestScope
@@ -17,6 +18,7 @@ class Call:
     scope: RequestScope
     metadata: Mapping[str, str]
     remaining_s: float | None
+    principal: Principal
 
     def context(self, gateway: Gateway) -> RequestContext:
         """Returns the context of the call's upstream requests."""

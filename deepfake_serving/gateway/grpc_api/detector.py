@@ -34,7 +34,6 @@ class DetectorService:
     async def DetectImage(  # noqa: N802 - the protocol's name
         self, request: pb.DetectImageRequest, call: Call
     ) -> pb.ImageVerdict:
-        await self.gateway.authenticator.authorize(call.metadata, "images")
         upstream = self.gateway.upstream
         model = request.model or upstream.detector()
         call.scope.note(model=model, bytes=len(request.image))
@@ -44,7 +43,6 @@ class DetectorService:
     async def DetectBatch(  # noqa: N802
         self, request: pb.DetectBatchRequest, call: Call
     ) -> pb.DetectBatchResponse:
-        await self.gateway.authenticator.authorize(call.metadata, "images")
         if not request.images:
             raise InvalidRequest("the batch has no image")
         model = request.model or self.gateway.upstream.detector()
@@ -59,7 +57,6 @@ class DetectorService:
     async def SubmitVideo(  # noqa: N802
         self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call
     ) -> pb.Job:
-        principal = await self.gateway.authenticator.authorize(call.metadata, "videos")
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "options":
             raise InvalidRequest("the first message has the options, the others the video")
@@ -72,17 +69,16 @@ class DetectorService:
                 live=False,
                 allow_live=settings.source_enabled,
             )
-            job = await submission.submit(link, request, principal, trace)
+            job = await submission.submit(link, request, call.principal, trace)
         else:
             chunks = enforce_min_rate(_chunks(messages), settings.upload_min_rate)
             name, max_bytes = first.options.name, settings.max_video_bytes
             async with spool_chunks(chunks, name, max_bytes) as file:
-                job = await submission.submit(file, request, principal, trace)
+                job = await submission.submit(file, request, call.principal, trace)
         return job_message(job_document(job))
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
-        principal = await self.gateway.authenticator.authorize(call.metadata, "jobs")
-        return await self._with_result(await self.gateway.jobs.get(request.id, principal))
+        return await self._with_result(await self.gateway.jobs.get(request.id, call.principal))
 
     async def _with_result(self, job: Job) -> pb.Job:
         """Returns the job with its result; that of a live source is available over REST only."""
@@ -91,14 +87,12 @@ class DetectorService:
         return job_message(job_document(job, result))
 
     async def CancelJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
-        principal = await self.gateway.authenticator.authorize(call.metadata, "jobs")
-        return job_message(job_document(await self.gateway.jobs.cancel(request.id, principal)))
+        return job_message(job_document(await self.gateway.jobs.cancel(request.id, call.principal)))
 
     async def WatchJob(  # noqa: N802
         self, request: pb.JobRequest, call: Call
     ) -> AsyncIterator[pb.Job]:
-        principal = await self.gateway.authenticator.authorize(call.metadata, "jobs")
-        async for job in self.gateway.jobs.watch(request.id, principal):
+        async for job in self.gateway.jobs.watch(request.id, call.principal):
             if job is None:
                 continue
             if job.state in ENDED:
@@ -109,7 +103,6 @@ class DetectorService:
     async def DetectStream(  # noqa: N802
         self, messages: AsyncIterator[pb.StreamFrame], call: Call
     ) -> AsyncIterator[pb.StreamVerdict]:
-        await self.gateway.authenticator.authorize(call.metadata, "stream")
         async for verdict in detect_frames(self.gateway, messages, call):
             yield verdict
 

@@ -26,7 +26,6 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
-from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.upstream.replicas import Replica
@@ -44,10 +43,10 @@ class InferenceService:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def ServerLive(self, request: pb.ServerLiveRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ServerLive", request, None, call, scope=None)
+        return await self._forward("ServerLive", request, None, call)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ServerReady", request, None, call, scope=None)
+        return await self._forward("ServerReady", request, None, call)
 
     async def ServerMetadata(  # noqa: N802
         self, request: pb.ServerMetadataRequest, call: Call
@@ -55,7 +54,7 @@ class InferenceService:
         return await self._forward("ServerMetadata", request, None, call)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ModelReady", request, request.name, call, scope=None)
+        return await self._forward("ModelReady", request, request.name, call)
 
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, call: Call) -> Any:  # noqa: N802
         return await self._forward("ModelMetadata", request, request.name, call)
@@ -77,11 +76,7 @@ class InferenceService:
         request: Any,
         model: str | None,
         call: Call,
-        scope: Scope | None = "infer",
     ) -> Any:
-        """Forwards a call whose key has the scope; None needs no key."""
-        if scope is not None:
-            await self.gateway.authenticator.authorize(call.metadata, scope)
         call.scope.note(model=model)
         context = call.context(self.gateway)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +33,12 @@ class GrpcRequestScope:
         request_id = self.metadata.get("x-request-id") or message_id
         self.request_scope = RequestScope(route, request_id, self.metadata.get("traceparent"))
 
+    def use_message_id(self, message_id: str) -> None:
+        """Takes the id of a message that was read within the scope, unless the metadata has one."""
+        if "x-request-id" not in self.metadata:
+            self.request_scope.use_id(message_id)
+            self._context.set_trailing_metadata((("x-request-id", self.request_scope.id),))
+
     async def __aenter__(self) -> RequestScope:
         self._context.set_trailing_metadata((("x-request-id", self.request_scope.id),))
         return self.request_scope
@@ -43,8 +50,20 @@ class GrpcRequestScope:
         if self._recorded:
             status = CANCELLED if problem is None else problem.status
             self.request_scope.end(200 if error is None else status, self._metrics, problem)
+        clear_frames(error)
         if problem is not None:
             await abort(self._context, problem, self.request_scope.id)
+
+
+def clear_frames(error: BaseException | None) -> None:
+    """Clears the local variables of an exception's frames, and of those that led to it.
+
+    An aborted call keeps its exception, and the exception the call. The messages in the frames
+    would stay until the garbage collector runs.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def text_metadata(context: Any) -> dict[str, str]:

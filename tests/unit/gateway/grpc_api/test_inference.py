@@ -15,7 +15,7 @@ import pytest
 
 from deepfake_serving.contracts.problems import DeadlineExceeded
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
-from deepfake_serving.gateway.auth.authenticator import Authenticator
+from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
@@ -74,7 +74,7 @@ async def _start(handler: Respond, stack: AsyncExitStack) -> int:
 
 
 def call(seconds: float) -> Call:
-    return Call(RequestScope("/", "id", None), {}, seconds)
+    return Call(RequestScope("/", "id", None), {}, seconds, Principal())
 
 
 async def live(_: Any, __: Any) -> pb.ServerLiveResponse:

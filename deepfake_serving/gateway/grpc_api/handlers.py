@@ -1,0 +1,147 @@
+"""Handlers of the methods: authentication first, then the message, then the operation.
+
+gRPC reads the message of a unary method before its handler runs. All methods are therefore
+registered with a stream of request messages, which is the same on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
+from deepfake_serving.gateway.auth.authenticator import Principal
+from deepfake_serving.gateway.auth.keys import Scope
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.message_memory import Message, MessageMemory
+from deepfake_serving.runtime.rpc.errors import parse
+from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
+from deepfake_serving.runtime.rpc.wire import check_items
+
+ServicerContext = Any
+
+SCOPES: dict[str, Scope | None] = {
+    "DetectImage": "images",
+    "DetectBatch": "images",
+    "SubmitVideo": "videos",
+    "GetJob": "jobs",
+    "CancelJob": "jobs",
+    "WatchJob": "jobs",
+    "DetectStream": "stream",
+    "ServerLive": None,
+    "ServerReady": None,
+    "ServerMetadata": "infer",
+    "ModelReady": None,
+    "ModelMetadata": "infer",
+    "ModelInfer": "infer",
+}
+"""The scope that a method needs; None needs no key."""
+
+_MESSAGE_OVERHEAD = 64 * 1024
+"""Bytes of a message besides its image."""
+_BATCH = detector_pb2.DetectBatchRequest
+_WITH_ID = ("DetectImage", "DetectBatch")
+"""The methods whose messages have an id of the request; other ids are of jobs."""
+
+
+def max_message_bytes(gateway: Gateway) -> int:
+    """Returns the limit of one message."""
+    return gateway.settings.max_image_bytes * 2 + _MESSAGE_OVERHEAD
+
+
+class HandlerFactory:
+    """Builds the handlers, which share the memory of messages."""
+
+    def __init__(self, gateway: Gateway, keyless: MessageMemory) -> None:
+        """
+        Args:
+            keyless: the memory of messages of calls that need no key.
+        """
+        settings = gateway.settings
+        self._gateway, self._keyless = gateway, keyless
+        self._memory = MessageMemory(
+            settings.grpc_max_message_memory_bytes,
+            max_message_bytes(gateway),
+            settings.upload_stall_timeout_s,
+        )
+
+    def __call__(self, service: Any, method: MethodDescriptor) -> Any:
+        """Returns the handler of a method of `service`."""
+        memory = self._keyless if SCOPES[method.name] is None else self._memory
+        handler = _Handler(self._gateway, memory, service, method)
+        serialize = GetMessageClass(method.output_type).SerializeToString
+        if method.server_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                handler.stream, response_serializer=serialize
+            )
+        return grpc.stream_unary_rpc_method_handler(handler.unary, response_serializer=serialize)
+
+
+class _Handler:
+    """The handler of one method. It parses messages itself: gRPC would end a malformed one with
+    UNKNOWN."""
+
+    def __init__(
+        self, gateway: Gateway, memory: MessageMemory, service: Any, method: MethodDescriptor
+    ) -> None:
+        self._gateway, self._memory, self._method = gateway, memory, method
+        self._operation = getattr(service, method.name)
+        self._type: Any = GetMessageClass(method.input_type)
+        self._scope = SCOPES[method.name]
+        self._route = f"/{method.containing_service.full_name}/{method.name}"
+
+    async def unary(self, _: object, context: ServicerContext) -> Any:
+        """Returns the response of a method."""
+        async with (scope := self._request_scope(context)):
+            call = await self._authorized(scope, context)
+            if self._method.client_streaming:
+                return await self._operation(self._parse_all(context), call)
+            async with self._memory.read(context.read) as message:
+                return await self._operation(self._parse(message, scope), call)
+
+    async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
+        """Yields the responses of a method."""
+        async with (scope := self._request_scope(context)):
+            call = await self._authorized(scope, context)
+            async for response in self._operation(await self._request(context, scope), call):
+                yield response
+
+    async def _request(self, context: ServicerContext, scope: GrpcRequestScope) -> Any:
+        """Returns the messages of a client's stream, or the only message."""
+        if self._method.client_streaming:
+            return self._parse_all(context)
+        async with self._memory.read(context.read) as message:
+            return self._parse(message, scope)
+
+    def _request_scope(self, context: ServicerContext) -> GrpcRequestScope:
+        return GrpcRequestScope(self._route, context, self._gateway.metrics)
+
+    async def _authorized(self, scope: GrpcRequestScope, context: ServicerContext) -> Call:
+        principal = Principal(sees_all=False)
+        if self._scope is not None:
+            principal = await self._gateway.authenticator.authorize(scope.metadata, self._scope)
+        return Call(scope.request_scope, scope.metadata, context.time_remaining(), principal)
+
+    def _parse(self, message: Message, scope: GrpcRequestScope) -> Any:
+        """Parses the message and drops its bytes."""
+        data = message.pop()
+        if self._type is _BATCH:
+            max_items = self._gateway.settings.max_batch_items
+            check_items(data, _BATCH.IMAGES_FIELD_NUMBER, max_items, "images")
+        request = parse(self._type, data)
+        if self._method.name in _WITH_ID:
+            scope.use_message_id(request.id)
+        return request
+
+    async def _parse_all(self, context: ServicerContext) -> AsyncIterator[Any]:
+        while (data := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            request = parse(self._type, data)
+            del data
+            yield request
+            del request
