@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pi_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from deepfake_serving.contracts.problems import (
@@ -23,15 +24,18 @@ from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "HEIF", "TIFF")
 """Supported formats. MPO, the JPEG of phones with several lenses, is read as JPEG."""
+
+SUPPORTED = "JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF"
 
 _BACKGROUND = (255, 255, 255)
 _MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM"),
     *(b"II*\0", b"MM\0*"),
 )
-_AVIF_BRANDS = (b"avif", b"avis")
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
+"""Brands of AVIF and HEIC files (ISO/IEC 23008-12, annex B)."""
 _MIN_SHARE = 0.5
 """Share of the lines of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
@@ -60,7 +64,7 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
 
 
 def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
-    """Decodes the first frame of a JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF.
+    """Decodes the first frame of an image in one of `FORMATS`.
 
     EXIF orientation is applied, colours of an ICC profile are converted to sRGB, alpha is flattened
     onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
@@ -96,9 +100,7 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
             raise UndecodableMedia("the image is corrupt: its header can't be read") from error
-        raise UnsupportedMediaType(
-            "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF"
-        ) from error
+        raise UnsupportedMediaType(f"not a supported image format; send {SUPPORTED}") from error
     except Image.DecompressionBombError as error:
         raise TooManyPixels(
             f"the image has more pixels than the limit of {spec.max_pixels}"
@@ -135,8 +137,8 @@ def _check_pixels(width: int, height: int, spec: DecodeSpec) -> None:
 def _has_known_magic(data: bytes) -> bool:
     """Returns whether the first bytes are those of a supported format."""
     webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
-    avif = data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS
-    return webp or avif or data.startswith(_MAGIC)
+    heif = data[4:8] == b"ftyp" and data[8:12] in _BRANDS
+    return webp or heif or data.startswith(_MAGIC)
 
 
 def _check_tiles(image: Image.Image, spec: DecodeSpec) -> None:
@@ -214,4 +216,8 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(background, layer).convert("RGB")
 
 
+# One thread, as workers share the cores; what else the file holds is not decoded.
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
 Image.init()  # loads the plugins now instead of within the first request

@@ -41,7 +41,7 @@ PROBLEM: dict[str, Any] = {
     "type": "urn:problem:deepfake-serving:unsupported-media-type",
     "title": "Unsupported media type",
     "status": 415,
-    "detail": "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF",
+    "detail": "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF",
     "id": "a66b03e5f21d4fb9a1f6ed3b7e2c1a60",
 }
 JOB: dict[str, Any] = {

@@ -90,7 +90,7 @@ def open_video(
         with _container(_StoppableFile(file, stop), start, codec_options) as container:
             if container.metadata.get("major_brand") in _STILL_BRANDS:
                 raise UnsupportedMediaType(
-                    "the file is a still image (HEIF or AVIF), not a video; send AVIF as an image"
+                    "the file is a still image (HEIC or AVIF), not a video; send it as an image"
                 )
             stream = _video_stream(container)
             width, height = stream.codec_context.width, stream.codec_context.height

@@ -1,4 +1,4 @@
-"""Images that viewers show: cut short, animated, AVIF and TIFF."""
+"""Images that viewers show: cut short, animated, AVIF, HEIC and TIFF."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from model_handlers.pipeline.decode import Pixels, decode, decode_image
 from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask, FacesTask
+from tests.support.paths import ROOT
 from tests.unit.model_handlers.pipeline.test_decode import (
     STORED,
     difference,
@@ -27,6 +28,8 @@ from tests.unit.model_handlers.pipeline.test_decode import (
 )
 
 SPEC = DecodeSpec()
+DATA = ROOT / "tests" / "data"
+"""Files that no library here can write; encoded by pillow-heif from the test image."""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,24 @@ def test_the_pixel_limit_holds(form: str) -> None:
     data = encode(np.zeros((40, 51, 3), np.uint8), form)
     with pytest.raises(TooManyPixels, match="2000"):
         decode(data, DecodeSpec(max_pixels=2000))
+
+
+@pytest.mark.parametrize("name", ["astronaut.heic", "astronaut-turned.heic"])
+def test_heic_gives_the_upright_pixels_of_its_original(astronaut: Pixels, name: str) -> None:
+    """The turned one is stored on its side with the rotation of HEIF (irot)."""
+    found = decode((DATA / name).read_bytes(), SPEC)
+    original = astronaut[30:230, 130:330]
+    assert found.shape == original.shape
+    assert np.abs(found.astype(int) - original).mean() < 6
+
+
+def test_the_limit_and_damage_of_heic() -> None:
+    data = (DATA / "astronaut.heic").read_bytes()
+    with pytest.raises(TooManyPixels, match="2000"):
+        decode(data, DecodeSpec(max_pixels=2000))
+    for share in (0.02, 0.1, 0.5, 0.9):
+        with pytest.raises(UndecodableMedia, match="corrupt"):
+            decode(data[: round(share * len(data))], SPEC)
 
 
 def test_tiles_count_as_pixels() -> None:

@@ -425,7 +425,7 @@ def test_an_empty_image_is_an_invalid_request() -> None:
     ids=["text", "json", "pdf", "zero", "ppm", "ico", "jpeg2000"],
 )
 def test_an_unknown_format_is_unsupported(data: bytes) -> None:
-    with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF"):
+    with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF"):
         decode(data, SPEC)
 
 

@@ -80,7 +80,7 @@ class DetectImageRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF or TIFF."""
+    """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF."""
     model: _builtins.str
     """Name of the model; empty: the server's first detector."""
     id: _builtins.str
