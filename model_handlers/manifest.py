@@ -36,6 +36,10 @@ class DecodeSpec(_Spec):
 
     max_bytes: int = Field(default=32 * 2**20, gt=0)
     max_pixels: int = Field(default=50_000_000, gt=0)
+    max_scans: int = Field(default=100, gt=0, description="of a JPEG; encoders write up to 20")
+    max_chunks: int = Field(
+        default=65_536, gt=0, description="of a PNG; encoders write one per 8 KiB or more"
+    )
 
 
 class FacesSpec(_Spec):

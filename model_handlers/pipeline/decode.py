@@ -20,6 +20,7 @@ from deepfake_serving.contracts.problems import (
 )
 from model_handlers.images.colour_profile import to_srgb
 from model_handlers.images.cut_short import closed, share_read
+from model_handlers.images.decoding_cost import check_parts
 from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
@@ -81,12 +82,13 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
         InvalidRequest: `data` is empty.
         TooLarge, TooManyPixels: over a limit, which the message states.
         UnsupportedMediaType: not one of `FORMATS`.
-        UndecodableMedia: a supported format, but corrupt.
+        UndecodableMedia: a supported format, but corrupt, or of too many scans or chunks.
     """
     if not data:
         raise InvalidRequest("the body is empty; an encoded image was expected")
     if len(data) > spec.max_bytes:
         raise TooLarge(f"the image has {len(data)} bytes; the limit is {spec.max_bytes}")
+    check_parts(data, spec.max_scans, spec.max_chunks)
     # Some plugins allocate the canvas while they open a file, so Pillow must know the limit. It
     # raises at twice its own.
     Image.MAX_IMAGE_PIXELS = (spec.max_pixels + 1) // 2

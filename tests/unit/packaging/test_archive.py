@@ -166,7 +166,12 @@ def test_the_packed_manifest_includes_every_default(
     manifest = read_manifest(unpacked(name) / "model.json")
     assert manifest == archives[name].manifest == read_manifest(MANIFESTS / f"{name}.yaml")
     data = json.loads((unpacked(name) / "model.json").read_text())
-    assert data["decode"] == {"max_bytes": 33554432, "max_pixels": 50_000_000}
+    assert data["decode"] == {
+        "max_bytes": 33554432,
+        "max_pixels": 50_000_000,
+        "max_scans": 100,
+        "max_chunks": 65_536,
+    }
 
 
 def test_the_weights_of_mtcnn_equal_facenet(archives: dict[str, Archive]) -> None:
