@@ -46,6 +46,18 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil
             process.kill()
 
 
+@pytest.fixture
+def _default_signals() -> Iterator[None]:
+    """Signals as in a terminal: nohup and shells' background jobs ignore some of them."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    for number in previous:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_default_signals")
 @pytest.mark.parametrize(
     ("number", "code"), [("SIGTERM", 0), ("SIGINT", 0), ("SIGHUP", 0), ("SIGKILL", -9)]
 )
