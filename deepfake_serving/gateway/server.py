@@ -16,6 +16,7 @@ from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
+from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
 from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
@@ -122,6 +123,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     server = _Uvicorn(
         uvicorn.Config(
             build_app(gateway),
+            http=LimitedHeadProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
