@@ -21,9 +21,22 @@ async def detect_frames(
 ) -> AsyncIterator[pb.StreamVerdict]:
     """Yields the verdict of each frame that is not dropped; the first message names the model.
 
-    Frames wait in a short queue; where they arrive faster than they are analysed, old ones drop.
+    The stream ends as over WebSocket: after `live_idle_timeout_s` without a frame, and after
+    `live_max_duration_s`. Frames wait in a short queue; where they arrive faster than they are
+    analysed, old ones drop.
     """
-    first = await anext(messages, None)
+    loop, settings = asyncio.get_running_loop(), gateway.settings
+    end = loop.time() + settings.live_max_duration_s
+
+    async def next_message() -> pb.StreamFrame | None:
+        """Returns None where the stream ends, is idle for too long or has reached its maximum."""
+        try:
+            async with asyncio.timeout_at(min(loop.time() + settings.live_idle_timeout_s, end)):
+                return await anext(messages, None)
+        except TimeoutError:
+            return None
+
+    first = await next_message()
     if first is None:
         return
     frames, verdicts = FrameQueue(), Verdicts(1)
@@ -32,7 +45,7 @@ async def detect_frames(
     counter = gateway.metrics.stream_frames
 
     async def read() -> None:
-        async for message in messages:
+        while (message := await next_message()) is not None:
             frames.put_image(message.image)
         frames.close()
 
@@ -63,12 +76,14 @@ async def detect_frames(
 async def _next(verdicts: Verdicts, working: asyncio.Task[None]) -> pb.StreamVerdict | None:
     """Returns the next verdict, None after the last; raises the exception of `working`."""
     getting = asyncio.ensure_future(verdicts.get())
-    await asyncio.wait({getting, working}, return_when=asyncio.FIRST_COMPLETED)
-    if not getting.done() and working.done():
+    try:
+        await asyncio.wait({getting, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done():
+            working.result()
+            return None
+        return getting.result()
+    finally:
         getting.cancel()
-        working.result()
-        return None
-    return await getting
 
 
 def _stream_verdict(message: dict[str, Any]) -> pb.StreamVerdict:

@@ -1,0 +1,77 @@
+"""A stream of frames over gRPC ends when it is idle and at its maximum duration."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
+
+VERDICT = b'{"id": "1", "verdict": "no_face", "fake_probability": null, "faces": []}'
+
+
+class Upstream:
+    """Hangs, so that no verdict ends a stream."""
+
+    async def detect_image(self, *_: Any) -> bytes:
+        await asyncio.Event().wait()
+        return VERDICT
+
+
+def gateway(idle_s: float, duration_s: float) -> Gateway:
+    settings = SimpleNamespace(live_idle_timeout_s=idle_s, live_max_duration_s=duration_s)
+    fake = SimpleNamespace(
+        settings=settings,
+        metrics=MagicMock(),
+        upstream=Upstream(),
+        track_stream=contextlib.nullcontext,
+    )
+    return cast("Gateway", fake)
+
+
+async def consume(source: Gateway, messages: AsyncIterator[pb.StreamFrame]) -> None:
+    async for _ in detect_frames(source, messages, cast("Call", MagicMock())):
+        pass
+
+
+def test_a_stream_without_a_first_frame_ends() -> None:
+    async def silent() -> AsyncIterator[pb.StreamFrame]:
+        await asyncio.Event().wait()
+        yield pb.StreamFrame()
+
+    asyncio.run(asyncio.wait_for(consume(gateway(0.05, 60), silent()), 30))
+
+
+@pytest.mark.parametrize(("idle_s", "duration_s", "steady"), [(0.05, 60, False), (60, 0.2, True)])
+def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
+    idle_s: float, duration_s: float, steady: bool
+) -> None:
+    ended = asyncio.Event()
+
+    async def frames() -> AsyncIterator[pb.StreamFrame]:
+        try:
+            yield pb.StreamFrame(image=b"x", model="detector")
+            while steady:
+                await asyncio.sleep(0.01)
+                yield pb.StreamFrame(image=b"x")
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def run() -> None:
+        consuming = asyncio.create_task(consume(gateway(idle_s, duration_s), frames()))
+        await asyncio.wait_for(ended.wait(), 30)
+        consuming.cancel()
+        await asyncio.gather(consuming, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
