@@ -19,7 +19,7 @@ from deepfake_serving.contracts.problems import (
 
 Receive = Callable[[], Awaitable[Any]]
 Message = deque[bytes]
-"""A message that whoever parses it pops, so that its bytes end with the parsing."""
+"""At most one message. The parser pops it, so that its bytes are freed after parsing."""
 
 _MAX_WAITING = 256
 """Calls that wait for memory."""
