@@ -111,7 +111,7 @@ def test_one_verdict_per_line_in_input_order(
     assert first["verdict"] == face["verdict"]
     assert first["model"] == {
         "name": "detector",
-        "version": "1.0",
+        "version": archives["detector"].manifest.version,
         "digest": archives["detector"].digest,
         "trained": True,
     }

@@ -188,7 +188,7 @@ def test_frames_get_responses_over_tls(
             "a frame got no response and was not counted",
             20,
         ),
-        (lambda n: verdict_message_for(n + 1), "a message about no pending frame", 20),
+        (lambda n: verdict_message_for(n + 1), "a message about a frame that is not pending", 20),
     ],
 )
 def test_frames_with_a_wrong_response_fail(
