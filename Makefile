@@ -80,7 +80,8 @@ clean:  ## remove installed and built files
 ##@ Test
 
 test: build/.dev clients archives  ## all checks and tests that need no cluster, in parallel
-	@$(MAKE) --no-print-directory --jobs 4 $(OUTPUT_SYNC) lint unit integration browser
+	@$(MAKE) --no-print-directory --jobs 4 --old-file build/archives/.weights $(OUTPUT_SYNC) \
+		integration unit browser lint
 
 unit: build/.dev  ## unit and property tests
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(PARALLEL) --dist worksteal
