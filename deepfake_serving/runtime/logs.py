@@ -45,7 +45,8 @@ def configure_logs(settings: ServerSettings) -> None:
     structlog.configure(
         processors=[*shared_processors, written],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
+        # Writes a line at once: print writes its end apart, between lines of other processes.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

@@ -84,9 +84,12 @@ class Terminal:
 
 
 def _control_terminal() -> None:
+    """Takes standard input as its terminal; SIGHUP ends it, even if the test run ignores it."""
     import fcntl
+    import signal
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -41,7 +41,7 @@ def _truncated() -> bytes:
     stream = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(stream, "JPEG")
-    return stream.getvalue()[:1500]
+    return stream.getvalue()[:1000]  # a fourth of the lines; from half on they are analysed
 
 
 BAD_IMAGES: dict[str, tuple[bytes, int, str]] = {
