@@ -240,7 +240,7 @@ def _bodies() -> dict[str, bytes]:
         "no face": _encoded(skimage.data.coffee(), "WEBP"),
         "bomb": bytes(bomb),
         "text": b"this is no image\n",
-        "truncated": one[: len(one) // 2],
+        "truncated": one[: len(one) // 3],
         "empty": b"",
     }
 
