@@ -23,6 +23,19 @@ from benchmarks.data.workloads import workloads
 from benchmarks.systems import in_process
 
 _TIMES = 20
+STAGES = (
+    "decode",
+    "levels onto the canvas",
+    "P-Net",
+    "cells and non-maximum suppression",
+    "candidate crops",
+    "R-Net",
+    "O-Net",
+    "all of detection",
+    "crop",
+    "detail",
+    "SRM, EfficientNet and head",
+)
 
 
 class Clock:
@@ -53,13 +66,13 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
     from model_handlers.pipeline import classifier, mipmap, mtcnn
 
     functions = [
-        (tasks, "decode", "decode"),
+        (tasks, "decode_image", "decode"),
         (mipmap.Mipmap, "canvas", "levels onto the canvas"),
         (mtcnn, "_proposals", "cells and non-maximum suppression"),
-        (mtcnn, "_cut", "candidate crops"),
-        (tasks, "crop_face", "crop"),
+        (mtcnn, "_crop_candidates", "candidate crops"),
+        (tasks, "upright_crop", "crop"),
         (classifier, "detail", "detail"),
-        (task.face_detector, "detect", "all of detection"),
+        (task.face_detector, "find", "all of detection"),
     ]
     cascade = task.face_detector.mtcnn.cascade
     timed = cascade._replace(
