@@ -10,12 +10,13 @@ from typing import Any, TypeVar, cast
 
 from fastapi import Request
 
-from deepfake_serving.contracts.problems import Overloaded, Problem
+from deepfake_serving.contracts.problems import Overloaded
 from deepfake_serving.gateway.auth.authenticator import Authenticator
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.runtime.request_scope import RequestScope
@@ -40,21 +41,23 @@ class Gateway:
     upstream: Upstream
     submission: Submission
     jobs: JobService
+    store_health: StoreHealth
     fetcher: Fetcher | None
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     _open_streams: int = 0
 
-    async def unready_reasons(self) -> list[str]:
+    def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""
         reasons = ["draining"] if self.draining else []
         if not self.upstream.pools.ready():
             reasons.append("no model server is up")
-        try:
-            await self.jobs.store.counts()
-        except Problem as problem:
-            reasons.append(f"jobs: {problem.detail}")
         return reasons
+
+    def degraded_reasons(self) -> list[str]:
+        """Returns why some operations fail although requests are served: jobs, without a store."""
+        reason = self.store_health.reason
+        return [] if reason is None else [f"jobs: {reason}"]
 
     @contextmanager
     def track_stream(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from deepfake_serving.contracts.jobs import ENDED, STATES, Job
+from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.version import VERSION
@@ -61,6 +62,7 @@ class Metrics(ServerMetrics):
             "Failures of the rate-limit counter; requests pass meanwhile.",
             registry=registry,
         )
+        self.ready = Gauge("deepfake_ready", "1 if /readyz returns 200.", registry=None)
         self.jobs = JobGauges()
         self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=registry)
         self.build.labels(VERSION).set(1)
@@ -84,9 +86,15 @@ class Metrics(ServerMetrics):
         """Counts a window of a live source."""
         self.windows.labels(outcome).inc()
 
-    def count_jobs(self) -> None:
+    def watch_jobs(self, health: StoreHealth) -> None:
         """Registers the job store's gauges. Only gateways do: a worker never updates them."""
+        self.jobs.health = health
         self.registry.register(self.jobs)
+
+    def watch_readiness(self, ready: Callable[[], bool]) -> None:
+        """Registers the gauge of readiness. Only gateways do: a worker has no clients."""
+        self.ready.set_function(ready)
+        self.registry.register(self.ready)
 
     def watch(self, pools: Pools) -> None:
         """Registers the gauges of all pools."""
@@ -130,20 +138,25 @@ class PoolGauges(Collector):
 class JobGauges(Collector):
     """Gauges of the job store, as it was last read: a scrape does not wait for the store.
 
-    Before the first read there are none, since a zero would look like a drop.
+    Before the first read, and while the store does not respond, there are no counts: zeros would
+    look like a drop, and old ones like a queue that does not move.
     """
 
     def __init__(self) -> None:
+        self.health: StoreHealth | None = None
         self.counts: Mapping[str, int] | None = None
         self.oldest_queued_s = 0.0
 
     def collect(self) -> Iterable[Metric]:
+        healthy = self.health is not None and self.health.healthy
+        up = GaugeMetricFamily("deepfake_job_store_up", "1 if the job store responds.", healthy)
+        counts = self.counts if healthy else None
         jobs = GaugeMetricFamily("deepfake_jobs", "Jobs by state.", labels=["state"])
-        for state in STATES if self.counts is not None else ():
-            jobs.add_metric([state], (self.counts or {}).get(state, 0))
+        for state in STATES if counts is not None else ():
+            jobs.add_metric([state], (counts or {}).get(state, 0))
         age = GaugeMetricFamily(
             "deepfake_job_queue_age_seconds", "Time that the oldest queued job has waited."
         )
-        if self.counts is not None:
+        if counts is not None:
             age.add_metric([], self.oldest_queued_s)
-        return [jobs, age]
+        return [up, jobs, age]

@@ -22,6 +22,7 @@ from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
 from deepfake_serving.runtime.listeners import (
@@ -88,7 +89,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         services = await stack.enter_async_context(open_services(settings, metrics))
         upstream, store = services.upstream, services.store
         objects, fetcher = services.objects, services.fetcher
-        metrics.count_jobs()
+        health = StoreHealth(store.counts)
+        await stack.enter_async_context(health.monitor())
+        metrics.watch_jobs(health)
         authenticator = open_authenticator(settings, metrics.rate_limit_failures.inc)
         stack.push_async_callback(authenticator.close)
         gateway = Gateway(
@@ -98,8 +101,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream, fetcher),
             jobs=JobService(store, objects),
+            store_health=health,
             fetcher=fetcher,
         )
+        metrics.watch_readiness(lambda: not gateway.unready_reasons())
         maintaining = asyncio.create_task(run_maintenance(settings, store, objects, metrics))
         stack.callback(maintaining.cancel)
         await stack.enter_async_context(
@@ -160,7 +165,7 @@ async def _stop(server: uvicorn.Server, serving: asyncio.Task[Any]) -> None:
 async def _announce(
     gateway: Gateway, ports: Ports, on_ready: Callable[[Ports], None] | None
 ) -> None:
-    while await gateway.unready_reasons():  # noqa: ASYNC110 - there is no event
+    while gateway.unready_reasons():  # noqa: ASYNC110 - there is no event
         await asyncio.sleep(0.1)
     log.info("ready")
     if on_ready is not None:

@@ -14,6 +14,7 @@ import yaml
 from prometheus_client import start_http_server
 
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.health import StoreHealth
 from tests.chart.expressions import Expression, check_live
 from tests.chart.helm import tool
 
@@ -27,11 +28,16 @@ def _free_port() -> int:
         return port
 
 
+async def _no_check() -> None:
+    pass
+
+
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[int]:
     """Yields the metrics port of a gateway that has classified one image."""
     metrics = Metrics()
-    metrics.count_jobs()
+    metrics.watch_jobs(StoreHealth(_no_check))
+    metrics.watch_readiness(lambda: True)
     metrics.jobs.counts = {}
     metrics.requests.labels("/v1/images", "200").inc()
     port = _free_port()

@@ -68,5 +68,5 @@ def _options(gateway: Gateway) -> list[tuple[str, int]]:
 async def follow_health(health: Health, gateway: Gateway) -> None:
     """Keeps the status of grpc.health.v1 equal to that of /readyz, until it is cancelled."""
     while True:
-        await health.set(not await gateway.unready_reasons())
+        await health.set(not gateway.unready_reasons())
         await asyncio.sleep(_HEALTH_INTERVAL_S)

@@ -94,7 +94,8 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The response of `/readyz`, with the reasons where it is not ready."""
+    """The response of `/readyz`: why it is not ready, and what fails although it is."""
 
     ready: bool
     reasons: list[str]
+    degraded: list[str]

@@ -42,7 +42,7 @@ _DUE: dict[QueueName, str] = {
 }
 _QUEUED: dict[QueueName, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
 _IDEMPOTENCY_S = 24 * 3600
-_TIMEOUT_S = 5
+_CONNECT_TIMEOUT_S, _TIMEOUT_S = 1, 3
 _PAGE = 200
 
 
@@ -52,7 +52,7 @@ async def open_redis(url: str) -> AsyncIterator[RedisBackend]:
     client = Redis.from_url(
         url,
         socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 5),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )

@@ -175,6 +175,7 @@ def test_a_gateway_without_model_servers_is_not_ready(
             assert api.get("/readyz").json() == {
                 "ready": False,
                 "reasons": ["no model server is up"],
+                "degraded": [],
             }
             assert api.get("/healthz").status_code == 200
             response = api.post("/v1/images", content=astronaut_jpeg)

@@ -73,9 +73,11 @@ async def healthz() -> Response:
 
 @router.get("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
-    """Ready while a model server is up and the job store works."""
-    reasons = await get_gateway(request).unready_reasons()
-    return json_response(Readiness(not reasons, reasons), 503 if reasons else 200)
+    """Ready while a model server is up. Without the job store only jobs fail: `degraded`."""
+    gateway = get_gateway(request)
+    reasons = gateway.unready_reasons()
+    readiness = Readiness(not reasons, reasons, gateway.degraded_reasons())
+    return json_response(readiness, 503 if reasons else 200)
 
 
 @router.get("/metrics", include_in_schema=False, dependencies=[Depends(require_scope("admin"))])

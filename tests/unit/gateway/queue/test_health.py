@@ -1,0 +1,49 @@
+"""The job store's health: what it says of a store that fails, hangs and recovers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from deepfake_serving.gateway.queue.health import StoreHealth
+from deepfake_serving.gateway.queue.store import open_store
+from tests.support.redis_server import RedisServer
+
+GUARD_S = 60
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(GUARD_S):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_it_follows_a_redis_that_is_killed_and_comes_back(redis_server: RedisServer) -> None:
+    async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
+        health = StoreHealth(store.counts)
+        async with health.monitor():
+            assert health.healthy
+            redis_server.kill()
+            await until(lambda: not health.healthy)
+            assert health.reason == "the job store cannot be reached"
+            redis_server.start()
+            await until(lambda: health.healthy)
+
+
+async def test_a_redis_that_hangs_is_unhealthy(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.queue.health._TIMEOUT_S", 0.2)
+    async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
+        health = StoreHealth(store.counts)
+        async with health.monitor():
+            redis_server.process.send_signal(signal.SIGSTOP)
+            try:
+                await until(lambda: not health.healthy)
+                assert health.reason == "the job store did not respond within 0.2 s"
+            finally:
+                redis_server.process.send_signal(signal.SIGCONT)
+            await until(lambda: health.healthy)
