@@ -22,6 +22,13 @@ class PodMonitor(Discovered, total=False):
 
 
 @with_config(STRICT)
+class Probe(PodMonitor, total=False):
+    prober: Annotated[str, Field(min_length=1)]
+    module: Annotated[str, Field(min_length=1)]
+    url: Annotated[str, Field(pattern=r"^(https?://.*)?$")]
+
+
+@with_config(STRICT)
 class Dashboards(Discovered, total=False):
     annotations: Strings
 
@@ -48,6 +55,7 @@ class Prometheus(TypedDict, total=False):
 class Monitoring(TypedDict, total=False):
     scrapeAnnotations: bool
     podMonitor: PodMonitor
+    probe: Probe
     prometheusRule: Discovered
     dashboards: Dashboards
     slo: Slo

@@ -8,6 +8,7 @@ from tests.chart.helm import Object, render, rules
 
 WATCHED = (
     "monitoring.podMonitor.enabled=true",
+    "monitoring.probe.enabled=true",
     "monitoring.prometheusRule.enabled=true",
     "monitoring.dashboards.enabled=true",
 )

@@ -42,7 +42,7 @@ def metrics() -> dict[str, tuple[Labels, Labels]]:
 
 def _table(text: str) -> tuple[Labels, Labels]:
     counters: Labels = {}
-    every: Labels = {"up": set()}
+    every: Labels = {"up": set(), "probe_success": set()}
     for name, kind, cell in re.findall(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \|", text, re.MULTILINE):
         labels = set(re.findall(r"`(\w+)`", cell))
         created = {name: labels}

@@ -53,7 +53,7 @@ def test_alerts_fire_as_expected(case: Path, rules_file: Object, tmp_path: Path)
 
 def _complete(case: Path) -> Object:
     text = case.read_text()
-    for component in ("gateway", "model-server", "worker"):
+    for component in ("gateway", "model-server", "worker", "probe"):
         labels = {**RELEASE, "app_kubernetes_io_component": component}
         matchers = ",".join(f'{name}="{value}"' for name, value in labels.items())
         text = text.replace(f"<{component}>", matchers)

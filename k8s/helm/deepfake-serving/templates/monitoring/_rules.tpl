@@ -39,6 +39,8 @@ groups:
       "gateway" (printf "%s,app_kubernetes_io_component=\"gateway\"" $release)
       "modelServer" (printf "%s,app_kubernetes_io_component=\"model-server\"" $release)
       "worker" (printf "%s,app_kubernetes_io_component=\"worker\"" $release)
+      "probe" (printf "%s,app_kubernetes_io_component=\"probe\"" $release)
+      "probed" .probe.enabled
       "by" "namespace, app_kubernetes_io_instance"
       "lasting" $lasting
       "models" (uniq $models | sortAlpha)
@@ -49,6 +51,12 @@ groups:
       "alerts" .alerts
       "runbooks" (trimSuffix "/" .runbookUrl) | toYaml }}
 {{- end }}
+{{- end }}
+
+{{/* A duration such as 5m, 1h or 3d in seconds. */}}
+{{- define "deepfake.rules.seconds" -}}
+{{- $units := dict "m" 60 "h" 3600 "d" 86400 }}
+{{- mul (regexFind "^[0-9]+" .) (get $units (regexFind "[a-z]$" .)) }}
 {{- end }}
 
 {{/* The objective as a ratio. Below 93.1 % the fastest burn rate that pages would exceed every request. */}}
