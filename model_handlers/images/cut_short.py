@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-import struct
-from typing import Any
+import io
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from model_handlers.images.jpeg_scans import coefficient_shares, read_scans
+from model_handlers.images.jpeg_segments import segments
 
 _END = b"\xff\xd9"
-_SCAN = 0xDA
-_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length (ITU-T T.81, B.1.1.3)."""
+
+
+class PartRead(NamedTuple):
+    """The share of an image that was read, 0 to 1, and words for it."""
+
+    share: float
+    description: str
 
 
 def closed(data: bytes) -> bytes:
     """Returns a JPEG that was cut short with an end: its last segment is dropped if incomplete."""
-    return data[: _complete_length(data)] + _END
+    return data[: max((segment.end for segment in segments(data)), default=2)] + _END
+
+
+def part_read(data: bytes, pixels: npt.NDArray[Any]) -> PartRead:
+    """Measures what was read of a JPEG that was cut short.
+
+    Where one scan holds everything, lines are counted. Otherwise all lines are there early, and
+    the coefficients are counted.
+
+    Args:
+        data: as `closed` returns it.
+        pixels: its pixels, (h, w) or (h, w, n), as stored.
+    """
+    jpeg = read_scans(data)
+    if jpeg.are_one or not jpeg.scans:
+        share = share_read(pixels)
+        return PartRead(share, f"{_percent(share)} of its lines were read")
+    without = _decoded(data[: jpeg.scans[-1].data_start] + _END)
+    shares = coefficient_shares(jpeg, _share_changed(pixels, without))
+    return PartRead(
+        shares.read,
+        f"{_percent(shares.read)} of its coefficients were read, "
+        f"{_percent(shares.precise)} in full precision",
+    )
 
 
 def share_read(pixels: npt.NDArray[Any]) -> float:
@@ -35,32 +66,17 @@ def share_read(pixels: npt.NDArray[Any]) -> float:
     return read / len(rows)
 
 
-def _complete_length(data: bytes) -> int:
-    """Returns the length up to the end of the last complete segment or scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        if marker in _BARE_MARKERS:
-            at += 2
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if at + 2 + length > len(data):
-            return at
-        at += 2 + length
-        if marker == _SCAN:
-            at = _end_of_scan(data, at)
-    return min(at, len(data)) if len(data) - at < 4 else len(data)
+def _percent(share: float) -> str:
+    """Rounds down, so that 100% is all."""
+    return f"{int(100 * share + 1e-6)}%"
 
 
-def _end_of_scan(data: bytes, at: int) -> int:
-    """Returns where the next marker after entropy-coded data begins."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            return len(data) if at < 0 else at
-        if data[at + 1] and data[at + 1] not in _BARE_MARKERS and data[at + 1] != 0xFF:
-            return at
-        at += 1
+def _share_changed(pixels: npt.NDArray[Any], before: npt.NDArray[Any]) -> float:
+    """Returns the share of lines down to the last that differs."""
+    changed = np.flatnonzero((pixels != before).reshape(len(pixels), -1).any(axis=1))
+    return (int(changed[-1]) + 1) / len(pixels) if len(changed) else 0.0
+
+
+def _decoded(data: bytes) -> npt.NDArray[Any]:
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        return np.asarray(image)

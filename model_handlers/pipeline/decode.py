@@ -19,7 +19,7 @@ from deepfake_serving.contracts.problems import (
     UnsupportedMediaType,
 )
 from model_handlers.images.colour_profile import to_srgb
-from model_handlers.images.cut_short import closed, share_read
+from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
 from model_handlers.manifest import DecodeSpec
 
@@ -38,7 +38,7 @@ _MAGIC = (
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
 """Brands of AVIF and HEIC files (ISO/IEC 23008-12, annex B)."""
 _MIN_SHARE = 0.5
-"""Share of the lines of an image that was cut short below which it is refused."""
+"""Share of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
 """Width and height of a TIFF's tiles (TIFF 6.0, section 15)."""
 _UPRIGHT = {
@@ -163,13 +163,14 @@ def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
 
 def _decoded_in_part(data: bytes) -> DecodedImage:
     """Decodes a JPEG that was cut short."""
-    with Image.open(io.BytesIO(closed(data)), formats=("JPEG",)) as image:
+    data = closed(data)
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         image.load()
-        share = share_read(np.asarray(image))
-        read = f"the image is cut short: {share:.0%} of its lines were read"
-        if share < _MIN_SHARE:
-            raise UndecodableMedia(f"{read}, fewer than {_MIN_SHARE:.0%}")
-        return DecodedImage(_to_rgb(image), [read])
+        part = part_read(data, np.asarray(image))
+        warning = f"the image is cut short: {part.description}"
+        if part.share < _MIN_SHARE:
+            raise UndecodableMedia(f"{warning}; at least {_MIN_SHARE:.0%} are needed")
+        return DecodedImage(_to_rgb(image), [warning])
 
 
 def _warnings_of_frames(image: Image.Image) -> list[str]:

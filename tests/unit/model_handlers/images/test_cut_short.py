@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from deepfake_serving.contracts.problems import TooManyPixels, UndecodableMedia
 from model_handlers.images.cut_short import share_read
+from model_handlers.images.jpeg_scans import JpegScans, Scan, coefficient_shares
+from model_handlers.images.jpeg_segments import SCAN, segments
 from model_handlers.items import Options
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode, decode_image
@@ -42,7 +45,8 @@ def test_a_jpeg_without_its_end_is_read_whole(progressive: bool, portrait: Pixel
     data = encode(portrait, "JPEG", quality=90, progressive=progressive)
     pixels, warnings = decode_image(data[:-2], SPEC)
     assert (pixels == decode(data, SPEC)).all()
-    assert warnings == ["the image is cut short: 100% of its lines were read"]
+    read = "coefficients were read, 100% in full precision" if progressive else "lines were read"
+    assert warnings == [f"the image is cut short: 100% of its {read}"]
 
 
 @pytest.mark.parametrize("share", [0.6, 0.75, 0.9])
@@ -56,26 +60,63 @@ def test_a_jpeg_cut_short_is_read_as_far_as_it_goes(share: float, portrait: Pixe
     assert (pixels[:lines] == whole[:lines]).all()
 
 
-def test_a_progressive_jpeg_loses_detail_first(portrait: Pixels) -> None:
+def shares_read(data: bytes) -> tuple[int, int]:
+    """Returns the percentages that a warning states: read, and in full precision."""
+    (warning,) = decode_image(data, SPEC).warnings
+    read, precise = re.findall(r"(\d+)%", warning)
+    return int(read), int(precise)
+
+
+def test_a_progressive_jpeg_loses_precision_first(portrait: Pixels) -> None:
     data = encode(portrait, "JPEG", quality=90, progressive=True)
-    for share in (0.4, 0.6, 0.8):
-        pixels, warnings = decode_image(data[: round(share * len(data))], SPEC)
-        assert warnings == ["the image is cut short: 100% of its lines were read"]
-        error = np.abs(pixels.astype(int) - decode(data, SPEC)).mean()
+    shares = [round(share * len(data)) for share in (0.7, 0.8, 0.95)]
+    seen = [shares_read(data[:length]) for length in shares]
+    assert [read for read, _ in seen] == [100, 100, 100]
+    precise = [precise for _, precise in seen]
+    assert precise == sorted(set(precise))
+    assert 0 <= precise[0] < precise[-1] < 100
+    for length in shares:
+        error = np.abs(decode(data[:length], SPEC).astype(int) - decode(data, SPEC)).mean()
         assert 0 < error < 12
+
+
+def scan_starts(data: bytes) -> list[int]:
+    return [segment.body_end for segment in segments(data) if segment.marker == SCAN]
+
+
+def test_coefficients_of_a_progressive_jpeg_are_counted(portrait: Pixels) -> None:
+    """The fifth scan has most of the coefficients of luma, the first four the others.
+
+    With chroma at a quarter of the samples each, luma has two thirds.
+    """
+    data = encode(portrait, "JPEG", quality=90, progressive=True)
+    start, end = scan_starts(data)[4:6]
+    middle = shares_read(data[: start + (end - start) * 3 // 4])
+    assert 50 < middle[0] < 95
+    assert middle[1] == 0
+    with pytest.raises(UndecodableMedia, match=r"cut short: 4\d% of its coefficients"):
+        decode(data[: start + (end - start) // 50], SPEC)
+
+
+def test_a_component_that_is_missing_is_not_read() -> None:
+    """Sequential JPEGs may have one scan a component: without its last, colours are wrong."""
+    shares = {1: 2 / 3, 2: 1 / 6, 3: 1 / 6}
+    scans = [Scan((name,), 0, 63, refines=False, final=True, data_start=0) for name in shares]
+    assert coefficient_shares(JpegScans(shares, scans[:2]), 1.0) == pytest.approx((5 / 6, 5 / 6))
+    assert coefficient_shares(JpegScans(shares, scans), 0.5) == pytest.approx((11 / 12, 11 / 12))
 
 
 def test_a_progressive_jpeg_cut_within_a_header_is_read(portrait: Pixels) -> None:
     data = encode(portrait, "JPEG", quality=90, progressive=True)
     scans = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xc4"]
-    for at in scans[4:]:
+    for at in scans[6:]:
         for extra in (1, 3, 8):
             assert decode_image(data[: at + extra], SPEC).warnings
 
 
 def test_less_than_half_is_refused(portrait: Pixels) -> None:
     data = encode(portrait, "JPEG", quality=90)
-    with pytest.raises(UndecodableMedia, match=r"cut short: \d+% of its lines were read, fewer"):
+    with pytest.raises(UndecodableMedia, match=r"cut short: \d+% of its lines were read; at"):
         decode(data[: len(data) // 3], SPEC)
 
 
