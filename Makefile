@@ -48,6 +48,8 @@ run: build/.run archives  ## start everything on this machine (console: http://1
 
 archives: build/archives/.packed  ## pack the models of config/models into build/archives
 
+smoke-tools: build/.run  ## install what `smoke` needs
+
 smoke: build/.run  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a test image through a gateway
 	@$(if $(KEY),DFK_KEY=$(KEY)) $(BIN)/python -m scripts.smoke $(URL) $(if $(GRPC),--grpc $(GRPC))
 
@@ -178,10 +180,9 @@ chart-lint:  ## chart-testing with every values file of ci/ (needs helm and ct)
 	PATH="$(CURDIR)/build/bin:$$PATH" ct lint --all --chart-dirs k8s/helm --check-version-increment=false \
 		--validate-maintainers=false --validate-chart-schema=false --validate-yaml=false
 
-chart-tools:  ## install what `chart` and `chart-lint` need besides helm, into build/bin (needs helm and Go)
+chart-tools: build/bin/promtool  ## install what `chart` and `chart-lint` need besides helm, into build/bin (needs helm and Go)
 	helm plugin list | grep -q ^unittest || helm plugin install https://github.com/helm-unittest/helm-unittest --version v1.1.2
 	GOBIN="$(CURDIR)/build/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
-	GOBIN="$(CURDIR)/build/bin" go install github.com/prometheus/prometheus/cmd/promtool@v0.307.3
 	GOBIN="$(CURDIR)/build/bin" go install github.com/helm/chart-testing/v3/ct@v3.14.0
 
 manifests: build/.dev  ## render k8s/manifests and the chart's README from the chart (needs helm and Go)
@@ -208,6 +209,12 @@ build/.run: $(UV) requirements/all.txt pyproject.toml scripts/install.sh
 
 build/.dev: $(UV) requirements/dev.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/dev.txt && touch $@ build/.run
+
+# `go install` refuses modules with replace or exclude directives, so it is built in the module's folder.
+build/bin/promtool:
+	go mod download github.com/prometheus/prometheus@v0.307.3
+	cd "$$(go env GOMODCACHE)/github.com/prometheus/prometheus@v0.307.3" \
+		&& go build -mod=readonly -o "$(CURDIR)/build/bin/" ./cmd/promtool ./cmd/prometheus
 
 build/bin/rtsp-simple-server:
 	go mod download github.com/aler9/rtsp-simple-server@v0.20.0

@@ -17,6 +17,7 @@ from scripts.chart_values.types import STRICT, AnyObject, Image, Name, Strings
 @with_config(STRICT)
 class Images(TypedDict, total=False):
     modelServer: Image
+    modelServerCuda: Image
     gateway: Image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections import defaultdict
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.chart.helm import tool
 from tests.support.paths import ROOT
 
 GITHUB = ROOT / ".github"
@@ -222,7 +224,12 @@ def test_a_release_stops_if_a_version_disagrees(
 
 
 def test_release_notes_contain_only_this_version_and_list_the_images(tree: Path) -> None:
-    digests = {"MODEL_SERVER": "sha256:aa", "GATEWAY": "sha256:bb", "CHART": "sha256:cc"}
+    digests = {
+        "MODEL_SERVER": "sha256:aa",
+        "MODEL_SERVER_CUDA": "sha256:ac",
+        "GATEWAY": "sha256:bb",
+        "CHART": "sha256:cc",
+    }
     completed = _run(_script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
     assert completed.returncode == 0, completed.stderr
     notes = (tree / "notes.md").read_text()
@@ -232,6 +239,59 @@ def test_release_notes_contain_only_this_version_and_list_the_images(tree: Path)
     images = yaml.safe_load((tree / "images.yaml").read_text())["image"]
     assert images["gateway"] == {"repository": "ghcr.io/us/gateway", "digest": "sha256:bb"}
     assert images["modelServer"]["digest"] == "sha256:aa"
+    assert images["modelServerCuda"]["digest"] == "sha256:ac"
+    assert set(images) == set(_chart_images())
+
+
+def _chart_images() -> dict[str, Any]:
+    values = yaml.safe_load((ROOT / "k8s/helm/deepfake-serving/values.yaml").read_text())
+    images: dict[str, Any] = values["image"]
+    return images
+
+
+def test_every_released_image_is_verified_and_deployed_by_digest() -> None:
+    released = {
+        job["with"]["name"]
+        for name, job in JOBS.items()
+        if name.startswith("release.yml") and str(job.get("uses", "")).endswith("build-image.yml")
+    }
+    assert released == {str(i["repository"]).rpartition("/")[2] for i in _chart_images().values()}
+    steps = _steps(JOBS["deploy.yml:deploy"])
+    verified = " ".join(str(step.get("with", {}).get("reference", "")) for step in steps)
+    (upgrade,) = [step for step in steps if step.get("id") == "upgrade"]
+    for image in released:
+        assert f"/{image}@${{{{ inputs.{image} }}}}" in verified
+    for key in _chart_images():
+        assert f"image.{key}.digest=$" in upgrade["run"]
+
+
+def test_a_deployment_installs_nothing_after_the_upgrade() -> None:
+    """A package index that is down then must not roll back what works."""
+    steps = _steps(JOBS["deploy.yml:deploy"])
+    upgrade = [step.get("id") for step in steps].index("upgrade")
+    prepared = [step.get("run") for step in steps].index("make smoke-tools")
+    assert prepared < upgrade
+    assert "--create-namespace" not in steps[upgrade]["run"]
+
+
+def test_go_installs_what_the_makefile_names() -> None:
+    """`go install` refuses modules whose go.mod has replace or exclude directives."""
+    packages = re.findall(r"go install (\S+)", (ROOT / "Makefile").read_text())
+    assert packages
+    for package in packages:
+        assert not re.search(r"^(replace|exclude)\b", _go_mod(package), re.MULTILINE), package
+
+
+def _go_mod(package: str) -> str:
+    """Returns the go.mod of the module with a package `path@version`."""
+    path, _, version = package.partition("@")
+    while path:
+        command = [tool("go"), "mod", "download", "-json", f"{path}@{version}"]
+        completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        if completed.returncode == 0:
+            return Path(json.loads(completed.stdout)["GoMod"]).read_text()
+        path = path.rpartition("/")[0]
+    raise AssertionError(f"{package}: no such module")
 
 
 def _unreasoned(entry: dict[str, Any], today: date) -> str | None:

@@ -43,8 +43,26 @@
 {{- dict "folder" (include "deepfake.model.archiveFolder" .) "archives" $archives | toJson }}
 {{- end }}
 
+{{/* The pool's image as a map. Another repository than the shared one inherits neither tag nor digest. */}}
+{{- define "deepfake.model.imageValues" -}}
+{{- $shared := .root.Values.image.modelServer }}
+{{- if .pool.gpu.resource }}{{ $shared = .root.Values.image.modelServerCuda }}{{ end }}
+{{- $own := default $shared.repository .pool.image.repository }}
+{{- if ne $own $shared.repository }}{{ $shared = omit $shared "tag" "digest" }}{{ end }}
+{{- $image := mustMergeOverwrite (deepCopy $shared) .pool.image }}
+{{- $cpu := .root.Values.image.modelServer.repository }}
+{{- if and .pool.gpu.resource (eq $image.repository $cpu) }}
+{{- fail (printf "modelServer.pools[name=%s].image.repository: %s is the image without CUDA, and the pool has a GPU" .pool.name $cpu) }}
+{{- end }}
+{{- toYaml $image }}
+{{- end }}
+
 {{- define "deepfake.model.image" -}}
-{{- include "deepfake.image" (dict "root" .root "image" (mustMergeOverwrite (deepCopy .root.Values.image.modelServer) .pool.image)) }}
+{{- include "deepfake.image" (dict "root" .root "image" (include "deepfake.model.imageValues" . | fromYaml)) }}
+{{- end }}
+
+{{- define "deepfake.model.pullPolicy" -}}
+{{ (include "deepfake.model.imageValues" . | fromYaml).pullPolicy }}
 {{- end }}
 
 {{/* Volume of the archives. */}}
