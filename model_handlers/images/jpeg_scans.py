@@ -29,7 +29,7 @@ class Scan(NamedTuple):
     final: bool
     """Whether it brings the last bit."""
     data_start: int
-    """Where its entropy-coded data begin."""
+    """Offset of its entropy-coded data."""
 
 
 class JpegScans(NamedTuple):

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.video.decoding.clock import Clock
 from deepfake_serving.video.decoding.container import Cancelled, open_video
+from deepfake_serving.video.decoding.decoder import open_decoder
 from deepfake_serving.video.decoding.duration import (
     DEFAULT_FRAME_RATE,
     declared_end_s,
@@ -30,13 +31,11 @@ from deepfake_serving.video.decoding.duration import (
     may_jump,
     start_s,
 )
-from deepfake_serving.video.decoding.filter_graph import ShownFrame
-from deepfake_serving.video.decoding.geometry import Orientation, PixelAspect
 from deepfake_serving.video.decoding.limits import DecodeLimits
-from deepfake_serving.video.decoding.presentation import Presentation
+from deepfake_serving.video.presentation.filter_graph import ShownFrame
+from deepfake_serving.video.presentation.geometry import Orientation, PixelAspect
+from deepfake_serving.video.presentation.shown_frames import Presentation
 
-_THREADS = 2
-"""Decoder threads. Each holds frames, and the models need the cores too."""
 _TOLERANCE_S, _TOLERANCE = 1.0, 0.02
 """Error of a declared duration that is no sign of a truncated file: in seconds, and as a share."""
 
@@ -115,7 +114,6 @@ class VideoDecoder:
     def _describe(self, container: InputContainer, stream: VideoStream) -> None:
         for other in container.streams:
             other.discard = Discard.default if other is stream else Discard.all
-        stream.thread_type, stream.thread_count = "AUTO", _THREADS
         self.frame_rate = declared_frame_rate(stream)
         self.may_jump = may_jump(container)
         self._declared_s = declared_end_s(container, stream)
@@ -150,9 +148,10 @@ class VideoDecoder:
         yield from presentation.flush()
 
     def _images(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        decoder = open_decoder(stream, self.warnings)
         for packet in self._packets(container, stream):
             try:
-                images = stream.decode(packet)
+                images = decoder.decode(packet)
             except av.FFmpegError:
                 self.broken += 1
                 continue

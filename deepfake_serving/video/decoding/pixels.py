@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
-from deepfake_serving.video.decoding.conversion_errors import conversion_errors
 from deepfake_serving.video.decoding.frames import Frame
+from deepfake_serving.video.presentation.conversion_errors import conversion_errors
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -102,6 +102,7 @@ AREAS: dict[str, Area] = {
             ("options", "scene_cuts"),
             ("sampling",),
             ("decoding",),
+            ("presentation",),
         ),
         ("contracts",),
     ),

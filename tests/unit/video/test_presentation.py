@@ -15,12 +15,14 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from deepfake_serving.contracts.problems import UnsupportedMediaType
-from deepfake_serving.video.decoding.colour_tables import ColourSpace, to_srgb
-from deepfake_serving.video.decoding.filter_graph import ShownFrame
+from deepfake_serving.video.decoding import decoder
+from deepfake_serving.video.decoding.decoder import IGNORED_ALPHA
 from deepfake_serving.video.decoding.frames import Frame
-from deepfake_serving.video.decoding.geometry import Orientation
 from deepfake_serving.video.decoding.pixels import FrameConverter
-from deepfake_serving.video.decoding.presentation import Presentation
+from deepfake_serving.video.presentation.colour_tables import ColourSpace, to_srgb
+from deepfake_serving.video.presentation.filter_graph import ShownFrame
+from deepfake_serving.video.presentation.geometry import Orientation
+from deepfake_serving.video.presentation.shown_frames import Presentation
 from model_handlers.pipeline.decode import Pixels
 from tests.unit.video.conftest import write_video
 from tests.unit.video.test_frames import difference, read
@@ -316,3 +318,46 @@ def test_transparent_frames_are_shown_on_white(pixel_format: str, face: Pixels) 
     image = pixels(show(rgba.reformat(format=pixel_format))[0])
     assert difference(image[:, :158], face[:, :158]) < 4
     assert (image[:, 162:] > 250).all()
+
+
+def transparent_webm(path: Path, encoder: str, face: Pixels) -> Path:
+    """Writes a face whose right half is transparent."""
+    alpha = np.zeros(face.shape[:2], np.uint8)
+    alpha[:, :160] = 255
+    rgba = av.VideoFrame.from_ndarray(np.dstack([face, alpha]), format="rgba")
+    image = rgba.reformat(format="yuva420p")
+    with av.open(str(path), "w") as container:
+        speed = {"crf": "10", "b": "2M", "auto-alt-ref": "0", "deadline": "realtime"}
+        stream = container.add_stream(encoder, rate=12, options=speed)
+        stream.height, stream.width = face.shape[:2]
+        stream.pix_fmt = "yuva420p"
+        for index in range(3):
+            image.pts = index
+            container.mux(stream.encode(image))
+        container.mux(stream.encode(None))
+    return path
+
+
+ALPHA_ENCODERS = ["libvpx", "libvpx-vp9"]
+
+
+@pytest.mark.parametrize("encoder", ALPHA_ENCODERS)
+def test_transparent_webm_is_shown_on_white(encoder: str, face: Pixels, tmp_path: Path) -> None:
+    seen = read(transparent_webm(tmp_path / "a.webm", encoder, face))
+    assert len(seen.images) == 3
+    assert seen.video.warnings == []
+    for image in seen.images:
+        assert difference(image[:, :152], face[:, :152]) < 6
+        assert (image[:, 168:] > 250).all()
+
+
+@pytest.mark.parametrize("encoder", ALPHA_ENCODERS)
+def test_transparency_without_a_decoder_is_a_warning(
+    encoder: str, face: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = transparent_webm(tmp_path / "a.webm", encoder, face)
+    missing = dict.fromkeys(("vp8", "vp9"), "libvpx-of-another-build")
+    monkeypatch.setattr(decoder, "_ALPHA_DECODERS", missing)
+    seen = read(path)
+    assert len(seen.images) == 3
+    assert seen.video.warnings == [IGNORED_ALPHA]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from deepfake_serving.video.decoding.colour_curves import (
+from deepfake_serving.video.presentation.colour_curves import (
     CURVES,
     DISPLAY_PRIMARIES,
     DISPLAY_TRANSFERS,

@@ -12,9 +12,9 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 
-from deepfake_serving.video.decoding.colour import add_conversion, conversion_of, table_frame
-from deepfake_serving.video.decoding.colour_tables import ColourSpace
-from deepfake_serving.video.decoding.geometry import Orientation
+from deepfake_serving.video.presentation.colour import add_conversion, conversion_of, table_frame
+from deepfake_serving.video.presentation.colour_tables import ColourSpace
+from deepfake_serving.video.presentation.geometry import Orientation
 
 _TICK = Fraction(1, 1000)
 

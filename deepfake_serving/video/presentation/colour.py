@@ -11,7 +11,7 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from deepfake_serving.contracts.problems import UnsupportedMediaType
-from deepfake_serving.video.decoding.colour_curves import (
+from deepfake_serving.video.presentation.colour_curves import (
     CURVES,
     HLG,
     LINEAR,
@@ -19,14 +19,14 @@ from deepfake_serving.video.decoding.colour_curves import (
     PRIMARIES,
     REFERENCE_WHITE_NITS,
 )
-from deepfake_serving.video.decoding.colour_tables import (
+from deepfake_serving.video.presentation.colour_tables import (
     ICTCP,
     LINEAR_GAMMA,
     TABLE_MATRICES,
     ColourSpace,
     hald_image,
 )
-from deepfake_serving.video.decoding.geometry import side_data
+from deepfake_serving.video.presentation.geometry import side_data
 
 _SCALER_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Matrix coefficients that FFmpeg's scaler converts: RGB, those of television, unspecified."""

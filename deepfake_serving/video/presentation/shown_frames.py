@@ -14,10 +14,10 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from deepfake_serving.video.decoding.alpha import flatten, has_alpha
-from deepfake_serving.video.decoding.conversion_errors import conversion_errors
-from deepfake_serving.video.decoding.filter_graph import FilterGraph, Properties, ShownFrame
-from deepfake_serving.video.decoding.geometry import Orientation, orientation_of
+from deepfake_serving.video.presentation.alpha import flatten, has_alpha
+from deepfake_serving.video.presentation.conversion_errors import conversion_errors
+from deepfake_serving.video.presentation.filter_graph import FilterGraph, Properties, ShownFrame
+from deepfake_serving.video.presentation.geometry import Orientation, orientation_of
 
 _SIDE_DATA = frozenset(
     {

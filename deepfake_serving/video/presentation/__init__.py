@@ -1,0 +1,1 @@
+"""From decoded frames to those that a player shows: progressive, opaque, in sRGB."""
