@@ -185,6 +185,12 @@ class Settings(ServerSettings):
     )
     max_video_s: float = Field(4 * 3600, gt=0, description="Maximum seconds analysed of one video.")
     max_video_frames: int = Field(20_000, ge=1, description="Maximum frames analysed of one video.")
+    max_decode_memory_bytes: int = Field(
+        1536 * 2**20,
+        ge=64 * 2**20,
+        description="Maximum memory of the process that decodes one video; a video that needs more "
+        "is refused. A worker needs it for each of `worker_jobs` and `worker_sources`.",
+    )
 
     live_idle_timeout_s: float = Field(
         30.0, gt=0, description="A live session without frames ends after this long."

@@ -11,7 +11,7 @@ from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
 from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.options import VideoOptions
-from deepfake_serving.video.reader import VideoReader
+from deepfake_serving.video.reader import Reader
 from deepfake_serving.video.scored_frames import DetectionResult
 
 
@@ -47,7 +47,7 @@ class VideoAccumulator:
         self.frames += result.frames
         self.rare_tracks += result.rare_tracks
 
-    def verdict(self, reader: VideoReader, options: VideoOptions) -> VideoVerdict:
+    def verdict(self, reader: Reader, options: VideoOptions) -> VideoVerdict:
         """Aggregates the verdict.
 
         Raises:

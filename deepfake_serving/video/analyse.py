@@ -13,10 +13,11 @@ from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.accumulator import VideoAccumulator
 from deepfake_serving.video.build_shot import build_shot
 from deepfake_serving.video.decoding.pixels import Pixels
+from deepfake_serving.video.isolation.process import DecodeProcess
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.pipelined import pipelined
 from deepfake_serving.video.progress import ProgressReporter
-from deepfake_serving.video.reader import Batch, VideoReader
+from deepfake_serving.video.reader import Batch, Reader, VideoReader
 from deepfake_serving.video.scene_cuts import SceneCut
 from deepfake_serving.video.scored_frames import DetectionResult, scored_frames
 from deepfake_serving.video.shot_collector import ShotCollector, ShotFrames
@@ -46,7 +47,8 @@ async def analyse(
         Problem: the file is no video, is broken from the start, or no frame could be scored.
     """
     start = time.perf_counter()
-    reader, progress = VideoReader(path, options), ProgressReporter(on_progress)
+    reader: Reader = (DecodeProcess if options.isolated else VideoReader)(path, options)
+    progress = ProgressReporter(on_progress)
     analysis = _Analysis(detect, options, save_image, reader)
     batches = pipelined(
         reader.batches(),
@@ -69,7 +71,7 @@ class _Analysis:
     """Processes batches, in order, after they were read."""
 
     def __init__(
-        self, detect: Detect, options: VideoOptions, save_image: SaveImage, reader: VideoReader
+        self, detect: Detect, options: VideoOptions, save_image: SaveImage, reader: Reader
     ) -> None:
         self._detect, self._options, self._save_image = detect, options, save_image
         self._reader = reader

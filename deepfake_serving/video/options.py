@@ -60,13 +60,20 @@ class VideoOptions:
     max_pixels: int = 8192 * 4320
     """Pixels of a frame."""
 
+    max_memory_bytes: int = 1536 * 2**20
+    """Bytes that decoding may take. A video whose headers need more is refused at once."""
+    isolated: bool = False
+    """Whether the video is decoded in a process of its own, where that limit is enforced."""
+
     max_in_flight: int = 2
     """Concurrent calls to the detector."""
 
     @property
     def decode_limits(self) -> DecodeLimits:
         """The limits of the decoder."""
-        return DecodeLimits(self.max_pixels, self.max_duration_s, self.max_decoded)
+        return DecodeLimits(
+            self.max_pixels, self.max_duration_s, self.max_decoded, self.max_memory_bytes
+        )
 
     @property
     def per_shot(self) -> int:

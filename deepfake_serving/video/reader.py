@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from deepfake_serving.video.decoding.duration import measure_end_s
 from deepfake_serving.video.decoding.frames import Frame, VideoDecoder
@@ -62,6 +63,45 @@ class Batch:
             pixels.shape != samples[0].pixels.shape
             or len(samples) >= min(_MAX_BATCH_FRAMES, MAX_BATCH_BYTES // pixels.nbytes)
         )
+
+
+class VideoFacts(Protocol):
+    """Properties of a video, as far as it was read."""
+
+    frame_rate: float | None
+    duration_s: float | None
+    end_s: float
+    complete: bool
+    warnings: list[str]
+
+
+class Reader(Protocol):
+    """Reads one video, once: in this process, or in one of its own."""
+
+    seconds: dict[str, float]
+    """Time spent by stage."""
+
+    @property
+    def video(self) -> VideoFacts:
+        """Properties of the video, as far as it was read."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the first frame, upright."""
+        ...
+
+    def stop(self) -> None:
+        """Ends `batches` with `Cancelled`. Any thread may call it."""
+        ...
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Reads the video.
+
+        Raises:
+            Problem: the file cannot be read.
+        """
+        ...
 
 
 class VideoReader:

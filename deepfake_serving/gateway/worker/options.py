@@ -16,4 +16,6 @@ def video_options(job: Job, settings: Settings) -> VideoOptions:
         shots=job.options["shots"],
         max_duration_s=settings.max_video_s,
         max_frames=settings.max_video_frames,
+        max_memory_bytes=settings.max_decode_memory_bytes,
+        isolated=True,
     )

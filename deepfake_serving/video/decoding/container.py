@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import threading
@@ -110,6 +111,8 @@ def _container(
     try:
         return av.open(source, "r", options=options, metadata_errors="replace")
     except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:
+            raise
         if _MAGIC.match(start):
             raise UndecodableMedia("the video is broken: its header cannot be read") from error
         raise UnsupportedMediaType(

@@ -11,7 +11,7 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-_THREADS = 2
+THREADS = 2
 """Threads of a decoder. Each holds frames, and the models need the cores too."""
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -30,5 +30,5 @@ def open_decoder(stream: VideoStream, warnings: list[str]) -> VideoCodecContext:
             assert isinstance(alpha, VideoCodecContext)
             alpha.options = decoder.options
             decoder = alpha
-    decoder.thread_type, decoder.thread_count = "AUTO", _THREADS
+    decoder.thread_type, decoder.thread_count = "AUTO", THREADS
     return decoder

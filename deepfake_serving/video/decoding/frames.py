@@ -7,6 +7,7 @@ on it.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.video.decoding.clock import Clock
 from deepfake_serving.video.decoding.container import Cancelled, open_video
-from deepfake_serving.video.decoding.decoder import open_decoder
+from deepfake_serving.video.decoding.decoder import THREADS, open_decoder
 from deepfake_serving.video.decoding.duration import (
     DEFAULT_FRAME_RATE,
     declared_end_s,
@@ -32,6 +33,7 @@ from deepfake_serving.video.decoding.duration import (
     start_s,
 )
 from deepfake_serving.video.decoding.limits import DecodeLimits
+from deepfake_serving.video.memory.estimate import check_memory
 from deepfake_serving.video.presentation.filter_graph import ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation, PixelAspect
 from deepfake_serving.video.presentation.shown_frames import Presentation
@@ -96,10 +98,12 @@ class VideoDecoder:
 
         Raises:
             Problem: as `open_video` does.
-            UndecodableMedia: no frame can be decoded.
+            UndecodableMedia: decoding needs too much memory, or no frame can be decoded.
+            MemoryError: memory ran out.
             Cancelled: `stop` was set.
         """
         with open_video(self._path, self._limits.max_pixels, self._stop) as (container, stream):
+            check_memory(stream, THREADS, self._limits.max_memory_bytes)
             self._describe(container, stream)
             yield from self._limited(container, stream)
         if not self.decoded:
@@ -152,7 +156,9 @@ class VideoDecoder:
         for packet in self._packets(container, stream):
             try:
                 images = decoder.decode(packet)
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                if error.errno == errno.ENOMEM:
+                    raise
                 self.broken += 1
                 continue
             for image in images:
@@ -171,7 +177,9 @@ class VideoDecoder:
                     raise Cancelled
                 if packet.size:
                     yield packet
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise
             self.broken += 1
         yield None
 

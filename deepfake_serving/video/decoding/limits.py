@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """Limits of pixels, duration and frames."""
+    """Limits of pixels, duration, frames and memory."""
 
     max_pixels: int
     """Pixels of a frame. A larger one is refused."""
@@ -15,3 +15,5 @@ class DecodeLimits:
     """Seconds of presentation."""
     max_frames: int
     """Frames decoded, whether they are analysed or not."""
+    max_memory_bytes: int
+    """Bytes of the frames that the decoder holds at once, as the headers describe them."""

@@ -1,0 +1,119 @@
+"""A reader of one video that decodes in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from deepfake_serving.contracts.problems import Internal, Problem, UndecodableMedia, from_dict
+from deepfake_serving.video.decoding.container import Cancelled
+from deepfake_serving.video.isolation.messages import VideoSummary, receive_batch, receive_header
+from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.reader import Batch
+
+_CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+)
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Threads of libraries that are not needed here, whose stacks would count as memory."""
+
+
+class DecodeProcess:
+    """A `Reader` whose video cannot harm this process, whatever decoding it takes or breaks."""
+
+    def __init__(self, path: Path, options: VideoOptions) -> None:
+        self._path, self._options = path, options
+        self._lock, self._stopped = threading.Lock(), False
+        self._process: subprocess.Popen[bytes] | None = None
+        self.video = VideoSummary()
+        self.size: tuple[int, int] | None = None
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def stop(self) -> None:
+        """Kills the process, whatever it does. Any thread may call it."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Reads the video.
+
+        Raises:
+            Problem: the file cannot be read, or not within the memory limit, or crashes the
+                decoder.
+            Cancelled: `stop` was called.
+        """
+        receiving, sending = os.pipe()
+        with Connection(receiving, writable=False) as connection:
+            try:
+                process = self._start(sending)
+            finally:
+                os.close(sending)
+            try:
+                yield from self._receive(connection, process)
+            finally:
+                process.kill()
+                process.wait()
+
+    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
+        module = "deepfake_serving.video.isolation.child"
+        with self._lock:
+            if self._stopped:
+                raise Cancelled
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-m", module, str(descriptor)],
+                stdin=subprocess.PIPE,
+                pass_fds=(descriptor,),
+                env=os.environ | _ONE_THREAD,
+                start_new_session=True,  # a terminal's signals are for the worker, which drains
+            )
+        assert process.stdin is not None
+        with process.stdin as stdin:
+            stdin.write(pickle.dumps((self._path, self._options)))
+        return process
+
+    def _receive(
+        self, connection: Connection, process: subprocess.Popen[bytes]
+    ) -> Generator[Batch, None, None]:
+        while True:
+            try:
+                header = receive_header(connection)
+                batch = receive_batch(connection, header) if "events" in header else None
+            except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
+                process.kill()
+                raise self._death(process.wait()) from error
+            if batch is None:
+                self._end(header)
+                return
+            self._update(header["state"])
+            yield batch
+            del batch
+
+    def _update(self, state: dict[str, Any]) -> None:
+        self.video = VideoSummary(**state["video"])
+        self.size = tuple(state["size"]) if state["size"] else None
+        self.seconds |= state["seconds"]
+
+    def _end(self, header: dict[str, Any]) -> None:
+        if "problem" in header:
+            raise from_dict(header["problem"])
+        if "defect" in header:
+            raise RuntimeError(f"the decoding process failed: {header['defect']}")
+
+    def _death(self, code: int) -> Problem | Cancelled:
+        """Returns the error of a process that ended without its last message."""
+        if self._stopped:
+            return Cancelled()
+        if code < 0 and -code in _CRASHES:
+            return UndecodableMedia(f"the video crashes its decoder ({signal.Signals(-code).name})")
+        return Internal(f"the decoding process ended with {code}")

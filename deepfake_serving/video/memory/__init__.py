@@ -1,0 +1,1 @@
+"""The memory that decoding a video takes, from its headers."""
