@@ -1,8 +1,8 @@
 """Results of a video, as dataclasses that serialise to JSON field by field.
 
 A video is split into shots, the faces of a shot are linked into tracks, and every sampled face is
-scored separately. Times are seconds of presentation since the video's first frame. Boxes are in
-pixels of the upright frame. Probabilities are calibrated, in [0, 1].
+scored separately. Times are seconds since the start of playback, maybe with sound alone. Boxes are
+in pixels of the upright frame. Probabilities are calibrated, in [0, 1].
 """
 
 from __future__ import annotations

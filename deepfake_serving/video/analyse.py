@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -75,7 +76,7 @@ class _Analysis:
     ) -> None:
         self._detect, self._options, self._save_image = detect, options, save_image
         self._reader = reader
-        self._collector = ShotCollector(options.min_shot_s, options.per_shot)
+        self._collector: ShotCollector | None = None
         self.accumulator = VideoAccumulator()
 
     async def detect(self, batch: Batch) -> list[DetectionResult]:
@@ -93,14 +94,24 @@ class _Analysis:
         frames = iter(scored)
         for event in batch.events:
             if isinstance(event, SceneCut):
-                await self._finish(self._collector.cut(event))
+                await self._finish(self._shots().cut(event))
             elif (frame := next(frames)) is not None:
                 self.accumulator.crowded_frames += frame.left_out > 0
-                await self._finish(self._collector.add(frame))
+                await self._finish(self._shots().add(frame))
 
     async def end(self) -> None:
         """Finishes the last shots."""
-        await self._finish(self._collector.end(self._reader.video.end_s))
+        await self._finish(self._shots().end(self._reader.video.end_s))
+
+    def _shots(self) -> ShotCollector:
+        """Returns the collector, which starts with the first frame."""
+        if self._collector is None:
+            options = self._options
+            min_shot_s = options.min_shot_s if options.shots else math.inf
+            self._collector = ShotCollector(
+                min_shot_s, options.per_shot, self._reader.video.start_s
+            )
+        return self._collector
 
     async def _finish(self, shots: Sequence[ShotFrames]) -> None:
         start = time.perf_counter()

@@ -38,7 +38,7 @@ class VideoOptions:
     thresholds: Thresholds = Thresholds()
 
     shots: bool = True
-    """Whether the video is split into shots. Otherwise it is a single shot."""
+    """Whether the video is split into shots. Otherwise it is a single shot. Tracks end at cuts."""
     min_shot_s: float = 1.5
     """Shorter shots are merged with an adjacent shot. Their tracks end at the cut all the same."""
     max_frames_per_shot: int = 64

@@ -148,14 +148,14 @@ class VideoReader:
     def _events(self, frames: Iterator[Frame]) -> Iterator[Sample | SceneCut | None]:
         """Yields None for a frame that is neither sampled nor reveals a cut."""
         converter = FrameConverter()
-        cut_detector = SceneCutDetector() if self._options.shots else None
+        cut_detector = SceneCutDetector()
         sampler: Sampler | None = None
         while (frame := self._decode(frames)) is not None:
             if sampler is None:
                 sampler = self._new_sampler()
             with self._timed("shots"):
                 thumbnail = converter.thumbnail(frame)
-                cut = cut_detector.feed(thumbnail, frame.index, frame.t_s) if cut_detector else None
+                cut = cut_detector.feed(thumbnail, frame.index, frame.t_s)
             if cut is not None:
                 sampler.start_shot()
                 yield cut

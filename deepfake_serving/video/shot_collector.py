@@ -50,12 +50,14 @@ class ShotCollector:
     """Takes frames and scene cuts in order, and returns each shot once it is final.
 
     A cut within `min_shot_s` of the start of its shot begins a segment of that shot. A shot is
-    final when the next one has lasted `min_shot_s`: a shorter last shot is merged into it.
+    final when the next one has lasted `min_shot_s`: a shorter last shot is merged into it. With an
+    infinite `min_shot_s`, all segments are of one shot.
     """
 
-    def __init__(self, min_shot_s: float, per_shot: int) -> None:
+    def __init__(self, min_shot_s: float, per_shot: int, start_s: float = 0.0) -> None:
+        """`start_s` is when the first shot starts."""
         self._min_shot_s, self._per_shot = min_shot_s, per_shot
-        self._open = [ShotFrames(0.0)]
+        self._open = [ShotFrames(start_s)]
 
     def add(self, frame: ScoredFrame) -> list[ShotFrames]:
         """Adds a frame that is later than all others."""

@@ -48,7 +48,7 @@ def video(
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     sampling: Annotated[str, typer.Option(help=SAMPLING)] = "every:5",
     aggregation: Annotated[str, typer.Option(help=AGGREGATION)] = "shots",
-    shots: Annotated[bool, typer.Option(help="Detect cuts between shots.")] = True,
+    shots: Annotated[bool, typer.Option(help="Split the video into shots.")] = True,
     gallery: Annotated[
         Path | None, typer.Option(help="Folder for images of shots and faces.")
     ] = None,

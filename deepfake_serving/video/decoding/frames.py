@@ -85,8 +85,8 @@ class VideoDecoder:
         self.may_jump = False
         """Whether the declared duration may be wrong, since the container's clock may jump."""
         self._declared_s: float | None = None
-        self.end_s = 0.0
-        """End of the last frame so far."""
+        self.start_s, self.end_s = 0.0, 0.0
+        """Start of the first frame, and end of the last so far."""
         self.decoded = 0
         self.broken = 0
         """Packets that could not be decoded, and damaged frames."""
@@ -131,6 +131,7 @@ class VideoDecoder:
         for shown in self._shown(container, stream):
             t_s = clock.tick(None if shown.pts is None else shown.pts * base)
             if self.decoded == 0:
+                self.start_s = t_s
                 self._check_start(shown.pts, stream)
             if clock.jumped:
                 self._declared_s = None

@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import threading
+from bisect import bisect
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -115,6 +116,11 @@ async def test_with_shots_off_a_video_is_one_shot(
     verdict, _ = await run_analysis(cut_video[0], shots=False, sampling=Sampling("every", 6))
     (shot,) = verdict.shots
     assert (shot.start_s, shot.end_s) == (0.0, 8.0)
+    starts = cut_video[1]
+    assert len(shot.tracks) == 4
+    for track in shot.tracks:
+        times = [face.t_s for face in track.frames]
+        assert len({bisect(starts, t_s) for t_s in times}) == 1
 
 
 async def test_two_people_are_two_tracks(

@@ -54,6 +54,15 @@ def test_a_video_that_starts_after_its_sound_starts_late(
     assert seen.video.warnings == []
 
 
+async def test_the_first_shot_starts_with_the_first_frame(
+    moving: list[Pixels], run_analysis: Analyse, tmp_path: Path
+) -> None:
+    verdict, _ = await run_analysis(with_audio(tmp_path / "late.mkv", moving, 2.0))
+    (shot,) = verdict.shots
+    assert shot.start_s == pytest.approx(2.0, abs=0.15)
+    assert shot.start_s == shot.tracks[0].frames[0].t_s
+
+
 def jumping(path: Path, frames: Sequence[Pixels], jump_s: float) -> Path:
     """Writes a stream whose clock jumps by `jump_s` in its middle."""
     with av.open(str(path), "w", options={"mpegts_copyts": "1"}) as container:

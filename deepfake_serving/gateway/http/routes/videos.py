@@ -27,7 +27,9 @@ def video_request(
     sampling: Annotated[
         str | None, Query(description="`every:5`, `uniform:30`, `fps:2` or `per_shot:64`.")
     ] = None,
-    shots: Annotated[bool, Query(description="Whether to detect shot boundaries.")] = True,
+    shots: Annotated[
+        bool, Query(description="Whether to split the video into shots. Tracks end at cuts.")
+    ] = True,
     aggregation: Annotated[
         Aggregation | None, Query(description="How the faces' scores become one probability.")
     ] = None,

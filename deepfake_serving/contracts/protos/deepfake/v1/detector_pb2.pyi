@@ -477,7 +477,7 @@ class VideoOptions(_message.Message):
     sampling: _builtins.str
     """every:N, uniform:N, fps:N or per_shot:N; empty: the server's default."""
     shots: _builtins.bool
-    """Whether to detect cuts; absent: yes."""
+    """Whether to split the video into shots; absent: yes. Tracks end at cuts."""
     aggregation: _builtins.str
     """shots, mean, confident or fake_frame_ratio; empty: the server's default."""
     model: _builtins.str
