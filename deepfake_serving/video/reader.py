@@ -70,6 +70,7 @@ class VideoFacts(Protocol):
 
     frame_rate: float | None
     duration_s: float | None
+    start_s: float
     end_s: float
     complete: bool
     warnings: list[str]

@@ -26,6 +26,7 @@ class VideoSummary:
 
     frame_rate: float | None = None
     duration_s: float | None = None
+    start_s: float = 0.0
     end_s: float = 0.0
     complete: bool = True
     warnings: list[str] = field(default_factory=list)
@@ -89,6 +90,11 @@ def _receive_array(connection: Connection, shape: list[int]) -> Pixels:
 def _state(reader: VideoReader) -> dict[str, Any]:
     video = reader.video
     summary = VideoSummary(
-        video.frame_rate, video.duration_s, video.end_s, video.complete, video.warnings
+        video.frame_rate,
+        video.duration_s,
+        video.start_s,
+        video.end_s,
+        video.complete,
+        video.warnings,
     )
     return {"video": asdict(summary), "size": reader.size, "seconds": dict(reader.seconds)}
