@@ -38,16 +38,19 @@ class Pools:
     def __init__(self, routing: Routing, session: aiohttp.ClientSession) -> None:
         self.routing, self.session = routing, session
         self.replicas: dict[str, list[Replica]] = {pool.name: [] for pool in routing.pools}
+        self._leaving: set[Replica] = set()
+        self._checks: dict[Replica, asyncio.Task[None]] = {}
 
     @contextlib.asynccontextmanager
     async def monitor(self) -> AsyncIterator[None]:
         """Resolves and checks the replicas once, then keeps doing so in the background."""
         await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
-        await self._check_all()
+        await asyncio.gather(*(self._check(replica) for replica in self.all()))
         tasks = [asyncio.create_task(self._resolve_loop()), asyncio.create_task(self._check_loop())]
         try:
             yield
         finally:
+            tasks += self._checks.values()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,9 +117,13 @@ class Pools:
             await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
 
     async def _check_loop(self) -> None:
+        """Starts checks that do not wait for each other: one that hangs delays no other."""
         while True:
             await asyncio.sleep(_CHECK_INTERVAL_S)
-            await self._check_all()
+            self._leaving = {replica for replica in self._leaving if replica.in_flight}
+            self._checks = {r: task for r, task in self._checks.items() if not task.done()}
+            for replica in {*self.all(), *self._leaving} - set(self._checks):
+                self._checks[replica] = asyncio.create_task(self._check(replica))
 
     async def _resolve(self, pool: PoolSpec) -> None:
         """Adds replicas of new addresses and drops those of gone ones.
@@ -136,19 +143,19 @@ class Pools:
         for replica in fresh:
             await replica.check(self.session)
         kept = [replica for address, replica in present.items() if address in addresses]
+        self._leaving |= {r for r in present.values() if r not in kept and r.in_flight}
         self.replicas[pool.name] = kept + fresh
 
-    async def _check_all(self) -> None:
-        before = {replica: replica.healthy for replica in self.all()}
-        await asyncio.gather(*(replica.check(self.session) for replica in before))
-        for replica, healthy in before.items():
-            if replica.healthy != healthy:
-                log.info(
-                    "replica health changed",
-                    pool=replica.pool.name,
-                    url=replica.url,
-                    healthy=replica.healthy,
-                )
+    async def _check(self, replica: Replica) -> None:
+        before = replica.healthy
+        await replica.check(self.session)
+        if replica.healthy != before:
+            log.info(
+                "replica health changed",
+                pool=replica.pool.name,
+                url=replica.url,
+                healthy=replica.healthy,
+            )
 
 
 def _pick_pool(replicas: Sequence[Replica]) -> Sequence[Replica]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import errno
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import aiohttp
 
+from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.upstream.config import PoolSpec
+from deepfake_serving.runtime.tasks import first_of
+
+T = TypeVar("T")
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3)
+_CONNECT_TIMEOUT_S, _CONNECT_ATTEMPTS = 1.0, 2
+"""One lost packet delays a connection by a second (RFC 6298), so one attempt proves nothing."""
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 
 
 @dataclass(eq=False)
@@ -24,6 +33,7 @@ class Replica:
     healthy: bool = False
     in_flight: int = 0
     models: dict[str, ModelRef] = field(default_factory=dict)
+    _vanished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -51,8 +61,28 @@ class Replica:
         finally:
             self.in_flight -= 1
 
+    async def while_reachable(self, work: Awaitable[T]) -> T:
+        """Awaits `work`, and cancels it when the replica's host vanishes.
+
+        A host without a network sends no reset, so `work` would wait until its deadline.
+
+        Raises:
+            UpstreamUnavailable: the host has vanished.
+        """
+        first, result = await first_of(work, self._vanished.wait())
+        if first == 1:
+            detail = "a model server was lost: its host has vanished"
+            raise UpstreamUnavailable(detail, retry_after_s=5)
+        return cast("T", result)
+
     async def check(self, session: aiohttp.ClientSession) -> None:
         """Updates the replica's health and models from its `/readyz` and `/`."""
+        if not await self._reachable():
+            self.healthy = False
+            self._vanished.set()
+            return
+        if self._vanished.is_set():
+            self._vanished = asyncio.Event()
         try:
             async with session.get(f"{self.url}/readyz", timeout=_TIMEOUT) as response:
                 ready = response.status == 200
@@ -63,6 +93,25 @@ class Replica:
             self.healthy = ready
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
             self.healthy = False
+
+    async def _reachable(self) -> bool:
+        """Returns whether the host responds to connections; it may refuse them (RFC 9293).
+
+        A process that is busy or stops is no reason to give up what is in flight there.
+        """
+        for _ in range(_CONNECT_ATTEMPTS):
+            try:
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    _, writer = await asyncio.open_connection(self.address, self.pool.port)
+            except TimeoutError:
+                continue
+            except OSError as error:
+                if error.errno in _UNREACHABLE:
+                    continue
+                return True
+            writer.close()
+            return True
+        return False
 
 
 def _ref(document: dict[str, Any]) -> ModelRef:

@@ -45,7 +45,7 @@ async def send_with_retries(
         tried.append(replica)
         try:
             with replica.track_request():
-                return await send(replica)
+                return await replica.while_reachable(send(replica))
         except Problem as problem:
             if not isinstance(problem, _RETRYABLE) or len(tried) >= _MAX_ATTEMPTS:
                 raise

@@ -1,0 +1,122 @@
+"""Scripted replicas on different addresses (127.0.0.2 and on), as behind a headless Service.
+
+tests/integration covers real model servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
+from deepfake_serving.gateway.upstream.pools import Pools
+
+Predict = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class FakeReplica:
+    """A scripted model server."""
+
+    def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
+        self.address, self.models, self.ready = address, models, True
+        self.requests: list[dict[str, str]] = []
+        self.predict: Predict = self._verdict
+
+    def reference(self, model: str) -> dict[str, Any]:
+        """Returns the entry of a model in the metadata."""
+        digest = f"sha256:{self.address}"
+        return {"name": model, "version": "1.0", "digest": digest, "trained": True}
+
+    async def _verdict(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.json_response({"by": self.address, "bytes": len(body)})
+
+    async def start(self, port: int) -> int:
+        async def readyz(_: web.Request) -> web.Response:
+            return web.json_response({}, status=200 if self.ready else 503)
+
+        async def index(_: web.Request) -> web.Response:
+            return web.json_response({"models": [self.reference(name) for name in self.models]})
+
+        async def predict(request: web.Request) -> web.Response:
+            self.requests.append(dict(request.headers))
+            return await self.predict(request)
+
+        app = web.Application(client_max_size=2**24)
+        app.router.add_get("/readyz", readyz)
+        app.router.add_get("/", index)
+        app.router.add_post("/predictions/{model}", predict)
+        app.router.add_post("/v2/models/{model}/infer", predict)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, self.address, port)
+        await site.start()
+        return int(self.runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        await self.runner.cleanup()
+
+
+class Names:
+    """A stub of DNS, so that names can have several loopback addresses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.broken = False
+        loop = asyncio.get_running_loop()
+
+        async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+            if self.broken:
+                raise socket.gaierror("no response")
+            return [(0, 0, 0, "", (a, port)) for a in self.addresses[host]]
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+
+@asynccontextmanager
+async def serving(
+    *pools: tuple[dict[str, Any], list[FakeReplica]], names: Names
+) -> AsyncIterator[Upstream]:
+    """Starts pools of replicas; each pool's host is its name."""
+    specs, replicas = [], []
+    for given, members in pools:
+        port = 0
+        for member in members:
+            port = await member.start(port)
+            replicas.append(member)
+        names.addresses[given["name"]] = [member.address for member in members]
+        specs.append(PoolSpec(url=f"http://{given['name']}:{port}", **given))
+    async with aiohttp.ClientSession() as session:
+        monitored = Pools(Routing(pools=tuple(specs)), session)
+        async with monitored.monitor():
+            yield Upstream(monitored)
+    for replica in replicas:
+        await replica.stop()
+
+
+def context(seconds: float = 5.0) -> RequestContext:
+    return RequestContext("id-1", asyncio.get_running_loop().time() + seconds, None)
+
+
+async def detect(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
+    return orjson.loads(await upstream.detect_image(b"image", model, context(seconds)))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def hang(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
