@@ -93,6 +93,8 @@ def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
         if deadline is not None and time.time() > float(deadline):
             raise DeadlineExceeded("the request's deadline passed before a worker was free")
         options = wire.parse_options(headers.get(wire.OPTIONS_HEADER))
+        if deadline is not None:
+            options = dataclasses.replace(options, deadline=float(deadline))
         body = _body(row)
         length = headers.get(wire.LENGTH_HEADER)
         if length is not None:

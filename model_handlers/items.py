@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
+
+from deepfake_serving.contracts.problems import DeadlineExceeded
 
 Item = bytes | npt.NDArray[Any]
 """An encoded image, or decoded pixels: uint8 (height, width, 3)."""
@@ -16,3 +19,13 @@ class Options:
     """Options of one request."""
 
     crops: bool = False
+    deadline: float | None = None
+    """When the client no longer waits, seconds since the epoch."""
+
+    def check_deadline(self) -> None:
+        """
+        Raises:
+            DeadlineExceeded: the client no longer waits.
+        """
+        if self.deadline is not None and time.time() > self.deadline:
+            raise DeadlineExceeded("the request's deadline passed before its next stage")

@@ -40,6 +40,9 @@ class DecodeSpec(_Spec):
     max_chunks: int = Field(
         default=65_536, gt=0, description="of a PNG; encoders write one per 8 KiB or more"
     )
+    max_seconds: float = Field(
+        default=20.0, gt=0, description="of processor time; 50 megapixels take up to 5"
+    )
 
 
 class FacesSpec(_Spec):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pi_heif
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
@@ -21,6 +20,7 @@ from deepfake_serving.contracts.problems import (
 from model_handlers.images.colour_profile import to_srgb
 from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
+from model_handlers.images.time_limit import LimitedFile, within
 from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
@@ -82,23 +82,29 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
         InvalidRequest: `data` is empty.
         TooLarge, TooManyPixels: over a limit, which the message states.
         UnsupportedMediaType: not one of `FORMATS`.
-        UndecodableMedia: a supported format, but corrupt, or of too many scans or chunks.
+        UndecodableMedia: a supported format, but corrupt, of too many scans or chunks, or one that
+            takes too long.
+        Overloaded: images that take too long are being decoded.
     """
     if not data:
         raise InvalidRequest("the body is empty; an encoded image was expected")
     if len(data) > spec.max_bytes:
         raise TooLarge(f"the image has {len(data)} bytes; the limit is {spec.max_bytes}")
     check_parts(data, spec.max_scans, spec.max_chunks)
+    return within(spec.max_seconds, lambda: _opened(data, spec))
+
+
+def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
     # Some plugins allocate the canvas while they open a file, so Pillow must know the limit. It
     # raises at twice its own.
     Image.MAX_IMAGE_PIXELS = (spec.max_pixels + 1) // 2
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata, which is not read
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(LimitedFile(data, spec.max_seconds), formats=FORMATS) as image:
                 _check_pixels(image.width, image.height, spec)
                 _check_tiles(image, spec)
-                return _decoded(image, data)
+                return _decoded(image, data, spec)
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
             raise UndecodableMedia("the image is corrupt: its header can't be read") from error
@@ -151,20 +157,20 @@ def _check_tiles(image: Image.Image, spec: DecodeSpec) -> None:
         _check_pixels(width, height, spec)
 
 
-def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
+def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:
     try:
         image.load()
     except OSError:
         if image.format not in ("JPEG", "MPO"):
             raise
-        return _decoded_in_part(data)
+        return _decoded_in_part(data, spec)
     return DecodedImage(_to_rgb(image), _warnings_of_frames(image))
 
 
-def _decoded_in_part(data: bytes) -> DecodedImage:
+def _decoded_in_part(data: bytes, spec: DecodeSpec) -> DecodedImage:
     """Decodes a JPEG that was cut short."""
     data = closed(data)
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    with Image.open(LimitedFile(data, spec.max_seconds), formats=("JPEG",)) as image:
         image.load()
         part = part_read(data, np.asarray(image))
         warning = f"the image is cut short: {part.description}"
@@ -223,4 +229,5 @@ def _flatten(image: Image.Image) -> Image.Image:
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 Image.init()  # loads the plugins now instead of within the first request

@@ -83,7 +83,7 @@ class DetectorTask:
                 for image, found in zip(images, found_faces, strict=True)
             ]
 
-        return _run(items, self.manifest, watch, classify)
+        return _run(items, options, self.manifest, watch, classify)
 
     def _verdict(
         self, image: Pixels, classified: Sequence[tuple[Face, float]], found: FoundFaces
@@ -125,7 +125,7 @@ class FacesTask:
                     for image, found, index in zip(images, faces, indices, strict=True)
                 ]
 
-        return _run(items, self.manifest, watch, detect)
+        return _run(items, options, self.manifest, watch, detect)
 
     def _faces(self, image: Pixels, found: FoundFaces, crops: bool) -> ImageFaces:
         faces = [
@@ -162,11 +162,12 @@ class ClassifierTask:
                 for p in _rounded_probabilities(self.classifier.classify(crops, sides, watch))
             ]
 
-        return _run(items, self.manifest, watch, classify)
+        return _run(items, options, self.manifest, watch, classify)
 
 
 def _run(
     items: Sequence[Item],
+    options: Sequence[Options],
     manifest: Manifest,
     watch: Stopwatch,
     process: Callable[[list[Pixels], list[int]], list[Result]],
@@ -174,13 +175,19 @@ def _run(
     """Decodes every item, processes the images, and returns outcomes and problems in item order.
 
     Images are processed together up to `max_pixels` in total, the limit of one image, so that a
-    small request can't exhaust memory.
+    small request can't exhaust memory. No stage begins for a client that no longer waits.
     """
     outcomes: dict[int, Outcome] = {}
     images: dict[int, Pixels] = {}
     warnings: dict[int, list[str]] = {}
 
     def flush() -> None:
+        for index in list(images):
+            try:
+                options[index].check_deadline()
+            except Problem as problem:
+                outcomes[index] = problem
+                del images[index]
         if images:
             results = process(list(images.values()), list(images))
             for index, result in zip(images, results, strict=True):
@@ -191,6 +198,7 @@ def _run(
     pixels = 0
     for index, item in enumerate(items):
         try:
+            options[index].check_deadline()
             with watch("decode"):
                 image, warnings[index] = _decoded(item, manifest)
         except Problem as problem:

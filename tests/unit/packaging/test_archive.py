@@ -171,6 +171,7 @@ def test_the_packed_manifest_includes_every_default(
         "max_pixels": 50_000_000,
         "max_scans": 100,
         "max_chunks": 65_536,
+        "max_seconds": 20.0,
     }
 
 
