@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ def choose_ports(model_server: ModelServerSettings, gateway: GatewaySettings) ->
             place of this one's.
     """
     _check_free(model_server, model_server.host)
-    _check_free(gateway, gateway.host)
+    _check_free(gateway, gateway.host, () if gateway.embedded_worker else ("worker_metrics_port",))
     variables = {}
     ports = {"http_port": model_server.http_port, "grpc_port": model_server.grpc_port}
     for name, port in ports.items():
@@ -39,10 +40,10 @@ def choose_ports(model_server: ModelServerSettings, gateway: GatewaySettings) ->
     return variables
 
 
-def _check_free(settings: ServerSettings, host: str) -> None:
+def _check_free(settings: ServerSettings, host: str, unused: Collection[str] = ()) -> None:
     for name in type(settings).model_fields:
         port = getattr(settings, name)
-        if name.endswith("_port") and port:
+        if name.endswith("_port") and port and name not in unused:
             with bind_errors(variable_of(settings, name), host, port):
                 open_listener(host, port).close()
 

@@ -43,7 +43,8 @@ class InferenceService:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def ServerLive(self, request: pb.ServerLiveRequest, call: Call) -> Any:  # noqa: N802
-        return await self._forward("ServerLive", request, None, call)
+        """The gateway's own: it does not depend on a model server."""
+        return pb.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: pb.ServerReadyRequest, call: Call) -> Any:  # noqa: N802
         return await self._forward("ServerReady", request, None, call)

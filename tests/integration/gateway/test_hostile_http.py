@@ -88,3 +88,10 @@ def test_heads_below_the_limit_pass_also_on_one_connection(alone: RunningGateway
 def test_a_body_is_longer_than_a_head_may_be(alone: RunningGateway) -> None:
     response = httpx.post(alone.url + "/v1/images", content=iter([bytes(MIB)] * 4), timeout=60)
     assert response.status_code == 503  # no model server is up
+
+
+def test_liveness_is_that_of_the_gateway(alone: RunningGateway) -> None:
+    """Readiness is that of the model servers."""
+    live, ready = (httpx.get(f"{alone.url}/v2/health/{probe}") for probe in ("live", "ready"))
+    assert (live.status_code, live.json()) == (200, {"live": True})
+    assert ready.status_code == 503

@@ -154,6 +154,16 @@ def test_a_port_in_use_names_the_variable_to_set(
             choose_ports(load_model_server(), load_gateway())
 
 
+def test_the_port_of_a_worker_that_is_not_started_may_be_in_use(
+    variables: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        variables.setenv("DEEPFAKE_GATEWAY_WORKER_METRICS_PORT", str(port))
+        variables.setenv("DEEPFAKE_GATEWAY_EMBEDDED_WORKER", "false")
+        assert choose_ports(load_model_server(), load_gateway())
+
+
 def test_the_exit_code_is_that_of_the_first_process_to_end() -> None:
     from deepfake_serving.cli.up import run_all
 

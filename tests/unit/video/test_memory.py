@@ -130,7 +130,7 @@ def test_another_process_reads_the_same(cut_video: tuple[Path, list[float]]) -> 
         else:
             assert event == other
     assert here.size == there.size
-    for fact in ("frame_rate", "duration_s", "end_s", "complete", "warnings"):
+    for fact in ("frame_rate", "duration_s", "start_s", "end_s", "complete", "warnings"):
         assert getattr(here.video, fact) == getattr(there.video, fact), fact
     assert here.seconds.keys() == there.seconds.keys()
 

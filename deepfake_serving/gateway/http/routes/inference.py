@@ -17,6 +17,8 @@ from deepfake_serving.gateway.context import (
     request_context,
 )
 from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.http.schemas import Liveness
 
 _TAGS: list[str | Enum] = ["open inference protocol"]
 
@@ -30,6 +32,11 @@ _RESPONSE_HEADERS = ("Content-Type", _HEADER_LENGTH)
 
 
 @probes.get("/v2/health/live", summary="Server liveness")
+async def live() -> Response:
+    """The gateway's own: it does not depend on a model server."""
+    return json_response(Liveness(live=True))
+
+
 @probes.get("/v2/health/ready", summary="Server readiness")
 @router.get("/v2", summary="Server metadata")
 async def server(request: Request) -> Response:

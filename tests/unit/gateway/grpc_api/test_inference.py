@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from deepfake_serving.contracts.problems import DeadlineExceeded
+from deepfake_serving.contracts.problems import DeadlineExceeded, UpstreamUnavailable
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
 from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
 from deepfake_serving.gateway.context import Gateway
@@ -25,7 +25,7 @@ from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
 from deepfake_serving.runtime.request_scope import RequestScope
 
-Respond = Callable[[Any, Any], Awaitable[pb.ServerLiveResponse]]
+Respond = Callable[[Any, Any], Awaitable[pb.ServerReadyResponse]]
 
 
 @asynccontextmanager
@@ -63,10 +63,10 @@ async def proxy_to(
 async def _start(handler: Respond, stack: AsyncExitStack) -> int:
     server = grpc.aio.server()
     method = grpc.unary_unary_rpc_method_handler(
-        handler, pb.ServerLiveRequest.FromString, pb.ServerLiveResponse.SerializeToString
+        handler, pb.ServerReadyRequest.FromString, pb.ServerReadyResponse.SerializeToString
     )
     name = "inference.GRPCInferenceService"
-    generic = grpc.method_handlers_generic_handler(name, {"ServerLive": method})
+    generic = grpc.method_handlers_generic_handler(name, {"ServerReady": method})
     server.add_generic_rpc_handlers((generic,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -78,16 +78,16 @@ def call(seconds: float) -> Call:
     return Call(RequestScope("/", "id", None), {}, seconds, Principal())
 
 
-async def live(_: Any, __: Any) -> pb.ServerLiveResponse:
-    return pb.ServerLiveResponse(live=True)
+async def ready(_: Any, __: Any) -> pb.ServerReadyResponse:
+    return pb.ServerReadyResponse(ready=True)
 
 
-async def silent(_: Any, __: Any) -> pb.ServerLiveResponse:
+async def silent(_: Any, __: Any) -> pb.ServerReadyResponse:
     await asyncio.sleep(30)
     raise AssertionError
 
 
-async def lost(_: Any, context: Any) -> pb.ServerLiveResponse:
+async def lost(_: Any, context: Any) -> pb.ServerReadyResponse:
     await context.abort(grpc.StatusCode.CANCELLED, "")
     raise AssertionError
 
@@ -96,13 +96,20 @@ async def test_the_deadline_covers_all_attempts() -> None:
     async with proxy_to(silent, silent, silent) as (service, retried):
         begun = asyncio.get_running_loop().time()
         with pytest.raises(DeadlineExceeded):
-            await service.ServerLive(pb.ServerLiveRequest(), call(0.5))
+            await service.ServerReady(pb.ServerReadyRequest(), call(0.5))
         assert asyncio.get_running_loop().time() - begun < 20
         assert retried == []
 
 
 async def test_a_lost_call_is_retried_on_another_replica() -> None:
-    async with proxy_to(lost, live) as (service, retried):
-        response = await service.ServerLive(pb.ServerLiveRequest(), call(10))
-        assert response.live
+    async with proxy_to(lost, ready) as (service, retried):
+        response = await service.ServerReady(pb.ServerReadyRequest(), call(10))
+        assert response.ready
         assert retried == ["p0"]
+
+
+async def test_a_gateway_that_lost_its_model_server_is_live_but_not_ready() -> None:
+    async with proxy_to(lost) as (service, _):
+        assert (await service.ServerLive(pb.ServerLiveRequest(), call(1))).live
+        with pytest.raises(UpstreamUnavailable):
+            await service.ServerReady(pb.ServerReadyRequest(), call(1))
