@@ -68,6 +68,10 @@ class Service(TypedDict, total=False):
     httpPort: PortNumber
     grpcPort: PortNumber
     annotations: Strings
+    loadBalancerClass: str
+    loadBalancerSourceRanges: list[str]
+    ipFamilyPolicy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"]
+    ipFamilies: list[Literal["IPv4", "IPv6"]]
 
 
 @with_config(STRICT)

@@ -41,6 +41,7 @@ class Image(TypedDict, total=False):
 class Resources(TypedDict, total=False):
     requests: dict[str, Amount]
     limits: dict[str, Amount]
+    claims: list[AnyObject]
 
 
 @with_config(STRICT)
@@ -57,7 +58,22 @@ class Placement(TypedDict, total=False):
 
 
 @with_config(STRICT)
-class Pod(Placement, total=False):
+class Extras(TypedDict, total=False):
+    extraEnv: list[AnyObject]
+    extraEnvFrom: list[AnyObject]
+    extraVolumes: list[AnyObject]
+    extraVolumeMounts: list[AnyObject]
+    extraContainers: list[AnyObject]
+    initContainers: list[AnyObject]
+    serviceAccountName: Name
+    hostAliases: list[AnyObject]
+    dnsPolicy: Literal["", "ClusterFirst", "Default", "None"]
+    dnsConfig: AnyObject
+    resourceClaims: list[AnyObject]
+
+
+@with_config(STRICT)
+class Pod(Placement, Extras, total=False):
     resources: Resources
     priorityClassName: Name
     topologySpreadConstraints: list[AnyObject]

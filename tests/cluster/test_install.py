@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.kube import Release, kubectl
+from tests.cluster.kube import Release, kubectl, wait_until
 from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.smoke
@@ -126,3 +126,30 @@ def test_pods_connect_only_to_what_they_need(release: Release) -> None:
     )
     output = release.kubectl("exec", pod, "--", "/app/.venv/bin/python", "-c", code).split()
     assert output == ["True", "False", "False"]
+
+
+def test_switching_an_autoscaler_on_keeps_the_pods(release: Release) -> None:
+    name = f"{release.fullname}-gateway"
+    release.upgrade(values={"gateway": {"replicas": 2}})
+    scaling = {"type": "hpa", "minReplicas": 1, "maxReplicas": 3}
+    release.upgrade(values={"gateway": {"autoscaling": scaling}})
+    assert release.get("deployment", name)["spec"]["replicas"] == 2
+
+
+def test_images_need_no_redis(release: Release, astronaut_jpeg: bytes) -> None:
+    redis, headers = f"statefulset/{release.fullname}-redis", {"Content-Type": "image/jpeg"}
+    headers["Authorization"] = f"Bearer {release.key}"
+    release.kubectl("scale", redis, "--replicas=0")
+    try:
+        wait_until(lambda: not release.pods("redis"), 60, "no Redis")
+        degraded = f"{release.url}/readyz"
+        wait_until(lambda: bool(httpx.get(degraded, timeout=3).json()["degraded"]), 60, "degraded")
+        for _ in range(20):  # each on a connection of its own
+            url = f"{release.url}/v1/images"
+            response = httpx.post(url, content=astronaut_jpeg, headers=headers, timeout=30)
+            assert response.status_code == 200
+        assert httpx.get(f"{release.url}/v1/jobs", headers=headers, timeout=30).status_code == 503
+        assert release.ready("gateway") == len(release.pods("gateway"))
+    finally:
+        release.kubectl("scale", redis, "--replicas=1")
+        wait_until(lambda: release.ready("redis") == 1, 60, "Redis ready")

@@ -37,10 +37,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* Image reference: the digest, else the tag, else the appVersion: (dict "root" $ "image" map). */}}
 {{- define "deepfake.image" -}}
+{{- $repository := .image.repository }}
+{{- with .root.Values.imageRegistry }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^[^/]*[.:][^/]*/" $repository "") }}
+{{- end }}
 {{- if .image.digest -}}
-{{ .image.repository }}@{{ .image.digest }}
+{{ $repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{ $repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 {{- end }}
 
@@ -57,9 +61,21 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- mustMergeOverwrite (deepCopy .root.Values.modelServer.defaults) .pool | toYaml }}
 {{- end }}
 
-{{/* Common part of every pod spec: (dict "root" $). */}}
+{{/* The number of pods: (dict "root" $ "name" "…" "type" "hpa" "replicas" 2). An autoscaler owns it; stating the
+     current number keeps a Deployment from falling to one pod when an autoscaler is switched on. */}}
+{{- define "deepfake.replicas" -}}
+{{- if eq .type "none" -}}
+replicas: {{ .replicas }}
+{{- else }}
+{{- with lookup "apps/v1" "Deployment" .root.Release.Namespace .name -}}
+replicas: {{ .spec.replicas }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Common part of every pod spec: (dict "root" $ "values" map); the values may have extras. */}}
 {{- define "deepfake.podSpec" -}}
-serviceAccountName: {{ include "deepfake.serviceAccountName" .root }}
+serviceAccountName: {{ .values.serviceAccountName | default (include "deepfake.serviceAccountName" .root) }}
 automountServiceAccountToken: false
 # A Service named deepfake-… would otherwise set variables that look like settings.
 enableServiceLinks: false
@@ -69,19 +85,19 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile: {type: RuntimeDefault}
+{{- range $name := list "hostAliases" "dnsConfig" "resourceClaims" }}
+{{- with get $.values $name }}
+{{ $name }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- with .values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 {{- end }}
 
 {{- define "deepfake.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- toYaml .Values.containerSecurityContext }}
 {{- end }}
 
 {{/* Node selection and spreading: (dict "root" $ "values" map "component" "…" "pool" "…" "colocated" "true"). */}}

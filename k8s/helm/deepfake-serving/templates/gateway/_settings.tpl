@@ -88,12 +88,14 @@ file:///media
 {{- end }}
 
 {{/* Credentials of the object store from a Secret, if one is named. */}}
+{{/* (dict "root" $ "values" map) */}}
 {{- define "deepfake.gateway.envFrom" -}}
-{{- if eq .Values.media.type "s3" }}
-{{- with .Values.media.s3.credentialsSecret }}
-envFrom:
-  - secretRef: {name: {{ . }}}
+{{- $sources := .values.extraEnvFrom }}
+{{- if and (eq .root.Values.media.type "s3") .root.Values.media.s3.credentialsSecret }}
+{{- $sources = prepend $sources (dict "secretRef" (dict "name" .root.Values.media.s3.credentialsSecret)) }}
 {{- end }}
+{{- with $sources }}
+envFrom: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
