@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, TypeVar, cast
 from fastapi import Request
 
 from deepfake_serving.contracts.problems import Overloaded
-from deepfake_serving.gateway.auth.authenticator import Authenticator
+from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
@@ -46,6 +47,7 @@ class Gateway:
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     _open_streams: int = 0
+    _streams_by_key: Counter[str | None] = field(default_factory=Counter)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""
@@ -60,20 +62,25 @@ class Gateway:
         return [] if reason is None else [f"jobs: {reason}"]
 
     @contextmanager
-    def track_stream(self) -> Iterator[None]:
+    def track_stream(self, principal: Principal) -> Iterator[None]:
         """Counts a live stream as open.
 
         Raises:
-            Overloaded: `live_max_sessions` streams are open already.
+            Overloaded: `live_max_sessions` streams are open already, or the key's share of them.
         """
+        share = principal.limits.streams(self.settings.live_max_sessions)
+        if principal.id is not None and self._streams_by_key[principal.id] >= share:
+            raise Overloaded(f"{share} live streams of this API key are open", retry_after_s=10)
         if self._open_streams >= self.settings.live_max_sessions:
             raise Overloaded(f"{self._open_streams} live streams are open", retry_after_s=10)
         self._open_streams += 1
+        self._streams_by_key[principal.id] += 1
         self.metrics.streams.set(self._open_streams)
         try:
             yield
         finally:
             self._open_streams -= 1
+            self._streams_by_key[principal.id] -= 1
             self.metrics.streams.set(self._open_streams)
 
     def request_context(self, scope: RequestScope, timeout_s: float | None) -> RequestContext:

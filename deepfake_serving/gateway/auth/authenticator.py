@@ -12,11 +12,34 @@ from deepfake_serving.gateway.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Shares of one API key: its own limits, else half of what all keys have, so that none can
+    take everything from the others."""
+
+    max_queued: int | None = None
+    max_streams: int | None = None
+
+    def queued(self, total: int) -> int:
+        """Returns the most queued jobs, of a queue of `total`."""
+        return half(total) if self.max_queued is None else self.max_queued
+
+    def streams(self, total: int) -> int:
+        """Returns the most live streams, of `total`."""
+        return half(total) if self.max_streams is None else self.max_streams
+
+
+def half(total: int) -> int:
+    """Returns half of a capacity, rounded up."""
+    return -(-total // 2)
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The client of a request. `id` is that of its API key; None where no key is required."""
 
     id: str | None = None
     sees_all: bool = True
+    limits: Limits = Limits()
 
     def may_see(self, owner: str | None) -> bool:
         """Returns whether the principal may see a job of `owner`."""
@@ -71,7 +94,8 @@ class Authenticator:
         if status is not None:
             on_status(status)
             status.check()
-        return Principal(entry.id, "admin" in entry.scopes)
+        limits = Limits(entry.max_queued, entry.max_streams)
+        return Principal(entry.id, "admin" in entry.scopes, limits)
 
     async def close(self) -> None:
         """Closes the connections to the shared counters."""

@@ -40,6 +40,10 @@ class KeyEntry(BaseModel):
     scopes: frozenset[Scope]
     rate: str | None = None
     """The key's own rate limit, which replaces the default one."""
+    max_queued: Annotated[int, Field(ge=0)] | None = None
+    """Jobs of the key that may be queued at once; half of the queue by default."""
+    max_streams: Annotated[int, Field(ge=0)] | None = None
+    """Live streams of the key that may be open at once; half of all by default."""
 
     @field_validator("rate")
     @classmethod

@@ -63,7 +63,7 @@ async def detect_frames(
         )
         await verdicts.put(None)
 
-    with gateway.track_stream():
+    with gateway.track_stream(call.principal):
         working = asyncio.create_task(work())
         try:
             while (verdict := await _next(verdicts, working)) is not None:

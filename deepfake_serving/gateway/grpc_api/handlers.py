@@ -69,6 +69,7 @@ class HandlerFactory:
             settings.grpc_max_message_memory_bytes,
             max_message_bytes(gateway),
             settings.upload_stall_timeout_s,
+            min_bytes_per_s=settings.upload_min_bytes_per_s,
         )
 
     def __call__(self, service: Any, method: MethodDescriptor) -> Any:
@@ -102,21 +103,21 @@ class _Handler:
             call = await self._authorized(scope, context)
             if self._method.client_streaming:
                 return await self._operation(self._parse_all(context), call)
-            async with self._memory.read(context.read) as message:
+            async with self._memory.read(context.read, call.principal.id) as message:
                 return await self._operation(self._parse(message, scope), call)
 
     async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
         """Yields the responses of a method."""
         async with (scope := self._request_scope(context)):
             call = await self._authorized(scope, context)
-            async for response in self._operation(await self._request(context, scope), call):
+            async for response in self._operation(await self._request(context, scope, call), call):
                 yield response
 
-    async def _request(self, context: ServicerContext, scope: GrpcRequestScope) -> Any:
+    async def _request(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
         """Returns the messages of a client's stream, or the only message."""
         if self._method.client_streaming:
             return self._parse_all(context)
-        async with self._memory.read(context.read) as message:
+        async with self._memory.read(context.read, call.principal.id) as message:
             return self._parse(message, scope)
 
     def _request_scope(self, context: ServicerContext) -> GrpcRequestScope:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,6 +96,8 @@ class Worker:
             {"jobs": 1} if concurrency is None else concurrency
         )
         self.deliver, self.on_end = deliver, on_end
+        self._delivering: Counter[str | None] = Counter()
+        self._claiming = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set, then drains.
@@ -119,7 +122,7 @@ class Worker:
         while not stop.is_set():
             claim = None
             try:
-                claim = await self.store.claim(self.lease_s, queue)
+                claim = await self._claim(queue)
                 if claim is not None:
                     processing = self._process(claim)
                     await (first_of(processing, stop.wait()) if queue == "live" else processing)
@@ -133,8 +136,7 @@ class Worker:
 
     async def _process(self, claim: Claim) -> None:
         if claim.deliver:
-            success = self.deliver is not None and await self.deliver(claim.job)
-            await self.store.delivered(claim, success)
+            await self._deliver(claim)
             return
         log.info("job started", id=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt)
         run = _Run(claim)
@@ -149,6 +151,26 @@ class Worker:
             raise
         finally:
             renewing.cancel()
+
+    async def _claim(self, queue: QueueName) -> Claim | None:
+        """Claims a job. Receivers of webhooks may be slow, so one owner's have half of the
+        deliveries, and others' wait for none of them."""
+        if queue != "webhooks":
+            return await self.store.claim(self.lease_s, queue)
+        share = max(1, self.concurrency[queue] // 2)
+        async with self._claiming:  # each is counted before the next
+            busy = {owner for owner, count in self._delivering.items() if count >= share}
+            claim = await self.store.claim(self.lease_s, queue, busy)
+            if claim is not None:
+                self._delivering[claim.job.owner] += 1
+            return claim
+
+    async def _deliver(self, claim: Claim) -> None:
+        try:
+            success = self.deliver is not None and await self.deliver(claim.job)
+        finally:
+            self._delivering[claim.job.owner] -= 1
+        await self.store.delivered(claim, success)
 
     async def _handle(self, claim: Claim, report: Report) -> Outcome:
         job = claim.job

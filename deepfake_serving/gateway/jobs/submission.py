@@ -95,7 +95,8 @@ class Submission:
         try:
             idempotency = self._idempotency(job, request, owner)
             refusal = await self._live_refusal() if live else None
-            stored, created = await self.store.submit(job, idempotency, refusal)
+            share = owner.limits.queued(self.settings.max_queued)
+            stored, created = await self.store.submit(job, idempotency, refusal, share)
         except (Conflict, Overloaded):
             await self._delete_media(source)
             raise

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 10.0
 _LEASE_S = 3 * _TIMEOUT_S
-_CONCURRENCY = 4
+_CONCURRENCY = 8
 
 
 class WebhookSender:

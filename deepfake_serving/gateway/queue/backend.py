@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -72,8 +72,22 @@ class Backend(Protocol):
         """
         ...
 
-    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
-        """Returns the ids of a queue's due records, the longest due first."""
+    async def due(
+        self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
+    ) -> list[str]:
+        """Returns the ids of a queue's due records, in the order of `fairness.in_turns`.
+
+        Args:
+            exclude: Owners whose records are left out.
+        """
+        ...
+
+    async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
+        """Notes that a record of the owner was claimed, which ends the owner's turn."""
+        ...
+
+    async def queued_of(self, owner: str) -> int:
+        """Returns the number of the owner's queued jobs."""
         ...
 
     async def defer(self, job_id: str, until: float) -> None:

@@ -12,12 +12,14 @@ was no concurrent write. All keys share a hash tag, so they are on one node of a
     {deepfake}:state:<state> sorted set of ids by creation
     {deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
     {deepfake}:queued:live   the same of live sources
+    {deepfake}:owners        hash of the owners of jobs, those without one left out
+    {deepfake}:turns:<queue> hash of when each owner's last job was claimed
     {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -31,10 +33,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from deepfake_serving.contracts.jobs import STATES
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
 
 _TAG = "{deepfake}"
 _ALL = f"{_TAG}:jobs"
+_OWNERS = f"{_TAG}:owners"
 _DUE: dict[QueueName, str] = {
     "jobs": f"{_TAG}:due",
     "live": f"{_TAG}:due:live",
@@ -93,10 +97,33 @@ class RedisBackend:
                     except WatchError:
                         continue
 
-    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
+    async def due(
+        self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
+    ) -> list[str]:
         with _map_errors():
-            found = await self._client.zrangebyscore(_DUE[queue], "-inf", now, start=0, num=limit)
-            return [member.decode() for member in found]
+            found = await self._client.zrangebyscore(_DUE[queue], "-inf", now, start=0, num=WINDOW)
+            if not found:
+                return []
+            ids = [member.decode() for member in found]
+            due = zip(ids, await self._owners(ids), strict=True)
+            turns = await self._client.hgetall(_turns(queue))
+        served = {owner.decode(): float(at) for owner, at in turns.items()}
+        return in_turns(due, served, exclude)[:limit]
+
+    async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
+        with _map_errors():
+            await self._client.hset(_turns(queue), owner or "", now)
+
+    async def queued_of(self, owner: str) -> int:
+        with _map_errors():
+            found = await self._client.zrange(_state("queued"), 0, -1)
+            owners = await self._owners([member.decode() for member in found])
+            return owners.count(owner)
+
+    async def _owners(self, ids: list[str]) -> list[str]:
+        """Returns the owners of jobs, "" for none; jobs of earlier versions have none here."""
+        found = await self._client.hmget(_OWNERS, ids) if ids else []
+        return [(owner or b"").decode() for owner in found]
 
     async def defer(self, job_id: str, until: float) -> None:
         with _map_errors():
@@ -127,6 +154,7 @@ class RedisBackend:
         with _map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(_key(job_id))
+                pipeline.hdel(_OWNERS, job_id)
                 for index in (_ALL, *_DUE.values(), *map(_state, STATES)):
                     pipeline.zrem(index, job_id)
                 for waiting in _QUEUED.values():
@@ -221,6 +249,8 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
     job = after.job
     pipeline.set(_key(job.id), dump(after))
     pipeline.zadd(_ALL, {job.id: job.created_at})
+    if before is None and job.owner is not None:
+        pipeline.hset(_OWNERS, job.id, job.owner)
     for queue, index in _DUE.items():
         if queue == after.queue and after.due_at is not None:
             pipeline.zadd(index, {job.id: after.due_at})
@@ -247,6 +277,10 @@ def _key(job_id: str) -> str:
 
 def _idempotency(key: str) -> str:
     return f"{_TAG}:once:{key}"
+
+
+def _turns(queue: QueueName) -> str:
+    return f"{_TAG}:turns:{queue}"
 
 
 def _state(state: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
 
 T = TypeVar("T")
@@ -47,6 +48,12 @@ CREATE TABLE IF NOT EXISTS keys (
     fingerprint TEXT NOT NULL,
     job_id TEXT NOT NULL,
     created_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS turns (
+    queue TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    served_at REAL NOT NULL,
+    PRIMARY KEY (queue, owner)
 );
 """
 
@@ -112,9 +119,25 @@ class SQLiteBackend:
 
         return await self._change(work)
 
-    async def due(self, now: float, limit: int, queue: QueueName) -> list[str]:
-        sql = f"SELECT id FROM jobs WHERE due_at <= ? AND {_QUEUE} = ? ORDER BY due_at LIMIT ?"
-        return [row[0] for row in await self._rows(sql, now, queue, limit)]
+    async def due(
+        self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
+    ) -> list[str]:
+        columns = "SELECT id, coalesce(owner, '') FROM jobs"
+        sql = f"{columns} WHERE due_at <= ? AND {_QUEUE} = ? ORDER BY due_at LIMIT ?"
+        due = await self._rows(sql, now, queue, WINDOW)
+        if not due:
+            return []
+        turns = await self._rows("SELECT owner, served_at FROM turns WHERE queue = ?", queue)
+        return in_turns(due, dict(turns), exclude)[:limit]
+
+    async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
+        sql = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?)"
+        await self._run(lambda database: database.execute(sql, (queue, owner or "", now)))
+
+    async def queued_of(self, owner: str) -> int:
+        sql = "SELECT count(*) FROM jobs WHERE state = 'queued' AND owner = ?"
+        count: int = (await self._rows(sql, owner))[0][0]
+        return count
 
     async def defer(self, job_id: str, until: float) -> None:
         sql = "UPDATE jobs SET due_at = ? WHERE id = ? AND due_at IS NOT NULL"

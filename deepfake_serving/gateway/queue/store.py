@@ -11,7 +11,7 @@ import contextlib
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal
 
@@ -60,12 +60,14 @@ class JobStore:
         job: Job,
         idempotency: tuple[str, str, str] | None = None,
         refusal: str | None = None,
+        max_queued: int | None = None,
     ) -> tuple[Job, bool]:
         """Stores a new job.
 
         Args:
             idempotency: Owner, key and fingerprint of the request.
             refusal: The reason why a new job is not accepted, if any.
+            max_queued: The most queued jobs of the job's owner.
 
         Returns:
             The job, or the one that was submitted with the same key; and whether it is new.
@@ -76,6 +78,9 @@ class JobStore:
         """
         if refusal is None and (await self.counts()).get("queued", 0) >= self.max_queued:
             refusal = f"{self.max_queued} jobs are queued already"
+        owner = None if max_queued is None or refusal is not None else job.owner
+        if owner is not None and await self.backend.queued_of(owner) >= (max_queued or 0):
+            refusal = f"{max_queued} jobs of this API key are queued already, its share"
         key = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
         with _map_errors():
             record = await self.backend.insert(
@@ -111,10 +116,15 @@ class JobStore:
         jobs = [record.job for record in page[:limit]]
         return jobs, f"{jobs[-1].created_at!r}:{jobs[-1].id}" if len(page) > limit else None
 
-    async def claim(self, lease_s: float, queue: QueueName = "jobs") -> Claim | None:
-        """Claims the job of a queue that has been due the longest; None if no job is due."""
+    async def claim(
+        self, lease_s: float, queue: QueueName = "jobs", exclude: Collection[str | None] = ()
+    ) -> Claim | None:
+        """Claims a due job of a queue, except for those of some owners; None if no job is due.
+
+        Owners take turns, and of each the job that has been due the longest comes first.
+        """
         token = uuid.uuid4().hex
-        for job_id in await self.backend.due(self.clock(), _CLAIM_BATCH, queue):
+        for job_id in await self.backend.due(self.clock(), _CLAIM_BATCH, queue, exclude):
             try:
                 record = await self.backend.update(
                     job_id,
@@ -125,6 +135,7 @@ class JobStore:
                 await self.backend.defer(job_id, self.clock() + _UNREADABLE_RETRY_S)
                 continue
             if record is not None and record.token == token:
+                await self.backend.served(queue, record.job.owner, self.clock())
                 return Claim(record.job, token, deliver=record.job.state in ENDED)
         return None
 

@@ -32,9 +32,9 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
     await socket.accept()
     problem: Problem | None = None
     try:
-        await authorize_websocket(socket, "stream")
+        principal = await authorize_websocket(socket, "stream")
         check_query(socket, {"model", "key"})
-        with gateway.track_stream():
+        with gateway.track_stream(principal):
             await _serve(socket, gateway, model or gateway.upstream.detector(), scope)
     except WebSocketDisconnect:
         pass

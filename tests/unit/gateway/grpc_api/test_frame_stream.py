@@ -33,7 +33,7 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
         settings=settings,
         metrics=MagicMock(),
         upstream=Upstream(),
-        track_stream=contextlib.nullcontext,
+        track_stream=lambda _: contextlib.nullcontext(),
     )
     return cast("Gateway", fake)
 
