@@ -21,6 +21,7 @@ def main(on_ready: Callable[[Ports], None] | None = None) -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
+        os.umask(0o077)  # media, results and the job store are for this user alone
         configure_tracing("deepfake-gateway")
         return uvloop.run(serve(settings, on_ready))
     except SettingsError as error:

@@ -176,6 +176,11 @@ class Settings(ServerSettings):
         None, description="`whsec_…` that signs webhooks; unset: no webhooks."
     )
 
+    shared_cache: bool = Field(
+        False,
+        description="Whether keys share cached results of videos. A cached result tells a client "
+        "that somebody has submitted the same video.",
+    )
     video_sampling: str = Field(
         "every:5",
         description="Default sampling of frames: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",

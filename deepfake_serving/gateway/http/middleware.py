@@ -24,6 +24,8 @@ _CONTENT_POLICY = (
     "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
+_API_PATHS = ("/v1/", "/v2/")
+"""Paths whose responses are those of one client, which no shared cache may keep."""
 _SECURITY_HEADERS = {
     "Content-Security-Policy": _CONTENT_POLICY,
     "Referrer-Policy": "no-referrer",
@@ -60,6 +62,7 @@ class RequestScopeMiddleware:
         )
         scope.setdefault("state", {})["request_scope"] = request_scope
         sender = _HeaderSender(send, request_scope, scope["state"], self.gateway)
+        sender.private = scope["path"].startswith(_API_PATHS)
         problem: Problem | None = None
         try:
             with self.gateway.in_flight.track():
@@ -104,6 +107,7 @@ class _HeaderSender:
         self.send, self.request_scope = send, request_scope
         self.state, self.gateway = state, gateway
         self.status: int | None = None
+        self.private = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -114,6 +118,8 @@ class _HeaderSender:
                 headers["traceparent"] = self.request_scope.traceparent
             if self.gateway.draining:
                 headers["Connection"] = "close"  # the client's next request goes elsewhere
+            if self.private:
+                headers.setdefault("Cache-Control", "private, no-cache")
             for name, value in (_SECURITY_HEADERS | self.state.get("limit_headers", {})).items():
                 headers.setdefault(name, value)
         await self.send(message)

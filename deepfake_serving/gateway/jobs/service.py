@@ -27,6 +27,7 @@ class StoredMedia:
 
     objects: Objects
     key: str
+    name: str
     size: int
     content_type: str
 
@@ -142,6 +143,6 @@ class JobService:
             raise NotFound("the media file is not stored")
         size = await self.objects.size(job.source.object)
         content_type = mimetypes.guess_type(job.source.name)[0] or "application/octet-stream"
-        if not content_type.startswith(("video/", "image/")):
-            content_type = "application/octet-stream"
-        return StoredMedia(self.objects, job.source.object, size, content_type)
+        if not content_type.startswith(("video/", "image/")) or content_type == "image/svg+xml":
+            content_type = "application/octet-stream"  # a page, or one with scripts
+        return StoredMedia(self.objects, job.source.object, job.source.name, size, content_type)

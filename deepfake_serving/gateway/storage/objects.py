@@ -32,8 +32,9 @@ class Objects:
     where it is full, and `NotFound` where there is no such object.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    def __init__(self, store: ObjectStore, folder: Path | None = None) -> None:
+        """`folder` is where a store of files has them."""
+        self._store, self._folder = store, folder
 
     @classmethod
     def open(cls, url: str) -> Objects:
@@ -45,7 +46,9 @@ class Objects:
         """
         parts = urlsplit(url)
         if parts.scheme == "file" and parts.path not in ("", "/"):
-            return cls(LocalStore(parts.path, mkdir=True))
+            folder = Path(parts.path)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(LocalStore(parts.path), folder.resolve())
         if parts.scheme == "s3" and parts.hostname:
             prefix = parts.path.strip("/") or None
             return cls(
@@ -60,7 +63,7 @@ class Objects:
         with _map_errors(key):
             await obstore.put_async(
                 self._store,
-                _valid_key(key),
+                self._checked(key),
                 content,
                 chunk_size=_PART_BYTES,
                 max_concurrency=_CONCURRENT_PARTS,
@@ -73,7 +76,7 @@ class Objects:
         """
         with _map_errors(key):
             try:
-                await obstore.put_async(self._store, _valid_key(key), content, mode="create")
+                await obstore.put_async(self._store, self._checked(key), content, mode="create")
             except AlreadyExistsError:
                 return False
         return True
@@ -81,13 +84,13 @@ class Objects:
     async def get(self, key: str) -> bytes:
         """Reads an object into memory."""
         with _map_errors(key):
-            response = await obstore.get_async(self._store, _valid_key(key))
+            response = await obstore.get_async(self._store, self._checked(key))
             return bytes(await response.bytes_async())
 
     async def get_file(self, key: str, path: Path) -> None:
         """Downloads an object to a file."""
         with _map_errors(key):
-            response = await obstore.get_async(self._store, _valid_key(key))
+            response = await obstore.get_async(self._store, self._checked(key))
             with path.open("wb") as file:
                 async for chunk in response.stream(min_chunk_size=_CHUNK_BYTES):
                     await asyncio.to_thread(file.write, chunk)
@@ -98,25 +101,25 @@ class Objects:
             for start in range(begin, end, _CHUNK_BYTES):
                 stop = min(end, start + _CHUNK_BYTES)
                 chunk = await obstore.get_range_async(
-                    self._store, _valid_key(key), start=start, end=stop
+                    self._store, self._checked(key), start=start, end=stop
                 )
                 yield bytes(chunk)
 
     async def size(self, key: str) -> int:
         """Returns an object's size in bytes."""
         with _map_errors(key):
-            return (await obstore.head_async(self._store, _valid_key(key)))["size"]
+            return (await obstore.head_async(self._store, self._checked(key)))["size"]
 
     async def copy(self, key: str, to: str) -> None:
         """Copies an object within the store."""
         with _map_errors(key):
-            await obstore.copy_async(self._store, _valid_key(key), _valid_key(to))
+            await obstore.copy_async(self._store, self._checked(key), self._checked(to))
 
     async def delete(self, key: str) -> None:
         """Deletes an object, if it exists."""
         with _map_errors(key):
             try:
-                await obstore.delete_async(self._store, _valid_key(key))
+                await obstore.delete_async(self._store, self._checked(key))
             except FileNotFoundError:
                 return
 
@@ -129,9 +132,20 @@ class Objects:
         """Lists the objects below a prefix: key, size in bytes, time of the last change."""
         found: list[tuple[str, int, float]] = []
         with _map_errors(prefix):
-            async for page in obstore.list(self._store, _valid_key(prefix.rstrip("/"))):
+            async for page in obstore.list(self._store, self._checked(prefix.rstrip("/"))):
                 found += [(o["path"], o["size"], o["last_modified"].timestamp()) for o in page]
         return found
+
+    def _checked(self, key: str) -> str:
+        """Checks a key, and that no link leads out of the folder.
+
+        Raises:
+            NotFound: the object, or a folder of it, is a symbolic link.
+        """
+        _valid_key(key)
+        if self._folder is not None and (path := self._folder / key).resolve() != path:
+            raise NotFound(f"{path.name} is not stored")
+        return key
 
 
 def _valid_key(key: str) -> str:

@@ -19,6 +19,8 @@ from deepfake_serving.runtime.tasks import first_of
 T = TypeVar("T")
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3)
+_MAX_LATE = 10
+"""Late checks in a row, of 3 s each, after which a replica with requests in flight is unhealthy."""
 _CONNECT_TIMEOUT_S, _CONNECT_ATTEMPTS = 1.0, 2
 """One lost packet delays a connection by a second (RFC 6298), so one attempt proves nothing."""
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
@@ -33,6 +35,8 @@ class Replica:
     healthy: bool = False
     in_flight: int = 0
     models: dict[str, ModelRef] = field(default_factory=dict)
+    _late: int = 0
+    """Checks in a row without a response in time."""
     _vanished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -90,8 +94,12 @@ class Replica:
                 async with session.get(f"{self.url}/", timeout=_TIMEOUT) as response:
                     document = await response.json()
                 self.models = {m["name"]: _ref(m) for m in document["models"]}
-            self.healthy = ready
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
+            self.healthy, self._late = ready, 0
+        except TimeoutError:
+            self._late += 1
+            busy = self.healthy and self.in_flight > 0
+            self.healthy = busy and self._late <= _MAX_LATE
+        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError):
             self.healthy = False
 
     async def _reachable(self) -> bool:

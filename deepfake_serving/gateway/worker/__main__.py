@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import structlog
@@ -77,6 +78,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
+        os.umask(0o077)  # media, results and the job store are for this user alone
         configure_tracing("deepfake-worker")
         return uvloop.run(work(settings, with_parent="--with-parent" in sys.argv))
     except SettingsError as error:

@@ -89,10 +89,14 @@ class VideoJob:
         return Outcome(key, summary, cached=cached)
 
     def _cache_key(self, job: Job, digest: str) -> str:
-        """Hashes all that the result depends on: the media, the model's archive, the options."""
+        """Hashes all that the result depends on: the media, the model's archive, the options.
+
+        And the owner, who must not learn from a cached result that others have the media.
+        """
         served = self.upstream.pools.models().get(job.options["model"], {})
         models = sorted(str(ref.digest) for ref in served.values())
-        inputs = orjson.dumps([digest, models, job.options], option=orjson.OPT_SORT_KEYS)
+        owner = [] if self.settings.shared_cache else [job.owner]
+        inputs = orjson.dumps([digest, models, job.options, *owner], option=orjson.OPT_SORT_KEYS)
         return f"cache/{hashlib.sha256(inputs).hexdigest()}"
 
     async def _reuse_cached(self, cache_key: str, job: Job) -> Outcome | None:

@@ -186,7 +186,8 @@ async def _infer(request: web.Request) -> web.Response:
     deadline = _deadline(request)
     async with asyncio.timeout_at(deadline):
         body = await read_body(request, predictor.settings.max_body_bytes)
-    infer = read_request(body, request.headers.get("Inference-Header-Content-Length"))
+    header = request.headers.get("Inference-Header-Content-Length")
+    infer = await asyncio.to_thread(read_request, body, header)
     tensor = oip.tensor_of(model, infer.input)
     names = [name for name, _ in infer.outputs]
     oip.choose(oip.outputs(model, []), names)  # refuses unknown outputs before predicting

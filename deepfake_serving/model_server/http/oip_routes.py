@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from deepfake_serving.contracts.problems import InvalidRequest
+from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction.oip import Input, Output, check_counts, raw_from_json
 
+MAX_JSON_BYTES = 16 * 2**20
+"""Limit of the JSON of a request, whose parser keeps other threads waiting."""
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
 
@@ -33,8 +35,13 @@ def read_request(body: bytes, header_length: str | None) -> InferRequest:
 
     Raises:
         InvalidRequest: the request is malformed; the message says how.
+        TooLarge: the JSON is over its limit.
     """
     length = _length(header_length, len(body))
+    if length > MAX_JSON_BYTES:
+        raise TooLarge(
+            f"the JSON has {length} bytes; the limit is {MAX_JSON_BYTES}: send binary tensors"
+        )
     try:
         document = orjson.loads(body[:length])
     except orjson.JSONDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
@@ -167,7 +168,11 @@ async def get_media(request: Request, job_id: str, principal: Client) -> Respons
     medium = await get_gateway(request).jobs.media(job_id, principal)
     byte_range = parse_range(request.headers.get("Range"), medium.size)
     begin, end = byte_range or (0, medium.size)
-    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - begin)}
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - begin),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(medium.name, safe='')}",
+    }
     if byte_range:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{medium.size}"
     return StreamingResponse(

@@ -78,3 +78,17 @@ async def test_it_fails_at_the_first_attempt(
     assert job.problem is not None
     assert job.problem["title"] == "Undecodable media"
     assert "64 MiB" in job.problem["detail"]
+
+
+async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> None:
+    """It would tell a key that another has submitted the same video."""
+    objects = Objects.open(f"file://{tmp_path}/objects")
+
+    def key(owner: str | None, *, shared: bool) -> str:
+        settings = load_settings(shared_cache=shared)
+        job = Job("a", "video", "queued", Source("a"), {"model": "detector"}, 0.0, owner=owner)
+        handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None)
+        return handler._cache_key(job, "sha256:0")
+
+    assert key("a", shared=False) == key("a", shared=False) != key("b", shared=False)
+    assert key("a", shared=True) == key("b", shared=True)

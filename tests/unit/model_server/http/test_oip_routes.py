@@ -14,9 +14,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.contracts.problems import InvalidRequest, Problem, UndecodableMedia
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge, UndecodableMedia
 from deepfake_serving.model_server.http.oip_routes import (
     LENGTH_HEADER,
+    MAX_JSON_BYTES,
     InferRequest,
     read_request,
     write_response,
@@ -322,3 +323,25 @@ def test_binary_and_json_outputs_are_equal(elements: list[bytes]) -> None:
     as_json = encoded({"inputs": [tensor | {"name": "images", "data": texts}]})
     assert read_request(body, length) == read_request(as_json, None)
     assert split_bytes(read_request(body, length).input.raw) == elements
+
+
+def test_json_has_a_limit_of_its_own_and_binary_data_do_not_count() -> None:
+    """28 MB of numbers block the process for half a second, while health checks wait."""
+    data = b"0," * (MAX_JSON_BYTES // 2) + b"0"
+    tensor = b'{"inputs": [{"name": "image", "shape": [1], "datatype": "UINT8", "data": [%b]}]}'
+    with pytest.raises(TooLarge, match="send binary tensors"):
+        read_request(tensor % data, None)
+    head = orjson.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "image",
+                    "shape": [MAX_JSON_BYTES],
+                    "datatype": "UINT8",
+                    "parameters": {"binary_data_size": MAX_JSON_BYTES},
+                }
+            ]
+        }
+    )
+    request = read_request(head + bytes(MAX_JSON_BYTES), str(len(head)))
+    assert len(request.input.raw) == MAX_JSON_BYTES
