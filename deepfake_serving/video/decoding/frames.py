@@ -32,8 +32,10 @@ from deepfake_serving.video.decoding.duration import (
     may_jump,
     start_s,
 )
+from deepfake_serving.video.decoding.interlacing import unflagged_field_order
 from deepfake_serving.video.decoding.limits import DecodeLimits
 from deepfake_serving.video.memory.estimate import check_memory
+from deepfake_serving.video.presentation.combing import FieldOrder
 from deepfake_serving.video.presentation.filter_graph import ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation, PixelAspect
 from deepfake_serving.video.presentation.shown_frames import Presentation
@@ -85,6 +87,7 @@ class VideoDecoder:
         self.may_jump = False
         """Whether the declared duration may be wrong, since the container's clock may jump."""
         self._declared_s: float | None = None
+        self._field_order: FieldOrder | None = None
         self.start_s, self.end_s = 0.0, 0.0
         """Start of the first frame, and end of the last so far."""
         self.decoded = 0
@@ -102,6 +105,7 @@ class VideoDecoder:
             MemoryError: memory ran out.
             Cancelled: `stop` was set.
         """
+        self._field_order = unflagged_field_order(self._path, self._limits, self._stop)
         with open_video(self._path, self._limits.max_pixels, self._stop) as (container, stream):
             check_memory(stream, THREADS, self._limits.max_memory_bytes)
             self._describe(container, stream)
@@ -146,7 +150,7 @@ class VideoDecoder:
             self.decoded += 1
 
     def _shown(self, container: InputContainer, stream: VideoStream) -> Iterator[ShownFrame]:
-        presentation = Presentation()
+        presentation = Presentation(self._field_order)
         aspect = PixelAspect(stream)
         for image in self._images(container, stream):
             yield from presentation.show(image, aspect.of(image))

@@ -42,19 +42,20 @@ class Properties:
     range: int
     colours: ColourSpace | None
     """None where they stay."""
-    interlaced: bool
+    deinterlacer: str | None
+    """Options of FFmpeg's `bwdif`; None for progressive frames."""
 
     @classmethod
-    def of(cls, image: VideoFrame, interlaced: bool) -> Properties:
+    def of(cls, image: VideoFrame, deinterlacer: str | None) -> Properties:
         """Raises `UnsupportedMediaType` for colours that cannot be converted."""
         size = image.width, image.height, image.format.name
         colours = conversion_of(image)
-        return cls(*size, image.colorspace, image.color_range, colours, interlaced)
+        return cls(*size, image.colorspace, image.color_range, colours, deinterlacer)
 
     @property
     def need_filters(self) -> bool:
         """Whether anything is to be done."""
-        return self.interlaced or self.colours is not None
+        return self.deinterlacer is not None or self.colours is not None
 
 
 class FilterGraph:
@@ -103,8 +104,9 @@ class FilterGraph:
 
     def _filters(self) -> tuple[list[FilterContext], FilterContext | None]:
         chain: list[FilterContext] = []
-        if self.properties.interlaced:
-            chain.append(self._graph.add("bwdif", "mode=send_frame:deint=interlaced"))
+        if self.properties.deinterlacer is not None:
+            options = f"mode=send_frame:{self.properties.deinterlacer}"
+            chain.append(self._graph.add("bwdif", options))
         if self.properties.colours is None:
             return chain, None
         conversion, table = add_conversion(self._graph, self.properties.colours)

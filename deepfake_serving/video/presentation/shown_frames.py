@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from deepfake_serving.video.presentation.alpha import flatten, has_alpha
+from deepfake_serving.video.presentation.combing import FieldOrder
 from deepfake_serving.video.presentation.conversion_errors import conversion_errors
 from deepfake_serving.video.presentation.filter_graph import FilterGraph, Properties, ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation, orientation_of
@@ -36,7 +37,9 @@ class Presentation:
     Frames whose attributes equal those of the previous frame are not inspected again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, field_order: FieldOrder | None = None) -> None:
+        """`field_order` is that of frames which are interlaced without saying so."""
+        self._field_order = field_order
         self._graph: FilterGraph | None = None
         self._scaler = VideoReformatter()
         self._interlaced = False
@@ -80,7 +83,10 @@ class Presentation:
 
     def _configure(self, image: VideoFrame) -> Iterator[ShownFrame]:
         """Builds the filter graph for such frames, if they need one, and yields earlier frames."""
-        properties = Properties.of(image, self._interlaced)
+        deinterlacer = "deint=interlaced" if self._interlaced else None
+        if self._field_order is not None:
+            deinterlacer = f"deint=all:parity={self._field_order}"
+        properties = Properties.of(image, deinterlacer)
         if self._graph is None or self._graph.properties != properties:
             yield from self.flush()
             self._graph = FilterGraph(properties) if properties.need_filters else None

@@ -106,10 +106,10 @@ def grown(astronaut: Pixels, tmp_path: Path) -> Path:
 
 
 def test_a_video_that_takes_more_memory_than_its_headers_say_fails_alone(grown: Path) -> None:
-    limit = 48 * MIB
+    limit = 40 * MIB
     reader = DecodeProcess(grown, VideoOptions(max_memory_bytes=limit))
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    with pytest.raises(UndecodableMedia, match="more memory than the limit of 48 MiB"):
+    with pytest.raises(UndecodableMedia, match="more memory than the limit of 40 MiB"):
         list(reader.batches())
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     assert list(DecodeProcess(grown, VideoOptions()).batches()), "the default limit suffices"

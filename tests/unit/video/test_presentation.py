@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from deepfake_serving.video.decoding.decoder import IGNORED_ALPHA
 from deepfake_serving.video.decoding.frames import Frame
 from deepfake_serving.video.decoding.pixels import FrameConverter
 from deepfake_serving.video.presentation.colour_tables import ColourSpace, to_srgb
+from deepfake_serving.video.presentation.combing import field_order
 from deepfake_serving.video.presentation.filter_graph import ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation
 from deepfake_serving.video.presentation.shown_frames import Presentation
@@ -230,24 +231,101 @@ def test_every_colour_tag_is_converted_or_refused(pixel_format: str, face: Pixel
     assert len(refused) < 16
 
 
-@pytest.mark.parametrize("lower_first", [False, True])
-def test_interlaced_frames_are_deinterlaced(
-    lower_first: bool, astronaut: Pixels, tmp_path: Path
-) -> None:
-    fields = [np.ascontiguousarray(astronaut[:256, 40 + 4 * i : 360 + 4 * i]) for i in range(24)]
-    woven = []
+def woven(fields: Sequence[Pixels], lower_first: bool = False) -> list[Pixels]:
+    """Returns frames of two fields each, as an interlacing camera writes them."""
+    frames = []
     for first, second in zip(fields[::2], fields[1::2], strict=True):
         frame = first.copy()
         frame[int(not lower_first) :: 2] = second[int(not lower_first) :: 2]
-        woven.append(frame)
-    options = {"crf": "12", "x264-params": "bff=1" if lower_first else "tff=1"}
-    path = write_video(tmp_path / "interlaced.mp4", woven, codec_options=options)
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+@pytest.mark.parametrize("lower_first", [False, True])
+def test_interlaced_frames_are_deinterlaced(
+    lower_first: bool, flagged: bool, astronaut: Pixels, tmp_path: Path
+) -> None:
+    fields = [np.ascontiguousarray(astronaut[:256, 40 + 4 * i : 360 + 4 * i]) for i in range(36)]
+    frames = woven(fields, lower_first)
+    options = {"crf": "12"}
+    if flagged:
+        options["x264-params"] = "bff=1" if lower_first else "tff=1"
+    path = write_video(tmp_path / "interlaced.mp4", frames, codec_options=options)
     seen = read(path)
-    assert len(seen.images) == len(woven)
-    assert seen.times == pytest.approx([i / 12 for i in range(12)], abs=0.01)
-    assert difference(woven[5], fields[10]) > 8
-    errors = [min(difference(seen.images[5], fields[10 + i]) for i in (0, 1))]
-    assert max(errors) < 5
+    assert len(seen.images) == len(frames)
+    assert seen.times == pytest.approx([i / 12 for i in range(18)], abs=0.01)
+    assert difference(frames[5], fields[10]) > 8
+    assert min(difference(seen.images[5], fields[10 + i]) for i in (0, 1)) < 5
+
+
+def moving_patch(background: Pixels, patch: Pixels, dx: int, dy: int) -> list[Pixels]:
+    """Returns 24 frames in which a patch moves over a background."""
+    frames = []
+    for i in range(24):
+        frame = background.copy()
+        height, width = patch.shape[:2]
+        frame[10 + dy * i :, 10 + dx * i :][:height, :width] = patch
+        frames.append(frame)
+    return frames
+
+
+def stripes(step: int, side: int = 320) -> Pixels:
+    lines = np.where(np.arange(side) // step % 2 == 0, 235, 16).astype(np.uint8)
+    return np.repeat(lines[:, None, None], side, 1).repeat(3, 2)
+
+
+def credits_page() -> Pixels:
+    page = np.full((420, 320, 3), 255, np.uint8)
+    for line in range(28):
+        at, font = (4, 15 * line + 12), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(page, f"Fine print of the credits {line}", at, font, 0.4, (0, 0, 0), 1)
+    return page
+
+
+PROGRESSIVE: dict[str, Callable[[Pixels], list[Pixels]]] = {
+    "pan": lambda image: [image[:256, 60 + 4 * i :][:, :320] for i in range(24)],
+    "tilt": lambda image: [image[i : 256 + i, 60:380] for i in range(24)],
+    "slow tilt": lambda image: [
+        cv2.warpAffine(image[:256, 60:380], np.float32([[1, 0, 0], [0, 1, -0.6 * i]]), (320, 240))
+        for i in range(24)
+    ],
+    "text": lambda _: [credits_page()[3 * i :][:240] for i in range(24)],
+    "slow text": lambda _: [credits_page()[i:][:240] for i in range(24)],
+    "stripes": lambda _: [stripes(1)[:240]] * 24,
+    "stripes down": lambda _: [stripes(1)[i % 4 :][:240] for i in range(24)],
+    "wide stripes": lambda _: [stripes(2)[i:][:240] for i in range(24)],
+    "shirt": lambda image: moving_patch(image[:256, 80:400], stripes(1)[:120, :120], 3, 1),
+    "noise": lambda image: [
+        np.clip(
+            image[:256, 80:400] + np.random.default_rng(i).normal(0, 8, (256, 320, 3)), 0, 255
+        ).astype(np.uint8)
+        for i in range(24)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", PROGRESSIVE)
+def test_progressive_frames_are_not_deinterlaced(kind: str, astronaut: Pixels) -> None:
+    frames = PROGRESSIVE[kind](astronaut)
+    assert field_order(video_frames(frames)) is None
+
+
+@pytest.mark.parametrize("lower_first", [False, True])
+def test_a_small_part_that_moves_shows_the_field_order(
+    lower_first: bool, astronaut: Pixels
+) -> None:
+    fields = moving_patch(astronaut[:256, 80:400], astronaut[60:160, 180:280], 4, 0)
+    order = field_order(video_frames(woven(fields, lower_first)))
+    assert order == ("bff" if lower_first else "tff")
+
+
+def video_frames(images: Sequence[Pixels]) -> Iterator[av.VideoFrame]:
+    for index, image in enumerate(images):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = frame.reformat(format="yuv420p")
+        frame.pts = index
+        yield frame
 
 
 def test_frames_have_square_pixels(astronaut: Pixels, tmp_path: Path) -> None:
