@@ -44,6 +44,15 @@ _STILL_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
 """Brands of still images (ISO/IEC 23008-12). FFmpeg reads one tile of those made of several."""
 
 
+_WEBP = re.compile(rb"RIFF....WEBP(VP8X....(.))?", re.DOTALL)
+"""Start of a WebP file, with the flags of an extended one (RFC 9649, 2.7)."""
+_WEBP_ANIMATION = 2
+
+
+_SEQUENCE_BRANDS = frozenset({"avis", "hevc", "hevx", "msf1"})
+"""Brands of image sequences, which hold a still image beside their track."""
+
+
 class Cancelled(Exception):
     """Decoding was stopped."""
 
@@ -87,6 +96,7 @@ def open_video(
     with path.open("rb") as file:
         start = file.read(400)
         file.seek(0)
+        _refuse_webp(start)
         codec_options = {"max_pixels": str(max_pixels)}  # applies to later frames too
         with _container(_StoppableFile(file, stop), start, codec_options) as container:
             if container.metadata.get("major_brand") in _STILL_BRANDS:
@@ -120,12 +130,27 @@ def _container(
         ) from error
 
 
+def _refuse_webp(start: bytes) -> None:
+    """Refuses WebP, which FFmpeg can't read as a video, and says what to do."""
+    webp = _WEBP.match(start)
+    if webp is None:
+        return
+    if webp[2] is not None and webp[2][0] & _WEBP_ANIMATION:
+        raise UnsupportedMediaType(
+            "animated WebP is not supported as a video; convert it to MP4, WebM, AVIF or GIF, or "
+            "send it as an image, of which the first frame is analysed"
+        )
+    raise UnsupportedMediaType("the file is a still image (WebP), not a video; send it as an image")
+
+
 def _video_stream(container: InputContainer) -> VideoStream:
     """Returns the stream that a player shows, never the cover image of an audio file."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     best = container.streams.best("video")
     if not videos:
         raise UnsupportedMediaType("the file has no video stream, only audio or other data")
+    if container.metadata.get("major_brand") in _SEQUENCE_BRANDS:
+        best = max(videos, key=lambda stream: stream.frames)
     stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
     if stream.codec_context is None:
         raise UnsupportedMediaType("the video's codec is not supported")

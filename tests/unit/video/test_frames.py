@@ -7,7 +7,7 @@ import itertools
 import random
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -407,3 +407,30 @@ def _damaged(whole: bytes, chance: random.Random) -> bytes:
         end = chance.choice([place, place + 1, place + 4, place + chance.randrange(200)])
         data[place:end] = chance.choice([b"", b"\xff" * 4, b"\0" * 4, chance.randbytes(5)])
     return bytes(data)
+
+
+def animation(path: Path, images: Sequence[Pixels]) -> Path:
+    """Writes frames that are shown for 100, 200, 300, … ms."""
+    first, *others = [Image.fromarray(image) for image in images]
+    durations = [100 * (index + 1) for index in range(len(images))]
+    first.save(path, save_all=True, append_images=others, duration=durations)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "avif"])
+def test_animated_images_are_videos(suffix: str, moving: list[Pixels], tmp_path: Path) -> None:
+    images = [np.ascontiguousarray(image) for image in moving[:24:6]]
+    seen = read(animation(tmp_path / f"a.{suffix}", images))
+    assert seen.times == pytest.approx([0, 0.1, 0.3, 0.6], abs=0.001)
+    assert seen.video.complete
+    for image, original in zip(seen.images, images, strict=True):
+        assert difference(image, original) < 12
+
+
+@pytest.mark.parametrize(("count", "advice"), [(4, "convert it to MP4"), (1, "send it as an im")])
+def test_webp_is_refused_with_advice(
+    count: int, advice: str, moving: list[Pixels], tmp_path: Path
+) -> None:
+    path = animation(tmp_path / "a.webp", moving[:count])
+    with pytest.raises(UnsupportedMediaType, match=advice):
+        read(path)
