@@ -19,6 +19,7 @@ from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.gateway.storage.body_memory import BodyMemory
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.request_timeout import parse_timeout
@@ -46,8 +47,12 @@ class Gateway:
     fetcher: Fetcher | None
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
+    body_memory: BodyMemory = field(init=False)
     _open_streams: int = 0
     _streams_by_key: Counter[str | None] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.body_memory = BodyMemory(self.settings.max_body_memory_bytes)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -128,7 +129,10 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     server = _Uvicorn(
         uvicorn.Config(
             build_app(gateway),
-            http=LimitedHeadProtocol,
+            http=cast(
+                "type[asyncio.Protocol]",
+                partial(LimitedHeadProtocol, stall_timeout_s=settings.upload_stall_timeout_s),
+            ),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -99,6 +99,12 @@ class Settings(ServerSettings):
         description="Maximum bytes of the messages that gRPC calls hold at once. A message counts "
         "as one of twice `max_image_bytes` until it has arrived.",
     )
+    max_body_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="Maximum bytes that the bodies of inference requests (`/v2`) hold at once, "
+        "also while they arrive; past it, 429.",
+    )
     max_video_bytes: int = Field(
         2 * 2**30, ge=1024, le=2**40, description="Maximum size of a video."
     )

@@ -1,7 +1,8 @@
-"""HTTP/1.1 with a limit on the head of a request, which uvicorn has for h11 only."""
+"""HTTP/1.1 with limits of a request's head and of the client's pauses, which uvicorn lacks."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,14 +12,19 @@ MAX_HEAD_BYTES = 64 * 1024
 
 
 class LimitedHeadProtocol(HttpToolsProtocol):
-    """Refuses a longer head with 431 (RFC 6585, section 5).
+    """Refuses a longer head with 431 (RFC 6585, section 5), and closes connections of clients that
+    send no head or read no response.
 
     The parser joins the parts of one field again with each read, so that a field of 100 MB blocks
     the event loop for a minute.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, stall_timeout_s: float = 30.0, **options: Any) -> None:
+        """`stall_timeout_s` limits the time of a head, and of one pause in reading a response."""
         super().__init__(*args, **options)
+        self._stall_timeout_s = stall_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._bytes_without_body = 0
         """Bytes since the last part of a body, or since the last request."""
 
@@ -30,6 +36,45 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._bytes_without_body > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expects a head; uvicorn would wait for ever."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the timers."""
+        for timer in (self._head_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Expects the rest of a head."""
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Starts a request."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().on_headers_complete()
+
+    def pause_writing(self) -> None:
+        """Limits the time in which the client reads what is buffered for it."""
+        self._write_timer = self.loop.call_later(self._stall_timeout_s, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Ends that time."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().resume_writing()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(self._stall_timeout_s, self.transport.abort)
 
     def on_body(self, body: bytes) -> None:
         """Passes on a part of a body."""

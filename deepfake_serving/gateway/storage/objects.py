@@ -17,6 +17,8 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 
 _CHUNK_BYTES = 4 * 2**20
+_READ_BYTES = 2**20
+"""Bytes that one download holds, of which there may be very many."""
 _PART_BYTES, _CONCURRENT_PARTS = 8 * 2**20, 4
 """Multipart uploads to S3, where every part but the last has at least 5 MiB."""
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
@@ -98,8 +100,8 @@ class Objects:
     async def read(self, key: str, begin: int, end: int) -> AsyncIterator[bytes]:
         """Yields the bytes from `begin` up to, but not including, `end`, in chunks."""
         with _map_errors(key):
-            for start in range(begin, end, _CHUNK_BYTES):
-                stop = min(end, start + _CHUNK_BYTES)
+            for start in range(begin, end, _READ_BYTES):
+                stop = min(end, start + _READ_BYTES)
                 chunk = await obstore.get_range_async(
                     self._store, self._checked(key), start=start, end=stop
                 )

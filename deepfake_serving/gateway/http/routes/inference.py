@@ -19,6 +19,7 @@ from deepfake_serving.gateway.context import (
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import Liveness
+from deepfake_serving.gateway.storage.body_memory import Held
 
 _TAGS: list[str | Enum] = ["open inference protocol"]
 
@@ -56,7 +57,12 @@ async def one_model(request: Request, model: str) -> Response:
 
 async def _forward(request: Request, model: str | None) -> Response:
     gateway = get_gateway(request)
-    body = await read_body(request, gateway.settings.max_image_bytes)
+    with gateway.body_memory.hold() as held:
+        return await _forward_body(request, model, await read_body(request, held))
+
+
+async def _forward_body(request: Request, model: str | None, body: bytes) -> Response:
+    gateway = get_gateway(request)
     headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
     sending = gateway.upstream.request(
         request.method,
@@ -72,16 +78,17 @@ async def _forward(request: Request, model: str | None) -> Response:
     return Response(response.body, response.status, kept)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, held: Held) -> bytes:
     """Reads a body into memory.
 
     Raises:
-        TooLarge
+        TooLarge, Overloaded
     """
-    chunks, size = [], 0
+    max_bytes = get_gateway(request).settings.max_image_bytes
+    chunks = []
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > max_bytes:
+        held.add(len(chunk))
+        if held.size > max_bytes:
             raise TooLarge(f"the body is larger than the limit of {max_bytes} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
