@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 
 from model_handlers.images.jpeg_scans import coefficient_shares, read_scans
 from model_handlers.images.jpeg_segments import segments
+from model_handlers.images.time_limit import LimitedFile
 
 _END = b"\xff\xd9"
 
@@ -27,7 +27,7 @@ def closed(data: bytes) -> bytes:
     return data[: max((segment.end for segment in segments(data)), default=2)] + _END
 
 
-def part_read(data: bytes, pixels: npt.NDArray[Any]) -> PartRead:
+def part_read(data: bytes, pixels: npt.NDArray[Any], max_seconds: float) -> PartRead:
     """Measures what was read of a JPEG that was cut short.
 
     Where one scan holds everything, lines are counted. Otherwise all lines are there early, and
@@ -36,12 +36,13 @@ def part_read(data: bytes, pixels: npt.NDArray[Any]) -> PartRead:
     Args:
         data: as `closed` returns it.
         pixels: its pixels, (h, w) or (h, w, n), as stored.
+        max_seconds: the limit of decoding once more.
     """
     jpeg = read_scans(data)
     if jpeg.are_one or not jpeg.scans:
         share = share_read(pixels)
         return PartRead(share, f"{_percent(share)} of its lines were read")
-    without = _decoded(data[: jpeg.scans[-1].data_start] + _END)
+    without = _decoded(data[: jpeg.scans[-1].data_start] + _END, max_seconds)
     shares = coefficient_shares(jpeg, _share_changed(pixels, without))
     return PartRead(
         shares.read,
@@ -77,6 +78,6 @@ def _share_changed(pixels: npt.NDArray[Any], before: npt.NDArray[Any]) -> float:
     return (int(changed[-1]) + 1) / len(pixels) if len(changed) else 0.0
 
 
-def _decoded(data: bytes) -> npt.NDArray[Any]:
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+def _decoded(data: bytes, max_seconds: float) -> npt.NDArray[Any]:
+    with Image.open(LimitedFile(data, max_seconds), formats=("JPEG",)) as image:
         return np.asarray(image)

@@ -20,6 +20,7 @@ from deepfake_serving.contracts.problems import (
 from model_handlers.images.colour_profile import to_srgb
 from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
+from model_handlers.images.png_colours import png_profile
 from model_handlers.images.time_limit import LimitedFile, within
 from model_handlers.manifest import DecodeSpec
 
@@ -67,8 +68,8 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
 def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
     """Decodes the first frame of an image in one of `FORMATS`.
 
-    EXIF orientation is applied, colours of an ICC profile are converted to sRGB, alpha is flattened
-    onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
+    EXIF orientation is applied, colours of an ICC profile or of a PNG's chunks are converted to
+    sRGB, alpha is flattened onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
 
     Args:
         data: the encoded image.
@@ -164,6 +165,8 @@ def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:
         if image.format not in ("JPEG", "MPO"):
             raise
         return _decoded_in_part(data, spec)
+    if image.format == "PNG" and (profile := png_profile(data)) is not None:
+        image.info["icc_profile"] = profile
     return DecodedImage(_to_rgb(image), _warnings_of_frames(image))
 
 
@@ -172,7 +175,7 @@ def _decoded_in_part(data: bytes, spec: DecodeSpec) -> DecodedImage:
     data = closed(data)
     with Image.open(LimitedFile(data, spec.max_seconds), formats=("JPEG",)) as image:
         image.load()
-        part = part_read(data, np.asarray(image))
+        part = part_read(data, np.asarray(image), spec.max_seconds)
         warning = f"the image is cut short: {part.description}"
         if part.share < _MIN_SHARE:
             raise UndecodableMedia(f"{warning}; at least {_MIN_SHARE:.0%} are needed")

@@ -1,6 +1,6 @@
 """Combing: frames that hold two moments, in their odd and even lines, without saying so.
 
-FFmpeg's `idet` compares each field with its neighbours in time and in space: fine stripes and text
+FFmpeg's `idet` compares each field with the other ones in time and in space: fine stripes and text
 leave it undecided, but it takes slow vertical motion for combing. So lines must also differ more
 from adjacent lines than from the second next, where something moves.
 """
