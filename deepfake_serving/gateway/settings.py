@@ -102,8 +102,7 @@ class Settings(ServerSettings):
     max_body_memory_bytes: int = Field(
         256 * 2**20,
         ge=2**20,
-        description="Maximum bytes that the bodies of inference requests (`/v2`) hold at once, "
-        "also while they arrive; past it, 429.",
+        description="Maximum bytes of all bodies of `/v2` requests at once; past it, 429.",
     )
     max_video_bytes: int = Field(
         2 * 2**30, ge=1024, le=2**40, description="Maximum size of a video."
@@ -184,8 +183,7 @@ class Settings(ServerSettings):
 
     shared_cache: bool = Field(
         False,
-        description="Whether keys share cached results of videos. A cached result tells a client "
-        "that somebody has submitted the same video.",
+        description="Whether keys share cached results, and so learn which videos others sent.",
     )
     video_sampling: str = Field(
         "every:5",

@@ -9,14 +9,14 @@ from deepfake_serving.contracts.problems import Overloaded
 
 
 class BodyMemory:
-    """Limits the bytes that requests hold at once, also those of bodies that never end."""
+    """Limits the bytes of requests at once, also those of bodies that never end."""
 
     def __init__(self, total: int) -> None:
         self._free = total
 
     @contextmanager
-    def hold(self) -> Iterator[Held]:
-        """Holds the bytes of one request until the block ends."""
+    def track(self) -> Iterator[Held]:
+        """Counts the bytes of one request until the block ends."""
         held = Held(self)
         try:
             yield held
@@ -43,7 +43,7 @@ class Held:
         """Adds a chunk that has arrived.
 
         Raises:
-            Overloaded: requests hold too much.
+            Overloaded: the sum is over the limit.
         """
         self._memory.take(size)
         self.size += size

@@ -57,7 +57,7 @@ async def one_model(request: Request, model: str) -> Response:
 
 async def _forward(request: Request, model: str | None) -> Response:
     gateway = get_gateway(request)
-    with gateway.body_memory.hold() as held:
+    with gateway.body_memory.track() as held:
         return await _forward_body(request, model, await read_body(request, held))
 
 

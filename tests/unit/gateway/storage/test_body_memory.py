@@ -10,13 +10,13 @@ from deepfake_serving.gateway.storage.body_memory import BodyMemory
 
 def test_unfinished_bodies_have_a_limit_in_sum() -> None:
     memory = BodyMemory(100)
-    with memory.hold() as first, memory.hold() as second:
+    with memory.track() as first, memory.track() as second:
         first.add(60)
         second.add(30)
         with pytest.raises(Overloaded):
             second.add(30)
         second.add(10)
-        with memory.hold() as third, pytest.raises(Overloaded):
+        with memory.track() as third, pytest.raises(Overloaded):
             third.add(1)
-    with memory.hold() as only:
+    with memory.track() as only:
         only.add(100)
