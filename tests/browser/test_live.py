@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -25,6 +26,26 @@ async def test_the_camera_is_analysed_until_it_is_stopped(open_page: OpenPage) -
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
     assert await stream.evaluate("s => s.active") is False
+    await expect(page.locator(".live-now")).to_have_text("Stopped.")
+    await expect(page.locator(".face-overlay .box")).to_have_count(0)
+
+
+async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
+
+    async def respond(socket: WebSocketRoute) -> None:
+        verdict = {
+            "verdict": "fake", "fake_probability": 0.91, "width": 640, "height": 480, "faces": [],
+            "model": {"name": "detector", "version": "1", "digest": None, "trained": True},
+        }  # fmt: skip
+        message = {"frame": 1, "verdict": verdict, "smoothed": 0.12, "dropped": 0, "problem": None}
+        socket.on_message(lambda _: socket.send(json.dumps(message)))
+
+    await page.route_web_socket("**/v1/stream*", respond)
+    await page.get_by_role("button", name="Start the camera").click()
+    await expect(page.locator(".live-now")).to_contain_text("Likely real", timeout=60_000)
+    await expect(page.locator(".live-now")).to_contain_text("0.12")
+    await expect(page.locator(".facts")).to_contain_text("0.91")
 
 
 async def test_leaving_the_panel_releases_the_camera(open_page: OpenPage) -> None:

@@ -61,6 +61,40 @@ async def test_shots_are_sorted_highest_first_and_show_their_faces(
     assert await _time(page) == pytest.approx(result["shots"][empty]["start_s"], abs=0.05)
 
 
+async def test_a_report_opens_at_the_most_suspicious_frame(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/video")
+    result = (await analyse_video(page, media / "shots.mp4"))["result"]
+    scored = [s for s in result["shots"] if s["tracks"]]
+    shot = max(scored, key=lambda s: s["fake_probability"])
+    track = max(shot["tracks"], key=lambda t: t["fake_probability"])
+    frame = max(track["frames"], key=lambda f: f["fake_probability"])
+    await _ready(page)
+    await page.wait_for_function("() => !document.querySelector('video').seeking")
+    assert await _time(page) == pytest.approx(frame["t_s"], abs=0.05)
+    number = result["shots"].index(shot) + 1
+    await expect(page.locator(".big-score")).to_contain_text(f"(shot {number}, 0:")
+    await expect(page.locator(".face-overlay .tag").first).to_be_visible()
+    await page.locator(".shot-button").last.click()
+    await page.locator(".shot-button", has_text=f"Shot {number}").click()
+    await page.wait_for_function("() => !document.querySelector('video').seeking")
+    assert await _time(page) == pytest.approx(frame["t_s"], abs=0.05)
+
+
+async def test_on_a_phone_the_verdict_stands_above_the_video(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/video")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await analyse_video(page, media / "shots.mp4")
+    verdict = await page.locator(".finding").bounding_box()
+    video = await page.locator(".watch").bounding_box()
+    assert verdict is not None
+    assert video is not None
+    assert verdict["y"] + verdict["height"] <= video["y"]
+
+
 async def test_a_click_on_the_timeline_seeks_and_the_boxes_follow(
     open_page: OpenPage, media: Path
 ) -> None:

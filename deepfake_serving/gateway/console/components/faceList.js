@@ -4,6 +4,8 @@ import { el } from "../lib/dom.js";
 import { plural, score } from "../lib/format.js";
 import { badge } from "./verdicts.js";
 
+const SMALL_PX = 100; // half of the fakes this small pass as real, by the model card
+
 /**
  * @param {Array} faces of an ImageVerdict
  * @param {Function} highlight called with a face's index, or null
@@ -27,8 +29,13 @@ export function faceList(faces, highlight) {
       el("span", { class: "face-name" }, `Face ${index + 1}`),
       badge(face.verdict, face.fake_probability),
       el("span", { class: "fine-print" }, details(face)),
+      isSmall(face) ? el("span", { class: "fine-print small-face" }, "Small face: a fake is easily missed.") : null,
     );
   }
+}
+
+function isSmall({ box: [x1, y1, x2, y2] }) {
+  return Math.max(x2 - x1, y2 - y1) < SMALL_PX;
 }
 
 function details(face) {

@@ -24,7 +24,7 @@ export function livePanel() {
     el("div", { class: "actions" }, start, stop),
     output,
   );
-  let [camera, stream, running] = [null, null, false];
+  let [camera, stream, view, running] = [null, null, null, false];
 
   async function begin() {
     running = true;
@@ -33,7 +33,7 @@ export function livePanel() {
     try {
       camera = await openCamera();
       if (!running) return release();
-      const view = await liveView(camera);
+      view = await liveView(camera);
       output.replaceChildren(view.element);
       stream = openFrameStream(frameCapture(view.video), (message) => view.show(message, stream.sent), end);
       announce("The camera is on.");
@@ -46,7 +46,11 @@ export function livePanel() {
     release();
     show(false);
     if (problem) output.replaceChildren(problemCard(problem));
-    else if (output.firstChild) announce("The camera is off.");
+    else if (output.firstChild) {
+      view?.stop();
+      announce("The camera is off.");
+    }
+    view = null;
   }
 
   function release() {
@@ -64,7 +68,7 @@ export function livePanel() {
   return { title: "Live", open: () => element, close: () => end(null) };
 }
 
-/** @returns {Promise<{element, video, show(message, sent)}>} resolved when the first frame is shown */
+/** @returns {Promise<{element, video, show(message, sent), stop()}>} resolved when the first frame is shown */
 async function liveView(camera) {
   const video = el("video", { playsinline: true, muted: true, "aria-label": "Your camera" });
   video.muted = true;
@@ -73,12 +77,12 @@ async function liveView(camera) {
   const view = faceOverlay(video, video.videoWidth, video.videoHeight);
   const chart = scoreTrace();
   const now = el("p", { class: "live-now" }, "Waiting for the first verdict …");
-  const [smoothed, counts, notes] = [el("dd", {}, "–"), el("dd", {}, "–"), el("div")];
+  const [latest, counts, notes] = [el("dd", {}, "–"), el("dd", {}, "–"), el("div")];
   const text = el(
     "div",
     { class: "result-text" },
     now,
-    el("dl", { class: "facts" }, el("dt", {}, "Smoothed score"), smoothed, el("dt", {}, "Frames"), counts),
+    el("dl", { class: "facts" }, el("dt", {}, "Latest frame"), latest, el("dt", {}, "Frames"), counts),
     chart.element,
     notes,
   );
@@ -93,13 +97,20 @@ async function liveView(camera) {
     }
     draw(view, video, verdict);
     chart.add(verdict.fake_probability, p);
-    smoothed.textContent = score(p);
-    now.replaceChildren(badge(verdict.verdict, verdict.fake_probability));
+    now.replaceChildren(badge(verdictOf(verdict, p), p));
+    latest.textContent = score(verdict.fake_probability);
     notes.replaceChildren(...[untrainedWarning(verdict.model)].filter(Boolean));
     announced = announceChange(verdict, p, announced);
   }
 
-  return { element, video, show };
+  /** Clears what belongs to a moment that is over; the chart stays. */
+  function stop() {
+    view.draw([]);
+    now.replaceChildren("Stopped.");
+    latest.textContent = "–";
+  }
+
+  return { element, video, show, stop };
 }
 
 /** Draws the faces; a frame may be smaller than the camera's video. */
@@ -108,9 +119,14 @@ function draw(view, video, verdict) {
   view.draw(verdict.faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) })));
 }
 
+/** Returns the verdict of the smoothed score: that of a single frame flickers. */
+function verdictOf(verdict, smoothed) {
+  return verdict.verdict === "no_face" || smoothed === null ? "no_face" : verdictFor(smoothed);
+}
+
 /** Announces a verdict when it changes, not eight times a second. */
 function announceChange(verdict, smoothed, announced) {
-  const current = verdict.verdict === "no_face" || smoothed === null ? "no_face" : verdictFor(smoothed);
+  const current = verdictOf(verdict, smoothed);
   if (current !== announced) announce(`Live: ${VERDICTS[current].label}`);
   return current;
 }

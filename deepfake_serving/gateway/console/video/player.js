@@ -38,6 +38,9 @@ export function player(job) {
   };
 
   video.muted = true; // the attribute alone has no effect on elements created by script
+  video.addEventListener("loadedmetadata", () => {
+    if (target) video.currentTime = target;
+  });
   video.addEventListener("play", tick);
   video.addEventListener("seeked", tick);
   video.addEventListener("loadeddata", tick);

@@ -5,12 +5,12 @@ import { el } from "../lib/dom.js";
 import { clock, plural, timestamp, score } from "../lib/format.js";
 import { badge } from "../components/verdicts.js";
 import { zoomable } from "../lib/zoom.js";
+import { highestFrame, ranked } from "./suspiciousFrames.js";
 
 /** @returns {{element, at(seconds)}} */
 export function shotList(shots, seek) {
   if (!shots.length) return { element: null, at: () => null };
-  const numbered = shots.map((shot, index) => ({ ...shot, number: index + 1 }));
-  const ordered = [...numbered].sort((a, b) => (b.fake_probability ?? -1) - (a.fake_probability ?? -1));
+  const ordered = ranked(shots);
   const faces = el("div", { class: "tracks" });
   const buttons = new Map(ordered.map((shot) => [shot, shotButton(shot, () => select(shot, true))]));
   const element = el(
@@ -28,7 +28,7 @@ export function shotList(shots, seek) {
   function select(shot, jump) {
     for (const [other, button] of buttons) button.setAttribute("aria-pressed", String(other === shot));
     faces.replaceChildren(...tracksOf(shot, seek));
-    if (jump) seek(shot.start_s);
+    if (jump) seek(highestFrame(shot)?.t_s ?? shot.start_s);
   }
 
   /** Marks the shot that plays; the selection stays. */
@@ -79,8 +79,8 @@ function trackCard(track, number, seek) {
   const { frames } = track;
   const sorted = [...frames].sort((a, b) => a.fake_probability - b.fake_probability);
   const images = [
-    frameButton(track.keyframe, "Highest frame", sorted.at(-1), seek),
-    frameButton(track.median_frame, "Median frame", sorted[Math.floor((sorted.length - 1) / 2)], seek),
+    frameButton(track.keyframe, "Most suspicious frame", sorted.at(-1), seek),
+    frameButton(track.median_frame, "Typical frame", sorted[Math.floor((sorted.length - 1) / 2)], seek),
   ];
   const summary = `${plural(frames.length, "analysed frame")}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}, spread ±\u00a0${score(track.spread)}`;
   return el(

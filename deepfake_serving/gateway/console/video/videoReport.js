@@ -2,15 +2,16 @@
 
 import { modelDetails } from "../components/modelDetails.js";
 import { el, facts } from "../lib/dom.js";
-import { plural, score, duration } from "../lib/format.js";
+import { plural, score, duration, timestamp } from "../lib/format.js";
 import { player } from "./player.js";
 import { saveButtons } from "../lib/download.js";
 import { shotList } from "./shotList.js";
+import { highestFrame, ranked } from "./suspiciousFrames.js";
 import { timeline } from "./timeline.js";
 import { verdictSummary, untrainedWarning } from "../components/verdicts.js";
 
 const SUBJECT = {
-  shots: "is the score of the highest face of the highest shot",
+  shots: "is the score of the most suspicious face",
   mean: "is the mean score of all faces",
   confident: "is the mean score of the faces the model is sure of",
   fake_frame_ratio: "is the share of frames with a face that look fake",
@@ -26,6 +27,9 @@ export function videoReport(job) {
     chart.at(seconds);
     shots.at(seconds);
   });
+  const [shot] = ranked(result.shots);
+  const frame = shot ? highestFrame(shot) : null;
+  if (frame) screen.seek(frame.t_s);
   return el(
     "article",
     {},
@@ -37,7 +41,7 @@ export function videoReport(job) {
       el(
         "div",
         { class: "result-text" },
-        verdictSummary(result.verdict, result.fake_probability, SUBJECT[result.aggregation]),
+        verdictSummary(result.verdict, result.fake_probability, subject(result, shot, frame)),
         untrainedWarning(result.model),
         figures(result),
         modelDetails(result),
@@ -46,6 +50,11 @@ export function videoReport(job) {
     ),
     shots.element,
   );
+}
+
+function subject({ aggregation }, shot, frame) {
+  const place = aggregation === "shots" && frame ? ` (shot ${shot.number}, ${timestamp(frame.t_s)})` : "";
+  return `${SUBJECT[aggregation]}${place}`;
 }
 
 function warnings({ result, cached }) {
@@ -69,10 +78,10 @@ function warnings({ result, cached }) {
 function figures(result) {
   const ratio = result.fake_frame_ratio;
   return facts([
-    ["Frames analysed", `${result.frames_analyzed}, ${result.frames_with_face} with a face`],
+    ["Frames analysed", `${result.frames_analyzed} (${result.frames_with_face} with a face)`],
     ["Fake frames", ratio === null ? null : `${Math.round(ratio * 100)} % of those with a face`],
     [
-      "Spread",
+      "Spread of the most suspicious face",
       result.uncertainty === null ? null : `±\u00a0${score(result.uncertainty)} from frame to frame`,
     ],
     ["Shots", plural(result.shots.length, "shot")],
