@@ -104,6 +104,20 @@ async def test_a_model_without_trained_weights_shows_a_warning(
     await expect(page.locator(".notice.warn")).to_contain_text("This model is untrained.")
 
 
+async def test_a_small_face_has_a_caveat(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".small-face")).to_have_count(0)
+    (face,) = original["faces"]
+    small = face | {"box": [10, 10, 82, 98]}
+    await page.route(
+        "**/v1/images", lambda route: route.fulfill(json=original | {"faces": [face, small]})
+    )
+    await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".faces li").nth(1)).to_contain_text("a fake is easily missed")
+    await expect(page.locator(".small-face")).to_have_count(1)
+
+
 async def test_warnings_of_a_response_are_shown(open_page: OpenPage, media: Path) -> None:
     """The response is modified in transit, to what an animated image gets."""
     page = await open_page()
