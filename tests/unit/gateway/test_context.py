@@ -1,0 +1,52 @@
+"""Live streams are shared among keys."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from deepfake_serving.contracts.problems import Overloaded
+from deepfake_serving.gateway.auth.authenticator import Limits, Principal
+from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.settings import load_settings
+
+
+def gateway(sessions: int) -> Gateway:
+    parts: dict[str, Any] = dict.fromkeys(
+        ("metrics", "authenticator", "upstream", "submission", "jobs", "store_health", "fetcher"),
+        cast(Any, MagicMock()),
+    )
+    return Gateway(settings=load_settings(live_max_sessions=sessions), **parts)
+
+
+def test_a_key_has_a_share_of_the_streams() -> None:
+    served, first, second = gateway(4), Principal("a"), Principal("b")
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(served.track_stream(first))
+        with pytest.raises(Overloaded, match="2 live streams of this API key"):
+            stack.enter_context(served.track_stream(first))
+        for _ in range(2):
+            stack.enter_context(served.track_stream(second))
+        with pytest.raises(Overloaded, match="4 live streams are open"):
+            stack.enter_context(served.track_stream(Principal("c")))
+    with served.track_stream(first):
+        pass
+
+
+def test_admins_set_other_shares_and_without_keys_there_are_none() -> None:
+    served = gateway(4)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(served.track_stream(Principal("a", limits=Limits(max_streams=3))))
+    one = Principal("a", limits=Limits(max_streams=1))
+    with ExitStack() as stack:
+        stack.enter_context(served.track_stream(one))
+        with pytest.raises(Overloaded, match="1 live streams of this API key"):
+            stack.enter_context(served.track_stream(one))
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(served.track_stream(Principal()))
