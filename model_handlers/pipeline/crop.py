@@ -115,8 +115,8 @@ def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
     above, before = max(-top, 0), max(-left, 0)
     below, behind = side - above - inside.shape[0], side - before - inside.shape[1]
     if max(above, below) < inside.shape[0] and max(before, behind) < inside.shape[1]:
-        how = cv2.BORDER_REFLECT_101
-        patch = cv2.copyMakeBorder(inside, above, below, before, behind, how)
+        border = cv2.BORDER_REFLECT_101
+        patch = cv2.copyMakeBorder(inside, above, below, before, behind, border)
         return patch.astype(np.uint8, copy=False)
     rows = _reflect(np.arange(top, top + side), height)
     columns = _reflect(np.arange(left, left + side), width)

@@ -55,10 +55,10 @@ class Mipmap:
         # twice, since levels are rounded down
         min_reduction = max(1.0, 2 * max(self.width, self.height) / _MAX_SIDE)
         indices = nearest_levels(boxes, size, min_reduction)
-        for index, here in _groups(indices, _MAX_SIDE // size):
+        for index, members in _groups(indices, _MAX_SIDE // size):
             level, shrunk = self._level(index)
-            x, y = sample_points(boxes[here], size, shrunk)
-            grid = len(here), size, size
+            x, y = sample_points(boxes[members], size, shrunk)
+            grid = len(members), size, size
             across, down = (
                 np.broadcast_to(at, grid).reshape(-1, size).astype(np.float32)
                 for at in (x[:, None, :], y[:, :, None])
@@ -66,7 +66,7 @@ class Mipmap:
             sampled = cv2.remap(
                 level, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-            crops[here] = sampled.reshape(*grid, 3)
+            crops[members] = sampled.reshape(*grid, 3)
         return crops
 
     def _resized(self, width: int, height: int) -> Pixels:

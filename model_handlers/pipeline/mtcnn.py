@@ -112,8 +112,8 @@ class MTCNN:
         picked = _nms_per_image(moved, 0.7, nms_min_area)
         final = moved.take(picked)
         return [
-            Detections(final.boxes[mine], final.scores[mine], landmarks[picked][mine])
-            for mine in (final.owners == index for index in range(len(images)))
+            Detections(final.boxes[owned], final.scores[owned], landmarks[picked][owned])
+            for owned in (final.owners == index for index in range(len(images)))
         ]
 
 
@@ -142,11 +142,11 @@ def _cells(
         start + (side - CELL + 1) // _STRIDE + 1
         for start, side in ((top, level.height), (left, level.width))
     )
-    here = scores[top:bottom, left:right]
-    rows, columns = np.nonzero(here >= threshold)
+    level_scores = scores[top:bottom, left:right]
+    rows, columns = np.nonzero(level_scores >= threshold)
     corner = _STRIDE * np.stack([columns, rows], axis=1).astype(np.float32)
     boxes = np.floor(np.hstack([corner + 1, corner + CELL]) / np.float32(level.scale))
-    found = here[rows, columns]
+    found = level_scores[rows, columns]
     picked = nms(boxes, found, 0.5)
     rows, columns = rows[picked] + top, columns[picked] + left
     return boxes[picked], found[picked], offsets[:, rows, columns].T
@@ -172,25 +172,27 @@ def _crop_candidates(
     kept: list[Indices] = [np.zeros(0, np.intp)]
     crops: list[Batch] = []
     for owner in np.unique(candidates.owners):
-        image, mine = images[owner], np.flatnonzero(candidates.owners == owner)
-        boxes = candidates.boxes[mine].astype(np.int64)
+        image, owned = images[owner], np.flatnonzero(candidates.owners == owner)
+        boxes = candidates.boxes[owned].astype(np.int64)
         low = np.maximum(boxes[:, :2], 1) - 1
         high = np.minimum(boxes[:, 2:], [image.width, image.height])
         inside = np.all(high > low, axis=1)
         if inside.any():
-            kept.append(mine[inside])
+            kept.append(owned[inside])
             crops.append(image.crops(np.hstack([low, high])[inside], size))
     return candidates.take(np.concatenate(kept)), crops
 
 
 def _nms_per_image(
-    candidates: _Candidates, threshold: float, how: Callable[[Floats, Floats, float], Indices]
+    candidates: _Candidates,
+    threshold: float,
+    suppression: Callable[[Floats, Floats, float], Indices],
 ) -> Indices:
     """Non-maximum suppression within each image; indices into `candidates`."""
     picked = [
-        mine[how(candidates.boxes[mine], candidates.scores[mine], threshold)]
+        owned[suppression(candidates.boxes[owned], candidates.scores[owned], threshold)]
         for owner in np.unique(candidates.owners)
-        for mine in (np.flatnonzero(candidates.owners == owner),)
+        for owned in (np.flatnonzero(candidates.owners == owner),)
     ]
     return np.concatenate(picked) if picked else np.zeros(0, dtype=np.intp)
 

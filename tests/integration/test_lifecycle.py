@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,11 +16,19 @@ import pytest
 import yaml
 
 from deepfake_serving.packaging.archive import build_archive
+from model_handlers.pipeline.decode import Pixels
+from tests.support.images import jpeg
 from tests.support.load import LoadClients
 from tests.support.paths import ROOT
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def head_jpeg(astronaut: Pixels) -> bytes:
+    """One face in a small image, which is classified quickly."""
+    return jpeg(astronaut[40:220, 140:320])
 
 
 def _url(server: RunningServer) -> str:
@@ -30,10 +37,11 @@ def _url(server: RunningServer) -> str:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killing_a_worker_under_load_fails_no_request(
-    archive_folder: Path, astronaut_jpeg: bytes, workers: int
+    archive_folder: Path, head_jpeg: bytes, workers: int
 ) -> None:
-    with RunningServer.start(archive_folder, models="detector", workers=workers) as server:
-        with LoadClients(_url(server), astronaut_jpeg) as clients:
+    settings = {"models": "detector", "workers": workers, "request_timeout_s": GUARD_S}
+    with RunningServer.start(archive_folder, **settings) as server:
+        with LoadClients(_url(server), head_jpeg) as clients:
             clients.until(20)
             os.kill(min(server.workers()), signal.SIGKILL)
             clients.until(40)
@@ -49,10 +57,11 @@ def test_killing_a_worker_under_load_fails_no_request(
 
 
 def test_sigterm_under_load_loses_no_accepted_request(
-    archive_folder: Path, astronaut_jpeg: bytes
+    archive_folder: Path, head_jpeg: bytes
 ) -> None:
-    with RunningServer.start(archive_folder, models="detector", workers=2) as server:
-        with LoadClients(_url(server), astronaut_jpeg) as clients:
+    settings = {"models": "detector", "workers": 2, "request_timeout_s": GUARD_S}
+    with RunningServer.start(archive_folder, **settings) as server:
+        with LoadClients(_url(server), head_jpeg) as clients:
             clients.until(20)
             server.signal(signal.SIGTERM)
             code = server.wait()
@@ -80,19 +89,20 @@ def test_a_second_signal_stops_at_once(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
         server.signal(signal.SIGTERM)
         server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
-        begun = time.monotonic()
+        started = time.monotonic()
         server.signal(signal.SIGINT)
         assert server.wait() == 0
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - started < 30
         assert server.leftovers() == []
 
 
 def test_killing_java_under_load_fails_no_request_and_restarts_it(
-    archive_folder: Path, astronaut_jpeg: bytes
+    archive_folder: Path, head_jpeg: bytes
 ) -> None:
-    with RunningServer.start(archive_folder, models="detector", workers=2) as server:
+    settings = {"models": "detector", "workers": 2, "request_timeout_s": GUARD_S}
+    with RunningServer.start(archive_folder, **settings) as server:
         old = server.java()
-        with LoadClients(_url(server), astronaut_jpeg) as clients:
+        with LoadClients(_url(server), head_jpeg) as clients:
             clients.until(20)
             os.kill(old, signal.SIGKILL)
             clients.until(20)
@@ -113,20 +123,26 @@ def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
         server.wait_ready()
 
 
+TIMEOUTS_S = (10, 40, 160)
+"""Settings for a worker to start at least once: the next one only where the last was too short."""
+
+
 def test_the_server_ends_with_the_last_log_lines_of_workers_that_never_restart(
     archive_folder: Path,
 ) -> None:
-    with RunningServer.start(
-        archive_folder, models="detector", workers=1, recovery_timeout_s=8
-    ) as server:
-        (worker,) = server.workers()
-        unpacked = Path(psutil.Process(worker).cwd())
-        (unpacked / "model.json").write_text("{}")
-        os.kill(worker, signal.SIGKILL)
-        assert server.wait() == 1
-        (last,) = server.events("giving up")
-        assert any("ManifestError" in line for line in last["last_words"])
-        assert server.leftovers() == []
+    def last_lines(timeout_s: float) -> list[str]:
+        settings = {"models": "detector", "workers": 1, "recovery_timeout_s": timeout_s}
+        with RunningServer.start(archive_folder, **settings) as server:
+            (worker,) = server.workers()
+            unpacked = Path(psutil.Process(worker).cwd())
+            (unpacked / "model.json").write_text("{}")
+            os.kill(worker, signal.SIGKILL)
+            assert server.wait() == 1
+            assert server.leftovers() == []
+            (event,) = server.events("giving up")
+            return list(event["last_words"])
+
+    assert any("ManifestError" in line for s in TIMEOUTS_S for line in last_lines(s))
 
 
 def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
@@ -135,15 +151,18 @@ def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
     broken = tmp_path / "detector.yaml"
     broken.write_text(yaml.safe_dump(manifest | {"device": "cuda"}))
     build_archive(broken, tmp_path)
-    with RunningServer.start(
-        tmp_path, models="detector", wait_ready=False, start_timeout_s=15, gpus=0
-    ) as server:
-        response = httpx.post(_url(server), content=b"x")
-        assert response.status_code == 503
-        assert response.headers["retry-after"] == "5"
-        assert server.wait() == 1
-        assert any("sees no GPU" in line for line in server.events("giving up")[0]["last_words"])
-        assert server.leftovers() == []
+
+    def last_lines(timeout_s: float) -> list[str]:
+        settings = {"models": "detector", "start_timeout_s": timeout_s, "gpus": 0}
+        with RunningServer.start(tmp_path, wait_ready=False, **settings) as server:
+            response = httpx.post(_url(server), content=b"x", timeout=60)
+            assert response.status_code == 503
+            assert response.headers["retry-after"] == "5"
+            assert server.wait() == 1
+            assert server.leftovers() == []
+            return list(server.events("giving up")[0]["last_words"])
+
+    assert any("sees no GPU" in line for s in TIMEOUTS_S for line in last_lines(s))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
@@ -155,13 +174,13 @@ def test_a_killed_server_leaves_no_process(archive_folder: Path) -> None:
 
 
 def test_requests_over_capacity_are_refused_and_the_others_served(
-    archive_folder: Path, astronaut_jpeg: bytes
+    archive_folder: Path, head_jpeg: bytes
 ) -> None:
     with (
         RunningServer.start(
             archive_folder, models="detector", workers=1, batch_size=1, max_queue=1
         ) as server,
-        LoadClients(_url(server), astronaut_jpeg) as clients,
+        LoadClients(_url(server), head_jpeg) as clients,
     ):
         clients.until(60)
         counts = clients.stop()
@@ -176,15 +195,17 @@ def test_sigterm_waits_for_an_upload_that_has_begun(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
     with RunningServer.start(archive_folder, models="detector") as server:
-        half = len(astronaut_jpeg) // 2
-
-        def slowly() -> Iterator[bytes]:
-            yield astronaut_jpeg[:half]
+        address = "127.0.0.1", server.ports["http"]
+        with socket.create_connection(address, timeout=GUARD_S) as connection:
+            headers = f"Host: test\r\nExpect: 100-continue\r\nContent-Length: {len(astronaut_jpeg)}"
+            connection.sendall(f"POST /predictions/detector HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+            assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            half = len(astronaut_jpeg) // 2
+            connection.sendall(astronaut_jpeg[:half])
             server.signal(signal.SIGTERM)
-            time.sleep(2)
-            yield astronaut_jpeg[half:]
-
-        assert httpx.post(_url(server), content=slowly(), timeout=30).status_code == 200
+            server.wait_for_event("phase", where=lambda event: event["phase"] == "draining")
+            connection.sendall(astronaut_jpeg[half:])
+            assert connection.recv(1024).startswith(b"HTTP/1.1 200 ")
         assert server.wait() == 0
 
 

@@ -107,7 +107,8 @@ def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
         "live",
         "--processes=2",
         "--peak=3",
-        "--duration=20",
+        "--requests=2",
+        "--duration=120",
         "--pause=0.2",
     )
     assert completed.code == 0, completed.output

@@ -22,7 +22,7 @@ from model_handlers.pipeline.decode import Pixels
 from tests.support.images import doubled, jpeg
 from tests.support.paths import MODELS
 from tests.support.requests import BAD_IMAGES, MAX_BODY, problem_of, same
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -33,16 +33,21 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def round_trip(server: RunningServer, data: bytes, *, shut: bool = False) -> bytes:
-    """Sends raw bytes and reads until the server closes the connection or goes silent."""
-    with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=10) as connection:
+    """Sends raw bytes and reads until the server closes the connection.
+
+    Without `Connection: close` in `data`, the response ends also where nothing follows in a second.
+    """
+    address = "127.0.0.1", server.ports["http"]
+    with socket.create_connection(address, timeout=GUARD_S) as connection:
         connection.sendall(data)
         if shut:
             connection.shutdown(socket.SHUT_WR)
         response = b""
-        connection.settimeout(1)
         try:
             while received := connection.recv(65536):
                 response += received
+                if b"Connection: close" not in data:
+                    connection.settimeout(1)
         except TimeoutError:
             pass
         return response
@@ -444,7 +449,9 @@ def test_an_invalid_trace_is_dropped(
     ],
 )
 @pytest.mark.parametrize(
-    "value", [b"\xff\xfe\x80", b"x" * 7000, b';;=="', b'{"crops": 1}'], ids=repr
+    "value",
+    [b"\xff\xfe\x80", b"x" * 7000, b';;=="', b'{"crops": 1}'],
+    ids=["not ASCII", "long", "separators", "JSON"],
 )
 def test_other_headers_change_nothing(
     http: httpx.Client, no_face_jpeg: bytes, name: str, value: bytes
@@ -571,7 +578,9 @@ def test_pipelined_requests_get_responses_in_order(
     server: RunningServer, no_face_jpeg: bytes
 ) -> None:
     ids = [b"row-%d" % n for n in range(4)]
-    requests = [post(DETECTOR, b"X-Request-ID: " + i, body=no_face_jpeg) for i in ids]
+    requests = [post(DETECTOR, b"X-Request-ID: " + i, body=no_face_jpeg) for i in ids[:-1]]
+    last = b"X-Request-ID: " + ids[-1], b"Connection: close"
+    requests.append(post(DETECTOR, *last, body=no_face_jpeg))
     response = round_trip(server, b"".join(requests))
     assert re.findall(rb"X-Request-ID: (row-\d)", response) == ids
 

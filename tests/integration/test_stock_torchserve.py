@@ -93,18 +93,19 @@ def test_a_bad_image_is_a_problem_with_its_status(stock: str, body: bytes, statu
 def _wait_for_workers(management: int, timeout_s: float = 300) -> None:
     """Waits for the workers' state, because a stock /ping is healthy too early."""
     end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        try:
-            if all(_ready(management, model) for model in _MODELS):
-                return
-        except (httpx.TransportError, KeyError, IndexError):
-            pass
-        time.sleep(0.2)
+    with httpx.Client(base_url=f"http://127.0.0.1:{management}", timeout=60) as client:
+        while time.monotonic() < end:
+            try:
+                if all(_ready(client, model) for model in _MODELS):
+                    return
+            except (httpx.TransportError, KeyError, IndexError):
+                pass
+            time.sleep(0.2)
     raise AssertionError(f"no workers after {timeout_s} s")
 
 
-def _ready(management: int, model: str) -> bool:
-    described = httpx.get(f"http://127.0.0.1:{management}/models/{model}").json()
+def _ready(client: httpx.Client, model: str) -> bool:
+    described = client.get(f"/models/{model}").json()
     return bool(described[0]["workers"][0]["status"] == "READY")
 
 

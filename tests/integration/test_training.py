@@ -58,9 +58,11 @@ def test_a_trained_model_is_exported_packed_and_served(
     manifest = tmp_path / "tiny.yaml"
     data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
     data |= {"name": "tiny", "crop": {"size": 64}, "reference": None, "weights": None}
+    data["encoder"]["architecture"] = "test_efficientnet"  # timm's smallest
     manifest.write_text(yaml.safe_dump(data))
     spec = tmp_path / "spec.yaml"
     settings = {"model": str(manifest), "epochs": 4, "batch_size": 8, "precision": "fp32"}
+    settings["initial"] = "scratch"
     settings["data"] = {"held_out": 0, "reuse": 4, "self_share": 1.0}
     spec.write_text(yaml.safe_dump(settings))
     run, store = tmp_path / "run", tmp_path / "store"

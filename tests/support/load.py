@@ -58,7 +58,7 @@ class LoadClients:
         return self.counts.statuses.total()
 
     def until(self, responses: int, timeout_s: float = 300) -> None:
-        """Waits for `more` further responses."""
+        """Waits for this many further responses."""
         goal, end = self.completed + responses, time.monotonic() + timeout_s
         while self.completed < goal:
             assert time.monotonic() < end, f"{self.counts} after {timeout_s} s"

@@ -134,19 +134,19 @@ def description(video: Path, host: str = "127.0.0.1", sets: bool = True) -> str:
 def _sprop(name: str, extradata: bytes) -> str:
     """Returns the parameter sets of an `avcC` or `hvcC` box (ISO/IEC 14496-15), one of each."""
 
-    def unit(place: int) -> str:
-        (size,) = struct.unpack_from(">H", extradata, place)
-        return base64.b64encode(extradata[place + 2 : place + 2 + size]).decode()
+    def unit(offset: int) -> str:
+        (size,) = struct.unpack_from(">H", extradata, offset)
+        return base64.b64encode(extradata[offset + 2 : offset + 2 + size]).decode()
 
     if name == "H264":
         (size,) = struct.unpack_from(">H", extradata, 6)
         return f"sprop-parameter-sets={unit(6)},{unit(6 + 2 + size + 1)}"
-    found, place = [], 23
+    found, offset = [], 23
     for _ in range(extradata[22]):
-        kind = {32: "vps", 33: "sps", 34: "pps"}.get(extradata[place] & 0x3F)
-        found += [f"sprop-{kind}={unit(place + 3)}"] if kind else []
-        (size,) = struct.unpack_from(">H", extradata, place + 3)
-        place += 5 + size
+        kind = {32: "vps", 33: "sps", 34: "pps"}.get(extradata[offset] & 0x3F)
+        found += [f"sprop-{kind}={unit(offset + 3)}"] if kind else []
+        (size,) = struct.unpack_from(">H", extradata, offset + 3)
+        offset += 5 + size
     return ";".join(found)
 
 

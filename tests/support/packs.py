@@ -19,22 +19,22 @@ def jpeg_bytes(image: Pixels, quality: int) -> bytes:
     return cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)[1].tobytes()
 
 
-def made_examples(
+def build_examples(
     portraits: Sequence[Portrait], real_quality: int = 92, fake_quality: int = 92
 ) -> list[Example]:
     """Returns every portrait and a blend of it that names it as its original."""
-    made = []
+    examples = []
     for number, portrait in enumerate(portraits):
         real = portrait.pixels()
         fake = self_blend(real, portrait, np.random.default_rng(number)).fake
         name, same = f"real/{number}", (portrait.box, portrait.points)
         data = jpeg_bytes(real, real_quality)
-        made.append(Example(name, data, False, portrait.identity, "", *same))
+        examples.append(Example(name, data, False, portrait.identity, "", *same))
         data = jpeg_bytes(fake, fake_quality)
-        made.append(Example(f"fake/{number}", data, True, portrait.identity, name, *same))
-    return made
+        examples.append(Example(f"fake/{number}", data, True, portrait.identity, name, *same))
+    return examples
 
 
-def made_pack(root: Path, examples: Sequence[Example], whole: bool = False) -> Pack:
+def build_pack(root: Path, examples: Sequence[Example], whole: bool = False) -> Pack:
     write_pack(examples, root, whole)
     return Pack(root)

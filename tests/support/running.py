@@ -23,6 +23,11 @@ from tests.support.processes import command
 GUARD_S = 300.0
 """Timeout of expected events, long enough for a busy machine."""
 
+# Connections are not kept: servers restart. One client, because each would load certificates.
+_probe = httpx.Client(
+    timeout=30, verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+)
+
 
 class RunningProcess:
     """A running server: its ports, processes and log."""
@@ -133,25 +138,25 @@ class RunningProcess:
     # readiness
 
     def readyz(self) -> httpx.Response:
-        # Loading all certificate authorities would take longer than the request.
-        return httpx.get(self.url + "/readyz", timeout=10, verify=False)
+        return _probe.get(self.url + "/readyz")
 
     def wait_ready(self, timeout_s: float = GUARD_S) -> None:
         """Waits until /readyz returns 200."""
         self.wait_until(lambda: self.readyz().status_code == 200, timeout_s, "ready")
 
-    def wait_until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
-        """Polls `true`; fails if the server ends."""
+    def wait_until(self, true: Callable[[], bool], timeout_s: float, expected: str) -> None:
+        """Polls `true`, the costlier the less often; fails if the server ends."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
+            started = time.thread_time()
             assert self.process.poll() is None, (
-                f"ended with {self.process.returncode} before it was {what}:\n{self.tail()}"
+                f"ended with {self.process.returncode} before it was {expected}:\n{self.tail()}"
             )
             with contextlib.suppress(httpx.TransportError):
                 if true():
                     return
-            time.sleep(0.05)
-        raise AssertionError(f"not {what} after {timeout_s} s; the log:\n{self.tail()}")
+            time.sleep(0.05 + 10 * (time.thread_time() - started))
+        raise AssertionError(f"not {expected} after {timeout_s} s; the log:\n{self.tail()}")
 
     # processes
 
@@ -231,6 +236,10 @@ class RunningServer(RunningProcess):
         "grpc_port": 0,
         "metrics_port": 0,
         "workers": 1,
+        "start_timeout_s": GUARD_S,
+        "recovery_timeout_s": GUARD_S,
+        # The default, but compiled once only: the start takes two thirds of the processor time.
+        "jvm_options": "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
     }
 
     @classmethod

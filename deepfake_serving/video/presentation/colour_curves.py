@@ -122,8 +122,8 @@ def rgb_to_xyz(primaries: int) -> Light:
 
 def to_srgb_primaries(primaries: int) -> Light:
     """Returns the (3, 3) matrix to linear sRGB; Bradford's method adapts white."""
-    here, there = (_BRADFORD @ _xyz(PRIMARIES[p][3]) for p in (primaries, 1))
-    adaptation = np.linalg.inv(_BRADFORD) @ np.diag(there / here) @ _BRADFORD
+    source_white, target_white = (_BRADFORD @ _xyz(PRIMARIES[p][3]) for p in (primaries, 1))
+    adaptation = np.linalg.inv(_BRADFORD) @ np.diag(target_white / source_white) @ _BRADFORD
     matrix: Light = np.linalg.inv(rgb_to_xyz(1)) @ adaptation @ rgb_to_xyz(primaries)
     return matrix
 

@@ -75,6 +75,9 @@ def test_a_bad_image_is_a_problem_of_the_right_type(api: httpx.Client, name: str
         problem_of(api.post("/v1/images", files={"file": content}), status, slug)
 
 
+TOO_LARGE = bytes(MAX_IMAGE + 1)
+
+
 def typed(content_type: str) -> dict[str, Any]:
     return {"content": b"{", "headers": {"Content-Type": content_type}}
 
@@ -82,8 +85,8 @@ def typed(content_type: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("sent", "status", "slug"),
     [
-        ({"content": bytes(MAX_IMAGE + 1)}, 413, "too-large"),
-        ({"files": {"file": bytes(MAX_IMAGE + 1)}}, 413, "too-large"),
+        pytest.param({"content": TOO_LARGE}, 413, "too-large", id="a body over the limit"),
+        pytest.param({"files": {"file": TOO_LARGE}}, 413, "too-large", id="a file over the limit"),
         ({"files": [("file", b"a"), ("file", b"b")]}, 400, "invalid-request"),
         ({"files": {"image": b"a"}}, 400, "invalid-request"),
         (typed("text/plain"), 415, "unsupported-media-type"),

@@ -39,7 +39,7 @@ name: small
 version: "1.0"
 task: classifier
 crop: {size: 64}
-encoder: {architecture: tf_efficientnet_lite0}
+encoder: {architecture: test_efficientnet}
 """
 
 

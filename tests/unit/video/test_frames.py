@@ -403,9 +403,9 @@ def _damaged(whole: bytes, chance: random.Random) -> bytes:
     """Replaces, removes and inserts bytes, mostly near the start."""
     data = bytearray(whole)
     for _ in range(chance.choice([1, 3, 10, 40])):
-        place = int((len(data) - 1) * chance.random() ** 3)
-        end = chance.choice([place, place + 1, place + 4, place + chance.randrange(200)])
-        data[place:end] = chance.choice([b"", b"\xff" * 4, b"\0" * 4, chance.randbytes(5)])
+        start = int((len(data) - 1) * chance.random() ** 3)
+        end = chance.choice([start, start + 1, start + 4, start + chance.randrange(200)])
+        data[start:end] = chance.choice([b"", b"\xff" * 4, b"\0" * 4, chance.randbytes(5)])
     return bytes(data)
 
 

@@ -57,22 +57,22 @@ async def test_results_keep_the_order_of_items() -> None:
 
 async def test_the_source_runs_one_item_ahead() -> None:
     source = Source(200)
-    in_flight = most = ahead = 0
+    in_flight = max_in_flight = max_ahead = 0
 
     async def process(item: int) -> None:
-        nonlocal in_flight, most, ahead
+        nonlocal in_flight, max_in_flight, max_ahead
         in_flight += 1
-        most = max(most, in_flight)
+        max_in_flight = max(max_in_flight, in_flight)
         for _ in range(50):  # a thread that does not wait would run ahead
             await asyncio.sleep(0)
-            ahead = max(ahead, source.produced - item - in_flight)
+            max_ahead = max(max_ahead, source.produced - item - in_flight)
         in_flight -= 1
 
     async for _ in pipelined(source.items(), process, 2, source.stopped.set):
         pass
     assert source.produced == 200
-    assert most == 2
-    assert ahead <= 2  # the next item, and one that waits until the previous result is consumed
+    assert max_in_flight == 2
+    assert max_ahead <= 2  # the next item, and one that waits until the previous result is consumed
 
 
 async def test_cancelling_ends_the_thread_and_the_pending_work() -> None:

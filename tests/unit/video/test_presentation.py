@@ -199,8 +199,8 @@ def test_matrices_that_the_scaler_lacks_are_converted(
     primaries = BT2020 if matrix == 10 else 1
     values = encode(face / 255)
     shown = pixels(show(frame_of(values, matrix, 1, primaries))[0])
-    wanted = pixels(show(frame_of(face / 255, 0, 1, primaries))[0])
-    assert difference(shown, wanted) < 1
+    expected = pixels(show(frame_of(face / 255, 0, 1, primaries))[0])
+    assert difference(shown, expected) < 1
 
 
 def test_ictcp_is_converted(face: Pixels) -> None:
@@ -378,9 +378,9 @@ def test_all_eight_orientations_of_the_display_matrix_are_applied(
     record = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data[:at] + record + data[at + 36 :])
     image = read(path).images[1]
-    wanted = shown(face)
-    assert image.shape == wanted.shape
-    assert difference(image, wanted) < 6
+    expected = shown(face)
+    assert image.shape == expected.shape
+    assert difference(image, expected) < 6
 
 
 def test_rotations_swap_width_and_height() -> None:

@@ -67,14 +67,14 @@ def test_per_shot_is_limited() -> None:
 
 @given(frames=st.integers(1, 5000), per_shot=st.integers(2, 64))
 def test_a_long_shot_is_thinned_evenly(frames: int, per_shot: int) -> None:
-    thinned: list[int] = []
+    kept: list[int] = []
     scored = 0
     for index in selected(sampler("every:1", per_shot=per_shot), frames):
-        thinned = [*thin(thinned, per_shot), index]
+        kept = [*thin(kept, per_shot), index]
         scored += 1
-    assert len(thinned) <= per_shot
-    assert len(thinned) >= min(frames, per_shot // 2)
-    assert len({b - a for a, b in itertools.pairwise(thinned)}) <= 1  # even
+    assert len(kept) <= per_shot
+    assert len(kept) >= min(frames, per_shot // 2)
+    assert len({b - a for a, b in itertools.pairwise(kept)}) <= 1  # even
     doublings = max(0, (frames // per_shot).bit_length())
     assert scored <= per_shot + doublings * (per_shot // 2 + 1)
 

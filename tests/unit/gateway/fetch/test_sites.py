@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -129,10 +128,10 @@ async def test_a_slow_page_times_out_and_its_process_ends() -> None:
 
 async def test_a_cancelled_request_ends_the_process() -> None:
     requested = asyncio.Event()
-    before, looking = _children(), set[str]()
+    before, running = _children(), set[str]()
 
     async def silent(_: web.BaseRequest) -> web.Response:
-        looking.update(_children() - before)
+        running.update(_children() - before)
         requested.set()
         await asyncio.sleep(60)
         return web.Response()
@@ -143,8 +142,8 @@ async def test_a_cancelled_request_ends_the_process() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert looking
-        assert not looking & _children()
+        assert running
+        assert not running & _children()
 
 
 async def test_an_endless_page_is_limited() -> None:
@@ -160,35 +159,36 @@ async def test_an_endless_page_is_limited() -> None:
             await sites().resolve(f"{url}/watch")
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "import subprocess; subprocess.run(['true'])",
-        "import os; os.system('true')",
-        "import os; os.fork()",
-        "import os; os.posix_spawn('/bin/true', ['true'], {})",
-        "import os; os.execv('/bin/true', ['true'])",
-        "import socket; socket.create_connection(('127.0.0.1', 9))",
-        "import socket; socket.socket().connect(('localhost', 9))",
-        "import socket; socket.socket(socket.AF_UNIX).connect('/run/docker.sock')",
-        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('8.8.8.8', 9))",
-    ],
-)
-def test_the_process_can_neither_start_programs_nor_connect_to_private_addresses(
-    attempt: str,
-) -> None:
-    code = (
-        "from deepfake_serving.gateway.fetch.address_policy import AddressPolicy\n"
-        "from deepfake_serving.gateway.fetch.site_process import Guard\n"
-        "Guard(AddressPolicy())\n"
-        f"try:\n    {attempt}\n"
-        "except PermissionError:\n    print('refused')\n"
-    )
-    root = ROOT
+FORBIDDEN = [
+    "subprocess.run(['true'])",
+    "os.system('true')",
+    "os.fork()",
+    "os.posix_spawn('/bin/true', ['true'], {})",
+    "os.execv('/bin/true', ['true'])",
+    "socket.create_connection(('127.0.0.1', 9))",
+    "socket.socket().connect(('localhost', 9))",
+    "socket.socket(socket.AF_UNIX).connect('/run/docker.sock')",
+    "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('8.8.8.8', 9))",
+]
+
+
+def test_the_process_can_neither_start_programs_nor_connect_to_private_addresses() -> None:
+    code = f"""\
+import os, socket, subprocess
+from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
+from deepfake_serving.gateway.fetch.site_process import Guard
+
+Guard(AddressPolicy())
+for attempt in {FORBIDDEN}:
+    try:
+        exec(attempt)
+    except PermissionError:
+        print(attempt)
+"""
     completed = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert completed.stdout.strip() == "refused", json.dumps([completed.stdout, completed.stderr])
+    assert completed.stdout.splitlines() == FORBIDDEN, completed.stderr
 
 
 def _children() -> set[str]:

@@ -1,8 +1,5 @@
 """A process that tests kill: it submits jobs, or runs them.
 
-    python job_process.py submit <store> <folder> <count>
-    python job_process.py work <store> <folder> [<lease_s>]
-
 Files in the folder control the jobs: each attempt appends a line to `attempts`, and finishes once
 the file `go` exists. Its result is an object, like that of a video.
 """
@@ -13,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -50,7 +46,17 @@ def append_line(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
 
 
-async def submit(url: str, folder: Path, count: int) -> None:
+def submit_jobs(url: str, folder: Path, count: int) -> None:
+    """Runs in a process of its own."""
+    asyncio.run(_submit(url, folder, count))
+
+
+def run_jobs(url: str, folder: Path, lease_s: float = LEASE_S) -> None:
+    """Runs in a process of its own."""
+    asyncio.run(_run(url, folder, lease_s))
+
+
+async def _submit(url: str, folder: Path, count: int) -> None:
     """Submits jobs, appends the accepted ones to `accepted`, then waits to be killed."""
     async with open_store(url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as store:
         for _ in range(count):
@@ -61,17 +67,9 @@ async def submit(url: str, folder: Path, count: int) -> None:
         await asyncio.Event().wait()
 
 
-async def work(url: str, folder: Path, lease_s: float) -> None:
+async def _run(url: str, folder: Path, lease_s: float) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with open_store(url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as store:
         worker = Worker(store, {"video": Work(folder)}, lease_s=lease_s, drain_s=0.2)
         await worker.run(stop)
-
-
-if __name__ == "__main__":
-    _, verb, url, folder, *more = sys.argv
-    if verb == "submit":
-        asyncio.run(submit(url, Path(folder), int(more[0])))
-    else:
-        asyncio.run(work(url, Path(folder), float(more[0]) if more else LEASE_S))

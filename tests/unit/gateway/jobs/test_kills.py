@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+import multiprocessing
+from collections.abc import AsyncIterator, Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,9 @@ from deepfake_serving.contracts.jobs import ENDED, Job, Source
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
-from tests.support.paths import ROOT
+from tests.unit.gateway.jobs import job_process
+from tests.unit.gateway.jobs.job_process import MAX_ATTEMPTS, run_jobs, submit_jobs
 
-SCRIPT = Path(__file__).with_name("job_process.py")
-MAX_ATTEMPTS = 5
 TIMEOUT_S = 240
 
 
@@ -30,20 +27,20 @@ class Processes:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url, self.folder = url, folder
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[BaseProcess] = []
+        # Its processes are forked from one that has imported the modules.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([job_process.__name__])
 
-    def start(self, verb: str, *more: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, SCRIPT, verb, self.url, self.folder, *more],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-        )
+    def start(self, target: Callable[..., None], *more: float) -> BaseProcess:
+        process = self._context.Process(target=target, args=(self.url, self.folder, *more))
+        process.start()
         self.started.append(process)
         return process
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    def kill(self, process: BaseProcess) -> None:
+        process.kill()
+        process.join()
 
     def lines(self, name: str) -> list[str]:
         path = self.folder / name
@@ -106,10 +103,10 @@ async def test_another_worker_runs_the_job_of_a_killed_one(
     processes: Processes, store: JobStore
 ) -> None:
     await submitted(store)
-    killed = processes.start("work")
+    killed = processes.start(run_jobs)
     await processes.wait_for_lines("attempts", 1)
     processes.kill(killed)
-    other = processes.start("work")
+    other = processes.start(run_jobs)
     await processes.wait_for_lines("attempts", 2)
     (processes.folder / "go").touch()
     done = await ended(store)
@@ -124,10 +121,10 @@ async def test_a_job_that_kills_every_worker_is_dead_with_a_reason(
 ) -> None:
     await submitted(store)
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        worker = processes.start("work")
+        worker = processes.start(run_jobs)
         await processes.wait_for_lines("attempts", attempt)
         processes.kill(worker)
-    processes.start("work")
+    processes.start(run_jobs)
     dead = await ended(store)
     assert (dead.state, dead.attempt, dead.result) == ("dead", MAX_ATTEMPTS, None)
     assert dead.problem is not None
@@ -138,7 +135,7 @@ async def test_a_job_that_kills_every_worker_is_dead_with_a_reason(
 async def test_the_accepted_jobs_of_a_killed_submitter_are_stored(
     processes: Processes, store: JobStore
 ) -> None:
-    submitter = processes.start("submit", "10000")
+    submitter = processes.start(submit_jobs, 10_000)
     await processes.wait_for_lines("accepted", 20)
     processes.kill(submitter)
     accepted = set(processes.lines("accepted"))
@@ -149,15 +146,16 @@ async def test_the_accepted_jobs_of_a_killed_submitter_are_stored(
 
 async def test_a_terminated_worker_releases_its_job(processes: Processes, store: JobStore) -> None:
     await submitted(store)
-    first = processes.start("work")
+    first = processes.start(run_jobs)
     await processes.wait_for_lines("attempts", 1)
     first.terminate()
-    assert first.wait(TIMEOUT_S) == 0
+    first.join(TIMEOUT_S)
+    assert first.exitcode == 0
     released = await store.get("a")
     assert released is not None
     assert (released.state, released.attempt) == ("queued", 0)
     (processes.folder / "go").touch()
-    processes.start("work")
+    processes.start(run_jobs)
     assert ((await ended(store)).attempt) == 1
 
 
@@ -165,7 +163,7 @@ async def test_two_racing_workers_run_each_job_once(processes: Processes, store:
     ids = {f"job{n}" for n in range(200)}
     for job_id in ids:
         await submitted(store, job_id)
-    workers = {processes.start("work", "60").pid for _ in range(2)}  # no lease expires
+    workers = {processes.start(run_jobs, 60).pid for _ in range(2)}  # no lease expires
     await processes.wait_for_lines("attempts", 2)
     (processes.folder / "go").touch()
     await all_succeeded(store, ids)
@@ -185,10 +183,10 @@ async def test_repeatedly_killed_workers_lose_no_job_and_end_none_twice(
         await submitted(store, job_id)
     watching = asyncio.create_task(all_succeeded(store, ids))
     for kill in range(1, 5):
-        worker = processes.start("work")
+        worker = processes.start(run_jobs)
         await processes.wait_for_lines("attempts", 10 * kill)
         processes.kill(worker)
-    processes.start("work")
+    processes.start(run_jobs)
     done = await watching
     assert max(job.attempt for job in done.values()) <= MAX_ATTEMPTS
 
@@ -201,20 +199,20 @@ async def test_killing_and_restarting_redis_loses_no_accepted_job(
     try:
         async with open_store(redis_server.url, max_queued=10_000, max_attempts=5) as store:
             await submitted(store, "long")
-            processes.start("work")
+            processes.start(run_jobs)
             await processes.wait_for_lines("attempts", 1)
-            processes.start("submit", "1000")
+            processes.start(submit_jobs, 1000)
             for kill in range(1, 4):
                 await processes.wait_for_lines("accepted", 30 * kill)
                 redis_server.kill()
                 await asyncio.to_thread(redis_server.start)
             for process in processes.started:
-                assert process.poll() is None, "it outlived the restarts"
+                assert process.is_alive(), "it outlived the restarts"
             processes.kill(processes.started[-1])
             (tmp_path / "go").touch()
             accepted = set(processes.lines("accepted"))
             assert len(accepted) >= 90
-            processes.start("work")
+            processes.start(run_jobs)
             await all_succeeded(store, accepted | {"long"})
     finally:
         for process in processes.started:

@@ -28,7 +28,7 @@ MANIFEST = parse_manifest(
         "version": "1.0",
         "task": "classifier",
         "crop": {"size": 64},
-        "encoder": {"architecture": "tf_efficientnet_lite0"},
+        "encoder": {"architecture": "test_efficientnet"},
     },
     "tiny",
 )
@@ -146,8 +146,8 @@ def test_attack_metrics_use_calibration_and_thresholds() -> None:
     found = attack_metrics(np.array([-1.0, 0.0]), np.array([-0.5, 2.0]), fakes, MANIFEST)
     assert found.auc == pytest.approx(0.75)
     assert found.fakes_called_fake == pytest.approx(0.5)
-    wary = MANIFEST.calibration.model_copy(update={"certain_from_px": 990.0})
-    small = MANIFEST.model_copy(update={"calibration": wary})
+    cautious = MANIFEST.calibration.model_copy(update={"certain_from_px": 990.0})
+    small = MANIFEST.model_copy(update={"calibration": cautious})
     assert attack_metrics(np.zeros(2), np.array([-0.5, 2.0]), fakes, small).fakes_called_fake == 0
 
 

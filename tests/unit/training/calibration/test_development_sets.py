@@ -20,11 +20,11 @@ def _scores(logits: np.ndarray, fake: bool, variant: str = "as is") -> list[Scor
     ]
 
 
-def _sets(harder: float = 1.5) -> Sets:
+def _sets(shift: float = 1.5) -> Sets:
     """Returns sets: the reals of `hard` are `harder` higher than those of `easy`."""
     rng = np.random.default_rng(3)
     easy = _scores(rng.normal(-2, 1, 100), False) + _scores(rng.normal(3, 1, 40), True)
-    hard = _scores(rng.normal(-2 + harder, 1, 200), False) + _scores(rng.normal(3, 1, 900), True)
+    hard = _scores(rng.normal(-2 + shift, 1, 200), False) + _scores(rng.normal(3, 1, 900), True)
     return {"easy": easy, "hard": hard, "only_real": _scores(rng.normal(-2, 1, 50), False)}
 
 
@@ -48,7 +48,7 @@ def test_each_variant_is_limited_separately() -> None:
 
 
 def test_false_positives_of_held_out_sets_are_reported() -> None:
-    left_out = fit_sets(_sets(harder=3.0)).left_out
+    left_out = fit_sets(_sets(shift=3.0)).left_out
     assert left_out["hard"] > 0.1
     assert left_out["easy"] == 0
 

@@ -177,25 +177,25 @@ def test_failures_cite_their_metrics(whole: Inputs) -> None:
 
 
 def test_missing_inputs_are_named(tmp_path: Path) -> None:
-    nowhere = tmp_path / "nowhere"
-    text = text_of(read_inputs(FACTS, [nowhere], nowhere, nowhere, None))
-    for what in ("evaluation", "attacks", "calibration", "provenance"):
-        assert f"*Missing: {what} (" in text
+    missing = tmp_path / "nowhere"
+    text = text_of(read_inputs(FACTS, [missing], missing, missing, None))
+    for section in ("evaluation", "attacks", "calibration", "provenance"):
+        assert f"*Missing: {section} (" in text
     own = {f"{f:.1f}" for row in read_facts(FACTS).published for f in row.figures.values()}
     assert set(re.findall(r"(?<=\| )\d+\.\d+(?= \|)", text)) == own
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "said"),
+    ("name", "part", "expected"),
     [
         ("attacks", "poisoning", "poisoning"),
         ("exported", "training", "training settings"),
         ("exported", "epochs", "training log"),
     ],
 )
-def test_missing_sections_are_named(whole: Inputs, name: str, part: str, said: str) -> None:
+def test_missing_sections_are_named(whole: Inputs, name: str, part: str, expected: str) -> None:
     content = {k: v for k, v in getattr(whole, name).items() if k != part}
-    assert f"*Missing: {said} (" in text_of(without(whole, **{name: content}))
+    assert f"*Missing: {expected} (" in text_of(without(whole, **{name: content}))
 
 
 def test_an_evaluation_without_some_figures_has_dashes(whole: Inputs) -> None:
@@ -210,12 +210,12 @@ def test_an_evaluation_without_some_figures_has_dashes(whole: Inputs) -> None:
 
 def test_metrics_of_other_weights_are_marked(whole: Inputs) -> None:
     assert "to other weights" not in text_of(whole)
-    for digest, said in (
+    for digest, expected in (
         (EXPORTED["trained"], "weights before export"),
         ("sha256:" + "0" * 64, "to other weights"),
     ):
         content = whole.evaluations[0] | {"about": {"weights digest": digest}}
-        assert said in text_of(without(whole, evaluations=(content,)))
+        assert expected in text_of(without(whole, evaluations=(content,)))
 
 
 def test_stages_are_listed_in_training_order(whole: Inputs) -> None:

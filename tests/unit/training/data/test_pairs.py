@@ -21,10 +21,12 @@ def same(a: Pair, b: Pair) -> bool:
 
 
 def test_number_and_seed_determine_a_pair(portraits: list[Portrait]) -> None:
-    maker, again = (PairGenerator(portraits, PairConfig(seed=3), None) for _ in range(2))
-    assert same(maker.pair(0, 5), again.pair(0, 5))
-    assert not same(maker.pair(0, 5), maker.pair(1, 5))
-    assert not same(maker.pair(0, 5), PairGenerator(portraits, PairConfig(seed=4), None).pair(0, 5))
+    generator, again = (PairGenerator(portraits, PairConfig(seed=3), None) for _ in range(2))
+    assert same(generator.pair(0, 5), again.pair(0, 5))
+    assert not same(generator.pair(0, 5), generator.pair(1, 5))
+    assert not same(
+        generator.pair(0, 5), PairGenerator(portraits, PairConfig(seed=4), None).pair(0, 5)
+    )
 
 
 def test_both_images_of_a_pair_have_the_same_size(portraits: list[Portrait]) -> None:
@@ -39,21 +41,21 @@ def test_both_images_of_a_pair_have_the_same_size(portraits: list[Portrait]) -> 
 
 def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_path: Path) -> None:
     fresh = PairGenerator(portraits, PairConfig(), None).pair(2, 1)
-    maker = PairGenerator(portraits, PairConfig(), tmp_path)
-    assert same(maker.pair(2, 1), fresh)
+    generator = PairGenerator(portraits, PairConfig(), tmp_path)
+    assert same(generator.pair(2, 1), fresh)
     (file,) = tmp_path.rglob("*.npz")
     created = file.stat().st_mtime_ns
-    assert same(maker.pair(2, 1), fresh)
+    assert same(generator.pair(2, 1), fresh)
     assert file.stat().st_mtime_ns == created
     file.write_bytes(file.read_bytes()[:1000])
-    assert same(maker.pair(2, 1), fresh), "a truncated record is generated again"
+    assert same(generator.pair(2, 1), fresh), "a truncated record is generated again"
 
 
 def test_a_cached_pair_is_cropped_differently_in_each_epoch(
     portraits: list[Portrait], tmp_path: Path
 ) -> None:
-    maker = PairGenerator(portraits, PairConfig(reuse=2), tmp_path)
-    first, second = maker.crops(0, 0, CROP), maker.crops(1, 0, CROP)
+    generator = PairGenerator(portraits, PairConfig(reuse=2), tmp_path)
+    first, second = generator.crops(0, 0, CROP), generator.crops(1, 0, CROP)
     assert len(list(tmp_path.rglob("*.npz"))) == 1
     assert (first[0] != second[0]).any()
     assert first[0].shape == first[1].shape == (96, 96, 3)
@@ -93,10 +95,10 @@ def test_an_epoch_can_be_resumed_in_the_middle(portraits: list[Portrait]) -> Non
 
 
 def test_processes_share_an_epoch_without_overlap(portraits: list[Portrait]) -> None:
-    maker = PairGenerator(portraits, PairConfig(), None)
-    whole = next(iter(PairLoader(maker, CROP, batch_pairs=8, workers=0).epoch(0)))[0]
+    generator = PairGenerator(portraits, PairConfig(), None)
+    whole = next(iter(PairLoader(generator, CROP, batch_pairs=8, workers=0).epoch(0)))[0]
     parts = [
-        next(iter(PairLoader(maker, CROP, 4, 0, rank=rank, world_size=2).epoch(0)))[0]
+        next(iter(PairLoader(generator, CROP, 4, 0, rank=rank, world_size=2).epoch(0)))[0]
         for rank in range(2)
     ]
     joined = np.concatenate([p[:4] for p in parts] + [p[4:] for p in parts])

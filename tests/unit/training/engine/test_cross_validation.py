@@ -38,8 +38,8 @@ def media(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in (1, 2):
         real = [astronaut[k : k + 320, 40 + k : 400 + k].copy() for k in range(0, 24, 2)]
         fake = []
-        for place, frame in enumerate(real):
-            green, shift = frame.copy(), 2 * place
+        for position, frame in enumerate(real):
+            green, shift = frame.copy(), 2 * position
             green[58 - shift : 175 - shift, 137 - shift : 230 - shift, 1] = 255
             fake.append(green)
         write_clip(root / f"real/v{number}.mp4", real)
@@ -93,11 +93,11 @@ def test_media_without_a_pair_are_refused(
 def test_the_share_of_swaps_is_kept(portraits: list[Portrait], swaps: list[Swap]) -> None:
     def green(share: float) -> float:
         """Returns the share of pairs whose fake has a green face, which only swaps have."""
-        maker = PairGenerator(portraits, PairConfig(swap_share=share), None, swaps)
+        generator = PairGenerator(portraits, PairConfig(swap_share=share), None, swaps)
         greener = []
         for index in range(8):
             for generation in range(4):
-                real, fake, _ = maker.crops(2 * generation, index, CropSpec(size=64))
+                real, fake, _ = generator.crops(2 * generation, index, CropSpec(size=64))
                 more = fake.astype(int)[:, :, 1] - real.astype(int)[:, :, 1]
                 greener.append(bool(more[24:40, 24:40].mean() > 50))
         return float(np.mean(greener))
@@ -130,7 +130,7 @@ def test_every_identity_is_scored_out_of_fold(
     """From the command line: two folds and their average; then an evaluation by the folds."""
     data = yaml.safe_load((MANIFESTS / "detector.yaml").read_text())
     data |= {"name": "tiny", "crop": {"size": 64}, "reference": None, "weights": None}
-    data["encoder"]["architecture"] = "tf_efficientnet_lite0"
+    data["encoder"]["architecture"] = "test_efficientnet"
     manifest = tmp_path / "tiny.yaml"
     manifest.write_text(yaml.safe_dump(data))
     spec = tmp_path / "spec.yaml"
@@ -154,9 +154,9 @@ def test_every_identity_is_scored_out_of_fold(
     response = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert response.exit_code == 0
     drawn = json.loads((run / "folds.json").read_text())
-    everyone = {"1", "2"}
-    left_out = [{p for p in everyone if drawn[p] == fold} for fold in (0, 1)]
-    assert list(seen.values()) == [everyone - left_out[0], everyone - left_out[1]]
+    identities = {"1", "2"}
+    left_out = [{p for p in identities if drawn[p] == fold} for fold in (0, 1)]
+    assert list(seen.values()) == [identities - left_out[0], identities - left_out[1]]
     whole, *folds = (load_file(run / part / NETWORK) for part in ("", "fold-0", "fold-1"))
     for name, tensor in whole.items():
         torch.testing.assert_close(tensor * 2, folds[0][name] + folds[1][name])

@@ -17,7 +17,7 @@ SMALL = {
     "version": "1.0",
     "task": "detector",
     "crop": {"size": 64},
-    "encoder": {"architecture": "tf_efficientnet_lite0"},
+    "encoder": {"architecture": "test_efficientnet"},
     "head": {"channels": 32, "dropout": 0.2},
 }
 

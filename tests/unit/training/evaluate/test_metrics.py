@@ -45,11 +45,11 @@ def test_metrics_equal_those_of_scikit_learn(seed: int) -> None:
             reference.balanced_accuracy_score(labels, called),
         ),
     ]
-    for ours, theirs in pairs:
-        if theirs is not None:
-            assert ours[0] == pytest.approx(theirs)
-    theirs = reference.log_loss(labels, np.clip(p, 0.01, 0.99))
-    assert pairs[1][0][0] == pytest.approx(theirs)
+    for actual, expected in pairs:
+        if expected is not None:
+            assert actual[0] == pytest.approx(expected)
+    expected = reference.log_loss(labels, np.clip(p, 0.01, 0.99))
+    assert pairs[1][0][0] == pytest.approx(expected)
     tn, fp, fn, tp = reference.confusion_matrix(labels, called).ravel()
     assert [int(c[0]) for c in cells] == [tp, fp, tn, fn]
 
@@ -78,8 +78,8 @@ def test_calibration_error_is_higher_for_overconfident_scores() -> None:
     p = rng.random(20_000)
     labels = rng.random(20_000) < p
     assert metrics.ece(labels, p, one(20_000))[0] < 0.02
-    sure = np.where(p > 0.5, 0.99, 0.01)
-    assert metrics.ece(labels, sure, one(20_000))[0] == pytest.approx(0.24, abs=0.02)
+    overconfident = np.where(p > 0.5, 0.99, 0.01)
+    assert metrics.ece(labels, overconfident, one(20_000))[0] == pytest.approx(0.24, abs=0.02)
 
 
 def units(people: int, frames: int = 1, seed: int = 0) -> AggregatedScores:
@@ -105,7 +105,7 @@ def test_intervals_narrow_with_more_people_not_with_more_frames() -> None:
 
 def test_intervals_have_the_stated_coverage() -> None:
     """Means of 60 people around 0.5: 95 % intervals must contain 0.5 in about 95 % of samples."""
-    hits = 0
+    covered = 0
     for seed in range(200):
         values = np.random.default_rng(seed).normal(0.5, 0.2, 60)
 
@@ -115,8 +115,8 @@ def test_intervals_have_the_stated_coverage() -> None:
         found = intervals(measure, np.arange(60), replicates=300, seed=seed)["mean"]
         assert found.low is not None
         assert found.high is not None
-        hits += found.low < 0.5 < found.high
-    assert 178 <= hits <= 198
+        covered += found.low < 0.5 < found.high
+    assert 178 <= covered <= 198
 
 
 def test_intervals_are_reproducible_by_seed() -> None:

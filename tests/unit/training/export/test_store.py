@@ -31,7 +31,7 @@ version: "1.0"   # of the model
 task: classifier
 
 crop: {size: 64, margin: 1.3}
-encoder: {architecture: tf_efficientnet_lite0}
+encoder: {architecture: test_efficientnet}
 
 # No trained weights yet: every response has `trained: false`.
 weights: null
@@ -72,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def bring(run: Path, model: Path, root: Path, **options: Any) -> Any:
+def export_run(run: Path, model: Path, root: Path, **options: Any) -> Any:
     options = {"also": [], "formats": ["safetensors"]} | options
     also, formats = options.pop("also"), options.pop("formats")
     return export(
@@ -149,7 +149,7 @@ def test_an_export_is_packed_and_a_changed_one_is_not(
     calibration = tmp_path / "calibration.json"
     thresholds = {"suspicious_from": 0.35, "fake_above": 0.65}
     calibration.write_text(json.dumps({"calibration": PLATT, "thresholds": thresholds, "more": 1}))
-    done = bring(trained, manifest, tmp_path, calibration=calibration)
+    done = export_run(trained, manifest, tmp_path, calibration=calibration)
     archive = build_archive(manifest, tmp_path / "archives", tmp_path / "store")
     assert archive.manifest.trained
     assert archive.manifest.calibration.method == "platt"
@@ -169,7 +169,7 @@ def test_an_export_is_packed_and_a_changed_one_is_not(
 def test_provenance_contains_settings_and_no_paths(
     trained: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    done = bring(trained, manifest, tmp_path)
+    done = export_run(trained, manifest, tmp_path)
     text = (tmp_path / "store" / "tiny-1.0.json").read_text()
     known = json.loads(text)
     assert known["weights"]["sha256"] == done.sha256
@@ -192,7 +192,7 @@ def test_provenance_includes_every_run_back_to_the_first(
     settings = json.loads(state["config"]) | {"initial": str(trained / NETWORK)}
     torch.save(state | {"config": json.dumps(settings)}, second / CHECKPOINT)
     (second / LOG).write_text('{"epoch": 1, "loss": 0.4}\n')
-    bring(second, manifest, tmp_path)
+    export_run(second, manifest, tmp_path)
     text = (tmp_path / "store" / "tiny-1.0.json").read_text()
     known = json.loads(text)
     assert known["training"]["initial"] == NETWORK
@@ -211,7 +211,7 @@ def test_the_provenance_of_an_average_lists_its_folds(
         shutil.copytree(trained, run / fold)
     shutil.copy(trained / NETWORK, run / NETWORK)
     (run / "folds.json").write_text("{}")
-    bring(run, manifest, tmp_path)
+    export_run(run, manifest, tmp_path)
     known = json.loads((tmp_path / "store" / "tiny-1.0.json").read_text())
     assert known["averaged"] == 2
     assert known["epochs"] == [{"epoch": 1, "loss": 0.7}]
@@ -223,19 +223,19 @@ def test_manifests_of_one_network_get_the_same_weights(
 ) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(MANIFEST.replace("name: tiny", "name: other"))
-    bring(trained, manifest, tmp_path, also=[other])
+    export_run(trained, manifest, tmp_path, also=[other])
     assert read_manifest(manifest).weights == read_manifest(other).weights is not None
 
     other.write_text(MANIFEST.replace("size: 64", "size: 96"))
     with pytest.raises(ExportError, match="crop"):
-        bring(trained, manifest, tmp_path, also=[other])
+        export_run(trained, manifest, tmp_path, also=[other])
 
 
 def test_a_refused_export_changes_no_file(trained: Path, manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="limit"):
-        bring(trained, manifest, tmp_path, max_difference=1e-12)
+        export_run(trained, manifest, tmp_path, max_difference=1e-12)
     with pytest.raises(ExportError, match="formats"):
-        bring(trained, manifest, tmp_path, formats=["safetensors", "tflite"])
+        export_run(trained, manifest, tmp_path, formats=["safetensors", "tflite"])
     assert manifest.read_text() == MANIFEST
     assert not (tmp_path / "store").exists()
 

@@ -48,8 +48,8 @@ def test_jpeg_is_close_to_libjpeg(head: Pixels, quality: int) -> None:
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
     assert decoded is not None
     reference = decoded[:, :, ::-1].astype(np.uint8)
-    ours = _pixels(jpeg(_tensor(head), torch.tensor([float(quality)]), True, (0, 0)))
-    assert _difference(ours, reference) < 0.4 * _difference(head, reference)
+    actual = _pixels(jpeg(_tensor(head), torch.tensor([float(quality)]), True, (0, 0)))
+    assert _difference(actual, reference) < 0.4 * _difference(head, reference)
 
 
 def test_each_image_is_compressed_at_its_own_quality(head: Pixels) -> None:
@@ -73,8 +73,8 @@ def test_crops_equal_those_of_the_service(astronaut: Pixels) -> None:
     maps = crop_maps(torch.tensor([box]), 224, 1.3 * one, torch.zeros(1, 2), 0 * one, none)
     height, width = astronaut.shape[:2]
     extents = torch.tensor([[0.0, 0.0, width, height]])
-    ours = _pixels(sample(_tensor(astronaut), maps, extents, 224, "bicubic"))
-    assert _difference(ours, expected) < 1.5
+    actual = _pixels(sample(_tensor(astronaut), maps, extents, 224, "bicubic"))
+    assert _difference(actual, expected) < 1.5
 
 
 def test_crops_are_reflected_beyond_the_border(head: Pixels) -> None:
@@ -82,9 +82,9 @@ def test_crops_are_reflected_beyond_the_border(head: Pixels) -> None:
     box = torch.tensor([[-100.0, 0.0, 124.0, 224.0]])
     maps = crop_maps(box, 224, one, torch.zeros(1, 2), 0 * one, none)
     extents = torch.tensor([[0.0, 0.0, 224.0, 224.0]])
-    ours = _pixels(sample(_tensor(head), maps, extents, 224, "bilinear"))
-    np.testing.assert_array_equal(ours[:, 100:], head[:, :124])
-    np.testing.assert_array_equal(ours[:, :99], head[:, 1:100][:, ::-1])
+    actual = _pixels(sample(_tensor(head), maps, extents, 224, "bilinear"))
+    np.testing.assert_array_equal(actual[:, 100:], head[:, :124])
+    np.testing.assert_array_equal(actual[:, :99], head[:, 1:100][:, ::-1])
 
 
 def test_coordinate_maps_compose_and_invert() -> None:
@@ -106,9 +106,9 @@ def test_coordinate_maps_compose_and_invert() -> None:
 
 
 def test_blur_is_a_gaussian(head: Pixels) -> None:
-    ours = _pixels(filters.blur(_tensor(head), torch.tensor([2.0]), 8))
+    actual = _pixels(filters.blur(_tensor(head), torch.tensor([2.0]), 8))
     reference = cv2.GaussianBlur(head, (17, 17), 2.0, borderType=cv2.BORDER_REFLECT_101)
-    assert _difference(ours, reference.astype(np.uint8)) < 0.5
+    assert _difference(actual, reference.astype(np.uint8)) < 0.5
 
 
 def test_both_images_of_a_pair_are_degraded_equally(head: Pixels) -> None:

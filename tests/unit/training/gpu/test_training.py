@@ -30,7 +30,7 @@ from deepfake_serving.training.sources.probe import probe_auc
 from deepfake_serving.training.sources.transport import split_pack
 from model_handlers.manifest import read_manifest
 from model_handlers.networks.network import build_network
-from tests.support.packs import made_examples, made_pack
+from tests.support.packs import build_examples, build_pack
 
 CPU = torch.device("cpu")
 PAIRS = SourceConfig(mode="pairs", share=1, reals={"made": 1})
@@ -41,8 +41,8 @@ BLENDS = SourceConfig(mode="blends", share=2, reals={"made": 1})
 @pytest.fixture(scope="module")
 def packs(portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("packs")
-    made_pack(root / "made", made_examples(portraits))
-    made_pack(root / "whole", [e for e in made_examples(portraits) if e.fake], whole=True)
+    build_pack(root / "made", build_examples(portraits))
+    build_pack(root / "whole", [e for e in build_examples(portraits) if e.fake], whole=True)
     return root
 
 

@@ -61,8 +61,8 @@ def test_every_corruption_changes_pixels_and_keeps_the_face_in_its_box(
         read_media(media), media, lambda _: darkness, face_detector, 2, all_corruptions()
     )
     assert responses.without_face == ["real/v3.mp4"]
-    wanted = {"as is", *(d.variant for d in all_corruptions())}
-    assert {s.variant for s in responses.scores} == wanted
+    expected = {"as is", *(d.variant for d in all_corruptions())}
+    assert {s.variant for s in responses.scores} == expected
     half = [s for s in responses.scores if s.variant == "downscale 0.5"]
     whole = [s for s in responses.scores if s.variant == "as is"]
     for small, large in zip(half, whole, strict=True):

@@ -15,16 +15,16 @@ from deepfake_serving.training.sources.loader import MixtureLoader, draw_windows
 from deepfake_serving.training.sources.mixture import CropPair, Mixture, read_packs
 from deepfake_serving.training.sources.pack import Pack
 from deepfake_serving.training.sources.probe import probe_auc
-from tests.support.packs import made_examples, made_pack
+from tests.support.packs import build_examples, build_pack
 
 
 @pytest.fixture(scope="module")
 def packs(portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Writes packs: `same` quality, `unequal` with low-quality fakes, `whole` with fakes only."""
     root = tmp_path_factory.mktemp("packs")
-    made_pack(root / "same", made_examples(portraits))
-    made_pack(root / "unequal", made_examples(portraits, 95, 40))
-    made_pack(root / "whole", [e for e in made_examples(portraits) if e.fake], whole=True)
+    build_pack(root / "same", build_examples(portraits))
+    build_pack(root / "unequal", build_examples(portraits, 95, 40))
+    build_pack(root / "whole", [e for e in build_examples(portraits) if e.fake], whole=True)
     return root
 
 

@@ -18,16 +18,16 @@ from deepfake_serving.training.sources.pack import Example, Pack, write_pack
 from deepfake_serving.training.sources.packing import FACES, examples, is_altered
 from deepfake_serving.training.sources.region import crop_region
 from model_handlers.pipeline.decode import Pixels
-from tests.support.packs import made_examples, made_pack
+from tests.support.packs import build_examples, build_pack
 
 
 def test_a_pack_returns_bytes_boxes_and_originals(
     portraits: list[Portrait], tmp_path: Path
 ) -> None:
-    made = made_examples(portraits[:3])
-    pack = made_pack(tmp_path / "some", made)
+    built = build_examples(portraits[:3])
+    pack = build_pack(tmp_path / "some", built)
     assert len(pack) == 6
-    for number, example in enumerate(made):
+    for number, example in enumerate(built):
         assert pack.data(number) == example.data
         assert pack.portrait(number).box == pytest.approx(example.box, abs=1e-3)
         np.testing.assert_allclose(pack.portrait(number).points, example.points)
@@ -39,19 +39,19 @@ def test_a_pack_returns_bytes_boxes_and_originals(
 def test_shard_sizes_are_limited(
     portraits: list[Portrait], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = made_examples(portraits[:3])
-    limit = 2 * max(len(example.data) for example in made)
+    built = build_examples(portraits[:3])
+    limit = 2 * max(len(example.data) for example in built)
     monkeypatch.setattr(packing_module, "SHARD_BYTES", limit)
-    pack = made_pack(tmp_path / "some", made)
+    pack = build_pack(tmp_path / "some", built)
     shards = sorted((tmp_path / "some").glob("shard-*.bin"))
     assert len(shards) > 1
     assert all(shard.stat().st_size <= limit for shard in shards)
-    assert [pack.data(n) for n in range(6)] == [example.data for example in made]
+    assert [pack.data(n) for n in range(6)] == [example.data for example in built]
 
 
 def test_an_interrupted_pack_is_not_readable(portraits: list[Portrait], tmp_path: Path) -> None:
     def stops() -> Iterator[Example]:
-        yield made_examples(portraits[:1])[0]
+        yield build_examples(portraits[:1])[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
