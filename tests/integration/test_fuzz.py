@@ -470,5 +470,5 @@ def test_any_bytes_as_http2_leave_the_server_running(
 ) -> None:
     """Sends arbitrary bytes to the gRPC port."""
     start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 4, 0, 0)
-    with socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=60) as connection:
         connection.sendall(start + data if preface else data)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -75,10 +74,10 @@ def test_sigterm_under_load_loses_no_accepted_request(
 def test_not_ready_while_draining_but_still_serving(
     archive_folder: Path, astronaut_jpeg: bytes
 ) -> None:
-    with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
+    with RunningServer.start(archive_folder, models="detector", drain_delay_s=3600) as server:
         server.signal(signal.SIGTERM)
-        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
-        response = httpx.post(_url(server), content=astronaut_jpeg, timeout=30)
+        server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
+        response = httpx.post(_url(server), content=astronaut_jpeg, timeout=60)
         assert response.status_code == 200
         assert response.headers["connection"] == "close"
         server.signal(signal.SIGTERM)
@@ -86,13 +85,11 @@ def test_not_ready_while_draining_but_still_serving(
 
 
 def test_a_second_signal_stops_at_once(archive_folder: Path) -> None:
-    with RunningServer.start(archive_folder, models="detector", drain_delay_s=60) as server:
+    with RunningServer.start(archive_folder, models="detector", drain_delay_s=3600) as server:
         server.signal(signal.SIGTERM)
-        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
-        started = time.monotonic()
+        server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
         server.signal(signal.SIGINT)
-        assert server.wait() == 0
-        assert time.monotonic() - started < 30
+        assert server.wait(GUARD_S) == 0, "within much less than the delay"
         assert server.leftovers() == []
 
 
@@ -118,7 +115,7 @@ def test_killing_java_under_load_fails_no_request_and_restarts_it(
 def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=1) as server:
         os.kill(server.workers().pop(), signal.SIGKILL)
-        server.wait_until(lambda: server.readyz().status_code == 503, 60, "not ready")
+        server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
         assert httpx.get(f"{server.url}/healthz").status_code == 200
         server.wait_ready()
 

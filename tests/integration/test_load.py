@@ -116,7 +116,7 @@ def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
 
 
 def test_a_gateway_that_is_killed_fails_the_run(media: Path, models: RunningServer, tmp_path: Path):
-    with RunningGateway.start(tmp_path, models.url) as doomed:
+    with RunningGateway.start(tmp_path, models.url, embedded_worker="false") as doomed:
         words = ["image-rest", "image-grpc", "--url", doomed.url, "--grpc", doomed.grpc_target]
         chosen = [
             "--media",

@@ -170,7 +170,9 @@ def test_grpc_and_websockets_need_the_same_key(locked: Locked, astronaut_jpeg: b
 def test_a_gateway_without_model_servers_is_not_ready(
     tmp_path: Path, astronaut_jpeg: bytes
 ) -> None:
-    with RunningGateway.start(tmp_path, "http://127.0.0.1:9", wait_ready=False) as gateway:
+    with RunningGateway.start(
+        tmp_path, "http://127.0.0.1:9", wait_ready=False, embedded_worker="false"
+    ) as gateway:
         with checked_client(gateway.url) as api:
             assert api.get("/readyz").json() == {
                 "ready": False,
@@ -194,7 +196,7 @@ def strict(
     """Allows a stall of one second in total, and then 100,000 bytes per second."""
     pace = {"upload_stall_timeout_s": 1, "upload_min_bytes_per_s": 100_000}
     folder = tmp_path_factory.mktemp("strict")
-    with RunningGateway.start(folder, server.url, **pace) as gateway:
+    with RunningGateway.start(folder, server.url, embedded_worker="false", **pace) as gateway:
         yield gateway
         assert gateway.stop() == 0
 

@@ -22,7 +22,8 @@ def test_old_connections_end_without_ending_a_call(
 ) -> None:
     """Calls for three seconds, and until there were so many connections."""
     seen: list[grpc.ChannelConnectivity] = []
-    with RunningGateway.start(tmp_path, server.url, grpc_connection_age_s=age_s) as gateway:
+    settings = {"grpc_connection_age_s": age_s, "embedded_worker": "false"}
+    with RunningGateway.start(tmp_path, server.url, **settings) as gateway:
         options = [("grpc.enable_retries", 0)]
         with grpc.insecure_channel(gateway.grpc_target, options) as channel:
             channel.subscribe(seen.append)
@@ -48,7 +49,8 @@ def test_a_stream_outlives_the_maximum_age_of_its_connection(
             time.sleep(0.5)
             yield pb.StreamFrame(image=astronaut_jpeg)
 
-    with RunningGateway.start(tmp_path, server.url, grpc_connection_age_s=1) as gateway:
+    settings = {"grpc_connection_age_s": 1, "embedded_worker": "false"}
+    with RunningGateway.start(tmp_path, server.url, **settings) as gateway:
         with grpc.insecure_channel(gateway.grpc_target) as channel:
             responses = list(DetectorStub(channel).DetectStream(frames()))
         assert gateway.stop() == 0

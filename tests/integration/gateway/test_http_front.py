@@ -145,8 +145,9 @@ def test_idle_connections_stay_open_longer_than_uvicorns_default(gateway: Runnin
 
 
 def test_the_keep_alive_timeout_is_a_setting(tmp_path: Path) -> None:
+    settings = {"keep_alive_timeout_s": 1, "embedded_worker": "false"}
     with RunningGateway.start(
-        tmp_path, "http://127.0.0.1:9", wait_ready=False, keep_alive_timeout_s=1
+        tmp_path, "http://127.0.0.1:9", wait_ready=False, **settings
     ) as gateway:
         request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         assert send_and_receive(gateway, request).startswith(b"HTTP/1.1 200")  # it is closed

@@ -111,7 +111,7 @@ def test_a_request_is_counted_and_logged_once(metrics: Metrics) -> None:
     round_trip.note(model="detector", bytes=7)
     round_trip.note(verdict="real")
     logged = line(round_trip, 200, metrics)
-    assert 0 <= logged.pop("ms") < 1000
+    assert 0 <= logged.pop("ms") < 60_000
     assert logged == {
         "event": "request",
         "log_level": "info",
