@@ -29,7 +29,7 @@ name: tiny
 version: "1.0"
 task: classifier
 crop: {size: 64}
-encoder: {architecture: test_efficientnet}
+encoder: {architecture: tf_efficientnet_lite0}
 """
 MANIFEST = parse_manifest(
     {
