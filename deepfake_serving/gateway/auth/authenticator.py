@@ -89,11 +89,12 @@ class Authenticator:
         """
         if self._keys is None:
             return Principal()
-        entry = self._keys.find(_key(headers), scope)
+        entry = self._keys.find(_key(headers))
         status = await self._limiter.hit(entry.id, entry.rate)
         if status is not None:
             on_status(status)
             status.check()
+        entry.check_scope(scope)  # a refused request counts, too
         limits = Limits(entry.max_queued, entry.max_streams)
         return Principal(entry.id, "admin" in entry.scopes, limits)
 

@@ -45,6 +45,14 @@ class KeyEntry(BaseModel):
     max_streams: Annotated[int, Field(ge=0)] | None = None
     """Live streams of the key that may be open at once; half of all by default."""
 
+    def check_scope(self, scope: Scope) -> None:
+        """
+        Raises:
+            Forbidden: the key lacks the scope.
+        """
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise Forbidden(f"the API key lacks the scope {scope!r}")
+
     @field_validator("rate")
     @classmethod
     def _check_rate(cls, rate: str | None) -> str | None:
@@ -87,11 +95,11 @@ class Keys:
         self._stamp: tuple[int, int] | None = None
         self._reload(strict=True)
 
-    def find(self, key: str | None, scope: Scope) -> KeyEntry:
-        """Returns the entry of a key that has the scope.
+    def find(self, key: str | None) -> KeyEntry:
+        """Returns the entry of a key.
 
         Raises:
-            Unauthorized, Forbidden
+            Unauthorized
         """
         self._reload(strict=False)
         if not key:
@@ -106,8 +114,6 @@ class Keys:
         expected = entry.hash if entry is not None else _hash("")
         if not hmac.compare_digest(expected, _hash(match[0])) or entry is None:
             raise Unauthorized("the API key is unknown")
-        if scope not in entry.scopes and "admin" not in entry.scopes:
-            raise Forbidden(f"the API key lacks the scope {scope!r}")
         return entry
 
     def _reload(self, *, strict: bool) -> None:

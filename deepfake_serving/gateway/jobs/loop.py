@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
+from deepfake_serving.gateway.jobs.workspaces import workspace
 from deepfake_serving.gateway.queue.records import Claim, QueueName
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.runtime import tracing
@@ -182,10 +182,10 @@ class Worker:
             "deepfake.attempt": job.attempt,
         }
         with (
-            tempfile.TemporaryDirectory(prefix="deepfake-job-") as workspace,
+            workspace() as folder,
             tracing.work(f"{job.kind} job", job.traceparent, attributes) as traceparent,
         ):
-            return await handler(replace(job, traceparent=traceparent), Path(workspace), report)
+            return await handler(replace(job, traceparent=traceparent), folder, report)
 
     async def _renew_lease(self, claim: Claim, run: _Run, handling: asyncio.Task[Any]) -> None:
         """Sends heartbeats; cancels the handler if the job was cancelled or the lease was lost."""

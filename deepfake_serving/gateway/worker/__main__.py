@@ -12,6 +12,7 @@ import uvloop
 from deepfake_serving.contracts.jobs import LIVE
 from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.jobs.loop import Handler, Worker
+from deepfake_serving.gateway.jobs.workspaces import delete_abandoned
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.live import LiveJob
@@ -47,6 +48,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         ) as port,
         open_services(settings, metrics) as services,
     ):
+        await asyncio.to_thread(delete_abandoned)
         log.info("ready", metrics_port=port)
         await _new_worker(settings, metrics, services).run(stop)
     log.info("stopped")

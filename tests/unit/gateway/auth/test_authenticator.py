@@ -76,7 +76,7 @@ def test_an_invented_key_is_unauthorized(
     keys = Keys(path)
     for key in (text, f"dfk_a_{text}", f"dfk_{text}"):
         with pytest.raises(Unauthorized):
-            keys.find(key, "images")
+            keys.find(key)
 
 
 async def test_a_changed_file_is_reloaded_at_once(key_and_file: tuple[str, Path]) -> None:
@@ -135,6 +135,18 @@ async def test_each_key_has_its_own_rate_limit_counter(tmp_path: Path) -> None:
         await authenticator.authorize({"x-api-key": first}, "images")
     assert 1 <= (caught.value.retry_after_s or 0) <= 60
     await authenticator.authorize({"x-api-key": second}, "images")
+
+
+async def test_requests_without_the_scope_count_and_have_a_status(tmp_path: Path) -> None:
+    key, text = generate("a", ["images"])
+    authenticator = Authenticator(Keys(written(tmp_path / "keys.yaml", text)), "2/hour", None)
+    statuses: list[object] = []
+    for _ in range(2):
+        with pytest.raises(Forbidden):
+            await authenticator.authorize({"x-api-key": key}, "videos", statuses.append)
+    with pytest.raises(RateLimited):
+        await authenticator.authorize({"x-api-key": key}, "images", statuses.append)
+    assert len(statuses) == 3
 
 
 async def test_a_key_may_have_its_own_rate(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_keys_differ_and_have_256_random_bits() -> None:
 
 def test_a_generated_key_is_a_valid_file_entry(write: Write) -> None:
     key, text = generate("team-a", ["videos", "images", "images"])
-    entry = Keys(write(text)).find(key, "videos")
+    entry = Keys(write(text)).find(key)
     assert (entry.id, entry.scopes, entry.rate) == ("team-a", {"images", "videos"}, None)
 
 
@@ -49,7 +49,7 @@ def test_generated_entries_can_be_appended_to_one_file(write: Write) -> None:
     first, text = generate("a", ["images"])
     second, more = generate("b", ["images"])
     keys = Keys(write(text + more))
-    assert [keys.find(key, "images").id for key in (first, second)] == ["a", "b"]
+    assert [keys.find(key).id for key in (first, second)] == ["a", "b"]
 
 
 def test_a_json_key_file_is_accepted(write: Write) -> None:
@@ -57,7 +57,7 @@ def test_a_json_key_file_is_accepted(write: Write) -> None:
     (entry,) = yaml.safe_load(text)
     scopes = str(entry["scopes"]).replace("'", '"')
     path = write(f'[{{"id": "a", "hash": "{entry["hash"]}", "scopes": {scopes}}}]')
-    assert Keys(path).find(key, "images").id == "a"
+    assert Keys(path).find(key).id == "a"
 
 
 @pytest.mark.parametrize("rate", ["often", "3 per", "''", "many/minute"])
@@ -82,9 +82,9 @@ def test_an_invalid_change_is_ignored_and_logged_once(write: Write, broken: str)
     with capture_logs() as logs:
         write(text + more if broken == "again" else f"{text}{more}  {broken}\n")
         for _ in range(3):
-            assert keys.find(key, "images").id == "a"
+            assert keys.find(key).id == "a"
             with pytest.raises(Unauthorized):
-                keys.find(other, "images")
+                keys.find(other)
     assert [line["event"] for line in logs] == ["key file not reloaded"]
 
 
@@ -92,16 +92,16 @@ def test_a_corrected_file_is_reloaded(write: Write) -> None:
     key, text = generate("a", ["images"])
     keys = Keys(write(text))
     write("]")
-    keys.find(key, "images")
+    keys.find(key)
     other, more = generate("b", ["images"])
     path = write(more)
-    assert keys.find(other, "images").id == "b"
+    assert keys.find(other).id == "b"
     with pytest.raises(Unauthorized):
-        keys.find(key, "images")
+        keys.find(key)
     path.unlink()
-    assert keys.find(other, "images").id == "b"
+    assert keys.find(other).id == "b"
     write(text)
-    assert keys.find(key, "images").id == "a"
+    assert keys.find(key).id == "a"
 
 
 def test_a_symlink_swap_as_in_kubernetes_reloads_the_file(tmp_path: Path) -> None:
@@ -114,16 +114,16 @@ def test_a_symlink_swap_as_in_kubernetes_reloads_the_file(tmp_path: Path) -> Non
     data = tmp_path / "data"
     data.symlink_to("1")
     keys = Keys(data / "keys.yaml")
-    assert keys.find(key, "images").id == "a"
+    assert keys.find(key).id == "a"
     (tmp_path / "new").symlink_to("2")
     (tmp_path / "new").rename(data)
-    assert keys.find(other, "images").id == "b"
+    assert keys.find(other).id == "b"
 
 
 def test_a_file_without_keys_authorizes_nobody(write: Write) -> None:
     keys = Keys(write("[]"))
     with pytest.raises(Unauthorized):
-        keys.find(generate("a", ["images"])[0], "images")
+        keys.find(generate("a", ["images"])[0])
 
 
 @given(text=st.text(max_size=80))
