@@ -33,7 +33,7 @@ PARALLEL := -n $(WORKERS)
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -91,6 +91,9 @@ unit: build/.dev  ## unit and property tests
 test-nightly: build/.dev clients archives  ## unit and integration with many examples of every property (an hour)
 	HYPOTHESIS_PROFILE=nightly PATH="$(CURDIR)/build/bin:$$PATH" \
 		$(BIN)/pytest tests/unit tests/integration $(PARALLEL) --dist loadfile --timeout 3600
+
+fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: decode mutated images and videos
+	$(BIN)/python -W ignore -m tests.support.media_fuzz $(or $(COUNT),100000) $(or $(SEED),1)
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
 	$(BIN)/pytest tests/integration $(PARALLEL) --dist loadfile
