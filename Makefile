@@ -92,6 +92,9 @@ test-nightly: build/.dev clients archives  ## unit and integration with many exa
 	HYPOTHESIS_PROFILE=nightly PATH="$(CURDIR)/build/bin:$$PATH" \
 		$(BIN)/pytest tests/unit tests/integration $(PARALLEL) --dist loadfile --timeout 3600
 
+cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media with expected outcomes; see scripts/cases.py
+	$(BIN)/python -m scripts.cases $(CASES) $(if $(EXPECTED),--expected $(EXPECTED))
+
 fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: decode mutated images and videos
 	$(BIN)/python -W ignore -m tests.support.media_fuzz $(or $(COUNT),100000) $(or $(SEED),1)
 

@@ -13,7 +13,7 @@ from tests.support.properties import examples
 
 def test_mutated_media_are_decoded_or_refused(tmp_path: Path) -> None:
     fuzzer = Fuzzer(tmp_path, seed=1)
-    for _ in fuzzer.run(examples(200)):
+    for _ in fuzzer.run(examples(800)):
         pass
     assert fuzzer.defects == []
     assert fuzzer.outcomes["decoded"] > 20
