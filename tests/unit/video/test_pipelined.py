@@ -41,11 +41,13 @@ class Source:
 async def test_results_keep_the_order_of_items() -> None:
     source = Source(20)
     done: list[int] = []
+    ended = [asyncio.Event() for _ in range(20)]
 
     async def process(item: int) -> int:
-        for _ in range(3 if item % 2 else 30):
-            await asyncio.sleep(0)
+        if item % 2 == 0:
+            await ended[item + 1].wait()
         done.append(item)
+        ended[item].set()
         return item * item
 
     found = [pair async for pair in pipelined(source.items(), process, 3, source.stopped.set)]
@@ -58,11 +60,15 @@ async def test_results_keep_the_order_of_items() -> None:
 async def test_the_source_runs_one_item_ahead() -> None:
     source = Source(200)
     in_flight = max_in_flight = max_ahead = 0
+    started = [asyncio.Event() for _ in range(200)]
 
     async def process(item: int) -> None:
         nonlocal in_flight, max_in_flight, max_ahead
         in_flight += 1
         max_in_flight = max(max_in_flight, in_flight)
+        started[item].set()
+        if item % 2 == 0:
+            await started[item + 1].wait()
         for _ in range(50):  # a thread that does not wait would run ahead
             await asyncio.sleep(0)
             max_ahead = max(max_ahead, source.produced - item - in_flight)
