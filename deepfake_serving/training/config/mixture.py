@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from deepfake_serving.training.config.augmentation import AugmentationConfig
 from deepfake_serving.training.config.base import StrictModel
 
 Mode = Literal["pairs", "classes", "blends"]
@@ -48,6 +49,7 @@ class MixtureConfig(StrictModel):
     """
 
     sources: dict[str, SourceConfig]
+    augmentation: AugmentationConfig = AugmentationConfig()
     pairs_per_epoch: int = Field(default=3200, ge=1)
     margins: tuple[float, float] = (1.1, 1.4)
     sizes: tuple[int, int] = Field(

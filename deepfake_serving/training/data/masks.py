@@ -32,7 +32,7 @@ HULLS: dict[str, list[int]] = {
     "mouth": [*_LIPS, 2, 164, 18, 200],
 }
 SHAPES = (*HULLS, "square", "ellipse")
-SHAPE_WEIGHTS = np.array([3, 3, 2, 1, 1, 0.5, 3, 2], dtype=float)
+SHAPE_WEIGHTS = np.array([3, 3, 2, 1, 1, 0.5, 6, 3], dtype=float)
 """Relative frequency of each shape: whole faces more often than single features."""
 
 

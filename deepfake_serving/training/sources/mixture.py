@@ -58,7 +58,9 @@ class Mixture:
             face_rng = np.random.default_rng(seed)
             if face_rng.random() < source.tighten:
                 face = tighten(face, float(face_rng.uniform(1.0, 1.3)))
-            steps = draw_augmentation(_side(face.portrait.box), face_rng, source.requality)
+            steps = draw_augmentation(
+                _side(face.portrait.box), self.spec.augmentation, face_rng, source.requality
+            )
             views.append(self._view(face, steps, face_rng, size))
         (real, real_mask), (fake, fake_mask) = views
         return CropPair(real, fake, real_mask, fake_mask, name)

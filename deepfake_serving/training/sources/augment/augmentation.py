@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from deepfake_serving.training.config.augmentation import AugmentationConfig
 from deepfake_serving.training.data.codecs import jpeg
 from deepfake_serving.training.sources.augment.codecs import draw_codecs
 from deepfake_serving.training.sources.augment.light import draw_light
@@ -25,13 +26,15 @@ from deepfake_serving.training.sources.augment.transform import (
     sharpen,
 )
 
-_MIN_FACE_PX, _MAX_FACE_PX = 64.0, 330.0
 _MAX_SCALE = 1.15
 _KEEP_SIZE_CHANCE = 0.25
 
 
 def draw_augmentation(
-    face_px: float, rng: np.random.Generator, requality: tuple[int, int] | None = None
+    face_px: float,
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+    requality: tuple[int, int] | None = None,
 ) -> list[Transform]:
     """Draws random transforms for an image whose face has a side of `face_px` pixels.
 
@@ -46,20 +49,20 @@ def draw_augmentation(
             partial(jpeg, quality=int(rng.integers(*requality))),
         ]
     steps += draw_light(rng)
-    steps += _sometimes(((0.08, beautify), (0.1, sharpen)), rng)
-    steps.append(rescale(_scale(face_px, rng), rng))
-    steps += _sometimes(((0.13, blur), (0.4, grain)), rng)
-    if rng.random() < 0.12:
+    steps += _sometimes(((config.beautify, beautify), (config.sharpen, sharpen)), rng)
+    steps.append(rescale(_scale(face_px, config.faces_px, rng), rng))
+    steps += _sometimes(((config.blur, blur), (config.grain, grain)), rng)
+    if rng.random() < config.reenlarge:
         steps.append(reenlarge(float(rng.uniform(0.33, 0.8)), rng))
-    steps += draw_codecs(rng)
-    return steps + _sometimes(((0.05, sharpen),), rng)
+    steps += draw_codecs(config, rng)
+    return steps + _sometimes(((config.sharpen / 2, sharpen),), rng)
 
 
-def _scale(face_px: float, rng: np.random.Generator) -> float:
-    """Returns a scale that gives faces of 64 to 330 px; a quarter keep about their size."""
+def _scale(face_px: float, sides: tuple[float, float], rng: np.random.Generator) -> float:
+    """Returns a scale that gives faces within `sides`; a quarter keep about their size."""
     if rng.random() < _KEEP_SIZE_CHANCE:
         return float(rng.uniform(0.9, 1.05))
-    target = float(np.exp(rng.uniform(np.log(_MIN_FACE_PX), np.log(_MAX_FACE_PX))))
+    target = float(np.exp(rng.uniform(*np.log(sides))))
     return min(target / face_px, _MAX_SCALE)
 
 

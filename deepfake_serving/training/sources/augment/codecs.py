@@ -7,12 +7,10 @@ from functools import partial
 import cv2
 import numpy as np
 
+from deepfake_serving.training.config.augmentation import AugmentationConfig
 from deepfake_serving.training.data.codecs import h264, jpeg
 from deepfake_serving.training.sources.augment.transform import Transform, rescale
 from model_handlers.pipeline.decode import Pixels
-
-_COUNT_PROBABILITIES = (0.15, 0.45, 0.27, 0.13)
-"""Probabilities of zero, one, two and three codecs in a row."""
 
 _MAX_SIDE_PX = 480
 
@@ -25,23 +23,24 @@ def webp(image: Pixels, quality: int) -> Pixels:
     return np.ascontiguousarray(decoded[:, :, ::-1]).astype(np.uint8)
 
 
-def draw_codecs(rng: np.random.Generator) -> list[Transform]:
+def draw_codecs(config: AugmentationConfig, rng: np.random.Generator) -> list[Transform]:
     """Draws a chain; between two codecs images are often resized a little, as websites do."""
     chain: list[Transform] = []
-    for number in range(int(rng.choice(4, p=_COUNT_PROBABILITIES))):
+    for number in range(int(rng.choice(4, p=config.codecs))):
         if number and rng.random() < 0.4:
             chain.append(rescale(float(rng.uniform(0.75, 1.2)), rng))
-        chain.append(_codec(rng))
+        chain.append(_codec(config, rng))
     return chain
 
 
-def _codec(rng: np.random.Generator) -> Transform:
-    kind = rng.random()
-    if kind < 0.5:
-        return partial(jpeg, quality=round(30 + 66 * float(rng.random()) ** 0.6))
-    if kind < 0.65:
-        return partial(webp, quality=int(rng.integers(30, 96)))
-    return partial(_video, crf=int(rng.integers(18, 41)), lead=int(rng.integers(0, 3)))
+def _codec(config: AugmentationConfig, rng: np.random.Generator) -> Transform:
+    kind, (of_jpeg, of_webp, _) = rng.random(), config.codec_kinds
+    if kind < of_jpeg:
+        low, high = config.jpeg
+        return partial(jpeg, quality=round(low + (high - low) * float(rng.random()) ** 0.6))
+    if kind < of_jpeg + of_webp:
+        return partial(webp, quality=int(rng.integers(*config.webp)))
+    return partial(_video, crf=int(rng.integers(*config.crf)), lead=int(rng.integers(0, 3)))
 
 
 def _video(image: Pixels, crf: int, lead: int) -> Pixels:

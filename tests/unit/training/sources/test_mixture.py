@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
+from deepfake_serving.training.config.augmentation import AugmentationConfig
 from deepfake_serving.training.config.mixture import MixtureConfig, SourceConfig, without
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.sources.loader import MixtureLoader, draw_windows
@@ -59,6 +61,21 @@ def test_a_pair_differs_mostly_inside_its_mask(packs: Path) -> None:
         inside.append((change * pair.fake_mask).sum() / max(1.0, pair.fake_mask.sum()))
         outside.append(change[pair.fake_mask < 0.01].mean() if (pair.fake_mask < 0.01).any() else 0)
     assert np.mean(inside) > 4 * np.mean(outside)
+
+
+def test_without_augmentation_a_pair_is_equal_outside_its_mask(packs: Path) -> None:
+    """Only light, size and crop remain, and both images get the same of them."""
+    none = AugmentationConfig(
+        codecs=(1, 0, 0, 0), blur=0, grain=0, reenlarge=0, beautify=0, sharpen=0
+    )
+    spec = MixtureConfig(
+        sources={"it": BLENDS}, sizes=(96, 96), window=96, augmentation=none, pairs_per_epoch=8
+    )
+    mixture = Mixture(spec, read_packs(spec, packs), 0)
+    for index in range(20):
+        pair = mixture.pair(0, index)
+        outside = cv2.dilate((pair.fake_mask > 0).astype(np.uint8), np.ones((5, 5))) == 0
+        np.testing.assert_array_equal(pair.real[outside], pair.fake[outside])
 
 
 def test_the_mask_of_a_synthesised_face_covers_it_all(packs: Path) -> None:
@@ -135,6 +152,8 @@ def test_invalid_settings_are_refused() -> None:
         SourceConfig(mode="pairs", share=1, reals={"a": 1}, fakes={"b": 1})
     with pytest.raises(ValidationError, match="window"):
         MixtureConfig(sources={"it": PAIRS}, sizes=(96, 128), window=128)
+    with pytest.raises(ValidationError, match="codecs"):
+        AugmentationConfig(codecs=(0.5, 0.4, 0.0, 0.0))
 
 
 def test_an_excluded_pack_is_used_by_no_source() -> None:
