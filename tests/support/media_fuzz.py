@@ -62,6 +62,8 @@ class Fuzzer:
             outcome = f"defect: {problem.detail}"
         except Problem as problem:
             outcome = problem.slug
+        except MemoryError:  # documented; in service the decoding process maps it to a problem
+            outcome = "out-of-memory"
         except Exception as error:
             outcome = f"defect: {error!r}"
         self.outcomes[outcome.partition(":")[0]] += 1
