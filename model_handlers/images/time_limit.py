@@ -28,15 +28,11 @@ _LOWEST_PRIORITY = 19
 _given_up: set[threading.Thread] = set()
 
 
-class TooSlow(UndecodableMedia):
-    """An image whose decoding takes too long."""
-
-
 def within(max_s: float, work: Callable[[], T]) -> T:
     """Returns the result of `work`, which may use `max_s` seconds of processor time.
 
     Raises:
-        TooSlow: it uses more. It goes on, unless it reads from a `LimitedFile`.
+        UndecodableMedia: it uses more. It goes on, unless it reads from a `LimitedFile`.
         Overloaded: too many threads that were given up still run.
     """
     _given_up.difference_update([each for each in _given_up if not each.is_alive()])
@@ -52,7 +48,7 @@ def within(max_s: float, work: Callable[[], T]) -> T:
         left_s = max_s - thread.used_s()
     _given_up.add(thread)
     thread.lower_priority()
-    raise TooSlow(f"the image takes more than {max_s:g} s to decode")
+    raise UndecodableMedia(f"the image takes more than {max_s:g} s to decode")
 
 
 class LimitedFile(io.BytesIO):
@@ -65,7 +61,7 @@ class LimitedFile(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         if time.thread_time() > self._end_s:
-            raise TooSlow(f"the image takes more than {self._max_s:g} s to decode")
+            raise UndecodableMedia(f"the image takes more than {self._max_s:g} s to decode")
         return super().read(size)
 
 

@@ -1,4 +1,4 @@
-"""How much faces of a mixture are processed in training, a part of its settings."""
+"""The augmentation of a mixture, a part of its settings."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def proxy_to(
         for spec in specs:
             pools.replicas[spec.name] = [Replica(spec, "127.0.0.1", healthy=True)]
         unused: Any = None
-        settings: Any = SimpleNamespace(request_timeout_s=60.0)
+        settings: Any = SimpleNamespace(request_timeout_s=60.0, max_body_memory_bytes=2**20)
         gateway = Gateway(
             settings=settings,
             metrics=unused,
