@@ -154,7 +154,8 @@ def test_init_generates_a_key_that_the_gateway_accepts(tmp_path: Path) -> None:
     shutil.copy(COMPOSE.parent / "compose" / "init.sh", folder)
     output = subprocess.run([folder / "init.sh"], capture_output=True, text=True, check=True).stdout
     keys = Keys(folder / "secrets" / "keys.yaml")
-    assert keys.find(output.split()[-1], "admin").id == "admin"
+    entry = keys.find(output.split()[-1])
+    assert (entry.id, entry.scopes) == ("admin", {"admin"})
     needed = [found for found in _REFERENCE.finditer(COMPOSE.read_text()) if found["kind"] == "?"]
     created = {line.partition("=")[0] for line in (tmp_path / ".env").read_text().splitlines()}
     assert created == {found["name"] for found in needed}
