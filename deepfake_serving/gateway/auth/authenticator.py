@@ -14,18 +14,22 @@ from deepfake_serving.gateway.settings import Settings, SettingsError
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Shares of one API key: its own limits, else half of what all keys have, so that none can
-    take everything from the others."""
+    take everything from the others. The only key of a gateway has all."""
 
     max_queued: int | None = None
     max_streams: int | None = None
+    only: bool = False
 
     def queued(self, total: int) -> int:
         """Returns the most queued jobs, of a queue of `total`."""
-        return half(total) if self.max_queued is None else self.max_queued
+        return self._share(total) if self.max_queued is None else self.max_queued
 
     def streams(self, total: int) -> int:
         """Returns the most live streams, of `total`."""
-        return half(total) if self.max_streams is None else self.max_streams
+        return self._share(total) if self.max_streams is None else self.max_streams
+
+    def _share(self, total: int) -> int:
+        return total if self.only else half(total)
 
 
 def half(total: int) -> int:
@@ -95,7 +99,7 @@ class Authenticator:
             on_status(status)
             status.check()
         entry.check_scope(scope)  # a refused request counts, too
-        limits = Limits(entry.max_queued, entry.max_streams)
+        limits = Limits(entry.max_queued, entry.max_streams, only=len(self._keys) == 1)
         return Principal(entry.id, "admin" in entry.scopes, limits)
 
     async def close(self) -> None:

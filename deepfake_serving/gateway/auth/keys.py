@@ -95,6 +95,9 @@ class Keys:
         self._stamp: tuple[int, int] | None = None
         self._reload(strict=True)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def find(self, key: str | None) -> KeyEntry:
         """Returns the entry of a key.
 

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, RateLimited, Unauthorized
-from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal, open_authenticator
+from deepfake_serving.gateway.auth.authenticator import (
+    Authenticator,
+    Limits,
+    Principal,
+    open_authenticator,
+)
 from deepfake_serving.gateway.auth.keys import Keys, generate
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
@@ -33,11 +38,21 @@ async def test_a_key_permits_only_its_scopes(key_and_file: tuple[str, Path]) -> 
     key, path = key_and_file
     authenticator = Authenticator(Keys(path), None, None)
     for headers in ({"authorization": f"Bearer {key}"}, {"x-api-key": key}):
-        assert await authenticator.authorize(headers, "images") == Principal(
-            "team-a", sees_all=False
-        )
+        principal = await authenticator.authorize(headers, "images")
+        assert principal == Principal("team-a", sees_all=False, limits=Limits(only=True))
         with pytest.raises(Forbidden, match="'videos'"):
             await authenticator.authorize(headers, "videos")
+
+
+async def test_the_only_key_has_everything_and_one_of_several_half(tmp_path: Path) -> None:
+    first, one = generate("one", ["images"])
+    _, two = generate("two", ["images"])
+    for entries, queued in (((one,), 9), ((one, two), 5)):
+        path = written(tmp_path / "keys.yaml", *entries)
+        principal = await Authenticator(Keys(path), None, None).authorize(
+            {"x-api-key": first}, "images"
+        )
+        assert principal.limits.queued(9) == principal.limits.streams(9) == queued
 
 
 def test_the_key_file_contains_no_plain_key(key_and_file: tuple[str, Path]) -> None:
@@ -87,9 +102,8 @@ async def test_a_changed_file_is_reloaded_at_once(key_and_file: tuple[str, Path]
     written(path, entry)
     with pytest.raises(Unauthorized):
         await authenticator.authorize({"x-api-key": key}, "images")
-    assert await authenticator.authorize({"x-api-key": other}, "videos") == Principal(
-        "team-b", sees_all=True
-    )
+    principal = await authenticator.authorize({"x-api-key": other}, "videos")
+    assert (principal.id, principal.sees_all) == ("team-b", True)
 
 
 async def test_an_invalid_file_leaves_the_loaded_keys_in_use(
