@@ -1,10 +1,10 @@
-"""Waiting for the first of several tasks."""
+"""Tasks in the background, and waiting for the first of several."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 
@@ -27,3 +27,14 @@ async def first_of(*awaitables: Awaitable[Any]) -> tuple[int, Any]:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def background(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Runs `work` while the context is open; on exit, cancels it and waits for its end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.runtime.tasks import background
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +36,8 @@ class StoreHealth:
     async def monitor(self) -> AsyncIterator[None]:
         """Checks the store once, then once a second while the context is open."""
         await self._update()
-        task = asyncio.create_task(self._run())
-        try:
+        async with background(self._run()):
             yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

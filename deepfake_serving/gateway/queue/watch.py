@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.runtime.tasks import background
 
 _POLL_S = 0.25
 _DELETED = 2**62
@@ -43,15 +44,9 @@ class ChangeWatcher:
                 self._versions.pop(job_id, None)
         return True
 
-    @asynccontextmanager
-    async def polling(self) -> AsyncIterator[None]:
+    def polling(self) -> AbstractAsyncContextManager[None]:
         """Polls while the context is open."""
-        task = asyncio.create_task(self._poll())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return background(self._poll())
 
     async def _poll(self) -> None:
         while True:

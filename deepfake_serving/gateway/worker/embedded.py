@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from deepfake_serving.runtime.tasks import background
+
 log = structlog.get_logger(__name__)
 
 _BACKOFF_S, _MAX_BACKOFF_S = 0.5, 30.0
@@ -37,12 +39,10 @@ class EmbeddedWorker:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Runs the worker while the context is open; on exit, terminates it and waits for it."""
-        supervising = asyncio.create_task(self._supervise())
         try:
-            yield
+            async with background(self._supervise()):
+                yield
         finally:
-            supervising.cancel()
-            await asyncio.gather(supervising, return_exceptions=True)
             await self._terminate()
 
     async def _supervise(self) -> None:
