@@ -294,6 +294,16 @@ class RunningGateway(RunningProcess):
         } | settings
         return cls.run(given, wait_ready=wait_ready, timeout_s=timeout_s)
 
+    def servers(self) -> list[psutil.Process]:
+        """Returns the gateway and its worker, without the processes that each decode one video."""
+        gateway = psutil.Process(self.pid)
+        return [gateway, *(each for each in gateway.children() if _alive(each))]
+
+    def worker(self) -> psutil.Process:
+        """Returns the worker's process."""
+        _, worker = self.servers()
+        return worker
+
 
 def _alive(process: psutil.Process) -> bool:
     try:

@@ -21,7 +21,6 @@ import pytest
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.gateway.conftest import MAX_VIDEO
-from tests.support.processes import command
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
@@ -263,22 +262,17 @@ def test_grpc_returns_the_same_job(stub: DetectorStub, api: httpx.Client, video:
 # Kills -------------------------------------------------------------------------------------------
 
 
-def worker_of(gateway: RunningGateway) -> psutil.Process:
-    (worker,) = (p for p in gateway.tree() if "deepfake_serving.gateway.worker" in command(p))
-    return worker
-
-
 def test_a_killed_worker_costs_an_attempt_but_no_job(
     gateway: RunningGateway, api: httpx.Client, long_video: bytes
 ) -> None:
     job = submit(api, long_video, params={"sampling": "every:5"})
     while api.get(f"/v1/jobs/{job['id']}").json()["progress"]["frames"] == 0:
         time.sleep(0.02)
-    killed = worker_of(gateway)
+    killed = gateway.worker()
     killed.kill()
     completed = ended(api, job["id"])
     assert (completed["state"], completed["attempt"]) == ("succeeded", 2)
-    assert worker_of(gateway).pid != killed.pid
+    assert gateway.worker().pid != killed.pid
 
 
 def test_a_killed_gateway_has_lost_no_accepted_job(
@@ -290,7 +284,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
             ids = [submit(api, long_video)["id"]]
             ids += [submit(api, video.read_bytes(), params={"sampling": f"every:{n}"})["id"]
                     for n in (2, 3, 4)]  # fmt: skip
-        worker = worker_of(first)
+        worker = first.worker()
         first.process.send_signal(signal.SIGKILL)
         worker.kill()
     with RunningGateway.start(tmp_path, server.url, lease_s=2) as second:
@@ -301,7 +295,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
 
 def test_a_killed_gateway_ends_its_worker(server: RunningServer, tmp_path: Path) -> None:
     with RunningGateway.start(tmp_path, server.url) as gateway:
-        worker = worker_of(gateway)
+        worker = gateway.worker()
         gateway.process.kill()
         psutil.wait_procs([worker], timeout=30)
         assert not worker.is_running()

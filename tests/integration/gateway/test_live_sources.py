@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import skimage.data
 from aiohttp import web
@@ -29,7 +28,6 @@ from tests.support.media_servers import (
     serving,
     write_hls,
 )
-from tests.support.processes import command
 from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
@@ -235,11 +233,6 @@ def test_a_source_that_stays_unreachable_ends(live: httpx.Client, clip: Path) ->
     assert warning.startswith("the source was lost")
 
 
-def worker_of(gateway: RunningGateway) -> psutil.Process:
-    (worker,) = (p for p in gateway.tree() if "deepfake_serving.gateway.worker" in command(p))
-    return worker
-
-
 def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     following: RunningGateway, live: httpx.Client, camera: Any
 ) -> None:
@@ -248,7 +241,7 @@ def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     job = submit(live, url)
     for count in (1, 3, 5):
         before = windows_of(live, until(live, job, has_windows(count)))
-        worker_of(following).kill()
+        following.worker().kill()
         running = until(live, job, has_windows(len(before) + 1))
         assert windows_of(live, job)[: len(before)] == before
         assert running["attempt"] == 1, "it has appended a window"
