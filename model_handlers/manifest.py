@@ -18,6 +18,7 @@ CLASSIFIER_GRAPH = "classifier"
 """Path of the OpenVINO graphs in an archive, each `<name>.xml` and `<name>.bin`."""
 
 Task = Literal["detector", "faces", "classifier"]
+Manipulation = Literal["face_swap", "generated_face", "reenactment", "lip_sync"]
 Kernel = Literal["second_order", "square", "line"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -148,6 +149,19 @@ class ThresholdsSpec(_Spec):
         return self
 
 
+class CardSpec(_Spec):
+    """The model card in short, for clients that show scores.
+
+    `detects` and `excludes` are kinds of manipulation that the model was made for, and was not. In
+    faces smaller than `min_face_px`, fakes are often missed.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    detects: tuple[Manipulation, ...] = ()
+    excludes: tuple[Manipulation, ...] = ()
+    min_face_px: float = Field(default=0.0, ge=0, description="longer side of the face box, px")
+
+
 class BatchingSpec(_Spec):
     """Dynamic batching by TorchServe: how many requests, and how long it waits for them.
 
@@ -175,6 +189,7 @@ class Manifest(_Spec):
     weights: WeightsSpec | None = None
     calibration: CalibrationSpec = CalibrationSpec()
     thresholds: ThresholdsSpec = ThresholdsSpec()
+    card: CardSpec | None = None
     backend: Literal["auto", "torch", "openvino"] = Field(
         default="auto", description="auto: openvino on a CPU, torch on a GPU"
     )

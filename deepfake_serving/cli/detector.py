@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.cli.annotate import Annotator
+from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging.archive import open_archive
 from model_handlers.handler import run_isolated
@@ -44,6 +45,8 @@ class LocalDetector:
             self._scratch.cleanup()
             raise
         self.model = self._task.model
+        labels = opened.manifest.thresholds
+        self.thresholds = Thresholds(labels.suspicious_from, labels.fake_above)
 
     def __enter__(self) -> LocalDetector:
         return self

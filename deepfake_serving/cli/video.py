@@ -56,5 +56,6 @@ def analyse_video(
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             return await asyncio.to_thread(detector.frames, frames)
 
+        options = dataclasses.replace(options, thresholds=detector.thresholds)
         verdict = asyncio.run(analyse(path, detect, options, save, on_progress))
     return dataclasses.asdict(verdict)

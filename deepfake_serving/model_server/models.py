@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.model_server.limits.resources import available_cpus
 from deepfake_serving.model_server.settings import Settings, SettingsError
 from deepfake_serving.packaging.archive import Archive, open_archive
+from deepfake_serving.runtime.serialization import from_plain
 
 _NVIDIA_SMI_TIMEOUT_S = 30
 
@@ -40,6 +42,17 @@ class ServedModel:
     def ref(self) -> ModelRef:
         manifest = self.archive.manifest
         return ModelRef(manifest.name, manifest.version, self.archive.digest, manifest.trained)
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model's entry in the server's metadata."""
+        manifest = self.archive.manifest
+        scores = self.task != "faces"
+        described = {
+            "thresholds": manifest.thresholds.model_dump() if scores else None,
+            "card": manifest.card and manifest.card.model_dump(mode="json"),
+        }
+        return from_plain(ModelInfo, asdict(self.ref) | described)
 
     @property
     def max_in_flight(self) -> int:

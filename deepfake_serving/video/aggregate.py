@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.video import Aggregation, Shot, Track
-from deepfake_serving.video.options import Thresholds
 
 _CONFIDENT_FAKE, _MIN_FAKE_SHARE, _MIN_FAKES = 0.8, 1 / 2.5, 11
 _CONFIDENT_REAL, _MIN_REAL_SHARE = 0.2, 0.9

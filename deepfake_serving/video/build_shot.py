@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
+from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery import film_strip
-from deepfake_serving.video.options import Thresholds
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotFrames
 from deepfake_serving.video.tracks import Boxes, FaceIndex, link, without_rare
 

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepfake_serving.contracts.verdict import Label
+from deepfake_serving.contracts.models import USUAL_THRESHOLDS, Thresholds
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.video.decoding.limits import DecodeLimits
 from deepfake_serving.video.sampling import DEFAULT_SAMPLING, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Thresholds of calibrated probabilities."""
-
-    suspicious_from: float = 0.4
-    fake_above: float = 0.6
-
-    def label(self, probability: float | None) -> Label:
-        """Labels a probability: real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake.
-
-        None is labelled `no_face`.
-        """
-        if probability is None:
-            return "no_face"
-        if probability < self.suspicious_from:
-            return "real"
-        return "fake" if probability > self.fake_above else "suspicious"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +16,7 @@ class VideoOptions:
 
     sampling: Sampling = DEFAULT_SAMPLING
     aggregation: Aggregation = "shots"
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = USUAL_THRESHOLDS
 
     shots: bool = True
     """Whether the video is split into shots. Otherwise it is a single shot. Tracks end at cuts."""

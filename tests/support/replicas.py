@@ -28,13 +28,16 @@ class FakeReplica:
 
     def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
         self.address, self.models, self.ready = address, models, True
+        self.described: dict[str, Any] = {}
+        """Thresholds and card of its models, as its metadata names them."""
         self.requests: list[dict[str, str]] = []
         self.predict: Predict = self._verdict
 
     def reference(self, model: str) -> dict[str, Any]:
         """Returns the entry of a model in the metadata."""
         digest = f"sha256:{self.address}"
-        return {"name": model, "version": "1.0", "digest": digest, "trained": True}
+        entry = {"name": model, "version": "1.0", "digest": digest, "trained": True}
+        return entry | self.described
 
     async def _verdict(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from deepfake_serving.contracts.models import ModelCard, Thresholds
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.documents import ProblemDocument
@@ -45,6 +46,8 @@ class ModelDocument:
     digest: str | None
     trained: bool
     pools: list[PoolDocument]
+    thresholds: Thresholds | None
+    card: ModelCard | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,15 @@ class DefaultsDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleDocument:
+    """The thresholds of a model's scores, and its card in short."""
+
+    name: str
+    thresholds: Thresholds | None
+    card: ModelCard | None
+
+
+@dataclass(frozen=True, slots=True)
 class InfoDocument:
     """Version and limits; whether requests need an API key; whether URLs are fetched."""
 
@@ -83,6 +95,7 @@ class InfoDocument:
     limits: LimitsDocument
     defaults: DefaultsDocument
     urls: bool
+    models: list[ScaleDocument]
 
 
 @dataclass(frozen=True, slots=True)

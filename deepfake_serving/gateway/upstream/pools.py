@@ -16,13 +16,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import aiohttp
 import structlog
 
+from deepfake_serving.contracts.models import USUAL_THRESHOLDS, ModelInfo, Thresholds
 from deepfake_serving.contracts.problems import (
     Overloaded,
     Problem,
     UnknownModel,
     UpstreamUnavailable,
 )
-from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.replicas import Replica
 
@@ -59,14 +59,21 @@ class Pools:
         """Returns the replicas of all pools."""
         return (replica for replicas in self.replicas.values() for replica in replicas)
 
-    def models(self) -> dict[str, dict[str, ModelRef]]:
+    def models(self) -> dict[str, dict[str, ModelInfo]]:
         """Returns the served models by name and pool. If replicas differ, the first wins."""
-        served: dict[str, dict[str, ModelRef]] = defaultdict(dict)
+        served: dict[str, dict[str, ModelInfo]] = defaultdict(dict)
         for replica in self.all():
-            for name, ref in replica.models.items():
+            for name, info in replica.models.items():
                 if replica.serves(name):
-                    served[name].setdefault(replica.pool.name, ref)
+                    served[name].setdefault(replica.pool.name, info)
         return served
+
+    def thresholds(self, model: str) -> Thresholds:
+        """Returns the thresholds of a model; the usual ones where no model server names any."""
+        for info in self.models().get(model, {}).values():
+            if info.thresholds is not None:
+                return info.thresholds
+        return USUAL_THRESHOLDS
 
     def check_model(self, model: str) -> None:
         """Refuses a model that no pool serves, as far as it is known.

@@ -7,13 +7,14 @@ import errno
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import aiohttp
 
+from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import UpstreamUnavailable
-from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.upstream.config import PoolSpec
+from deepfake_serving.runtime.serialization import from_plain
 from deepfake_serving.runtime.tasks import first_of
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Replica:
     address: str
     healthy: bool = False
     in_flight: int = 0
-    models: dict[str, ModelRef] = field(default_factory=dict)
+    models: dict[str, ModelInfo] = field(default_factory=dict)
     _late: int = 0
     """Checks in a row without a response in time."""
     _vanished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,7 +94,7 @@ class Replica:
             if ready:
                 async with session.get(f"{self.url}/", timeout=_TIMEOUT) as response:
                     document = await response.json()
-                self.models = {m["name"]: _ref(m) for m in document["models"]}
+                self.models = {m["name"]: from_plain(ModelInfo, m) for m in document["models"]}
             self.healthy, self._late = ready, 0
         except TimeoutError:
             self._late += 1
@@ -120,7 +121,3 @@ class Replica:
             writer.close()
             return True
         return False
-
-
-def _ref(document: dict[str, Any]) -> ModelRef:
-    return ModelRef(**{name: document[name] for name in ("name", "version", "digest", "trained")})

@@ -48,7 +48,8 @@ class WindowProcessor:
         self._on_progress, self._count = report, count
         self._last_verdict: Label | None = None
         self.started_at = job.started_at or time.time()
-        self._options = video_options(job, settings)
+        thresholds = upstream.pools.thresholds(job.options["model"])
+        self._options = video_options(job, settings, thresholds)
         self._gap: str | None = None
         if windows.summary.windows:
             self._gap = "the job moved to another worker"

@@ -71,7 +71,8 @@ class VideoJob:
             context = RequestContext(job.id, deadline, job.traceparent)
             return await self.upstream.detect_frames(frames, job.options["model"], context)
 
-        options = video_options(job, self.settings)
+        thresholds = self.upstream.pools.thresholds(job.options["model"])
+        options = video_options(job, self.settings, thresholds)
         return await analyse(path, detect, options, save_image, report)
 
     async def _store(

@@ -136,7 +136,7 @@ async def _continue(request: web.Request) -> None:
 
 
 async def _index(request: web.Request) -> web.Response:
-    models = [model.ref for model in request.app[_PREDICTOR].models.values()]
+    models = [model.info for model in request.app[_PREDICTOR].models.values()]
     return _json({"name": NAME, "version": VERSION, "models": models})
 
 

@@ -16,7 +16,9 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oi
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
 )
+from model_handlers.manifest import read_manifest
 from tests.integration.gateway.conftest import MAX_IMAGE
+from tests.support.paths import MANIFESTS
 from tests.support.requests import BAD_IMAGES, problem_of
 from tests.support.running import RunningGateway, RunningServer
 
@@ -173,6 +175,18 @@ def test_models_are_listed_with_their_digests(api: httpx.Client, server: Running
     listed = api.get("/v1/models").json()["models"]
     assert {m["name"]: m["digest"] for m in listed} == below
     assert listed[0]["pools"] == [{"name": "pool-0", "digest": listed[0]["digest"]}]
+
+
+def test_thresholds_and_card_of_models_are_public(api: httpx.Client) -> None:
+    listed = {m["name"]: m for m in api.get("/v1/models").json()["models"]}
+    for model in api.get("/v1/info").json()["models"]:
+        assert set(model) == {"name", "thresholds", "card"}
+        assert model["thresholds"] == listed[model["name"]]["thresholds"]
+    manifest = read_manifest(MANIFESTS / "detector.yaml")
+    assert manifest.card is not None
+    detector = listed["detector"]
+    assert detector["thresholds"] == manifest.thresholds.model_dump()
+    assert detector["card"] == manifest.card.model_dump(mode="json")
 
 
 def test_metrics_count_requests(gateway: RunningGateway, api: httpx.Client) -> None:

@@ -33,7 +33,16 @@ def test_detector_and_classifier_share_their_settings() -> None:
     detector, classifier = (
         read_manifest(MANIFESTS / f"{n}.yaml") for n in ("detector", "classifier")
     )
-    for field in ("crop", "noise", "encoder", "head", "weights", "calibration", "thresholds"):
+    for field in (
+        "crop",
+        "noise",
+        "encoder",
+        "head",
+        "weights",
+        "calibration",
+        "thresholds",
+        "card",
+    ):
         assert getattr(detector, field) == getattr(classifier, field), field
 
 

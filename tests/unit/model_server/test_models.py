@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepfake_serving.contracts.models import ModelCard, Thresholds
 from deepfake_serving.model_server import models as models_module
 from deepfake_serving.model_server.models import Placement, choose_placement, served_models
 from deepfake_serving.model_server.settings import Settings, SettingsError
@@ -211,3 +212,18 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "detector.mar").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ManifestError, match="not a model archive"):
         served_models(Settings(archives=tmp_path), ONE)
+
+
+# What the metadata says --------------------------------------------------------------------------
+
+
+def test_the_metadata_has_thresholds_and_card_of_the_manifest() -> None:
+    card = {"url": "https://x/card", "detects": ["face_swap"], "excludes": ["lip_sync"]}
+    thresholds = {"suspicious_from": 0.3, "fake_above": 0.7}
+    info = served_model(thresholds=thresholds, card=card).info
+    assert info.thresholds == Thresholds(0.3, 0.7)
+    assert info.card == ModelCard("https://x/card", ["face_swap"], ["lip_sync"], 0.0)
+
+
+def test_a_face_detector_has_no_thresholds() -> None:
+    assert served_model("faces").info.thresholds is None

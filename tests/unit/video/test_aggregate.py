@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.video import Aggregation, Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import (
     aggregate,
@@ -17,7 +18,6 @@ from deepfake_serving.video.aggregate import (
     highest_faces,
     mean,
 )
-from deepfake_serving.video.options import Thresholds
 
 THRESHOLDS = Thresholds()
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from deepfake_serving.contracts.verdict import ModelRef
+from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.gateway.context import get_gateway
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.responses import json_response
@@ -19,6 +19,7 @@ from deepfake_serving.gateway.http.schemas import (
     ModelsDocument,
     PoolDocument,
     Readiness,
+    ScaleDocument,
 )
 from deepfake_serving.runtime.version import NAME, VERSION
 
@@ -38,16 +39,23 @@ async def list_models(request: Request) -> Response:
     return json_response(ModelsDocument(models))
 
 
-def _model(name: str, by_pool: Mapping[str, ModelRef]) -> ModelDocument:
+def _model(name: str, by_pool: Mapping[str, ModelInfo]) -> ModelDocument:
     first = next(iter(by_pool.values()))
-    pools = [PoolDocument(pool, ref.digest) for pool, ref in by_pool.items()]
-    return ModelDocument(name, first.version, first.digest, first.trained, pools)
+    pools = [PoolDocument(pool, info.digest) for pool, info in by_pool.items()]
+    return ModelDocument(
+        name, first.version, first.digest, first.trained, pools, first.thresholds, first.card
+    )
+
+
+def _scale(name: str, by_pool: Mapping[str, ModelInfo]) -> ScaleDocument:
+    first = next(iter(by_pool.values()))
+    return ScaleDocument(name, first.thresholds, first.card)
 
 
 @router.get("/v1/info", summary="Version and limits", responses={200: {"model": InfoDocument}})
 async def get_info(request: Request) -> Response:
     gateway = get_gateway(request)
-    settings = gateway.settings
+    settings, served = gateway.settings, gateway.upstream.pools.models()
     return json_response(
         InfoDocument(
             name=NAME,
@@ -62,6 +70,7 @@ async def get_info(request: Request) -> Response:
             ),
             defaults=DefaultsDocument(settings.video_sampling, settings.video_aggregation),
             urls=settings.fetch_urls,
+            models=[_scale(name, by_pool) for name, by_pool in sorted(served.items())],
         )
     )
 
