@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
@@ -10,6 +11,7 @@ from deepfake_serving.cli.commands import analysis, jobs, keys, models, servers
 from deepfake_serving.cli.extras import MissingExtra
 from deepfake_serving.cli.output import fail
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.runtime.version import NAME, VERSION
 from model_handlers.manifest import ManifestError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,6 +23,26 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),
     "Access": (keys.key,),
 }
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{NAME} {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Prints the version."
+        ),
+    ] = False,
+) -> None:
+    """Analyses images and videos, packs and fetches models, serves them, and calls a gateway."""
+
+
 for _group, _functions in _COMMANDS.items():
     for _function in _functions:
         app.command(rich_help_panel=_group)(_function)

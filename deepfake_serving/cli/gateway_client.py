@@ -55,10 +55,22 @@ class GatewayClient:
         try:
             response = self._session.request(method, self.server + path, timeout=timeout, **given)
         except requests.RequestException as error:
-            raise UpstreamUnavailable(f"{self.server} does not respond: {error}") from error
+            raise UpstreamUnavailable(f"{self.server} does not respond: {_reason(error)}") from None
         if response.ok:
             return response
         try:
             raise from_dict(response.json())
         except ValueError:
             raise Problem(f"{self.server} responded with status {response.status_code}") from None
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Returns the operating system's reason, such as "Connection refused"."""
+    if isinstance(error, requests.Timeout):
+        return "no response in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -39,7 +39,20 @@ def worker() -> None:
 
 @requires("all")
 def up() -> None:
-    """Runs everything on this machine: model server, gateway, worker and console."""
+    """Runs everything on this machine: model server, gateway, worker and console.
+
+    Ports, and the variables that change them:
+
+    - 8000: console and REST, DEEPFAKE_GATEWAY_HTTP_PORT
+    - 8001: gRPC, DEEPFAKE_GATEWAY_GRPC_PORT
+    - 8002: metrics, DEEPFAKE_GATEWAY_METRICS_PORT
+    - 8080: model server, DEEPFAKE_MODEL_SERVER_HTTP_PORT
+    - 8081: its gRPC, DEEPFAKE_MODEL_SERVER_GRPC_PORT
+    - 8082: its metrics, DEEPFAKE_MODEL_SERVER_METRICS_PORT
+
+    DEEPFAKE_HOME is the folder for archives and state, DEEPFAKE_WEIGHTS the weights (default or
+    permissive). docs/settings.md has all settings.
+    """
     from deepfake_serving.cli.up import main
 
     raise typer.Exit(main())
