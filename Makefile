@@ -95,8 +95,8 @@ test-nightly: build/.dev clients archives  ## unit and integration with many exa
 cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media with expected outcomes; see scripts/cases.py
 	$(BIN)/python -m scripts.cases $(CASES) $(if $(EXPECTED),--expected $(EXPECTED))
 
-fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: decode mutated images and videos
-	$(BIN)/python -W ignore -m tests.support.media_fuzz $(or $(COUNT),100000) $(or $(SEED),1)
+fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: read mutated images, videos and playlists
+	$(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
 	$(BIN)/pytest tests/integration $(PARALLEL) --dist loadfile

@@ -1,13 +1,13 @@
-"""Mutated images and videos are decoded or refused, never an internal error.
+"""Mutated images, videos and playlists are decoded or refused, never an internal error.
 
-`python -m tests.support.media_fuzz 100000` runs more of them. Add each defect it finds here.
+`make fuzz COUNT=100000` runs more of them. Add each defect it finds here.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.media_fuzz import Fuzzer
+from tests.support.fuzz.fuzzer import Fuzzer
 from tests.support.properties import examples
 
 

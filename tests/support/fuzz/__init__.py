@@ -1,0 +1,1 @@
+"""A mutating fuzzer of images, videos and the descriptions of live sources."""
