@@ -6,7 +6,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
@@ -24,7 +23,7 @@ def parse_secret(secret: str) -> Webhook:
     """
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # not base64, or not even ASCII
         raise ValueError("the secret is not valid base64") from error
     if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
         raise ValueError(f"the secret must be {_PREFIX} and base64 of 24 to 64 bytes")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 
@@ -63,6 +62,6 @@ def _parse_parameter_sets(fmtp: str) -> tuple[bytes, ...]:
         for encoded in filter(None, values.get(name, "").split(",")):
             try:
                 units.append(base64.b64decode(encoded, validate=True))
-            except binascii.Error:
+            except ValueError:  # not base64, or not even ASCII
                 continue
     return tuple(units)

@@ -20,8 +20,17 @@ def test_the_example_of_the_specification_is_reproduced() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "whsec_", "whsec_c2hvcnQ=", SECRET[6:], "whsec_no base64!", "whsec_" + "A" * 100]
+    "secret",
+    [
+        "",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        SECRET[6:],
+        "whsec_no base64!",
+        "whsec_ü",
+        "whsec_" + "A" * 100,
+    ],
 )
 def test_an_invalid_secret_is_refused(secret: str) -> None:
-    with pytest.raises(ValueError, match="secret"):
+    with pytest.raises(ValueError, match="the secret"):
         parse_secret(secret)

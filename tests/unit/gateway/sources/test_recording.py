@@ -112,7 +112,7 @@ def test_the_first_supported_video_is_found() -> None:
         "m=video 0 RTP/AVP 26\r\na=control:jpeg\r\n"
         "m=video 0 RTP/SAVP 97\r\na=rtpmap:97 H264/90000\r\n"
         "m=video 0 RTP/AVP 98\r\na=rtpmap:98 h265/90000\r\n"
-        "a=fmtp:98 sprop-pps=Yw==; sprop-vps=YQ==;sprop-sps=!!\r\na=control:here\r\n"
+        "a=fmtp:98 sprop-pps=Yw==; sprop-vps=YQ==;sprop-sps=!!,\xfc\r\na=control:here\r\n"
     )
     assert find_video(sdp) == VideoTrack(H265, 98, "here", (b"a", b"c"))
     for nothing in ("", "m=", "m=video", "m=video 0 RTP/AVP 96\n", "\nm=video 0 RTP/AVP x\na=:"):
