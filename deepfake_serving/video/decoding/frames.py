@@ -35,6 +35,7 @@ from deepfake_serving.video.decoding.duration import (
 from deepfake_serving.video.decoding.interlacing import unflagged_field_order
 from deepfake_serving.video.decoding.limits import DecodeLimits
 from deepfake_serving.video.memory.estimate import check_memory
+from deepfake_serving.video.memory.shortage import check_shortage
 from deepfake_serving.video.presentation.combing import FieldOrder
 from deepfake_serving.video.presentation.filter_graph import ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation, PixelAspect
@@ -111,6 +112,7 @@ class VideoDecoder:
             self._describe(container, stream)
             yield from self._limited(container, stream)
         if not self.decoded:
+            check_shortage(self._limits.max_memory_bytes)
             raise UndecodableMedia("the video is broken: no frame can be decoded")
         self._check_complete()
 
@@ -164,11 +166,11 @@ class VideoDecoder:
             except av.FFmpegError as error:
                 if error.errno == errno.ENOMEM:
                     raise
-                self.broken += 1
+                self._count_broken()
                 continue
             for image in images:
                 if image.is_corrupt:
-                    self.broken += 1
+                    self._count_broken()
                 else:
                     yield image
 
@@ -185,8 +187,13 @@ class VideoDecoder:
         except av.FFmpegError as error:
             if error.errno == errno.ENOMEM:
                 raise
-            self.broken += 1
+            self._count_broken()
         yield None
+
+    def _count_broken(self) -> None:
+        """Counts a part that cannot be decoded, unless memory is short, which is no damage."""
+        check_shortage(self._limits.max_memory_bytes)
+        self.broken += 1
 
     def _check_start(self, pts: int | None, stream: VideoStream) -> None:
         if pts is None or stream.start_time is None or stream.time_base is None:

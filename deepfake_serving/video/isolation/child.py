@@ -16,6 +16,7 @@ import cv2
 
 from deepfake_serving.contracts.problems import Problem, UndecodableMedia
 from deepfake_serving.video.isolation.messages import send_batch, send_header
+from deepfake_serving.video.memory.shortage import allocated_bytes
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.reader import VideoReader
 
@@ -69,16 +70,8 @@ def _limit_memory(size: int) -> tuple[int, int]:
     """
     previous = resource.getrlimit(resource.RLIMIT_DATA)
     if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (_allocated() + size, previous[1]))
+        resource.setrlimit(resource.RLIMIT_DATA, (allocated_bytes() + size, previous[1]))
     return previous
-
-
-def _allocated() -> int:
-    """Returns the bytes that count towards RLIMIT_DATA."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 if __name__ == "__main__":

@@ -95,13 +95,14 @@ def test_a_video_whose_headers_need_too_much_memory_is_refused_before_decoding(
     assert list(VideoReader(path, VideoOptions(max_memory_bytes=limit)).batches())
 
 
-@pytest.fixture
-def grown(astronaut: Pixels, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def grown(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stream whose headers describe small frames, and which continues with large ones."""
+    folder = tmp_path_factory.mktemp("grown")
     large = [cv2.resize(frame, (3840, 2160)).astype(np.uint8) for frame in pan(astronaut, 4)]
-    small = write_video(tmp_path / "small.ts", pan(astronaut, 24)).read_bytes()
-    path = tmp_path / "grown.ts"
-    path.write_bytes(small + write_video(tmp_path / "large.ts", large).read_bytes())
+    small = write_video(folder / "small.ts", pan(astronaut, 24)).read_bytes()
+    path = folder / "grown.ts"
+    path.write_bytes(small + write_video(folder / "large.ts", large).read_bytes())
     return path
 
 
@@ -113,6 +114,26 @@ def test_a_video_that_takes_more_memory_than_its_headers_say_fails_alone(grown: 
         list(reader.batches())
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     assert list(DecodeProcess(grown, VideoOptions()).batches()), "the default limit suffices"
+
+
+@pytest.mark.parametrize("limit", [16, 80])
+def test_a_decoder_without_memory_does_not_call_the_video_broken(grown: Path, limit: int) -> None:
+    """FFmpeg's h264 reports invalid data, or a lack of threads, where an allocation failed."""
+    reader = DecodeProcess(grown, VideoOptions(max_memory_bytes=limit * MIB))
+    with pytest.raises(UndecodableMedia, match=f"more memory than the limit of {limit} MiB"):
+        list(reader.batches())
+
+
+def test_a_broken_video_is_called_broken_below_a_memory_limit(
+    moving: list[Pixels], tmp_path: Path
+) -> None:
+    data = bytearray(write_video(tmp_path / "clip.ts", moving).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
+    path = tmp_path / "broken.ts"
+    path.write_bytes(data)
+    reader = DecodeProcess(path, VideoOptions())
+    assert list(reader.batches())
+    assert any("damaged" in warning for warning in reader.video.warnings)
 
 
 def test_another_process_reads_the_same(cut_video: tuple[Path, list[float]]) -> None:
