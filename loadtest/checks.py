@@ -85,12 +85,13 @@ def _check_video(result: Document, video: Video) -> None:
 
 
 def _check_image_verdict(document: Document, probabilities: list[float]) -> None:
-    """Checks that an image's probability is the highest of its faces."""
+    """Checks that an image's probability lies within those of its faces, and is that of one."""
     if not probabilities:
         return _check_no_face(document)
     _check_verdict(document["verdict"], document["fake_probability"])
-    if abs(document["fake_probability"] - max(probabilities)) > _ROUNDING:
-        raise InvalidResponse("the probability is not that of the highest face")
+    low, high = min(probabilities) - _ROUNDING, max(probabilities) + _ROUNDING
+    if not low <= document["fake_probability"] <= high:
+        raise InvalidResponse("the probability is not within those of the faces")
     return None
 
 

@@ -38,7 +38,7 @@ class FaceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
-    """One image; its probability is that of its most suspicious face.
+    """One image; its probability combines those of its faces (`contracts.combination`).
 
     `warnings` are sentences on what was not analysed: faces beyond the limit, further frames of an
     animation, the end of a file that was cut short.

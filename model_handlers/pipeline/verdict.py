@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deepfake_serving.contracts.combination import combined_probability
 from deepfake_serving.contracts.verdict import FaceVerdict, Label
 from model_handlers.manifest import ThresholdsSpec
 
@@ -16,8 +17,8 @@ def label(probability: float, spec: ThresholdsSpec) -> Label:
 
 
 def image_verdict(faces: Sequence[FaceVerdict], spec: ThresholdsSpec) -> tuple[Label, float | None]:
-    """Returns the most suspicious face's label and probability; without a face `no_face`, None."""
+    """Returns the label and the combined probability of the faces; without one `no_face`, None."""
     if not faces:
         return "no_face", None
-    worst = max(face.fake_probability for face in faces)
-    return label(worst, spec), worst
+    probability = combined_probability([face.fake_probability for face in faces])
+    return label(probability, spec), probability

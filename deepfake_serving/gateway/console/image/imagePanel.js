@@ -77,7 +77,7 @@ async function result({ name, verdict, image }) {
     el("span", { class: "name" }, name),
     note ? el("span", { class: "fine-print" }, note) : null,
   );
-  const subject = numbered ? "is the score of its highest face" : "is the score of its face";
+  const subject = numbered ? "combines the scores of its faces; the highest count most" : "is the score of its face";
   return el(
     "article",
     { class: "result" },
