@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -99,3 +100,30 @@ def stills(path: Path, every: int) -> list[tuple[float, Pixels]]:
                 at = Fraction(frame.pts or 0) * (frame.time_base or Fraction(1, RATE))
                 found.append((float(at), frame.to_ndarray(format="rgb24").astype(np.uint8)))
     return found
+
+
+def write_growing_video(path: Path, astronaut: Pixels, sizes: list[tuple[int, int]]) -> None:
+    """Writes WebM whose frames have one size after another, of (width, height), a second each."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libvpx", rate=RATE)
+        stream.width, stream.height = sizes[0]
+        stream.pix_fmt = "yuv420p"
+        for part, size in enumerate(sizes):
+            for packet in _encoded_second(Image.fromarray(astronaut).resize(size)):
+                packet.stream = stream
+                packet.pts = packet.dts = (packet.pts or 0) + part * RATE
+                packet.time_base = Fraction(1, RATE)
+                container.mux(packet)
+
+
+def _encoded_second(image: Image.Image) -> list[av.Packet[Any]]:
+    encoder = av.VideoCodecContext.create("libvpx", "w")
+    encoder.width, encoder.height = image.size
+    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, RATE)
+    encoder.options = {"deadline": "realtime", "cpu-used": "8"}
+    packets = []
+    for number in range(RATE):
+        frame = av.VideoFrame.from_ndarray(np.asarray(image), "rgb24")
+        frame.pts = number
+        packets += encoder.encode(frame)
+    return [*packets, *encoder.encode(None)]

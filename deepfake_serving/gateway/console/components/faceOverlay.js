@@ -8,17 +8,23 @@ import { verdictIcon } from "./verdicts.js";
  * @param {Element|null} media an img or video; null draws an empty area of the same aspect ratio
  * @param {number} width of the media in the pixels of the boxes
  * @param {number} height height of the media, likewise
- * @returns {{element, draw(faces, labels), highlight(index)}}
+ * @returns {{element, draw(faces, labels), highlight(index), resize(width, height)}}
  */
 export function faceOverlay(media, width, height) {
   const layer = el("div", { class: "boxes", "aria-hidden": "true" });
   const element = el("div", { class: `face-overlay${media ? "" : " blank"}` }, media, layer);
-  element.style.setProperty("--ratio", width / height);
   let boxes = [];
+  let size = {};
 
   function draw(faces, labels = faces.map(() => "")) {
-    boxes = faces.map((face, index) => boxElement(face, labels[index], width, height));
+    boxes = faces.map((face, index) => boxElement(face, labels[index], size.width, size.height));
     layer.replaceChildren(...boxes);
+  }
+
+  /** Sets the size of the media as it is now shown, for boxes that are drawn from then on. */
+  function resize(newWidth, newHeight) {
+    size = { width: newWidth, height: newHeight };
+    element.style.setProperty("--ratio", newWidth / newHeight);
   }
 
   /** @param {number|null} index of the highlighted face; null for none */
@@ -27,7 +33,8 @@ export function faceOverlay(media, width, height) {
     boxes.forEach((box, other) => box.classList.toggle("highlighted", other === index));
   }
 
-  return { element, draw, highlight };
+  resize(width, height);
+  return { element, draw, highlight, resize };
 }
 
 function boxElement(face, label, width, height) {

@@ -27,6 +27,7 @@ export function player(job) {
   const element = el("div", {}, view.element, note);
   const listeners = [];
   let target = 0;
+  let first = null; // size of the first frame, as the browser shows it
 
   const update = (seconds) => {
     view.draw(facesAt(result.shots, seconds));
@@ -39,7 +40,15 @@ export function player(job) {
 
   video.muted = true; // the attribute alone has no effect on elements created by script
   video.addEventListener("loadedmetadata", () => {
+    first = { width: video.videoWidth, height: video.videoHeight };
     if (target) video.currentTime = target;
+  });
+  // The size may change midway. Boxes are in pixels of their own frame, in the scale of the first.
+  video.addEventListener("resize", () => {
+    if (!first || !video.videoWidth) return;
+    const { videoWidth, videoHeight } = video;
+    view.resize((result.width * videoWidth) / first.width, (result.height * videoHeight) / first.height);
+    update(video.currentTime);
   });
   video.addEventListener("play", tick);
   video.addEventListener("seeked", tick);
