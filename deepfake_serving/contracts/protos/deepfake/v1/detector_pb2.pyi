@@ -210,7 +210,7 @@ class ImageVerdict(_message.Message):
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
-    """Calibrated probability that a face is fake, combined from those of all faces; absent without a face."""
+    """Calibrated, combined from the probabilities of the faces; absent without a face."""
     width: _builtins.int
     """Size of the upright image in pixels."""
     height: _builtins.int
