@@ -42,6 +42,8 @@ _MIN_SHARE = 0.5
 """Share of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
 """Width and height of a TIFF's tiles (TIFF 6.0, section 15)."""
+_FLOAT_WHITES = (1.0, 255.0, 65535.0)
+"""Values of white that software writes into floating-point TIFFs, which do not state theirs."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -208,16 +210,26 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scales 16-bit grey to 8 bits; Pillow's own conversion would clip it to white."""
-    if not image.mode.startswith("I"):
+    """Scales 16-bit and floating-point grey to 8 bits, which Pillow's own conversion would clip."""
+    if not image.mode.startswith(("I", "F")):
         return image
-    wide = np.asarray(image, dtype=np.int64)
-    grey = Image.fromarray((np.clip(wide, 0, 65535) // 257).astype(np.uint8))
+    wide = _to_16_bit(image)
+    grey = Image.fromarray((wide // 257).astype(np.uint8))
     grey.info["icc_profile"] = image.info.get("icc_profile")
     if "transparency" in image.info:
         alpha = (wide != image.info["transparency"]).astype(np.uint8) * 255
         grey.putalpha(Image.fromarray(alpha))
     return grey
+
+
+def _to_16_bit(image: Image.Image) -> npt.NDArray[np.int64]:
+    """Returns values up to 65535. Floating-point values are taken to end at 1, 255 or 65535."""
+    if image.mode != "F":
+        return np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    highest = float(values.max(initial=0.0))
+    white = next((end for end in _FLOAT_WHITES if highest <= end), 65535.0)
+    return np.rint(np.clip(values / white, 0, 1) * 65535).astype(np.int64)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
