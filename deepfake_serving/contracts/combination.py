@@ -16,7 +16,7 @@ def combined_probability(probabilities: Sequence[float]) -> float:
     The result is the power mean of their odds with exponent 3, rounded to six digits. Their highest
     probability would rise with their number, even if all are real; their mean odds (exponent 1),
     which are exact for one fake at most and errors without correlation, would hide a fake in a
-    crowd. With 3, images of 1 to 64 real faces of the development sets are suspicious about
+    group. With 3, images of 1 to 64 real faces of the development sets are suspicious about
     equally often (docs/gateway.md).
 
     Args:

@@ -16,7 +16,7 @@ const QUESTIONS = [
     "Is a score proof?",
     "No. It is one model's estimate, and the model can't explain it. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
   ],
-  ["What is the score of an image?", "That of its face. Of several, a mean in which the highest count most: it stays low in a crowd of real faces, and one sure fake among them still shows. Look at the faces one by one."],
+  ["What is the score of an image?", "That of its face. Of several, a mean in which the highest count most: it stays low for many real faces, and one sure fake among them still shows. Look at the faces one by one."],
   [
     "What is the score of a video?",
     "By default: the mean over a face's frames, then the highest face of a shot, then the highest shot. One suspicious shot among many is worth a look of its own; a single high frame rarely is.",
