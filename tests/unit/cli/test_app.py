@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -127,6 +128,16 @@ def test_results_equal_those_of_the_server(
     (outcome,) = detector.run([head], [Options()], Stopwatch())
     assert isinstance(outcome, ImageVerdict)
     assert response["fake_probability"] == outcome.fake_probability
+
+
+def test_what_phones_and_scanners_write_is_analysed(
+    run: Callable[..., Result], tmp_path: Path, head: bytes
+) -> None:
+    files = [ROOT / "tests" / "data" / "astronaut.heic"]
+    for name in ("photo.avif", "photo.tiff"):
+        files.append(tmp_path / name)
+        Image.open(io.BytesIO(head)).save(files[-1])
+    assert [len(each["faces"]) for each in responses(run("--json", *files))] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])

@@ -52,7 +52,7 @@ export function batchPanel() {
       { class: "lede" },
       "Analyse many images. They are sent three at a time; a bad one does not affect the others.",
     ),
-    mediaPicker({ what: "images", accept: "image/*", multiple: true, onFiles: add }),
+    mediaPicker({ what: "images", accept: "image/*,.heic,.heif,.avif,.tif,.tiff", multiple: true, onFiles: add }),
     results,
   );
 

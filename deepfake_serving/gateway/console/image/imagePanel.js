@@ -17,7 +17,7 @@ export function imagePanel() {
   let running = new AbortController();
   const input = mediaPicker({
     what: "an image",
-    accept: "image/*",
+    accept: "image/*,.heic,.heif,.avif,.tif,.tiff",
     onFiles: ([file]) => analyse(file),
     onURL: (url) => analyse(url),
   });

@@ -22,7 +22,7 @@ export function videoPanel() {
     ),
     mediaPicker({
       what: "a video",
-      accept: "video/*",
+      accept: "video/*,.mkv,.ts,.mts,.m2ts,.mxf,.gif,.apng,.avif",
       onFiles: ([file]) => submit(file),
       onURL: (url) => submit(url),
     }),
