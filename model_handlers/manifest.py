@@ -89,6 +89,7 @@ class HeadSpec(_Spec):
 
     channels: int = Field(default=128, ge=8)
     dropout: float = Field(default=0.3, ge=0, lt=1)
+    synthesis: bool = Field(default=False, description="adds the odds of a `SynthesisHead`")
 
 
 class ReferenceSpec(_Spec):

@@ -138,6 +138,24 @@ def pack(
     typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
 
 
+@app.command("fit-synthesis")
+def fit_synthesis(
+    packs: Annotated[Path, typer.Argument(help="Folder of packs.")],
+    weights: Annotated[Path, typer.Option(help="Weights of the trained network.")],
+    spec: Annotated[Path, typer.Option(help="Settings with `mixture` and `synthesis`.")] = Path(
+        "config/training/synthesis.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="File for the weights with the head.")] = (
+        _BUILD / "network.safetensors"
+    ),
+) -> None:
+    """Fits a head for faces that are synthesised as a whole to a trained network."""
+    from deepfake_serving.training.engine.synthesis import fit_synthesis as run
+
+    run(packs, spec, weights, out)
+    typer.echo(out)
+
+
 @app.command()
 def mix(
     packs: Annotated[Path, typer.Argument(help="Folder of packs.")],

@@ -1,4 +1,4 @@
-"""The CNN head: from the encoder's feature map to one logit per face."""
+"""The heads: from the encoder's feature map to one logit per face."""
 
 from __future__ import annotations
 
@@ -37,4 +37,21 @@ class CNNHead(nn.Module):
         """Pools the convolutions' output (n, channels, h, w) to logits (n,)."""
         pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
         logits: Tensor = self.linear(self.dropout(pooled)).squeeze(1)
+        return logits
+
+
+class SynthesisHead(nn.Linear):
+    """A linear layer on the mean features: whether a face was synthesised as a whole.
+
+    Such a face has no blending border and no second camera, which the CNN head learns to find.
+
+    Shapes:
+        input: (n, features, h, w); output: (n,) logits, above zero for synthesised.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = super().forward(features.mean(dim=(2, 3))).squeeze(1)
         return logits

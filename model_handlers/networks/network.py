@@ -1,4 +1,4 @@
-"""The network: RGB and noise planes → EfficientNet → CNN head → one logit per crop."""
+"""The network: RGB and noise planes → EfficientNet → heads → one logit per crop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest
 from model_handlers.networks.encoder import build_encoder
-from model_handlers.networks.head import CNNHead
+from model_handlers.networks.head import CNNHead, SynthesisHead
 from model_handlers.networks.srm import SRM
 
 
@@ -28,6 +28,7 @@ class Network(nn.Module):
         channels = 3 * self.rgb + (3 * len(noise.kernels) if self.srm is not None else 0)
         self.encoder, features = build_encoder(manifest.encoder, channels)
         self.head = CNNHead(manifest.head, features)
+        self.synthesis = SynthesisHead(features) if manifest.head.synthesis else None
         for name in ("mean", "std"):
             values = torch.tensor(getattr(manifest.encoder, name)).view(1, 3, 1, 1) * 255
             self.register_buffer(name, values, persistent=False)
@@ -41,8 +42,11 @@ class Network(nn.Module):
 
     def classify(self, planes: Tensor) -> Tensor:
         """Returns logits (n,) of planes (n, channels, s, s)."""
-        logits: Tensor = self.head(self.encoder(planes))
-        return logits
+        features = self.encoder(planes)
+        logits: Tensor = self.head(features)
+        if self.synthesis is None:
+            return logits
+        return torch.logaddexp(logits, self.synthesis(features))  # adds the odds
 
     def forward(self, crops: Tensor) -> Tensor:
         return self.classify(self.planes(crops))

@@ -60,6 +60,19 @@ class DistillationConfig(StrictModel):
     mixup: float = Field(default=0.5, ge=0, le=1, description="share of the batches that are mixed")
 
 
+class SynthesisConfig(StrictModel):
+    """The fit of the synthesis head: a logistic regression on a trained network's mean features.
+
+    Synthesised faces are rarer in service than in the fit: `prior` moves the log-odds of all (King
+    & Zeng 2001, "Logistic Regression in Rare Events Data").
+    """
+
+    source: str = Field(description="source of the mixture whose fakes are synthesised as a whole")
+    pairs: int = Field(default=6000, ge=2)
+    c: float = Field(default=1e-4, gt=0, description="inverse strength of L2 regularisation")
+    prior: float = Field(default=-3.0, le=0, description="added to the log-odds")
+
+
 class DataConfig(StrictModel):
     """The generation of pairs; see `deepfake_serving.training.data.pairs`."""
 
@@ -87,6 +100,9 @@ class TrainingConfig(StrictModel):
     loss: LossConfig = LossConfig()
     distillation: DistillationConfig | None = Field(
         default=None, description="teachers of the network, in addition to the labels"
+    )
+    synthesis: SynthesisConfig | None = Field(
+        default=None, description="for `fit-synthesis`, which trains nothing else"
     )
     data: DataConfig = DataConfig()
     mixture: MixtureConfig | None = Field(

