@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from model_handlers.network_specs import InputSpec, NetworkSpec
+from model_handlers.spec import Positive, Spec
 
 MANIFEST_FILE = "model.json"
 MTCNN_FILE = "mtcnn.safetensors"
@@ -21,18 +24,13 @@ Task = Literal["detector", "faces", "classifier"]
 Manipulation = Literal["face_swap", "generated_face", "reenactment", "lip_sync"]
 Kernel = Literal["second_order", "square", "line"]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class ManifestError(ValueError):
     """A manifest that can't be used; the message names the file, the field and the reason."""
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DecodeSpec(_Spec):
+class DecodeSpec(Spec):
     """Limits of one encoded image, checked before it is decoded."""
 
     max_bytes: int = Field(default=32 * 2**20, gt=0)
@@ -46,7 +44,7 @@ class DecodeSpec(_Spec):
     )
 
 
-class FacesSpec(_Spec):
+class FacesSpec(Spec):
     """Face detection by MTCNN (Zhang et al. 2016, arXiv:1604.02878)."""
 
     min_face_px: float = Field(default=40.0, ge=12, description="shortest side, source pixels")
@@ -60,14 +58,31 @@ class FacesSpec(_Spec):
     )
 
 
-class CropSpec(_Spec):
-    """Face crops: a square of `margin` times the face's longer side, resized to `size` px."""
+class CropSpec(Spec):
+    """Face crops: a square of `margin` times the face's longer side, resized to `size` px.
+
+    Networks that others trained need the crops that those were trained on.
+    """
 
     size: int = Field(default=224, ge=32, le=1024)
     margin: float = Field(default=1.3, ge=1.0, le=3.0)
+    padding_px: int = Field(
+        default=0, ge=0, le=1024, description="added on each side, in pixels of the image"
+    )
+    shape: Literal["square", "box", "stretched"] = Field(
+        default="square",
+        description="box: the face's box, on a black square; stretched: the box, made square; of "
+        "both, margin widens each side",
+    )
+    align: Literal["none", "landmarks"] = Field(
+        default="none",
+        description="landmarks: eyes, nose and mouth are moved to fixed positions (ArcFace, "
+        "arXiv:1801.07698), within a square that margin widens",
+    )
+    border: Literal["reflect", "black"] = Field(default="reflect", description="beyond the image")
 
 
-class NoiseSpec(_Spec):
+class NoiseSpec(Spec):
     """SRM residuals (Fridrich & Kodovsky 2012; three kernels as in Zhou et al. 2018)."""
 
     kernels: tuple[Kernel, ...] = Field(default=("second_order", "square", "line"), min_length=1)
@@ -76,7 +91,7 @@ class NoiseSpec(_Spec):
     input: Literal["rgb", "noise", "rgb+noise"] = "rgb+noise"
 
 
-class EncoderSpec(_Spec):
+class EncoderSpec(Spec):
     """An EfficientNet of timm, and the normalisation of its input channels."""
 
     architecture: str = "efficientnet_b0"
@@ -84,7 +99,7 @@ class EncoderSpec(_Spec):
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
 
 
-class HeadSpec(_Spec):
+class HeadSpec(Spec):
     """The CNN head over the encoder's feature map."""
 
     channels: int = Field(default=128, ge=8)
@@ -92,7 +107,7 @@ class HeadSpec(_Spec):
     synthesis: bool = Field(default=False, description="adds the odds of a `SynthesisHead`")
 
 
-class ReferenceSpec(_Spec):
+class ReferenceSpec(Spec):
     """A second pass over the same face at a lower resolution, whose logit is subtracted.
 
     Traces of the camera and the codec are in both passes and cancel; traces of blending are mostly
@@ -103,15 +118,19 @@ class ReferenceSpec(_Spec):
     weight: float = Field(default=1.0, ge=0)
 
 
-class WeightsSpec(_Spec):
-    """Trained weights: a safetensors file under `model_store/`, pinned by its sha256."""
+class WeightsSpec(Spec):
+    """Trained weights: a safetensors file, pinned by its sha256.
+
+    It lies beside the manifest or in `model_store/`.
+    """
 
     file: str = Field(pattern=r"\.safetensors$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     licence: str
+    source: str | None = Field(default=None, description="where imported weights came from")
 
 
-class CalibrationSpec(_Spec):
+class CalibrationSpec(Spec):
     """Calibration of logits (Platt 1999; Guo et al. 2017; Zadrozny & Elkan 2002).
 
     Faces smaller than `certain_from_px`, and blurred or hazy ones with less than
@@ -137,7 +156,7 @@ class CalibrationSpec(_Spec):
         return self
 
 
-class ThresholdsSpec(_Spec):
+class ThresholdsSpec(Spec):
     """real < `suspicious_from` ≤ suspicious ≤ `fake_above` < fake."""
 
     suspicious_from: Probability = 0.40
@@ -150,7 +169,7 @@ class ThresholdsSpec(_Spec):
         return self
 
 
-class CardSpec(_Spec):
+class CardSpec(Spec):
     """The model card in short, for clients that show scores.
 
     `detects` and `excludes` are kinds of manipulation that the model was made for, and was not. In
@@ -163,7 +182,7 @@ class CardSpec(_Spec):
     min_face_px: float = Field(default=0.0, ge=0, description="longer side of the face box, px")
 
 
-class BatchingSpec(_Spec):
+class BatchingSpec(Spec):
     """Dynamic batching by TorchServe: how many requests, and how long it waits for them.
 
     One image saturates a CPU; on a GPU a batch of a dozen takes about as long as one image.
@@ -174,7 +193,7 @@ class BatchingSpec(_Spec):
     max_delay_ms: int = Field(default=1, ge=0, le=1000)
 
 
-class Manifest(_Spec):
+class Manifest(Spec):
     """One model: its task, its architecture and how it runs. One manifest makes one .mar."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
@@ -186,6 +205,14 @@ class Manifest(_Spec):
     noise: NoiseSpec = NoiseSpec()
     encoder: EncoderSpec = EncoderSpec()
     head: HeadSpec = HeadSpec()
+    network: NetworkSpec | None = Field(
+        default=None, description="a named network, in place of noise, encoder and head"
+    )
+    input: InputSpec = InputSpec()
+    fake_class: Literal[0, 1] = Field(
+        default=1,
+        description="of a named network; 0: its single logit, or class 1 and above, means real",
+    )
     reference: ReferenceSpec | None = None
     weights: WeightsSpec | None = None
     calibration: CalibrationSpec = CalibrationSpec()
@@ -202,6 +229,16 @@ class Manifest(_Spec):
     def _openvino_is_for_cpus(self) -> Manifest:
         if self.backend == "openvino" and self.device == "cuda":
             raise ValueError("backend openvino is for CPUs: set device to auto or cpu")
+        return self
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Manifest:
+        ours = self.network is None
+        unused = {"input", "fake_class"} if ours else {"noise", "encoder", "head"}
+        fields = type(self).model_fields
+        if given := [n for n in sorted(unused) if getattr(self, n) != fields[n].default]:
+            reason = "needs a named network" if ours else "has no effect on a named network"
+            raise ValueError(f"{given[0]} {reason}")
         return self
 
     @property

@@ -36,11 +36,12 @@ from model_handlers.manifest import (
     load_manifest,
     read_manifest,
 )
+from model_handlers.network_specs import InputSpec, NetworkSpec
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CODE = {
     "deepfake_serving": ("__init__.py", "contracts/*.py"),
-    "model_handlers": ("*.py", "*/*.py"),
+    "model_handlers": ("*.py", "*/*.py", "*/*/*.py"),
 }
 """Packages that run inside a worker, and the files of each that an archive contains."""
 _NETS = ("pnet", "rnet", "onet")
@@ -58,11 +59,15 @@ class Archive:
 def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STORE) -> Archive:
     """Packs the model that `manifest_path` describes into `out/<name>.mar`, atomically.
 
+    Weights lie beside the manifest or in `weights_root`.
+
     Raises:
         ManifestError: the manifest is wrong, or its weights are missing or of another digest.
     """
     manifest = read_manifest(manifest_path)
-    entries = _entries(manifest, weights_root)
+    beside = manifest_path.resolve().parent
+    has_weights = manifest.weights is not None and (beside / manifest.weights.file).is_file()
+    entries = _entries(manifest, beside if has_weights else weights_root)
     out.mkdir(parents=True, exist_ok=True)
     target = out / f"{manifest.name}.mar"
     descriptor, partial = tempfile.mkstemp(dir=out, suffix=".part")
@@ -146,12 +151,15 @@ def _graphs(manifest: Manifest, mtcnn: bytes | None, network: bytes | None) -> d
 
 
 class _Network(NamedTuple):
-    """Returns the parts of a manifest that determine its network: the cache key of its graph."""
+    """The parts of a manifest that determine its network: the cache key of its graph."""
 
     crop: CropSpec
     noise: NoiseSpec
     encoder: EncoderSpec
     head: HeadSpec
+    network: NetworkSpec | None
+    input: InputSpec
+    fake_class: int
     reference: ReferenceSpec | None
 
     @classmethod

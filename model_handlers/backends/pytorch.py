@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from model_handlers.backends.device_image import DeviceImage, on_device
 from model_handlers.manifest import Manifest
+from model_handlers.networks.classifier_network import ClassifierNetwork
 from model_handlers.networks.inference import InferenceModule, load_network
 from model_handlers.networks.mtcnn import STAGES, build_stage
-from model_handlers.networks.network import Network
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
 from model_handlers.pipeline.mipmap import Mipmap
@@ -58,12 +58,14 @@ def build_cascade(weights: Mapping[str, Tensor], device: torch.device) -> Cascad
 
 
 def build_classifier(
-    manifest: Manifest, weights: Network | Mapping[str, Tensor] | None, device: torch.device
+    manifest: Manifest,
+    weights: ClassifierNetwork | Mapping[str, Tensor] | None,
+    device: torch.device,
 ) -> Graph:
     """Builds the manifest's network in its precision: crops (n, s, s, 3) → logits (n,).
 
     Raises:
         ManifestError: the weights are of another architecture.
     """
-    network = weights if isinstance(weights, Network) else load_network(manifest, weights)
+    network = weights if isinstance(weights, ClassifierNetwork) else load_network(manifest, weights)
     return TorchGraph(InferenceModule(network, manifest, _DTYPES[manifest.precision]), device)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest, ManifestError
-from model_handlers.networks.network import Network, build_network
+from model_handlers.networks.classifier_network import ClassifierNetwork
+from model_handlers.networks.named import NamedNetwork
+from model_handlers.networks.network import build_network
 from model_handlers.networks.reduction import reduction_of
 
 
@@ -23,7 +25,10 @@ class InferenceModule(nn.Module):
     """
 
     def __init__(
-        self, network: Network, manifest: Manifest, dtype: torch.dtype = torch.float32
+        self,
+        network: ClassifierNetwork,
+        manifest: Manifest,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
@@ -45,16 +50,29 @@ class InferenceModule(nn.Module):
             return self.network.classify(planes).float()
 
 
-def load_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> Network:
+def load_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> ClassifierNetwork:
     """Builds the manifest's network with weights, or untrained without any.
 
     Raises:
         ManifestError: the weights are of another architecture.
     """
-    network = build_network(manifest)
+    network = build_classifier_network(manifest)
     if weights is not None:
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:  # missing, unexpected or misshapen tensors
             raise ManifestError(f"{manifest.name}: weights.file: {error}") from error
     return network
+
+
+def build_classifier_network(manifest: Manifest, seed: int = 0) -> ClassifierNetwork:
+    """Builds the manifest's network, named or ours, untrained and in evaluation mode.
+
+    Raises:
+        ManifestError: there is no such network, or it does not fit the crop's size.
+    """
+    if manifest.network is None:
+        return build_network(manifest, seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NamedNetwork(manifest).eval()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from model_handlers.manifest import Manifest
+from model_handlers.manifest import Manifest, ManifestError
+from model_handlers.networks.classifier_network import ClassifierNetwork
 from model_handlers.networks.encoder import build_encoder
 from model_handlers.networks.head import CNNHead, SynthesisHead
 from model_handlers.networks.srm import SRM
 
 
-class Network(nn.Module):
-    """The trainable network; its state dict is the weights file.
-
-    `forward` is `classify(planes(crops))`; both are public so that each can be timed.
-    """
+class Network(ClassifierNetwork):
+    """The network that this project trains."""
 
     mean: Tensor
     std: Tensor
@@ -48,12 +46,15 @@ class Network(nn.Module):
             return logits
         return torch.logaddexp(logits, self.synthesis(features))  # adds the odds
 
-    def forward(self, crops: Tensor) -> Tensor:
-        return self.classify(self.planes(crops))
-
 
 def build_network(manifest: Manifest, seed: int = 0) -> Network:
-    """Builds an untrained network in evaluation mode, deterministic for a seed."""
+    """Builds an untrained network in evaluation mode, deterministic for a seed.
+
+    Raises:
+        ManifestError: the manifest has a named network, which this project does not train.
+    """
+    if manifest.network is not None:
+        raise ManifestError(f"{manifest.name}: network: named networks can't be trained here")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(manifest)

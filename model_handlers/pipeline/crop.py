@@ -37,7 +37,7 @@ def upright_crop(image: Pixels, box: Sequence[float], roll: float, spec: CropSpe
     if abs(roll - 90 * turns) <= _QUARTER_TOLERANCE:
         return np.ascontiguousarray(np.rot90(crop_face(image, box, spec), turns))
     size = round(spec.size * math.sqrt(2))
-    around = CropSpec.model_construct(size=size, margin=spec.margin * size / spec.size)
+    around = spec.model_copy(update={"size": size, "margin": spec.margin * size / spec.size})
     matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), roll, 1.0)
     matrix[:, 2] = matrix[:, 2] - (size - spec.size) / 2
     turned = cv2.warpAffine(
@@ -57,12 +57,19 @@ def square_around(box: Sequence[float], margin: float) -> tuple[int, int, int]:
     return round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), side
 
 
+def padded_box(box: Sequence[float], padding: float) -> tuple[float, float, float, float]:
+    """Moves each edge of the box outwards by `padding` pixels."""
+    x1, y1, x2, y2 = box
+    return x1 - padding, y1 - padding, x2 + padding, y2 + padding
+
+
 def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     """Crops a square around `box` and resizes it once.
 
     The square's side is `spec.margin` times the box's longer side, about the box's centre. Beyond
-    the image's border it is filled by reflection. For a very large square of that kind the image is
-    shrunk first, so that the reflections of a long and thin image can't exhaust memory.
+    the image's border it is filled by reflection or with black. For a very large square of that
+    kind the image is shrunk first, so that the reflections of a long and thin image can't exhaust
+    memory.
 
     Args:
         image: uint8 (height, width, 3).
@@ -72,6 +79,7 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
     Returns:
         uint8 (size, size, 3).
     """
+    box = padded_box(box, spec.padding_px)
     left, top, side = square_around(box, spec.margin)
     height, width = image.shape[:2]
     inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
@@ -79,7 +87,10 @@ def crop_face(image: Pixels, box: Sequence[float], spec: CropSpec) -> Pixels:
         patch = image[top : top + side, left : left + side]
     elif side > _REFLECTED_SIDE * spec.size:
         scale = _REFLECTED_SIDE * spec.size / side
-        return crop_face(shrink(image, scale), [edge * scale for edge in box], spec)
+        unpadded = spec.model_copy(update={"padding_px": 0})
+        return crop_face(shrink(image, scale), [edge * scale for edge in box], unpadded)
+    elif spec.border == "black":
+        patch = _blackened_patch(image, left, top, side)
     else:
         patch = _reflected_patch(image, left, top, side)
     if side == spec.size:
@@ -94,7 +105,7 @@ def fit_crop(crop: Pixels, spec: CropSpec) -> Pixels:
     """Resizes a crop of any size to the network's input size, as a square about its centre."""
     height, width = crop.shape[:2]
     side = max(height, width)
-    tight = CropSpec(size=spec.size, margin=1.0)
+    tight = CropSpec(size=spec.size, margin=1.0, border=spec.border)
     x, y = (width - side) / 2, (height - side) / 2
     return crop_face(crop, (x, y, x + side, y + side), tight)
 
@@ -107,6 +118,14 @@ def shrink(image: Pixels, scale: float) -> Pixels:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(
         np.uint8, copy=False
     )
+
+
+def _blackened_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:
+    inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    patch = np.zeros((side, side, 3), np.uint8)
+    above, before = max(-top, 0), max(-left, 0)
+    patch[above : above + inside.shape[0], before : before + inside.shape[1]] = inside
+    return patch
 
 
 def _reflected_patch(image: Pixels, left: int, top: int, side: int) -> Pixels:

@@ -28,7 +28,7 @@ from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
-from model_handlers.pipeline.crop import fit_crop, upright_crop
+from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
 from model_handlers.pipeline.stopwatch import Stopwatch
@@ -70,7 +70,7 @@ class DetectorTask:
             faces = [found.faces for found in found_faces]
             with watch("crop"):
                 crops = [
-                    upright_crop(image, face.box, face.roll, self.manifest.crop)
+                    cut_face(image, face, self.manifest.crop)
                     for image, found in zip(images, faces, strict=True)
                     for face in found
                 ]
@@ -133,9 +133,7 @@ class FacesTask:
                 box=_rounded(face.box),
                 landmarks=[_rounded(point) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
-                crop=_data_uri(upright_crop(image, face.box, face.roll, self.manifest.crop))
-                if crops
-                else None,
+                crop=_data_uri(cut_face(image, face, self.manifest.crop)) if crops else None,
             )
             for face in found.faces
         ]
@@ -154,7 +152,7 @@ class ClassifierTask:
     ) -> list[Outcome]:
         def classify(images: list[Pixels], _: list[int]) -> list[Result]:
             with watch("crop"):
-                crops = [fit_crop(image, self.manifest.crop) for image in images]
+                crops = [fit_face(image, self.manifest.crop) for image in images]
             sides = [max(image.shape[:2]) / self.manifest.crop.margin for image in images]
             thresholds = self.manifest.thresholds
             return [

@@ -18,7 +18,10 @@ from model_handlers.manifest import Manifest, ManifestError, load_manifest, read
 EXPORTED_ENTRIES = ("weights", "calibration", "thresholds")
 _UNTRAINED = re.compile(r"^# No trained weights yet.*$", re.MULTILINE)
 _TRAINED = "# Trained weights; docs/models/detector.md says what they can do and what they can't."
-_NETWORK_ENTRIES = ("crop", "noise", "encoder", "head", "reference")
+_NETWORK_ENTRIES = (
+    *("crop", "noise", "encoder", "head", "reference"),
+    *("network", "input", "fake_class"),
+)
 
 
 def edit_manifest(text: str, entries: Mapping[str, Mapping[str, Any]]) -> str:

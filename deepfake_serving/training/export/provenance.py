@@ -24,7 +24,10 @@ from deepfake_serving.training.export.comparison import Difference
 from model_handlers.manifest import Manifest, WeightsSpec
 
 _LIBRARIES = ("torch", "timm", "safetensors", "onnx", "onnxruntime", "openvino")
-_NETWORK_ENTRIES = {"crop", "noise", "encoder", "head", "reference"}
+_NETWORK_ENTRIES: dict[str, Any] = {
+    "crop": {"size", "margin"},
+    **dict.fromkeys(("noise", "encoder", "head", "reference"), True),
+}
 
 
 def provenance(
@@ -44,7 +47,7 @@ def provenance(
         checks: (format, `Difference`) of every format that was written.
     """
     return {
-        "weights": weights.model_dump(mode="json"),
+        "weights": weights.model_dump(mode="json", exclude_none=True),
         "trained": digest_of(run / NETWORK),
         "parameters": parameters,
         "network": manifest.model_dump(mode="json", include=_NETWORK_ENTRIES),

@@ -101,7 +101,9 @@ def export(
     write_atomically(store / weights.file, content)
     write_atomically(store / f"{stem}.json", json.dumps(record, indent=1).encode() + b"\n")
     for path in (model, *also):
-        update_manifest(path, {"weights": weights.model_dump(), **entries}, version)
+        update_manifest(
+            path, {"weights": weights.model_dump(exclude_none=True), **entries}, version
+        )
     return ExportResult(store / weights.file, digest, tuple(checks))
 
 

@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 
 from deepfake_serving.training.data.face_regions import FaceRegion
 from model_handlers.backends.pytorch import build_classifier
-from model_handlers.manifest import Manifest
+from model_handlers.manifest import CropSpec, Manifest, ManifestError
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.crops.boxed import boxed_crop
+from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.detail import detail
 from model_handlers.pipeline.stopwatch import Stopwatch
 
@@ -63,9 +65,16 @@ class LocalPredictor:
         return Predictions(*(np.concatenate(column) for column in zip(*batches, strict=True)))
 
     def _predict(self, regions: Sequence[FaceRegion]) -> Predictions:
-        crops = [crop_face(r.pixels, r.box, self.manifest.crop) for r in regions]
+        crops = [_crop(region, self.manifest.crop) for region in regions]
         logits = self.classifier.logits(crops, Stopwatch())
         details = [detail(crop) for crop in crops]
         sizes = [r.face_px for r in regions]
         probabilities = self.classifier.probabilities(logits, sizes, details)
         return Predictions(logits, probabilities, np.array(details))
+
+
+def _crop(region: FaceRegion, spec: CropSpec) -> Pixels:
+    if spec.align == "landmarks":
+        raise ManifestError("crop.align: these faces have no landmarks; evaluate with --server")
+    cut = crop_face if spec.shape == "square" else boxed_crop
+    return cut(region.pixels, region.box, spec)
