@@ -19,10 +19,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Analyse in this process": (analysis.detect, analysis.video),
     "Call a gateway": (jobs.submit, jobs.watch),
-    "Models": (models.package, models.fetch),
+    "Models": (models.package, models.fetch, models.import_checkpoint),
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),
     "Access": (keys.key,),
 }
+_NAMES: dict[Callable[..., None], str] = {models.import_checkpoint: "import"}  # a keyword
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,12 +41,12 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Analyses images and videos, packs and fetches models, serves them, and calls a gateway."""
+    """Analyses images and videos, packs, fetches and imports models, serves them, and calls a gateway."""
 
 
 for _group, _functions in _COMMANDS.items():
     for _function in _functions:
-        app.command(rich_help_panel=_group)(_function)
+        app.command(_NAMES.get(_function), rich_help_panel=_group)(_function)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "OnProgress",
     "SourceUnreachable",
     "UnsupportedSource",
+    "download",
     "fetch",
     "shown_progress",
 ]
@@ -84,6 +85,24 @@ def fetch(
         if actual_digest != expected_digest:
             raise DigestMismatch(source, expected_digest, actual_digest)
     return target
+
+
+def download(
+    source: str,
+    target: Path,
+    *,
+    progress: OnProgress = lambda done, total: None,
+    max_bytes: int = MAX_BYTES,
+) -> str:
+    """Fetches `source` to `target` whatever its digest, and returns the sha256 in hex.
+
+    For a source whose digest is not known yet; otherwise as `fetch`.
+
+    Raises:
+        FetchError, OSError: as `fetch`.
+    """
+    with closing(open_source(source)) as content, _replacing(target) as stream:
+        return _copy(content, stream, progress, max_bytes, source)
 
 
 def _parse_digest(text: str) -> str:

@@ -13,12 +13,17 @@ CONNECT_S, STALL_S = 10, 60
 """Timeouts in seconds of connecting, and of a connection without data."""
 
 
+def without_secrets(text: str) -> str:
+    """Removes secrets from URLs in a text: queries (signatures) and passwords."""
+    return re.sub(r"(?<=//)[^/@\s]+@|(?<=\?)[^\s)'\"]+", "…", text)
+
+
 class FetchError(Exception):
     """A file that could not be fetched; the message names the source and the reason."""
 
     def __init__(self, message: str) -> None:
-        """Removes secrets from URLs in the message: queries (signatures) and passwords."""
-        super().__init__(re.sub(r"(?<=//)[^/@\s]+@|(?<=\?)[^\s)'\"]+", "…", message))
+        """Removes secrets from URLs in the message."""
+        super().__init__(without_secrets(message))
 
 
 class SourceUnreachable(FetchError):

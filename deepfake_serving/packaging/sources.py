@@ -1,7 +1,8 @@
-"""Sources of a model: a file, https, S3, Google Cloud Storage or an OCI registry.
+"""Sources of a model: a file, https, a hub, S3, Google Cloud Storage or an OCI registry.
 
     models/a.mar, file:///models/a.mar    a local file
     https://host/a.mar?signature=…        also http:// on loopback
+    hf://owner/name@revision/path       Hugging Face's hub, or the one that HF_ENDPOINT names
     s3://bucket/key                       AWS_* variables, also AWS_ENDPOINT_URL and AWS_ALLOW_HTTP
     gs://bucket/key                       GOOGLE_* variables, also GOOGLE_BASE_URL
     oci://host/repo:tag#a.mar             or @sha256:…; credentials from ~/.docker/config.json
@@ -24,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError
 
 from deepfake_serving.packaging.https import open_http
+from deepfake_serving.packaging.hub import open_hub
 from deepfake_serving.packaging.object_store import open_gs, open_s3
 from deepfake_serving.packaging.oci import open_oci
 from deepfake_serving.packaging.source_content import (
@@ -99,6 +101,7 @@ _OPENERS: dict[str, Callable[[str], Content]] = {
     "file": _file,
     "http": open_http,
     "https": open_http,
+    "hf": open_hub,
     "s3": open_s3,
     "gs": open_gs,
     "oci": open_oci,

@@ -1,4 +1,4 @@
-"""`package` and `fetch`: model archives."""
+"""`package`, `fetch` and `import`: model archives and weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from deepfake_serving import assets
 from deepfake_serving.cli.extras import requires
-from deepfake_serving.cli.output import fail
+from deepfake_serving.cli.output import fail, note
 from deepfake_serving.packaging.archive import digest_of
 from deepfake_serving.packaging.bundled import bundled_manifests, pack
 
@@ -37,7 +37,7 @@ def package(
 
 @requires("model-server")
 def fetch(
-    source: Annotated[str, typer.Argument(help="A path, or an https, s3, gs or oci URL.")],
+    source: Annotated[str, typer.Argument(help="A path, or an https, hf, s3, gs or oci URL.")],
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     sha256: Annotated[str, typer.Option(help="The expected digest.")],
 ) -> None:
@@ -51,3 +51,43 @@ def fetch(
     except FetchError as error:
         fail(error)
     print(f"{digest_of(target)}  {target}")
+
+
+@requires("all")
+def import_checkpoint(
+    kind: Annotated[str, typer.Argument(help="The kind of checkpoint; `list` prints them.")],
+    source: Annotated[str, typer.Argument(help="A path, or an https, hf, s3, gs or oci URL.")] = "",
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX licence of the weights; default: the published one.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for weights, manifest, record and card.")] = (
+        Path("imported")
+    ),
+    name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="The expected digest of the source.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="timm's name, for kinds of several networks.")
+    ] = None,
+    task: Annotated[str, typer.Option(help="detector or classifier.")] = "detector",
+) -> None:
+    """Imports a public checkpoint: weights as safetensors, a manifest, a record and a card.
+
+    No code of the checkpoint runs, and its tensors must be exactly those of
+    the network. `package` then packs the manifest.
+    """
+    from deepfake_serving.packaging.checkpoints.kinds.registry import KINDS
+    from deepfake_serving.packaging.checkpoints.run import ImportRequest
+    from deepfake_serving.packaging.checkpoints.run import import_checkpoint as run
+    from deepfake_serving.packaging.checkpoints.state import CheckpointError
+    from deepfake_serving.packaging.fetch import FetchError, shown_progress
+
+    if kind == "list":
+        for each, description in KINDS.items():
+            print(f"{each}: {description.summary} ({description.licence or 'no stated licence'})")
+        return
+    request = ImportRequest(kind, source, out, licence, name, sha256, architecture, task)
+    try:
+        with shown_progress(kind) as progress:
+            print(run(request, note, progress))
+    except (CheckpointError, FetchError) as error:
+        fail(error)

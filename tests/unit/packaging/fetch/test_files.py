@@ -16,9 +16,11 @@ from deepfake_serving.packaging.fetch import (
     FetchError,
     SourceUnreachable,
     UnsupportedSource,
+    download,
     fetch,
     shown_progress,
 )
+from deepfake_serving.packaging.hub import hub_url
 from deepfake_serving.packaging.source_content import Content
 from tests.unit.packaging.fetch.material import BODY, DIGEST, OTHER, sha256, snapshot, unchanged
 
@@ -128,3 +130,38 @@ def test_progress_is_shown_in_a_log(
     first, second = caplog.messages
     assert first.startswith("b.mar: fetched 2.6 MB in ")
     assert second == "b.mar: exists already"
+
+
+def test_a_download_returns_the_digest_of_what_it_got(tmp_path: Path, target: Path) -> None:
+    source = tmp_path / "checkpoint.pt"
+    source.write_bytes(BODY)
+    assert download(str(source), target) == DIGEST
+    assert target.read_bytes() == BODY
+
+
+def test_a_download_beyond_the_limit_leaves_the_target(tmp_path: Path, target: Path) -> None:
+    source = tmp_path / "checkpoint.pt"
+    source.write_bytes(BODY)
+    with unchanged(target.parent), pytest.raises(FetchError, match="larger than the limit"):
+        download(str(source), target, max_bytes=len(BODY) - 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("hf://owner/name/a.pt", "owner/name/resolve/main/a.pt"),
+        ("hf://owner/name@v1.0/folder/a b.pt", "owner/name/resolve/v1.0/folder/a%20b.pt"),
+    ],
+)
+def test_a_file_of_the_hub_has_an_https_url(
+    source: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert hub_url(source) == f"https://huggingface.co/{path}"
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    assert hub_url(source) == f"https://mirror.example/{path}"
+
+
+@pytest.mark.parametrize("source", ["hf://owner", "hf://owner/name", "hf://a/b@/c", "hf://a b/c/d"])
+def test_a_malformed_source_of_the_hub_is_refused(source: str, target: Path) -> None:
+    with pytest.raises(UnsupportedSource, match="hf://owner/name"):
+        fetch(source, target, DIGEST)

@@ -1,0 +1,1 @@
+"""Kinds of public checkpoints, one project a file."""

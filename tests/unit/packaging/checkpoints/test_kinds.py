@@ -1,0 +1,117 @@
+"""Kinds: the names of other projects' parameters, and residuals that are folded."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deepfake_serving.packaging.checkpoints.kinds.efficientnet_pytorch import rename_b4
+from deepfake_serving.packaging.checkpoints.kinds.effort import rename_effort
+from deepfake_serving.packaging.checkpoints.kinds.registry import KINDS
+from deepfake_serving.packaging.checkpoints.run import without_superfluous
+from model_handlers.manifest import parse_manifest
+
+State = dict[str, Tensor]
+ZERO = torch.zeros(1)
+
+
+def renamed(kind: str, *names: str) -> list[str]:
+    used, _ = without_superfluous(KINDS[kind], dict.fromkeys(names, ZERO))
+    return list(KINDS[kind].rename(used))
+
+
+def test_blocks_of_efficientnet_pytorch_have_timms_names() -> None:
+    names = {
+        "_conv_stem.weight": "conv_stem.weight",
+        "_bn0.running_var": "bn1.running_var",
+        "_blocks.0._depthwise_conv.weight": "blocks.0.0.conv_dw.weight",
+        "_blocks.1._project_conv.weight": "blocks.0.1.conv_pw.weight",
+        "_blocks.1._bn2.bias": "blocks.0.1.bn2.bias",
+        "_blocks.2._expand_conv.weight": "blocks.1.0.conv_pw.weight",
+        "_blocks.9._se_reduce.bias": "blocks.2.3.se.conv_reduce.bias",
+        "_blocks.31._project_conv.weight": "blocks.6.1.conv_pwl.weight",
+        "_blocks.31._bn2.running_mean": "blocks.6.1.bn3.running_mean",
+        "_conv_head.weight": "conv_head.weight",
+        "_bn1.weight": "bn2.weight",
+        "_fc.bias": "classifier.bias",
+    }
+    state = rename_b4({f"net.{name}": ZERO for name in names}, "net.")
+    assert list(state) == list(names.values())
+
+
+def test_prefixes_of_each_project_are_removed() -> None:
+    assert renamed("selimsef-b7", "encoder.bn1.weight", "encoder.classifier.bias", "fc.bias") == [
+        "bn1.weight",
+        "classifier.bias",
+    ]
+    assert renamed("icpr2020-b4", "efficientnet._bn0.bias", "classifier.bias") == [
+        "bn1.bias",
+        "classifier.bias",
+    ]
+    assert renamed("icpr2020-b4", "efficientnet._bn0.bias", "efficientnet.attconv.bias") == [
+        "net.bn1.bias",
+        "attention.bias",
+    ]
+    assert renamed("deepfakebench-xception", "backbone.last_linear.bias", "backbone.bn1.bias") == [
+        "fc.bias",
+        "bn1.bias",
+    ]
+    assert renamed("deepfakebench-efficientnetb4", "backbone.efficientnet._bn0.bias") == [
+        "bn1.bias"
+    ]
+    assert renamed(
+        "deepfakebench-f3net",
+        *("FAD_head.filters.0.learnable", "FAD_head.filters.0.base", "FAD_head._DCT_all_T"),
+        *("backbone.bn1.bias", "backbone.adjust_channel.0.bias"),
+    ) == ["branches.fad.0.filters.0.learnable", "branches.fad.1.bn1.bias"]
+    assert renamed("f3net", "LFS_xcep.bn1.bias", "LFS_xcep.fc.bias", "LFS_head._DCT_patch") == [
+        "branches.lfs.1.bn1.bias"
+    ]
+
+
+def effort_state(width: int) -> State:
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    state = {
+        "backbone.embeddings.class_embedding": random(width),
+        "backbone.embeddings.patch_embedding.weight": random(width, 3, 2, 2),
+        "backbone.embeddings.position_embedding.weight": random(5, width),
+        "backbone.pre_layrnorm.weight": random(width),
+        "backbone.post_layernorm.bias": random(width),
+        "head.weight": random(2, width),
+    }
+    layer = "backbone.encoder.layers.0"
+    for name in ("q", "k", "v", "out"):
+        projection = f"{layer}.self_attn.{name}_proj"
+        state |= {
+            f"{projection}.weight_main": random(width, width),
+            f"{projection}.bias": random(width),
+            f"{projection}.U_residual": random(width, 1),
+            f"{projection}.S_residual": random(1),
+            f"{projection}.V_residual": random(1, width),
+            f"{projection}.U_r": random(width, width - 1),
+        }
+    return state | {f"{layer}.layer_norm1.bias": random(width), f"{layer}.mlp.fc1.bias": random(8)}
+
+
+def test_residuals_of_effort_are_folded_and_projections_joined() -> None:
+    used, superfluous = without_superfluous(KINDS["effort"], effort_state(4))
+    state = rename_effort(used)
+    assert len(superfluous) == 4
+    value = "backbone.encoder.layers.0.self_attn.v_proj"
+    parts = [used[f"{value}.{part}_residual"] for part in "USV"]
+    folded = used[f"{value}.weight_main"] + parts[1] * parts[0] @ parts[2]
+    torch.testing.assert_close(state["blocks.0.attn.qkv.weight"][8:], folded)
+    assert state["pos_embed"].shape == (1, 5, 4)
+    assert {"patch_embed.proj.weight", "norm_pre.weight", "blocks.0.mlp.fc1.bias"} <= set(state)
+
+
+def test_every_kind_describes_a_valid_manifest() -> None:
+    for name, kind in KINDS.items():
+        state = {"fc.weight": torch.zeros(2, 4)}
+        entries = kind.describe(state, "resnet50")
+        head = {"name": "test", "version": "1.0", "task": "detector"}
+        assert parse_manifest({**head, **entries}, name).network is not None
