@@ -185,7 +185,7 @@ def _write(
 ) -> Path:
     name = record["name"]
     entries = {"name": name, "version": "1.0", "task": request.task, **record["network"]}
-    entries["weights"] = record["weights"]
+    entries |= {"weights": record["weights"], "card": {"url": record["repository"]}}
     title = f"# {record['summary']}, by `deepfake-serving import {request.kind}`.\n"
     manifest = title + yaml.safe_dump(entries, sort_keys=False, default_flow_style=None)
     files = {
