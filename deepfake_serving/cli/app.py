@@ -41,7 +41,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Analyses images and videos, packs, fetches and imports models, serves them, and calls a gateway."""
+    """Analyses images and videos, packs and fetches models, serves them, and calls a gateway."""
 
 
 for _group, _functions in _COMMANDS.items():
