@@ -35,7 +35,7 @@ async def test_the_table_has_a_row_for_each_file_and_a_bad_file_affects_no_other
     await expect(rows).to_have_count(4)
     await expect(rows.nth(0).locator("canvas")).to_be_visible()
     await expect(rows.nth(1)).to_contain_text("No face found")
-    await expect(rows.nth(3)).to_contain_text("Unsupported media type")
+    await expect(rows.nth(3)).to_contain_text("This file type isn't supported")
     totals = [await t.text_content() for t in await page.locator(".total").all()]
     assert sum(int((t or "0")[0]) for t in totals) == 4
     assert "1Problem" in totals
@@ -70,7 +70,7 @@ async def test_csv_holds_every_row_and_escapes_formulas(
     await _batch(page, tmp_path, hostile.name, "plain.jpg")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download CSV").click()
-    text = (await (await download.value).path()).read_text()
+    text = (await (await download.value).path()).read_bytes().decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["name"] for row in rows] == ["'" + hostile.name, "plain.jpg"]
     assert rows[1]["verdict"] == "no_face"
@@ -128,3 +128,42 @@ async def test_a_row_opens_its_image_with_the_boxes(open_page: OpenPage, media: 
     await expect(page.locator(".face-overlay .box")).to_have_count(1)
     await page.go_back()
     await expect(page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_failed_images_can_be_retried_without_the_others(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/batch")
+    refuse = problem_response("internal", "Internal error", 500, "a defect")
+    await page.route("**/v1/images", refuse)
+    await _batch(page, media, "astronaut.jpg")
+    await page.unroute("**/v1/images")
+    await page.set_input_files("input[type=file]", media / "coffee.jpg")
+    await expect(page.get_by_text("2 of 2 finished")).to_be_visible()
+    sent: list[str] = []
+    page.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
+    await page.get_by_role("button", name="Retry failed (1)").click()
+    await expect(page.locator("tbody .problem-badge")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Retry failed")).to_have_count(0)
+    assert len(sent) == 1
+
+
+async def test_clear_can_be_undone(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/batch")
+    await _batch(page, media, "astronaut.jpg", "coffee.jpg")
+    await page.get_by_role("button", name="Clear").click()
+    await expect(page.locator("tbody tr")).to_have_count(0)
+    await expect(page.get_by_text("2 images were cleared.")).to_be_visible()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await expect(page.get_by_text("2 of 2 finished")).to_be_visible()
+
+
+async def test_csv_begins_with_a_byte_order_mark_for_spreadsheets(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/batch")
+    await _batch(page, media, "coffee.jpg")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download CSV").click()
+    assert (await (await download.value).path()).read_bytes().startswith(b"\xef\xbb\xbfname,")

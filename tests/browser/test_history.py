@@ -32,8 +32,12 @@ async def test_history_entries_can_be_filtered_opened_and_deleted(
     await page.get_by_label("State").select_option("succeeded")
     await link.click()
     await expect(page.locator(".finding")).to_be_visible()
+    assert await page.title() == f"{name} · Deepfake console"
     await page.go_back()
-    await page.get_by_label("Search").fill(name)
+    await expect(page.get_by_label("Search")).to_have_value(name)
+    await expect(page.get_by_label("State")).to_have_value("succeeded")
+    await expect(link).to_have_count(1)
+    await page.get_by_label("State").select_option("")
     await page.get_by_role("button", name=f"Delete {name}").click()
     await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     await expect(link).to_have_count(1)

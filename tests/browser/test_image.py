@@ -138,6 +138,8 @@ async def test_model_timings_and_json_are_available(open_page: OpenPage, media: 
     await expect(page.locator("details")).to_contain_text(verdict["model"]["digest"][:19])
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Download JSON").click()
+    assert (await download.value).suggested_filename == "astronaut-verdict.json"
+    assert await page.title() == "astronaut.jpg · Deepfake console"
     saved = await (await download.value).path()
     assert json.loads(saved.read_text()) == verdict
     await page.get_by_role("button", name="Copy JSON").click()
@@ -167,8 +169,8 @@ async def test_a_url_lists_the_faces_and_explains_why_no_image_is_shown(
 @pytest.mark.parametrize(
     ("url", "title"),
     [
-        ("http://169.254.169.254/latest/meta-data", "Refused URL"),
-        ("https://nowhere.invalid/a.jpg", "Unreachable URL"),
+        ("http://169.254.169.254/latest/meta-data", "This address isn't fetched"),
+        ("https://nowhere.invalid/a.jpg", "This address can't be reached"),
     ],
 )
 async def test_a_url_that_cannot_be_fetched_is_a_problem_with_advice(
@@ -183,7 +185,10 @@ async def test_a_url_that_cannot_be_fetched_is_a_problem_with_advice(
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [("notes.txt", "Unsupported media type"), ("broken.jpg", "Undecodable media")],
+    [
+        ("notes.txt", "This file type isn't supported"),
+        ("broken.jpg", "This file is damaged and can't be opened"),
+    ],
 )
 async def test_a_bad_file_is_a_problem_with_advice(
     open_page: OpenPage, media: Path, name: str, title: str
@@ -192,7 +197,9 @@ async def test_a_bad_file_is_a_problem_with_advice(
     await page.set_input_files("input[type=file]", media / name)
     await expect(page.get_by_role("alert")).to_contain_text(title)
     await expect(page.locator(".advice")).to_contain_text("What to do:")
+    await expect(page.locator(".problem .name")).to_have_text(name)
     await expect(page.locator(".problem code")).not_to_be_empty()
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 async def test_an_unreachable_server_is_shown_and_can_be_retried(
@@ -216,17 +223,21 @@ async def test_an_error_without_a_problem_document_shows_its_status(
     await expect(page.locator(".problem h2")).to_have_text("The response was 502")
 
 
-async def test_every_problem_type_has_advice_of_its_own(open_page: OpenPage, media: Path) -> None:
+async def test_every_problem_type_has_a_title_and_advice_of_its_own(
+    open_page: OpenPage, media: Path
+) -> None:
     page = await open_page()
-    seen = set()
+    titles, seen = set(), set()
     for cls in BY_TYPE.values():
         if cls.status == 401:
             continue  # asks for a key instead
         await page.unroute("**/v1/images")
         await page.route(
-            "**/v1/images", problem_response(cls.slug, cls.title, cls.status, "a detail")
+            "**/v1/images",
+            problem_response(cls.slug, cls.title, cls.status, f"a detail of {cls.slug}"),
         )
         await page.set_input_files("input[type=file]", media / "astronaut.jpg")
-        await expect(page.locator(".problem h2")).to_have_text(cls.title)
+        await expect(page.locator(".problem .detail")).to_have_text(f"a detail of {cls.slug}")
+        titles.add(await page.locator(".problem h2").text_content())
         seen.add(await page.locator(".advice").text_content())
-    assert len(seen) == len(BY_TYPE) - 1
+    assert len(titles) == len(seen) == len(BY_TYPE) - 1

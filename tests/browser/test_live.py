@@ -108,4 +108,4 @@ async def test_a_refused_stream_shows_its_problem(open_page: OpenPage) -> None:
 
     await page.route_web_socket("**/v1/stream", refuse)
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".problem h2")).to_have_text("Overloaded")
+    await expect(page.locator(".problem h2")).to_have_text("The service is busy")

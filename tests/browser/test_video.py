@@ -170,7 +170,9 @@ async def test_a_broken_video_shows_the_problem_and_advice(
 ) -> None:
     page = await open_page("#/video")
     await page.set_input_files("input[type=file]", media / "broken.mp4")
-    await expect(page.locator(".problem h2")).to_have_text("Undecodable media", timeout=60_000)
+    await expect(page.locator(".problem h2")).to_have_text(
+        "This file is damaged and can't be opened", timeout=60_000
+    )
     await expect(page.locator(".advice")).to_contain_text("Export or download it again")
 
 
@@ -211,7 +213,7 @@ async def test_a_dead_job_shows_its_problem_and_a_video_without_faces_its_explan
     dead = job | {"state": "dead", "result": None, "problem": problem_of, "attempt": 5}
     await page.route("**/v1/jobs/*", lambda route: route.fulfill(json=dead))
     await page.reload()
-    await expect(page.locator(".problem h2")).to_have_text("Upstream unavailable")
+    await expect(page.locator(".problem h2")).to_have_text("A part of the service doesn't respond")
     await expect(page.locator(".notice.warn")).to_contain_text("without success")
     await page.unroute("**/v1/jobs/*")
     result = dict(job["result"])
@@ -284,7 +286,7 @@ async def test_an_upload_shows_its_progress_and_can_be_stopped(
     await page.set_input_files("input[type=file]", media / "shots.mp4")
     await expect(page.locator(".progress-card")).to_contain_text("shots.mp4")
     await page.get_by_role("button", name="Stop").click()
-    await expect(page.locator(".notice")).to_have_text("The upload was stopped.")
+    await expect(page.locator(".notice")).to_have_text("The upload of shots.mp4 was stopped.")
 
 
 async def test_an_overloaded_service_is_shown_and_the_upload_retried(

@@ -9,14 +9,17 @@ import { imagePanel } from "./image/imagePanel.js";
 import { jobPanel } from "./jobs/jobPanel.js";
 import { apiKey, forgetKey } from "./api/apiKey.js";
 import { asProblem, problemCard } from "./api/problems.js";
+import { acceptFilesAnywhere } from "./files/fileRouter.js";
+import { setUpLanguage } from "./lib/languageMenu.js";
 import { startRouter } from "./lib/router.js";
 import { setUpTheme } from "./lib/theme.js";
+import { t } from "./messages.js";
 import { videoPanel } from "./video/videoPanel.js";
 import { livePanel } from "./live/livePanel.js";
 
 const missing = {
-  title: "Page not found",
-  open: () => el("p", {}, "There is no such page. Choose a panel above."),
+  title: t("missing.title"),
+  open: () => el("p", {}, t("missing.text")),
 };
 
 function setUpFooter() {
@@ -39,6 +42,8 @@ function showUncaughtErrors() {
 }
 
 showUncaughtErrors();
+setUpLanguage(document.getElementById("language"));
+acceptFilesAnywhere();
 setUpTheme(document.getElementById("theme"));
 setUpFooter();
 startRouter(

@@ -2,6 +2,7 @@
 
 import { el } from "../lib/dom.js";
 import { openDialog } from "../lib/dialog.js";
+import { t } from "../messages.js";
 
 const STORAGE_KEY = "deepfake-api-key";
 let pending = null;
@@ -10,8 +11,7 @@ export function apiKey() {
   return sessionStorage.getItem(STORAGE_KEY);
 }
 
-export function authorization() {
-  const key = apiKey();
+export function authorization(key = apiKey()) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
@@ -24,14 +24,15 @@ export function forgetKey() {
  * Prompts for a key, once for all the requests that wait for it.
  * @param {string|null} used the rejected key
  * @param {Error} problem thrown when no key is entered
+ * @param {Function} accepts resolves whether the service accepts a key
  */
-export async function replaceKey(used, problem) {
+export async function replaceKey(used, problem, accepts) {
   if (apiKey() !== used) return;
-  pending ??= promptForKey(problem.detail).finally(() => (pending = null));
+  pending ??= promptForKey(accepts).finally(() => (pending = null));
   if (!(await pending)) throw problem;
 }
 
-async function promptForKey(reason) {
+async function promptForKey(accepts) {
   const input = el("input", {
     id: "api-key",
     type: "password",
@@ -39,19 +40,22 @@ async function promptForKey(reason) {
     required: true,
     spellcheck: "false",
   });
+  const check = async () => {
+    if (await accepts(input.value.trim())) return null;
+    input.value = "";
+    input.focus();
+    return t("key.refused");
+  };
   const accepted = await openDialog({
-    title: "An API key is needed",
+    title: t("key.title"),
     content: [
-      el("p", {}, reason),
-      el("label", { for: "api-key" }, "API key"),
+      el("p", {}, t("key.reason")),
+      el("label", { for: "api-key" }, t("key.label")),
       input,
-      el(
-        "p",
-        { class: "fine-print" },
-        "It is kept in this tab until you close the tab or forget the key (at the bottom of the page).",
-      ),
+      el("p", { class: "fine-print" }, t("key.kept")),
     ],
-    accept: "Use this key",
+    accept: t("key.use"),
+    check,
   });
   if (!accepted) return false;
   sessionStorage.setItem(STORAGE_KEY, input.value.trim());

@@ -2,10 +2,11 @@
 
 import { authorization, apiKey, replaceKey } from "./apiKey.js";
 import { Problem, unreachable } from "./problems.js";
+import { t } from "../messages.js";
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("./", document.baseURI);
 
-/** Returns the URL of an API path, relative to the console's own URL; never on another host. */
+/** Returns the URL of an API path, relative to the page's own URL; never on another host. */
 export function urlFor(path) {
   return ROOT.href + path.replace(/^\/+/, "");
 }
@@ -26,7 +27,17 @@ export async function request(path, options = {}) {
     if (response.ok) return response;
     const problem = await problemFromResponse(response);
     if (problem.status !== 401) throw problem;
-    await replaceKey(used, problem);
+    await replaceKey(used, problem, acceptsKey);
+  }
+}
+
+/** @returns {Promise<boolean>} whether the service knows a key; what the key may do is another question */
+export async function acceptsKey(key) {
+  try {
+    const response = await fetch(urlFor("/v1/models"), { headers: authorization(key) });
+    return response.status !== 401;
+  } catch {
+    return true; // the request that waits for the key says what is wrong
   }
 }
 
@@ -50,7 +61,7 @@ export function problemFrom(status, text, wait) {
   try {
     document = JSON.parse(text);
   } catch {
-    document = { title: `The response was ${status}`, detail: "It came without an explanation." };
+    document = { title: t("problem.status", { status: String(status) }), detail: t("problem.unexplained") };
   }
   return new Problem({ retry_after_s: wait, ...document, status });
 }
@@ -77,8 +88,9 @@ export function analyseImage(source, signal) {
 
 let cachedInfo = null;
 
-/** Fetches the service's version and limits, once per page. */
-export function info() {
+/** Fetches the service's version, limits and models, once per page unless a `fresh` copy is needed. */
+export function info(fresh = false) {
+  if (fresh) cachedInfo = null;
   cachedInfo ??= fetchJson("/v1/info").catch((error) => {
     cachedInfo = null;
     throw error;

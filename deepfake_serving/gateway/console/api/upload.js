@@ -1,14 +1,19 @@
-/** Uploads a large file by XMLHttpRequest, which reports progress; fetch doesn't. */
+/** Uploads a file by XMLHttpRequest, which reports progress; fetch doesn't. */
 
-import { urlFor, problemFrom } from "./client.js";
+import { guard } from "../lib/leaveGuard.js";
+import { acceptsKey, problemFrom, urlFor } from "./client.js";
 import { apiKey, authorization, replaceKey } from "./apiKey.js";
 import { unreachable } from "./problems.js";
 
 /**
- * @param {Function} progress called with the share sent so far, 0 to 1
+ * @param {Function} progress called with `{share, perSecond, left}`: 0 to 1, bytes, seconds or null
  * @returns {Promise<Object>} the JSON of the response
  */
-export async function upload(path, { body, headers }, progress, signal) {
+export function upload(path, content, progress, signal) {
+  return guard(sendUntilAuthorized(path, content, progress, signal));
+}
+
+async function sendUntilAuthorized(path, { body, headers }, progress, signal) {
   for (;;) {
     const used = apiKey();
     const response = await post(path, body, { ...headers, ...authorization() }, progress, signal);
@@ -16,20 +21,27 @@ export async function upload(path, { body, headers }, progress, signal) {
     const wait = Number(response.getResponseHeader("Retry-After")) || null;
     const problem = problemFrom(response.status, response.responseText, wait);
     if (problem.status !== 401) throw problem;
-    await replaceKey(used, problem);
+    await replaceKey(used, problem, acceptsKey);
   }
 }
 
 function post(path, body, headers, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    const started = performance.now();
     request.open("POST", urlFor(path));
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.addEventListener("progress", ({ loaded, total }) => progress(loaded / total));
+    request.upload.addEventListener("progress", ({ loaded, total }) => progress(measure(loaded, total, started)));
     request.addEventListener("load", () => resolve(request));
     request.addEventListener("error", () => reject(unreachable()));
     request.addEventListener("abort", () => reject(new DOMException("stopped", "AbortError")));
     signal.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(body);
+    if (signal.aborted) reject(signal.reason);
+    else request.send(body);
   });
+}
+
+function measure(loaded, total, started) {
+  const perSecond = loaded / Math.max((performance.now() - started) / 1000, 0.001);
+  return { share: loaded / total, perSecond, left: loaded ? (total - loaded) / perSecond : null };
 }

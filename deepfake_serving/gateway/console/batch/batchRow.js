@@ -1,9 +1,10 @@
 /** One image of a batch, and its table row. */
 
-import { el } from "../lib/dom.js";
-import { score, duration } from "../lib/format.js";
-import { saveAnalysis } from "../image/analyses.js";
 import { badge } from "../components/verdicts.js";
+import { saveAnalysis } from "../image/analyses.js";
+import { el } from "../lib/dom.js";
+import { duration, score } from "../lib/format.js";
+import { t } from "../messages.js";
 
 const THUMBNAIL = 96; // pixels; full-size images would use too much memory
 
@@ -33,6 +34,7 @@ export function batchRow(file) {
     verdict: null,
     problem: null,
     seconds: null,
+    wait: null,
     element,
     update,
   };
@@ -57,15 +59,15 @@ export function batchRow(file) {
   return row;
 }
 
-function statusCells({ state, verdict, problem }) {
+function statusCells({ state, verdict, problem, wait }) {
   if (verdict) return [badge(verdict.verdict)];
-  if (!problem) return [el("span", { class: "state" }, state)];
+  if (!problem) return [el("span", { class: "state" }, t(`batch.state.${state}`, { seconds: wait }))];
   return [
     el("span", { class: "badge problem-badge" }, problem.title),
     el(
       "details",
       { class: "fine-print" },
-      el("summary", {}, "What to do"),
+      el("summary", {}, t("batch.what-to-do")),
       el("p", {}, problem.detail),
       el("p", {}, problem.advice),
     ),

@@ -2,27 +2,30 @@
 
 import { analyseImage } from "../api/client.js";
 import { asProblem } from "../api/problems.js";
+import { checkFile } from "../files/fileLimits.js";
+import { guard } from "../lib/leaveGuard.js";
 import { pause } from "../lib/pause.js";
 
 const CONCURRENCY = 3;
 const MAX_ATTEMPTS = 6;
 
 /** @param {Function} onChange called with each row whose state changed */
-export async function analyseAll(rows, signal, onChange) {
+export function analyseAll(rows, signal, onChange) {
   const waiting = [...rows];
   const worker = async () => {
     for (let row = waiting.shift(); row; row = waiting.shift()) await analyse(row, signal, onChange);
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  return guard(Promise.all(Array.from({ length: CONCURRENCY }, worker)));
 }
 
 async function analyse(row, signal, onChange) {
   const set = (state, more = {}) => onChange(Object.assign(row, { state, ...more }));
   try {
     signal.throwIfAborted();
+    await checkFile(row.file, "image");
     set("sent");
     const started = performance.now();
-    const verdict = await withRetries(row, signal, (seconds) => set(`busy, retrying in ${seconds} s`));
+    const verdict = await withRetries(row, signal, (wait) => set("busy", { wait }));
     set("done", { verdict, seconds: (performance.now() - started) / 1000 });
   } catch (error) {
     if (error.name === "AbortError") set("stopped");

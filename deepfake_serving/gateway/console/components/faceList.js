@@ -1,18 +1,19 @@
 /** The list of faces; hover or focus highlights a face's box. */
 
 import { el } from "../lib/dom.js";
-import { plural, score } from "../lib/format.js";
+import { score } from "../lib/format.js";
+import { t } from "../messages.js";
+import { isSmall } from "./scale.js";
 import { badge } from "./verdicts.js";
-
-const SMALL_PX = 100; // half of the fakes this small pass as real, by the model card
 
 /**
  * @param {Array} faces of an ImageVerdict
+ * @param {Object} scale of the model
  * @param {Function} highlight called with a face's index, or null
  */
-export function faceList(faces, highlight) {
+export function faceList(faces, scale, highlight) {
   if (!faces.length) return null;
-  const heading = el("h3", { id: "faces-heading" }, plural(faces.length, "face"));
+  const heading = el("h3", { id: "faces-heading" }, t("faces", { count: faces.length }));
   return el(
     "section",
     { "aria-labelledby": "faces-heading" },
@@ -26,21 +27,18 @@ export function faceList(faces, highlight) {
     return el(
       "li",
       { tabindex: "0", onpointerenter: on, onfocus: on, onpointerleave: off, onblur: off },
-      el("span", { class: "face-name" }, `Face ${index + 1}`),
+      el("span", { class: "face-name" }, t("face.number", { n: index + 1 })),
       badge(face.verdict, face.fake_probability),
       el("span", { class: "fine-print" }, details(face)),
-      isSmall(face) ? el("span", { class: "fine-print small-face" }, "Small face: a fake is easily missed.") : null,
+      isSmall(face, scale) ? el("span", { class: "fine-print small-face" }, t("face.small")) : null,
     );
   }
-}
-
-function isSmall({ box: [x1, y1, x2, y2] }) {
-  return Math.max(x2 - x1, y2 - y1) < SMALL_PX;
 }
 
 function details(face) {
   const [x1, y1, x2, y2] = face.box.map(Math.round);
   const models = Object.entries(face.models);
   const scores = models.length > 1 ? ` · ${models.map(([name, p]) => `${name} ${score(p)}`).join(", ")}` : "";
-  return `${x2 - x1} × ${y2 - y1} px · detected with confidence ${score(face.detection_confidence)}${scores}`;
+  const confidence = t("face.confidence", { score: score(face.detection_confidence) });
+  return `${x2 - x1} × ${y2 - y1} px · ${confidence}${scores}`;
 }

@@ -40,8 +40,9 @@ export function faceOverlay(media, width, height) {
 function boxElement(face, label, width, height) {
   const [x1, y1, x2, y2] = face.box;
   const verdict = face.verdict;
-  const tag = el("span", { class: "tag" }, verdictIcon(verdict), `${label}${score(face.fake_probability)}`);
-  const box = el("div", { class: `box ${verdict}` }, tag);
+  const icon = verdict ? verdictIcon(verdict) : null;
+  const tag = el("span", { class: "tag" }, icon, `${label}${score(face.fake_probability)}`);
+  const box = el("div", { class: `box ${verdict ?? ""}` }, tag);
   const percent = (part, whole) => `${(100 * part) / whole}%`;
   Object.assign(box.style, {
     left: percent(x1, width),

@@ -1,58 +1,50 @@
-/** Media input: dropped, pasted or chosen files, or a URL. */
+/** Media input: chosen files or a URL. Drops and pastes are taken by the whole page. */
 
 import { info } from "../api/client.js";
+import { limitOf } from "../files/fileLimits.js";
+import { routeFiles } from "../files/fileRouter.js";
 import { el } from "../lib/dom.js";
+import { bytes } from "../lib/format.js";
+import { t } from "../messages.js";
 
 /**
- * @param {string} what what to drop, as in "Drop an image here"
- * @param {string} accept media types of the file chooser
- * @param {boolean} multiple true where more than one file is accepted
- * @param {Function} onFiles called with a list of files
+ * @param {string} panel `image`, `batch` or `video`
  * @param {Function} [onURL] called with a URL
  */
-export function mediaPicker({ what, accept, multiple = false, onFiles, onURL = null }) {
-  const input = el("input", { type: "file", accept, multiple, class: "visually-hidden" });
+export function mediaPicker(panel, onURL = null) {
+  const kind = panel === "video" ? "video" : "image";
+  const limit = el("span", { class: "fine-print" }, t("picker.paste"));
   const zone = el(
     "label",
     { class: "drop-zone" },
-    input,
-    el("span", { class: "drop-title" }, `Drop ${what} here, or choose ${multiple ? "files" : "a file"}`),
-    el("span", { class: "fine-print" }, "You can also paste from the clipboard."),
+    fileInput({ accept: `${kind}/*` }),
+    el("span", { class: "drop-title" }, t(`picker.${panel}`)),
+    limit,
   );
-  const element = el("div", { class: "picker" }, zone, onURL ? urlForm(onURL) : null);
-  const accepted = (files) => files.length && onFiles(multiple ? [...files] : [files[0]]);
-
-  input.addEventListener("change", () => {
-    accepted(input.files);
-    input.value = ""; // the same file may be chosen again
+  limitOf(kind).then((size) => {
+    if (Number.isFinite(size)) limit.append(` ${t(`picker.limit-${kind}`, { limit: bytes(size) })}`);
   });
-  catchDrops(element, zone, accepted);
-  document.addEventListener("paste", (event) => {
-    if (!element.isConnected || event.target.closest("input, textarea")) return;
-    const url = event.clipboardData.getData("text").trim();
-    if (event.clipboardData.files.length) accepted(event.clipboardData.files);
-    else if (onURL && /^https?:\/\/\S+$/.test(url)) onURL(url);
-  });
-  return element;
+  return el(
+    "div",
+    { class: "picker" },
+    zone,
+    panel === "batch" ? folderChooser() : null,
+    onURL ? urlForm(onURL) : null,
+  );
 }
 
-/** Accepts drops on the whole page, as a file that misses the zone would replace the page. */
-function catchDrops(element, zone, accepted) {
-  const whenShown = (handle) => (event) => {
-    if (!element.isConnected) return;
-    event.preventDefault();
-    handle(event);
+/** A file of another kind may be chosen, too: `accept` is only where the chooser begins. */
+function fileInput(properties) {
+  const change = ({ target }) => {
+    if (target.files.length) routeFiles([...target.files]);
+    target.value = ""; // the same file may be chosen again
   };
-  const over = (on) => () => zone.classList.toggle("over", on);
-  document.addEventListener("dragover", whenShown(over(true)));
-  document.addEventListener("dragleave", whenShown(over(false)));
-  document.addEventListener(
-    "drop",
-    whenShown((event) => {
-      over(false)();
-      accepted(event.dataTransfer.files);
-    }),
-  );
+  return el("input", { type: "file", multiple: true, class: "visually-hidden", onchange: change, ...properties });
+}
+
+function folderChooser() {
+  const open = () => fileInput({ webkitdirectory: true }).click();
+  return el("div", {}, el("button", { type: "button", onclick: open }, t("picker.folder")));
 }
 
 function urlForm(onURL) {
@@ -62,8 +54,8 @@ function urlForm(onURL) {
     required: true,
     pattern: "https?://.+",
     placeholder: "https://…",
-    "aria-label": "URL",
-    title: "A URL that starts with http:// or https://",
+    "aria-label": t("picker.url"),
+    title: t("picker.url-title"),
   });
   const submit = (event) => {
     event.preventDefault();
@@ -73,7 +65,7 @@ function urlForm(onURL) {
     "form",
     { class: "url", onsubmit: submit },
     input,
-    el("button", { type: "submit" }, "Fetch URL"),
+    el("button", { type: "submit" }, t("picker.fetch")),
   );
   info()
     .then(({ urls }) => (form.hidden = urls === false))

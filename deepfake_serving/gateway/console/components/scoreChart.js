@@ -1,7 +1,9 @@
 /** Shared parts of score charts: verdict bands, scale, lines. */
 
 import { svg } from "../lib/dom.js";
-import { FAKE_ABOVE, SUSPICIOUS_FROM } from "./verdicts.js";
+import { score } from "../lib/format.js";
+import { t } from "../messages.js";
+import { ranges } from "./scale.js";
 
 /** Returns a chart's plot area in pixels. `y` maps a score; each chart maps its own x. */
 export function plotArea(width, height, { left = 34, right = 8, top = 8, bottom = 22 } = {}) {
@@ -20,12 +22,8 @@ export function plotArea(width, height, { left = 34, right = 8, top = 8, bottom 
 }
 
 /** Draws the verdict bands and the scale from 0 to 1; `names` is the side without lines. */
-export function bands(plot, { names: side = "right" } = {}) {
-  const spans = [
-    ["real", 0, SUSPICIOUS_FROM],
-    ["suspicious", SUSPICIOUS_FROM, FAKE_ABOVE],
-    ["fake", FAKE_ABOVE, 1],
-  ];
+export function bands(plot, scale, { names: side = "right" } = {}) {
+  const spans = ranges(scale);
   const rects = spans.map(([verdict, from, to]) =>
     svg("rect", {
       class: `band ${verdict}`,
@@ -35,11 +33,11 @@ export function bands(plot, { names: side = "right" } = {}) {
       height: plot.y(from) - plot.y(to),
     }),
   );
-  const scale = [0, SUSPICIOUS_FROM, FAKE_ABOVE, 1].map((value) =>
+  const marks = [...new Set([0, ...spans.map(([, , to]) => to), 1])].map((value) =>
     svg(
       "text",
       { x: plot.left - 6, y: plot.y(value) + 4, "text-anchor": "end" },
-      value % 1 ? value.toFixed(2) : String(value),
+      value % 1 ? score(value) : String(value),
     ),
   );
   const [at, anchor] = side === "left" ? [plot.left + 6, "start"] : [plot.right - 6, "end"];
@@ -47,10 +45,10 @@ export function bands(plot, { names: side = "right" } = {}) {
     svg(
       "text",
       { class: `band-name ${verdict}`, x: at, y: (plot.y(from) + plot.y(to)) / 2 + 4, "text-anchor": anchor },
-      verdict,
+      t(`band.${verdict}`),
     ),
   );
-  return svg("g", {}, rects, scale, names);
+  return svg("g", {}, rects, marks, names);
 }
 
 /** @param {Array<Array<number>>} points pairs of x and y, in pixels */

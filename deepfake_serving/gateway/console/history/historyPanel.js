@@ -1,51 +1,55 @@
 /** History panel: videos that the service stores, images that this page remembers. */
 
-import { fetchJson, jobPath } from "../api/client.js";
-import { ENDED } from "../api/jobEvents.js";
-import { announce, el } from "../lib/dom.js";
-import { openDialog } from "../lib/dialog.js";
-import { dateTime } from "../lib/format.js";
-import { STATES } from "../jobs/jobStates.js";
+import { fetchJson } from "../api/client.js";
 import { problemCard } from "../api/problems.js";
-import { resultsTable } from "./resultsTable.js";
+import { STATES, stateName } from "../jobs/jobStates.js";
+import { el } from "../lib/dom.js";
+import { t } from "../messages.js";
+import { historyRow } from "./historyRow.js";
 import { recentImages } from "./recentImages.js";
-import { badge } from "../components/verdicts.js";
+import { resultsTable } from "./resultsTable.js";
 
 const PAGE_SIZE = 25;
 const DEBOUNCE_MS = 300;
 
-const LEDE = "Past analyses. You can keep a video's link, and share it with others who may use this service.";
+const filter = { state: "", text: "" }; // kept while the page is open, so that Back shows the same list
 
 export function historyPanel() {
-  const open = () => el("div", {}, el("p", { class: "lede" }, LEDE), videos(), recentImages());
-  return { title: "History", open };
+  const open = () => el("div", {}, el("p", { class: "lede" }, t("history.lede")), videos(), recentImages());
+  return { title: t("panel.history"), open };
 }
 
 function videos() {
   const state = el(
     "select",
     { id: "filter-state" },
-    el("option", { value: "" }, "All"),
-    Object.entries(STATES).map(([value, text]) => el("option", { value }, text)),
+    el("option", { value: "" }, t("history.all")),
+    STATES.map((value) => el("option", { value, selected: value === filter.state }, stateName(value))),
   );
-  const text = el("input", { id: "filter-text", type: "search", placeholder: "Name or URL" });
+  const text = el("input", {
+    id: "filter-text",
+    type: "search",
+    placeholder: t("history.search-hint"),
+    value: filter.text,
+  });
   const body = el("tbody");
-  const more = el("button", { type: "button", hidden: true, onclick: () => load(cursor) }, "Show more");
+  const more = el("button", { type: "button", hidden: true, onclick: () => load(cursor) }, t("history.more"));
   const output = el("div", { class: "output" });
   let [cursor, timer, running] = [null, null, new AbortController()];
 
   async function load(from) {
     running.abort();
     const { signal } = (running = new AbortController());
+    Object.assign(filter, { state: state.value, text: text.value });
     try {
       const page = await fetchJson(`/v1/jobs?${queryOf(state.value, text.value.trim(), from)}`, { signal });
-      const rows = page.jobs.map((job) => jobRow(job, reload, fail));
+      const rows = page.jobs.map((job) => historyRow(job, reload, fail));
       if (from) body.append(...rows);
       else body.replaceChildren(...rows);
       cursor = page.next;
       more.hidden = !cursor;
       output.replaceChildren(
-        ...(body.children.length ? [] : [el("p", { class: "notice" }, "No analyses match.")]),
+        ...(body.children.length ? [] : [el("p", { class: "notice" }, t("history.none"))]),
       );
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
@@ -63,7 +67,7 @@ function videos() {
   return el(
     "section",
     { "aria-labelledby": "videos-heading" },
-    el("h2", { id: "videos-heading" }, "Videos"),
+    el("h2", { id: "videos-heading" }, t("history.videos")),
     el(
       "form",
       {
@@ -74,10 +78,14 @@ function videos() {
           reload();
         },
       },
-      el("div", { class: "field" }, el("label", { for: "filter-state" }, "State"), state),
-      el("div", { class: "field" }, el("label", { for: "filter-text" }, "Search"), text),
+      el("div", { class: "field" }, el("label", { for: "filter-state" }, t("history.state")), state),
+      el("div", { class: "field" }, el("label", { for: "filter-text" }, t("history.search")), text),
     ),
-    resultsTable("Videos that were analysed, newest first", ["Video", "Verdict", "State", "Submitted"], body),
+    resultsTable(
+      t("history.videos-caption"),
+      [t("history.video"), t("batch.verdict"), t("history.state"), t("history.submitted")],
+      body,
+    ),
     output,
     more,
   );
@@ -92,55 +100,4 @@ function queryOf(state, text, cursor) {
   ])
     if (value) query.set(name, value);
   return query;
-}
-
-function jobRow(job, reload, fail) {
-  const name = job.source.name || job.source.url || job.id;
-  const ended = ENDED.includes(job.state);
-  const state = STATES[job.state] ?? job.state;
-  const remove = async () => {
-    const question = ended
-      ? "Delete this analysis, its video and its images? This can't be undone."
-      : "Stop this analysis? The results so far are lost.";
-    if (
-      !(await openDialog({
-        title: name,
-        content: el("p", {}, question),
-        accept: ended ? "Delete" : "Stop it",
-        dangerous: true,
-      }))
-    )
-      return;
-    await fetchJson(jobPath(job.id), { method: "DELETE" }).then(
-      () => announce(`${name}: ${ended ? "deleted" : "stopped"}.`),
-      fail,
-    );
-    reload();
-  };
-  return el(
-    "tr",
-    {},
-    el(
-      "th",
-      { scope: "row" },
-      el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name),
-    ),
-    el("td", {}, job.summary ? badge(job.summary.verdict, job.summary.fake_probability) : state),
-    el("td", { class: "minor state" }, state),
-    el("td", { class: "minor" }, el("time", { datetime: job.created_at }, dateTime(job.created_at))),
-    el(
-      "td",
-      { class: "numeric" },
-      el(
-        "button",
-        {
-          type: "button",
-          class: "quiet",
-          "aria-label": `${ended ? "Delete" : "Stop"} ${name}`,
-          onclick: remove,
-        },
-        ended ? "Delete" : "Stop",
-      ),
-    ),
-  );
 }

@@ -1,10 +1,11 @@
 /** The images analysed since this page was opened. */
 
+import { badge } from "../components/verdicts.js";
+import { listAnalyses, removeAnalysis } from "../image/analyses.js";
 import { el } from "../lib/dom.js";
 import { dateTime } from "../lib/format.js";
+import { t } from "../messages.js";
 import { resultsTable } from "./resultsTable.js";
-import { listAnalyses, removeAnalysis } from "../image/analyses.js";
-import { badge } from "../components/verdicts.js";
 
 export function recentImages() {
   const body = el("tbody");
@@ -24,13 +25,13 @@ export function recentImages() {
           {
             type: "button",
             class: "quiet",
-            "aria-label": `Forget ${name}`,
+            "aria-label": t("history.forget.name", { name }),
             onclick: () => {
               removeAnalysis(id);
               row.remove();
             },
           },
-          "Forget",
+          t("history.forget"),
         ),
       ),
     );
@@ -40,16 +41,16 @@ export function recentImages() {
   return el(
     "section",
     { "aria-labelledby": "images-heading" },
-    el("h2", { id: "images-heading" }, "Images"),
+    el("h2", { id: "images-heading" }, t("history.images")),
     el(
       "p",
       { class: "fine-print" },
-      "The service doesn't store images. This page alone keeps those analysed since it was opened, until it is closed or reloaded.",
+      t("history.images-kept"),
     ),
     rows.length
       ? resultsTable(
-          "Images analysed in this session, newest first",
-          ["Image", "Verdict", "Faces", "Analysed"],
+          t("history.images-caption"),
+          [t("batch.image"), t("batch.verdict"), t("batch.faces"), t("history.analysed")],
           body,
         )
       : null,

@@ -1,19 +1,14 @@
 /** Names of a job's states and stages, as shown. */
 
-export const STATES = {
-  queued: "Waiting",
-  running: "Running",
-  succeeded: "Done",
-  failed: "Failed",
-  dead: "Given up",
-  cancelled: "Cancelled",
-};
+import { hasText, t } from "../messages.js";
 
-export const STAGES = {
-  queued: "Waiting in the queue",
-  fetch: "Fetching the video",
-  analyse: "Analysing faces",
-  follow: "Following the source",
-  store: "Storing the result",
-  done: "Done",
-};
+export const STATES = ["queued", "running", "succeeded", "failed", "dead", "cancelled"];
+
+export function stateName(state) {
+  return STATES.includes(state) ? t(`state.${state}`) : state;
+}
+
+export function stageName({ state, progress }) {
+  const stage = state === "queued" ? "queued" : progress.stage;
+  return hasText(`stage.${stage}`) ? t(`stage.${stage}`) : stage;
+}

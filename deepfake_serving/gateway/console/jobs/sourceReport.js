@@ -1,40 +1,36 @@
 /** Report of a live source: the verdict over its windows, and the highest windows. */
 
+import { untrainedWarning, verdictSummary } from "../components/finding.js";
+import { badge, verdictLabel } from "../components/verdicts.js";
 import { el, facts } from "../lib/dom.js";
-import { plural, timestamp, duration } from "../lib/format.js";
 import { saveButtons } from "../lib/download.js";
-import { badge, verdictSummary, untrainedWarning, VERDICTS } from "../components/verdicts.js";
+import { duration, timestamp } from "../lib/format.js";
+import { hasText, t } from "../messages.js";
 
-const ENDS = {
-  source: "The source ended.",
-  lost: "The source was unreachable for too long.",
-  bound: "It was followed for the longest time that this service allows.",
-};
-
-/** @param {Object} a finished job of a live source, with at least one window */
-export function sourceReport(job) {
+/** @param {Object} job a finished job of a live source, with at least one window */
+export function sourceReport(job, scale) {
   const { result } = job;
   return el(
     "article",
     {},
     result.warnings.map((note) => el("p", { class: "notice warn" }, note)),
-    verdictSummary(result.verdict, result.fake_probability, "is the score of the highest window"),
+    verdictSummary(result.verdict, result.fake_probability, t("subject.window"), scale),
     result.model ? untrainedWarning(result.model) : null,
     facts([
-      ["End", ENDS[result.ended] ?? "It was cancelled or interrupted; the results so far were kept."],
-      ["Followed for", duration(result.duration_s)],
-      ["Windows", counts(result)],
-      ["Not scored", result.problems ? plural(result.problems, "window") : null],
-      ["Gaps", result.gaps ? String(result.gaps) : null],
+      [t("source.end"), t(hasText(`source.end.${result.ended}`) ? `source.end.${result.ended}` : "source.end.other")],
+      [t("source.duration"), duration(result.duration_s)],
+      [t("source.windows"), counts(result)],
+      [t("source.unscored"), result.problems ? t("windows", { count: result.problems }) : null],
+      [t("source.gaps"), result.gaps ? String(result.gaps) : null],
     ]),
     result.worst.length ? highestWindows(result.worst) : null,
-    saveButtons("live-verdict", job),
+    saveButtons(job.source.name, job),
   );
 }
 
 function counts({ verdicts }) {
   return Object.entries(verdicts)
-    .map(([verdict, count]) => `${count} ${VERDICTS[verdict].label.toLowerCase()}`)
+    .map(([verdict, count]) => `${count} ${verdictLabel(verdict).toLowerCase()}`)
     .join(", ");
 }
 
@@ -50,11 +46,15 @@ function highestWindows(windows) {
   return el(
     "section",
     {},
-    el("h2", {}, "Highest windows"),
+    el("h2", {}, t("source.highest")),
     el(
       "table",
       {},
-      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Time"), el("th", { scope: "col" }, "Verdict"))),
+      el(
+        "thead",
+        {},
+        el("tr", {}, el("th", { scope: "col" }, t("batch.time")), el("th", { scope: "col" }, t("batch.verdict"))),
+      ),
       el("tbody", {}, rows),
     ),
   );

@@ -1,6 +1,9 @@
 /** Exports results: JSON to the clipboard or a file, tables as CSV. */
 
+import { t } from "../messages.js";
 import { announce, el } from "./dom.js";
+
+const BYTE_ORDER_MARK = "\ufeff"; // without it spreadsheets read UTF-8 as another encoding
 
 export function download(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));
@@ -12,29 +15,32 @@ export function formatJson(document) {
   return JSON.stringify(document, null, 2);
 }
 
+/** Returns a name for downloads: that of the file or URL, without folders, query and extension. */
+export function baseName(source) {
+  const last = source.split(/[?#]/)[0].split(/[/\\]/).filter(Boolean).at(-1) ?? "";
+  return last.replace(/\.[^.]*$/, "") || "verdict";
+}
+
 /** Builds the buttons that copy and download a document. Only secure pages have a clipboard. */
-export function saveButtons(name, document) {
+export function saveButtons(source, document) {
   const copy = async (event) => {
     const button = event.currentTarget;
     await navigator.clipboard.writeText(formatJson(document));
-    button.textContent = "Copied";
-    announce("The JSON was copied.");
+    button.textContent = t("action.copied");
+    announce(t("download.copied"));
   };
+  const save = () => download(`${baseName(source)}-verdict.json`, "application/json", formatJson(document));
   return el(
     "div",
-    { class: "actions" },
-    navigator.clipboard ? el("button", { type: "button", onclick: copy }, "Copy JSON") : null,
-    el(
-      "button",
-      { type: "button", onclick: () => download(`${name}.json`, "application/json", formatJson(document)) },
-      "Download JSON",
-    ),
+    { class: "actions raw" },
+    navigator.clipboard ? el("button", { type: "button", onclick: copy }, t("download.copy")) : null,
+    el("button", { type: "button", onclick: save }, t("download.json")),
   );
 }
 
 /** @param {Array<Array>} rows the first row holds the headings */
 export function csv(rows) {
-  return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  return BYTE_ORDER_MARK + rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
 /** Escapes a cell. Spreadsheets run cells that begin like formulas, file names included (OWASP, CSV injection). */

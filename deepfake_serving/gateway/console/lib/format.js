@@ -1,7 +1,14 @@
-/** Formats numbers, times and sizes for display. */
+/** Formats numbers, times and sizes for display, in the language of the console. */
+
+import { language, t } from "../messages.js";
+
+const NONE = "–";
+const hundredths = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const UNITS = ["B", "KB", "MB", "GB", "TB"];
 
 export function score(probability) {
-  return probability === null || probability === undefined ? "–" : probability.toFixed(2);
+  return probability === null || probability === undefined ? NONE : hundredths.format(probability);
 }
 
 export function clock(seconds) {
@@ -17,27 +24,34 @@ export function timestamp(seconds) {
 }
 
 export function duration(seconds) {
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 1) return t("format.ms", { n: Math.round(seconds * 1000) });
+  if (seconds < 60) return t("format.s", { n: tenths.format(seconds) });
   const minutes = Math.round(seconds / 60);
-  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-  return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  if (minutes >= 60) return t("format.hours", { h: Math.floor(minutes / 60), min: minutes % 60 });
+  return t("format.minutes", { min: Math.floor(seconds / 60), s: Math.floor(seconds % 60) });
 }
 
+/** Formats an estimate, without more digits than it deserves. */
+export function roughly(seconds) {
+  if (seconds >= 60) return duration(seconds);
+  const step = seconds > 10 ? 5 : 1;
+  return t("format.seconds", { count: Math.max(step, Math.round(seconds / step) * step) });
+}
+
+/** Formats a size; its units are powers of 1024, as in file managers. */
 export function bytes(count) {
   if (count === null || count === undefined) return null;
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const unit = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), units.length - 1);
+  const unit = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), UNITS.length - 1);
   const value = count / 1024 ** unit;
-  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${unit && value < 10 ? tenths.format(value) : Math.round(value)}\u00a0${UNITS[unit]}`;
+}
+
+export function percent(share) {
+  return `${Math.round(share * 100)}\u00a0%`;
 }
 
 export function dateTime(instant) {
-  return new Date(instant).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}
-
-export function plural(count, noun) {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return new Date(instant).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 }
 
 export function shortDigest(digest) {

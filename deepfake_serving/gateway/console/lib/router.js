@@ -1,5 +1,6 @@
 /** Selects the panel by the URL's fragment, so that every panel and every job has a link. */
 
+import { t } from "../messages.js";
 import { el } from "./dom.js";
 
 /**
@@ -14,8 +15,8 @@ export function startRouter(panels, outlet) {
     const [name, parameter] = parse(location.hash);
     const panel = panels[name] ?? panels.missing;
     current?.close?.();
+    setTitle(panel.title);
     outlet.replaceChildren(el("h1", {}, panel.title), panel.open(parameter));
-    document.title = `${panel.title} · Deepfake console`;
     select(tabs, panel.tab ?? name, outlet);
     if (current) restoreFocus(tabs, outlet);
     current = panel;
@@ -24,8 +25,17 @@ export function startRouter(panels, outlet) {
   addEventListener("hashchange", () => {
     if (location.hash.startsWith("#/")) show();
   });
+  document.querySelector(".skip-link").addEventListener("click", (event) => {
+    event.preventDefault(); // the fragment is the address of the panel
+    outlet.focus();
+  });
   for (const tab of tabs) tab.addEventListener("keydown", (event) => moveFocus(event, tabs));
   show();
+}
+
+/** Names the browser's tab after what it shows: a panel, or a file. */
+export function setTitle(name) {
+  document.title = `${name} · ${t("brand")}`;
 }
 
 function parse(hash) {

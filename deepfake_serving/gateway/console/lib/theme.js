@@ -1,5 +1,7 @@
 /** Light or dark colours: the system's preference until the user chooses. */
 
+import { t } from "../messages.js";
+
 const STORAGE_KEY = "deepfake-theme";
 
 export function setUpTheme(button) {
@@ -9,8 +11,8 @@ export function setUpTheme(button) {
   function show() {
     const chosen = localStorage.getItem(STORAGE_KEY);
     if (chosen) document.documentElement.dataset.theme = chosen;
-    button.textContent = isDark() ? "Light" : "Dark";
-    button.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
+    button.textContent = t(isDark() ? "theme.light" : "theme.dark");
+    button.setAttribute("aria-label", t(isDark() ? "theme.use-light" : "theme.use-dark"));
   }
 
   button.addEventListener("click", () => {

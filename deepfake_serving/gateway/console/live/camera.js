@@ -9,11 +9,7 @@ const QUALITY = 0.8;
 /** @throws {Problem} explains why there is no camera */
 export async function openCamera() {
   if (!navigator.mediaDevices) {
-    throw localProblem(
-      "camera-insecure",
-      "No camera on insecure pages",
-      "This page was opened over plain http:// from another computer.",
-    );
+    throw localProblem("camera-insecure");
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
@@ -29,16 +25,12 @@ export function closeCamera(stream) {
 function explain(error) {
   switch (error.name) {
     case "NotAllowedError":
-      return localProblem(
-        "camera-refused",
-        "The camera was not allowed",
-        "The browser or the system doesn't allow this page to use the camera.",
-      );
+      return localProblem("camera-refused");
     case "NotFoundError":
     case "OverconstrainedError":
-      return localProblem("no-camera", "No camera found", "The browser found no camera.");
+      return localProblem("no-camera");
     default:
-      return localProblem("camera-busy", "The camera can't be used", String(error.message));
+      return localProblem("camera-busy", { detail: String(error.message) });
   }
 }
 

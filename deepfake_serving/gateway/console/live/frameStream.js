@@ -58,9 +58,5 @@ function socketURL() {
 /** Explains a close code (RFC 6455, section 7.4.1). A socket that never opened closes with 1006. */
 function closeProblem(code, reason) {
   if (code === 1006) return unreachable();
-  return localProblem(
-    "stream-ended",
-    "The live stream has ended",
-    reason || `The service closed it with code ${code}.`,
-  );
+  return localProblem("stream-ended", { detail: reason || String(code) });
 }

@@ -1,26 +1,25 @@
 /** Live panel: the camera, analysed frame by frame. */
 
-import { closeCamera, frameCapture, openCamera } from "./camera.js";
-import { announce, el } from "../lib/dom.js";
-import { score } from "../lib/format.js";
 import { Problem, problemCard } from "../api/problems.js";
 import { faceOverlay } from "../components/faceOverlay.js";
+import { untrainedWarning } from "../components/finding.js";
+import { defaultScale, verdictFor } from "../components/scale.js";
+import { badge, verdictLabel } from "../components/verdicts.js";
+import { announce, el } from "../lib/dom.js";
+import { score } from "../lib/format.js";
+import { t } from "../messages.js";
+import { closeCamera, frameCapture, openCamera } from "./camera.js";
 import { openFrameStream } from "./frameStream.js";
 import { scoreTrace } from "./scoreTrace.js";
-import { badge, untrainedWarning, verdictFor, VERDICTS } from "../components/verdicts.js";
 
 export function livePanel() {
   const output = el("div", { class: "output" });
-  const start = el("button", { type: "button", class: "primary", onclick: begin }, "Start the camera");
-  const stop = el("button", { type: "button", hidden: true, onclick: () => end(null) }, "Stop");
+  const start = el("button", { type: "button", class: "primary", onclick: begin }, t("live.start"));
+  const stop = el("button", { type: "button", hidden: true, onclick: () => end(null) }, t("action.stop"));
   const element = el(
     "div",
     {},
-    el(
-      "p",
-      { class: "lede" },
-      "Your camera, analysed about eight times a second. Frames are sent to the service, analysed and discarded; nothing is stored.",
-    ),
+    el("p", { class: "lede" }, t("live.lede")),
     el("div", { class: "actions" }, start, stop),
     output,
   );
@@ -29,14 +28,14 @@ export function livePanel() {
   async function begin() {
     running = true;
     show(true);
-    output.replaceChildren(el("p", { class: "busy", role: "status" }, "Waiting for the camera …"));
+    output.replaceChildren(el("p", { class: "busy", role: "status" }, t("live.waiting")));
     try {
       camera = await openCamera();
       if (!running) return release();
-      view = await liveView(camera);
+      view = await liveView(camera, await defaultScale());
       output.replaceChildren(view.element);
       stream = openFrameStream(frameCapture(view.video), (message) => view.show(message, stream.sent), end);
-      announce("The camera is on.");
+      announce(t("live.on"));
     } catch (error) {
       end(error);
     }
@@ -48,7 +47,7 @@ export function livePanel() {
     if (problem) output.replaceChildren(problemCard(problem));
     else if (output.firstChild) {
       view?.stop();
-      announce("The camera is off.");
+      announce(t("live.off"));
     }
     view = null;
   }
@@ -65,24 +64,24 @@ export function livePanel() {
     stop.hidden = !on;
   }
 
-  return { title: "Live", open: () => element, close: () => end(null) };
+  return { title: t("panel.live"), open: () => element, close: () => end(null) };
 }
 
 /** @returns {Promise<{element, video, show(message, sent), stop()}>} resolved when the first frame is shown */
-async function liveView(camera) {
-  const video = el("video", { playsinline: true, muted: true, "aria-label": "Your camera" });
+async function liveView(camera, scale) {
+  const video = el("video", { playsinline: true, muted: true, "aria-label": t("live.camera") });
   video.muted = true;
   video.srcObject = camera;
   await video.play();
   const view = faceOverlay(video, video.videoWidth, video.videoHeight);
-  const chart = scoreTrace();
-  const now = el("p", { class: "live-now" }, "Waiting for the first verdict …");
+  const chart = scoreTrace(scale);
+  const now = el("p", { class: "live-now" }, t("live.first"));
   const [latest, counts, notes] = [el("dd", {}, "–"), el("dd", {}, "–"), el("div")];
   const text = el(
     "div",
     { class: "result-text" },
     now,
-    el("dl", { class: "facts" }, el("dt", {}, "Latest frame"), latest, el("dt", {}, "Frames"), counts),
+    el("dl", { class: "facts" }, el("dt", {}, t("live.latest")), latest, el("dt", {}, t("live.frames")), counts),
     chart.element,
     notes,
   );
@@ -90,23 +89,23 @@ async function liveView(camera) {
   let announced = null;
 
   function show({ verdict, smoothed: p, dropped, problem }, sent) {
-    counts.textContent = `${sent} sent, ${dropped} dropped`;
+    counts.textContent = t("live.counts", { sent, dropped });
     if (problem) {
       notes.replaceChildren(problemCard(new Problem(problem)));
       return;
     }
     draw(view, video, verdict);
     chart.add(verdict.fake_probability, p);
-    now.replaceChildren(badge(verdictOf(verdict, p), p));
+    now.replaceChildren(badge(verdictOf(verdict, p, scale), p));
     latest.textContent = score(verdict.fake_probability);
     notes.replaceChildren(...[untrainedWarning(verdict.model)].filter(Boolean));
-    announced = announceChange(verdict, p, announced);
+    announced = announceChange(verdictOf(verdict, p, scale), announced);
   }
 
   /** Clears what belongs to a moment that is over; the chart stays. */
   function stop() {
     view.draw([]);
-    now.replaceChildren("Stopped.");
+    now.replaceChildren(t("live.stopped"));
     latest.textContent = "–";
   }
 
@@ -120,13 +119,13 @@ function draw(view, video, verdict) {
 }
 
 /** Returns the verdict of the smoothed score: that of a single frame flickers. */
-function verdictOf(verdict, smoothed) {
-  return verdict.verdict === "no_face" || smoothed === null ? "no_face" : verdictFor(smoothed);
+function verdictOf(verdict, smoothed, scale) {
+  if (verdict.verdict === "no_face" || smoothed === null) return "no_face";
+  return verdictFor(smoothed, scale) ?? verdict.verdict;
 }
 
 /** Announces a verdict when it changes, not eight times a second. */
-function announceChange(verdict, smoothed, announced) {
-  const current = verdictOf(verdict, smoothed);
-  if (current !== announced) announce(`Live: ${VERDICTS[current].label}`);
+function announceChange(current, announced) {
+  if (current !== announced) announce(t("live.verdict", { verdict: verdictLabel(current) }));
   return current;
 }

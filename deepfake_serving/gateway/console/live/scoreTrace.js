@@ -2,12 +2,16 @@
 
 import { bands, line, plotArea } from "../components/scoreChart.js";
 import { el, svg } from "../lib/dom.js";
+import { t } from "../messages.js";
 
 const SECONDS = 60;
 const [WIDTH, HEIGHT] = [440, 220];
 
-/** @returns {{element, add(score, smoothed), clear()}} the score is null where there was no face */
-export function scoreTrace() {
+/**
+ * @param {Object} scale of the model
+ * @returns {{element, add(score, smoothed), clear()}} the score is null where there was no face
+ */
+export function scoreTrace(scale) {
   const plot = plotArea(WIDTH, HEIGHT);
   const scores = svg("g", { class: "dots" });
   const smooth = svg("g", { class: "track track-0" });
@@ -15,13 +19,13 @@ export function scoreTrace() {
     svg(
       "text",
       { x: x(0, ago * 1000), y: HEIGHT - 5, "text-anchor": ago === 60 ? "start" : ago ? "middle" : "end" },
-      ago ? `−${ago} s` : "now",
+      ago ? `−${ago} s` : t("live.now"),
     ),
   );
   const drawing = svg(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Scores of the last minute" },
-    bands(plot, { names: "left" }),
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": t("live.chart") },
+    bands(plot, scale, { names: "left" }),
     marks,
     scores,
     smooth,

@@ -2,27 +2,28 @@
 
 import { jobPath } from "../api/client.js";
 import { setSource } from "../api/mediaSource.js";
-import { el } from "../lib/dom.js";
 import { faceOverlay } from "../components/faceOverlay.js";
-import { verdictFor } from "../components/verdicts.js";
+import { verdictFor } from "../components/scale.js";
+import { el } from "../lib/dom.js";
+import { t } from "../messages.js";
 
 const NEAR_S = 0.5; // a face analysed longer ago has moved
 
 /** @returns {{element, seek(seconds), onTime(listener)}} */
-export function player(job) {
+export function player(job, scale) {
   const { result } = job;
   const video = el("video", {
     controls: true,
     preload: "metadata",
     playsinline: true,
     muted: true,
-    "aria-label": `The video ${job.source.name}`,
+    "aria-label": t("video.player", { name: job.source.name }),
   });
   const view = faceOverlay(video, result.width, result.height);
   const note = el(
     "p",
     { class: "notice", hidden: true },
-    "Your browser can't play this video; its timeline and its images still work.",
+    t("video.unplayable"),
   );
   const element = el("div", {}, view.element, note);
   const listeners = [];
@@ -30,7 +31,7 @@ export function player(job) {
   let first = null; // size of the first frame, as the browser shows it
 
   const update = (seconds) => {
-    view.draw(facesAt(result.shots, seconds));
+    view.draw(facesAt(result.shots, seconds, scale));
     for (const listener of listeners) listener(seconds);
   };
   const tick = () => {
@@ -72,7 +73,7 @@ export function player(job) {
 }
 
 /** Returns the nearest analysed face of each track. */
-function facesAt(shots, seconds) {
+function facesAt(shots, seconds, scale) {
   const shot = shots.find(({ start_s: start, end_s: end }) => start <= seconds && seconds < end);
   if (!shot) return [];
   const nearest = shot.tracks.map(({ frames }) =>
@@ -82,5 +83,5 @@ function facesAt(shots, seconds) {
   );
   return nearest
     .filter((frame) => Math.abs(frame.t_s - seconds) <= NEAR_S)
-    .map((frame) => ({ ...frame, verdict: verdictFor(frame.fake_probability) }));
+    .map((frame) => ({ ...frame, verdict: verdictFor(frame.fake_probability, scale) }));
 }

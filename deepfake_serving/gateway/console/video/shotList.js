@@ -1,14 +1,16 @@
 /** The shots of a video, highest score first; the selected one shows its faces. */
 
 import { setSource } from "../api/mediaSource.js";
-import { el } from "../lib/dom.js";
-import { clock, plural, timestamp, score } from "../lib/format.js";
+import { isSmall } from "../components/scale.js";
 import { badge } from "../components/verdicts.js";
+import { el } from "../lib/dom.js";
+import { clock, score, timestamp } from "../lib/format.js";
 import { zoomable } from "../lib/zoom.js";
+import { t } from "../messages.js";
 import { highestFrame, ranked } from "./suspiciousFrames.js";
 
 /** @returns {{element, at(seconds)}} */
-export function shotList(shots, seek) {
+export function shotList(shots, scale, seek) {
   if (!shots.length) return { element: null, at: () => null };
   const ordered = ranked(shots);
   const faces = el("div", { class: "tracks" });
@@ -16,7 +18,7 @@ export function shotList(shots, seek) {
   const element = el(
     "section",
     { class: "shots", "aria-labelledby": "shots-heading" },
-    el("h2", { id: "shots-heading" }, shots.length > 1 ? "Shots, highest score first" : "One shot"),
+    el("h2", { id: "shots-heading" }, t(shots.length > 1 ? "shots.heading" : "shots.one")),
     el(
       "ol",
       { class: "shot-list" },
@@ -27,7 +29,7 @@ export function shotList(shots, seek) {
 
   function select(shot, jump) {
     for (const [other, button] of buttons) button.setAttribute("aria-pressed", String(other === shot));
-    faces.replaceChildren(...tracksOf(shot, seek));
+    faces.replaceChildren(...tracksOf(shot, scale, seek));
     if (jump) seek(highestFrame(shot)?.t_s ?? shot.start_s);
   }
 
@@ -45,11 +47,12 @@ function shotButton(shot, onclick) {
   const button = el(
     "button",
     { type: "button", class: "shot-button", onclick },
-    el("span", { class: "shot-name" }, `Shot ${shot.number}`),
+    el("span", { class: "shot-name" }, t("shot.number", { n: shot.number })),
+    el("span", { class: "in-view" }, `▸ ${t("shot.in-view")}`),
     el(
       "span",
       { class: "fine-print" },
-      `${timestamp(shot.start_s)} – ${timestamp(shot.end_s)} · ${plural(shot.tracks.length, "face")}`,
+      `${timestamp(shot.start_s)} – ${timestamp(shot.end_s)} · ${t("faces", { count: shot.tracks.length })}`,
     ),
     badge(shot.verdict, shot.fake_probability),
   );
@@ -61,28 +64,29 @@ function shotButton(shot, onclick) {
   return button;
 }
 
-function tracksOf(shot, seek) {
-  const heading = el("h3", {}, `Faces of shot ${shot.number}`);
-  if (!shot.tracks.length)
-    return [heading, el("p", {}, "No face was found in this shot, so nothing was scored in it.")];
+function tracksOf(shot, scale, seek) {
+  const heading = el("h3", {}, t("shot.faces", { n: shot.number }));
+  if (!shot.tracks.length) return [heading, el("p", {}, t("shot.no-face"))];
   return [
     heading,
     el(
       "div",
       { class: "track-list" },
-      shot.tracks.map((track, number) => trackCard(track, number, seek)),
+      shot.tracks.map((track, number) => trackCard(track, number, scale, seek)),
     ),
   ];
 }
 
-function trackCard(track, number, seek) {
+function trackCard(track, number, scale, seek) {
   const { frames } = track;
   const sorted = [...frames].sort((a, b) => a.fake_probability - b.fake_probability);
   const images = [
-    frameButton(track.keyframe, "Most suspicious frame", sorted.at(-1), seek),
-    frameButton(track.median_frame, "Typical frame", sorted[Math.floor((sorted.length - 1) / 2)], seek),
+    frameButton(track.keyframe, t("frame.suspicious"), sorted.at(-1), seek),
+    frameButton(track.median_frame, t("frame.typical"), sorted[Math.floor((sorted.length - 1) / 2)], seek),
   ];
-  const summary = `${plural(frames.length, "analysed frame")}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}, spread ±\u00a0${score(track.spread)}`;
+  const range = t("track.range", { low: score(sorted[0].fake_probability), high: score(sorted.at(-1).fake_probability) });
+  const analysed = t("track.frames", { count: frames.length });
+  const summary = `${analysed}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}. ${range}`;
   return el(
     "article",
     { class: `card track-card track-${number % 6}` },
@@ -90,18 +94,21 @@ function trackCard(track, number, seek) {
       "h4",
       {},
       el("span", { class: "swatch", "aria-hidden": "true" }),
-      `Face ${number + 1}`,
+      t("face.number", { n: number + 1 }),
       badge(track.verdict, track.fake_probability),
     ),
     el("div", { class: "track-images" }, images),
     el("p", { class: "fine-print" }, summary),
+    frames.every((frame) => isSmall(frame, scale))
+      ? el("p", { class: "fine-print small-face" }, t("face.small"))
+      : null,
   );
 }
 
 function frameButton(path, name, frame, seek) {
   if (!path) return null;
   const image = setSource(el("img", { alt: "", width: 120, height: 120 }), path);
-  const caption = `${name}, ${score(frame.fake_probability)} at ${timestamp(frame.t_s)}`;
+  const caption = t("frame.caption", { name, score: score(frame.fake_probability), time: timestamp(frame.t_s) });
   const button = el(
     "button",
     { type: "button", class: "frame-button", onclick: () => seek(frame.t_s) },

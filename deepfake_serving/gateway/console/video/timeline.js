@@ -3,22 +3,24 @@
 import { bands, line, plotArea, ticks } from "../components/scoreChart.js";
 import { el, svg } from "../lib/dom.js";
 import { clock, timestamp } from "../lib/format.js";
+import { t } from "../messages.js";
 import { describe, keyTarget } from "./timelineKeyboard.js";
 
 const HEIGHT = 230;
 const STRIP = 20; // height of the row of shots, in pixels
-const MAX_POINTS = 400; // above this, points are omitted
+const MAX_POINTS = 400; // of all faces together; above this, points are omitted
 
 /**
  * @param {Object} result a VideoVerdict
+ * @param {Object} scale of the model
  * @param {Function} seek called with seconds
  * @returns {{element, at(seconds)}}
  */
-export function timeline(result, seek) {
+export function timeline(result, scale, seek) {
   const end = durationOf(result);
   const times = [
     ...new Set(
-      result.shots.flatMap((shot) => shot.tracks.flatMap((track) => track.frames.map(({ t_s: t }) => t))),
+      result.shots.flatMap((shot) => shot.tracks.flatMap((track) => track.frames.map((frame) => frame.t_s))),
     ),
   ].sort((a, b) => a - b);
   const drawing = svg("svg", { "aria-hidden": "true", height: HEIGHT });
@@ -28,7 +30,7 @@ export function timeline(result, seek) {
       class: "timeline",
       role: "slider",
       tabindex: "0",
-      "aria-label": "Score over time",
+      "aria-label": t("timeline.label"),
       "aria-valuemin": 0,
       "aria-valuemax": end.toFixed(1),
     },
@@ -37,8 +39,9 @@ export function timeline(result, seek) {
   const hint = el(
     "p",
     { class: "fine-print hint" },
-    "Click a point to go there. Keys: ← → next analysed frame, Page Up and Page Down shot, Home, End.",
+    t("timeline.hint"),
   );
+  const dotted = faceCount(result) <= MAX_POINTS;
   let [now, plot, cursor] = [0, null, null];
   const x = (seconds) => plot.left + (seconds / end) * plot.inner;
 
@@ -47,9 +50,9 @@ export function timeline(result, seek) {
     cursor = svg("line", { class: "cursor", y1: plot.top, y2: plot.bottom + STRIP });
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     drawing.replaceChildren(
-      bands(plot),
+      bands(plot, scale),
       axis(plot, x, end),
-      ...result.shots.map((shot, index) => shotGroup(shot, index, plot, x)),
+      ...result.shots.map((shot, index) => shotGroup(shot, index, plot, x, dotted)),
       cursor,
     );
     at(now);
@@ -58,7 +61,7 @@ export function timeline(result, seek) {
   function at(seconds) {
     now = Math.min(Math.max(seconds, 0), end);
     element.setAttribute("aria-valuenow", now.toFixed(1));
-    element.setAttribute("aria-valuetext", describe(result.shots, now));
+    element.setAttribute("aria-valuetext", describe(result.shots, now, scale));
     if (!cursor) return;
     for (const name of ["x1", "x2"]) cursor.setAttribute(name, x(now));
   }
@@ -87,6 +90,10 @@ function durationOf({ duration_s: duration, shots }) {
   return Math.max(duration ?? 0, ...shots.map((shot) => shot.end_s), 0.1);
 }
 
+function faceCount({ shots }) {
+  return shots.flatMap(({ tracks }) => tracks).reduce((count, { frames }) => count + frames.length, 0);
+}
+
 function axis(plot, x, end) {
   return svg(
     "g",
@@ -101,7 +108,7 @@ function axis(plot, x, end) {
   );
 }
 
-function shotGroup(shot, index, plot, x) {
+function shotGroup(shot, index, plot, x, dotted) {
   const [left, right] = [x(shot.start_s), x(shot.end_s)];
   const name =
     right - left > 14
@@ -124,13 +131,13 @@ function shotGroup(shot, index, plot, x) {
       rx: 3,
     }),
     name,
-    shot.tracks.map((track, number) => trackGroup(track, number, plot, x)),
+    shot.tracks.map((track, number) => trackGroup(track, number, plot, x, dotted)),
   );
 }
 
-function trackGroup({ frames }, number, plot, x) {
+function trackGroup({ frames }, number, plot, x, dotted) {
   const points = frames.map((frame) => [x(frame.t_s), plot.y(frame.fake_probability)]);
-  const dots = points.length > MAX_POINTS ? [] : points.map(([cx, cy]) => svg("circle", { cx, cy, r: 2.5 }));
+  const dots = !dotted ? [] : points.map(([cx, cy]) => svg("circle", { cx, cy, r: 2.5 }));
   return svg("g", { class: `track track-${number % 6}` }, line(points, {}), dots);
 }
 

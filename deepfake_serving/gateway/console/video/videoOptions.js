@@ -1,35 +1,24 @@
 /** Options of a video's analysis: those of POST /v1/videos, as a form. */
 
+import { info } from "../api/client.js";
 import { el } from "../lib/dom.js";
+import { hasText, t } from "../messages.js";
 
-const SAMPLING = [
-  ["", "The service's default"],
-  ["every:5", "Every 5th frame"],
-  ["every:1", "Every frame (slow)"],
-  ["uniform:30", "30 frames, evenly spread"],
-  ["fps:2", "2 frames per second"],
-  ["per_shot:64", "At most 64 per shot"],
-];
-const AGGREGATION = [
-  ["", "The service's default"],
-  ["shots", "Highest face of the highest shot"],
-  ["mean", "Mean over all faces"],
-  ["confident", "Confident frames first"],
-  ["fake_frame_ratio", "Share of fake frames"],
-];
+const SAMPLING = ["every:5", "every:1", "uniform:30", "fps:2", "per_shot:64"];
+const AGGREGATION = ["shots", "mean", "confident", "fake_frame_ratio"];
 
 /** @returns {{element, query()}} the query is a URL's query string, "" or "?…" */
 export function videoOptions() {
-  const sampling = select("sampling", "Frames", SAMPLING);
-  const aggregation = select("aggregation", "Score of the video", AGGREGATION);
+  const sampling = select("sampling", SAMPLING);
+  const aggregation = select("aggregation", AGGREGATION);
   const shots = el("input", { type: "checkbox", id: "option-shots", checked: true });
   const element = el(
     "fieldset",
     { class: "options" },
-    el("legend", {}, "Options"),
+    el("legend", {}, t("options.legend")),
     sampling.element,
     aggregation.element,
-    el("div", { class: "check" }, shots, el("label", { for: "option-shots" }, "Split into shots")),
+    el("div", { class: "check" }, shots, el("label", { for: "option-shots" }, t("options.shots"))),
   );
 
   function query() {
@@ -43,12 +32,23 @@ export function videoOptions() {
   return { element, query };
 }
 
-function select(name, label, choices) {
+/** The first choice is the service's default, which it names itself. */
+function select(name, choices) {
   const id = `option-${name}`;
+  const first = el("option", { value: "" }, t("options.default"));
   const control = el(
     "select",
     { id },
-    choices.map(([value, text]) => el("option", { value }, text)),
+    first,
+    choices.map((value) => el("option", { value }, optionText(name, value))),
   );
-  return { control, element: el("div", { class: "field" }, el("label", { for: id }, label), control) };
+  info()
+    .then(({ defaults }) => (first.textContent = t("options.default-is", { value: optionText(name, defaults[name]) })))
+    .catch(() => null); // the footer shows the error
+  return { control, element: el("div", { class: "field" }, el("label", { for: id }, t(`options.${name}`)), control) };
+}
+
+/** Returns an option in words; one that the console has no words for, as it is. */
+export function optionText(name, value) {
+  return hasText(`${name}.${value}`) ? t(`${name}.${value}`) : String(value);
 }

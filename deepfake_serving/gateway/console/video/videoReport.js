@@ -1,28 +1,28 @@
 /** Report of a video: verdict, player with its timeline, shots and their faces. */
 
+import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { modelDetails } from "../components/modelDetails.js";
 import { el, facts } from "../lib/dom.js";
-import { plural, score, duration, timestamp } from "../lib/format.js";
-import { player } from "./player.js";
 import { saveButtons } from "../lib/download.js";
+import { duration, percent, score, timestamp } from "../lib/format.js";
+import { t } from "../messages.js";
+import { jobEvidence } from "../report/evidence.js";
+import { reportActions, reportSheet } from "../report/report.js";
+import { player } from "./player.js";
 import { shotList } from "./shotList.js";
 import { highestFrame, ranked } from "./suspiciousFrames.js";
 import { timeline } from "./timeline.js";
-import { verdictSummary, untrainedWarning } from "../components/verdicts.js";
 
-const SUBJECT = {
-  shots: "is the score of the most suspicious face",
-  mean: "is the mean score of all faces",
-  confident: "is the mean score of the faces the model is sure of",
-  fake_frame_ratio: "is the share of frames with a face that look fake",
-};
-
-/** @param {Object} job a succeeded job */
-export function videoReport(job) {
+/**
+ * @param {Object} job a succeeded job
+ * @param {Object} scale of its model
+ */
+export function videoReport(job, scale) {
   const { result } = job;
-  const screen = player(job);
-  const chart = timeline(result, screen.seek);
-  const shots = shotList(result.shots, screen.seek);
+  const screen = player(job, scale);
+  const chart = timeline(result, scale, screen.seek);
+  const shots = shotList(result.shots, scale, screen.seek);
+  const evidence = jobEvidence(job, scale);
   screen.onTime((seconds) => {
     chart.at(seconds);
     shots.at(seconds);
@@ -41,54 +41,60 @@ export function videoReport(job) {
       el(
         "div",
         { class: "result-text" },
-        verdictSummary(result.verdict, result.fake_probability, subject(result, shot, frame)),
+        verdictSummary(result.verdict, result.fake_probability, subject(result, shot, frame), scale),
         untrainedWarning(result.model),
         figures(result),
-        modelDetails(result),
-        saveButtons("video-verdict", job),
+        reportActions(evidence),
+        modelDetails(result, { parallel: true }),
+        saveButtons(job.source.name, job),
       ),
     ),
     shots.element,
+    reportSheet(evidence),
   );
 }
 
 function subject({ aggregation }, shot, frame) {
-  const place = aggregation === "shots" && frame ? ` (shot ${shot.number}, ${timestamp(frame.t_s)})` : "";
-  return `${SUBJECT[aggregation]}${place}`;
+  if (aggregation !== "shots" || !frame) return t(`subject.${aggregation}`);
+  return `${t("subject.shots")} (${t("timeline.shot", { n: shot.number })}, ${timestamp(frame.t_s)})`;
 }
 
 function warnings({ result, cached }) {
   const notes = [...result.warnings];
-  if (!result.complete)
-    notes.unshift("Only a part of this video could be read: the verdict covers that part.");
+  if (!result.complete) notes.unshift(t("video.incomplete"));
   return el(
     "div",
-    {},
+    { class: "notices" },
     notes.map((note) => el("p", { class: "notice warn" }, note)),
-    cached
-      ? el(
-          "p",
-          { class: "notice" },
-          "This video was analysed before with the same model and options; that result is shown.",
-        )
-      : null,
+    cached ? el("p", { class: "notice" }, t("video.cached")) : null,
   );
 }
 
 function figures(result) {
   const ratio = result.fake_frame_ratio;
+  const { frames_analyzed: count, frames_with_face: faces, uncertainty } = result;
   return facts([
-    ["Frames analysed", `${result.frames_analyzed} (${result.frames_with_face} with a face)`],
-    ["Fake frames", ratio === null ? null : `${Math.round(ratio * 100)} % of those with a face`],
+    [t("video.frames"), t("video.frames-text", { count, faces })],
+    [t("video.fake-frames"), ratio === null ? null : t("video.fake-frames-text", { share: percent(ratio) })],
+    [t("video.range"), scoreRange(result)],
     [
-      "Spread of the most suspicious face",
-      result.uncertainty === null ? null : `±\u00a0${score(result.uncertainty)} from frame to frame`,
+      t(result.aggregation === "shots" ? "video.spread-face" : "video.spread"),
+      uncertainty === null ? null : `±\u00a0${score(uncertainty)}`,
     ],
-    ["Shots", plural(result.shots.length, "shot")],
-    ["Length", result.duration_s === null ? "unknown" : duration(result.duration_s)],
+    [t("video.shots"), String(result.shots.length)],
+    [t("video.length"), result.duration_s === null ? t("unknown") : duration(result.duration_s)],
     [
-      "Frame rate",
-      result.frame_rate === null ? "varies" : `${Number(result.frame_rate.toFixed(2))} per second`,
+      t("video.rate"),
+      result.frame_rate === null
+        ? t("video.rate-varies")
+        : t("video.rate-text", { rate: Number(result.frame_rate.toFixed(2)) }),
     ],
   ]);
+}
+
+/** Returns the lowest and the highest score of a face: a spread is that of one face, or of all. */
+function scoreRange({ shots }) {
+  const scores = shots.flatMap(({ tracks }) => tracks.map((track) => track.fake_probability));
+  if (scores.length < 2) return null;
+  return t("range", { low: score(Math.min(...scores)), high: score(Math.max(...scores)) });
 }

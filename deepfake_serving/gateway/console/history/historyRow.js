@@ -1,0 +1,47 @@
+/** One video of the history: link, verdict, state, and a button that stops or deletes it. */
+
+import { fetchJson, jobPath } from "../api/client.js";
+import { ENDED } from "../api/jobEvents.js";
+import { badge } from "../components/verdicts.js";
+import { stateName } from "../jobs/jobStates.js";
+import { openDialog } from "../lib/dialog.js";
+import { announce, el } from "../lib/dom.js";
+import { dateTime } from "../lib/format.js";
+import { t } from "../messages.js";
+
+/** @param {Function} reload called after a deletion; `fail` with the problem of one */
+export function historyRow(job, reload, fail) {
+  const name = job.source.name || job.source.url || job.id;
+  const act = ENDED.includes(job.state) ? "delete" : "stop";
+  const remove = async () => {
+    const content = el("p", {}, t(`history.${act}.question`));
+    if (!(await openDialog({ title: name, content, accept: t(`history.${act}`), dangerous: true }))) return;
+    await fetchJson(jobPath(job.id), { method: "DELETE" }).then(
+      () => announce(t(`history.${act}.done`, { name })),
+      fail,
+    );
+    reload();
+  };
+  const verdict = job.summary ? badge(job.summary.verdict, job.summary.fake_probability) : null;
+  return el(
+    "tr",
+    {},
+    el(
+      "th",
+      { scope: "row" },
+      el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name),
+    ),
+    el("td", {}, verdict ?? el("span", { class: "state narrow" }, stateName(job.state))),
+    el("td", { class: "minor state" }, stateName(job.state)),
+    el("td", { class: "minor" }, el("time", { datetime: job.created_at }, dateTime(job.created_at))),
+    el(
+      "td",
+      { class: "numeric" },
+      el(
+        "button",
+        { type: "button", class: "quiet", "aria-label": t(`history.${act}.name`, { name }), onclick: remove },
+        t(`history.${act}`),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,64 @@
+/** Report of an image: the image with its faces, the verdict, the list of faces. */
+
+import { faceList } from "../components/faceList.js";
+import { faceOverlay } from "../components/faceOverlay.js";
+import { untrainedWarning, verdictSummary } from "../components/finding.js";
+import { modelDetails } from "../components/modelDetails.js";
+import { scaleOf } from "../components/scale.js";
+import { saveButtons } from "../lib/download.js";
+import { el } from "../lib/dom.js";
+import { t } from "../messages.js";
+import { imageEvidence } from "../report/evidence.js";
+import { reportActions, reportSheet } from "../report/report.js";
+
+/** @param {Object} analysis of image/analyses.js */
+export async function imageReport(analysis) {
+  const { name, verdict, image } = analysis;
+  const [{ media, note }, scale] = await Promise.all([loadImage(image, name), scaleOf(verdict.model)]);
+  const view = faceOverlay(media, verdict.width, verdict.height);
+  const numbered = verdict.faces.length > 1;
+  view.draw(
+    verdict.faces,
+    verdict.faces.map((_, index) => (numbered ? `${index + 1} · ` : "")),
+  );
+  const caption = el(
+    "figcaption",
+    {},
+    el("span", { class: "name" }, name),
+    note ? el("span", { class: "fine-print" }, note) : null,
+  );
+  const subject = t(numbered ? "subject.highest-face" : "subject.face");
+  const evidence = imageEvidence(analysis, scale);
+  return el(
+    "article",
+    { class: "result" },
+    el("figure", {}, view.element, caption),
+    el(
+      "div",
+      { class: "result-text" },
+      verdictSummary(verdict.verdict, verdict.fake_probability, subject, scale),
+      untrainedWarning(verdict.model),
+      verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
+      faceList(verdict.faces, scale, view.highlight),
+      reportActions(evidence),
+      modelDetails(verdict),
+      saveButtons(name, verdict),
+    ),
+    reportSheet(evidence),
+  );
+}
+
+/** Loads the image, or explains why it can't be shown. */
+async function loadImage(image, name) {
+  if (!image) return { media: null, note: t("image.fetched") };
+  const url = URL.createObjectURL(image);
+  const media = el("img", { alt: t("image.alt", { name }), src: url });
+  try {
+    await media.decode();
+    return { media, note: null };
+  } catch {
+    return { media: null, note: t("image.unshown") };
+  } finally {
+    URL.revokeObjectURL(url); // the decoded image stays
+  }
+}

@@ -1,0 +1,105 @@
+/** Failures in plain words: title, detail where the console finds it itself, and what to do. */
+
+export default {
+  "problem.title": "Etwas ist schiefgegangen",
+  "problem.status": "Die Antwort war {status}",
+  "problem.unexplained": "Sie kam ohne Erklärung.",
+  "problem.what-to-do": "Was tun:",
+  "problem.wait": "Der Dienst bittet, {seconds} s zu warten.",
+  "problem.id": "Kennung der Anfrage:",
+  "problem.advice": "Versuchen Sie es erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+
+  "problem.undecodable-media.title": "Diese Datei ist beschädigt und lässt sich nicht öffnen",
+  "problem.undecodable-media.advice": "Exportieren oder laden Sie sie noch einmal, und wählen Sie die neue Datei.",
+  "problem.unsupported-media-type.title": "Dieser Dateityp wird nicht unterstützt",
+  "problem.unsupported-media-type.advice":
+    "Wählen Sie ein Bild (JPEG, PNG, WebP …) oder ein Video; es zählt der Inhalt, nicht der Name.",
+  "problem.too-large.title": "Diese Datei ist zu groß",
+  "problem.too-large.advice":
+    "Senden Sie eine kleinere Datei: einen kürzeren Teil des Videos oder ein stärker komprimiertes Bild.",
+  "problem.too-large-image.title": "Dieses Bild ist zu groß",
+  "problem.too-large-image.detail": "{name} hat {size}; dieser Dienst nimmt Bilder bis {limit}.",
+  "problem.too-large-image.advice": "Speichern Sie das Bild kleiner oder stärker komprimiert, und senden Sie das.",
+  "problem.too-large-video.title": "Dieses Video ist zu groß",
+  "problem.too-large-video.detail": "{name} hat {size}; dieser Dienst nimmt Videos bis {limit}.",
+  "problem.too-large-video.advice":
+    "Schneiden Sie den wichtigen Teil heraus, oder exportieren Sie es mit niedrigerer Bitrate.",
+  "problem.empty-file.title": "Diese Datei ist leer",
+  "problem.empty-file.detail": "{name} hat keinen Inhalt.",
+  "problem.empty-file.advice": "Exportieren oder laden Sie sie noch einmal, und wählen Sie die neue Datei.",
+  "problem.archive.title": "Archive werden nicht geöffnet",
+  "problem.archive.detail": "{name} ist ein Archiv.",
+  "problem.archive.advice": "Entpacken Sie es, und ziehen Sie den Ordner oder die Dateien hierher.",
+  "problem.too-many-pixels.title": "Dieses Bild hat zu viele Pixel",
+  "problem.too-many-pixels.advice": "Verkleinern Sie das Bild, und senden Sie das.",
+  "problem.invalid-request.title": "Der Dienst hat die Anfrage nicht verstanden",
+  "problem.invalid-request.advice": "Prüfen Sie die Eingaben, und versuchen Sie es erneut.",
+  "problem.unauthorized.title": "Ein API-Schlüssel ist nötig",
+  "problem.unauthorized.advice":
+    "Geben Sie einen API-Schlüssel ein, den dieser Dienst annimmt. Sein Betreiber kann Ihnen einen geben.",
+  "problem.forbidden.title": "Nicht erlaubt",
+  "problem.forbidden.advice":
+    "Dieser API-Schlüssel darf das nicht. Bitten Sie den Betreiber um einen Schlüssel mit diesem Recht.",
+  "problem.not-found.title": "Nicht gefunden",
+  "problem.not-found.advice": "Es wurde vielleicht gelöscht oder ist abgelaufen. Sehen Sie im Verlauf nach.",
+  "problem.unknown-model.title": "Unbekanntes Modell",
+  "problem.unknown-model.advice": "Wählen Sie ein anderes Modell, oder überlassen Sie dem Dienst die Wahl.",
+  "problem.method-not-allowed.title": "Konsole und Dienst passen nicht zusammen",
+  "problem.method-not-allowed.advice": "Eines von beiden wurde erneuert: Laden Sie diese Seite neu.",
+  "problem.slow-request.title": "Das Hochladen dauerte zu lange",
+  "problem.slow-request.advice":
+    "Die Verbindung ist sehr langsam oder war unterbrochen. Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",
+  "problem.conflict.title": "Inzwischen geändert",
+  "problem.conflict.advice":
+    "Etwas anderes hat es inzwischen geändert. Laden Sie neu, und sehen Sie den Zustand an, bevor Sie es erneut versuchen.",
+  "problem.message-too-large.title": "Zu viel auf einmal",
+  "problem.message-too-large.advice": "Senden Sie weniger oder kleinere Bilder auf einmal.",
+  "problem.unsupported-content-coding.title": "Der Upload wurde unterwegs verändert",
+  "problem.unsupported-content-coding.advice":
+    "Ein Proxy unterwegs komprimiert Uploads. Wenden Sie sich an den Betreiber des Dienstes.",
+  "problem.invalid-cursor.title": "Die Liste hat sich geändert",
+  "problem.invalid-cursor.advice": "Diese Seite der Liste gilt nicht mehr. Laden Sie die Liste neu.",
+  "problem.refused-url.title": "Diese Adresse wird nicht abgerufen",
+  "problem.refused-url.advice":
+    "Der Dienst ruft solche Adressen nicht ab. Laden Sie die Datei herunter, und senden Sie sie von hier.",
+  "problem.unreachable-url.title": "Diese Adresse ist nicht erreichbar",
+  "problem.unreachable-url.advice":
+    "Öffnen Sie die Adresse zur Prüfung im Browser, oder laden Sie die Datei herunter und senden Sie sie von hier.",
+  "problem.overloaded.title": "Der Dienst ist ausgelastet",
+  "problem.overloaded.advice": "Warten Sie einen Moment, und versuchen Sie es erneut.",
+  "problem.rate-limited.title": "Zu viele Anfragen",
+  "problem.rate-limited.advice":
+    "Dieser API-Schlüssel hat seine Grenze erreicht. Warten Sie einen Moment, und versuchen Sie es erneut.",
+  "problem.internal.title": "Der Dienst ist gescheitert",
+  "problem.internal.advice": "Das ist ein Fehler im Dienst. Melden Sie ihn mit der Kennung unten.",
+  "problem.not-ready.title": "Der Dienst ist nicht bereit",
+  "problem.not-ready.advice": "Der Dienst startet gerade. Versuchen Sie es in einer Minute erneut.",
+  "problem.upstream-unavailable.title": "Ein Teil des Dienstes antwortet nicht",
+  "problem.upstream-unavailable.advice":
+    "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+  "problem.deadline-exceeded.title": "Es dauerte zu lange",
+  "problem.deadline-exceeded.advice": "Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",
+  "problem.storage-full.title": "Der Speicher des Dienstes ist voll",
+  "problem.storage-full.advice":
+    "Löschen Sie im Verlauf, was Sie nicht brauchen, oder wenden Sie sich an den Betreiber des Dienstes.",
+  "problem.unreachable.title": "Server nicht erreichbar",
+  "problem.unreachable.detail": "Der Dienst hat nicht geantwortet.",
+  "problem.unreachable.advice":
+    "Prüfen Sie Ihre Verbindung und ob der Dienst läuft; versuchen Sie es dann erneut.",
+  "problem.console.title": "Die Konsole ist gescheitert",
+  "problem.no-camera.title": "Keine Kamera gefunden",
+  "problem.no-camera.detail": "Der Browser hat keine Kamera gefunden.",
+  "problem.no-camera.advice": "Schließen Sie eine Kamera an, und versuchen Sie es erneut.",
+  "problem.camera-refused.title": "Die Kamera wurde nicht erlaubt",
+  "problem.camera-refused.detail": "Der Browser oder das System erlaubt dieser Seite die Kamera nicht.",
+  "problem.camera-refused.advice":
+    "Erlauben Sie dieser Seite die Kamera in der Adresszeile des Browsers, und versuchen Sie es erneut.",
+  "problem.camera-busy.title": "Die Kamera lässt sich nicht verwenden",
+  "problem.camera-busy.advice":
+    "Schließen Sie andere Programme, die die Kamera verwenden, und versuchen Sie es erneut.",
+  "problem.camera-insecure.title": "Keine Kamera auf unsicheren Seiten",
+  "problem.camera-insecure.detail": "Diese Seite wurde von einem anderen Rechner über http:// geöffnet.",
+  "problem.camera-insecure.advice":
+    "Öffnen Sie die Konsole über https:// oder auf localhost: Browser geben die Kamera nur sicheren Seiten.",
+  "problem.stream-ended.title": "Der Live-Strom ist beendet",
+};
