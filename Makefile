@@ -33,7 +33,7 @@ PARALLEL := -n $(WORKERS)
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz test test-nightly lint unit integration browser clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -103,6 +103,9 @@ integration: build/.dev clients archives  ## tests against a real TorchServe
 
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile
+
+screenshots: build/.dev archives  ## take the pictures of docs/console.md, of a real stack
+	$(BIN)/python -m tests.browser.screenshots
 
 e2e: build/.dev  ## a clean clone and an installed wheel, like a new user; then the cluster of KUBECONFIG
 	$(BIN)/pytest tests/e2e

@@ -1,4 +1,7 @@
-"""Takes the screenshots of docs/console.md: `python -m tests.browser.screenshots [folder]`."""
+"""Takes the screenshots of docs/console.md: `python -m tests.browser.screenshots [folder]`.
+
+They show a real stack: that of CONSOLE_URL, or one that is started here with the built archives.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +13,49 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx
 import numpy as np
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
+from deepfake_serving.runtime.version import NAME
 from tests.browser.conftest import CHROMIUM, launch_arguments
 from tests.browser.media import make_media
-from tests.browser.stub_gateway import stub_gateway
 from tests.support.paths import ROOT
+from tests.support.running import RunningGateway, RunningServer
 
 DOCS = ROOT / "docs" / "images"
+ARCHIVES = ROOT / "build" / "archives"
 BATCH = ("astronaut.jpg", "swapped.jpg", "unsure.jpg", "group.jpg", "coffee.jpg", "notes.txt")
 
 
 async def main(folder: Path) -> None:
-    """Takes all screenshots of the stack at CONSOLE_URL, or of the stub gateway."""
+    """Takes all screenshots."""
     async with AsyncExitStack() as stack:
         media = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         make_media(media)
-        url = os.environ.get("CONSOLE_URL", "")
-        if not url:
-            url = await stack.enter_async_context(stub_gateway(media))
+        url = os.environ.get("CONSOLE_URL", "").rstrip("/") or _start_stack(stack)
+        refuse_stand_in(url)
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=launch_arguments(media / "camera.y4m")
         )
         await _take_all(browser, url, media, folder)
         await browser.close()
+
+
+def _start_stack(stack: AsyncExitStack) -> str:
+    """Starts a model server and a gateway until the context ends, and returns the gateway's URL."""
+    server = stack.enter_context(RunningServer.start(ARCHIVES, models="detector"))
+    state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    return stack.enter_context(RunningGateway.start(state, server.url)).url
+
+
+def refuse_stand_in(url: str) -> None:
+    """Ends the program where the service is not the gateway: scores would be made up."""
+    name = httpx.get(f"{url}/v1/info").json().get("name")
+    if name != NAME:
+        sys.exit(f"{url} is a stand-in ({name}): screenshots show a real stack")
 
 
 async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> None:

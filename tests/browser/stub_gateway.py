@@ -27,17 +27,17 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
+from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
 from tests.browser.stub_jobs import Jobs
 from tests.browser.stub_video import verdict_of
-from tests.support.paths import ROOT
 
-CONSOLE = ROOT / "deepfake_serving" / "gateway" / "console"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self' ws: wss:; style-src 'self'; script-src 'self'; object-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
+STUB_NAME = "stub of deepfake-serving"
 MODEL = {
     "name": "detector",
     "version": "1.0",
@@ -144,12 +144,21 @@ async def info(_: web.Request) -> web.Response:
         "max_video_bytes": 2 * 2**30,
         "max_video_s": 14400,
     }
-    document = {"name": "deepfake-serving", "version": "0.1.0", "auth": False, "limits": limits}
-    return web.json_response(document | {"urls": True})
+    document = {"name": STUB_NAME, "version": "0.1.0", "auth": False, "limits": limits}
+    defaults = {"sampling": "every:5", "aggregation": "shots"}
+    card = {
+        "url": "https://cards.example/detector",
+        "detects": ["face_swap"],
+        "excludes": ["generated_face", "reenactment", "lip_sync"],
+        "min_face_px": 100,
+    }
+    thresholds = {"suspicious_from": 0.4, "fake_above": 0.6}
+    models = [{"name": MODEL["name"], "thresholds": thresholds, "card": card}]
+    return web.json_response(document | {"defaults": defaults, "urls": True, "models": models})
 
 
-async def index(_: web.Request) -> web.FileResponse:
-    return web.FileResponse(CONSOLE / "index.html")
+async def index(_: web.Request) -> web.Response:
+    return web.Response(text=versioned_index(), content_type="text/html")
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -184,6 +193,7 @@ async def stub_gateway(folder: Path) -> AsyncIterator[str]:
     app.add_routes(
         [
             web.get("/", index),
+            web.static(f"/console/{console_version()}", CONSOLE),
             web.static("/console", CONSOLE),
             web.get("/v1/info", info),
             web.post("/v1/images", images),

@@ -12,11 +12,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
 
-from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.http.console import add_console
 from deepfake_serving.gateway.http.dependencies import refuse_unknown_query
 from deepfake_serving.gateway.http.examples import PROBLEM
 from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
@@ -28,13 +27,11 @@ from deepfake_serving.gateway.ingest.content_coding import ContentCodingMiddlewa
 from deepfake_serving.runtime.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
-_CONSOLE = PACKAGE / "gateway" / "console"
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A problem with the request", "content": {MEDIA_TYPE: _PROBLEM}},
     "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
 }
-_NO_CACHE = {"Cache-Control": "no-cache"}
 _DESCRIPTION = """Estimates how likely each face in an image or a video was swapped for another.
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` identifies a request and its
@@ -64,7 +61,8 @@ def build_app(gateway: Gateway) -> FastAPI:
     for module in (images, videos, jobs, inference, service, stream):
         app.include_router(module.router)
     app.include_router(inference.probes)
-    _add_pages(app)
+    app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
+    add_console(app)
     app.add_middleware(ContentCodingMiddleware)
     app.add_middleware(RoutingMiddleware)
     if gateway.settings.cors_origins:
@@ -81,32 +79,9 @@ def build_app(gateway: Gateway) -> FastAPI:
     return app
 
 
-class _RevalidatedFiles(StaticFiles):
-    """Files that browsers revalidate, so that modules of two versions are never mixed."""
-
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(_NO_CACHE)
-        return response
-
-
 def _operation_id(route: APIRoute) -> str:
     """Returns the operation id, which generated clients use as the method's name."""
     if route.path_format.startswith("/v2"):
         words = re.findall(r"\w+", route.path_format)
         return "_".join(["oip", *sorted(route.methods or ()), *words]).lower()
     return route.name
-
-
-def _add_pages(app: FastAPI) -> None:
-    """Adds the console and the API page. All their assets are local: no CDN is needed."""
-    app.mount("/console", _RevalidatedFiles(directory=_CONSOLE), name="console")
-    app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
-
-    @app.get("/", include_in_schema=False)
-    async def console() -> Response:
-        return FileResponse(_CONSOLE / "index.html", headers=_NO_CACHE)
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return FileResponse(_CONSOLE / "docs.html")
