@@ -57,3 +57,17 @@ def test_files_are_compressed(client: TestClient) -> None:
 def test_files_without_a_version_are_revalidated(client: TestClient) -> None:
     assert client.get("/console/main.js").headers["Cache-Control"] == "no-cache"
     assert client.get("/console/000000000000/main.js").status_code == 404
+
+
+def test_the_console_has_no_thresholds_of_its_own() -> None:
+    """Scores are labelled by the thresholds that the service names."""
+    scores = r"\b0\.[46]0?\b(?!\s*(rem|em|rad|s\b|ex))|\b[46]0(fr|%)"
+    about_verdicts = r"thresh|suspicious|fake|real|meter|ends|bands"
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in CONSOLE.rglob("*.*")
+        if path.suffix in (".js", ".css") and "messages" not in path.parts
+        for line in path.read_text().splitlines()
+        if re.search(scores, line) and re.search(about_verdicts, line)
+    ]
+    assert found == []
