@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -109,13 +110,18 @@ async def test_several_videos_queue_and_link_to_their_analyses(
     for name in names:
         shutil.copy(media / "shots.mp4", tmp_path / name)
     page = await open_page("#/video")
-    held = await _hold(page, "**/v1/videos*")
+    released = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await page.route("**/v1/videos*", wait)
     await page.set_input_files("input[type=file]", [tmp_path / name for name in names])
     await expect(page.locator(".progress-card")).to_have_count(1)
     await expect(page.locator(".upload").nth(2)).to_contain_text("three.mp4 waits")
     await page.locator(".upload").nth(1).get_by_role("button", name="Stop").click()
-    await page.unroute("**/v1/videos*")
-    await held[0].continue_()
+    released.set()
     await expect(page.get_by_role("link", name="Open the analysis of one.mp4")).to_be_visible()
     await expect(page.get_by_role("link", name="Open the analysis of three.mp4")).to_be_visible()
     await expect(page.locator(".upload").nth(1)).to_contain_text("two.mp4 was stopped")

@@ -20,7 +20,9 @@ export function uploadList() {
     for (const source of sources) {
       waiting += 1;
       const alone = waiting === 1 && sources.length === 1;
-      const item = uploadItem(source, query, (path) => alone && waiting === 1 && panel.isConnected && (location.hash = path));
+      const item = uploadItem(source, query, (path) => {
+        if (alone && waiting <= 1 && panel.isConnected) location.hash = path;
+      });
       element.append(item.element);
       last = guard(last.then(item.start)).then(() => (waiting -= 1));
     }

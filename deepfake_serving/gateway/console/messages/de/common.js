@@ -37,7 +37,7 @@ export default {
   "verdict.real.meaning": "Das Modell fand keine Anzeichen für {detects}.",
   "verdict.suspicious.meaning":
     "Der Wert liegt in dem Bereich, in dem das Modell echt und gefälscht nicht unterscheiden kann.",
-  "verdict.fake.meaning": "Mindestens ein Gesicht hält das Modell für eines von diesen: {detects}.",
+  "verdict.fake.meaning": "Mindestens ein Gesicht wirkt auf das Modell manipuliert. Gesucht wurden: {detects}.",
   "verdict.no_face.meaning": "Es wurde kein Gesicht gefunden, also wurde nichts bewertet.",
   "verdict.real.caveat":
     "Das beweist nicht, dass das Bild echt ist: Eine neuartige oder sorgfältige Fälschung kann unbemerkt bleiben, und untersucht werden nur Gesichter, nicht ihre Umgebung.",

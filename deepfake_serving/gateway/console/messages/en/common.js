@@ -36,7 +36,7 @@ export default {
   "verdict.no_face": "No face found",
   "verdict.real.meaning": "The model saw no sign of {detects}.",
   "verdict.suspicious.meaning": "The score is in the range where the model can't distinguish real from fake.",
-  "verdict.fake.meaning": "At least one face looks to the model like one of these: {detects}.",
+  "verdict.fake.meaning": "At least one face looks manipulated to the model. It was made to find {detects}.",
   "verdict.no_face.meaning": "No face was found, so nothing was scored.",
   "verdict.real.caveat":
     "This isn't proof that the image is genuine: a new or careful forgery can go undetected, and only faces are analysed, not what surrounds them.",
