@@ -46,7 +46,7 @@ function rows({ source, analysed_at: at, thresholds, options, model, card, servi
   return [
     [t("report.file"), source.name],
     [t("report.size"), bytes(source.bytes)],
-    ["SHA-256", source.sha256],
+    [t("report.sha256"), source.sha256],
     [t("report.analysed"), dateTime(at)],
     [t("report.service"), service ? `${service.name} ${service.version}` : null],
     [t("details.model"), `${model.name} ${model.version}`],

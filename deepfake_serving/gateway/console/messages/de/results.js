@@ -92,6 +92,7 @@ export default {
   "report.how": "Wie dieser Bericht zu lesen ist",
   "report.file": "Datei",
   "report.size": "Größe",
+  "report.sha256": "SHA-256",
   "report.analysed": "Analysiert",
   "report.service": "Dienst",
   "report.thresholds": "Schwellen",

@@ -91,6 +91,7 @@ export default {
   "report.how": "How to read this report",
   "report.file": "File",
   "report.size": "Size",
+  "report.sha256": "SHA-256",
   "report.analysed": "Analysed",
   "report.service": "Service",
   "report.thresholds": "Thresholds",
