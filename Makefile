@@ -104,7 +104,7 @@ integration: build/.dev clients archives  ## tests against a real TorchServe
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile
 
-screenshots: build/.dev archives  ## take the pictures of docs/console.md, of a real stack
+screenshots: build/.dev archives  ## take the screenshots of docs/console.md, of a real stack
 	$(BIN)/python -m tests.browser.screenshots
 
 e2e: build/.dev  ## a clean clone and an installed wheel, like a new user; then the cluster of KUBECONFIG

@@ -35,7 +35,7 @@ async def main(folder: Path) -> None:
         media = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         make_media(media)
         url = os.environ.get("CONSOLE_URL", "").rstrip("/") or _start_stack(stack)
-        refuse_stand_in(url)
+        refuse_stub(url)
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=launch_arguments(media / "camera.y4m")
@@ -51,11 +51,11 @@ def _start_stack(stack: AsyncExitStack) -> str:
     return stack.enter_context(RunningGateway.start(state, server.url)).url
 
 
-def refuse_stand_in(url: str) -> None:
+def refuse_stub(url: str) -> None:
     """Ends the program where the service is not the gateway: scores would be made up."""
     name = httpx.get(f"{url}/v1/info").json().get("name")
     if name != NAME:
-        sys.exit(f"{url} is a stand-in ({name}): screenshots show a real stack")
+        sys.exit(f"{url} is a stub ({name}): screenshots show a real stack")
 
 
 async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> None:

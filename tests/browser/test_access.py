@@ -31,7 +31,7 @@ async def test_a_wrong_key_is_named_and_the_dialog_stays(open_page: OpenPage, me
     await dialog.get_by_label("API key").fill("mistyped")
     await dialog.get_by_role("button", name="Use this key").click()
     await expect(dialog.get_by_role("alert")).to_have_text(
-        "That key wasn't accepted. Check it, or ask the operator of the service."
+        "That key wasn't accepted. Check it, or contact the operator of the service."
     )
     await expect(dialog).to_have_attribute("data-first", "yes")
     await expect(dialog.get_by_label("API key")).to_be_focused()

@@ -56,7 +56,7 @@ async def test_the_report_of_a_video_has_its_options_and_a_link(
     assert report["options"] == job["options"]
     assert report["link"] == page.url
     assert report["analysed_at"] == job["finished_at"]
-    await page.get_by_role("button", name="Copy link").click()
+    await page.get_by_role("button", name="Copy the link").click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == page.url
 

@@ -98,6 +98,9 @@ async def test_stages_of_a_video_are_said_to_run_at_the_same_time(
     facts = page.locator(".result-text > .facts")
     await expect(facts).to_contain_text("Scores of the faces0.02 to 0.99")
     await expect(facts).to_contain_text("Spread of the most suspicious face")
+    for width in (1024, 390):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await facts.locator("dd").first.evaluate("e => e.clientWidth") > 90, width
     await page.get_by_text("Model and timings").click()
     details = page.locator("details")
     await expect(details).to_contain_text("In total11.9\u00a0s")

@@ -24,7 +24,7 @@ function open() {
     (error) => limits.replaceChildren(el("p", {}, asProblem(error).title)),
   );
   const questions = QUESTIONS.map((name) =>
-    el("section", {}, el("h2", {}, t(`about.${name}.question`)), el("p", {}, t(`about.${name}.answer`))),
+    el("section", {}, el("h2", {}, t(`about.${name}.question`)), el("p", {}, t(`about.${name}.text`))),
   );
   return el(
     "article",

@@ -3,12 +3,12 @@
 import { language, t } from "../messages.js";
 
 const NONE = "–";
-const hundredths = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const tenths = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const scoreFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const tenthsFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const UNITS = ["B", "KB", "MB", "GB", "TB"];
 
 export function score(probability) {
-  return probability === null || probability === undefined ? NONE : hundredths.format(probability);
+  return probability === null || probability === undefined ? NONE : scoreFormat.format(probability);
 }
 
 export function clock(seconds) {
@@ -25,7 +25,7 @@ export function timestamp(seconds) {
 
 export function duration(seconds) {
   if (seconds < 1) return t("format.ms", { n: Math.round(seconds * 1000) });
-  if (seconds < 60) return t("format.s", { n: tenths.format(seconds) });
+  if (seconds < 60) return t("format.s", { n: tenthsFormat.format(seconds) });
   const minutes = Math.round(seconds / 60);
   if (minutes >= 60) return t("format.hours", { h: Math.floor(minutes / 60), min: minutes % 60 });
   return t("format.minutes", { min: Math.floor(seconds / 60), s: Math.floor(seconds % 60) });
@@ -43,7 +43,7 @@ export function bytes(count) {
   if (count === null || count === undefined) return null;
   const unit = Math.min(Math.floor(Math.log2(Math.max(count, 1)) / 10), UNITS.length - 1);
   const value = count / 1024 ** unit;
-  return `${unit && value < 10 ? tenths.format(value) : Math.round(value)}\u00a0${UNITS[unit]}`;
+  return `${unit && value < 10 ? tenthsFormat.format(value) : Math.round(value)}\u00a0${UNITS[unit]}`;
 }
 
 export function percent(share) {

@@ -133,18 +133,18 @@ export default {
   "about.above": "über {low}",
   "about.no-score": "kein Wert",
   "about.score.question": "Woher kommt ein Wert?",
-  "about.score.answer":
+  "about.score.text":
     "Gesichter werden erkannt, ausgeschnitten und einzeln bewertet. Ein mit echten und manipulierten Gesichtern trainiertes Modell untersucht Oberfläche und Rauschen. Seine Ausgabe ist kalibriert: Von vielen Gesichtern wie denen der Kalibrierung mit dem Wert 0,80 sind etwa acht von zehn Fälschungen.",
   "about.proof.question": "Ist ein Wert ein Beweis?",
-  "about.proof.answer":
+  "about.proof.text":
     "Nein. Er ist die Schätzung eines Modells, und das Modell kann sie nicht erklären. Fälschungen mit Verfahren, die es beim Training noch nicht gab, können niedrige Werte haben; echte Bilder, die komprimiert, gefiltert oder retuschiert wurden, hohe. Beschuldigen Sie niemanden allein aufgrund eines Wertes.",
   "about.image.question": "Was ist der Wert eines Bildes?",
-  "about.image.answer": "Der Wert seines verdächtigsten Gesichts. Sehen Sie sich die Gesichter einzeln an.",
+  "about.image.text": "Der Wert seines verdächtigsten Gesichts. Sehen Sie sich die Gesichter einzeln an.",
   "about.video.question": "Was ist der Wert eines Videos?",
-  "about.video.answer":
+  "about.video.text":
     "Normalerweise: der Mittelwert der Einzelbilder eines Gesichts, davon das höchste Gesicht einer Einstellung, davon die höchste Einstellung. Eine verdächtige Einstellung unter vielen verdient einen eigenen Blick; ein einzelnes hohes Einzelbild selten.",
   "about.rest.question": "Was wird nicht untersucht?",
-  "about.rest.answer":
+  "about.rest.text":
     "Alles, was kein Gesicht ist: Stimmen, Hände, Hintergründe, Bildunterschriften, und ob ein echtes Bild in einem falschen Zusammenhang gezeigt wird.",
   "about.service": "Dieser Dienst",
   "about.max-image": "Größtes Bild",

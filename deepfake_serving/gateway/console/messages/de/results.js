@@ -31,7 +31,7 @@ export default {
   "video.fake-frames": "Gefälschte Einzelbilder",
   "video.fake-frames-text": "{share} derer mit Gesicht",
   "video.range": "Werte der Gesichter",
-  "video.spread-face": "Streuung des verdächtigsten Gesichts, von Bild zu Bild",
+  "video.spread-face": "Streuung des verdächtigsten Gesichts",
   "video.spread": "Streuung über die bewerteten Gesichter",
   "video.shots": "Einstellungen",
   "video.length": "Länge",

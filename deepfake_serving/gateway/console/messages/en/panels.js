@@ -119,7 +119,7 @@ export default {
   "key.label": "API key",
   "key.kept": "It is kept in this tab until you close the tab or forget the key (at the bottom of the page).",
   "key.use": "Use this key",
-  "key.refused": "That key wasn't accepted. Check it, or ask the operator of the service.",
+  "key.refused": "That key wasn't accepted. Check it, or contact the operator of the service.",
   "key.forget": "Forget the API key",
 
   "about.title": "What these scores mean",
@@ -128,18 +128,18 @@ export default {
   "about.above": "above {low}",
   "about.no-score": "no score",
   "about.score.question": "Where does a score come from?",
-  "about.score.answer":
+  "about.score.text":
     "Faces are detected, cropped and scored one by one. A model trained on real and manipulated faces analyses their texture and noise. Its output is calibrated: of many faces like those it was calibrated on that score 0.80, about eight in ten are fakes.",
   "about.proof.question": "Is a score proof?",
-  "about.proof.answer":
+  "about.proof.text":
     "No. It is one model's estimate, and the model can't explain it. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
   "about.image.question": "What is the score of an image?",
-  "about.image.answer": "The score of its most suspicious face. Look at the faces one by one.",
+  "about.image.text": "The score of its most suspicious face. Look at the faces one by one.",
   "about.video.question": "What is the score of a video?",
-  "about.video.answer":
+  "about.video.text":
     "By default: the mean over a face's frames, then the highest face of a shot, then the highest shot. One suspicious shot among many is worth a look of its own; a single high frame rarely is.",
   "about.rest.question": "What isn't analysed?",
-  "about.rest.answer":
+  "about.rest.text":
     "Anything that isn't a face: voices, hands, backgrounds, captions, and whether a real image is shown in a false context.",
   "about.service": "This service",
   "about.max-image": "Largest image",
