@@ -7,6 +7,12 @@ import { el } from "../lib/dom.js";
 import { bytes } from "../lib/format.js";
 import { t } from "../messages.js";
 
+/** By name too, for types that the browser doesn't know. */
+const ACCEPT = {
+  image: "image/*,.heic,.heif,.avif,.tif,.tiff",
+  video: "video/*,.mkv,.ts,.mts,.m2ts,.mxf,.gif,.apng,.avif",
+};
+
 /**
  * @param {string} panel `image`, `batch` or `video`
  * @param {Function} [onURL] called with a URL
@@ -17,7 +23,7 @@ export function mediaPicker(panel, onURL = null) {
   const zone = el(
     "label",
     { class: "drop-zone" },
-    fileInput({ accept: `${kind}/*` }),
+    fileInput({ accept: ACCEPT[kind] }),
     el("span", { class: "drop-title" }, t(`picker.${panel}`)),
     limit,
   );

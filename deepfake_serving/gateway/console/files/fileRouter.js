@@ -3,7 +3,7 @@
 import { announce } from "../lib/dom.js";
 import { t } from "../messages.js";
 import { droppedFiles } from "./droppedFiles.js";
-import { kindOf } from "./fileKinds.js";
+import { kindOf, mayBeAnimated } from "./fileKinds.js";
 
 const panels = {};
 
@@ -19,7 +19,8 @@ function shownPanel() {
 /** Hands files to their panels. What is neither image nor video goes to the panel that is shown. */
 export function routeFiles(files) {
   const shown = shownPanel();
-  const videos = files.filter((file) => kindOf(file) === "video" || (!kindOf(file) && shown === "video"));
+  const onVideo = (file) => shown === "video" && (!kindOf(file) || mayBeAnimated(file));
+  const videos = files.filter((file) => kindOf(file) === "video" || onVideo(file));
   const images = files.filter((file) => !videos.includes(file));
   if (images.length) give(images.length > 1 || shown === "batch" ? "batch" : "image", images, shown);
   if (videos.length) give("video", videos, images.length ? "batch" : shown);

@@ -27,7 +27,7 @@ export async function imageReport(analysis) {
     el("span", { class: "name" }, name),
     note ? el("span", { class: "fine-print" }, note) : null,
   );
-  const subject = t(numbered ? "subject.highest-face" : "subject.face");
+  const subject = t(numbered ? "subject.several-faces" : "subject.face");
   const evidence = imageEvidence(analysis, scale);
   return el(
     "article",

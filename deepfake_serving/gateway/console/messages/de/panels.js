@@ -139,7 +139,8 @@ export default {
   "about.proof.text":
     "Nein. Er ist die Schätzung eines Modells, und das Modell kann sie nicht erklären. Fälschungen mit Verfahren, die es beim Training noch nicht gab, können niedrige Werte haben; echte Bilder, die komprimiert, gefiltert oder retuschiert wurden, hohe. Beschuldigen Sie niemanden allein aufgrund eines Wertes.",
   "about.image.question": "Was ist der Wert eines Bildes?",
-  "about.image.text": "Der Wert seines verdächtigsten Gesichts. Sehen Sie sich die Gesichter einzeln an.",
+  "about.image.text": 
+    "Der seines Gesichts. Bei mehreren ein Mittelwert, in dem die höchsten am meisten zählen: Bei vielen echten Gesichtern bleibt er niedrig, und eine sichere Fälschung unter ihnen zeigt sich trotzdem. Sehen Sie sich die Gesichter einzeln an.",
   "about.video.question": "Was ist der Wert eines Videos?",
   "about.video.text":
     "Normalerweise: der Mittelwert der Einzelbilder eines Gesichts, davon das höchste Gesicht einer Einstellung, davon die höchste Einstellung. Eine verdächtige Einstellung unter vielen verdient einen eigenen Blick; ein einzelnes hohes Einzelbild selten.",

@@ -12,7 +12,7 @@ export default {
   "image.unshown": "Ihr Browser kann dieses Format nicht zeigen; nur die Orte der Gesichter sind gezeichnet.",
 
   "subject.face": "ist der Wert seines Gesichts",
-  "subject.highest-face": "ist der Wert seines verdächtigsten Gesichts",
+  "subject.several-faces": "fasst die Werte seiner Gesichter zusammen; die höchsten zählen am meisten",
   "subject.shots": "ist der Wert des verdächtigsten Gesichts",
   "subject.mean": "ist der Mittelwert aller Gesichter",
   "subject.confident": "ist der Mittelwert der Gesichter, bei denen sich das Modell sicher ist",

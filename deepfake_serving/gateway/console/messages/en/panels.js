@@ -134,7 +134,8 @@ export default {
   "about.proof.text":
     "No. It is one model's estimate, and the model can't explain it. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
   "about.image.question": "What is the score of an image?",
-  "about.image.text": "The score of its most suspicious face. Look at the faces one by one.",
+  "about.image.text": 
+    "That of its face. Of several, a mean in which the highest count most: it stays low for many real faces, and one sure fake among them still shows. Look at the faces one by one.",
   "about.video.question": "What is the score of a video?",
   "about.video.text":
     "By default: the mean over a face's frames, then the highest face of a shot, then the highest shot. One suspicious shot among many is worth a look of its own; a single high frame rarely is.",

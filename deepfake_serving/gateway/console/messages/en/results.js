@@ -12,7 +12,7 @@ export default {
   "image.unshown": "Your browser can't show this format; only the positions of the faces are drawn.",
 
   "subject.face": "is the score of its face",
-  "subject.highest-face": "is the score of its most suspicious face",
+  "subject.several-faces": "combines the scores of its faces; the highest count most",
   "subject.shots": "is the score of the most suspicious face",
   "subject.mean": "is the mean score of all faces",
   "subject.confident": "is the mean score of the faces the model is sure of",
