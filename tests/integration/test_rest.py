@@ -18,6 +18,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from deepfake_serving.contracts.combination import combined_probability
 from model_handlers.pipeline.decode import Pixels
 from tests.support.images import doubled, jpeg
 from tests.support.paths import MODELS
@@ -131,14 +132,14 @@ def test_an_image_without_faces_has_no_probability(http: httpx.Client, no_face_j
     assert document["faces"] == []
 
 
-def test_every_face_is_classified_and_the_worst_sets_the_verdict(
+def test_every_face_is_classified_and_the_verdict_combines_them(
     http: httpx.Client, three_faces_jpeg: bytes
 ) -> None:
     document = http.post(DETECTOR, content=three_faces_jpeg).json()
     assert len(document["faces"]) == 3
-    worst = max(document["faces"], key=lambda face: float(face["fake_probability"]))
-    assert document["fake_probability"] == worst["fake_probability"]
-    assert document["verdict"] == worst["verdict"]
+    probabilities = [face["fake_probability"] for face in document["faces"]]
+    assert document["fake_probability"] == combined_probability(probabilities)
+    assert min(probabilities) < document["fake_probability"] < max(probabilities)
 
 
 def test_faces_and_classifier_together_equal_the_detector(

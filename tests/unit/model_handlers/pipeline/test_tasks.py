@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from deepfake_serving.contracts.combination import combined_probability
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
     Problem,
@@ -225,13 +226,15 @@ def test_a_face_is_classified_by_its_crop(
     )
 
 
-def test_the_verdict_of_an_image_is_that_of_its_worst_face(
+def test_the_verdict_of_an_image_combines_those_of_its_faces(
     trained_detector: DetectorTask, three_faces: Pixels
 ) -> None:
     (outcome,) = run(trained_detector, [three_faces])
     assert isinstance(outcome, ImageVerdict)
-    worst = max(outcome.faces, key=lambda face: face.fake_probability)
-    assert (outcome.verdict, outcome.fake_probability) == (worst.verdict, worst.fake_probability)
+    assert len(outcome.faces) == 3
+    expected = combined_probability([face.fake_probability for face in outcome.faces])
+    assert outcome.fake_probability == expected
+    assert outcome.verdict == label(expected, trained_detector.manifest.thresholds)
     assert (outcome.width, outcome.height) == (900, 600)
 
 
