@@ -67,8 +67,10 @@ def train_gpu(
 @app.command()
 def average(
     parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
-    canvases: Annotated[Path, typer.Option(help="Folder that `canvases` wrote.")] = _BUILD
-    / "canvases",
+    canvases: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `canvases` wrote: computes batch normalization again."),
+    ] = None,
     spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
         "config/training/gpu.yaml"
     ),
@@ -76,7 +78,7 @@ def average(
         _BUILD / "average"
     ),
 ) -> None:
-    """Averages the weights of several runs and computes batch normalization again."""
+    """Averages the weights of several runs."""
     from deepfake_serving.training.gpu.average import average as run
 
     named = [part.rpartition(":") for part in parts]

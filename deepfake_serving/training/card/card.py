@@ -102,6 +102,8 @@ def _stages(exported: Content) -> Iterator[str]:
             yield f"### Stage {number}"
         if average := training_section.average_text(stage):
             yield average
+            if synthesis := training_section.synthesis_text(stage):
+                yield synthesis
             continue
         yield training_section.training_table(stage) or _missing("training settings", "export")
         yield training_section.epochs_text(stage) or _missing("training log", "export")

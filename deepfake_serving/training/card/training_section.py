@@ -35,9 +35,22 @@ def average_text(exported: Content) -> str | None:
     if not average:
         return None
     parts = ", ".join(f"{share:.2f} of `{name}`" for name, share in average["parts"].items())
+    text = f"Average of weights that were trained from the same start (arXiv:2203.05482): {parts}."
+    if average["crops"]:
+        text += f" Batch normalization was measured again on {average['crops']} training crops."
+    return text
+
+
+def synthesis_text(exported: Content) -> str | None:
+    """Returns how the synthesis head was fitted; None without one."""
+    synthesis = exported.get("synthesis")
+    if not synthesis:
+        return None
     return (
-        f"Average of weights that were trained from the same start (arXiv:2203.05482): {parts}. "
-        f"Batch normalization was measured again on {average['crops']} training crops."
+        "The synthesis head is a logistic regression on the mean features of "
+        f"{synthesis['crops']:,} crops, {synthesis['synthesised']:,} of them fakes of the source "
+        f"`{synthesis['source']}` and all others real (C {synthesis['c']:g}). Its log-odds are "
+        f"moved by {synthesis['prior']:g}, since such faces are rarer in service."
     )
 
 

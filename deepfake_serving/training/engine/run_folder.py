@@ -1,6 +1,6 @@
 """The files of a training run's folder.
 
-An average of other weights has `average.json`.
+An average of other weights has `average.json`, a fitted synthesis head `synthesis.json`.
 A run with cross-validation has `folds.json`, a run in each `fold-K/`, and their averaged weights.
 """
 
@@ -13,6 +13,7 @@ NETWORK = "network.safetensors"
 LOG = "log.jsonl"
 FOLDS = "folds.json"
 AVERAGE = "average.json"
+SYNTHESIS = "synthesis.json"
 
 
 def fold_folder(out: Path, fold: int) -> Path:

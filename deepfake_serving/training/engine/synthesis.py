@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import SynthesisConfig, read_config
 from deepfake_serving.training.engine.initialization import load_without_synthesis
+from deepfake_serving.training.engine.run_folder import SYNTHESIS
 from deepfake_serving.training.sources.mixture import Mixture, read_packs
 from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.decode import Pixels
@@ -28,7 +30,7 @@ Crop = tuple[Pixels, int]
 
 
 def fit_synthesis(packs: Path, spec_path: Path, weights: Path, out: Path) -> None:
-    """Writes the weights of a trained network with a fitted synthesis head.
+    """Writes the weights of a trained network with a fitted synthesis head, and a record of it.
 
     Real crops of all sources are its negatives; fakes of other sources are left out.
 
@@ -47,6 +49,9 @@ def fit_synthesis(packs: Path, spec_path: Path, weights: Path, out: Path) -> Non
     weight, bias = fit_head(features, labels, spec.synthesis)
     state = network.state_dict() | {"synthesis.weight": weight, "synthesis.bias": bias}
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, out)
+    counts = {"crops": len(labels), "synthesised": int(labels.sum())}
+    record = spec.synthesis.model_dump(mode="json") | counts
+    out.with_name(SYNTHESIS).write_text(json.dumps(record) + "\n", encoding="utf-8")
 
 
 def fit_head(

@@ -18,6 +18,7 @@ from deepfake_serving.training.engine.run_folder import (
     FOLDS,
     LOG,
     NETWORK,
+    SYNTHESIS,
     fold_folder,
 )
 from deepfake_serving.training.export.comparison import Difference
@@ -69,8 +70,9 @@ def _stage(run: Path) -> dict[str, Any]:
     initial = Path(settings["initial"]) if settings else Path()
     before = _stage(initial.parent) if initial.is_file() else None
     stage: dict[str, Any] = {"training": _relative(settings), "epochs": epochs, "before": before}
-    if (run / AVERAGE).is_file():
-        stage["average"] = json.loads((run / AVERAGE).read_text(encoding="utf-8"))
+    for file in (AVERAGE, SYNTHESIS):
+        if (run / file).is_file():
+            stage[Path(file).stem] = json.loads((run / file).read_text(encoding="utf-8"))
     return stage | ({"averaged": averaged} if averaged else {})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from deepfake_serving.training.config.manifest import with_synthesis
 from deepfake_serving.training.data.face_regions import FaceRegion
 from model_handlers.backends.pytorch import build_classifier
 from model_handlers.manifest import CropSpec, Manifest, ManifestError
@@ -48,11 +49,14 @@ class LocalPredictor:
     """The classifier that is served, run in this process.
 
     Args:
-        weights: safetensors of the network; None for an untrained one.
+        weights: safetensors of the network, with a synthesis head or without; None for an
+            untrained one.
     """
 
     def __init__(self, manifest: Manifest, weights: Path | None) -> None:
         state = load_file(weights) if weights else None
+        if state is not None:
+            manifest = with_synthesis(manifest, "synthesis.weight" in state)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.manifest = manifest
         self.classifier = Classifier(manifest, build_classifier(manifest, state, device))

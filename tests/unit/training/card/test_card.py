@@ -296,10 +296,13 @@ def test_development_sets_and_an_average_are_described(
     folder = tmp_path / "development"
     folder.mkdir()
     (folder / "development.json").write_text(json.dumps(as_records([row])))
-    exported = EXPORTED | {"average": {"parts": {"one": 0.35, "other": 0.65}, "crops": 1024}}
+    average = {"parts": {"one": 0.35, "other": 0.65}, "crops": 1024}
+    synthesis = {"source": "whole", "crops": 8000, "synthesised": 2000, "c": 1e-4, "prior": -3.0}
+    exported = EXPORTED | {"average": average, "synthesis": synthesis}
     files["export"].write_text(json.dumps(exported))
     text = text_of(read_inputs(FACTS, [], None, None, files["export"], folder))
     for figure in ("0.812", "0.823", "0.034", "0.157", "0.445", "40 / 30", "0.35 of `one`", "1024"):
         assert figure in text
+    assert "8,000 crops, 2,000 of them fakes of the source `whole`" in text
     assert "average FILE:SHARE" in text
     assert "Missing: evaluation" not in text

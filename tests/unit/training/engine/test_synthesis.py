@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,9 @@ def test_a_fit_adds_a_head_and_changes_nothing_else(packs: Path, tmp_path: Path)
     } == added
     assert all(torch.equal(state[name], t) for name, t in trained.state_dict().items())
     build_network(read_manifest(tmp_path / "small.yaml")).load_state_dict(state)
+    record = json.loads((tmp_path / "synthesis.json").read_text())
+    assert record["crops"] == 24 + record["synthesised"]
+    assert 0 < record["synthesised"] < 24
     again = initialize_network(training_manifest(read_config(spec)), str(out), 0)
     assert again.synthesis is None
 

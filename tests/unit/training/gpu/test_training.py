@@ -230,6 +230,22 @@ def test_averaged_weights_lie_between_their_inputs(canvases: Path, tmp_path: Pat
     assert (mean["encoder.bn1.running_mean"] != 0).any()
     record = json.loads((tmp_path / "run" / "average.json").read_text())
     assert record["parts"] == {"1.safetensors": 0.75, "2.safetensors": 0.25}
+    assert record["crops"] >= 64
+
+
+def test_without_canvases_batch_statistics_are_averaged_too(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("model: config/models/detector.yaml\n")
+    parts = {}
+    for seed, mean in ((1, 1.0), (2, 3.0)):
+        state = build_network(read_manifest(MANIFESTS / "detector.yaml"), seed).state_dict()
+        state["encoder.bn1.running_mean"].fill_(mean)
+        parts[tmp_path / f"{seed}.safetensors"] = 1.0
+        save_file({name: t.contiguous() for name, t in state.items()}, list(parts)[-1])
+    average(parts, None, spec, tmp_path / "run")
+    averaged = load_file(tmp_path / "run" / "network.safetensors")
+    assert averaged["encoder.bn1.running_mean"].unique().tolist() == [2.0]
+    assert "synthesis.weight" not in averaged
 
 
 def test_a_spec_without_a_mixture_is_refused(canvases: Path, tmp_path: Path) -> None:
