@@ -70,7 +70,7 @@ def watched(task: Any, clock: Clock) -> Iterator[None]:
         (mipmap.Mipmap, "canvas", "levels onto the canvas"),
         (mtcnn, "_proposals", "cells and non-maximum suppression"),
         (mtcnn, "_crop_candidates", "candidate crops"),
-        (tasks, "upright_crop", "crop"),
+        (tasks, "cut_face", "crop"),
         (classifier, "detail", "detail"),
         (task.face_detector, "find", "all of detection"),
     ]

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from deepfake_serving.training.gpu_cli import app as gpu_commands
+from deepfake_serving.training.sources_cli import app as source_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(source_commands)
 app.add_typer(gpu_commands)
 
 _BUILD = Path("build/training")
@@ -115,66 +117,6 @@ def evaluate(
     request = EvaluationRequest(media, model, weights, server, folds, frames, robustness)
     write_report(run(request, cache / "index"), out)
     typer.echo(out / "index.html")
-
-
-@app.command()
-def pack(
-    folder: Annotated[Path, typer.Argument(help="Folder of the source's images or media.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the pack; its name is the source's.")],
-    kind: Annotated[
-        str, typer.Option(help="images, whole (wholly generated fakes), portraits or swaps.")
-    ] = "images",
-    held_out: Annotated[
-        float, typer.Option(min=0, max=1, help="Portraits only: share of people left out.")
-    ] = 0.0,
-    identity: Annotated[
-        str, typer.Option(help="Portraits only: regular expression of the identity.")
-    ] = "",
-    cache: Annotated[Path, typer.Option(help="Cache of detected faces.")] = _BUILD / "cache",
-) -> None:
-    """Packs a source of faces: detects each face once and stores small images unchanged."""
-    from deepfake_serving.training.sources.kinds import pack as run
-
-    typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
-
-
-@app.command("fit-synthesis")
-def fit_synthesis(
-    packs: Annotated[Path, typer.Argument(help="Folder of packs.")],
-    weights: Annotated[Path, typer.Option(help="Weights of the trained network.")],
-    spec: Annotated[Path, typer.Option(help="Settings with `mixture` and `synthesis`.")] = Path(
-        "config/training/synthesis.yaml"
-    ),
-    out: Annotated[Path, typer.Option(help="File for the weights with the head.")] = (
-        _BUILD / "network.safetensors"
-    ),
-) -> None:
-    """Fits a head for faces that are synthesised as a whole to a trained network."""
-    from deepfake_serving.training.engine.synthesis import fit_synthesis as run
-
-    run(packs, spec, weights, out)
-    typer.echo(out)
-
-
-@app.command()
-def mix(
-    packs: Annotated[Path, typer.Argument(help="Folder of packs.")],
-    spec: Annotated[Path, typer.Option(help="Settings of the run, with a `mixture`.")] = Path(
-        "config/training/sources.yaml"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder of the run; resumed if it exists.")] = (
-        _BUILD / "mixture"
-    ),
-    workers: Annotated[int, typer.Option(min=0, help="Processes that generate pairs.")] = 1,
-    track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
-    without: Annotated[
-        list[str] | None, typer.Option(help="A pack to leave out; repeatable.")
-    ] = None,
-) -> None:
-    """Trains a network on a mixture of packed sources, or resumes an interrupted run."""
-    from deepfake_serving.training.sources.train import run
-
-    run(packs, spec, out, workers, track, without or ())  # type: ignore[arg-type]
 
 
 @app.command("evaluate-all")

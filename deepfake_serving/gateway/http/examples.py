@@ -6,13 +6,13 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.2",
+    "version": "1.3",
     "digest": "sha256:10453cfbbf23ceb86295669f60792f285c260aa1e6f7165df766a6b9d6e64506",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.27185,
+    "fake_probability": 0.224306,
     "faces": [
         {
             "box": [179.7, 59.5, 269.1, 174.8],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.1, 143.1],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.27185,
+            "fake_probability": 0.224306,
             "verdict": "real",
-            "models": {"detector": 0.27185},
+            "models": {"detector": 0.224306},
             "heatmap": None,
         }
     ],

@@ -1,9 +1,10 @@
-"""One calibration for all development sets, with a limit on the false positives of each set.
+"""One calibration for all development sets, with limits on the false positives of each set.
 
 The thresholds of the labels keep their probabilities. The logit of the upper threshold is chosen so
 that in each set and variant at most a few real faces lie above it. Then the slope is fitted by log
 loss, with equal weights for all sets and classes (Platt scaling with a fixed point; Platt 1999), so
-that large sets do not dominate.
+that large sets do not dominate. It is steeper where too many reals would lie above the lower
+threshold otherwise.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 Sets = Mapping[str, Sequence[Score]]
 MAX_FALSE_POSITIVE_RATE = 0.03
 """Maximum share of a set's real faces that are called fake."""
+MAX_SUSPICIOUS_RATE = 0.15
+"""Maximum share of a set's real faces that are called suspicious or fake."""
 
 _MIN_REALS = 30
 """Minimum number of real faces of a set that counts for the limit."""
@@ -53,7 +56,11 @@ class SetsCalibration:
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def fit_sets(sets: Sets, max_share: float = MAX_FALSE_POSITIVE_RATE) -> SetsCalibration:
+def fit_sets(
+    sets: Sets,
+    max_share: float = MAX_FALSE_POSITIVE_RATE,
+    max_suspicious: float = MAX_SUSPICIOUS_RATE,
+) -> SetsCalibration:
     """Fits on all sets, and measures the false positives of each set by a fit on the others.
 
     Raises:
@@ -66,23 +73,25 @@ def fit_sets(sets: Sets, max_share: float = MAX_FALSE_POSITIVE_RATE) -> SetsCali
         if (reals := _logits(scores, False)).size and _limit_logits(others, max_share):
             limit_logit = max(_limit_logits(others, max_share))
             left_out[name] = float((reals > limit_logit).mean())
-    return SetsCalibration(_fit(sets, max_share, thresholds), thresholds, left_out)
+    calibration = _fit(sets, max_share, max_suspicious, thresholds)
+    return SetsCalibration(calibration, thresholds, left_out)
 
 
-def _fit(sets: Sets, max_share: float, thresholds: ThresholdsSpec) -> CalibrationSpec:
+def _fit(
+    sets: Sets, max_share: float, max_suspicious: float, thresholds: ThresholdsSpec
+) -> CalibrationSpec:
     limit_logits = _limit_logits(sets, max_share)
     if not limit_logits:
         raise ValueError(f"no set has {_MIN_REALS} real faces of one variant")
-    limit_logit, odds = (
-        max(limit_logits),
-        math.log(thresholds.fake_above / (1 - thresholds.fake_above)),
-    )
+    limit_logit, odds = max(limit_logits), _log_odds(thresholds.fake_above)
+    distance = limit_logit - max(_limit_logits(sets, max_suspicious))
+    steep = (odds - _log_odds(thresholds.suspicious_from)) / distance if distance > 0 else 0.0
     logits, labels, weights = _weighted(sets)
     if not labels.any():
         raise ValueError("no set has a fake")
 
     def spec(log_slope: float) -> CalibrationSpec:
-        slope = round(math.exp(log_slope), 4)
+        slope = math.ceil(max(math.exp(log_slope), steep) * 1e4) / 1e4
         intercept = (
             math.floor((odds - slope * limit_logit) * 1e4) / 1e4
         )  # rounded down, so that the limit holds
@@ -94,6 +103,10 @@ def _fit(sets: Sets, max_share: float, thresholds: ThresholdsSpec) -> Calibratio
 
     found = minimize_scalar(loss, bounds=(-3, 2), method="bounded")
     return spec(float(found.x))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
 
 
 def _limit_logits(sets: Sets, max_share: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""What phones and scanners write, over every way into the service."""
+"""Images as phones and scanners write them, over every way into the service."""
 
 from __future__ import annotations
 

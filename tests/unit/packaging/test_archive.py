@@ -95,13 +95,8 @@ def test_another_manifest_gives_another_digest(
 
 CODE = {
     path.relative_to(ROOT).as_posix()
-    for folder in (
-        "deepfake_serving/contracts",
-        "model_handlers",
-        *(f"model_handlers/{part}" for part in ("backends", "images", "networks", "pipeline")),
-    )
-    for path in (ROOT / folder).iterdir()
-    if path.suffix == ".py"
+    for pattern in ("deepfake_serving/contracts/*.py", "model_handlers/**/*.py")
+    for path in ROOT.glob(pattern)
 } | {"deepfake_serving/__init__.py"}
 FINDING = {f"openvino/{net}.{end}" for net in ("pnet", "rnet", "onet") for end in ("xml", "bin")}
 CLASSIFIER = {"openvino/classifier.xml", "openvino/classifier.bin"}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Source
+from deepfake_serving.contracts.models import USUAL_THRESHOLDS
 from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.settings import load_settings
@@ -27,7 +28,9 @@ LIMIT = 64 * 2**20
 class NoUpstream:
     """An upstream that no frame should reach."""
 
-    pools = types.SimpleNamespace(models=lambda: dict[str, Any]())
+    pools = types.SimpleNamespace(
+        models=lambda: dict[str, Any](), thresholds=lambda _: USUAL_THRESHOLDS
+    )
 
     async def detect_frames(self, frames: object, *_: object) -> list[object]:
         await asyncio.Event().wait()

@@ -39,6 +39,22 @@ def test_false_positives_are_limited_in_every_set() -> None:
     assert (calibrate(fakes, fitted.calibration) > fitted.thresholds.fake_above).mean() > 0.8
 
 
+def test_suspected_reals_are_limited_in_every_set() -> None:
+    """A third of the reals lie just below the upper threshold, where many fakes are too."""
+    rng = np.random.default_rng(3)
+    reals = np.r_[rng.normal(-3, 0.3, 134), rng.uniform(0, 0.9, 64), 1.0, 1.0]
+    scores = _scores(reals, False) + _scores(rng.normal(0.5, 0.5, 200), True)
+    flat, steep = (fit_sets({"it": scores}, max_suspicious=share) for share in (0.99, 0.15))
+    suspected = [
+        (calibrate(reals, each.calibration) >= each.thresholds.suspicious_from).mean()
+        for each in (flat, steep)
+    ]
+    assert suspected[0] > 0.25
+    assert suspected[1] <= 0.15
+    called = (calibrate(reals, steep.calibration) > steep.thresholds.fake_above).mean()
+    assert called <= 0.03
+
+
 def test_each_variant_is_limited_separately() -> None:
     sets = dict(_sets())
     degraded = _scores(np.full(60, 1.9), False, "jpeg 50")

@@ -18,7 +18,7 @@ from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import SynthesisConfig, read_config
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.engine.initialization import initialize_network
-from deepfake_serving.training.engine.synthesis import fit_head, fit_synthesis, mean_features
+from deepfake_serving.training.sources.synthesis import fit_head, fit_synthesis, mean_features
 from model_handlers.manifest import parse_manifest, read_manifest
 from model_handlers.networks.network import build_network
 from tests.support.packs import build_examples, build_pack
