@@ -29,7 +29,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
-from tests.browser.stub_jobs import Jobs
+from tests.browser.stub_jobs import Jobs, uploaded_file
 from tests.browser.stub_video import verdict_of
 
 POLICY = (
@@ -103,9 +103,8 @@ async def images(request: web.Request) -> web.Response:
     if request.content_type == "application/json":
         url = (await request.json())["url"]
         return web.json_response(image_verdict(FACES.get(_name_of(url), []), 512, 512))
-    field = (await request.post())["file"]
-    assert isinstance(field, web.FileField)
-    return web.json_response(verdict_for(field.file.read(), field.filename))
+    name, data = await uploaded_file(request)
+    return web.json_response(verdict_for(data, name))
 
 
 def _name_of(url: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-from aiohttp import ClientConnectionResetError, web
+from aiohttp import BodyPartReader, ClientConnectionResetError, web
 
 from deepfake_serving.contracts.problems import NotFound, UndecodableMedia
 from tests.browser.media import stills
@@ -20,6 +20,15 @@ from tests.browser.stub_video import Result
 
 _STEP_S = 0.15
 Job = dict[str, Any]
+
+
+async def uploaded_file(request: web.Request) -> tuple[str, bytes]:
+    """Reads the file of a form; `request.post` leaves its own open when a client disconnects."""
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        if part.name == "file":
+            return part.filename or "", bytes(await part.read())
+    raise web.HTTPBadRequest
 
 
 class Jobs:
@@ -56,11 +65,9 @@ class Jobs:
             source: dict[str, Any] = {"name": url, "url": url, "bytes": None, "digest": None}
             (self.folder / job_id).write_bytes((self.folder / "shots.mp4").read_bytes())
         else:
-            field = (await request.post())["file"]
-            assert isinstance(field, web.FileField)
-            data = field.file.read()
+            name, data = await uploaded_file(request)
             (self.folder / job_id).write_bytes(data)
-            source = {"name": field.filename, "url": None, "bytes": len(data), "digest": None}
+            source = {"name": name, "url": None, "bytes": len(data), "digest": None}
         job = _new(job_id, source, dict(request.query))
         self.jobs[job_id] = job
         self.tasks[job_id] = asyncio.create_task(self._run(job))

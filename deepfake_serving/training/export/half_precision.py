@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from deepfake_serving.training.config.manifest import with_synthesis
 from deepfake_serving.training.export.comparison import ExportError
 from model_handlers.manifest import Manifest
 from model_handlers.networks.network import Network, build_network
@@ -47,13 +48,14 @@ def serialize(state: Mapping[str, Tensor]) -> bytes:
 
 
 def read_network(path: Path, manifest: Manifest) -> Network:
-    """Reads a trained network in evaluation mode.
+    """Reads a trained network in evaluation mode, with a synthesis head if it has one.
 
     Raises:
         ExportError: the file is missing, corrupt, or of another network than the manifest's.
     """
     try:
-        return load_weights(manifest, load_file(path))
+        state = load_file(path)
+        return load_weights(with_synthesis(manifest, "synthesis.weight" in state), state)
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{path}: {error}") from error
 

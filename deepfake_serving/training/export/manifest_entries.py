@@ -15,7 +15,7 @@ import yaml
 from deepfake_serving.training.export.comparison import ExportError
 from model_handlers.manifest import Manifest, ManifestError, load_manifest, read_manifest
 
-EXPORTED_ENTRIES = ("weights", "calibration", "thresholds")
+EXPORTED_ENTRIES = ("weights", "calibration", "thresholds", "head")
 _UNTRAINED = re.compile(r"^# No trained weights yet.*$", re.MULTILINE)
 _TRAINED = "# Trained weights; docs/models/detector.md says what they can do and what they can't."
 _NETWORK_ENTRIES = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepfake_serving.training.config.manifest import with_synthesis
 from deepfake_serving.training.engine.run_folder import NETWORK
 from deepfake_serving.training.export import onnx_graph
 from deepfake_serving.training.export.comparison import (
@@ -62,6 +63,8 @@ def export(
 ) -> ExportResult:
     """Exports the network of a training run and enters it into its manifests.
 
+    The manifests get a synthesis head if the network has one, and lose theirs otherwise.
+
     Args:
         run: folder of the run; its `network.safetensors` is exported.
         model: manifest of the model; `also`: others with the same network.
@@ -84,6 +87,9 @@ def export(
     samples = sample_crops(manifest.crop, folder=crops)
 
     trained = read_network(run / NETWORK, manifest)
+    if (synthesis := trained.synthesis is not None) != manifest.head.synthesis:
+        manifest = with_synthesis(manifest, synthesis)
+        entries["head"] = manifest.head.model_dump(mode="json")
     state = to_half(trained.state_dict())
     shipped = InferenceModule(load_weights(manifest, state), manifest).eval()
     logits = onnx_graph.torch_logits(shipped, samples)
