@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from deepfake_serving.packaging.archive import Archive, build_archive, open_archive
 from model_handlers.loading import Runtime, load_task
@@ -38,6 +39,14 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _pixel_limit() -> Iterator[None]:
+    """Restores Pillow's limit, which decoding sets, so that the next test's images can be read."""
+    limit = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = limit
 
 
 @pytest.fixture(scope="session")
