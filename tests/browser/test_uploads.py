@@ -15,7 +15,7 @@ from tests.browser.conftest import OpenPage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def _hold(page: Page, pattern: str) -> list[Route]:
+async def _hold(page: Page, pattern: str | re.Pattern[str]) -> list[Route]:
     """Holds the requests of a pattern; they stay unanswered until the test continues them."""
     held: list[Route] = []
 
@@ -81,7 +81,7 @@ async def test_leaving_during_an_upload_warns(
 ) -> None:
     page = await open_page(panel)
     warnings = await _warnings(page)
-    held = await _hold(page, re.compile(r"/v1/(images|videos)"))  # type: ignore[arg-type]
+    held = await _hold(page, re.compile(r"/v1/(images|videos)"))
     await page.locator("h1").click()  # browsers warn only after the user did something
     async with page.expect_request(re.compile(r"/v1/(images|videos)")):
         await page.set_input_files("input[type=file]", media / name)
