@@ -17,6 +17,9 @@ from model_handlers.pipeline.graph import Cascade, Floats, Graph
 from model_handlers.pipeline.mipmap import Mipmap
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+_MAX_CACHED_KERNELS = 64
+"""Compiled kernels that a graph keeps, of its last shapes: about ten of P-Net's. OpenVINO keeps
+5000 by default, which images of many sizes turn into hundreds of megabytes."""
 _BATCHES = {"pnet": None, "rnet": 16, "onet": 4, CLASSIFIER_GRAPH: 1}
 
 
@@ -42,6 +45,7 @@ class OpenVINOGraph:
             "INFERENCE_NUM_THREADS": threads,
             # All workers would pin to the same first cores and leave the others idle.
             "ENABLE_CPU_PINNING": False,
+            "CPU_RUNTIME_CACHE_CAPACITY": _MAX_CACHED_KERNELS,
         }
         compiled = openvino.compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.packaging.openvino_ir import intermediate_representation
 from model_handlers.backends import openvino, pytorch
 from model_handlers.manifest import (
@@ -22,6 +26,7 @@ from model_handlers.manifest import (
     read_manifest,
 )
 from model_handlers.pipeline.decode import Pixels
+from tests.support.paths import ROOT
 
 Unpacked = Callable[[str], Path]
 CPU = torch.device("cpu")
@@ -121,3 +126,30 @@ def test_the_openvino_backend_is_for_cpus() -> None:
     given: dict[str, Any] = {"name": "a", "version": "1.0", "task": "faces"}
     with pytest.raises(ManifestError, match="backend openvino is for CPUs"):
         parse_manifest(given | {"backend": "openvino", "device": "cuda"}, "a.yaml")
+
+
+def test_images_of_many_sizes_do_not_grow_a_worker(unpacked: Unpacked) -> None:
+    """Each shape has kernels, which OpenVINO keeps by default; in a process of its own."""
+    completed = subprocess.run(
+        [sys.executable, "-c", _MANY_SHAPES, unpacked("detector")],
+        cwd=ROOT,
+        env=os.environ | WORKER_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(completed.stdout) < 64 * 2**20
+
+
+_MANY_SHAPES = """
+import sys
+from pathlib import Path
+import numpy as np, psutil
+from model_handlers.backends.openvino import build_cascade
+
+pnet, resident = build_cascade(Path(sys.argv[1]), 1).pnet, []
+for height in range(600, 200, -2):
+    pnet(np.zeros((1, height, 240, 3), np.uint8))
+    resident.append(psutil.Process().memory_info().rss)
+print(resident[-1] - resident[10])
+"""
