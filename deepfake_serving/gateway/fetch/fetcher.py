@@ -31,6 +31,7 @@ from deepfake_serving.gateway.storage.spool import write_problem
 _MAX_REDIRECTS = 5
 _READ_TIMEOUT_S = 15
 _CONNECT_TIMEOUT_S = 10
+_RESOLVE_TIMEOUT_S = 2
 _MAX_URL = 4096
 _FIRST_UNPRIVILEGED_PORT = 1024
 """Below are SMTP, SSH and other services that must not receive a client's bytes."""
@@ -75,6 +76,23 @@ class Fetcher:
         if parsed.user or parsed.password:
             raise RefusedURL("a URL with a user or a password is not fetched")
         return parsed
+
+    async def check_resolved(self, url: str) -> None:
+        """Checks a URL that is used later, as far as it can be resolved now.
+
+        It is checked again when it is used: its address may have changed.
+
+        Raises:
+            RefusedURL: as `check`, or none of the host's addresses may be connected to.
+        """
+        host = self.check(url).raw_host or ""
+        try:
+            async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
+                found = await asyncio.get_running_loop().getaddrinfo(host, None)
+        except (OSError, UnicodeError):  # TimeoutError is an OSError
+            return
+        if not any(self.policy.allows(str(address[0])) for *_, address in found):
+            raise RefusedURL("the URL leads to an address that is not public")
 
     async def fetch(self, url: str, write: Callable[[bytes], object], max_bytes: int) -> URL:
         """Passes the media to `write` in chunks, target redirects; returns the final URL.

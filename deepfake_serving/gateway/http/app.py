@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.console import add_console
+from deepfake_serving.gateway.http.cors import CrossOriginMiddleware
 from deepfake_serving.gateway.http.dependencies import refuse_unknown_query
 from deepfake_serving.gateway.http.examples import PROBLEM
 from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
@@ -66,13 +66,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.add_middleware(ContentCodingMiddleware)
     app.add_middleware(RoutingMiddleware)
     if gateway.settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(gateway.settings.cors_origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After", "Location"],
-        )
+        app.add_middleware(CrossOriginMiddleware, origins=gateway.settings.cors_origins)
     if gateway.authenticator.open_on_loopback:
         app.add_middleware(OriginGuardMiddleware, origins=gateway.settings.cors_origins)
     app.add_middleware(RequestScopeMiddleware, gateway=gateway)

@@ -74,11 +74,11 @@ class Submission:
             InvalidRequest: an option is invalid.
             UnknownModel: no model server serves the model.
             Conflict: the idempotency key was used with another request.
-            RefusedURL: the webhook's URL is invalid.
+            RefusedURL: the webhook's URL is invalid, or of an address that is not public.
             Overloaded: too many jobs are queued, or too many live sources are active.
         """
         live = isinstance(media, RemoteMedia) and media.live
-        options = self._options(request, live)
+        options = await self._options(request, live)
         job_id = uuid.uuid4().hex
         source = await self._store_media(media, job_id)
         job = Job(
@@ -124,7 +124,7 @@ class Submission:
             count += len((await self.store.list(kind=LIVE, state=state, limit=limit + 1))[0])
         return f"{count} live sources are running or queued" if count >= limit else None
 
-    def _options(self, request: VideoRequest, live: bool) -> dict[str, Any]:
+    async def _options(self, request: VideoRequest, live: bool) -> dict[str, Any]:
         settings = self.settings
         sampling = settings.source_sampling if live else settings.video_sampling
         if request.sampling:
@@ -133,7 +133,7 @@ class Submission:
         if request.webhook is not None:
             if settings.webhook_secret is None or self.fetcher is None:
                 raise InvalidRequest("webhooks are not configured on this server")
-            self.fetcher.check(request.webhook)
+            await self.fetcher.check_resolved(request.webhook)
         if request.model:
             self.upstream.pools.check_model(request.model)
         return {

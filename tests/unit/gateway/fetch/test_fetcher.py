@@ -324,3 +324,33 @@ async def test_neither_cookies_nor_proxies_are_used(monkeypatch: pytest.MonkeyPa
     async with serving(cookies) as url:
         await fetch(url)
     assert seen == [({}, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("addresses", "refused"),
+    [
+        (["127.0.0.1"], True),
+        (["10.0.0.1", "169.254.169.254"], True),
+        (["10.0.0.1", "93.184.216.34"], False),
+        ([], False),
+    ],
+    ids=["loopback", "private and metadata", "one of them public", "unknown yet"],
+)
+async def test_a_url_for_later_is_resolved_now_if_possible(
+    addresses: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    fetcher = Fetcher(AddressPolicy(), 5)
+    with pytest.raises(RefusedURL) if refused else contextlib.nullcontext():
+        await fetcher.check_resolved("https://hooks.example/a")
+
+
+@pytest.mark.parametrize("url", ["http://[::1]/", "http://169.254.169.254/", "http://xn--/", "x"])
+async def test_a_url_for_later_with_a_refused_address_is_refused(url: str) -> None:
+    with pytest.raises(RefusedURL):
+        await Fetcher(AddressPolicy(), 5).check_resolved(url)
