@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from tempfile import gettempdir
 from typing import Any, TypeVar, cast
 
 from fastapi import Request
@@ -20,6 +21,7 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.body_memory import BodyMemory
+from deepfake_serving.gateway.storage.disk_space import DiskSpace, folders_of
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.request_timeout import parse_timeout
@@ -48,11 +50,15 @@ class Gateway:
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     body_memory: BodyMemory = field(init=False)
+    disk_space: DiskSpace = field(init=False)
     _open_streams: int = 0
     _streams_by_key: Counter[str | None] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.body_memory = BodyMemory(self.settings.max_body_memory_bytes)
+        settings = self.settings
+        self.body_memory = BodyMemory(settings.max_body_memory_bytes)
+        folders = folders_of(settings.jobs, settings.objects, temporary=gettempdir())
+        self.disk_space = DiskSpace(folders, settings.min_free_bytes)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""
@@ -62,9 +68,10 @@ class Gateway:
         return reasons
 
     def degraded_reasons(self) -> list[str]:
-        """Returns why some operations fail although requests are served: jobs, without a store."""
-        reason = self.store_health.reason
-        return [] if reason is None else [f"jobs: {reason}"]
+        """Returns why some operations fail although requests are served: jobs without a store, and
+        uploads without space."""
+        reasons = {"jobs": self.store_health.reason, "uploads": self.disk_space.full_reason}
+        return [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
 
     @contextmanager
     def track_stream(self, principal: Principal) -> Iterator[None]:

@@ -17,6 +17,7 @@ from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
+from deepfake_serving.gateway.http.connections import ConnectionTable
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
 from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
@@ -131,7 +132,11 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
             build_app(gateway),
             http=cast(
                 "type[asyncio.Protocol]",
-                partial(LimitedHeadProtocol, stall_timeout_s=settings.upload_stall_timeout_s),
+                partial(
+                    LimitedHeadProtocol,
+                    table=ConnectionTable(settings.max_connections),
+                    stall_timeout_s=settings.upload_stall_timeout_s,
+                ),
             ),
             log_config=None,
             access_log=False,

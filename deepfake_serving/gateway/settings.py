@@ -63,6 +63,12 @@ class Settings(ServerSettings):
         "idle timeout of a load balancer in front (60 s at most of them), which otherwise reuses "
         "a connection that is closing, and responds with 502.",
     )
+    max_connections: int = Field(
+        8192,
+        ge=16,
+        description="Maximum number of HTTP connections; past it, or when the process is about to "
+        "run out of files, the one that has been idle for the longest is closed.",
+    )
     metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0: any free port.")
 
     routing: Annotated[Routing, NoDecode] = Field(
@@ -77,15 +83,10 @@ class Settings(ServerSettings):
         description="Maximum duration of a request; clients may set a shorter deadline.",
     )
     upload_stall_timeout_s: float = Field(
-        30.0,
-        gt=0,
-        le=3600,
-        description="Total time for which a request body may stall; past it, 408.",
+        30.0, gt=0, le=3600, description="Time for which a request body may stall; past it, 408."
     )
     upload_min_bytes_per_s: int = Field(
-        4096,
-        ge=1,
-        description="Minimum average rate of a request body, bytes per second, without stalls.",
+        4096, ge=1, description="Minimum average bytes per second of a body, without stalls."
     )
     max_image_bytes: int = Field(
         32 * 2**20, ge=1024, le=2**30, description="Maximum size of an image."
@@ -125,9 +126,7 @@ class Settings(ServerSettings):
 
     fetch_urls: bool = Field(True, description="Whether clients may name media by URL.")
     fetch_private: Names = Field(
-        (),
-        description="Private networks that URLs may resolve to, separated by commas, for example "
-        "`10.1.0.0/16`.",
+        (), description="Private networks that URLs may resolve to: `10.1.0.0/16,10.3.0.0/16`."
     )
     fetch_timeout_s: float = Field(
         120.0, gt=0, le=3600, description="Maximum duration of a download."
@@ -149,6 +148,12 @@ class Settings(ServerSettings):
         default_factory=lambda: f"file://{assets.home() / 'data' / 'objects'}",
         description="Object store of media and results: `file:///folder` or `s3://bucket/prefix` "
         "(credentials from the usual AWS_ variables).",
+    )
+    min_free_bytes: int = Field(
+        4 * 2**20,
+        ge=0,
+        description="Free space of the disks of jobs, objects and temporary files below which no "
+        "video is accepted (507); reads and deletions continue.",
     )
     max_queued: int = Field(1000, ge=1, description="Maximum number of queued jobs; past it, 429.")
     max_attempts: int = Field(5, ge=1, le=100, description="Maximum number of attempts of a job.")
@@ -211,10 +216,7 @@ class Settings(ServerSettings):
         32, ge=0, description="Maximum number of live sessions (WebSocket and gRPC streams)."
     )
 
-    source_sampling: str = Field(
-        "fps:2",
-        description="Default sampling of frames of a live source.",
-    )
+    source_sampling: str = Field("fps:2", description="Default sampling of a live source's frames.")
     source_window_s: float = Field(
         10.0, ge=1, le=60, description="Length of the windows in which a live source is analysed."
     )
@@ -238,10 +240,7 @@ class Settings(ServerSettings):
         description="After SIGTERM, keep serving for this long while not ready.",
     )
     drain_timeout_s: float = Field(
-        60.0,
-        ge=0,
-        le=86_400,
-        description="After SIGTERM, wait at most this long for requests in flight.",
+        60.0, ge=0, le=86_400, description="After SIGTERM, wait this long for requests in flight."
     )
 
     @property

@@ -57,6 +57,7 @@ class DetectorService:
     async def SubmitVideo(  # noqa: N802
         self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call
     ) -> pb.Job:
+        self.gateway.disk_space.check()
         first = await anext(messages, None)
         if first is None or first.WhichOneof("part") != "options":
             raise InvalidRequest("the first message has the options, the others the video")

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from deepfake_serving.gateway.http.connections import ConnectionTable
+
 MAX_HEAD_BYTES = 64 * 1024
 """Limit of the request line with all header fields, and of the trailer of a chunked body."""
 
@@ -19,10 +21,16 @@ class LimitedHeadProtocol(HttpToolsProtocol):
     the event loop for a minute.
     """
 
-    def __init__(self, *args: Any, stall_timeout_s: float = 30.0, **options: Any) -> None:
-        """`stall_timeout_s` limits the time of a head, and of one pause in reading a response."""
+    def __init__(
+        self, *args: Any, table: ConnectionTable, stall_timeout_s: float = 30.0, **options: Any
+    ) -> None:
+        """
+        Args:
+            table: the connections of the server.
+            stall_timeout_s: limits the time of a head, and of one pause in reading a response.
+        """
         super().__init__(*args, **options)
-        self._stall_timeout_s = stall_timeout_s
+        self._table, self._stall_timeout_s = table, stall_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._bytes_without_body = 0
@@ -41,12 +49,14 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         """Expects a head; uvicorn would wait for ever."""
         super().connection_made(transport)
         self._expect_head()
+        self._table.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the timers."""
         for timer in (self._head_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
+        self._table.closed(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -58,7 +68,20 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         """Starts a request."""
         if self._head_timer is not None:
             self._head_timer.cancel()
+        self._table.busy(self)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Ends a response; the connection is idle until the next request."""
+        has_next = bool(self.pipeline)
+        super().on_response_complete()
+        if not (has_next or self.transport.is_closing()):
+            self._table.idle(self)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Passes the connection on; live sessions have a limit of their own."""
+        self._table.closed(self)
+        super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
         """Limits the time in which the client reads what is buffered for it."""

@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamU
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.reserve import DiskReserve
 
 T = TypeVar("T")
 Database = sqlite3.Connection
@@ -64,7 +65,7 @@ async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
     with ThreadPoolExecutor(1, "sqlite") as thread:
         opening = asyncio.get_running_loop().run_in_executor(thread, _connect, path)
         with closing(await opening) as database:
-            yield SQLiteBackend(database, thread)
+            yield SQLiteBackend(database, thread, DiskReserve(path))
 
 
 def _connect(path: str) -> Database:
@@ -86,8 +87,11 @@ def _connect(path: str) -> Database:
 class SQLiteBackend:
     """A `backend.Backend` in SQLite."""
 
-    def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
-        self._database, self._thread = database, thread
+    def __init__(
+        self, database: Database, thread: ThreadPoolExecutor, reserve: DiskReserve
+    ) -> None:
+        self._database, self._thread, self._reserve = database, thread, reserve
+        reserve.restore()
 
     async def insert(
         self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
@@ -166,7 +170,13 @@ class SQLiteBackend:
             database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             database.execute("DELETE FROM keys WHERE job_id = ?", (job_id,))
 
-        await self._change(work)
+        try:
+            await self._change(work)
+        except StorageFull:
+            self._reserve.release()
+            await self._change(work)
+            await self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._reserve.restore()
 
     async def counts(self) -> dict[str, int]:
         return dict(await self._rows("SELECT state, count(*) FROM jobs GROUP BY state"))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -274,28 +272,3 @@ def test_a_body_in_chunks_with_pauses_is_read(
         response = api.post("/v1/images", content=chunks())
     assert response.status_code == 200
     assert response.json()["faces"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of eight megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_disk_is_a_problem_and_affects_nothing_else(
-    server: RunningServer, tmp_path: Path, small_disk: Path, astronaut_jpeg: bytes, video: Path
-) -> None:
-    objects = f"file://{small_disk}/objects"
-    with RunningGateway.start(tmp_path, server.url, objects=objects) as gateway:
-        with checked_client(gateway.url, timeout=60) as api:
-            problem_of(api.post("/v1/videos", content=bytes(9 * 2**20)), 507, "storage-full")
-            assert api.post("/v1/images", content=astronaut_jpeg).status_code == 200
-            assert api.post("/v1/videos", content=video.read_bytes()).status_code == 202
-            assert api.get("/v1/jobs").json()["jobs"][0]["source"]["bytes"] == video.stat().st_size
-        assert gateway.stop() == 0

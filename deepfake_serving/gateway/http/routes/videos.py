@@ -70,6 +70,7 @@ async def submit_video(
     """
     gateway, scope = get_gateway(request), get_request_scope(request)
     settings = gateway.settings
+    gateway.disk_space.check()
 
     def link(url: str) -> RemoteMedia:
         return video_link(url, gateway.fetcher, live=live, allow_live=settings.source_enabled)

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from deepfake_serving.gateway.http.connections import ConnectionTable
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
 
 CHUNK = bytes(2**16)
@@ -42,8 +43,8 @@ class App:
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[App, int]]:
     app = App()
-    protocol = cast(Any, partial(LimitedHeadProtocol, stall_timeout_s=0.3))
-    config = uvicorn.Config(app, port=0, http=protocol, lifespan="off", log_config=None)
+    protocol = partial(LimitedHeadProtocol, table=ConnectionTable(4), stall_timeout_s=0.3)
+    config = uvicorn.Config(app, port=0, http=cast(Any, protocol), lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)

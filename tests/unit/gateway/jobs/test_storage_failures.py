@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from deepfake_serving.gateway.jobs.loop import Outcome, Worker
 from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
+from tests.support.small_disk import fill, small_disk
 
 RESULT = b"x" * 500_000
 
@@ -71,22 +70,17 @@ async def _until(store: JobStore, holds: object) -> Job:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "1m") as folder:
+        yield folder
 
 
 async def test_a_job_waits_while_the_disk_is_full(
-    store_url: str, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    store_url: str, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     filler.write_bytes(bytes(700_000))
-    objects = Objects.open(f"file://{small_disk}/objects")
+    objects = Objects.open(f"file://{disk}/objects")
     async with open_store(store_url, max_queued=10, max_attempts=100) as store:
         await submitted(store)
         async with working(store, objects):
@@ -102,9 +96,9 @@ async def test_a_job_waits_while_the_disk_is_full(
 
 
 async def test_a_full_disk_refuses_new_jobs_and_keeps_accepted_ones(
-    small_disk: Path,
+    disk: Path,
 ) -> None:
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     filler.write_bytes(bytes(700_000))
     accepted: set[str] = set()
 
@@ -113,7 +107,7 @@ async def test_a_full_disk_refuses_new_jobs_and_keeps_accepted_ones(
             await submitted(store, f"job{n}")
             accepted.add(f"job{n}")
 
-    url = f"sqlite:///{small_disk}/jobs.sqlite"
+    url = f"sqlite:///{disk}/jobs.sqlite"
     async with open_store(url, max_queued=10_000, max_attempts=5) as store:
         with pytest.raises(StorageFull):
             await fill(store)
@@ -122,6 +116,21 @@ async def test_a_full_disk_refuses_new_jobs_and_keeps_accepted_ones(
         assert {job.id for job in (await store.list(limit=10_000))[0]} == accepted
         await submitted(store, "another")
     assert accepted
+
+
+async def test_jobs_are_deleted_from_a_full_disk(disk: Path) -> None:
+    async with open_store(f"sqlite:///{disk}/jobs.sqlite", max_queued=9, max_attempts=5) as store:
+        for name in "abc":
+            await submitted(store, name)
+        filler = fill(disk)
+        with pytest.raises(StorageFull):
+            await submitted(store, "x" * 60_000)
+        for name in "abc":
+            await store.delete(name)
+            fill(disk)
+        assert (await store.list())[0] == []
+        filler.unlink()
+        await submitted(store, "another")
 
 
 class FailingS3:

@@ -1,0 +1,77 @@
+"""A limit of open HTTP connections: past it, the one that has been idle for the longest is closed.
+
+Otherwise the process runs out of file descriptors, and refuses every further client in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import time
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_FREE_SHARE = 8
+"""One of so many file descriptors is left to the job store, media and model servers."""
+_MIN_FREE = 64
+_LOG_INTERVAL_S = 10.0
+
+
+class Connection(Protocol):
+    """A connection with a transport."""
+
+    transport: asyncio.Transport
+
+
+class ConnectionTable:
+    """The open connections of a server, those that are idle in the order since when they are."""
+
+    def __init__(self, max_connections: int) -> None:
+        self._max_connections, self._open = max_connections, 0
+        self._idle: dict[Connection, None] = {}
+        self._logged_at = -_LOG_INTERVAL_S
+
+    def opened(self, connection: Connection) -> None:
+        """Adds a connection, which is idle. Closes the oldest idle one if there are too many; this
+        one if none is idle."""
+        self._open += 1
+        self.idle(connection)
+        if self._open > self._max_connections or _files_run_out(connection.transport):
+            oldest = next(iter(self._idle))
+            self._log(newest=oldest is connection)
+            del self._idle[oldest]
+            oldest.transport.abort()
+
+    def idle(self, connection: Connection) -> None:
+        """Notes that a connection waits for a request."""
+        self._idle[connection] = None
+
+    def busy(self, connection: Connection) -> None:
+        """Notes that a connection has a request."""
+        self._idle.pop(connection, None)
+
+    def closed(self, connection: Connection) -> None:
+        """Removes a connection."""
+        self._open -= 1
+        self.busy(connection)
+
+    def _log(self, *, newest: bool) -> None:
+        if time.monotonic() - self._logged_at < _LOG_INTERVAL_S:
+            return
+        self._logged_at = time.monotonic()
+        event = "too many connections: new ones refused" if newest else "too many connections"
+        log.warning(event, open=self._open, idle=len(self._idle), files=_max_files())
+
+
+def _files_run_out(transport: asyncio.Transport) -> bool:
+    """Returns whether few file descriptors are left: a new one has the lowest free number."""
+    number: int = transport.get_extra_info("socket").fileno()
+    limit = _max_files()
+    return number >= limit - max(_MIN_FREE, limit // _FREE_SHARE)
+
+
+def _max_files() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
