@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
-from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,13 +11,13 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
+from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.console import add_console
 from deepfake_serving.gateway.http.cors import CrossOriginMiddleware
 from deepfake_serving.gateway.http.dependencies import refuse_unknown_query
-from deepfake_serving.gateway.http.examples import PROBLEM
 from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
+from deepfake_serving.gateway.http.openapi import document
 from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 from deepfake_serving.gateway.http.responses import handle_problem
 from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
@@ -27,11 +26,6 @@ from deepfake_serving.gateway.ingest.content_coding import ContentCodingMiddlewa
 from deepfake_serving.runtime.version import VERSION
 
 _SWAGGER = str(files("fastapi_offline") / "static")
-_PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": PROBLEM}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "A problem with the request", "content": {MEDIA_TYPE: _PROBLEM}},
-    "5XX": {"description": "A problem of the service", "content": {MEDIA_TYPE: _PROBLEM}},
-}
 _DESCRIPTION = """Estimates how likely each face in an image or a video was swapped for another.
 
 Errors are `application/problem+json` (RFC 9457). `X-Request-ID` identifies a request and its
@@ -44,17 +38,22 @@ Query parameters and form fields that an operation does not have are refused.
 
 def build_app(gateway: Gateway) -> FastAPI:
     """Builds the application of a gateway; the server starts and stops the gateway's parts."""
-    app = FastAPI(
+    app = document.DocumentedApp(
         title="deepfake-serving",
         version=VERSION,
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
-        responses=_PROBLEMS,
+        responses=document.PROBLEMS,
+        openapi_tags=document.TAGS,
+        servers=document.SERVERS,
+        contact=document.CONTACT,
+        license_info=document.LICENSE,
         redirect_slashes=False,
         dependencies=[Depends(refuse_unknown_query)],
     )
+    app.key_required = gateway.authenticator.requires_key
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from fastapi import WebSocket
+from fastapi import Security, WebSocket
 from fastapi.dependencies.models import Dependant
+from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
 from deepfake_serving.contracts.problems import InvalidRequest
@@ -15,6 +16,14 @@ from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.context import Gateway, get_gateway, get_request_scope
 
+_BEARER = HTTPBearer(
+    scheme_name="bearer", description="An API key as a bearer token.", auto_error=False
+)
+_HEADER = APIKeyHeader(
+    name="X-API-Key", scheme_name="apiKey", description="An API key.", auto_error=False
+)
+"""For the OpenAPI document; the authenticator reads the headers."""
+
 
 def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     """Returns a dependency: the principal of a request whose key has the scope.
@@ -22,7 +31,14 @@ def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
     It raises `Unauthorized`, `Forbidden` or `RateLimited`.
     """
 
-    async def authorize(request: Request) -> Principal:
+    bearer = Security(_BEARER, scopes=[scope])
+    header = Security(_HEADER, scopes=[scope])
+
+    async def authorize(
+        request: Request,
+        _bearer: Any = bearer,
+        _header: Any = header,
+    ) -> Principal:
         def set_headers(status: RateLimitStatus) -> None:
             request.state.limit_headers = status.headers()
 

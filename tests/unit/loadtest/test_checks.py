@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, StorageFull
-from deepfake_serving.gateway.http.examples import IMAGE, JOB
+from deepfake_serving.gateway.http.openapi.examples import IMAGE, JOB
 from loadtest import checks
 from loadtest.media import Image, Video
 from loadtest.responses import InvalidResponse, Refused, problem, read_document

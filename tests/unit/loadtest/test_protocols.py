@@ -26,7 +26,7 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import (
     DetectorServicer,
     add_DetectorServicer_to_server,
 )
-from deepfake_serving.gateway.http.examples import IMAGE
+from deepfake_serving.gateway.http.openapi.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
 Runs = Callable[..., Any]

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded, Problem
-from deepfake_serving.gateway.http.examples import IMAGE
+from deepfake_serving.gateway.http.openapi.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
 Runs = Callable[..., Any]

@@ -20,7 +20,7 @@ from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.contracts.messages import verdict_message
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2_grpc
-from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM
+from deepfake_serving.gateway.http.openapi.examples import IMAGE, PROBLEM
 from scripts.smoke import ImplausibleVerdict, by_grpc, main
 
 GOOD = {**IMAGE, "width": 256, "height": 256}

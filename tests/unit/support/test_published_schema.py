@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, NotFound
-from deepfake_serving.gateway.http.examples import IMAGE, JOB
+from deepfake_serving.gateway.http.openapi.examples import IMAGE, JOB
 from tests.support.published_schema import PublishedSchema
 
 

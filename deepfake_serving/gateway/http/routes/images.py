@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,8 +17,7 @@ from deepfake_serving.gateway.context import (
 )
 from deepfake_serving.gateway.documents import ProblemDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
-from deepfake_serving.gateway.http.examples import IMAGE, PROBLEM, with_example
-from deepfake_serving.gateway.http.request_bodies import BATCH_BODY, SINGLE_BODY
+from deepfake_serving.gateway.http.openapi.request_bodies import BATCH_BODY, FILENAME, IMAGE_BODY
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
@@ -29,18 +28,14 @@ from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
 
-_BATCH: dict[str, Any] = {
-    "id": "90e816577f0e4c8f8b9c938eb762a469",
-    "results": [{"name": "a.jpg", "verdict": IMAGE}, {"name": "b.txt", "problem": PROBLEM}],
-}
 Model = Annotated[str | None, Query(description="The detector; by default the first one served.")]
 
 
 @router.post(
     "/v1/images",
     summary="Detect manipulated faces in one image",
-    responses={200: with_example(ImageVerdict, IMAGE)},
-    openapi_extra={"requestBody": SINGLE_BODY},
+    responses={200: {"model": ImageVerdict}},
+    openapi_extra={"requestBody": IMAGE_BODY, "parameters": [FILENAME]},
 )
 async def detect_image(request: Request, model: Model = None) -> Response:
     """The image is a form's `file`, the body itself, or `{"url": …}`."""
@@ -66,8 +61,8 @@ async def detect_image(request: Request, model: Model = None) -> Response:
 @router.post(
     "/v1/images/batch",
     summary="Detect manipulated faces in several images",
-    responses={200: with_example(BatchDocument, _BATCH)},
-    openapi_extra={"requestBody": BATCH_BODY},
+    responses={200: {"model": BatchDocument}},
+    openapi_extra={"requestBody": BATCH_BODY, "parameters": [FILENAME]},
 )
 async def detect_batch(request: Request, model: Model = None) -> Response:
     """The images are a form's files, or `{"urls": […]}`; results keep their order."""

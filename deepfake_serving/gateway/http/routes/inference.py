@@ -17,6 +17,8 @@ from deepfake_serving.gateway.context import (
     request_context,
 )
 from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.openapi import oip_documents as oip
+from deepfake_serving.gateway.http.openapi.request_bodies import INFER_BODY, INFER_LENGTH
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import Liveness
 from deepfake_serving.gateway.storage.body_memory import Held
@@ -27,30 +29,46 @@ probes = APIRouter(tags=_TAGS)
 """Health: it needs no key, as /healthz and /readyz do."""
 router = APIRouter(tags=_TAGS, dependencies=[Depends(require_scope("infer"))])
 
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 _REQUEST_HEADERS = ("Content-Type", "Accept", _HEADER_LENGTH)
 _RESPONSE_HEADERS = ("Content-Type", _HEADER_LENGTH)
 
 
-@probes.get("/v2/health/live", summary="Server liveness")
+@probes.get("/v2/health/live", summary="Server liveness", responses={200: {"model": Liveness}})
 async def live() -> Response:
     """The gateway's own: it does not depend on a model server."""
     return json_response(Liveness(live=True))
 
 
-@probes.get("/v2/health/ready", summary="Server readiness")
-@router.get("/v2", summary="Server metadata")
+@probes.get(
+    "/v2/health/ready", summary="Server readiness", responses={200: {"model": oip.ServerReady}}
+)
+@router.get("/v2", summary="Server metadata", responses={200: {"model": oip.ServerMetadata}})
 async def server(request: Request) -> Response:
+    """Forwarded to a model server."""
     return await _forward(request, None)
 
 
-@probes.get("/v2/models/{model}/ready", summary="Model readiness")
+@probes.get(
+    "/v2/models/{model}/ready",
+    summary="Model readiness",
+    responses={200: {"model": oip.ModelReady}},
+)
 @probes.get("/v2/models/{model}/versions/{version}/ready", include_in_schema=False)
-@router.get("/v2/models/{model}", summary="Model metadata")
+@router.get(
+    "/v2/models/{model}", summary="Model metadata", responses={200: {"model": oip.ModelMetadata}}
+)
 @router.get("/v2/models/{model}/versions/{version}", include_in_schema=False)
-@router.post("/v2/models/{model}/infer", summary="Inference")
+@router.post(
+    "/v2/models/{model}/infer",
+    summary="Inference",
+    responses={200: {"model": oip.InferResponse, "content": _BINARY}},
+    openapi_extra={"requestBody": INFER_BODY, "parameters": [INFER_LENGTH]},
+)
 @router.post("/v2/models/{model}/versions/{version}/infer", include_in_schema=False)
 async def one_model(request: Request, model: str) -> Response:
+    """Forwarded to a model server that serves the model."""
     get_request_scope(request).note(model=model)
     return await _forward(request, model)
 

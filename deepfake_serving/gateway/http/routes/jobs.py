@@ -26,10 +26,20 @@ _END = "end"
 """Id of the last event. The job's version may change after its end, when a webhook is delivered."""
 
 
-def _content(media_type: str, *, binary: bool = True) -> dict[int | str, dict[str, Any]]:
-    """Returns the OpenAPI description of a response that is not JSON."""
-    schema = {"type": "string"} | ({"format": "binary"} if binary else {})
-    return {200: {"content": {media_type: {"schema": schema}}}}
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
+_MEDIA_TYPES = {"video/*": _FILE, "image/*": _FILE, "application/octet-stream": _FILE}
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+_MEDIA_HEADERS = {
+    "Accept-Ranges": _header("`bytes`"),
+    "Content-Disposition": _header("The file's name."),
+}
+_RANGE_HEADERS = _MEDIA_HEADERS | {"Content-Range": _header("The range and the whole size.")}
 
 
 Client = Annotated[Principal, Depends(require_scope("jobs"))]
@@ -58,6 +68,7 @@ async def list_jobs(
     responses={200: {"model": JobDocument}},
 )
 async def get_job(request: Request, job_id: str, principal: Client) -> Response:
+    """Its `state` says whether it has ended; `problem` says why it failed."""
     jobs = get_gateway(request).jobs
     job = await jobs.get(job_id, principal)
     return json_response(job_document(job), raw=raw_result(await jobs.result(job)))
@@ -83,8 +94,10 @@ async def delete_job(request: Request, job_id: str, principal: Client) -> Respon
     "/v1/jobs/{job_id}/events",
     summary="Progress as server-sent events",
     response_class=StreamingResponse,
-    responses=_content("text/event-stream", binary=False)
-    | {204: {"description": "The client has received the end: it need not reconnect"}},
+    responses={
+        200: {"content": _EVENTS},
+        204: {"description": "The client has received the end: it need not reconnect"},
+    },
 )
 async def watch_job(
     request: Request,
@@ -147,11 +160,12 @@ async def list_windows(
     "/v1/jobs/{job_id}/gallery/{name}",
     summary="An image of the result",
     response_class=Response,
-    responses=_content("image/jpeg"),
+    responses={200: {"content": {"image/jpeg": _FILE}}},
 )
 async def get_gallery_image(
     request: Request, job_id: str, name: str, principal: Client
 ) -> Response:
+    """A keyframe, a film strip or another image that the result links."""
     data = await get_gateway(request).jobs.image(job_id, name, principal)
     headers = {"Cache-Control": "private, max-age=3600"}
     return Response(data, media_type="image/jpeg", headers=headers)
@@ -161,12 +175,26 @@ async def get_gallery_image(
     "/v1/jobs/{job_id}/media",
     summary="The uploaded media",
     response_class=StreamingResponse,
-    responses=_content("application/octet-stream"),
+    responses={
+        200: {"content": _MEDIA_TYPES, "headers": _MEDIA_HEADERS},
+        206: {
+            "description": "The requested range",
+            "content": _MEDIA_TYPES,
+            "headers": _RANGE_HEADERS,
+        },
+    },
 )
-async def get_media(request: Request, job_id: str, principal: Client) -> Response:
+async def get_media(
+    request: Request,
+    job_id: str,
+    principal: Client,
+    requested: Annotated[
+        str | None, Header(alias="Range", description="One range of bytes: `bytes=0-1023`.")
+    ] = None,
+) -> Response:
     """Supports a single byte range (RFC 9110, section 14), as players request it."""
     medium = await get_gateway(request).jobs.media(job_id, principal)
-    byte_range = parse_range(request.headers.get("Range"), medium.size)
+    byte_range = parse_range(requested, medium.size)
     begin, end = byte_range or (0, medium.size)
     headers = {
         "Accept-Ranges": "bytes",

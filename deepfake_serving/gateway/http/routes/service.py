@@ -54,6 +54,7 @@ def _scale(name: str, by_pool: Mapping[str, ModelInfo]) -> ScaleDocument:
 
 @router.get("/v1/info", summary="Version and limits", responses={200: {"model": InfoDocument}})
 async def get_info(request: Request) -> Response:
+    """It needs no key: clients learn here whether one is required, and what the limits are."""
     gateway = get_gateway(request)
     settings, served = gateway.settings, gateway.upstream.pools.models()
     return json_response(

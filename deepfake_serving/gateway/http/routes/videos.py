@@ -12,8 +12,7 @@ from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import get_gateway, get_request_scope
 from deepfake_serving.gateway.documents import JobDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
-from deepfake_serving.gateway.http.examples import JOB, with_example
-from deepfake_serving.gateway.http.request_bodies import SINGLE_BODY
+from deepfake_serving.gateway.http.openapi.request_bodies import FILENAME, VIDEO_BODY
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.uploads import read_single_medium
@@ -21,6 +20,8 @@ from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.submission import RemoteMedia, VideoRequest
 
 router = APIRouter(tags=["videos"])
+
+_HEADERS = {"Location": {"description": "The job's path.", "schema": {"type": "string"}}}
 
 
 def video_request(
@@ -51,8 +52,8 @@ def video_request(
     "/v1/videos",
     summary="Submit a video for analysis",
     status_code=202,
-    responses={202: with_example(JobDocument, JOB)},
-    openapi_extra={"requestBody": SINGLE_BODY},
+    responses={202: {"model": JobDocument, "headers": _HEADERS}},
+    openapi_extra={"requestBody": VIDEO_BODY, "parameters": [FILENAME]},
 )
 async def submit_video(
     request: Request,

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from deepfake_serving.contracts.problems import BY_TYPE
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.gateway.documents import JobDocument, ProblemDocument
-from deepfake_serving.gateway.http.examples import IMAGE, JOB, PROBLEM
+from deepfake_serving.gateway.http.openapi.examples import IMAGE, JOB, PROBLEM
 from scripts.openapi import document
 
 

@@ -86,6 +86,13 @@ JOB: dict[str, Any] = {
 }
 
 
-def with_example(model: type[Any], example: dict[str, Any]) -> dict[str, Any]:
-    """Returns the OpenAPI description of a response with its schema and an example."""
-    return {"model": model, "content": {"application/json": {"example": example}}}
+BATCH: dict[str, Any] = {
+    "id": "90e816577f0e4c8f8b9c938eb762a469",
+    "results": [{"name": "a.jpg", "verdict": IMAGE}, {"name": "b.txt", "problem": PROBLEM}],
+}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "detect_image": IMAGE,
+    "detect_batch": BATCH,
+    "submit_video": JOB,
+}
+"""Examples of successful responses, by operation."""
