@@ -35,6 +35,11 @@ class ServedModel:
         return self.archive.manifest.version
 
     @property
+    def integer_version(self) -> str:
+        """The part of the version before the first dot, for clients whose versions are integers."""
+        return self.version.partition(".")[0]
+
+    @property
     def task(self) -> str:
         return self.archive.manifest.task
 

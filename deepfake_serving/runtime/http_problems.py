@@ -18,10 +18,10 @@ CODINGS = ("gzip", "deflate")
 def problem_body(problem: Problem, request_id: str, path: str) -> bytes:
     """Returns the `application/problem+json` body of a request to `path`.
 
-    Under /v2 it also has the `error` member that the Open Inference Protocol defines.
+    Under /v2, and for KServe's V1 predictions, it also has the `error` member of these protocols.
     """
     document = problem.to_dict(request_id)
-    if path.startswith("/v2"):
+    if path.startswith("/v2") or path.endswith(":predict"):
         document["error"] = problem.detail
     return orjson.dumps(document)
 

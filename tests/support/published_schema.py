@@ -18,7 +18,10 @@ from jsonschema import Draft202012Validator
 from deepfake_serving.contracts.problems import MEDIA_TYPE
 
 _PATH = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
-_UNDOCUMENTED = re.compile(r"/(healthz|readyz|metrics|openapi\.json)|/v2/models/[^/]+/versions/.*")
+_UNDOCUMENTED = re.compile(
+    r"/(healthz|readyz|metrics|openapi\.json)|/v2/models/[^/]+/versions/.*"
+    r"|/v2/repository/models/.*"
+)
 """Paths without a schema: probes, the document itself, and the protocol's versioned twins."""
 
 

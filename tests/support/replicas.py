@@ -31,6 +31,8 @@ class FakeReplica:
         self.described: dict[str, Any] = {}
         """Thresholds and card of its models, as its metadata names them."""
         self.requests: list[dict[str, str]] = []
+        self.routes: list[web.RouteDef] = []
+        """Routes besides those of predictions."""
         self.predict: Predict = self._verdict
 
     def reference(self, model: str) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class FakeReplica:
         app.router.add_get("/", index)
         app.router.add_post("/predictions/{model}", predict)
         app.router.add_post("/v2/models/{model}/infer", predict)
+        app.add_routes(self.routes)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
         site = web.TCPSite(self.runner, self.address, port)

@@ -40,6 +40,11 @@ SCOPES: dict[str, Scope | None] = {
     "ModelReady": None,
     "ModelMetadata": "infer",
     "ModelInfer": "infer",
+    "RepositoryIndex": "infer",
+    "RepositoryModelLoad": "infer",
+    "RepositoryModelUnload": "infer",
+    "ModelConfig": "infer",
+    "ModelStatistics": "infer",
 }
 """The scope that a method needs; None needs no key."""
 

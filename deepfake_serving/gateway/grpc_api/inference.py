@@ -11,11 +11,13 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
+    Forbidden,
     MessageTooLarge,
     Problem,
     UpstreamUnavailable,
@@ -29,6 +31,11 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.upstream.replicas import Replica
+from deepfake_serving.gateway.upstream.statistics import (
+    model_statistics,
+    repository_index,
+    statistics_path,
+)
 
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its tensors, as the model server permits them."""
@@ -65,6 +72,33 @@ class InferenceService:
         if (size := request.ByteSize()) > limit:
             raise MessageTooLarge(f"the message has {size} bytes; the limit is {limit}")
         return await self._forward("ModelInfer", request, request.model_name, call)
+
+    async def ModelConfig(self, request: pb.ModelConfigRequest, call: Call) -> Any:  # noqa: N802
+        return await self._forward("ModelConfig", request, request.name, call)
+
+    async def RepositoryIndex(  # noqa: N802
+        self, request: pb.RepositoryIndexRequest, call: Call
+    ) -> Any:
+        index = repository_index(self.gateway.upstream.pools, request.ready)
+        return ParseDict({"models": index}, pb.RepositoryIndexResponse())
+
+    async def RepositoryModelLoad(  # noqa: N802
+        self, request: pb.RepositoryModelLoadRequest, call: Call
+    ) -> Any:
+        raise Forbidden("load is not possible by a request: settings choose what is served")
+
+    async def RepositoryModelUnload(  # noqa: N802
+        self, request: pb.RepositoryModelUnloadRequest, call: Call
+    ) -> Any:
+        raise Forbidden("unload is not possible by a request: settings choose what is served")
+
+    async def ModelStatistics(  # noqa: N802
+        self, request: pb.ModelStatisticsRequest, call: Call
+    ) -> Any:
+        model, upstream = request.name or None, self.gateway.upstream
+        path = statistics_path(request.name, request.version)
+        summed = await model_statistics(upstream, path, model, call.context(self.gateway))
+        return ParseDict(summed, pb.ModelStatisticsResponse())
 
     async def close(self) -> None:
         """Closes the channels to the replicas."""

@@ -20,7 +20,15 @@ from deepfake_serving.gateway.http.middleware import RequestScopeMiddleware
 from deepfake_serving.gateway.http.openapi import document
 from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 from deepfake_serving.gateway.http.responses import handle_problem
-from deepfake_serving.gateway.http.routes import images, inference, jobs, service, stream, videos
+from deepfake_serving.gateway.http.routes import (
+    images,
+    inference,
+    inference_extensions,
+    jobs,
+    service,
+    stream,
+    videos,
+)
 from deepfake_serving.gateway.http.routing import RoutingMiddleware
 from deepfake_serving.gateway.ingest.content_coding import ContentCodingMiddleware
 from deepfake_serving.runtime.version import VERSION
@@ -57,7 +65,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)
-    for module in (images, videos, jobs, inference, service, stream):
+    for module in (images, videos, jobs, inference_extensions, inference, service, stream):
         app.include_router(module.router)
     app.include_router(inference.probes)
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")

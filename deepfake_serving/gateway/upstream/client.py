@@ -144,6 +144,17 @@ class Upstream:
 
         return await self.retry(model, context.id, send)
 
+    async def get_json(self, replica: Replica, path: str, context: RequestContext) -> Any:
+        """Returns the JSON at a path of one replica.
+
+        Raises:
+            Problem
+        """
+        response = await self._send(replica, "GET", path, context, None, None)
+        if response.status >= 400:
+            raise _as_problem(response)
+        return orjson.loads(response.body)
+
     async def retry(
         self, model: str | None, request_id: str, send: Callable[[Replica], Awaitable[T]]
     ) -> T:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf.json_format import ParseDict
+
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
-from deepfake_serving.model_server.prediction import oip
+from deepfake_serving.model_server.prediction import oip, oip_extensions
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
 from deepfake_serving.runtime.request_scope import RequestScope
@@ -70,6 +72,34 @@ class InferenceService:
             outputs=[described(name=o.name, datatype=o.datatype, shape=o.shape) for o in chosen],
             raw_output_contents=[o.raw() for o in chosen],
         )
+
+    async def RepositoryIndex(  # noqa: N802 - Triton's name
+        self, request: pb.RepositoryIndexRequest, request_scope: RequestScope, deadline: float
+    ) -> pb.RepositoryIndexResponse:
+        index = oip_extensions.repository_index(self.predictor, request.ready)
+        return ParseDict({"models": index}, pb.RepositoryIndexResponse())
+
+    async def RepositoryModelLoad(  # noqa: N802 - Triton's name
+        self, _: pb.RepositoryModelLoadRequest, request_scope: RequestScope, deadline: float
+    ) -> pb.RepositoryModelLoadResponse:
+        raise oip_extensions.refuse_loading()
+
+    async def RepositoryModelUnload(  # noqa: N802 - Triton's name
+        self, _: pb.RepositoryModelUnloadRequest, request_scope: RequestScope, deadline: float
+    ) -> pb.RepositoryModelUnloadResponse:
+        raise oip_extensions.refuse_loading()
+
+    async def ModelConfig(  # noqa: N802 - Triton's name
+        self, request: pb.ModelConfigRequest, request_scope: RequestScope, deadline: float
+    ) -> pb.ModelConfigResponse:
+        config = oip_extensions.model_config(self.predictor.model(request.name, request.version))
+        return ParseDict({"config": config}, pb.ModelConfigResponse())
+
+    async def ModelStatistics(  # noqa: N802 - Triton's name
+        self, request: pb.ModelStatisticsRequest, request_scope: RequestScope, deadline: float
+    ) -> pb.ModelStatisticsResponse:
+        statistics = oip_extensions.statistics(self.predictor, request.name, request.version)
+        return ParseDict(statistics, pb.ModelStatisticsResponse())
 
 
 def _input(request: pb.ModelInferRequest) -> oip.Input:

@@ -20,6 +20,7 @@ from deepfake_serving.contracts.problems import (
     NotReady,
     Problem,
 )
+from deepfake_serving.model_server.http import kserve_v1_routes, oip_extension_routes
 from deepfake_serving.model_server.http.oip_routes import read_request, write_response
 from deepfake_serving.model_server.http.request_body import read_body, read_image
 from deepfake_serving.model_server.models import ServedModel
@@ -58,6 +59,8 @@ def build_app(predictor: Predictor) -> web.Application:
             *(get(path, _model_metadata) for path in (one, versioned)),
             *(get(path + "/ready", _model_ready) for path in (one, versioned)),
             *(post(path + "/infer", _infer) for path in (one, versioned)),
+            *oip_extension_routes.routes(_PREDICTOR, get, post),
+            *kserve_v1_routes.routes(_PREDICTOR, _REQUEST_SCOPE, _deadline, get, post),
         ]
     )
     return app

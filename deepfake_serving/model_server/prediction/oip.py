@@ -24,7 +24,12 @@ from deepfake_serving.model_server.prediction.predictor import Tensor
 from deepfake_serving.runtime.version import NAME, VERSION
 from model_handlers.wire import MAX_ITEMS, join_bytes, split_bytes
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = (
+    "binary_tensor_data",
+    "model_repository",
+    "model_configuration",
+    "statistics",
+)
 PLATFORM = "torchserve_mar"
 
 _NUMPY = {"FP32": np.float32, "INT32": np.int32}

@@ -22,6 +22,7 @@ from deepfake_serving.contracts.problems import (
 from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.prediction.statistics import ModelStatistics
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.model_server.torchserve.client import (
@@ -73,11 +74,12 @@ class Predictor:
     ) -> None:
         self.settings, self.models, self.state = settings, models, state
         self.metrics, self.admission = metrics, admission
+        self.statistics = {name: ModelStatistics() for name in models}
         self.upstream: Upstream | None = None
         """Set by the supervisor while TorchServe can take predictions."""
 
     def model(self, name: str, version: str = "") -> ServedModel:
-        """Returns the served model of that name and, if given, version.
+        """Returns the served model of that name and, if given, version or its integer part.
 
         Raises:
             UnknownModel
@@ -86,7 +88,7 @@ class Predictor:
         if model is None:
             served = ", ".join(sorted(self.models))
             raise UnknownModel(f"there is no model {name!r}; served are: {served}")
-        if version not in ("", model.version):
+        if version not in ("", model.version, model.integer_version):
             raise UnknownModel(f"{name} is served in version {model.version}, not {version!r}")
         return model
 
@@ -149,7 +151,13 @@ class Predictor:
     async def _predict(self, call: Call) -> Reply:
         self.state.require_serving()
         body, headers = self._encode(call)
+        with self.statistics[call.model.name].request(_count(call)):
+            return await self._admitted(call, body, headers)
+
+    async def _admitted(self, call: Call, body: bytes, headers: dict[str, str]) -> Reply:
+        start = time.perf_counter()
         async with self.admission[call.model.name].admit(call.deadline):
+            self.statistics[call.model.name].queue.add(time.perf_counter() - start)
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     return await self._attempt(call, body, headers)
@@ -177,6 +185,7 @@ class Predictor:
             raise DeadlineExceeded("no result within the deadline") from None
         if reply.batch is not None:
             self.metrics.observe_batch(call.model.name, reply.batch)
+            self.statistics[call.model.name].observe_batch(reply.batch)
         if reply.problem is not None:
             raise reply.problem
         tracing.stages(_timings(reply.document), call.traceparent)
@@ -225,6 +234,11 @@ class Predictor:
         count = shape[0] if shape else 1
         if count > self.settings.max_items:
             raise TooLarge(f"{count} images in one request; the limit is {self.settings.max_items}")
+
+
+def _count(call: Call) -> int:
+    """Returns the number of images."""
+    return 1 if isinstance(call.content, bytes) or not call.content.shape else call.content.shape[0]
 
 
 def _timings(document: dict[str, Any]) -> dict[str, float]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.gateway.documents import ProblemDocument
 from deepfake_serving.runtime.serialization import OMIT_NONE
 
 Name = Annotated[str, Field(min_length=1)]
@@ -124,5 +126,147 @@ class InferResponse:
     outputs: list[OutputTensor]
 
 
-REQUESTS: tuple[type[Any], ...] = (InferRequest,)
+@dataclass(frozen=True, slots=True)
+class ModelNames:
+    """The names of the served models."""
+
+    models: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """A request for the index; `ready` leaves out models that no replica serves."""
+
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A model and its state: READY or UNAVAILABLE."""
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigInput:
+    """An input of a model's configuration."""
+
+    name: str
+    data_type: str
+    dims: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """The workers of one replica."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigParameter:
+    """A setting of the model server."""
+
+    string_value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A model's configuration in Triton's terms; `max_batch_size` 0: shapes include the batch."""
+
+    name: str
+    platform: str
+    backend: str
+    max_batch_size: int
+    input: list[ConfigInput]
+    output: list[ConfigInput]
+    instance_group: list[InstanceGroup]
+    parameters: dict[str, ConfigParameter]
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Number of events and the sum of their durations in nanoseconds."""
+
+    count: int
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class InferStatistics:
+    """Durations of requests and of their parts."""
+
+    success: Duration
+    fail: Duration
+    queue: Duration
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+    cache_hit: Duration
+    cache_miss: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatistics:
+    """Durations of the batches of one size."""
+
+    batch_size: int
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatistics:
+    """Counts of one model; `last_inference` is in milliseconds since the epoch."""
+
+    name: str
+    version: str
+    last_inference: int
+    inference_count: int
+    execution_count: int
+    inference_stats: InferStatistics
+    batch_stats: list[BatchStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsResponse:
+    """Sums over all replicas since they started."""
+
+    model_stats: list[ModelStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """The base64 of an encoded image."""
+
+    b64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An image of a V1 request."""
+
+    image: EncodedImage
+
+
+@dataclass(frozen=True, slots=True)
+class PredictRequest:
+    """A request of KServe's V1 protocol."""
+
+    instances: Annotated[list[Instance], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResponse:
+    """A verdict for each instance, or a problem at its position."""
+
+    predictions: list[ImageVerdict | ProblemDocument]
+
+
+REQUESTS: tuple[type[Any], ...] = (InferRequest, IndexRequest, PredictRequest)
 """Bodies of requests, which no route declares to FastAPI."""

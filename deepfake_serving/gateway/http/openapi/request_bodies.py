@@ -43,7 +43,7 @@ FILENAME = {
     "name": "X-Filename",
     "in": "header",
     "description": "Names a file that is sent as the body; may be percent-encoded (UTF-8).",
-    "schema": {"type": "string", "maxLength": 1024},
+    "schema": {"type": "string"},
 }
 INFER_BODY = {
     "required": True,
@@ -53,6 +53,13 @@ INFER_BODY = {
     },
 }
 """JSON, or JSON of `Inference-Header-Content-Length` bytes followed by binary tensors."""
+INDEX_BODY = {
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/IndexRequest"}}},
+}
+PREDICT_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
+}
 INFER_LENGTH = {
     "name": "Inference-Header-Content-Length",
     "in": "header",

@@ -47,7 +47,7 @@ async def live() -> Response:
 @router.get("/v2", summary="Server metadata", responses={200: {"model": oip.ServerMetadata}})
 async def server(request: Request) -> Response:
     """Forwarded to a model server."""
-    return await _forward(request, None)
+    return await forward(request, None)
 
 
 @probes.get(
@@ -70,10 +70,11 @@ async def server(request: Request) -> Response:
 async def one_model(request: Request, model: str) -> Response:
     """Forwarded to a model server that serves the model."""
     get_request_scope(request).note(model=model)
-    return await _forward(request, model)
+    return await forward(request, model)
 
 
-async def _forward(request: Request, model: str | None) -> Response:
+async def forward(request: Request, model: str | None) -> Response:
+    """Forwards a request to a model server and returns its response."""
     gateway = get_gateway(request)
     with gateway.body_memory.track() as held:
         return await _forward_body(request, model, await read_body(request, held))

@@ -27,7 +27,11 @@ _END = "end"
 
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
-_EVENTS = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENTS = {
+    "text/event-stream": {
+        "schema": {"description": "Events `progress` and `end`, whose `data` is a JobDocument."}
+    }
+}
 _MEDIA_TYPES = {"video/*": _FILE, "image/*": _FILE, "application/octet-stream": _FILE}
 
 

@@ -1,0 +1,61 @@
+"""REST routes of KServe's V1 protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+from aiohttp import web
+
+from deepfake_serving.model_server.http.request_body import read_body
+from deepfake_serving.model_server.prediction import kserve_v1
+from deepfake_serving.model_server.prediction.predictor import Call, Predictor
+from deepfake_serving.runtime.request_scope import RequestScope
+
+Route = Callable[..., web.RouteDef]
+
+
+def routes(
+    key: web.AppKey[Predictor],
+    scope_key: web.RequestKey[RequestScope],
+    deadline: Callable[[web.Request], float],
+    get: Route,
+    post: Route,
+) -> list[web.RouteDef]:
+    """Returns the routes.
+
+    Args:
+        key: the predictor's key in the application.
+        scope_key: the key of the request's scope.
+        deadline: returns the deadline of a request.
+    """
+
+    async def models(request: web.Request) -> web.Response:
+        return _json({"models": list(request.app[key].models)})
+
+    async def ready(request: web.Request) -> web.Response:
+        predictor = request.app[key]
+        name = predictor.model(request.match_info["model"]).name
+        return _json({"name": name, "ready": predictor.state.model_ready(name)})
+
+    async def predict(request: web.Request) -> web.Response:
+        predictor, scope = request.app[key], request[scope_key]
+        model, end = predictor.model(request.match_info["model"]), deadline(request)
+        async with asyncio.timeout_at(end):
+            body = await read_body(request, predictor.settings.max_body_bytes)
+        tensor = await asyncio.to_thread(kserve_v1.read_instances, body)
+        scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
+        call = Call(model, tensor, scope.id, end, scope.traceparent)
+        results = await predictor.many(call, raise_lone=True)
+        return _json(kserve_v1.predictions(results))
+
+    return [
+        get("/v1/models", models),
+        get("/v1/models/{model}", ready),
+        post("/v1/models/{model}:predict", predict),
+    ]
+
+
+def _json(document: object) -> web.Response:
+    return web.Response(body=orjson.dumps(document), content_type="application/json")

@@ -1,0 +1,76 @@
+"""REST routes of Triton's extensions of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from deepfake_serving.contracts.problems import InvalidRequest
+from deepfake_serving.model_server.http.request_body import read_body
+from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.prediction import oip_extensions
+from deepfake_serving.model_server.prediction.predictor import Predictor
+
+_MAX_BYTES = 64 * 1024
+
+Route = Callable[..., web.RouteDef]
+
+
+def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.RouteDef]:
+    """Returns the routes; `key` is that of the predictor in the application."""
+
+    def model(request: web.Request) -> ServedModel:
+        found = request.match_info
+        return request.app[key].model(found["model"], found.get("version", ""))
+
+    async def index(request: web.Request) -> web.Response:
+        ready = _ready_only(await read_body(request, _MAX_BYTES))
+        return _json(oip_extensions.repository_index(request.app[key], ready))
+
+    async def models(request: web.Request) -> web.Response:
+        return _json({"models": list(request.app[key].models)})
+
+    async def config(request: web.Request) -> web.Response:
+        return _json(oip_extensions.model_config(model(request)))
+
+    async def statistics(request: web.Request) -> web.Response:
+        found = request.match_info
+        name, version = found.get("model", ""), found.get("version", "")
+        return _json(oip_extensions.statistics(request.app[key], name, version))
+
+    async def refuse(_: web.Request) -> web.Response:
+        raise oip_extensions.refuse_loading()
+
+    one = "/v2/models/{model}"
+    paths = (one, one + "/versions/{version}")
+    return [
+        post("/v2/repository/index", index),
+        post("/v2/repository/models/{model}/{action:load|unload}", refuse),
+        get("/v2/models", models),
+        get("/v2/models/stats", statistics),
+        *(get(path + "/config", config) for path in paths),
+        *(get(path + "/stats", statistics) for path in paths),
+    ]
+
+
+def _json(document: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(document), content_type="application/json")
+
+
+def _ready_only(body: bytes) -> bool:
+    """Parses the optional body `{"ready": bool}`.
+
+    Raises:
+        InvalidRequest
+    """
+    try:
+        document = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from error
+    ready = document.get("ready", False) if isinstance(document, dict) else None
+    if not isinstance(ready, bool):
+        raise InvalidRequest('the body is a JSON object; "ready" is true or false')
+    return ready

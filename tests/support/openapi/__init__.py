@@ -1,0 +1,1 @@
+"""Requests of every kind from the published OpenAPI document, by schemathesis."""
