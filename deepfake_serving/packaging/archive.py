@@ -188,11 +188,11 @@ def _classifier_graph(network: _Network, weights: bytes | None) -> tuple[bytes, 
     from safetensors.torch import load
 
     from deepfake_serving.packaging.openvino_ir import intermediate_representation
-    from model_handlers.networks.inference import InferenceModule, load_network
+    from model_handlers.networks.inference import load_network, served_module
 
     named = {"name": "model", "version": "0.0", "task": "classifier"}
     manifest = Manifest.model_validate(named | network._asdict())
-    module = InferenceModule(load_network(manifest, load(weights) if weights else None), manifest)
+    module = served_module(load_network(manifest, load(weights) if weights else None), manifest)
     size = network.crop.size
     return intermediate_representation(module, (-1, size, size, 3))
 

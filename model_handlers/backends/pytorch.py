@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from model_handlers.backends.device_image import DeviceImage, on_device
 from model_handlers.manifest import Manifest
 from model_handlers.networks.classifier_network import ClassifierNetwork
-from model_handlers.networks.inference import InferenceModule, load_network
+from model_handlers.networks.inference import load_network, served_module
 from model_handlers.networks.mtcnn import STAGES, build_stage
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
@@ -64,8 +64,10 @@ def build_classifier(
 ) -> Graph:
     """Builds the manifest's network in its precision: crops (n, s, s, 3) → logits (n,).
 
+    An explainable network has a second output: contributions (n, h, w) to the logits.
+
     Raises:
         ManifestError: the weights are of another architecture.
     """
     network = weights if isinstance(weights, ClassifierNetwork) else load_network(manifest, weights)
-    return TorchGraph(InferenceModule(network, manifest, _DTYPES[manifest.precision]), device)
+    return TorchGraph(served_module(network, manifest, _DTYPES[manifest.precision]), device)

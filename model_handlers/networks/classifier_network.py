@@ -10,8 +10,11 @@ from torch import Tensor, nn
 class ClassifierNetwork(nn.Module, ABC):
     """From crops to one logit each, in two steps so that each can be timed and has its precision.
 
-    The state dict is the weights file.
+    The state dict is the weights file. `explainable` networks also return where their logit comes
+    from.
     """
+
+    explainable = False
 
     @abstractmethod
     def planes(self, crops: Tensor) -> Tensor:
@@ -20,6 +23,14 @@ class ClassifierNetwork(nn.Module, ABC):
     @abstractmethod
     def classify(self, planes: Tensor) -> Tensor:
         """Returns logits (n,), above zero for fake, of planes (n, channels, s, s)."""
+
+    def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,), and the contribution (n, h, w) of each position to them.
+
+        Raises:
+            NotImplementedError: the network is not explainable.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no class activation map")
 
     def forward(self, crops: Tensor) -> Tensor:
         return self.classify(self.planes(crops))

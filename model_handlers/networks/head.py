@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model_handlers.manifest import HeadSpec
+from model_handlers.networks.contributions import max_contributions, mean_contributions
 
 
 class CNNHead(nn.Module):
@@ -33,6 +34,13 @@ class CNNHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return self.decide(self.convolutions(features))
 
+    def explain(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,), and contributions (n, h, w): without the bias, their sum."""
+        maps = self.convolutions(features)
+        mean, highest = self.linear.weight[0].chunk(2)
+        contributions = mean_contributions(maps, mean) + max_contributions(maps, highest)
+        return self.decide(maps), contributions
+
     def decide(self, maps: Tensor) -> Tensor:
         """Pools the convolutions' output (n, channels, h, w) to logits (n,)."""
         pooled = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
@@ -55,3 +63,7 @@ class SynthesisHead(nn.Linear):
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = super().forward(features.mean(dim=(2, 3))).squeeze(1)
         return logits
+
+    def explain(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,), and contributions (n, h, w): without the bias, their sum."""
+        return self(features), mean_contributions(features, self.weight[0])

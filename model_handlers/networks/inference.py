@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -42,12 +42,44 @@ class InferenceModule(nn.Module):
         return logits - self.reference.weight * self._logits(self.reduction(planes))
 
     def _logits(self, crops: Tensor) -> Tensor:
+        return self._run(lambda planes: (self.network.classify(planes),), crops)[0]
+
+    def _run(self, network: Callable[[Tensor], tuple[Tensor, ...]], crops: Tensor) -> list[Tensor]:
         planes = self.network.planes(crops)
         if self.dtype == torch.float32:
-            return self.network.classify(planes)
+            return list(network(planes))
         planes = planes.contiguous(memory_format=torch.channels_last)
         with torch.autocast(planes.device.type, self.dtype):
-            return self.network.classify(planes).float()
+            return [output.float() for output in network(planes)]
+
+
+class ExplainedModule(InferenceModule):
+    """The same with class activation maps, whose cost is too small to be measured.
+
+    Shapes:
+        input: uint8 (n, s, s, 3) RGB; output: (n,) logits, (n, h, w) contributions to them.
+    """
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        planes = crops.permute(0, 3, 1, 2).float()
+        logits, maps = self._explained(planes)
+        if self.reference is None or self.reduction is None:
+            return logits, maps
+        others, other_maps = self._explained(self.reduction(planes))
+        weight = self.reference.weight
+        return logits - weight * others, maps - weight * other_maps
+
+    def _explained(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        logits, maps = self._run(self.network.explain, crops)
+        return logits, maps
+
+
+def served_module(
+    network: ClassifierNetwork, manifest: Manifest, dtype: torch.dtype = torch.float32
+) -> InferenceModule:
+    """Builds the module that is served: with maps, if the network is explainable."""
+    kind = ExplainedModule if network.explainable else InferenceModule
+    return kind(network, manifest, dtype)
 
 
 def load_network(manifest: Manifest, weights: Mapping[str, Tensor] | None) -> ClassifierNetwork:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.networks.classifier_network import ClassifierNetwork
+from model_handlers.networks.contributions import mean_contributions
 from model_handlers.networks.zoo.detr import build_detr
 from model_handlers.networks.zoo.efficientnet import build_efficientnet
 from model_handlers.networks.zoo.effort import build_effort
@@ -30,6 +31,10 @@ BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
 }
 """Name → function of the network's spec and the crop's side in pixels."""
 
+LINEAR = {"efficientnet", "resnet", "xception"}
+"""Networks with a linear layer after mean pooling. Others attend to positions, flatten the map into
+hidden layers, or have several maps."""
+
 
 class NamedNetwork(ClassifierNetwork):
     """A network of the zoo; its parameters are below `body.`."""
@@ -46,6 +51,7 @@ class NamedNetwork(ClassifierNetwork):
             raise ManifestError(f"{manifest.name}: {error}") from error
         self.flipped = manifest.input.colour_order == "bgr"
         self.sign = 1 if manifest.fake_class == 1 else -1
+        self.explainable = manifest.network.name in LINEAR
         for name in ("mean", "std"):
             values = torch.tensor(getattr(manifest.input, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -59,6 +65,16 @@ class NamedNetwork(ClassifierNetwork):
         """Returns logits (n,) of planes (n, 3, s, s)."""
         return self.sign * single_logit(self.body(planes))
 
+    def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,) and contributions (n, h, w) of the body's last feature map."""
+        if not self.explainable:
+            return super().explain(planes)
+        body: Any = self.body
+        features = body.forward_features(planes)
+        outputs = body.forward_head(features)
+        weights = logit_gradient(outputs) @ body.get_classifier().weight
+        return self.sign * single_logit(outputs), self.sign * mean_contributions(features, weights)
+
 
 def single_logit(outputs: Tensor) -> Tensor:
     """Returns the logit (n,) of all classes but the first, from outputs (n, classes).
@@ -70,3 +86,11 @@ def single_logit(outputs: Tensor) -> Tensor:
     if outputs.shape[1] == 2:
         return outputs[:, 1] - outputs[:, 0]
     return outputs[:, 1:].logsumexp(dim=1) - outputs[:, 0]
+
+
+def logit_gradient(outputs: Tensor) -> Tensor:
+    """Returns the derivative of `single_logit` by each output, (n, classes)."""
+    if outputs.shape[1] == 1:
+        return torch.ones_like(outputs)
+    others = outputs[:, 1:].softmax(dim=1)
+    return torch.cat([-torch.ones_like(outputs[:, :1]), others], dim=1)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.networks.classifier_network import ClassifierNetwork
+from model_handlers.networks.contributions import added_odds
 from model_handlers.networks.encoder import build_encoder
 from model_handlers.networks.head import CNNHead, SynthesisHead
 from model_handlers.networks.srm import SRM
@@ -15,6 +16,7 @@ from model_handlers.networks.srm import SRM
 class Network(ClassifierNetwork):
     """The network that this project trains."""
 
+    explainable = True
     mean: Tensor
     std: Tensor
 
@@ -45,6 +47,15 @@ class Network(ClassifierNetwork):
         if self.synthesis is None:
             return logits
         return torch.logaddexp(logits, self.synthesis(features))  # adds the odds
+
+    def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,) and contributions (n, s/32, s/32)."""
+        features = self.encoder(planes)
+        logits, maps = self.head.explain(features)
+        if self.synthesis is None:
+            return logits, maps
+        others, other_maps = self.synthesis.explain(features)
+        return torch.logaddexp(logits, others), added_odds(logits, maps, others, other_maps)
 
 
 def build_network(manifest: Manifest, seed: int = 0) -> Network:

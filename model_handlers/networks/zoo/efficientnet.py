@@ -41,14 +41,28 @@ class AttentiveEfficientNet(nn.Module):
         self.attention = nn.Conv2d(_channels_after(blocks[stage]), 1, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Returns the feature map before pooling."""
         net = cast("timm.models.EfficientNet", self.net)
         x = net.bn1(net.conv_stem(x))
         for index, stage in enumerate(net.blocks):
             x = stage(x)
             if index == self.stage:
                 x = x * torch.sigmoid(self.attention(x))
-        logits: Tensor = net.forward_head(net.bn2(net.conv_head(x)))
+        features: Tensor = net.bn2(net.conv_head(x))
+        return features
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Pools the feature map and returns logits (n, classes)."""
+        logits: Tensor = cast("timm.models.EfficientNet", self.net).forward_head(features)
         return logits
+
+    def get_classifier(self) -> nn.Module:
+        """Returns the linear layer after pooling."""
+        classifier: nn.Module = cast("timm.models.EfficientNet", self.net).get_classifier()
+        return classifier
 
 
 def build_efficientnet(spec: EfficientNetSpec, size: int) -> nn.Module:

@@ -44,13 +44,16 @@ def images_for(name: str, count: int, astronaut: Pixels) -> Pixels:
     return np.stack([astronaut[i : i + side, 150 + i : 150 + i + side] for i in range(count)])
 
 
-def test_openvino_logits_equal_torch(unpacked: Unpacked, patches: Pixels) -> None:
+def test_openvino_logits_and_maps_equal_torch(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
-    (ours,) = openvino.build_classifier(folder, manifest, threads=1)(patches)
-    (expected,) = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)(patches)
+    ours, our_maps = openvino.build_classifier(folder, manifest, threads=1)(patches)
+    by_torch = pytorch.build_classifier(manifest, load_file(folder / NETWORK_FILE), CPU)
+    expected, maps = by_torch(patches)
     assert ours.shape == (6,)
+    assert our_maps.shape == (6, 7, 7)
     np.testing.assert_allclose(ours, expected, atol=2e-3)
+    np.testing.assert_allclose(our_maps, maps, atol=2e-3)
     assert np.ptp(expected) > 0.5, "patches that are classified alike would prove nothing"
 
 
@@ -58,10 +61,11 @@ def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None
     folder = unpacked("detector")
     manifest = read_manifest(folder / MANIFEST_FILE)
     rough = manifest.model_copy(update={"precision": "bf16"})
-    (exact,), (found,) = (
+    (exact, exact_maps), (found, maps) = (
         openvino.build_classifier(folder, m, 1)(patches) for m in (manifest, rough)
     )
     np.testing.assert_allclose(found, exact, atol=1.0)
+    np.testing.assert_allclose(maps, exact_maps, atol=0.3)
 
 
 @pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
@@ -94,10 +98,11 @@ def test_torch_splits_large_batches(
 def test_an_output_is_not_overwritten_by_the_next_call(unpacked: Unpacked, patches: Pixels) -> None:
     folder = unpacked("detector")
     classify = openvino.build_classifier(folder, read_manifest(folder / MANIFEST_FILE), threads=1)
-    (first,) = classify(patches[:1])
-    before = first.copy()
+    first, maps = classify(patches[:1])
+    before = first.copy(), maps.copy()
     classify(patches[1:2])
-    np.testing.assert_array_equal(first, before)
+    np.testing.assert_array_equal(first, before[0])
+    np.testing.assert_array_equal(maps, before[1])
 
 
 def test_read_only_and_strided_images_are_accepted(unpacked: Unpacked, astronaut: Pixels) -> None:

@@ -1,0 +1,146 @@
+"""Class activation maps: their sums, and the gradients that they equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model_handlers.manifest import Manifest, parse_manifest
+from model_handlers.networks.classifier_network import ClassifierNetwork
+from model_handlers.networks.contributions import max_contributions
+from model_handlers.networks.inference import (
+    InferenceModule,
+    build_classifier_network,
+    served_module,
+)
+from model_handlers.networks.network import Network
+
+SMALL = {"name": "efficientnet", "architecture": "test_efficientnet"}
+EXPLAINABLE: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "synthesis": {"head": {"synthesis": True}},
+    "efficientnet": {"network": SMALL},
+    "two classes": {"network": {**SMALL, "classes": 2}, "fake_class": 0},
+    "three classes": {"network": {**SMALL, "classes": 3}},
+    "attentive": {"network": {**SMALL, "attention_after": 1}},
+    "resnet": {"network": {"name": "resnet", "architecture": "resnet10t"}},
+    "xception": {"network": {"name": "xception"}, "crop": {"size": 96}},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "meso": {"name": "meso4"},
+    "f3net": {"name": "f3net"},
+    "effort": {"name": "effort", "architecture": "vit_xsmall_patch16_clip_224"},
+}
+
+
+def manifest(**entries: Any) -> Manifest:
+    head = {"name": "test", "version": "1.0", "task": "classifier", "crop": {"size": 96}}
+    return parse_manifest({**head, **entries}, "test.yaml")
+
+
+def network(**entries: Any) -> ClassifierNetwork:
+    built = build_classifier_network(manifest(**entries))
+    for parameter in built.parameters():  # zero biases would hide a missing one
+        if parameter.dim() == 1:
+            torch.nn.init.normal_(parameter.data, std=0.5)
+    return built
+
+
+def planes(built: ClassifierNetwork) -> Tensor:
+    values = torch.randint(0, 256, (3, 3, 96, 96), generator=torch.Generator().manual_seed(0))
+    return built.planes(values.float())
+
+
+def features_of(built: ClassifierNetwork) -> list[Tensor]:
+    """Keeps each map that the network pools, with its gradient."""
+    kept: list[Tensor] = []
+
+    def keep(features: Tensor) -> Tensor:
+        features.retain_grad()
+        kept.append(features)
+        return features
+
+    if isinstance(built, Network):
+        built.head.convolutions.register_forward_hook(lambda _, __, output: keep(output))
+        if built.synthesis is not None:
+            built.encoder.register_forward_hook(lambda _, __, output: keep(output))
+        return kept
+    body: Any = built.body
+    forward = body.forward_head
+    body.forward_head = lambda features: forward(keep(features))
+    return kept
+
+
+@pytest.mark.parametrize("case", EXPLAINABLE)
+def test_maps_are_the_gradients_times_the_features(case: str) -> None:
+    """For a head that is linear in its pooled features that product is exact."""
+    built = network(**EXPLAINABLE[case])
+    assert built.explainable
+    kept = features_of(built)
+    logits, maps = built.explain(planes(built))
+    logits.sum().backward()
+    if case == "synthesis":
+        # The gradient of the encoder's map comes from both heads; only one is linear in it.
+        assert isinstance(built, Network)
+        assert built.synthesis is not None
+        encoder, head = kept
+        share = 1 - torch.sigmoid(built.head(encoder) - built.synthesis(encoder))
+        weight = built.synthesis.weight[0] / encoder[0, 0].numel()
+        expected = share[:, None, None] * torch.einsum("nchw,c->nhw", encoder, weight)
+        kept = [head]
+    else:
+        expected = torch.zeros_like(maps)
+    for features in kept:
+        assert features.grad is not None
+        expected = expected + (features * features.grad).sum(1)
+    torch.testing.assert_close(maps, expected, rtol=1e-3, atol=1e-5)
+    assert maps.detach().std() > 0
+
+
+@pytest.mark.parametrize("case", EXPLAINABLE)
+def test_explaining_changes_no_logit(case: str) -> None:
+    built = network(**EXPLAINABLE[case])
+    with torch.inference_mode():
+        logits, _ = built.explain(planes(built))
+        torch.testing.assert_close(logits, built.classify(planes(built)))
+
+
+def test_maps_and_bias_sum_to_the_logit() -> None:
+    built = network()
+    assert isinstance(built, Network)
+    with torch.inference_mode():
+        logits, maps = built.explain(planes(built))
+        torch.testing.assert_close(maps.sum(dim=(1, 2)) + built.head.linear.bias, logits)
+
+
+def test_equal_maxima_share() -> None:
+    maps = torch.tensor([[[[2.0, 2.0], [1.0, 0.0]]]])
+    found = max_contributions(maps, torch.tensor([3.0]))
+    torch.testing.assert_close(found, torch.tensor([[[3.0, 3.0], [0.0, 0.0]]]))
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_networks_have_no_map(case: str) -> None:
+    built = build_classifier_network(manifest(network=OTHERS[case]))
+    assert not built.explainable
+    with pytest.raises(NotImplementedError, match="no class activation map"):
+        built.explain(planes(built))
+
+
+def test_the_served_module_has_maps_of_both_passes() -> None:
+    spec = manifest(reference={"face_px": 40, "weight": 0.5})
+    built = build_classifier_network(spec)
+    crops = torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits, maps = served_module(built, spec)(crops)
+        torch.testing.assert_close(logits, InferenceModule(built, spec)(crops))
+        bias = 0.5 * built.head.linear.bias  # type: ignore[union-attr]
+        torch.testing.assert_close(maps.sum(dim=(1, 2)) + bias, logits)
+
+
+def test_a_network_without_maps_is_served_with_logits_only() -> None:
+    spec = manifest(network={"name": "meso4"})
+    assert type(served_module(build_classifier_network(spec), spec)) is InferenceModule
