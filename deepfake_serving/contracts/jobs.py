@@ -52,6 +52,18 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookDelivery:
+    """The delivery of a job's webhook, from the job's end on.
+
+    `pending` is before the first attempt and between two; `failed` after the last one.
+    """
+
+    state: Literal["pending", "delivered", "failed"] = "pending"
+    attempts: int = 0
+    last_attempt_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A stored job. Times are seconds since the epoch.
 
@@ -61,6 +73,7 @@ class Job:
         summary: What lists show of the result (verdict, fake_probability).
         owner: The API key that submitted the job.
         webhook: A URL that is notified of the job's end.
+        delivery: The state of that notification; None before the job's end.
         traceparent: The trace that the job was submitted in.
         version: Counts the job's changes.
     """
@@ -81,5 +94,6 @@ class Job:
     cached: bool = False
     owner: str | None = None
     webhook: str | None = None
+    delivery: WebhookDelivery | None = None
     traceparent: str | None = None
     version: int = 1

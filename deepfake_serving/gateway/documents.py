@@ -7,7 +7,7 @@ are RFC 3339 in UTC; images and media are paths below the gateway's URL.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from deepfake_serving.contracts.jobs import Progress, State
 from deepfake_serving.contracts.live import LiveVerdict, Window
@@ -74,6 +74,16 @@ class LinksDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookDocument:
+    """The delivery of a job's webhook. `waiting` is before the job's end, `pending` before the
+    first attempt and between two, `failed` after the last one."""
+
+    state: Literal["waiting", "pending", "delivered", "failed"]
+    attempts: int
+    last_attempt_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobDocument:
     """A job. Times are RFC 3339; images of its result are paths."""
 
@@ -92,6 +102,7 @@ class JobDocument:
     result: VideoVerdict | LiveVerdict | None
     cached: bool
     links: LinksDocument
+    webhook: WebhookDocument | None = None
 
 
 @dataclass(frozen=True, slots=True)

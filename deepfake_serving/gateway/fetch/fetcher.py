@@ -32,7 +32,7 @@ _MAX_REDIRECTS = 5
 _READ_TIMEOUT_S = 15
 _CONNECT_TIMEOUT_S = 10
 _RESOLVE_TIMEOUT_S = 2
-_MAX_URL = 4096
+MAX_URL = 4096
 _FIRST_UNPRIVILEGED_PORT = 1024
 """Below are SMTP, SSH and other services that must not receive a client's bytes."""
 WEB: Mapping[str, int] = {"http": 80, "https": 443}
@@ -59,8 +59,8 @@ class Fetcher:
         Raises:
             RefusedURL: another scheme, a port of other services, a user or password, too long.
         """
-        if len(url) > _MAX_URL:
-            raise RefusedURL(f"the URL has more than {_MAX_URL} characters")
+        if len(url) > MAX_URL:
+            raise RefusedURL(f"the URL has more than {MAX_URL} characters")
         try:
             parsed = parse_url(url)
             port = parsed.explicit_port  # raises if it is invalid

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.context import Gateway
@@ -43,6 +44,10 @@ Bodies may be compressed (`Content-Encoding: gzip` or `deflate`). HEAD works whe
 Query parameters and form fields that an operation does not have are refused.
 """
 
+_MIN_GZIP_BYTES, _GZIP_LEVEL = 1024, 5
+_INCOMPRESSIBLE = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "image/*")
+"""Media and tensors; events would be delayed."""
+
 
 def build_app(gateway: Gateway) -> FastAPI:
     """Builds the application of a gateway; the server starts and stops the gateway's parts."""
@@ -71,6 +76,12 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")
     add_console(app)
     app.add_middleware(ContentCodingMiddleware)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_MIN_GZIP_BYTES,
+        compresslevel=_GZIP_LEVEL,
+        exclude_content_types=_INCOMPRESSIBLE,
+    )
     app.add_middleware(RoutingMiddleware)
     if gateway.settings.cors_origins:
         app.add_middleware(CrossOriginMiddleware, origins=gateway.settings.cors_origins)

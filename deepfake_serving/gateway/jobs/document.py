@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from deepfake_serving.contracts.jobs import LIVE, Job
+from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
 from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.gateway.documents import (
     JobDocument,
@@ -17,6 +17,7 @@ from deepfake_serving.gateway.documents import (
     ProblemDocument,
     SourceDocument,
     SummaryDocument,
+    WebhookDocument,
 )
 from deepfake_serving.runtime.serialization import Raw, from_plain
 
@@ -46,12 +47,21 @@ def job_document(job: Job, result: VideoVerdict | None = None) -> JobDocument:
             media=f"/v1/jobs/{job.id}/media" if job.source.object else None,
             windows=f"/v1/jobs/{job.id}/windows" if job.kind == LIVE else None,
         ),
+        webhook=_webhook(job),
     )
 
 
 def raw_result(result: bytes | None) -> Raw:
     """Returns the field `result` of a job's document for `to_json`."""
     return {} if result is None else {"result": result}
+
+
+def _webhook(job: Job) -> WebhookDocument | None:
+    """Returns the state of a job's webhook; None without one, or before it was recorded."""
+    if job.delivery is not None:
+        at = _time(job.delivery.last_attempt_at)
+        return WebhookDocument(job.delivery.state, job.delivery.attempts, at)
+    return WebhookDocument("waiting", 0, None) if job.webhook and job.state not in ENDED else None
 
 
 def link_result(verdict: VideoVerdict, job_id: str) -> VideoVerdict:

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, State
+from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import NotFound
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.jobs.document import linked
 from deepfake_serving.gateway.live.windows import read_windows, result_key
+from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.runtime.serialization import from_plain
@@ -89,20 +90,11 @@ class JobService:
         return windows
 
     async def list(
-        self,
-        principal: Principal,
-        *,
-        state: State | None,
-        kind: str | None,
-        text: str | None,
-        limit: int,
-        cursor: str | None,
+        self, principal: Principal, query: Query, *, limit: int, cursor: str | None
     ) -> tuple[list[Job], str | None]:
-        """Returns a page of jobs, the newest first, and the cursor of the next page."""
+        """Returns a page of the principal's jobs, the newest first, and the next page's cursor."""
         owner = None if principal.sees_all else principal.id
-        return await self.store.list(
-            owner=owner, state=state, kind=kind, text=text, limit=limit, cursor=cursor
-        )
+        return await self.store.list(replace(query, owner=owner), limit=limit, cursor=cursor)
 
     async def cancel(self, job_id: str, principal: Principal) -> Job:
         """Cancels a job."""

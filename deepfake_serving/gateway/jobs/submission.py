@@ -15,6 +15,7 @@ from deepfake_serving.contracts.problems import Conflict, InvalidRequest, Overlo
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
@@ -121,7 +122,7 @@ class Submission:
         limit = self.settings.source_max_jobs
         count = 0
         for state in _ACTIVE:
-            count += len((await self.store.list(kind=LIVE, state=state, limit=limit + 1))[0])
+            count += len((await self.store.list(Query(kind=LIVE, state=state), limit=limit + 1))[0])
         return f"{count} live sources are running or queued" if count >= limit else None
 
     async def _options(self, request: VideoRequest, live: bool) -> dict[str, Any]:

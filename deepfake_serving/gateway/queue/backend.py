@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import orjson
 import structlog
 
-from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source, State
+from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source, State, WebhookDelivery
+from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.gateway.queue.records import QueueName, Record
 
 log = structlog.get_logger(__name__)
@@ -21,12 +22,20 @@ class UnreadableRecord(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A filter of jobs. None matches any value."""
+    """A filter of jobs. None matches any value; times are seconds since the epoch.
+
+    Only jobs with a result have a verdict and a probability.
+    """
 
     owner: str | None = None
     state: State | None = None
     kind: str | None = None
     text: str | None = None
+    created_from: float | None = None
+    created_before: float | None = None
+    verdict: Label | None = None
+    min_probability: float | None = None
+    max_probability: float | None = None
 
     def matches(self, job: Job) -> bool:
         """Returns whether the job passes the filter."""
@@ -36,7 +45,30 @@ class Query:
             and self.state in (None, job.state)
             and self.kind in (None, job.kind)
             and (text in job.source.name.lower() or text in job.id)
+            and _within(job.created_at, self.created_from, self.created_before, exclusive=True)
+            and self._matches_summary(job.summary or {})
         )
+
+    def _matches_summary(self, summary: Mapping[str, Any]) -> bool:
+        low, high = self.min_probability, self.max_probability
+        return self.verdict in (None, summary.get("verdict")) and _within(
+            summary.get("fake_probability"), low, high
+        )
+
+
+ALL = Query()
+"""Every job."""
+
+
+def _within(
+    value: float | None, low: float | None, high: float | None, *, exclusive: bool = False
+) -> bool:
+    """Returns whether a value is within limits, of which the upper one may be exclusive."""
+    if low is None and high is None:
+        return True
+    if value is None or (low is not None and value < low):
+        return False
+    return high is None or (value < high if exclusive else value <= high)
 
 
 class Backend(Protocol):
@@ -137,6 +169,8 @@ def parse(data: bytes) -> Record:
         job = document.pop("job")
         job["source"] = _build(Source, job["source"])
         job["progress"] = _build(Progress, job["progress"])
+        if job.get("delivery") is not None:
+            job["delivery"] = _build(WebhookDelivery, job["delivery"])
         record: Record = _build(Record, document | {"job": _build(Job, job)})
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UnreadableRecord("this version cannot read the record of the job") from error

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, Progress, State
+from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, Progress, State, WebhookDelivery
 from deepfake_serving.contracts.problems import Internal, Problem
 
 _BACKOFF_S, _MAX_BACKOFF_S = 2.0, 300.0
@@ -71,7 +71,8 @@ def claimed(
     leased = replace(record, token=token, due_at=now + lease_s)
     if record.job.state in ENDED:
         if record.deliveries >= _MAX_DELIVERIES:  # the last one was lost with its worker
-            return replace(record, token=None, due_at=None)
+            lost_at = replace(record, token=None, due_at=None)
+            return lost_at.with_job(delivery=WebhookDelivery("failed", record.deliveries))
         return replace(leased, deliveries=record.deliveries + 1)
     if record.cancelling:
         return ended(record, "cancelled", now)
@@ -186,7 +187,9 @@ def delivered(record: Record, token: str, now: float, success: bool) -> Record |
         return None
     done = success or record.deliveries >= _MAX_DELIVERIES
     due_at = None if done else now + _backoff_s(record.deliveries)
-    return replace(record, token=None, due_at=due_at)
+    outcome: Literal["pending", "delivered", "failed"] = "failed" if done else "pending"
+    delivery = WebhookDelivery("delivered" if success else outcome, record.deliveries, now)
+    return replace(record, token=None, due_at=due_at).with_job(delivery=delivery)
 
 
 def ended(
@@ -195,7 +198,10 @@ def ended(
     """Ends the job. Its webhook is due at once."""
     document = problem.to_dict(record.job.id) if problem is not None else None
     unleased = replace(record, token=None, due_at=now if record.job.webhook else None)
-    return unleased.with_job(state=state, finished_at=now, problem=document, **changes)
+    delivery = WebhookDelivery() if record.job.webhook else None
+    return unleased.with_job(
+        state=state, finished_at=now, problem=document, delivery=delivery, **changes
+    )
 
 
 def _initial_progress(record: Record, stage: str = "queued") -> Progress:

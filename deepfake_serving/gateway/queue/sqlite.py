@@ -59,6 +59,20 @@ CREATE TABLE IF NOT EXISTS turns (
 """
 
 
+_SUMMARY = "json_extract(CAST(record AS TEXT), '$.job.summary.{}')"
+_CONDITIONS = {
+    "owner": "owner = ?",
+    "state": "state = ?",
+    "kind": "kind = ?",
+    "created_from": "created_at >= ?",
+    "created_before": "created_at < ?",
+    "verdict": f"{_SUMMARY.format('verdict')} = ?",
+    "min_probability": f"{_SUMMARY.format('fake_probability')} >= ?",
+    "max_probability": f"{_SUMMARY.format('fake_probability')} <= ?",
+}
+"""Conditions of a query, by the names of its fields."""
+
+
 @asynccontextmanager
 async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
     """Opens the database in a file, and creates it if needed."""
@@ -151,10 +165,10 @@ class SQLiteBackend:
         self, query: Query, limit: int, before: tuple[float, str] | None
     ) -> list[Record]:
         conditions, values = ["1"], list[Any]()
-        for column in ("owner", "state", "kind"):
-            if getattr(query, column) is not None:
-                conditions.append(f"{column} = ?")
-                values.append(getattr(query, column))
+        for name, condition in _CONDITIONS.items():
+            if getattr(query, name) is not None:
+                conditions.append(condition)
+                values.append(getattr(query, name))
         if query.text:
             conditions.append("(instr(lower(name), lower(?)) OR instr(id, lower(?)))")
             values += [query.text, query.text]

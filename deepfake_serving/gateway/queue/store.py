@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import structlog
 
-from deepfake_serving.contracts.jobs import ENDED, Job, Progress, State
+from deepfake_serving.contracts.jobs import ENDED, Job, Progress
 from deepfake_serving.contracts.problems import (
     Internal,
     InvalidCursor,
@@ -26,7 +26,7 @@ from deepfake_serving.contracts.problems import (
     Problem,
 )
 from deepfake_serving.gateway.queue import records
-from deepfake_serving.gateway.queue.backend import Backend, Query, UnreadableRecord
+from deepfake_serving.gateway.queue.backend import ALL, Backend, Query, UnreadableRecord
 from deepfake_serving.gateway.queue.records import Claim, QueueName, Record
 from deepfake_serving.gateway.queue.watch import ChangeWatcher
 
@@ -97,21 +97,13 @@ class JobStore:
         return None if record is None else record.job
 
     async def list(
-        self,
-        *,
-        owner: str | None = None,
-        state: State | None = None,
-        kind: str | None = None,
-        text: str | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
+        self, query: Query = ALL, *, limit: int = 50, cursor: str | None = None
     ) -> tuple[list[Job], str | None]:
         """Returns a page of jobs, the newest first, and the cursor of the next page.
 
         Raises:
             InvalidCursor
         """
-        query = Query(owner, state, kind, text)
         page = await self.backend.page(query, limit + 1, _parse_cursor(cursor))
         jobs = [record.job for record in page[:limit]]
         return jobs, f"{jobs[-1].created_at!r}:{jobs[-1].id}" if len(page) > limit else None

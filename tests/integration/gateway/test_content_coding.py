@@ -130,3 +130,26 @@ def test_an_image_at_the_limit_may_be_larger_while_compressed(api: httpx.Client)
     compressed = gzip.compress(noise)
     assert len(compressed) > MAX_IMAGE
     problem_of(post(api, "/v1/images", compressed, "gzip", ""), 415, "unsupported-media-type")
+
+
+def test_json_is_compressed_for_clients_that_accept_it(
+    api: httpx.Client, astronaut_jpeg: bytes
+) -> None:
+    for coding, sent in {"gzip": "gzip", "identity": None, "br": None}.items():
+        headers = {"Accept-Encoding": coding}
+        response = api.post("/v1/images", content=astronaut_jpeg, headers=headers)
+        document = api.get("/openapi.json", headers=headers)
+        assert response.json()["verdict"] == "real"
+        assert document.headers.get("Content-Encoding") == sent
+        assert document.headers["Vary"] == "Accept-Encoding"
+        assert document.json()["openapi"] == "3.1.0"
+
+
+def test_media_are_not_compressed(api: httpx.Client, astronaut_jpeg: bytes) -> None:
+    job = api.post("/v1/videos", content=astronaut_jpeg).json()
+    headers = {"Accept-Encoding": "gzip"}
+    media = api.get(job["links"]["media"], headers=headers)
+    assert "Content-Encoding" not in media.headers
+    assert media.content == astronaut_jpeg
+    part = api.get(job["links"]["media"], headers=headers | {"Range": "bytes=0-1999"})
+    assert (part.status_code, part.content) == (206, astronaut_jpeg[:2000])

@@ -77,6 +77,7 @@ JOB: dict[str, Any] = {
     "summary": None,
     "result": None,
     "cached": False,
+    "webhook": None,
     "links": {
         "self": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7",
         "events": "/v1/jobs/1bdf6ade74264ce38bf5e6c8a08483c7/events",

@@ -7,7 +7,7 @@ https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/pro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -81,7 +81,7 @@ class InputTensor:
     and have their size in `parameters.binary_data_size`."""
 
     name: Name
-    datatype: Name
+    datatype: Literal["BYTES", "UINT8"]
     shape: Shape
     data: Any = None
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -244,7 +244,7 @@ class StatisticsResponse:
 class EncodedImage:
     """The base64 of an encoded image."""
 
-    b64: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+    b64: Annotated[str, Field(min_length=4, json_schema_extra={"contentEncoding": "base64"})]
 
 
 @dataclass(frozen=True, slots=True)

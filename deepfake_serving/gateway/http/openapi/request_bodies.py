@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepfake_serving.gateway.fetch.fetcher import MAX_URL
+
 _FILE = {"type": "string", "format": "binary"}
-_URL = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 8192}
+_URL = {"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": MAX_URL}
 _MEDIA_URL = _URL | {"pattern": "^(https?|rtsps?)://"}
 
 
@@ -37,7 +39,9 @@ def _body(form: dict[str, Any], by_url: dict[str, Any], kind: str) -> dict[str, 
 
 
 IMAGE_BODY = _body(_object("file", _FILE), _object("url", _URL), "image/*")
-BATCH_BODY = _body(_object("file", _array(_FILE)), _object("urls", _array(_URL)), "image/*")
+BATCH_BODY = _body(
+    _object("file", _array(_FILE)), _object("urls", _array({"type": "string"})), "image/*"
+)
 VIDEO_BODY = _body(_object("file", _FILE), _object("url", _MEDIA_URL), "video/*")
 FILENAME = {
     "name": "X-Filename",

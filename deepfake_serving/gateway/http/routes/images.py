@@ -18,6 +18,7 @@ from deepfake_serving.gateway.context import (
 from deepfake_serving.gateway.documents import ProblemDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.openapi.request_bodies import BATCH_BODY, FILENAME, IMAGE_BODY
+from deepfake_serving.gateway.http.relative_boxes import BoxUnit, convert_boxes
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.uploads import read_media
@@ -29,6 +30,10 @@ from deepfake_serving.runtime.serialization import to_json
 router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
 
 Model = Annotated[str | None, Query(description="The detector; by default the first one served.")]
+Boxes = Annotated[
+    BoxUnit,
+    Query(description="`relative`: boxes and landmarks from 0 to 1, of the image's size."),
+]
 
 
 @router.post(
@@ -37,7 +42,7 @@ Model = Annotated[str | None, Query(description="The detector; by default the fi
     responses={200: {"model": ImageVerdict}},
     openapi_extra={"requestBody": IMAGE_BODY, "parameters": [FILENAME]},
 )
-async def detect_image(request: Request, model: Model = None) -> Response:
+async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pixels") -> Response:
     """The image is a form's `file`, the body itself, or `{"url": …}`."""
     gateway, context = get_gateway(request), request_context(request)
     async with read_media(
@@ -55,7 +60,7 @@ async def detect_image(request: Request, model: Model = None) -> Response:
         body = await image.content()
         detecting = gateway.upstream.detect_image(body, name, context)
         verdict = await cancel_on_disconnect(request, detecting)
-    return Response(verdict, media_type="application/json")
+    return Response(convert_boxes(verdict, boxes), media_type="application/json")
 
 
 @router.post(
@@ -64,7 +69,7 @@ async def detect_image(request: Request, model: Model = None) -> Response:
     responses={200: {"model": BatchDocument}},
     openapi_extra={"requestBody": BATCH_BODY, "parameters": [FILENAME]},
 )
-async def detect_batch(request: Request, model: Model = None) -> Response:
+async def detect_batch(request: Request, model: Model = None, boxes: Boxes = "pixels") -> Response:
     """The images are a form's files, or `{"urls": […]}`; results keep their order."""
     gateway, context = get_gateway(request), request_context(request)
     settings = gateway.settings
@@ -79,7 +84,10 @@ async def detect_batch(request: Request, model: Model = None) -> Response:
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
         detecting = batch.detect_batch(gateway.upstream, images, name, context)
-        results = await cancel_on_disconnect(request, detecting)
+        results = [
+            convert_boxes(result, boxes) if isinstance(result, bytes) else result
+            for result in await cancel_on_disconnect(request, detecting)
+        ]
     items = [
         batch_item(gateway.metrics, getattr(medium, "name", None), result, context.for_item(n).id)
         for n, (medium, result) in enumerate(zip(media, results, strict=True))

@@ -10,14 +10,16 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
-from deepfake_serving.contracts.jobs import ENDED, Job, State
+from deepfake_serving.contracts.jobs import ENDED, Job
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway, get_gateway
 from deepfake_serving.gateway.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.ranges import parse_range
 from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.http.routes.job_filter import job_filter
 from deepfake_serving.gateway.jobs.document import job_document, raw_result
+from deepfake_serving.gateway.queue.backend import Query as JobQuery
 from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["jobs"])
@@ -53,15 +55,13 @@ Client = Annotated[Principal, Depends(require_scope("jobs"))]
 async def list_jobs(
     request: Request,
     principal: Client,
-    state: State | None = None,
-    kind: Annotated[str | None, Query(max_length=40)] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of the name or id.")] = None,
+    query: Annotated[JobQuery, Depends(job_filter)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """The client's own jobs; all jobs with the scope `admin`."""
     jobs, next_cursor = await get_gateway(request).jobs.list(
-        principal, state=state, kind=kind, text=q, limit=limit, cursor=cursor
+        principal, query, limit=limit, cursor=cursor
     )
     return json_response(JobPage([job_document(job) for job in jobs], next_cursor))
 

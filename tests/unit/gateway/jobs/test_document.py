@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from deepfake_serving.contracts.jobs import Job, Source
+from deepfake_serving.contracts.jobs import Job, Source, WebhookDelivery
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame, VideoVerdict
+from deepfake_serving.gateway.documents import WebhookDocument
 from deepfake_serving.gateway.jobs.document import (
     image_name,
     job_document,
@@ -56,3 +57,12 @@ def test_a_result_inserted_as_json_gives_the_same_document_as_a_typed_one() -> N
     inserted = to_json(job_document(JOB), raw_result(to_json(result)))
     assert json.loads(inserted) == json.loads(to_json(replace(job_document(JOB), result=result)))
     assert json.loads(to_json(job_document(JOB), raw_result(None)))["result"] is None
+
+
+def test_the_delivery_of_a_webhook_is_part_of_the_document() -> None:
+    assert job_document(JOB).webhook is None
+    running = replace(JOB, state="running", webhook="https://example.org")
+    assert job_document(running).webhook == WebhookDocument("waiting", 0, None)
+    delivered = replace(running, state="failed", delivery=WebhookDelivery("delivered", 2, 0.0))
+    at = "1970-01-01T00:00:00.000+00:00"
+    assert job_document(delivered).webhook == WebhookDocument("delivered", 2, at)

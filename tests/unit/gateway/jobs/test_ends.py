@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from deepfake_serving.contracts.jobs import Job, Source
+from deepfake_serving.contracts.jobs import Job, Source, WebhookDelivery
 from deepfake_serving.gateway.jobs.loop import Outcome, Worker
 from deepfake_serving.gateway.jobs.retention import delete_expired
 from deepfake_serving.gateway.queue.records import QueueName
@@ -79,6 +79,8 @@ async def test_a_webhook_that_kills_every_worker_is_abandoned(store: JobStore) -
         claim = await store.claim(LEASE, "webhooks")
         delivered += claim is not None and claim.deliver
     assert delivered == DELIVERIES
+    (job,), _ = await store.list()
+    assert job.delivery == WebhookDelivery("failed", DELIVERIES)
 
 
 async def test_an_unexpected_error_in_a_delivery_does_not_end_the_worker(store: JobStore) -> None:

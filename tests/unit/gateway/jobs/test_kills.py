@@ -14,6 +14,7 @@ import pytest
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Source
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 from tests.unit.gateway.jobs import job_process
@@ -139,7 +140,7 @@ async def test_the_accepted_jobs_of_a_killed_submitter_are_stored(
     await processes.wait_for_lines("accepted", 20)
     processes.kill(submitter)
     accepted = set(processes.lines("accepted"))
-    kept = {job.id for job in (await store.list(state="queued", limit=10_000))[0]}
+    kept = {job.id for job in (await store.list(Query(state="queued"), limit=10_000))[0]}
     assert accepted <= kept
     assert len(kept - accepted) <= 1, "at most one was stored but not yet recorded"
 

@@ -7,10 +7,11 @@ import random
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deepfake_serving.contracts.jobs import Job, Progress, Source
+from deepfake_serving.contracts.jobs import Job, Progress, Source, WebhookDelivery
 from deepfake_serving.contracts.problems import (
     Conflict,
     InvalidCursor,
@@ -19,6 +20,7 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UpstreamUnavailable,
 )
+from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.records import Claim, QueueName
 from deepfake_serving.gateway.queue.redis import open_redis
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
@@ -77,6 +79,12 @@ async def state(store: JobStore, job_id: str = "a") -> str:
     found = await store.get(job_id)
     assert found is not None
     return found.state
+
+
+async def delivery(store: JobStore) -> WebhookDelivery | None:
+    found = await store.get("a")
+    assert found is not None
+    return found.delivery
 
 
 async def test_a_job_runs_once_from_end_to_end(store: JobStore) -> None:
@@ -238,16 +246,38 @@ async def test_pages_contain_every_job_once_newest_first(store: JobStore, clock:
             break
     assert seen == sorted(seen, reverse=True)
     assert len(seen) == 23
-    owned, _ = await store.list(owner="a", limit=50)
+    owned, _ = await store.list(Query(owner="a"), limit=50)
     assert len(owned) == 12
-    assert [j.id for j in (await store.list(text="B07"))[0]] == ["job07"]
+    assert [j.id for j in (await store.list(Query(text="B07")))[0]] == ["job07"]
     await claimed(store)
-    assert len((await store.list(state="running"))[0]) == 1
-    assert len((await store.list(state="queued", limit=50))[0]) == 22
-    assert (await store.list(kind="other"))[0] == []
+    assert len((await store.list(Query(state="running")))[0]) == 1
+    assert len((await store.list(Query(state="queued"), limit=50))[0]) == 22
+    assert (await store.list(Query(kind="other")))[0] == []
     for cursor in ("nonsense", "nan:a", "inf:a", "1e400:a", "1:", ":a", ""):
         with pytest.raises(InvalidCursor):
             await store.list(cursor=cursor)
+
+
+async def test_lists_are_filtered_by_time_and_result(store: JobStore, clock: Clock) -> None:
+    results = {"a": ("real", 0.1), "b": ("fake", 0.9), "c": ("no_face", None)}
+    for n, (name, (verdict, probability)) in enumerate(results.items()):
+        await store.submit(job(name, at=clock.now + n))
+        summary = {"verdict": verdict, "fake_probability": probability}
+        clock.now += 10
+        assert await store.finish(await claimed(store), "result", summary)
+        clock.now -= 10
+    await store.submit(job("d", at=clock.now + 3))
+
+    async def names(**filters: Any) -> str:
+        return "".join(each.id for each in (await store.list(Query(**filters)))[0])
+
+    assert await names(created_from=clock.now + 1, created_before=clock.now + 3) == "cb"
+    assert await names(created_before=clock.now + 1) == "a"
+    assert await names(verdict="fake") == "b"
+    assert await names(min_probability=0.5) == "b"
+    assert await names(max_probability=0.5) == "a"
+    assert await names(min_probability=0.1, max_probability=0.9) == "ba"
+    assert await names(verdict="no_face", min_probability=0.0) == ""
 
 
 async def test_counts_and_queue_age_are_updated(store: JobStore, clock: Clock) -> None:
@@ -268,17 +298,20 @@ async def test_counts_and_queue_age_are_updated(store: JobStore, clock: Clock) -
 async def test_a_webhook_is_due_until_it_is_delivered(store: JobStore, clock: Clock) -> None:
     await store.submit(job(webhook="https://example.org"))
     await store.finish(await claimed(store), "jobs/a/result", {})
+    assert await delivery(store) == WebhookDelivery("pending", 0, None)
     assert await store.claim(LEASE) is None
     first = await claimed(store, "webhooks")
     assert (first.deliver, first.job.state) == (True, "succeeded")
     assert await store.claim(LEASE, "webhooks") is None
     await store.delivered(first, success=False)
+    assert await delivery(store) == WebhookDelivery("pending", 1, clock.now)
     clock.now += 600
     lost = await claimed(store, "webhooks")
     clock.now += LEASE + 1
     again = await claimed(store, "webhooks")
     assert not await store.delivered(lost, success=True)
     assert await store.delivered(again, success=True)
+    assert await delivery(store) == WebhookDelivery("delivered", 3, clock.now)
     clock.now += 1e6
     assert await store.claim(LEASE, "webhooks") is None
     assert await state(store) == "succeeded"
@@ -415,4 +448,4 @@ async def test_a_restart_of_redis_loses_no_accepted_job(redis_server: RedisServe
 
 
 async def _succeeded(store: JobStore) -> list[Job]:
-    return (await store.list(state="succeeded", limit=10_000))[0]
+    return (await store.list(Query(state="succeeded"), limit=10_000))[0]
