@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deepfake_serving.cli.commands import analysis, jobs, keys, models, servers
+from deepfake_serving.cli.commands import analysis, archives, jobs, keys, models, servers
 from deepfake_serving.cli.extras import MissingExtra
 from deepfake_serving.cli.output import fail
 from deepfake_serving.contracts.problems import Problem
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Analyse in this process": (analysis.detect, analysis.video),
+    "Archives of images and videos": (archives.bulk, archives.report),
     "Call a gateway": (jobs.submit, jobs.watch),
     "Models": (models.package, models.fetch, models.import_checkpoint),
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),

@@ -26,8 +26,13 @@ from model_handlers.pipeline.tasks import Outcome
 class LocalDetector:
     """A detector loaded from its archive; a context manager that removes the unpacked files."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, device: str | None = None, threads: int = 0) -> None:
         """Loads the archive.
+
+        Args:
+            archive: a `.mar` file.
+            device: overrides the manifest's.
+            threads: of the network and OpenCV; 0 leaves the choice to them.
 
         Raises:
             ManifestError: it is no usable archive of a detector.
@@ -40,11 +45,13 @@ class LocalDetector:
             with zipfile.ZipFile(archive) as files:
                 files.extractall(self._scratch.name)
             digests = {opened.manifest.name: opened.digest}
-            self._task = load_task(Path(self._scratch.name), Runtime(digests=digests))
+            runtime = Runtime(device=device, threads=threads, digests=digests)
+            self._task = load_task(Path(self._scratch.name), runtime)
         except BaseException:
             self._scratch.cleanup()
             raise
         self.model = self._task.model
+        self.max_bytes = self._task.manifest.decode.max_bytes
         labels = opened.manifest.thresholds
         self.thresholds = Thresholds(labels.suspicious_from, labels.fake_above)
 
@@ -68,6 +75,13 @@ class LocalDetector:
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
                 yield {"file": _name(path)} | _document(outcome)
 
+    def images(self, contents: Sequence[bytes | Problem]) -> list[dict[str, Any]]:
+        """Returns a verdict or a problem for each encoded image, in order.
+
+        A problem among the contents, of an image that could not be read, is returned as it is.
+        """
+        return [_document(outcome) for outcome in self._detect(contents)]
+
     def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame."""
         outcomes = self._run(list(frames))
@@ -85,7 +99,7 @@ class LocalDetector:
 
     def _read(self, path: Path) -> bytes | Problem:
         """Returns the file's bytes; reads no more than the limit."""
-        limit = self._task.manifest.decode.max_bytes
+        limit = self.max_bytes
         try:
             with path.open("rb") as stream:
                 data = stream.read(limit + 1)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    track,
+)
 from rich.text import Text
 
 T = TypeVar("T")
@@ -63,3 +71,16 @@ def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
             completed=percent or 0,
             total=None if percent is None else 100,
         )
+
+
+def count_chunks(files: Iterable[int], total: int, done: int) -> None:
+    """Consumes the count of files of each chunk as it is done; shows a bar, rate and time left."""
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("chunks"), TimeRemainingColumn())
+    text = TextColumn("{task.description}")
+    started, count = time.monotonic(), 0
+    with Progress(*columns, text, console=errors, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("", total=total, completed=done)
+        for number in files:
+            count += number
+            rate = count / (time.monotonic() - started)
+            progress.update(task, advance=1, description=f"{count} files, {rate:.1f}/s")

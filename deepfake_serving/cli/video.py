@@ -18,29 +18,34 @@ from deepfake_serving.video.sampling import Sampling
 from model_handlers.pipeline.decode import Pixels
 
 
+def video_options(sampling: str, aggregation: str, shots: bool) -> VideoOptions:
+    """Returns the options of an analysis by one detector.
+
+    Raises:
+        Problem: an option can't be used.
+    """
+    if aggregation not in get_args(Aggregation):
+        raise InvalidRequest(f"there is no aggregation {aggregation!r}")
+    return VideoOptions(
+        sampling=Sampling.parse(sampling),
+        aggregation=cast("Aggregation", aggregation),
+        shots=shots,
+        max_in_flight=1,
+    )
+
+
 def analyse_video(
     path: Path,
-    archive: Path,
-    sampling: str,
-    aggregation: str,
-    shots: bool,
-    gallery: Path | None,
-    report: Callable[[str, float | None], None],
+    detector: LocalDetector,
+    options: VideoOptions,
+    gallery: Path | None = None,
+    report: Callable[[str, float | None], None] | None = None,
 ) -> dict[str, Any]:
     """Returns the JSON of a `VideoVerdict`; writes images of shots and faces to `gallery`.
 
     Raises:
-        Problem: the video or an option can't be used.
-        ManifestError: the archive can't be used.
+        Problem: the video can't be used.
     """
-    if aggregation not in get_args(Aggregation):
-        raise InvalidRequest(f"there is no aggregation {aggregation!r}")
-    options = VideoOptions(
-        sampling=Sampling.parse(sampling),
-        aggregation=cast("Aggregation", aggregation),
-        shots=shots,
-        max_in_flight=1,  # one detector
-    )
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)
 
@@ -49,13 +54,11 @@ def analyse_video(
             (gallery / name).write_bytes(image)
 
     def on_progress(progress: Progress) -> None:
-        report(progress.stage, progress.percent)
+        if report is not None:
+            report(progress.stage, progress.percent)
 
-    with LocalDetector(archive) as detector:
+    async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
+        return await asyncio.to_thread(detector.frames, frames)
 
-        async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
-            return await asyncio.to_thread(detector.frames, frames)
-
-        options = dataclasses.replace(options, thresholds=detector.thresholds)
-        verdict = asyncio.run(analyse(path, detect, options, save, on_progress))
-    return dataclasses.asdict(verdict)
+    options = dataclasses.replace(options, thresholds=detector.thresholds)
+    return dataclasses.asdict(asyncio.run(analyse(path, detect, options, save, on_progress)))

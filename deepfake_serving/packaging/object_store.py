@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 
 
-def open_s3(source: str) -> Content:
+def open_object(source: str) -> Content:
+    """Opens `s3://bucket/key` or `gs://bucket/key`."""
     bucket, key = _bucket_and_key(source)
+    return _object(bucket_store(source.partition(":")[0], bucket), key)
+
+
+def bucket_store(scheme: str, bucket: str) -> ObjectStore:
+    """Returns the store of a bucket, `scheme` being `s3` or `gs`.
+
+    Credentials and endpoints come from the variables of the AWS and Google command lines.
+    """
+    if scheme == "gs":
+        return GCSStore(bucket, client_options=_client(), retry_config=_RETRY)
     # obstore ignores this variable as soon as it is given any client options.
     allow_http = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true", "yes", "on"}
-    return _object(S3Store(bucket, client_options=_client(allow_http), retry_config=_RETRY), key)
-
-
-def open_gs(source: str) -> Content:
-    bucket, key = _bucket_and_key(source)
-    return _object(GCSStore(bucket, client_options=_client(), retry_config=_RETRY), key)
+    return S3Store(bucket, client_options=_client(allow_http), retry_config=_RETRY)
 
 
 def _bucket_and_key(source: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from obstore.exceptions import BaseError
 
 from deepfake_serving.packaging.https import open_http
 from deepfake_serving.packaging.hub import open_hub
-from deepfake_serving.packaging.object_store import open_gs, open_s3
+from deepfake_serving.packaging.object_store import open_object
 from deepfake_serving.packaging.oci import open_oci
 from deepfake_serving.packaging.source_content import (
     CHUNK,
@@ -102,7 +102,7 @@ _OPENERS: dict[str, Callable[[str], Content]] = {
     "http": open_http,
     "https": open_http,
     "hf": open_hub,
-    "s3": open_s3,
-    "gs": open_gs,
+    "s3": open_object,
+    "gs": open_object,
     "oci": open_oci,
 }

@@ -55,12 +55,14 @@ def video(
     archive: Archive = None,
 ) -> None:
     """Analyses a video in this process, without a server."""
-    from deepfake_serving.cli.video import analyse_video
+    from deepfake_serving.cli.detector import LocalDetector
+    from deepfake_serving.cli.video import analyse_video, video_options
 
-    path_of_archive = archive or bundled_archive("detector")
-    with progress_bar() as report:
-        verdict = analyse_video(
-            path, path_of_archive, sampling, aggregation, shots, gallery, report
-        )
+    options = video_options(sampling, aggregation, shots)
+    with (
+        LocalDetector(archive or bundled_archive("detector")) as detector,
+        progress_bar() as report,
+    ):
+        verdict = analyse_video(path, detector, options, gallery, report)
     warn_untrained(verdict["model"]["trained"])
     results.print_video(verdict, as_json)

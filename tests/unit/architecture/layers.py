@@ -41,7 +41,7 @@ class Area:
 AREAS: dict[str, Area] = {
     "cli": Area(
         "deepfake_serving",
-        (("__main__",), ("cli.app",), ("cli.commands",), ("cli",)),
+        (("__main__",), ("cli.app",), ("cli.commands",), ("cli.bulk",), ("cli",)),
         (
             *("training", "gateway", "model server"),
             *("video", "packaging", "models", "runtime", "contracts", "assets"),

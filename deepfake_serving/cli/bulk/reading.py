@@ -1,0 +1,114 @@
+"""Reads the files of a chunk, ahead of their analysis."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+
+from deepfake_serving.cli.bulk.stores import is_remote, locate
+from deepfake_serving.cli.bulk.tables import Source
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
+
+Content = tuple[Source, bytes | Problem]
+
+_READERS = 8
+_BATCHES_AHEAD = 2
+_CHUNK_BYTES = 4 * 2**20
+
+
+def batches(paths: Sequence[str], size: int, max_bytes: int) -> Iterator[list[Content]]:
+    """Yields the contents of `size` files each, in order; two batches are read ahead.
+
+    A file that is missing or too large has a problem instead of bytes. A store that does not
+    respond, after obstore's own retries, ends the iteration with its error: the chunk stays undone.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        pending: deque[list[Future[Content]]] = deque()
+        for start in range(0, len(paths), size):
+            batch = paths[start : start + size]
+            pending.append([pool.submit(_read, path, max_bytes) for path in batch])
+            if len(pending) > _BATCHES_AHEAD:
+                yield [future.result() for future in pending.popleft()]
+        while pending:
+            yield [future.result() for future in pending.popleft()]
+
+
+def _read(path: str, max_bytes: int) -> Content:
+    try:
+        data = _remote(path, max_bytes) if is_remote(path) else _local(path, max_bytes)
+    except Problem as problem:
+        return Source(path), problem
+    except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
+        return Source(path), InvalidRequest(f"the file can't be read: {_reason(error)}")
+    except OSError as error:
+        if is_remote(path):
+            raise
+        return Source(path), InvalidRequest(f"the file can't be read: {_reason(error)}")
+    return Source(path, len(data), hashlib.sha256(data).hexdigest()), data
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is none"
+    return getattr(error, "strerror", None) or "access is denied"
+
+
+def _local(path: str, max_bytes: int) -> bytes:
+    with Path(path).open("rb") as stream:
+        return _within(stream.read(max_bytes + 1), max_bytes)
+
+
+def _remote(path: str, max_bytes: int) -> bytes:
+    store, _, key = locate(path)
+    result = obstore.get(store, key)
+    if result.meta["size"] > max_bytes:
+        raise _too_large(max_bytes)
+    return bytes(result.bytes())
+
+
+def _within(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    return data
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the image has more than the limit of {max_bytes} bytes")
+
+
+@contextlib.contextmanager
+def local_copy(path: str) -> Iterator[tuple[Path, Source]]:
+    """Yields a video's path on this machine, and its size and digest; a copy is removed after use.
+
+    Raises:
+        InvalidRequest: there is no such file.
+    """
+    try:
+        if not is_remote(path):
+            with Path(path).open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            yield Path(path), Source(path, Path(path).stat().st_size, digest)
+            return
+        with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as copy:
+            yield Path(copy.name), _download(path, copy.file)  # type: ignore[arg-type]
+    except FileNotFoundError as error:
+        raise InvalidRequest("the file can't be read: there is none") from error
+
+
+def _download(path: str, target: tempfile._TemporaryFileWrapper[bytes]) -> Source:
+    store, _, key = locate(path)
+    result, digest, size = obstore.get(store, key), hashlib.sha256(), 0
+    for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+        target.write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+    target.flush()
+    return Source(path, size, digest.hexdigest())
