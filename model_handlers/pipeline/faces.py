@@ -22,7 +22,7 @@ from model_handlers.pipeline.mtcnn import MTCNN, Detections
 
 _MIN_WORKING_FACE_PX = 20.0
 """px; MTCNN was trained on faces of about this size and up, and is mostly wrong below."""
-_CERTAIN = 0.99
+CERTAIN = 0.99
 """Confidence of almost all upright faces (97 of 100 portraits), and of 7 in 100 turned ones."""
 _TURNED_DOUBT = 0.1
 """Largest ratio of the doubts, 1 - confidence, in a turned face and in the same face as it is."""
@@ -34,11 +34,14 @@ _MIN_EYES_TO_MOUTH, _MIN_WIDTH = 0.15, 0.05
 """Minimum distances, as a share of the longer side. Portraits have at least 0.30 and 0.25."""
 
 
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """A face in source pixels: `box` x1, y1, x2, y2; `landmarks` five x, y; `confidence` 0..1."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: tuple[tuple[float, float], ...]
     confidence: float
 
@@ -110,12 +113,16 @@ class FaceDetector:
             for image, faces in zip(images, found, strict=True)
         ]
 
+    def refine(self, image: Pixels, boxes: Sequence[Box]) -> list[Face]:
+        """Returns the faces around these boxes, largest first, without a search for others."""
+        return _faces(self.mtcnn.refine(image, np.array(boxes, np.float32)), image)
+
     def _with_turned(self, image: Pixels, faces: list[Face]) -> list[Face]:
         """Replaces weak faces by what a quarter or half turn shows; drops those that are none."""
-        weak = [face for face in faces if face.confidence < _CERTAIN]
+        weak = [face for face in faces if face.confidence < CERTAIN]
         turned = dict(zip(weak, self._turned(image, weak[:_MAX_TURNED]), strict=False))
         best = [turned.get(face, face) for face in faces]
-        return [face for face in best if face.confidence >= _CERTAIN or face.is_plausible]
+        return [face for face in best if face.confidence >= CERTAIN or face.is_plausible]
 
     def _turned(self, image: Pixels, faces: Sequence[Face]) -> list[Face]:
         patches = [crop_face(image, face.box, _PATCH) for face in faces]

@@ -60,6 +60,13 @@ class MTCNN:
         refined = self._refine(prepared, proposed)
         return self._output(prepared, refined)
 
+    def refine(self, image: Pixels, boxes: Floats) -> Detections:
+        """Detects the faces around boxes (n, 4), which take the place of P-Net's proposals."""
+        owners = np.zeros(len(boxes), np.intp)
+        proposed = _Candidates(square(boxes), np.ones(len(boxes), np.float32), owners)
+        prepared = [self.cascade.prepare(image)]
+        return self._output(prepared, self._refine(prepared, proposed))[0]
+
     def _propose(self, images: Sequence[PreparedImage], min_faces: Sequence[float]) -> _Candidates:
         """P-Net over every image's pyramid; canvases of one size go in one batch."""
         layouts = [

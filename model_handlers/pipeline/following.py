@@ -1,0 +1,74 @@
+"""Faces of consecutive frames: detected in some, followed in between.
+
+A followed face is found by R-Net and O-Net alone, around its box in the frame before, as MTCNN
+corrects the proposals of P-Net. P-Net and the image pyramid, which cost most of a detection, run in
+every few frames only, and where following is not certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.faces import CERTAIN, Face, FaceDetector, FoundFaces
+
+_EVERY = 4
+"""Frames per full detection: a face that appears is missed in at most three frames."""
+_MAX_CHANGE = 20.0
+"""Mean difference of two frames' pixels above which they may be of different shots."""
+_GRID = 32
+"""Rows and columns of the pixels that are compared, at most."""
+_MIN_OVERLAP = 0.3
+"""Of a face's box with its box in the frame before, as intersection over union."""
+
+
+class FaceFollower:
+    """Finds the faces of frames in their order."""
+
+    def __init__(self, detector: FaceDetector) -> None:
+        self._detector = detector
+
+    def find(self, frames: Sequence[Pixels]) -> list[FoundFaces]:
+        """Returns each frame's faces, as `FaceDetector.find` does.
+
+        Args:
+            frames: uint8 (h, w, 3) RGB of one size, of one video, in its order.
+        """
+        found: list[FoundFaces] = []
+        for number, frame in enumerate(frames):
+            followed = None
+            if number % _EVERY and _change(frames[number - 1], frame) <= _MAX_CHANGE:
+                followed = self._follow(frame, found[-1])
+            found.append(followed or self._detector.find([frame])[0])
+        return found
+
+    def _follow(self, frame: Pixels, last: FoundFaces) -> FoundFaces | None:
+        """Returns the same faces in the next frame; None if one of them is not certain."""
+        if not last.faces or last.left_out or not all(map(_is_certain, last.faces)):
+            return None
+        faces = self._detector.refine(frame, [face.box for face in last.faces])
+        if len(faces) != len(last.faces) or not all(map(_is_certain, faces)):
+            return None
+        if any(max(overlap(face, other) for other in faces) < _MIN_OVERLAP for face in last.faces):
+            return None
+        return FoundFaces(faces, 0)
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Returns the intersection over union of two faces' boxes."""
+    low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    return shared / (one.area + other.area - shared)
+
+
+def _is_certain(face: Face) -> bool:
+    return face.confidence >= CERTAIN and face.is_plausible
+
+
+def _change(one: Pixels, other: Pixels) -> float:
+    """Returns the mean absolute difference of some pixels, 0 to 255."""
+    step = max(1, min(one.shape[:2]) // _GRID)
+    sparse = (image[::step, ::step].astype(np.int16) for image in (one, other))
+    return float(np.abs(next(sparse) - next(sparse)).mean())
