@@ -33,7 +33,7 @@ PARALLEL := -n $(WORKERS)
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz api-clients spectral test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -97,6 +97,13 @@ cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media wi
 
 fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: read mutated images, videos and playlists
 	$(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
+
+api-clients: build/.dev archives build/api-clients/.installed  ## clients in Python, Go and TypeScript: generate, build and run them (needs Go and Node)
+	REQUIRE_API_CLIENTS=1 $(BIN)/pytest tests/integration/gateway/test_client.py tests/integration/gateway/test_api_clients.py
+
+spectral: build/api-clients/.installed  ## lint docs/openapi.json (needs Node)
+	build/api-clients/node_modules/.bin/spectral lint --fail-severity warn \
+		--ruleset tests/integration/clients/typescript/spectral.yaml docs/openapi.json
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
 	$(BIN)/pytest tests/integration $(PARALLEL) --dist loadfile
@@ -229,6 +236,11 @@ build/bin/rtsp-simple-server:
 	go mod download github.com/aler9/rtsp-simple-server@v0.20.0
 	cd "$$(go env GOMODCACHE)/github.com/aler9/rtsp-simple-server@v0.20.0" \
 		&& go build -mod=readonly -ldflags=-checklinkname=0 -o "$(CURDIR)/$@" .
+
+build/api-clients/.installed: tests/integration/clients/typescript/package-lock.json
+	@mkdir -p $(@D)
+	cp tests/integration/clients/typescript/package*.json $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts && touch .installed
 
 build/.clients: build/.dev requirements/clients.txt
 	@$(UV) venv --quiet --clear .venv-clients

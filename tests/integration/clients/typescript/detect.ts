@@ -1,0 +1,46 @@
+// Detects an image, receives a problem and lists jobs with the types that openapi-typescript
+// generates.
+//
+//     node detect.js URL IMAGE
+
+import { readFileSync } from "node:fs";
+
+import createClient from "openapi-fetch";
+
+import type { paths } from "./api.js";
+
+const [url, path] = process.argv.slice(2);
+if (url === undefined || path === undefined) {
+  throw new Error("detect.js URL IMAGE");
+}
+const client = createClient<paths>({ baseUrl: url });
+const image = readFileSync(path);
+
+function form(bytes: Uint8Array<ArrayBuffer>, name: string): FormData {
+  const data = new FormData();
+  data.append("file", new Blob([bytes]), name);
+  return data;
+}
+
+const detected = await client.POST("/v1/images", {
+  body: { file: "" },
+  bodySerializer: () => form(image, "a.jpg"),
+});
+const refused = await client.POST("/v1/images", {
+  body: { file: "" },
+  bodySerializer: () => form(new TextEncoder().encode("text"), "a.txt"),
+});
+const submitted = await client.POST("/v1/videos", {
+  body: { file: "" },
+  bodySerializer: () => form(image, "a.jpg"),
+});
+const jobs = await client.GET("/v1/jobs", { params: { query: { limit: 50 } } });
+console.log(
+  JSON.stringify({
+    verdict: detected.data?.verdict,
+    faces: detected.data?.faces.length,
+    problem: refused.error?.status,
+    job: submitted.data?.id,
+    jobs: jobs.data?.jobs.map((job) => job.id),
+  }),
+);
