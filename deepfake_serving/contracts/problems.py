@@ -20,6 +20,7 @@
     ├── UnreachableURL        422  a URL that could not be fetched
     ├── Overloaded            429  the queue is full; retry after `retry_after_s`
     ├── RateLimited           429  the API key's own limit; retry after `retry_after_s`
+    ├── QuotaExceeded         429  the API key's quota of the day; retry after `retry_after_s`
     ├── Internal              500  an error of the service, never of the request
     ├── NotReady              503  starting, draining, or no worker is up
     ├── UpstreamUnavailable   503  a server behind this one did not respond, also after retries
@@ -148,6 +149,10 @@ class Overloaded(Problem):
 
 class RateLimited(Problem):
     slug, title, status, grpc_code = "rate-limited", "Rate limited", 429, 8
+
+
+class QuotaExceeded(Problem):
+    slug, title, status, grpc_code = "quota-exceeded", "Quota exceeded", 429, 8
 
 
 class Internal(Problem):

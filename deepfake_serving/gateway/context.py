@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from tempfile import gettempdir
 from typing import Any, TypeVar, cast
 
@@ -50,15 +51,18 @@ class Gateway:
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     body_memory: BodyMemory = field(init=False)
-    disk_space: DiskSpace = field(init=False)
     _open_streams: int = 0
     _streams_by_key: Counter[str | None] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.body_memory = BodyMemory(self.settings.max_body_memory_bytes)
+
+    @cached_property
+    def disk_space(self) -> DiskSpace:
+        """The space of the disks that uploads fill."""
         settings = self.settings
-        self.body_memory = BodyMemory(settings.max_body_memory_bytes)
         folders = folders_of(settings.jobs, settings.objects, temporary=gettempdir())
-        self.disk_space = DiskSpace(folders, settings.min_free_bytes)
+        return DiskSpace(folders, settings.min_free_bytes)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

@@ -62,6 +62,12 @@ class Metrics(ServerMetrics):
             "Failures of the rate-limit counter; requests pass meanwhile.",
             registry=registry,
         )
+        self.usage = Counter(
+            "deepfake_key_usage",
+            "Usage of API keys: requests, images, bytes, video_seconds.",
+            ("key", "unit"),
+            registry=registry,
+        )
         self.ready = Gauge("deepfake_ready", "1 if /readyz returns 200.", registry=None)
         self.jobs = JobGauges()
         self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=registry)
@@ -81,6 +87,10 @@ class Metrics(ServerMetrics):
     def webhook_attempted(self, delivered: bool) -> None:
         """Counts an attempt to deliver a webhook."""
         self.webhooks.labels("delivered" if delivered else "failed").inc()
+
+    def key_used(self, key: str, unit: str, amount: float) -> None:
+        """Counts usage of an API key."""
+        self.usage.labels(key, unit).inc(amount)
 
     def window_analysed(self, outcome: str) -> None:
         """Counts a window of a live source."""

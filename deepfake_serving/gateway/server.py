@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from deepfake_serving.gateway.auth.authenticator import open_authenticator
+from deepfake_serving.gateway.auth.usage import UsageMeter
 from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
@@ -94,8 +95,11 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         health = StoreHealth(store.counts)
         await stack.enter_async_context(health.monitor())
         metrics.watch_jobs(health)
-        authenticator = open_authenticator(settings, metrics.rate_limit_failures.inc)
+        usage = UsageMeter(store.backend.usage, metrics.key_used)
+        authenticator = open_authenticator(settings, metrics.rate_limit_failures.inc, usage)
         stack.push_async_callback(authenticator.close)
+        if authenticator.requires_key:
+            await stack.enter_async_context(usage.flushing())
         gateway = Gateway(
             settings=settings,
             metrics=metrics,

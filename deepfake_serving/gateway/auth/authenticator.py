@@ -6,9 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from deepfake_serving.gateway.auth.keys import Keys, Scope
+from deepfake_serving.gateway.auth.keys import KeyEntry, Keys, Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStatus
+from deepfake_serving.gateway.auth.usage import NO_QUOTA, Quota, UsageMeter
+from deepfake_serving.gateway.queue.usage import MemoryUsage, Unit
 from deepfake_serving.gateway.settings import Settings, SettingsError
+
+_UNITS: dict[Scope, tuple[Unit, ...]] = {
+    "images": ("requests", "images", "bytes"),
+    "stream": ("requests", "images", "bytes"),
+    "infer": ("requests", "images", "bytes"),
+    "videos": ("requests", "bytes", "video_seconds"),
+}
+"""The quotas that requests of a scope use; of others, requests alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class Limits:
     max_queued: int | None = None
     max_streams: int | None = None
     only: bool = False
+    daily: Quota = NO_QUOTA
 
     def queued(self, total: int) -> int:
         """Returns the most queued jobs, of a queue of `total`."""
@@ -59,17 +70,20 @@ class Authenticator:
         rate: str | None,
         storage: str | None,
         on_failure: Callable[[], object] = lambda: None,
+        usage: UsageMeter | None = None,
     ) -> None:
         """
         Args:
             rate: the limit of keys without their own, such as `100/minute`.
             storage: a Redis URL where several gateways share the counters.
             on_failure: called when the counter of rate limits fails.
+            usage: counts usage; by default only in this process.
 
         Raises:
             ValueError: the rate can't be parsed.
         """
         self._keys, self._limiter = keys, RateLimiter(rate, storage, on_failure)
+        self.usage = usage or UsageMeter(MemoryUsage())
         self.open_on_loopback = False
 
     @property
@@ -80,16 +94,18 @@ class Authenticator:
     async def authorize(
         self,
         headers: Mapping[str, str],
-        scope: Scope,
+        scope: Scope | None,
         on_status: Callable[[RateLimitStatus], object] = lambda _: None,
     ) -> Principal:
-        """Returns the principal of a request whose key has the scope and is within its rate.
+        """Returns the principal of a request whose key has the scope, and is within its rate and
+        its quotas.
 
         Args:
-            on_status: called with the key's rate-limit status, if it has a limit.
+            scope: None permits all keys, also those whose quotas are used up.
+            on_status: called with the status of each of the key's limits.
 
         Raises:
-            Unauthorized, Forbidden, RateLimited
+            Unauthorized, Forbidden, RateLimited, QuotaExceeded
         """
         if self._keys is None:
             return Principal()
@@ -98,9 +114,36 @@ class Authenticator:
         if status is not None:
             on_status(status)
             status.check()
-        entry.check_scope(scope)  # a refused request counts, too
-        limits = Limits(entry.max_queued, entry.max_streams, only=len(self._keys) == 1)
+        if scope is not None:
+            self._use(entry, scope, on_status)
+            entry.check_scope(scope)  # a refused request counts, too
+        only = len(self._keys) == 1
+        limits = Limits(entry.max_queued, entry.max_streams, only, entry.daily)
         return Principal(entry.id, "admin" in entry.scopes, limits)
+
+    def _use(
+        self, entry: KeyEntry, scope: Scope, on_status: Callable[[RateLimitStatus], object]
+    ) -> None:
+        """Checks the quotas that a request uses, and counts it."""
+        quotas = entry.daily.limits(_UNITS.get(scope, ("requests",)))
+        for status in self.usage.statuses(entry.id, quotas):
+            on_status(status)
+        self.usage.check(entry.id, quotas)
+        self.usage.add(entry.id, "requests", 1)
+
+    def use_frame(self, principal: Principal, size: int) -> None:
+        """Checks the quotas that a live frame uses, and counts it.
+
+        Raises:
+            QuotaExceeded
+        """
+        self.usage.check(principal.id, principal.limits.daily.limits(("images", "bytes")))
+        self.usage.add(principal.id, "images", 1)
+        self.usage.add(principal.id, "bytes", size)
+
+    def daily_limits(self) -> dict[str, dict[Unit, float]]:
+        """Returns the daily limits of each key."""
+        return {} if self._keys is None else {e.id: e.daily.limits() for e in self._keys.entries()}
 
     async def close(self) -> None:
         """Closes the connections to the shared counters."""
@@ -108,7 +151,9 @@ class Authenticator:
 
 
 def open_authenticator(
-    settings: Settings, on_failure: Callable[[], object] = lambda: None
+    settings: Settings,
+    on_failure: Callable[[], object] = lambda: None,
+    usage: UsageMeter | None = None,
 ) -> Authenticator:
     """Builds the authenticator that the settings describe.
 
@@ -120,7 +165,7 @@ def open_authenticator(
         keys = Keys(settings.keys_file) if settings.keys_file else None
         shared = settings.jobs if settings.jobs.startswith(("redis://", "rediss://")) else None
         required = keys if settings.auth != "none" else None
-        authenticator = Authenticator(required, settings.rate_limit, shared, on_failure)
+        authenticator = Authenticator(required, settings.rate_limit, shared, on_failure, usage)
     except ValueError as error:
         raise SettingsError(f"keys_file or rate_limit: {error}") from error
     if settings.auth == "keys" and keys is None:

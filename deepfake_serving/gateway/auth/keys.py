@@ -20,6 +20,7 @@ from limits import parse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, Unauthorized
+from deepfake_serving.gateway.auth.usage import NO_QUOTA, Quota
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ class KeyEntry(BaseModel):
     """Jobs of the key that may be queued at once; half of the queue by default."""
     max_streams: Annotated[int, Field(ge=0)] | None = None
     """Live streams of the key that may be open at once; half of all by default."""
+    daily: Quota = NO_QUOTA
+    """Quotas of each day (UTC); none by default."""
 
     def check_scope(self, scope: Scope) -> None:
         """
@@ -97,6 +100,11 @@ class Keys:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def entries(self) -> list[KeyEntry]:
+        """Returns all entries."""
+        self._reload(strict=False)
+        return list(self._entries.values())
 
     def find(self, key: str | None) -> KeyEntry:
         """Returns the entry of a key.

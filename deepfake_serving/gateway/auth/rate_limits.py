@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,16 @@ _PAUSE_S = 5.0
 @dataclass(frozen=True, slots=True)
 class RateLimitStatus:
     """The status of a key after a request: `remaining` of `quota` requests in `window_s` seconds,
-    the seconds until the window resets, and whether this request was within the limit."""
+    the seconds until the window resets, whether this request was within the limit, and the name and
+    the unit of the limit."""
 
     quota: int
     window_s: int
     remaining: int
     reset_s: int
     allowed: bool = True
+    name: str = "key"
+    unit: str = "requests"
 
     def check(self) -> None:
         """
@@ -43,11 +46,17 @@ class RateLimitStatus:
             detail = f"the API key's limit is {self.quota} requests in {self.window_s} s"
             raise RateLimited(detail, retry_after_s=max(1, self.reset_s))
 
-    def headers(self) -> dict[str, str]:
-        """Returns the `RateLimit` and `RateLimit-Policy` headers."""
+    @property
+    def _policy(self) -> str:
+        unit = "" if self.unit == "requests" else f';qu="{self.unit}"'
+        return f'"{self.name}";q={self.quota};w={self.window_s}{unit}'
+
+    @staticmethod
+    def headers(statuses: Sequence[RateLimitStatus]) -> dict[str, str]:
+        """Returns the `RateLimit` and `RateLimit-Policy` headers of a key's limits."""
         return {
-            "RateLimit-Policy": f'"key";q={self.quota};w={self.window_s}',
-            "RateLimit": f'"key";r={self.remaining};t={self.reset_s}',
+            "RateLimit-Policy": ", ".join(each._policy for each in statuses),
+            "RateLimit": ", ".join(f'"{e.name}";r={e.remaining};t={e.reset_s}' for e in statuses),
         }
 
 

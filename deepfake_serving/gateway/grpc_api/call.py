@@ -20,6 +20,10 @@ class Call:
     remaining_s: float | None
     principal: Principal
 
+    def count_images(self, gateway: Gateway, count: int) -> None:
+        """Counts images that the call analyses, for the usage of its key."""
+        gateway.authenticator.usage.add(self.principal.id, "images", count)
+
     def context(self, gateway: Gateway) -> RequestContext:
         """Returns the context of the call's upstream requests."""
         return gateway.request_context(self.scope, self.remaining_s)

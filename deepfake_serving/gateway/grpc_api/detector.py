@@ -37,6 +37,7 @@ class DetectorService:
         upstream = self.gateway.upstream
         model = request.model or upstream.detector()
         call.scope.note(model=model, bytes=len(request.image))
+        call.count_images(self.gateway, 1)
         verdict = await upstream.detect_image(request.image, model, call.context(self.gateway))
         return verdict_message(orjson.loads(verdict))
 
@@ -47,6 +48,7 @@ class DetectorService:
             raise InvalidRequest("the batch has no image")
         model = request.model or self.gateway.upstream.detector()
         call.scope.note(model=model, items=len(request.images))
+        call.count_images(self.gateway, len(request.images))
         images = [_reader(image) for image in request.images]
         context = call.context(self.gateway)
         results = await detect_batch(self.gateway.upstream, images, model, context)

@@ -50,6 +50,7 @@ async def detect_frames(
         frames.close()
 
     async def detect(frame: Frame) -> bytes:
+        gateway.authenticator.use_frame(call.principal, len(frame.image))
         context = call.context(gateway).for_item(frame.number)
         return await gateway.upstream.detect_image(frame.image, model, context)
 

@@ -107,8 +107,9 @@ class _Handler:
         async with (scope := self._request_scope(context)):
             call = await self._authorized(scope, context)
             if self._method.client_streaming:
-                return await self._operation(self._parse_all(context), call)
+                return await self._operation(self._parse_all(context, call), call)
             async with self._memory.read(context.read, call.principal.id) as message:
+                self._count_bytes(call, len(message[0]))
                 return await self._operation(self._parse(message, scope), call)
 
     async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
@@ -121,8 +122,9 @@ class _Handler:
     async def _request(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
         """Returns the messages of a client's stream, or the only message."""
         if self._method.client_streaming:
-            return self._parse_all(context)
+            return self._parse_all(context, call)
         async with self._memory.read(context.read, call.principal.id) as message:
+            self._count_bytes(call, len(message[0]))
             return self._parse(message, scope)
 
     def _request_scope(self, context: ServicerContext) -> GrpcRequestScope:
@@ -145,8 +147,13 @@ class _Handler:
             scope.use_message_id(request.id)
         return request
 
-    async def _parse_all(self, context: ServicerContext) -> AsyncIterator[Any]:
+    def _count_bytes(self, call: Call, size: int) -> None:
+        self._gateway.authenticator.usage.add(call.principal.id, "bytes", size)
+
+    async def _parse_all(self, context: ServicerContext, call: Call) -> AsyncIterator[Any]:
         while (data := await context.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
+            if self._scope != "stream":  # frames count when they are analysed
+                self._count_bytes(call, len(data))
             request = parse(self._type, data)
             del data
             yield request

@@ -71,6 +71,7 @@ class InferenceService:
         limit = self.gateway.settings.max_image_bytes + _MESSAGE_OVERHEAD
         if (size := request.ByteSize()) > limit:
             raise MessageTooLarge(f"the message has {size} bytes; the limit is {limit}")
+        call.count_images(self.gateway, 1)
         return await self._forward("ModelInfer", request, request.model_name, call)
 
     async def ModelConfig(self, request: pb.ModelConfigRequest, call: Call) -> Any:  # noqa: N802

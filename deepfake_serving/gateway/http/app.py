@@ -28,6 +28,7 @@ from deepfake_serving.gateway.http.routes import (
     jobs,
     service,
     stream,
+    usage,
     videos,
 )
 from deepfake_serving.gateway.http.routing import RoutingMiddleware
@@ -70,7 +71,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)
-    for module in (images, videos, jobs, inference_extensions, inference, service, stream):
+    for module in (images, videos, jobs, inference_extensions, inference, service, usage, stream):
         app.include_router(module.router)
     app.include_router(inference.probes)
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")

@@ -25,30 +25,41 @@ _HEADER = APIKeyHeader(
 """For the OpenAPI document; the authenticator reads the headers."""
 
 
-def require_scope(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-    """Returns a dependency: the principal of a request whose key has the scope.
+def require_scope(scope: Scope | None) -> Callable[[Request], Awaitable[Principal]]:
+    """Returns a dependency: the principal of a request whose key has the scope; None is any.
 
-    It raises `Unauthorized`, `Forbidden` or `RateLimited`.
+    It raises `Unauthorized`, `Forbidden`, `RateLimited` or `QuotaExceeded`.
     """
 
-    bearer = Security(_BEARER, scopes=[scope])
-    header = Security(_HEADER, scopes=[scope])
+    scopes = [] if scope is None else [scope]
+    bearer = Security(_BEARER, scopes=scopes)
+    header = Security(_HEADER, scopes=scopes)
 
     async def authorize(
         request: Request,
         _bearer: Any = bearer,
         _header: Any = header,
     ) -> Principal:
+        statuses: list[RateLimitStatus] = []
+
         def set_headers(status: RateLimitStatus) -> None:
-            request.state.limit_headers = status.headers()
+            statuses.append(status)
+            request.state.limit_headers = RateLimitStatus.headers(statuses)
 
         authenticator = get_gateway(request).authenticator
         principal = await authenticator.authorize(request.headers, scope, set_headers)
+        request.state.principal = principal
         if principal.id is not None:
             get_request_scope(request).note(key=principal.id)
         return principal
 
     return authorize
+
+
+def count_images(request: Request, count: int) -> None:
+    """Counts images that a request analyses, for the usage of its key."""
+    principal: Principal = request.state.principal
+    get_gateway(request).authenticator.usage.add(principal.id, "images", count)
 
 
 async def refuse_unknown_query(request: HTTPConnection) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import ClientDisconnected, Gateway
 from deepfake_serving.gateway.http.responses import problem_response
 from deepfake_serving.gateway.ingest.min_rate import MinRateReceive
@@ -63,12 +64,12 @@ class RequestScopeMiddleware:
         scope.setdefault("state", {})["request_scope"] = request_scope
         sender = _HeaderSender(send, request_scope, scope["state"], self.gateway)
         sender.private = scope["path"].startswith(_API_PATHS)
+        limited = MinRateReceive(receive, self.gateway.settings.upload_min_rate)
         problem: Problem | None = None
         try:
             with self.gateway.in_flight.track():
                 if not _has_one_host(scope, headers):
                     raise InvalidRequest("a request has one Host header")
-                limited = MinRateReceive(receive, self.gateway.settings.upload_min_rate)
                 await self.app(scope, limited, sender)
         except (ClientDisconnected, ClientDisconnect):
             pass
@@ -80,6 +81,11 @@ class RequestScopeMiddleware:
             if sender.status is None:
                 response = problem_response(problem, request_scope.id, scope["path"])
                 await response(scope, receive, sender)
+        finally:
+            principal: Principal | None = scope["state"].get("principal")
+            if principal is not None:
+                usage = self.gateway.authenticator.usage
+                usage.add(principal.id, "bytes", limited.received_bytes)
         status = CANCELLED if sender.status is None else sender.status
         self._end(scope, request_scope, status, problem or request_scope.problem)
 

@@ -99,6 +99,27 @@ class InfoDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyUsage:
+    """The usage of an API key on a day, and its limits, by unit."""
+
+    key: str
+    requests: int
+    images: int
+    bytes: int
+    video_seconds: float
+    limits: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDocument:
+    """Usage of a day (UTC). Limits are those of now; `resets_in_s` is the time until its end."""
+
+    day: str
+    resets_in_s: int
+    keys: list[KeyUsage]
+
+
+@dataclass(frozen=True, slots=True)
 class Liveness:
     """The response of `/healthz`."""
 

@@ -73,10 +73,12 @@ class MinRateReceive:
 
     def __init__(self, receive: Callable[[], Awaitable[Message]], rate: MinDataRate) -> None:
         self._receive, self._budget, self._complete = receive, RateBudget(rate), False
+        self.received_bytes = 0
 
     async def __call__(self) -> Message:
         if self._complete:
             return await self._receive()
         message = await self._budget.wait(self._receive(), lambda m: len(m.get("body", b"")))
+        self.received_bytes += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         return message

@@ -12,6 +12,7 @@ import structlog
 from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source, State, WebhookDelivery
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.usage import UsageStore
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,11 @@ class Backend(Protocol):
     Every method raises `UpstreamUnavailable` if the database cannot be reached and `StorageFull`
     if it is full. Methods that return a single record raise `UnreadableRecord`.
     """
+
+    @property
+    def usage(self) -> UsageStore:
+        """The usage of API keys."""
+        ...
 
     async def insert(
         self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool

@@ -14,27 +14,29 @@ was no concurrent write. All keys share a hash tag, so they are on one node of a
     {deepfake}:queued:live   the same of live sources
     {deepfake}:owners        hash of the owners of jobs, those without one left out
     {deepfake}:turns:<queue> hash of when each owner's last job was claimed
+    {deepfake}:usage:<day>   hash of the usage of each API key
     {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import WatchError
 
 from deepfake_serving.contracts.jobs import STATES
-from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
+from deepfake_serving.contracts.problems import Conflict
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.redis_usage import RedisUsage, map_errors
 
 _TAG = "{deepfake}"
 _ALL = f"{_TAG}:jobs"
@@ -71,12 +73,12 @@ class RedisBackend:
 
     def __init__(self, client: Any) -> None:
         """`client` is a `Redis`, whose types would allow text where there are bytes."""
-        self._client = client
+        self._client, self.usage = client, RedisUsage(client)
 
     async def insert(
         self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
     ) -> Record | None:
-        with _map_errors():
+        with map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 while True:
                     try:
@@ -85,11 +87,11 @@ class RedisBackend:
                         continue
 
     async def get(self, job_id: str) -> Record | None:
-        with _map_errors():
+        with map_errors():
             return await _read(self._client, job_id)
 
     async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
-        with _map_errors():
+        with map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 while True:
                     try:
@@ -100,7 +102,7 @@ class RedisBackend:
     async def due(
         self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
     ) -> list[str]:
-        with _map_errors():
+        with map_errors():
             found = await self._client.zrangebyscore(_DUE[queue], "-inf", now, start=0, num=WINDOW)
             if not found:
                 return []
@@ -111,11 +113,11 @@ class RedisBackend:
         return in_turns(due, served, exclude)[:limit]
 
     async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
-        with _map_errors():
+        with map_errors():
             await self._client.hset(_turns(queue), owner or "", now)
 
     async def queued_of(self, owner: str) -> int:
-        with _map_errors():
+        with map_errors():
             found = await self._client.zrange(_state("queued"), 0, -1)
             owners = await self._owners([member.decode() for member in found])
             return owners.count(owner)
@@ -126,7 +128,7 @@ class RedisBackend:
         return [(owner or b"").decode() for owner in found]
 
     async def defer(self, job_id: str, until: float) -> None:
-        with _map_errors():
+        with map_errors():
             for index in _DUE.values():
                 await self._client.zadd(index, {job_id: until}, xx=True)
 
@@ -137,7 +139,7 @@ class RedisBackend:
         source = _ALL if query.state is None else _state(query.state)
         top = "+inf" if before is None else before[0]
         start = 0
-        with _map_errors():
+        with map_errors():
             while len(found) < limit:
                 ids = await self._client.zrevrangebyscore(
                     source, top, "-inf", start=start, num=_PAGE
@@ -151,7 +153,7 @@ class RedisBackend:
         return found[:limit]
 
     async def remove(self, job_id: str) -> None:
-        with _map_errors():
+        with map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(_key(job_id))
                 pipeline.hdel(_OWNERS, job_id)
@@ -162,19 +164,19 @@ class RedisBackend:
                 await pipeline.execute()
 
     async def counts(self) -> dict[str, int]:
-        with _map_errors():
+        with map_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for state in STATES:
                     pipeline.zcard(_state(state))
                 return dict(zip(STATES, await pipeline.execute(), strict=True))
 
     async def oldest_queued(self) -> float | None:
-        with _map_errors():
+        with map_errors():
             found = await self._client.zrange(_state("queued"), 0, 0, withscores=True)
             return found[0][1] if found else None
 
     async def versions(self, job_ids: Sequence[str]) -> dict[str, int]:
-        with _map_errors():
+        with map_errors():
             data = await self._client.mget([_key(each) for each in job_ids])
         records = parse_readable(each for each in data if each is not None)
         return {record.job.id: record.job.version for record in records}
@@ -285,14 +287,3 @@ def _turns(queue: QueueName) -> str:
 
 def _state(state: str) -> str:
     return f"{_TAG}:state:{state}"
-
-
-@contextmanager
-def _map_errors() -> Iterator[None]:
-    """Maps errors of Redis to problems."""
-    try:
-        yield
-    except OutOfMemoryError as error:
-        raise StorageFull("the job store is full") from error
-    except (RedisError, OSError) as error:
-        raise UpstreamUnavailable("the job store cannot be reached", retry_after_s=5) from error

@@ -19,6 +19,7 @@ from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_rea
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
 from deepfake_serving.gateway.queue.reserve import DiskReserve
+from deepfake_serving.gateway.queue.sqlite_usage import SCHEMA, SQLiteUsage
 
 T = TypeVar("T")
 Database = sqlite3.Connection
@@ -94,7 +95,7 @@ def _connect(path: str) -> Database:
         )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
+        database.executescript(_SCHEMA + SCHEMA)
     return database
 
 
@@ -105,6 +106,7 @@ class SQLiteBackend:
         self, database: Database, thread: ThreadPoolExecutor, reserve: DiskReserve
     ) -> None:
         self._database, self._thread, self._reserve = database, thread, reserve
+        self.usage = SQLiteUsage(self._run, self._change)
         reserve.restore()
 
     async def insert(

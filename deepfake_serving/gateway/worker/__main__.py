@@ -14,6 +14,7 @@ from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.jobs.loop import Handler, Worker
 from deepfake_serving.gateway.jobs.workspaces import delete_abandoned
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.usage import add_video_seconds
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.live import LiveJob
 from deepfake_serving.gateway.worker.video import VideoJob
@@ -57,9 +58,16 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
 
 def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Worker:
     upstream, objects, fetcher = services.upstream, services.objects, services.fetcher
+    usage = services.store.backend.usage
+
+    async def count_seconds(owner: str | None, seconds: float) -> None:
+        if owner is not None:
+            metrics.key_used(owner, "video_seconds", seconds)
+            await add_video_seconds(usage, owner, seconds)
+
     handlers: dict[str, Handler] = {
-        "video": VideoJob(settings, upstream, objects, fetcher),
-        LIVE: LiveJob(settings, upstream, objects, fetcher, metrics.window_analysed),
+        "video": VideoJob(settings, upstream, objects, fetcher, count_seconds),
+        LIVE: LiveJob(settings, upstream, objects, fetcher, count_seconds, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)
     return Worker(

@@ -19,6 +19,7 @@ from deepfake_serving.gateway.sources.following import LOST, follow, open_source
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.worker.live_windows import WindowProcessor
+from deepfake_serving.gateway.worker.video import CountSeconds
 
 
 class LiveJob:
@@ -30,11 +31,17 @@ class LiveJob:
         upstream: Upstream,
         objects: Objects,
         fetcher: Fetcher | None,
+        count_seconds: CountSeconds,
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`count` is called with `judged` or `problem` for each window."""
+        """
+        Args:
+            count_seconds: called with the owner and the length of what was analysed.
+            count: called with `judged` or `problem` for each window.
+        """
         self.settings, self.upstream = settings, upstream
-        self.objects, self.fetcher, self.count = objects, fetcher, count
+        self.objects, self.fetcher = objects, fetcher
+        self.count_seconds, self.count = count_seconds, count
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -63,7 +70,9 @@ class LiveJob:
             async with asyncio.timeout(max(0.0, remaining_s)) as limit, aclosing(segments):
                 processor.report()
                 async for segment in segments:
+                    before_s = windows.summary.duration_s
                     await processor.process(segment)
+                    await self.count_seconds(job.owner, windows.summary.duration_s - before_s)
         except TimeoutError:
             if not limit.expired():
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,23 @@ from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
 
+CountSeconds = Callable[[str | None, float], Awaitable[None]]
+
 
 class VideoJob:
     """A handler of jobs of the kind `video`."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, objects: Objects, fetcher: Fetcher | None
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        objects: Objects,
+        fetcher: Fetcher | None,
+        count_seconds: CountSeconds,
     ) -> None:
+        """`count_seconds` is called with the owner of each analysed video, and its length."""
         self.settings, self.upstream = settings, upstream
-        self.objects, self.fetcher = objects, fetcher
+        self.objects, self.fetcher, self.count_seconds = objects, fetcher, count_seconds
         self.sites: Sites | None = None
         if fetcher is not None and settings.fetch_sites:
             self.sites = Sites(fetcher, settings.fetch_private)
@@ -57,6 +65,7 @@ class VideoJob:
         if cached is not None:
             return cached
         verdict = await self._analyse(job, path, report)
+        await self.count_seconds(job.owner, _analysed_seconds(verdict))
         report(Progress("store", verdict.frames_analyzed, 99.0))
         return await self._store(job, verdict, cache_key)
 
@@ -130,3 +139,8 @@ class VideoJob:
 
             await self.fetcher.fetch(url, write, self.settings.max_video_bytes)
         return f"sha256:{digest.hexdigest()}"
+
+
+def _analysed_seconds(verdict: VideoVerdict) -> float:
+    """Returns the length of the analysed part of a video."""
+    return verdict.shots[-1].end_s if verdict.shots else verdict.duration_s or 0.0

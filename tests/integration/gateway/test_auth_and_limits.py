@@ -50,10 +50,13 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "two": ["jobs"],
         "chief": ["admin"],
         "hasty": ["images"],
+        "metered": ["images", "videos", "jobs", "stream", "infer"],
     }
     created = {name: generate(name, given) for name, given in scopes.items()}
     entries = "".join(entry for _, entry in created.values())
     entries = entries.replace("- id: hasty\n", "- id: hasty\n  rate: 2/hour\n")
+    daily = "{images: 4, video_seconds: 0.1}"
+    entries = entries.replace("- id: metered\n", f"- id: metered\n  daily: {daily}\n")
     (folder / "keys.yaml").write_text(entries)
     pool = {"name": "pool-0", "url": server.url, "grpc_port": server.ports["grpc"]}
     routing = json.dumps({"pools": [pool]})
@@ -182,6 +185,54 @@ def test_a_gateway_without_model_servers_is_not_ready(
             problem_of(response, 503, "upstream-unavailable")
             assert response.headers["Retry-After"]
         assert gateway.stop() == 0
+
+
+# Usage and quotas ---------------------------------------------------------------------------------
+
+
+def test_usage_is_counted_by_key_and_day_and_ends_at_the_quota(
+    locked: Locked, astronaut_jpeg: bytes, video: Path
+) -> None:
+    with locked.client("metered") as metered, locked.client("chief") as chief:
+        served = metered.post("/v1/images", content=astronaut_jpeg)
+        assert served.headers["RateLimit-Policy"] == '"images-per-day";q=4;w=86400;qu="images"'
+        assert served.headers["RateLimit"].startswith('"images-per-day";r=4;t=')
+        files = [("file", ("a.jpg", astronaut_jpeg)), ("file", ("b.jpg", astronaut_jpeg))]
+        assert metered.post("/v1/images/batch", files=files).status_code == 200
+        with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
+            stub, metadata = DetectorStub(channel), [("x-api-key", locked.keys["metered"])]
+            request = pb.DetectImageRequest(image=astronaut_jpeg)
+            stub.DetectImage(request, metadata=metadata)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.DetectImage(request, metadata=metadata)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        refused = metered.post("/v1/images", content=astronaut_jpeg)
+        problem = problem_of(refused, 429, "quota-exceeded")
+        assert problem["detail"] == "the API key's quota of 4 images a day is used up"
+        assert 0 < int(refused.headers["Retry-After"]) <= 86400
+        (usage,) = metered.get("/v1/usage").json()["keys"]
+        sent = 4 * len(astronaut_jpeg)
+        assert (usage["key"], usage["requests"], usage["images"]) == ("metered", 3, 4)
+        assert sent < usage["bytes"] < sent + 4096
+        assert usage["limits"] == {"images": 4, "video_seconds": 0.1}
+        everyone = {each["key"]: each for each in chief.get("/v1/usage").json()["keys"]}
+        assert everyone["metered"] == usage
+        assert {"one", "chief"} <= everyone.keys()
+        assert metered.get("/v1/usage?day=2020-02-30").status_code == 400
+        assert metered.get("/v1/usage?day=2020-02-29").json()["keys"][0]["requests"] == 0
+        assert metered.post("/v1/videos", content=video.read_bytes()).status_code == 202
+        locked.gateway.wait_until(
+            lambda: metered.get("/v1/usage").json()["keys"][0]["video_seconds"] > 1,
+            120,
+            "counting the seconds of the video",
+        )
+        locked.gateway.wait_until(  # within a second
+            lambda: metered.post("/v1/videos", content=video.read_bytes()).status_code == 429,
+            120,
+            "refusing videos",
+        )
+        metrics = chief.get("/metrics").text
+        assert 'deepfake_key_usage_total{key="metered",unit="images"} 4.0' in metrics
 
 
 # Slow clients -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from deepfake_serving.gateway.context import (
     request_context,
 )
 from deepfake_serving.gateway.documents import ProblemDocument
-from deepfake_serving.gateway.http.dependencies import require_scope
+from deepfake_serving.gateway.http.dependencies import count_images, require_scope
 from deepfake_serving.gateway.http.openapi.request_bodies import BATCH_BODY, FILENAME, IMAGE_BODY
 from deepfake_serving.gateway.http.relative_boxes import BoxUnit, convert_boxes
 from deepfake_serving.gateway.http.responses import json_response
@@ -58,6 +58,7 @@ async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pi
         name = model or gateway.upstream.detector()
         get_request_scope(request).note(model=name, bytes=image.size)
         body = await image.content()
+        count_images(request, 1)
         detecting = gateway.upstream.detect_image(body, name, context)
         verdict = await cancel_on_disconnect(request, detecting)
     return Response(convert_boxes(verdict, boxes), media_type="application/json")
@@ -83,6 +84,7 @@ async def detect_batch(request: Request, model: Model = None, boxes: Boxes = "pi
         name = model or gateway.upstream.detector()
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
+        count_images(request, sum(not isinstance(image, Problem) for image in images))
         detecting = batch.detect_batch(gateway.upstream, images, name, context)
         results = [
             convert_boxes(result, boxes) if isinstance(result, bytes) else result

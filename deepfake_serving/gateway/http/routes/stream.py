@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
+from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import authorize_websocket, check_query
 from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
@@ -35,7 +36,8 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
         principal = await authorize_websocket(socket, "stream")
         check_query(socket, {"model", "key"})
         with gateway.track_stream(principal):
-            await _serve(socket, gateway, model or gateway.upstream.detector(), scope)
+            model = model or gateway.upstream.detector()
+            await _serve(socket, gateway, model, scope, principal)
     except WebSocketDisconnect:
         pass
     except Problem as raised:
@@ -45,7 +47,9 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
         scope.end(101 if problem is None else problem.status, gateway.metrics, problem)
 
 
-async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: RequestScope) -> None:
+async def _serve(
+    socket: WebSocket, gateway: Gateway, model: str, scope: RequestScope, principal: Principal
+) -> None:
     frames = FrameQueue()
     counter = gateway.metrics.stream_frames
     analysed = 0
@@ -57,6 +61,7 @@ async def _serve(socket: WebSocket, gateway: Gateway, model: str, scope: Request
 
     async def detect(frame: Frame) -> bytes:
         nonlocal analysed
+        gateway.authenticator.use_frame(principal, len(frame.image))
         analysed += 1
         context = gateway.request_context(scope, None)
         item = context.for_item(frame.number)

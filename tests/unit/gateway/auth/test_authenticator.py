@@ -10,7 +10,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, RateLimited, Unauthorized
+from deepfake_serving.contracts.problems import (
+    Forbidden,
+    InvalidRequest,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+)
 from deepfake_serving.gateway.auth.authenticator import (
     Authenticator,
     Limits,
@@ -18,6 +24,7 @@ from deepfake_serving.gateway.auth.authenticator import (
     open_authenticator,
 )
 from deepfake_serving.gateway.auth.keys import Keys, generate
+from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
 
@@ -210,3 +217,31 @@ def test_a_key_is_required_if_the_settings_require_one(
 def test_a_gateway_without_keys_must_be_enabled_explicitly(settings: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
         open_authenticator(Settings(**settings))  # type: ignore[arg-type]
+
+
+async def test_a_used_up_quota_refuses_what_would_use_it(tmp_path: Path) -> None:
+    key, entry = generate("team-a", ["images", "videos", "jobs"])
+    quota = "  daily: {requests: 5, images: 2, video_seconds: 60}\n"
+    authenticator = Authenticator(Keys(written(tmp_path / "keys.yaml", entry, quota)), None, None)
+    statuses: list[RateLimitStatus] = []
+    principal = await authenticator.authorize({"x-api-key": key}, "images", statuses.append)
+    assert [(each.name, each.remaining) for each in statuses] == [
+        ("requests-per-day", 5),
+        ("images-per-day", 2),
+    ]
+    authenticator.use_frame(principal, 100)
+    authenticator.usage.add("team-a", "images", 1)
+    with pytest.raises(QuotaExceeded, match="2 images a day"):
+        await authenticator.authorize({"x-api-key": key}, "images")
+    with pytest.raises(QuotaExceeded, match="2 images a day"):
+        authenticator.use_frame(principal, 100)
+    await authenticator.authorize({"x-api-key": key}, "videos")
+    authenticator.usage.add("team-a", "video_seconds", 61)
+    with pytest.raises(QuotaExceeded, match="60 video seconds a day"):
+        await authenticator.authorize({"x-api-key": key}, "videos")
+    for _ in range(3):
+        await authenticator.authorize({"x-api-key": key}, "jobs")
+    with pytest.raises(QuotaExceeded, match="5 requests a day"):
+        await authenticator.authorize({"x-api-key": key}, "jobs")
+    await authenticator.authorize({"x-api-key": key}, None)
+    assert authenticator.usage.used("team-a", "requests") == 5

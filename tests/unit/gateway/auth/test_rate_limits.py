@@ -119,9 +119,15 @@ async def test_without_a_rate_there_is_no_status(make: Callable[[str | None], Ra
 
 
 def test_rate_limit_headers_follow_the_ietf_draft() -> None:
-    assert RateLimitStatus(quota=100, window_s=60, remaining=9, reset_s=12).headers() == {
+    status = RateLimitStatus(quota=100, window_s=60, remaining=9, reset_s=12)
+    assert RateLimitStatus.headers([status]) == {
         "RateLimit-Policy": '"key";q=100;w=60',
         "RateLimit": '"key";r=9;t=12',
+    }
+    daily = RateLimitStatus(50, 86400, 3, 100, name="bytes-per-day", unit="content-bytes")
+    assert RateLimitStatus.headers([status, daily]) == {
+        "RateLimit-Policy": '"key";q=100;w=60, "bytes-per-day";q=50;w=86400;qu="content-bytes"',
+        "RateLimit": '"key";r=9;t=12, "bytes-per-day";r=3;t=100',
     }
 
 

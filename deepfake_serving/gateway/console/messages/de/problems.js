@@ -70,6 +70,9 @@ export default {
   "problem.rate-limited.title": "Zu viele Anfragen",
   "problem.rate-limited.advice":
     "Dieser API-Schlüssel hat seine Grenze erreicht. Warten Sie einen Moment, und versuchen Sie es erneut.",
+  "problem.quota-exceeded.title": "Das Tageskontingent ist aufgebraucht",
+  "problem.quota-exceeded.advice":
+    "Dieser API-Schlüssel darf heute nichts mehr. Versuchen Sie es morgen (UTC), oder bitten Sie den Betreiber um mehr.",
   "problem.internal.title": "Der Dienst ist gescheitert",
   "problem.internal.advice": "Das ist ein Fehler im Dienst. Melden Sie ihn mit der Kennung unten.",
   "problem.not-ready.title": "Der Dienst ist nicht bereit",

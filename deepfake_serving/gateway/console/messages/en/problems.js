@@ -67,6 +67,9 @@ export default {
   "problem.overloaded.advice": "Wait a moment, and try again.",
   "problem.rate-limited.title": "Too many requests",
   "problem.rate-limited.advice": "This API key has reached its rate limit. Wait a moment, and try again.",
+  "problem.quota-exceeded.title": "The daily quota is used up",
+  "problem.quota-exceeded.advice":
+    "This API key may use no more today. Try again tomorrow (UTC), or contact the service's operator.",
   "problem.internal.title": "The service failed",
   "problem.internal.advice": "This is a bug in the service. Report it with the request id below.",
   "problem.not-ready.title": "The service isn't ready",

@@ -1,0 +1,188 @@
+"""Usage of API keys by day, and their quotas: what an admin lets a key use each day (UTC)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Annotated, get_args
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepfake_serving.contracts.problems import Problem, QuotaExceeded
+from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
+from deepfake_serving.gateway.queue.usage import (
+    Unit,
+    Usage,
+    UsageStore,
+    add_up,
+    day_of,
+)
+
+log = structlog.get_logger(__name__)
+
+_DAY_S = 24 * 3600
+_FLUSH_S = 1.0
+
+Amount = Annotated[float, Field(ge=0)]
+Amounts = dict[str, dict[Unit, float]]
+
+
+class Quota(BaseModel):
+    """Limits of a key's usage of each day; None is no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: Amount | None = None
+    images: Amount | None = None
+    bytes: Amount | None = None
+    """Bytes of request bodies and gRPC messages."""
+    video_seconds: Amount | None = None
+
+    def limits(self, units: Iterable[Unit] = get_args(Unit)) -> dict[Unit, float]:
+        """Returns the limits of those units that have one."""
+        return {unit: limit for unit in units if (limit := getattr(self, unit)) is not None}
+
+
+NO_QUOTA = Quota()
+
+
+class UsageMeter:
+    """Counts usage in memory, and adds it to what all gateways share once a second.
+
+    So a quota may be exceeded by the requests of about a second, and by the request that reaches
+    it. While the store fails, what this gateway has counted applies.
+    """
+
+    def __init__(
+        self,
+        store: UsageStore,
+        on_use: Callable[[str, Unit, float], object] = lambda *_: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`on_use` is called with each key, unit and amount."""
+        self._store, self._on_use, self._clock = store, on_use, clock
+        self._pending: dict[str, Amounts] = {}
+        self._sending: dict[str, Amounts] = {}
+        self._stored: tuple[str, Amounts] = "", {}
+        """All by day; what is stored is that of one day."""
+
+    def add(self, key: str | None, unit: Unit, amount: float) -> None:
+        """Counts usage of a key; None is a client without one."""
+        if key is None or not amount:
+            return
+        add_up(self._pending.setdefault(self.today(), {}), {key: {unit: amount}})
+        self._on_use(key, unit, amount)
+
+    def used(self, key: str, unit: Unit) -> float:
+        """Returns what a key has used today."""
+        day, stored = self._stored
+        today = self.today()
+        parts = [self._pending.get(today, {}), self._sending.get(today, {})]
+        parts += [stored] if day == today else []
+        return sum(part.get(key, {}).get(unit, 0.0) for part in parts)
+
+    def statuses(self, key: str, limits: dict[Unit, float]) -> list[RateLimitStatus]:
+        """Returns the status of each quota, for the response's headers."""
+        reset_s = self.reset_s()
+        return [
+            RateLimitStatus(
+                math.floor(limit),
+                _DAY_S,
+                max(0, math.floor(limit - self.used(key, unit))),
+                reset_s,
+                name=f"{unit.replace('_', '-')}-per-day",
+                unit="content-bytes" if unit == "bytes" else unit,
+            )
+            for unit, limit in limits.items()
+        ]
+
+    def check(self, key: str | None, limits: dict[Unit, float]) -> None:
+        """
+        Raises:
+            QuotaExceeded: one of the quotas is used up.
+        """
+        for unit, limit in limits.items():
+            if key is not None and self.used(key, unit) >= limit:
+                raise QuotaExceeded(
+                    f"the API key's quota of {limit:g} {unit.replace('_', ' ')} a day is used up",
+                    retry_after_s=self.reset_s(),
+                )
+
+    async def read(self, day: str) -> Amounts:
+        """Returns the usage of all keys on a day.
+
+        Raises:
+            UpstreamUnavailable: the store does not respond.
+        """
+        usage = await self._store.read(day)
+        add_up(usage, self._pending.get(day, {}))
+        return usage
+
+    def today(self) -> str:
+        """Returns the current day (UTC)."""
+        return day_of(self._clock())
+
+    async def flush(self) -> None:
+        """Stores what was counted since the last time, and reads what all have used today.
+
+        Raises:
+            Problem: the store fails; what was counted is kept.
+        """
+        for day in list(self._pending):
+            usage = self._pending[day]
+            self._pending[day], self._sending[day] = {}, usage
+            try:
+                await self._store.add(day, usage)
+            except BaseException:
+                add_up(self._pending[day], usage)
+                raise
+            finally:
+                del self._sending[day]
+            self._note_stored(day, usage)
+        today = self.today()
+        self._stored = today, await self._store.read(today)
+
+    def _note_stored(self, day: str, usage: Usage) -> None:
+        if day == self._stored[0]:
+            add_up(self._stored[1], usage)
+        if not self._pending[day]:
+            del self._pending[day]
+
+    @asynccontextmanager
+    async def flushing(self) -> AsyncIterator[None]:
+        """Flushes once a second while the context is open, and at its end."""
+        stop = asyncio.Event()
+        await self._try_flush(was_failing=False)
+        working = asyncio.create_task(self._flush_until(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await working
+
+    async def _flush_until(self, stop: asyncio.Event) -> None:
+        failing = False
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _FLUSH_S)
+                break
+            failing = await self._try_flush(was_failing=failing)
+        await self._try_flush(was_failing=failing)
+
+    async def _try_flush(self, *, was_failing: bool) -> bool:
+        try:
+            await self.flush()
+        except Problem as problem:
+            if not was_failing:
+                log.warning("usage not stored", problem=problem.slug, detail=problem.detail)
+            return True
+        return False
+
+    def reset_s(self) -> int:
+        """Returns the seconds until the end of the day (UTC)."""
+        return math.ceil(_DAY_S - self._clock() % _DAY_S)

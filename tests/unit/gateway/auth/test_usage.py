@@ -1,0 +1,152 @@
+"""Usage of API keys by day: in memory, in SQLite and in a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import ValidationError
+from structlog.testing import capture_logs
+
+from deepfake_serving.contracts.problems import Problem, QuotaExceeded, UpstreamUnavailable
+from deepfake_serving.gateway.auth.usage import Quota, UsageMeter
+from deepfake_serving.gateway.queue.store import open_store
+from deepfake_serving.gateway.queue.usage import (
+    RETAIN_DAYS,
+    MemoryUsage,
+    UsageStore,
+    add_video_seconds,
+    day_of,
+)
+from tests.support.redis_server import RedisServer
+
+DAY_S = 24 * 3600
+NOON = 20_000 * DAY_S + DAY_S // 2
+
+
+class Clock:
+    """Seconds since the epoch, which tests set."""
+
+    def __init__(self) -> None:
+        self.now = float(NOON)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[UsageStore]:
+    if request.param == "memory":
+        yield MemoryUsage()
+        return
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        url = server.url
+    else:
+        url = f"sqlite:///{request.getfixturevalue('tmp_path')}/jobs.sqlite"
+    async with open_store(url, max_queued=1, max_attempts=1) as jobs:
+        yield jobs.backend.usage
+
+
+async def test_gateways_and_workers_share_the_usage_of_a_day(store: UsageStore) -> None:
+    clock = Clock()
+    first, second = UsageMeter(store, clock=clock), UsageMeter(store, clock=clock)
+    first.add("a", "requests", 2)
+    first.add("a", "bytes", 1000)
+    second.add("a", "requests", 1)
+    second.add("b", "images", 5)
+    await store.add(day_of(NOON), {"a": {"video_seconds": 2.5}})  # a worker's
+    for meter in (first, second, first):
+        await meter.flush()
+    assert first.used("a", "requests") == second.used("a", "requests") == 3
+    assert first.used("a", "video_seconds") == 2.5
+    assert await first.read(first.today()) == {
+        "a": {"requests": 3, "bytes": 1000, "video_seconds": 2.5},
+        "b": {"images": 5},
+    }
+
+
+async def test_a_quota_is_free_again_on_the_next_day(store: UsageStore) -> None:
+    clock = Clock()
+    meter, limits = UsageMeter(store, clock=clock), Quota(images=3).limits()
+    meter.add("a", "images", 2)
+    meter.check("a", limits)
+    await meter.flush()
+    meter.add("a", "images", 1)
+    with pytest.raises(QuotaExceeded, match="3 images a day") as caught:
+        meter.check("a", limits)
+    assert caught.value.retry_after_s == DAY_S // 2
+    meter.check("b", limits)
+    clock.now += DAY_S
+    meter.check("a", limits)
+    await meter.flush()
+    meter.check("a", limits)
+    assert (await meter.read(day_of(NOON)))["a"] == {"images": 3}
+
+
+async def test_old_days_are_forgotten(store: UsageStore) -> None:
+    await store.add(day_of(NOON), {"a": {"images": 1}})
+    await store.add(day_of(NOON + (RETAIN_DAYS - 1) * DAY_S), {"a": {"images": 1}})
+    assert await store.read(day_of(NOON))
+    if hasattr(store, "_client"):  # Redis expires them
+        assert await store._client.ttl("{deepfake}:usage:" + day_of(NOON)) > 39 * DAY_S
+        return
+    await store.add(day_of(NOON + (RETAIN_DAYS + 1) * DAY_S), {"a": {"images": 1}})
+    assert await store.read(day_of(NOON)) == {}
+
+
+class FailingUsage(MemoryUsage):
+    """A store that fails on demand."""
+
+    failing = True
+
+    async def add(self, day: str, usage: object) -> None:
+        if self.failing:
+            raise UpstreamUnavailable("down")
+        await super().add(day, usage)  # type: ignore[arg-type]
+
+
+async def test_usage_is_kept_and_limits_hold_while_the_store_fails() -> None:
+    store = FailingUsage()
+    meter = UsageMeter(store, clock=Clock())
+    meter.add("a", "images", 2)
+    for _ in range(2):
+        with pytest.raises(Problem):
+            await meter.flush()
+    with pytest.raises(QuotaExceeded):
+        meter.check("a", Quota(images=2).limits())
+    store.failing = False
+    await meter.flush()
+    assert await meter.read(meter.today()) == {"a": {"images": 2}}
+
+
+async def test_a_failing_store_is_logged_once_and_what_was_counted_is_stored_at_the_end() -> None:
+    store = FailingUsage()
+    meter = UsageMeter(store, clock=Clock())
+    meter.add("a", "requests", 7)
+    with capture_logs() as logs:
+        async with meter.flushing():
+            store.failing = False
+    assert [each["event"] for each in logs] == ["usage not stored"]
+    assert await store.read(meter.today()) == {"a": {"requests": 7}}
+
+
+async def test_a_job_does_not_fail_for_its_usage() -> None:
+    with capture_logs() as logs:
+        await add_video_seconds(FailingUsage(), "a", 3.0)
+    assert [each["event"] for each in logs] == ["usage not stored"]
+
+
+def test_statuses_are_those_of_the_limits() -> None:
+    meter = UsageMeter(MemoryUsage(), clock=Clock())
+    meter.add("a", "bytes", 400)
+    meter.add(None, "bytes", 400)
+    (status,) = meter.statuses("a", Quota(bytes=1000).limits())
+    assert (status.name, status.unit) == ("bytes-per-day", "content-bytes")
+    assert (status.quota, status.remaining, status.reset_s) == (1000, 600, DAY_S // 2)
+
+
+@pytest.mark.parametrize("given", [{"images": -1}, {"frames": 1}, {"bytes": "many"}])
+def test_an_invalid_quota_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Quota.model_validate(given)
