@@ -95,8 +95,8 @@ test-nightly: build/.dev clients archives  ## unit and integration with many exa
 cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media with expected outcomes; see scripts/cases.py
 	$(BIN)/python -m scripts.cases $(CASES) $(if $(EXPECTED),--expected $(EXPECTED))
 
-fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1]: read mutated images, videos and playlists
-	$(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
+fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1] [ONLY=heic,avif]: read mutated images, videos and playlists
+	ONLY=$(ONLY) $(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
 
 api-clients: build/.dev archives build/api-clients/.installed  ## clients in Python, Go and TypeScript: generate, build and run them (needs Go and Node)
 	REQUIRE_API_CLIENTS=1 $(BIN)/pytest tests/integration/gateway/test_client.py tests/integration/gateway/test_api_clients.py

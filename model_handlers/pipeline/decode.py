@@ -17,6 +17,7 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UnsupportedMediaType,
 )
+from model_handlers.images.av1 import largest_frame
 from model_handlers.images.colour_profile import to_srgb
 from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
@@ -107,6 +108,7 @@ def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
             with Image.open(LimitedFile(data, spec.max_seconds), formats=FORMATS) as image:
                 _check_pixels(image.width, image.height, spec)
                 _check_tiles(image, spec)
+                _check_coded_size(image, data, spec)
                 return _decoded(image, data, spec)
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
@@ -158,6 +160,18 @@ def _check_tiles(image: Image.Image, spec: DecodeSpec) -> None:
     if tags is not None:
         width, height = (int(tags.get(tag, 0)) for tag in _BLOCK_TAGS)
         _check_pixels(width, height, spec)
+
+
+def _check_coded_size(image: Image.Image, data: bytes, spec: DecodeSpec) -> None:
+    """Checks the frames of an AVIF, which may be larger than the image that they are scaled to.
+
+    libheif refuses such files itself.
+    """
+    if image.format == "AVIF":
+        size = largest_frame(data)
+        if size is None:
+            raise UndecodableMedia("the image is corrupt: it has no sequence header")
+        _check_pixels(*size, spec)
 
 
 def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:

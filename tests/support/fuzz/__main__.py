@@ -1,10 +1,13 @@
 """Runs the fuzzer: `python -m tests.support.fuzz COUNT [SEED] [FIRST]`.
 
+ONLY in the environment has parts of the names of seeds, such as `heic,avif`.
+
 If the process dies, the last line of its output has the number of the case that was running.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +23,7 @@ def main() -> int:
     """Runs as many cases as the first argument says, and prints what came of them."""
     count, seed, first = (int(value) for value in (*sys.argv[1:], *"10"[len(sys.argv) - 2 :]))
     with tempfile.TemporaryDirectory() as folder:
-        fuzzer = Fuzzer(Path(folder), seed)
+        fuzzer = Fuzzer(Path(folder), seed, os.environ.get("ONLY", "").split(","))
         for done, number in enumerate(fuzzer.run(count, first)):
             if done % _REPORT == 0:
                 _report(fuzzer)

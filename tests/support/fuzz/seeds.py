@@ -13,6 +13,7 @@ import skimage.data
 from PIL import ExifTags, Image
 
 from model_handlers.pipeline.decode import Pixels
+from tests.support.heif import heic, hevc_image
 from tests.support.icc import rgb_profile
 from tests.support.paths import ROOT
 from tests.support.videos import pan, write_video
@@ -46,6 +47,9 @@ def images() -> dict[str, bytes]:
     for form in ("GIF", "PNG", "WEBP", "AVIF"):
         seeds[f"animated-{form.lower()}"] = _image(form, save_all=True, append_images=_frames())
     seeds["heic"] = (ROOT / "tests" / "data" / "astronaut.heic").read_bytes()
+    tile = hevc_image(_SIDE, _SIDE)
+    seeds["heic-one"] = heic(*tile, (_SIDE, _SIDE))
+    seeds["heic-grid"] = heic(*tile, (_SIDE, _SIDE), (3, 2))
     return seeds
 
 
