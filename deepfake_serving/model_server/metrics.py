@@ -71,8 +71,15 @@ class Metrics(ServerMetrics):
         self.restarts = Counter(
             "deepfake_torchserve_restarts", "Restarts of TorchServe (Java).", registry=r
         )
+        self.recycled = Counter(
+            "deepfake_workers_recycled",
+            "Workers that were replaced because their memory had grown.",
+            ("model",),
+            registry=r,
+        )
         for model in models:
             self.retries.labels(model)
+            self.recycled.labels(model)
         self.gauges = Gauges(models, admission, state)
         r.register(self.gauges)
 

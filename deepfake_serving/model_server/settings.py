@@ -105,6 +105,12 @@ class Settings(ServerSettings):
         description="After SIGTERM, wait at most this long for requests in flight.",
     )
 
+    worker_max_growth_bytes: int = Field(
+        384 * 2**20,
+        ge=0,
+        description="A worker whose memory has grown by more than this since it was ready is "
+        "replaced, without a failed request; 0: never.",
+    )
     torchserve_sockets: Literal["auto", "unix", "tcp"] = Field(
         "auto",
         description="How TorchServe listens: `unix` sockets in a private folder, or `tcp` on "

@@ -28,6 +28,7 @@ from deepfake_serving.model_server.torchserve.client import (
 )
 from deepfake_serving.model_server.torchserve.config import prepare
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
+from deepfake_serving.model_server.torchserve.recycling import Recycler
 from deepfake_serving.model_server.torchserve.warmup import (
     WARMUP_JPEG,
     WarmupCheckFailed,
@@ -60,6 +61,12 @@ class Supervisor:
         self.predictor, self.state, self.metrics = predictor, state, metrics
         self.process: TorchServeProcess | None = None
         self.upstream: Upstream | None = None
+        self._recycler = Recycler(
+            settings.worker_max_growth_bytes,
+            settings.start_timeout_s,
+            predictor.admission,
+            lambda model: metrics.recycled.labels(model).inc(),
+        )
         self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
 
     async def run(self) -> None:
@@ -128,6 +135,8 @@ class Supervisor:
             state.warm = False
         elif not state.warm and state.workers_ready >= enough:
             state.warm = await self._warm_up(model, upstream)
+        elif state.warm:
+            await self._recycler.check(model, upstream)
 
     async def _start(self) -> None:
         if self.process is not None:
@@ -169,6 +178,7 @@ class Supervisor:
             self.state.notify()
 
     async def _disconnect(self) -> None:
+        await self._recycler.stop()
         upstream, self.upstream, self.predictor.upstream = self.upstream, None, None
         if upstream is not None:
             await upstream.close()

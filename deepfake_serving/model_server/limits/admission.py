@@ -48,6 +48,23 @@ class AdmissionController:
             if served:
                 self._observe(loop.time() - start)
 
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Holds all slots while the block runs: nothing is in flight, and new requests wait.
+
+        Requests that wait already come first.
+        """
+        slots = [asyncio.create_task(self._slots.acquire()) for _ in range(self.max_in_flight)]
+        try:
+            await asyncio.gather(*slots)
+            yield
+        finally:
+            for slot in slots:
+                slot.cancel()
+            for acquired in await asyncio.gather(*slots, return_exceptions=True):
+                if acquired is True:
+                    self._slots.release()
+
     async def _acquire_slot(self, deadline: float, left_s: float) -> None:
         if left_s <= 0:
             raise DeadlineExceeded("the deadline passed before the request could be admitted")

@@ -40,6 +40,14 @@ class Reply:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """Whether a worker has loaded its model, and its process; None before it is known."""
+
+    ready: bool
+    pid: int | None
+
+
 class Upstream:
     """A client of one TorchServe. Connections are pooled; only admission limits their number."""
 
@@ -107,15 +115,40 @@ class Upstream:
 
     async def workers_ready(self, model: ServedModel) -> int:
         """Returns how many workers have loaded a model; 0 if TorchServe does not respond."""
+        return sum(worker.ready for worker in await self.workers(model))
+
+    async def workers(self, model: ServedModel) -> list[WorkerStatus]:
+        """Returns a model's workers; none if TorchServe does not respond."""
         try:
             url = f"/models/{model.name}/{model.version}"
             async with self._management.get(url, timeout=_MANAGEMENT_S) as response:
                 if response.status != 200:
-                    return 0
+                    return []
                 (described,) = orjson.loads(await response.read())
         except (aiohttp.ClientError, OSError):
-            return 0
-        return sum(worker["status"] == "READY" for worker in described["workers"])
+            return []
+        return [
+            WorkerStatus(worker["status"] == "READY", worker.get("pid") or None)
+            for worker in described["workers"]
+        ]
+
+    async def scale(self, model: ServedModel, workers: int) -> None:
+        """Requests another number of workers, without waiting for them.
+
+        Raises:
+            TorchServeLost: there was no response, or a refusal.
+        """
+        url = f"/models/{model.name}/{model.version}"
+        count = str(workers)
+        parameters = {"min_worker": count, "max_worker": count, "synchronous": "false"}
+        try:
+            async with self._management.put(
+                url, params=parameters, timeout=_MANAGEMENT_S
+            ) as response:
+                if response.status not in (200, 202):
+                    raise TorchServeLost(f"TorchServe refused to scale: {response.status}")
+        except (aiohttp.ClientError, OSError) as error:
+            raise TorchServeLost(f"TorchServe does not respond: {error!r}") from error
 
 
 def _session(address: str) -> aiohttp.ClientSession:
