@@ -62,8 +62,11 @@ class ConnectionTable:
         if time.monotonic() - self._logged_at < _LOG_INTERVAL_S:
             return
         self._logged_at = time.monotonic()
-        event = "too many connections: new ones refused" if newest else "too many connections"
-        log.warning(event, open=self._open, idle=len(self._idle), files=_max_files())
+        fields = {"open": self._open, "idle": len(self._idle), "files": _max_files()}
+        if newest:
+            log.warning("too many connections: new ones refused", **fields)
+        else:
+            log.warning("too many connections", **fields)
 
 
 def _files_run_out(transport: asyncio.Transport) -> bool:
