@@ -37,7 +37,9 @@ _BOX = [179.7, 59.5, 269.1, 174.8]
 def image_verdict() -> bytes:
     """Returns the verdict of an image with one face."""
     landmarks = [[204.6, 100.6], [247.5, 104.0], [224.5, 129.4], [201.7, 139.4], [245.1, 143.1]]
-    face = FaceVerdict(_BOX, landmarks, 1.0, 0.27185, "real", {"detector": 0.27185})
+    face = FaceVerdict(
+        _BOX, landmarks, 1.0, 0.27185, "real", {"detector": {"fake_probability": 0.27185}}
+    )
     timings = {"decode": 1.3, "detect": 6.7, "crop": 0.1, "classify": 6.8}
     return to_json(ImageVerdict("real", 0.27185, [face], 512, 512, _MODEL, timings, "0" * 32))
 

@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Call:
-    """One request of a batch: its items, or the problem found while parsing it."""
+    """One request of a batch: items with an option each, or the problem found while parsing it."""
 
     id: str | None
     items: list[Item]
-    options: Options
+    options: list[Options]
     many: bool
     problem: Problem | None = None
 
@@ -55,7 +55,7 @@ class Handler:
         watch = Stopwatch()
         calls = [_read(row, _headers(context, index)) for index, row in enumerate(rows)]
         items = [item for call in calls for item in call.items]
-        options = [call.options for call in calls for _ in call.items]
+        options = [each for call in calls for each in call.options]
         outcomes = iter(run_isolated(self.task, items, options, watch))
         if rows:
             batch = {"items": len(items), "requests": len(rows), "stages": watch.seconds}
@@ -98,13 +98,15 @@ def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
         body = _body(row)
         length = headers.get(wire.LENGTH_HEADER)
         if length is not None:
-            return _Call(request_id, wire.unpack_items(body, int(length)), options, many=True)
-        return _Call(request_id, [body], options, many=False)
+            items = wire.unpack_items(body, int(length))
+            each = wire.item_options(body, int(length), options, len(items))
+            return _Call(request_id, items, each, many=True)
+        return _Call(request_id, [body], [options], many=False)
     except Problem as problem:
-        return _Call(request_id, [], Options(), many=False, problem=problem)
+        return _Call(request_id, [], [], many=False, problem=problem)
     except ValueError as error:
         malformed = InvalidRequest(f"a header is malformed: {error}")
-        return _Call(request_id, [], Options(), many=False, problem=malformed)
+        return _Call(request_id, [], [], many=False, problem=malformed)
 
 
 def _body(row: dict[str, Any]) -> bytes:

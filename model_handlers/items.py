@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from deepfake_serving.contracts.problems import DeadlineExceeded
+from model_handlers.given_faces import GivenFace
 
 Item = bytes | npt.NDArray[Any]
 """An encoded image, or decoded pixels: uint8 (height, width, 3)."""
@@ -16,9 +17,15 @@ Item = bytes | npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one request."""
+    """Options of one item."""
 
     crops: bool = False
+    full_precision: bool = False
+    """Whether boxes and landmarks are returned as they were found, not rounded."""
+    faces: tuple[GivenFace, ...] | None = None
+    """The faces of the image; None: they are to be found."""
+    face_px: float | None = None
+    """Longer side of the face that a crop shows, in pixels of the image that it was cut from."""
     deadline: float | None = None
     """When the client no longer waits, seconds since the epoch."""
 

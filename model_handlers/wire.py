@@ -12,12 +12,14 @@ import json
 import operator
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
+from model_handlers.given_faces import parse_face_px, parse_faces
 from model_handlers.items import Item, Options
 
 LENGTH_HEADER = "inference-header-content-length"
@@ -33,7 +35,9 @@ MAX_ITEMS = 4096
 """Limit of items per request, since counting millions of empty ones would take seconds."""
 
 
-def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes, int]:
+def pack_tensor(
+    datatype: str, shape: Sequence[int], raw: bytes, parameters: Mapping[str, Any] | None = None
+) -> tuple[bytes, int]:
     """Builds a binary OIP request of one tensor: its bytes, and the length of its JSON part."""
     tensor = {
         "name": "input",
@@ -41,7 +45,7 @@ def pack_tensor(datatype: str, shape: Sequence[int], raw: bytes) -> tuple[bytes,
         "shape": list(shape),
         "parameters": {"binary_data_size": len(raw)},
     }
-    head = json.dumps({"inputs": [tensor]}).encode()
+    head = json.dumps({"inputs": [tensor], "parameters": dict(parameters or {})}).encode()
     return head + raw, len(head)
 
 
@@ -63,6 +67,23 @@ def unpack_items(body: bytes, length: int) -> list[Item]:
     if datatype == "BYTES":
         return list(_split(raw, shape))
     return list(_pixels(raw, datatype, shape))
+
+
+def item_options(body: bytes, length: int, options: Options, count: int) -> list[Options]:
+    """Returns the options of each item of a binary OIP request, whose head `unpack_items` accepts.
+
+    Raises:
+        InvalidRequest: the parameters `faces` or `face_px` are malformed.
+    """
+    parameters = json.loads(body[:length]).get("parameters") or {}
+    each = [options] * count
+    if "faces" in parameters:
+        faces = parse_faces(parameters["faces"], count)
+        each = [replace(option, faces=f) for option, f in zip(each, faces, strict=True)]
+    if "face_px" in parameters:
+        sides = parse_face_px(parameters["face_px"], count)
+        each = [replace(option, face_px=px) for option, px in zip(each, sides, strict=True)]
+    return each
 
 
 def split_bytes(raw: bytes | memoryview) -> list[bytes]:
@@ -99,6 +120,9 @@ def join_bytes(elements: Sequence[bytes]) -> bytes:
     return b"".join(struct.pack("<I", len(e)) + e for e in elements)
 
 
+_FLAGS = ("crops", "full_precision")
+
+
 def parse_options(header: str | None) -> Options:
     """Parses the options header: a JSON object of `Options`' fields.
 
@@ -109,12 +133,13 @@ def parse_options(header: str | None) -> Options:
         return Options()
     try:
         given: Mapping[str, Any] = json.loads(header)
-        crops = given.get("crops", False)
+        flags = {name: given.get(name, False) for name in _FLAGS}
     except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{OPTIONS_HEADER} is not a JSON object") from error
-    if not isinstance(crops, bool):
-        raise InvalidRequest(f"{OPTIONS_HEADER}: crops must be true or false")
-    return Options(crops=crops)
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidRequest(f"{OPTIONS_HEADER}: {name} must be true or false")
+    return Options(**flags)
 
 
 def _split(raw: memoryview, shape: list[int]) -> list[bytes]:

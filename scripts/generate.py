@@ -118,7 +118,10 @@ def metrics_page() -> str:
             "`/metrics` on the gateway's HTTP port requires the scope `admin`. Workers count the "
             "jobs that they finish. Every gateway exports the same counts of jobs by state: query "
             "them with `max`, not `sum`.\n",
-            *_metrics_table([*vars(above).values()], [*above.jobs.collect(), *pools.collect()]),
+            *_metrics_table(
+                [*vars(above).values(), *vars(above.ensembles).values()],
+                [*above.jobs.collect(), *pools.collect()],
+            ),
         ]
     )
 

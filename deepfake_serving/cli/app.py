@@ -11,6 +11,7 @@ from deepfake_serving.cli.commands import analysis, archives, jobs, keys, models
 from deepfake_serving.cli.extras import MissingExtra
 from deepfake_serving.cli.output import fail
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.ensembles.spec import EnsembleError
 from deepfake_serving.runtime.version import NAME, VERSION
 from model_handlers.manifest import ManifestError
 
@@ -54,5 +55,5 @@ def main() -> None:
     """Runs the command line. Errors that a user can correct are one line, with exit code 2."""
     try:
         app()
-    except (ManifestError, MissingExtra, OSError, Problem) as error:
+    except (EnsembleError, ManifestError, MissingExtra, OSError, Problem) as error:
         fail(error)

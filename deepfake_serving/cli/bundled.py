@@ -7,11 +7,11 @@ from pathlib import Path
 
 from deepfake_serving import assets
 from deepfake_serving.cli.output import note
-from deepfake_serving.packaging.bundled import bundled_manifests, needs_packing, pack
+from deepfake_serving.packaging.bundled import needs_packing, pack, packable_manifests
 
 
 def bundled_archive(model: str) -> Path:
-    """Returns the archive of a bundled model in the default folder, packed if necessary."""
+    """Returns the archive of a model in the default folder, packed if it is a bundled one."""
     for manifest in manifests_to_pack([model]):
         note_packing([manifest])
         pack(manifest, assets.archives())
@@ -19,10 +19,10 @@ def bundled_archive(model: str) -> Path:
 
 
 def manifests_to_pack(models: Sequence[str]) -> list[Path]:
-    """Returns the manifests of those bundled models whose archive in the default folder is missing
-    or was packed by another version or with other weights."""
-    bundled = bundled_manifests()
-    manifests = [bundled[model] for model in models if model in bundled]
+    """Returns the manifests of those models of this package whose archive in the default folder is
+    missing or was packed by another version or with other weights."""
+    known = packable_manifests()
+    manifests = [known[model] for model in models if model in known]
     return [manifest for manifest in manifests if needs_packing(manifest, assets.archives())]
 
 

@@ -84,16 +84,18 @@ class LocalDetector:
 
     def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame."""
-        outcomes = self._run(list(frames))
+        outcomes = self.run(list(frames))
         return [o if isinstance(o, Problem) else _document(o) for o in outcomes]
 
     def _detect(self, contents: Sequence[bytes | Problem]) -> list[Outcome]:
-        outcomes = iter(self._run([data for data in contents if isinstance(data, bytes)]))
+        outcomes = iter(self.run([data for data in contents if isinstance(data, bytes)]))
         return [data if isinstance(data, Problem) else next(outcomes) for data in contents]
 
-    def _run(self, items: list[Item]) -> list[Outcome]:
+    def run(self, items: list[Item], options: Sequence[Options] | None = None) -> list[Outcome]:
+        """Returns a verdict or a problem for each encoded image or array of pixels."""
         watch = Stopwatch()
-        outcomes = run_isolated(self._task, items, [Options()] * len(items), watch)
+        each = list(options or [Options()] * len(items))
+        outcomes = run_isolated(self._task, items, each, watch)
         timings = watch.milliseconds()
         return [_timed(outcome, timings) for outcome in outcomes]
 

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from deepfake_serving import assets
 from deepfake_serving.cli.bundled import manifests_to_pack, note_packing
 from deepfake_serving.cli.up_ports import choose_ports
+from deepfake_serving.ensembles.spec import EnsembleError, find_ensemble
+from deepfake_serving.runtime.settings import variable_of
 from deepfake_serving.runtime.shutdown import end_with_parent, on_stop_signal
 
 _COMMANDS = {
@@ -73,14 +75,24 @@ def main() -> int:
     from deepfake_serving.runtime.settings import SettingsError
 
     try:
-        model_server = load_model_server()
-        variables = choose_ports(model_server, load_gateway())
-    except SettingsError as error:
+        model_server, gateway = load_model_server(), load_gateway()
+        variables = choose_ports(model_server, gateway)
+        models = _with_members(model_server.models, gateway.ensembles)
+    except (SettingsError, EnsembleError) as error:
         _report(str(error))
         return 2
-    if model_server.archives == assets.archives() and (code := _pack(model_server.models)):
+    if model_server.archives == assets.archives() and (code := _pack(models)):
         return code
+    variables[variable_of(model_server, "models")] = ",".join(models)
     return asyncio.run(run_all(variables=variables))
+
+
+def _with_members(models: Sequence[str], ensembles: Sequence[str]) -> list[str]:
+    """Returns the models to serve: those of the settings, and the members of the ensembles."""
+    specs = [find_ensemble(name) for name in ensembles]
+    faces = [spec.faces for spec in specs if spec.faces is not None]
+    members = [model for spec in specs for model in spec.models]
+    return list(dict.fromkeys([*models, *faces, *members]))
 
 
 def _report(message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepfake_serving.contracts.problems import Problem
@@ -47,6 +47,14 @@ def label_message(label: str) -> pb.Verdict.ValueType:
     return pb.Verdict.Value(f"VERDICT_{label.upper()}")
 
 
+def by_model(scores: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Returns what the scores of several models have under a name, by model.
+
+    Model servers of earlier versions have a number for each model, which is left out.
+    """
+    return {m: s[name] for m, s in scores.items() if isinstance(s, Mapping) and name in s}
+
+
 def _face(face: dict[str, Any]) -> pb.Face:
     return pb.Face(
         box=box_message(face["box"]),
@@ -54,7 +62,8 @@ def _face(face: dict[str, Any]) -> pb.Face:
         detection_confidence=face["detection_confidence"],
         fake_probability=face["fake_probability"],
         verdict=label_message(face["verdict"]),
-        models=face["models"],
+        models=by_model(face["models"], "fake_probability"),
+        unavailable=by_model(face["models"], "unavailable"),
     )
 
 

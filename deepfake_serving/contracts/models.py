@@ -44,8 +44,37 @@ class ModelCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCost:
+    """The cost of a model in one worker: memory, and time for an image.
+
+    `memory_bytes` is the resident memory of a worker, averaged over those that run. `image_ms` is
+    the average time of an image in the worker. Both are measured; None before.
+    """
+
+    device: str
+    workers: int
+    memory_bytes: int | None = None
+    image_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """A member of an ensemble, and whether a pool serves it."""
+
+    model: str
+    weight: float
+    served: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo(ModelRef):
-    """A served model. Model servers of earlier versions name neither thresholds nor a card."""
+    """A served model, or an ensemble of some. Earlier model servers have no more than `ModelRef`.
+
+    `task` is detector, faces, classifier or ensemble.
+    """
 
     thresholds: Thresholds | None = None
     card: ModelCard | None = None
+    task: str | None = None
+    cost: ModelCost | None = None
+    members: list[MemberInfo] | None = None

@@ -24,6 +24,7 @@
     ├── Internal              500  an error of the service, never of the request
     ├── NotReady              503  starting, draining, or no worker is up
     ├── UpstreamUnavailable   503  a server behind this one did not respond, also after retries
+    │   └── EnsembleUnavailable 503  too few members of an ensemble responded
     ├── DeadlineExceeded      504  the request's deadline passed
     └── StorageFull           507  no space left for an upload
 
@@ -165,6 +166,10 @@ class NotReady(Problem):
 
 class UpstreamUnavailable(Problem):
     slug, title, status, grpc_code = "upstream-unavailable", "Upstream unavailable", 503, 14
+
+
+class EnsembleUnavailable(UpstreamUnavailable):
+    slug, title = "ensemble-unavailable", "Ensemble unavailable"
 
 
 class DeadlineExceeded(Problem):

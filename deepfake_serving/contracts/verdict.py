@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from typing_extensions import TypedDict
+
 Label = Literal["real", "suspicious", "fake", "no_face"]
 """The verdict of a face, an image, a shot or a video."""
 
@@ -23,16 +25,26 @@ class ModelRef:
     trained: bool
 
 
+class ModelScore(TypedDict, total=False):
+    """The probability that one model gives a face, or why it is left out: a problem's slug."""
+
+    fake_probability: float
+    unavailable: str
+
+
 @dataclass(frozen=True, slots=True)
 class FaceVerdict:
-    """One face: `box` is [x1, y1, x2, y2], `landmarks` five [x, y] (eyes, nose, mouth corners)."""
+    """One face: `box` is [x1, y1, x2, y2], `landmarks` five [x, y] (eyes, nose, mouth corners).
+
+    `models` has the model's own score; in an ensemble, that of each member.
+    """
 
     box: list[float]
     landmarks: list[list[float]]
     detection_confidence: float
     fake_probability: float
     verdict: Label
-    models: dict[str, float]
+    models: dict[str, ModelScore]
     heatmap: str | None = None
 
 

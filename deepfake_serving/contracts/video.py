@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deepfake_serving.contracts.verdict import Label, ModelRef
+from deepfake_serving.contracts.verdict import Label, ModelRef, ModelScore
 
 Aggregation = Literal["shots", "mean", "confident", "fake_frame_ratio"]
 """The aggregation of faces to one probability.
@@ -37,7 +37,8 @@ class Track:
     """One person in one shot. `spread` is the standard deviation over its frames.
 
     `keyframe` is the image of the face with the highest score, `median_frame` of the one with the
-    median score. Both are names in the job's gallery.
+    median score. Both are names in the job's gallery. `models` has the mean of each model over the
+    frames that it scored; in an ensemble, of each member.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Track:
     frames: list[TrackFrame]
     keyframe: str | None = None
     median_frame: str | None = None
+    models: dict[str, ModelScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from deepfake_serving.ensembles.spec import EnsembleError, EnsembleSpec, find_ensemble
+from deepfake_serving.gateway.ensembles.upstream import EnsembleUpstream
 from deepfake_serving.gateway.fetch.fetcher import Fetcher, open_fetcher
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.store import JobStore, open_store
-from deepfake_serving.gateway.settings import Settings
+from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.pools import Pools
@@ -47,8 +49,20 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
             )
         )
         yield Services(
-            upstream=Upstream(pools, on_retry=lambda pool: metrics.retries.labels(pool).inc()),
+            upstream=EnsembleUpstream(
+                pools,
+                _ensembles(settings),
+                metrics.ensembles,
+                on_retry=lambda pool: metrics.retries.labels(pool).inc(),
+            ),
             store=store,
             objects=Objects.open(settings.objects),
             fetcher=open_fetcher(settings),
         )
+
+
+def _ensembles(settings: Settings) -> list[EnsembleSpec]:
+    try:
+        return [find_ensemble(name) for name in settings.ensembles]
+    except EnsembleError as error:
+        raise SettingsError(f"ensembles: {error}") from error

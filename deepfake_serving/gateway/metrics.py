@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from deepfake_serving.contracts.jobs import ENDED, STATES, Job
+from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.metrics import ServerMetrics
@@ -57,6 +58,7 @@ class Metrics(ServerMetrics):
             ("outcome",),
             registry=registry,
         )
+        self.ensembles = EnsembleMetrics(registry)
         self.rate_limit_failures = Counter(
             "deepfake_rate_limit_failures",
             "Failures of the rate-limit counter; requests pass meanwhile.",

@@ -76,11 +76,11 @@ class Settings(ServerSettings):
         description="Pools of model servers, as JSON or YAML: `pools: [{name, url, models, "
         "priority, weight, max_in_flight}]` (docs/routing.md).",
     )
+    ensembles: Names = Field(
+        (), description="Ensembles: names of `config/ensembles` or paths of files, comma-separated."
+    )
     request_timeout_s: float = Field(
-        60.0,
-        gt=0,
-        le=3600,
-        description="Maximum duration of a request; clients may set a shorter deadline.",
+        60.0, gt=0, le=3600, description="Maximum duration of a request; clients may set less."
     )
     upload_stall_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="Time for which a request body may stall; past it, 408."
@@ -277,7 +277,7 @@ class Settings(ServerSettings):
         except InvalidRequest as error:
             raise ValueError(error.detail) from error
 
-    @field_validator("cors_origins", "fetch_private", mode="before")
+    @field_validator("cors_origins", "fetch_private", "ensembles", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,11 +81,21 @@ class Metrics(ServerMetrics):
         for model in models:
             self.retries.labels(model)
             self.recycled.labels(model)
+        self._batches: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+        """Images, and seconds in workers, by model."""
         self.gauges = Gauges(models, admission, state)
         r.register(self.gauges)
 
+    def image_ms(self, model: str) -> float | None:
+        """Returns the average time of an image in a worker, milliseconds; None before the first."""
+        images, seconds = self._batches[model]
+        return round(1e3 * seconds / images, 2) if images else None
+
     def observe_batch(self, model: str, batch: dict[str, Any]) -> None:
         """Records one batch, from the header of its first response."""
+        images, seconds = self._batches[model]
+        total = seconds + sum(batch["stages"].values())
+        self._batches[model] = images + int(batch["items"]), total
         if batch["items"]:
             self.batch_size.labels(model).observe(batch["items"])
         for stage, seconds in batch["stages"].items():

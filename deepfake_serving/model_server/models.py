@@ -25,6 +25,8 @@ class ServedModel:
     workers: int
     batch_size: int
     batch_delay_ms: int
+    device: str = "cpu"
+    """cpu or cuda."""
 
     @property
     def name(self) -> str:
@@ -56,6 +58,7 @@ class ServedModel:
         described = {
             "thresholds": manifest.thresholds.model_dump() if scores else None,
             "card": manifest.card and manifest.card.model_dump(mode="json"),
+            "task": self.task,
         }
         return from_plain(ModelInfo, asdict(self.ref) | described)
 
@@ -121,6 +124,7 @@ def _open(name: str, settings: Settings, placement: Placement) -> ServedModel:
         placement.workers,
         settings.batch_size or largest,
         batching.max_delay_ms if delay is None else delay,
+        "cuda" if placement.gpus else "cpu",
     )
 
 

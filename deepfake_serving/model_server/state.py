@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from deepfake_serving.contracts.problems import NotReady
@@ -26,6 +26,8 @@ class ModelState:
     workers_wanted: int
     workers_ready: int = 0
     warm: bool = False
+    worker_pids: list[int] = field(default_factory=list)
+    """Process ids of the workers that are ready."""
 
     @property
     def ready(self) -> bool:

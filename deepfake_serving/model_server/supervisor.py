@@ -129,7 +129,9 @@ class Supervisor:
 
     async def _check_model(self, name: str, model: ServedModel, upstream: Upstream) -> None:
         state = self.state.models[name]
-        state.workers_ready = await upstream.workers_ready(model)
+        ready = [worker for worker in await upstream.workers(model) if worker.ready]
+        state.worker_pids = [worker.pid for worker in ready if worker.pid is not None]
+        state.workers_ready = len(ready)
         enough = state.workers_wanted if self.state.phase is Phase.STARTING else 1
         if state.workers_ready == 0:
             state.warm = False

@@ -47,6 +47,16 @@ def bundled_manifests() -> dict[str, Path]:
     return found
 
 
+def packable_manifests() -> dict[str, Path]:
+    """Returns the bundled models and the members of shipped ensembles, by name.
+
+    Raises:
+        ManifestError: as `bundled_manifests`.
+    """
+    members = [*MANIFESTS.glob("members/*.yaml"), *MANIFESTS.glob("variants/*/*.yaml")]
+    return {path.stem: path for path in sorted(members)} | bundled_manifests()
+
+
 def pack(manifest_path: Path, out: Path) -> Archive:
     """Packs a manifest, and writes a record if it is a bundled one.
 
@@ -55,7 +65,7 @@ def pack(manifest_path: Path, out: Path) -> Archive:
     """
     built = build_archive(manifest_path, out)
     record = _record_path(built.path)
-    if manifest_path.resolve() in {path.resolve() for path in bundled_manifests().values()}:
+    if manifest_path.resolve() in {path.resolve() for path in packable_manifests().values()}:
         content = {"archive": built.digest, "source": source_digest(manifest_path)}
         record.write_text(json.dumps(content) + "\n")
     else:

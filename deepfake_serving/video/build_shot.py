@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from deepfake_serving.contracts.models import Thresholds
-from deepfake_serving.contracts.verdict import Label
+from deepfake_serving.contracts.verdict import Label, ModelScore
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
 from deepfake_serving.video.decoding.pixels import Pixels
@@ -107,7 +107,27 @@ def _build_track(
         ],
         keyframe=keyframe,
         median_frame=median,
+        models=_model_scores([face.models for face in faces]),
     )
+
+
+def _model_scores(faces: Sequence[Mapping[str, ModelScore]]) -> dict[str, ModelScore]:
+    """Returns the mean of each model over the faces that it scored, else the last reason.
+
+    Args:
+        faces: the scores of each face by model.
+    """
+    names = dict.fromkeys(name for scores in faces for name in scores)
+    return {
+        name: _mean_score([scores[name] for scores in faces if name in scores]) for name in names
+    }
+
+
+def _mean_score(scores: Sequence[ModelScore]) -> ModelScore:
+    values = [score["fake_probability"] for score in scores if "fake_probability" in score]
+    if values:
+        return {"fake_probability": round(sum(values) / len(values), 6)}
+    return scores[-1]
 
 
 def _labelled(

@@ -58,7 +58,9 @@ def _counted(
 def _scored_face(face: dict[str, Any], pixels: Pixels, scale: float) -> ScoredFace:
     box = [round(edge * scale, 1) for edge in face["box"]]
     crop = face_crop(pixels, face["box"])
-    return ScoredFace(box, face["fake_probability"], face["detection_confidence"], crop)
+    confidence, models = face["detection_confidence"], face.get("models", {})
+    scores: dict[str, Any] = {m: score for m, score in models.items() if isinstance(score, dict)}
+    return ScoredFace(box, face["fake_probability"], confidence, crop, scores)
 
 
 def _longer_side(box: Sequence[float]) -> float:

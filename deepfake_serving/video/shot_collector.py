@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deepfake_serving.contracts.verdict import ModelScore
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.sampling import thin
 from deepfake_serving.video.scene_cuts import SceneCut
@@ -12,12 +14,13 @@ from deepfake_serving.video.scene_cuts import SceneCut
 
 @dataclass(frozen=True, slots=True)
 class ScoredFace:
-    """A scored face: its box in pixels of the video, and its crop as JPEG."""
+    """A scored face: its box in pixels of the video, its crop as JPEG, its scores by model."""
 
     box: list[float]
     fake_probability: float
     detection_confidence: float
     crop: bytes
+    models: Mapping[str, ModelScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

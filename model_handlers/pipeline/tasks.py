@@ -17,7 +17,6 @@ import numpy as np
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import (
     CropVerdict,
-    FaceVerdict,
     FoundFace,
     ImageFaces,
     ImageVerdict,
@@ -32,7 +31,7 @@ from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
 from model_handlers.pipeline.stopwatch import Stopwatch
-from model_handlers.pipeline.verdict import image_verdict, label
+from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
 
 Outcome = Result | Problem
 
@@ -49,7 +48,10 @@ class Task(Protocol):
 
 
 class DetectorTask:
-    """The whole pipeline: image → faces → crops → probabilities → verdict."""
+    """The whole pipeline: image → faces → crops → probabilities → verdict.
+
+    Faces that the client has found are not sought again.
+    """
 
     def __init__(
         self,
@@ -64,47 +66,19 @@ class DetectorTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def classify(images: list[Pixels], _: list[int]) -> list[Result]:
+        def classify(images: list[Pixels], indices: list[int]) -> list[Result]:
+            each = [options[index] for index in indices]
             with watch("detect"):
-                found_faces = self.face_detector.find(images)
-            faces = [found.faces for found in found_faces]
-            with watch("crop"):
-                crops = [
-                    cut_face(image, face, self.manifest.crop)
-                    for image, found in zip(images, faces, strict=True)
-                    for face in found
-                ]
-            sides = [face.longer_side for found in faces for face in found]
-            probabilities = iter(
-                _rounded_probabilities(self.classifier.classify(crops, sides, watch))
-            )
-            return [
-                self._verdict(image, [(face, next(probabilities)) for face in found.faces], found)
-                for image, found in zip(images, found_faces, strict=True)
-            ]
+                found = self._find(images, each)
+            return list(_score_faces(self, images, found, each, watch))
 
         return _run(items, options, self.manifest, watch, classify)
 
-    def _verdict(
-        self, image: Pixels, classified: Sequence[tuple[Face, float]], found: FoundFaces
-    ) -> ImageVerdict:
-        thresholds = self.manifest.thresholds
-        faces = [
-            FaceVerdict(
-                box=_rounded(face.box),
-                landmarks=[_rounded(point) for point in face.landmarks],
-                detection_confidence=round(face.confidence, 4),
-                fake_probability=p,
-                verdict=label(p, thresholds),
-                models={self.model.name: p},
-            )
-            for face, p in classified
-        ]
-        verdict, probability = image_verdict(faces, thresholds)
-        height, width = image.shape[:2]
-        return ImageVerdict(
-            verdict, probability, faces, width, height, self.model, warnings=_left_out(found)
-        )
+    def _find(self, images: Sequence[Pixels], options: Sequence[Options]) -> list[FoundFaces]:
+        """Returns each image's faces: those that its options give, else those that are detected."""
+        sought = [i for i, o in zip(images, options, strict=True) if o.faces is None]
+        found = iter(self.face_detector.find(sought) if sought else [])
+        return [_given(o) or next(found) for o in options]
 
 
 class FacesTask:
@@ -121,19 +95,20 @@ class FacesTask:
                 faces = self.face_detector.find(images)
             with watch("crop"):
                 return [
-                    self._faces(image, found, options[index].crops)
+                    self._faces(image, found, options[index])
                     for image, found, index in zip(images, faces, indices, strict=True)
                 ]
 
         return _run(items, options, self.manifest, watch, detect)
 
-    def _faces(self, image: Pixels, found: FoundFaces, crops: bool) -> ImageFaces:
+    def _faces(self, image: Pixels, found: FoundFaces, options: Options) -> ImageFaces:
+        crop, exact = self.manifest.crop, options.full_precision
         faces = [
             FoundFace(
-                box=_rounded(face.box),
-                landmarks=[_rounded(point) for point in face.landmarks],
+                box=coordinates(face.box, exact),
+                landmarks=[coordinates(point, exact) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
-                crop=_data_uri(cut_face(image, face, self.manifest.crop)) if crops else None,
+                crop=_data_uri(cut_face(image, face, crop)) if options.crops else None,
             )
             for face in found.faces
         ]
@@ -142,7 +117,7 @@ class FacesTask:
 
 
 class ClassifierTask:
-    """Classification only: face crops → probabilities."""
+    """Classification only: face crops → probabilities; or an image with its faces → a verdict."""
 
     def __init__(self, manifest: Manifest, model: ModelRef, classifier: Classifier) -> None:
         self.manifest, self.model, self.classifier = manifest, model, classifier
@@ -150,17 +125,78 @@ class ClassifierTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def classify(images: list[Pixels], _: list[int]) -> list[Result]:
-            with watch("crop"):
-                crops = [fit_face(image, self.manifest.crop) for image in images]
-            sides = [max(image.shape[:2]) / self.manifest.crop.margin for image in images]
-            thresholds = self.manifest.thresholds
-            return [
-                CropVerdict(label(p, thresholds), p, self.model)
-                for p in _rounded_probabilities(self.classifier.classify(crops, sides, watch))
-            ]
+        def classify(images: list[Pixels], indices: list[int]) -> list[Result]:
+            each = [options[index] for index in indices]
+            faces = [_given(option) for option in each]
+            whole = [n for n, given in enumerate(faces) if given is not None]
+            crops = [n for n, given in enumerate(faces) if given is None]
+            results: dict[int, Result] = {}
+            if whole:
+                found = [given for given in faces if given is not None]
+                scored = _score_faces(
+                    self, [images[n] for n in whole], found, [each[n] for n in whole], watch
+                )
+                results |= zip(whole, scored, strict=True)
+            if crops:
+                verdicts = self._crops([images[n] for n in crops], [each[n] for n in crops], watch)
+                results |= zip(crops, verdicts, strict=True)
+            return [results[n] for n in range(len(images))]
 
         return _run(items, options, self.manifest, watch, classify)
+
+    def _crops(
+        self, images: Sequence[Pixels], options: Sequence[Options], watch: Stopwatch
+    ) -> list[CropVerdict]:
+        """Scores crops. A face whose size is not given is as large as its crop shows it."""
+        with watch("crop"):
+            crops = [fit_face(image, self.manifest.crop) for image in images]
+        sides = [
+            option.face_px or max(image.shape[:2]) / self.manifest.crop.margin
+            for image, option in zip(images, options, strict=True)
+        ]
+        thresholds = self.manifest.thresholds
+        return [
+            CropVerdict(label(p, thresholds), p, self.model)
+            for p in _rounded_probabilities(self.classifier.classify(crops, sides, watch))
+        ]
+
+
+def _score_faces(
+    task: DetectorTask | ClassifierTask,
+    images: Sequence[Pixels],
+    found: Sequence[FoundFaces],
+    options: Sequence[Options],
+    watch: Stopwatch,
+) -> list[ImageVerdict]:
+    """Cuts the faces of each image and scores those of all images together."""
+    crop = task.manifest.crop
+    with watch("crop"):
+        crops = [
+            cut_face(image, face, crop)
+            for image, each in zip(images, found, strict=True)
+            for face in each.faces
+        ]
+    sides = [face.longer_side for each in found for face in each.faces]
+    scores = iter(_rounded_probabilities(task.classifier.classify(crops, sides, watch)))
+    return [
+        replace(
+            verdict_of_faces(
+                [(face, next(scores)) for face in each.faces],
+                (image.shape[1], image.shape[0]),
+                task.model,
+                task.manifest.thresholds,
+                full_precision=option.full_precision,
+            ),
+            warnings=_left_out(each),
+        )
+        for image, each, option in zip(images, found, options, strict=True)
+    ]
+
+
+def _given(options: Options) -> FoundFaces | None:
+    if options.faces is None:
+        return None
+    return FoundFaces([Face(*face) for face in options.faces], 0)
 
 
 def _run(
@@ -227,10 +263,6 @@ def _left_out(found: FoundFaces) -> list[str]:
 def _rounded_probabilities(probabilities: Floats) -> list[float]:
     """Rounds probabilities; labels derive from the rounded ones, so that a result is consistent."""
     return [round(float(p), 6) for p in probabilities]
-
-
-def _rounded(values: Sequence[float]) -> list[float]:
-    return [round(value, 1) for value in values]
 
 
 def _data_uri(crop: Pixels) -> str:

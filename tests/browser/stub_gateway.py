@@ -68,7 +68,7 @@ def image_verdict(
             "detection_confidence": 0.998,
             "fake_probability": p,
             "verdict": verdict_of(p),
-            "models": {"detector": p},
+            "models": {"detector": {"fake_probability": p}},
             "heatmap": None,
         }
         for (x1, y1, x2, y2), p in faces

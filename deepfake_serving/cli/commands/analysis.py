@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from deepfake_serving.cli import results
-from deepfake_serving.cli.bundled import bundled_archive
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.options import AGGREGATION, SAMPLING
 from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
@@ -16,6 +15,10 @@ from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
 Archive = Annotated[
     Path | None,
     typer.Option(help="Archive of a detector; default: the bundled one, packed once per version."),
+]
+
+Model = Annotated[
+    str, typer.Option(help="An ensemble, or a model of this version: detector, detector-gpu, …")
 ]
 
 
@@ -28,13 +31,14 @@ def detect(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for copies with boxes and scores.")
     ] = None,
+    model: Model = "detector",
     archive: Archive = None,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
 ) -> None:
     """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
-    from deepfake_serving.cli.detector import LocalDetector
+    from deepfake_serving.cli.ensemble import open_detector
 
-    with LocalDetector(archive or bundled_archive("detector")) as detector:
+    with open_detector(model, archive) as detector:
         warn_untrained(detector.model.trained)
         documents = tracked(detector.documents(images, batch, annotate), len(images))
         show = results.print_json_lines if as_json else results.print_image_table
@@ -52,17 +56,15 @@ def video(
     gallery: Annotated[
         Path | None, typer.Option(help="Folder for images of shots and faces.")
     ] = None,
+    model: Model = "detector",
     archive: Archive = None,
 ) -> None:
     """Analyses a video in this process, without a server."""
-    from deepfake_serving.cli.detector import LocalDetector
+    from deepfake_serving.cli.ensemble import open_detector
     from deepfake_serving.cli.video import analyse_video, video_options
 
     options = video_options(sampling, aggregation, shots)
-    with (
-        LocalDetector(archive or bundled_archive("detector")) as detector,
-        progress_bar() as report,
-    ):
+    with open_detector(model, archive) as detector, progress_bar() as report:
         verdict = analyse_video(path, detector, options, gallery, report)
     warn_untrained(verdict["model"]["trained"])
     results.print_video(verdict, as_json)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from deepfake_serving.contracts.messages import box_message, label_message, problem_message
+from deepfake_serving.contracts.messages import (
+    box_message,
+    by_model,
+    label_message,
+    problem_message,
+)
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.video import Shot, Track, VideoVerdict
@@ -88,6 +93,8 @@ def _track(track: Track) -> pb.Track:
             )
             for frame in track.frames
         ],
+        models=by_model(track.models, "fake_probability"),
+        unavailable=by_model(track.models, "unavailable"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from deepfake_serving.contracts.models import ModelCard, Thresholds
+from deepfake_serving.contracts.models import MemberInfo, ModelCard, ModelCost, Thresholds
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.documents import ProblemDocument
@@ -39,7 +39,10 @@ class PoolDocument:
 
 @dataclass(frozen=True, slots=True)
 class ModelDocument:
-    """A served model. `trained` is false while it has no trained weights."""
+    """A served model, or an ensemble of some. `trained` is false while weights are missing.
+
+    `task` is detector, faces, classifier or ensemble.
+    """
 
     name: str
     version: str
@@ -48,6 +51,9 @@ class ModelDocument:
     pools: list[PoolDocument]
     thresholds: Thresholds | None
     card: ModelCard | None
+    task: Annotated[str | None, OMIT_NONE] = None
+    cost: Annotated[ModelCost | None, OMIT_NONE] = None
+    members: Annotated[list[MemberInfo] | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)

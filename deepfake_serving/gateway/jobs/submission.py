@@ -136,7 +136,7 @@ class Submission:
                 raise InvalidRequest("webhooks are not configured on this server")
             await self.fetcher.check_resolved(request.webhook)
         if request.model:
-            self.upstream.pools.check_model(request.model)
+            self.upstream.check_model(request.model)
         return {
             "sampling": sampling,
             "shots": request.shots,

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 import aiohttp
 import orjson
 
+from deepfake_serving.contracts.models import USUAL_THRESHOLDS, ModelInfo, Thresholds
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     Internal,
@@ -18,7 +19,13 @@ from deepfake_serving.contracts.problems import (
     UpstreamUnavailable,
     from_dict,
 )
-from deepfake_serving.gateway.upstream.frames import Frames, infer_body, infer_header
+from deepfake_serving.gateway.upstream.frames import (
+    Frames,
+    Tensor,
+    frame_tensor,
+    infer_body,
+    infer_header,
+)
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
 from deepfake_serving.gateway.upstream.retry import send_with_retries
@@ -73,20 +80,39 @@ class Upstream:
         """`on_retry` is called with the pool of each replica whose request is retried elsewhere."""
         self.pools, self.on_retry = pools, on_retry
 
+    def models(self) -> dict[str, dict[str, ModelInfo]]:
+        """Returns the models for clients, by name and pool."""
+        return self.pools.models()
+
+    def thresholds(self, model: str) -> Thresholds:
+        """Returns the thresholds of a model; the usual ones where no model server names any."""
+        for info in self.models().get(model, {}).values():
+            if info.thresholds is not None:
+                return info.thresholds
+        return USUAL_THRESHOLDS
+
+    def check_model(self, model: str) -> None:
+        """Refuses a model that no pool serves, as far as it is known.
+
+        Raises:
+            UnknownModel
+        """
+        self.pools.check_model(model)
+
     def detector(self) -> str:
         """Returns the default model for images.
 
         Raises:
             UpstreamUnavailable: no model is known yet.
         """
-        served = self.pools.models()
+        served = self.models()
         if "detector" in served:
             return "detector"
         for name in served:
             return name
         raise UpstreamUnavailable("no model server is up", retry_after_s=5)
 
-    async def detect_image(self, image: Body, model: str, context: RequestContext) -> bytes:
+    async def detect_image(self, image: bytes, model: str, context: RequestContext) -> bytes:
         """Returns the verdict of one encoded image, as the JSON that the model server wrote.
 
         Raises:
@@ -103,15 +129,31 @@ class Upstream:
         Args:
             frames: uint8 RGB, (h, w, 3), all of one size. They are sent as one tensor.
         """
-        header = infer_header(frames, context.id)
-        length = len(header) + sum(frame.nbytes for frame in frames)
+        return await self.infer(frame_tensor(frames), model, context)
+
+    async def infer(
+        self,
+        tensor: Tensor,
+        model: str,
+        context: RequestContext,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any] | Problem]:
+        """Returns the result or the problem of each item of a tensor, in order.
+
+        Args:
+            parameters: of the request, in the Open Inference Protocol.
+
+        Raises:
+            Problem: of the request as a whole, or that of its only item.
+        """
+        header = infer_header(tensor, context.id, parameters or {})
         headers = {
             "Inference-Header-Content-Length": str(len(header)),
-            "Content-Length": str(length),
+            "Content-Length": str(len(header) + tensor.nbytes),
             "Content-Type": _OCTET_STREAM,
         }
         path = f"/v2/models/{model}/infer"
-        body = partial(infer_body, header, frames)
+        body = partial(infer_body, header, tensor)
         response = await self.request("POST", path, model, context, body, headers)
         results = [orjson.loads(t) for t in orjson.loads(response.body)["outputs"][0]["data"]]
         return [from_dict(result) if "type" in result else result for result in results]

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import aiohttp
 import structlog
 
-from deepfake_serving.contracts.models import USUAL_THRESHOLDS, ModelInfo, Thresholds
+from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import (
     Overloaded,
     Problem,
@@ -67,13 +67,6 @@ class Pools:
                 if replica.serves(name):
                     served[name].setdefault(replica.pool.name, info)
         return served
-
-    def thresholds(self, model: str) -> Thresholds:
-        """Returns the thresholds of a model; the usual ones where no model server names any."""
-        for info in self.models().get(model, {}).values():
-            if info.thresholds is not None:
-                return info.thresholds
-        return USUAL_THRESHOLDS
 
     def check_model(self, model: str) -> None:
         """Refuses a model that no pool serves, as far as it is known.

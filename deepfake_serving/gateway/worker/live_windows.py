@@ -48,7 +48,7 @@ class WindowProcessor:
         self._on_progress, self._count = report, count
         self._last_verdict: Label | None = None
         self.started_at = job.started_at or time.time()
-        thresholds = upstream.pools.thresholds(job.options["model"])
+        thresholds = upstream.thresholds(job.options["model"])
         self._options = video_options(job, settings, thresholds)
         self._gap: str | None = None
         if windows.summary.windows:

@@ -80,7 +80,7 @@ class VideoJob:
             context = RequestContext(job.id, deadline, job.traceparent)
             return await self.upstream.detect_frames(frames, job.options["model"], context)
 
-        thresholds = self.upstream.pools.thresholds(job.options["model"])
+        thresholds = self.upstream.thresholds(job.options["model"])
         options = video_options(job, self.settings, thresholds)
         return await analyse(path, detect, options, save_image, report)
 
@@ -103,7 +103,7 @@ class VideoJob:
 
         And the owner, who must not learn from a cached result that others have the media.
         """
-        served = self.upstream.pools.models().get(job.options["model"], {})
+        served = self.upstream.models().get(job.options["model"], {})
         models = sorted(str(ref.digest) for ref in served.values())
         owner = [] if self.settings.shared_cache else [job.owner]
         inputs = orjson.dumps([digest, models, job.options, *owner], option=orjson.OPT_SORT_KEYS)

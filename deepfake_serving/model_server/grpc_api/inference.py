@@ -56,11 +56,12 @@ class InferenceService:
     ) -> pb.ModelInferResponse:
         model = self.predictor.model(request.model_name, request.model_version)
         oip.check_counts(len(request.inputs), len(request.outputs))
-        tensor = oip.tensor_of(model, _input(request))
+        parameters = _parameters(request)
+        tensor = oip.tensor_of(model, _input(request), parameters)
         names = [output.name for output in request.outputs]
         oip.choose(oip.outputs(model, []), names)  # refuses unknown outputs before predicting
         request_scope.note(model=model.name, items=tensor.shape[0])
-        options = oip.options_header(_parameters(request))
+        options = oip.options_header(parameters)
         call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
         results = await self.predictor.many(call, raise_lone=True)
         chosen = oip.choose(oip.outputs(model, results), names)
@@ -113,7 +114,7 @@ def _input(request: pb.ModelInferRequest) -> oip.Input:
 def _parameters(request: pb.ModelInferRequest) -> dict[str, Any]:
     """Returns the supported parameters only; there may be very many others."""
     given = request.parameters
-    return {"crops": _value(given["crops"])} if "crops" in given else {}
+    return {name: _value(given[name]) for name in (*oip.FLAGS, *oip.PER_ITEM) if name in given}
 
 
 def _raw(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:

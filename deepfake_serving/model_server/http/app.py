@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from deepfake_serving.contracts.problems import (
     NotReady,
     Problem,
 )
+from deepfake_serving.model_server.cost import model_cost
 from deepfake_serving.model_server.http import kserve_v1_routes, oip_extension_routes
 from deepfake_serving.model_server.http.oip_routes import read_request, write_response
 from deepfake_serving.model_server.http.request_body import read_body, read_image
@@ -139,7 +141,12 @@ async def _continue(request: web.Request) -> None:
 
 
 async def _index(request: web.Request) -> web.Response:
-    models = [model.info for model in request.app[_PREDICTOR].models.values()]
+    predictor = request.app[_PREDICTOR]
+    models = []
+    for model in predictor.models.values():
+        pids = predictor.state.models[model.name].worker_pids
+        cost = model_cost(model, pids, predictor.metrics)
+        models.append(replace(model.info, cost=cost))
     return _json({"name": NAME, "version": VERSION, "models": models})
 
 
@@ -191,7 +198,7 @@ async def _infer(request: web.Request) -> web.Response:
         body = await read_body(request, predictor.settings.max_body_bytes)
     header = request.headers.get("Inference-Header-Content-Length")
     infer = await asyncio.to_thread(read_request, body, header)
-    tensor = oip.tensor_of(model, infer.input)
+    tensor = oip.tensor_of(model, infer.input, infer.parameters)
     names = [name for name, _ in infer.outputs]
     oip.choose(oip.outputs(model, []), names)  # refuses unknown outputs before predicting
     request_scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])

@@ -30,6 +30,9 @@ EXTENSIONS = (
     "model_configuration",
     "statistics",
 )
+FLAGS = ("crops", "full_precision")
+PER_ITEM = ("faces", "face_px")
+"""The parameters of a request."""
 PLATFORM = "torchserve_mar"
 
 _NUMPY = {"FP32": np.float32, "INT32": np.int32}
@@ -97,14 +100,15 @@ def input_name(model: ServedModel) -> str:
     return "crops" if model.task == "classifier" else "images"
 
 
-def tensor_of(model: ServedModel, given: Input) -> Tensor:
-    """Converts an input to the tensor of a model.
+def tensor_of(model: ServedModel, given: Input, parameters: dict[str, Any] | None = None) -> Tensor:
+    """Converts an input to the tensor of a model. With `faces`, all models take images.
 
     Raises:
         InvalidRequest: another name, type or shape, or data of another size.
     """
+    per_item = item_parameters(parameters or {})
     expected = input_name(model)
-    if given.name != expected:
+    if given.name not in (expected, *(["images"] if "faces" in per_item else [])):
         raise InvalidRequest(f"an input named {expected!r} was expected, not {given.name!r}")
     if len(given.shape) > _MAX_DIMENSIONS:
         raise InvalidRequest(f"a shape has at most {_MAX_DIMENSIONS} dimensions")
@@ -114,7 +118,7 @@ def tensor_of(model: ServedModel, given: Input) -> Tensor:
         count = len(split_bytes(given.raw))
         if count != prod(given.shape):
             raise InvalidRequest(f"{count} elements can't fill the shape {list(given.shape)}")
-        return Tensor("BYTES", (count,), given.raw)
+        return Tensor("BYTES", (count,), given.raw, per_item)
     if given.datatype != "UINT8":
         raise InvalidRequest(f"an input of type BYTES or UINT8 was expected, not {given.datatype}")
     shape = (1, *given.shape) if len(given.shape) == 3 else given.shape
@@ -122,7 +126,7 @@ def tensor_of(model: ServedModel, given: Input) -> Tensor:
         raise InvalidRequest(f"a UINT8 input is (n, height, width, 3), not {list(given.shape)}")
     if prod(shape) != len(given.raw):
         raise InvalidRequest(f"{len(given.raw)} bytes can't fill the shape {list(given.shape)}")
-    return Tensor("UINT8", shape, given.raw)
+    return Tensor("UINT8", shape, given.raw, per_item)
 
 
 def raw_from_json(datatype: str, data: Any) -> bytes:
@@ -184,13 +188,21 @@ def choose(available: Sequence[Output], requested: Sequence[str]) -> list[Output
 
 
 def options_header(parameters: dict[str, Any]) -> str | None:
-    """Returns the workers' options header for the supported parameters (`crops`)."""
-    crops = parameters.get("crops")
-    if crops is None:
-        return None
-    if not isinstance(crops, bool):
-        raise InvalidRequest("the parameter crops must be true or false")
-    return json.dumps({"crops": crops})
+    """Returns the workers' options header for the parameters that are true or false."""
+    flags = {name: parameters[name] for name in FLAGS if parameters.get(name) is not None}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidRequest(f"the parameter {name} must be true or false")
+    return json.dumps(flags) if flags else None
+
+
+def item_parameters(parameters: dict[str, Any]) -> dict[str, str]:
+    """Returns the parameters with an entry for each item, which are JSON: `faces`, `face_px`."""
+    given = {name: parameters[name] for name in PER_ITEM if parameters.get(name) is not None}
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise InvalidRequest(f"the parameter {name} must be JSON as text")
+    return given
 
 
 def _face_outputs(good: Sequence[dict[str, Any]]) -> list[Output]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -41,11 +41,15 @@ _ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Items as one Open Inference Protocol tensor: BYTES or UINT8, in raw form."""
+    """Items as one Open Inference Protocol tensor: BYTES or UINT8, in raw form.
+
+    `parameters` are for the worker: `faces` and `face_px` of the items, as JSON.
+    """
 
     datatype: str
     shape: tuple[int, ...]
     raw: bytes
+    parameters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +225,9 @@ class Predictor:
         tensor = call.content
         self._check_size(tensor.raw)
         self._check_count(tensor.shape)
-        body, length = wire.pack_tensor(tensor.datatype, tensor.shape, tensor.raw)
+        body, length = wire.pack_tensor(
+            tensor.datatype, tensor.shape, tensor.raw, tensor.parameters
+        )
         return body, headers | {wire.LENGTH_HEADER: str(length)}
 
     def _check_size(self, content: bytes) -> None:

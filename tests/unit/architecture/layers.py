@@ -44,7 +44,7 @@ AREAS: dict[str, Area] = {
         (("__main__",), ("cli.app",), ("cli.commands",), ("cli.bulk",), ("cli",)),
         (
             *("training", "gateway", "model server"),
-            *("video", "packaging", "models", "runtime", "contracts", "assets"),
+            *("video", "ensembles", "packaging", "models", "runtime", "contracts", "assets"),
         ),
     ),
     "training": Area(
@@ -74,10 +74,11 @@ AREAS: dict[str, Area] = {
             ("jobs", "composition"),
             ("metrics", "fetch", "live", "auth"),
             ("settings",),
+            ("ensembles",),
             ("upstream", "storage", "queue"),
             ("",),
         ),
-        ("video", "runtime", "contracts", "assets"),
+        ("video", "ensembles", "runtime", "contracts", "assets"),
     ),
     "model server": Area(
         "deepfake_serving.model_server",
@@ -112,6 +113,7 @@ AREAS: dict[str, Area] = {
         (("handler",), ("loading",), ("backends",), ("pipeline", "networks"), ("images",), ("",)),
         ("contracts",),
     ),
+    "ensembles": Area("deepfake_serving.ensembles", (("",),), ("contracts", "assets")),
     "runtime": Area("deepfake_serving.runtime", (("",),), ("contracts",)),
     "contracts": Area("deepfake_serving.contracts", (("",),)),
     "assets": Area("deepfake_serving", (("assets", ""),)),

@@ -70,7 +70,7 @@ def loaded(archives: dict[str, Archive]) -> LocalDetector:
 @pytest.fixture
 def run(mar: Path, loaded: LocalDetector, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`deepfake-serving detect` with an archive that all tests load once."""
-    monkeypatch.setattr("deepfake_serving.cli.detector.LocalDetector", {mar: loaded}.__getitem__)
+    monkeypatch.setattr("deepfake_serving.cli.ensemble.LocalDetector", {mar: loaded}.__getitem__)
 
     def detect(*arguments: object) -> Result:
         given = ["detect", "--archive", str(mar), *map(str, arguments)]

@@ -38,7 +38,8 @@ export function faceList(faces, scale, highlight) {
 function details(face) {
   const [x1, y1, x2, y2] = face.box.map(Math.round);
   const models = Object.entries(face.models);
-  const scores = models.length > 1 ? ` · ${models.map(([name, p]) => `${name} ${score(p)}`).join(", ")}` : "";
+  const parts = models.map(([name, m]) => `${name} ${m.unavailable ?? score(m.fake_probability)}`);
+  const scores = models.length > 1 ? ` · ${parts.join(", ")}` : "";
   const confidence = t("face.confidence", { score: score(face.detection_confidence) });
   return `${x2 - x1} × ${y2 - y1} px · ${confidence}${scores}`;
 }

@@ -26,7 +26,7 @@ IMAGE: dict[str, Any] = {
             "detection_confidence": 1.0,
             "fake_probability": 0.224306,
             "verdict": "real",
-            "models": {"detector": 0.224306},
+            "models": {"detector": {"fake_probability": 0.224306}},
             "heatmap": None,
         }
     ],

@@ -34,7 +34,7 @@ router = APIRouter(tags=["service"])
 )
 async def list_models(request: Request) -> Response:
     """Every model, with the digest of the archive that each pool serves it from."""
-    served = get_gateway(request).upstream.pools.models()
+    served = get_gateway(request).upstream.models()
     models = [_model(name, by_pool) for name, by_pool in sorted(served.items())]
     return json_response(ModelsDocument(models))
 
@@ -43,7 +43,16 @@ def _model(name: str, by_pool: Mapping[str, ModelInfo]) -> ModelDocument:
     first = next(iter(by_pool.values()))
     pools = [PoolDocument(pool, info.digest) for pool, info in by_pool.items()]
     return ModelDocument(
-        name, first.version, first.digest, first.trained, pools, first.thresholds, first.card
+        name,
+        first.version,
+        first.digest,
+        first.trained,
+        pools,
+        first.thresholds,
+        first.card,
+        first.task,
+        first.cost,
+        first.members,
     )
 
 
@@ -56,7 +65,7 @@ def _scale(name: str, by_pool: Mapping[str, ModelInfo]) -> ScaleDocument:
 async def get_info(request: Request) -> Response:
     """It needs no key: clients learn here whether one is required, and what the limits are."""
     gateway = get_gateway(request)
-    settings, served = gateway.settings, gateway.upstream.pools.models()
+    settings, served = gateway.settings, gateway.upstream.models()
     return json_response(
         InfoDocument(
             name=NAME,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import types
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Source
-from deepfake_serving.contracts.models import USUAL_THRESHOLDS
+from deepfake_serving.contracts.models import USUAL_THRESHOLDS, Thresholds
 from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.settings import load_settings
@@ -28,9 +27,11 @@ LIMIT = 64 * 2**20
 class NoUpstream:
     """An upstream that no frame should reach."""
 
-    pools = types.SimpleNamespace(
-        models=lambda: dict[str, Any](), thresholds=lambda _: USUAL_THRESHOLDS
-    )
+    def models(self) -> dict[str, Any]:
+        return {}
+
+    def thresholds(self, _: str) -> Thresholds:
+        return USUAL_THRESHOLDS
 
     async def detect_frames(self, frames: object, *_: object) -> list[object]:
         await asyncio.Event().wait()

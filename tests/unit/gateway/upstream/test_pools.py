@@ -258,14 +258,14 @@ async def test_thresholds_and_card_are_those_of_the_model_server(names: Names) -
     thresholds = {"suspicious_from": 0.3, "fake_above": 0.7}
     replica.described = {"thresholds": thresholds, "card": card}
     async with serving(({"name": "a"}, [replica]), names=names) as upstream:
-        assert upstream.pools.thresholds("detector") == Thresholds(0.3, 0.7)
+        assert upstream.thresholds("detector") == Thresholds(0.3, 0.7)
         info = upstream.pools.models()["detector"]["a"]
         assert info.card == ModelCard("https://x/card", ["a kind of tomorrow"], [], 120)
 
 
 async def test_a_model_server_that_names_no_thresholds_has_the_usual_ones(names: Names) -> None:
     async with serving(({"name": "a"}, [FakeReplica("127.0.0.2")]), names=names) as upstream:
-        assert upstream.pools.thresholds("detector") == Thresholds()
+        assert upstream.thresholds("detector") == Thresholds()
         assert upstream.pools.models()["detector"]["a"].card is None
 
 

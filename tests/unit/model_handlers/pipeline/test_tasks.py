@@ -264,7 +264,7 @@ def test_label_and_probability_agree_at_the_thresholds(
         assert response.fake_probability is not None
         assert response.verdict == label(response.fake_probability, thresholds)
     assert whole.verdict == whole.faces[0].verdict == crop.verdict
-    assert whole.faces[0].models == {"detector": whole.fake_probability}
+    assert whole.faces[0].models == {"detector": {"fake_probability": whole.fake_probability}}
 
 
 def test_stages_are_timed(detector: DetectorTask, astronaut_jpeg: bytes) -> None:

@@ -80,6 +80,9 @@ export default {
   "problem.upstream-unavailable.title": "Ein Teil des Dienstes antwortet nicht",
   "problem.upstream-unavailable.advice":
     "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+  "problem.ensemble-unavailable.title": "Zu wenige Modelle antworten",
+  "problem.ensemble-unavailable.advice":
+    "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
   "problem.deadline-exceeded.title": "Es dauerte zu lange",
   "problem.deadline-exceeded.advice": "Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",
   "problem.storage-full.title": "Der Speicher des Dienstes ist voll",

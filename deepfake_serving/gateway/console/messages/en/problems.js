@@ -77,6 +77,9 @@ export default {
   "problem.upstream-unavailable.title": "A part of the service doesn't respond",
   "problem.upstream-unavailable.advice":
     "Try again in a minute; if it persists, contact the operator of the service.",
+  "problem.ensemble-unavailable.title": "Too few models respond",
+  "problem.ensemble-unavailable.advice":
+    "Try again in a minute; if it persists, contact the operator of the service.",
   "problem.deadline-exceeded.title": "It took too long",
   "problem.deadline-exceeded.advice": "Try again, or send something smaller.",
   "problem.storage-full.title": "The service's storage is full",

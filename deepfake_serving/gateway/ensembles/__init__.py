@@ -1,0 +1,1 @@
+"""Ensembles over pools: members are served models that score side by side."""
