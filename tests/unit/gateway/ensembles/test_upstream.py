@@ -198,7 +198,7 @@ async def test_without_a_face_no_other_member_is_needed(
     names: Names, members: list[Member]
 ) -> None:
     members[0].faces = []
-    async with trio(names, members[:1], ensemble(min_answers=1)) as upstream:
+    async with trio(names, members[:1], ensemble(min_members=1)) as upstream:
         verdict = await detect(upstream)
     assert (verdict["verdict"], verdict["fake_probability"]) == ("no_face", None)
 
@@ -216,7 +216,7 @@ async def test_a_model_of_its_own_may_find_the_faces(names: Names, members: list
 async def test_a_member_that_ignores_the_faces_is_left_out(
     names: Names, members: list[Member]
 ) -> None:
-    """As a model server of an earlier version does."""
+    """Model servers of earlier versions find faces of their own."""
 
     async def two_faces(request: web.Request) -> web.Response:
         await request.read()
