@@ -13,11 +13,12 @@ import grpc
 import httpx
 import psutil
 import pytest
+import yaml
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.ensembles.combine import combine
-from deepfake_serving.ensembles.spec import find_ensemble
+from deepfake_serving.ensembles.spec import FOLDER, find_ensemble
 from deepfake_serving.packaging.archive import build_archive
 from deepfake_serving.packaging.bundled import packable_manifests
 from tests.support.build_cache import built
@@ -58,8 +59,14 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     data = tmp_path_factory.mktemp("gateway")
     pools = [{"name": f"pool-{n}", "url": server.url} for n, server in enumerate(servers)]
-    routing = json.dumps({"pools": pools})
-    with RunningGateway.start(data, routing=routing, ensembles="ensemble") as running:
+    settings = {
+        "routing": json.dumps({"pools": pools}),
+        "ensembles": str(data / "ensemble.yaml"),
+        "request_timeout_s": GUARD_S,
+    }
+    shipped = yaml.safe_load((FOLDER / "ensemble.yaml").read_text())
+    (data / "ensemble.yaml").write_text(yaml.safe_dump(shipped | {"timeout_s": GUARD_S}))
+    with RunningGateway.start(data, **settings) as running:
         yield running
 
 
