@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from deepfake_serving.contracts.problems import Problem, UndecodableMedia
 from deepfake_serving.contracts.verdict import ModelRef
@@ -13,6 +15,9 @@ from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.reader import Reader
 from deepfake_serving.video.scored_frames import DetectionResult
+
+LEFT_OUT = "was left out of"
+"""A part of the warning of a member that did not score all frames."""
 
 
 @dataclass(slots=True)
@@ -31,13 +36,17 @@ class VideoAccumulator:
     last_problem: Problem | None = None
     """The problem of the last failed frame."""
     model: ModelRef | None = None
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Frames without a member of the ensemble, by its name and the reason."""
 
     def add_results(self, results: Sequence[DetectionResult]) -> None:
         """Counts the detector's problems, and notes the model."""
         for result in results:
             if isinstance(result, Problem):
                 self.failed_frames, self.last_problem = self.failed_frames + 1, result
-            elif self.model is None:
+                continue
+            self.left_out.update(_left_out(result["faces"]))
+            if self.model is None:
                 self.model = ModelRef(**result["model"])
 
     def add_shot(self, result: ShotResult) -> None:
@@ -91,4 +100,12 @@ class VideoAccumulator:
             warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
         if self.empty_shots:
             warnings.append(f"{self.empty_shots} shots have no sampled frame and are not listed")
+        for (model, reason), frames in self.left_out.items():
+            warnings.append(f"{model} {LEFT_OUT} {frames} frames: {reason}")
         return warnings
+
+
+def _left_out(faces: Sequence[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Returns the members that did not score a frame's faces, with the reasons."""
+    scores = [item for face in faces for item in face.get("models", {}).items()]
+    return {(m, s["unavailable"]) for m, s in scores if isinstance(s, dict) and "unavailable" in s}

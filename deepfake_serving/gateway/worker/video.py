@@ -23,6 +23,7 @@ from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.runtime.serialization import from_json, to_json
+from deepfake_serving.video.accumulator import LEFT_OUT
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
 
@@ -89,12 +90,14 @@ class VideoJob:
     ) -> Outcome:
         """Stores the verdict as responses contain it: with the job's id and links.
 
-        The cache then refers to this job, which is deleted later than an earlier one.
+        The cache then refers to this job, which is deleted later than an earlier one. A verdict
+        that lacks members of its ensemble is not reused.
         """
         key = f"jobs/{job.id}/result.json"
         document = link_result(dataclasses.replace(verdict, id=job.id), job.id)
         await self.objects.put(key, to_json(document))
-        await self.objects.put(cache_key, job.id.encode())
+        if not any(LEFT_OUT in warning for warning in verdict.warnings):
+            await self.objects.put(cache_key, job.id.encode())
         summary = {"verdict": verdict.verdict, "fake_probability": verdict.fake_probability}
         return Outcome(key, summary, cached=cached)
 

@@ -7,6 +7,7 @@ import pytest
 
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.verdict import ModelScore
+from deepfake_serving.video.accumulator import VideoAccumulator
 from deepfake_serving.video.build_shot import build_shot
 from deepfake_serving.video.shot_collector import ScoredFace, ScoredFrame, ShotFrames
 
@@ -28,3 +29,14 @@ def test_members_are_averaged_over_the_frames_that_they_scored() -> None:
     assert track.models["a"] == {"fake_probability": pytest.approx(0.4)}
     assert track.models["b"] == {"fake_probability": pytest.approx(0.65)}
     assert track.models["c"] == late
+
+
+def test_frames_without_a_member_are_counted() -> None:
+    late = {"a": {"fake_probability": 0.2}, "b": {"unavailable": "deadline-exceeded"}}
+    whole = {"a": {"fake_probability": 0.2}, "b": {"fake_probability": 0.4}}
+    model = {"name": "pair", "version": "1.0", "digest": None, "trained": True}
+    accumulator = VideoAccumulator()
+    accumulator.add_results(
+        [{"model": model, "faces": [{"models": m}] * 2} for m in (late, whole, late)]
+    )
+    assert accumulator.left_out == {("b", "deadline-exceeded"): 2}
