@@ -91,7 +91,7 @@ def detector() -> Detect:
 
     def run(frames: list[Pixels]) -> list[DetectionResult]:
         with worker:
-            outcomes = task.run(frames, [Options()] * len(frames), Stopwatch())
+            outcomes = task.run(frames, [Options(follow=True)] * len(frames), Stopwatch())
         return [o if isinstance(o, Problem) else orjson.loads(orjson.dumps(o)) for o in outcomes]
 
     return lambda frames: asyncio.to_thread(run, frames)

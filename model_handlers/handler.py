@@ -53,7 +53,7 @@ class Handler:
     def handle(self, rows: list[dict[str, Any]], context: Any) -> list[bytes]:
         """Returns one response body per request, in order; a bad request affects no other."""
         watch = Stopwatch()
-        calls = [_read(row, _headers(context, index)) for index, row in enumerate(rows)]
+        calls = [_read(row, _headers(context, index), index) for index, row in enumerate(rows)]
         items = [item for call in calls for item in call.items]
         options = [each for call in calls for each in call.options]
         outcomes = iter(run_isolated(self.task, items, options, watch))
@@ -86,13 +86,14 @@ def _headers(context: Any, index: int) -> dict[str, str]:
     return {key.lower(): value for key, value in given.items() if isinstance(value, str)}
 
 
-def _read(row: dict[str, Any], headers: dict[str, str]) -> _Call:
+def _read(row: dict[str, Any], headers: dict[str, str], number: int) -> _Call:
     request_id = headers.get(wire.REQUEST_ID_HEADER)
     try:
         deadline = headers.get(wire.DEADLINE_HEADER)
         if deadline is not None and time.time() > float(deadline):
             raise DeadlineExceeded("the request's deadline passed before a worker was free")
         options = wire.parse_options(headers.get(wire.OPTIONS_HEADER))
+        options = dataclasses.replace(options, request=number)
         if deadline is not None:
             options = dataclasses.replace(options, deadline=float(deadline))
         body = _body(row)

@@ -20,6 +20,10 @@ class Options:
     """Options of one item."""
 
     crops: bool = False
+    follow: bool = False
+    """Whether the items are frames of a video in their order, through which faces are followed."""
+    request: int = 0
+    """The position of the request in the worker's batch."""
     full_precision: bool = False
     """Whether boxes and landmarks are returned as they were found, not rounded."""
     faces: tuple[GivenFace, ...] | None = None

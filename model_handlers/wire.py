@@ -120,7 +120,7 @@ def join_bytes(elements: Sequence[bytes]) -> bytes:
     return b"".join(struct.pack("<I", len(e)) + e for e in elements)
 
 
-_FLAGS = ("crops", "full_precision")
+_FLAGS = ("crops", "follow", "full_precision")
 
 
 def parse_options(header: str | None) -> Options:

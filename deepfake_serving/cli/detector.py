@@ -51,7 +51,6 @@ class LocalDetector:
             self._scratch.cleanup()
             raise
         self.model = self._task.model
-        self.max_bytes = self._task.manifest.decode.max_bytes
         labels = opened.manifest.thresholds
         self.thresholds = Thresholds(labels.suspicious_from, labels.fake_above)
 
@@ -60,6 +59,11 @@ class LocalDetector:
 
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
+
+    @property
+    def max_bytes(self) -> int:
+        """The limit of an image's size."""
+        return self._task.manifest.decode.max_bytes
 
     def documents(
         self, images: Sequence[Path], batch: int, annotate: Path | None
@@ -83,8 +87,8 @@ class LocalDetector:
         return [_document(outcome) for outcome in self._detect(contents)]
 
     def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
-        """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame."""
-        outcomes = self.run(list(frames))
+        """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame of a video."""
+        outcomes = self.run(list(frames), [Options(follow=True)] * len(frames))
         return [o if isinstance(o, Problem) else _document(o) for o in outcomes]
 
     def _detect(self, contents: Sequence[bytes | Problem]) -> list[Outcome]:

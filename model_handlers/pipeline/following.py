@@ -8,9 +8,11 @@ every few frames only, and where following is not certain.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
+from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import CERTAIN, Face, FaceDetector, FoundFaces
 
@@ -22,6 +24,23 @@ _GRID = 32
 """Rows and columns of the pixels that are compared, at most."""
 _MIN_OVERLAP = 0.3
 """Of a face's box with its box in the frame before, as intersection over union."""
+
+
+def find_faces(
+    detector: FaceDetector, images: Sequence[Pixels], options: Sequence[Options]
+) -> list[FoundFaces]:
+    """Returns each image's faces; through those that are frames of one video, they are followed."""
+    found: list[FoundFaces] = []
+    pairs = zip(images, options, strict=True)
+    for follow, members in groupby(pairs, key=lambda pair: _video(*pair)):
+        group = [image for image, _ in members]
+        found += FaceFollower(detector).find(group) if follow else detector.find(group)
+    return found
+
+
+def _video(image: Pixels, options: Options) -> tuple[int, ...] | None:
+    """Returns what the frames of one video have in common; None for an image by itself."""
+    return (options.request, *image.shape) if options.follow else None
 
 
 class FaceFollower:

@@ -30,6 +30,7 @@ from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
+from model_handlers.pipeline.following import find_faces
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
 
@@ -76,8 +77,12 @@ class DetectorTask:
 
     def _find(self, images: Sequence[Pixels], options: Sequence[Options]) -> list[FoundFaces]:
         """Returns each image's faces: those that its options give, else those that are detected."""
-        sought = [i for i, o in zip(images, options, strict=True) if o.faces is None]
-        found = iter(self.face_detector.find(sought) if sought else [])
+        sought = [n for n, option in enumerate(options) if option.faces is None]
+        found = iter(
+            find_faces(
+                self.face_detector, [images[n] for n in sought], [options[n] for n in sought]
+            )
+        )
         return [_given(o) or next(found) for o in options]
 
 
@@ -92,7 +97,7 @@ class FacesTask:
     ) -> list[Outcome]:
         def detect(images: list[Pixels], indices: list[int]) -> list[Result]:
             with watch("detect"):
-                faces = self.face_detector.find(images)
+                faces = find_faces(self.face_detector, images, [options[i] for i in indices])
             with watch("crop"):
                 return [
                     self._faces(image, found, options[index])

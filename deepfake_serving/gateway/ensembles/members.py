@@ -58,32 +58,39 @@ class Members:
     def __init__(self, spec: EnsembleSpec, upstream: Upstream, finds: Finds) -> None:
         self.spec, self.upstream, self.finds = spec, upstream, finds
 
-    async def score(self, tensor: Tensor, context: RequestContext) -> Scores:
+    async def score(
+        self, tensor: Tensor, context: RequestContext, *, follow: bool = False
+    ) -> Scores:
         """Finds the faces of all items, and has every member score them.
+
+        Args:
+            follow: whether the items are frames of a video, in their order.
 
         Raises:
             Problem: that of the request's only item, if it is at fault.
             EnsembleUnavailable: no member that finds faces has responded.
         """
-        scores = await self._find(tensor, context)
+        parameters = {"full_precision": True} | ({"follow": True} if follow else {})
+        scores = await self._find(tensor, context, parameters)
         documents = [r for r in scores.found if not isinstance(r, Problem)]
         if not any(document["faces"] for document in documents):
             return scores
         faces = [[] if isinstance(r, Problem) else faces_of(r) for r in scores.found]
-        parameters = {"faces": orjson.dumps(faces).decode()}
+        given = {"faces": orjson.dumps(faces).decode()}
         others = [model for model in self.spec.models if model not in scores.members]
         async with asyncio.TaskGroup() as group:
             for model in others:
                 group.create_task(
-                    self._request(scores, model, tensor, context, _MEMBER_SHARE, parameters)
+                    self._request(scores, model, tensor, context, _MEMBER_SHARE, given)
                 )
         return scores
 
-    async def _find(self, tensor: Tensor, context: RequestContext) -> Scores:
+    async def _find(
+        self, tensor: Tensor, context: RequestContext, parameters: Mapping[str, bool]
+    ) -> Scores:
         """Returns the faces, and the scores of the member that found them, if it was one."""
         scores = Scores([])
         for model in self._finders():
-            parameters = {"full_precision": True}
             await self._request(scores, model, tensor, context, _FINDER_SHARE, parameters)
             results = scores.members[model]
             if model not in self.spec.models:

@@ -73,7 +73,7 @@ class EnsembleUpstream(Upstream):
         spec = self.ensembles.get(model)
         if spec is None:
             return await super().detect_frames(frames, model, context)
-        return await self._detect(spec, frame_tensor(frames), context)
+        return await self._detect(spec, frame_tensor(frames), context, follow=True)
 
     async def request(
         self,
@@ -102,9 +102,10 @@ class EnsembleUpstream(Upstream):
         return metadata(spec)
 
     async def _detect(
-        self, spec: EnsembleSpec, tensor: Tensor, context: RequestContext
+        self, spec: EnsembleSpec, tensor: Tensor, context: RequestContext, *, follow: bool = False
     ) -> list[MemberResult]:
-        scores = await Members(spec, self, self._finds_faces).score(tensor, context)
+        members = Members(spec, self, self._finds_faces)
+        scores = await members.score(tensor, context, follow=follow)
         model = self._reference(spec)
         results = [_result(spec, model, scores, n) for n in range(len(scores.found))]
         self.metrics.observe(spec, scores.seconds, scores.members, results)

@@ -124,12 +124,13 @@ class Upstream:
     async def detect_frames(
         self, frames: Frames, model: str, context: RequestContext
     ) -> list[dict[str, Any] | Problem]:
-        """Returns a verdict or a problem for each decoded frame, in order.
+        """Returns a verdict or a problem for each decoded frame of a video.
 
         Args:
-            frames: uint8 RGB, (h, w, 3), all of one size. They are sent as one tensor.
+            frames: uint8 RGB, (h, w, 3), all of one size, in their order. They are sent
+                as one tensor.
         """
-        return await self.infer(frame_tensor(frames), model, context)
+        return await self.infer(frame_tensor(frames), model, context, {"follow": True})
 
     async def infer(
         self,

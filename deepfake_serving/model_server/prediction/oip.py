@@ -30,7 +30,7 @@ EXTENSIONS = (
     "model_configuration",
     "statistics",
 )
-FLAGS = ("crops", "full_precision")
+FLAGS = ("crops", "follow", "full_precision")
 PER_ITEM = ("faces", "face_px")
 """The parameters of a request."""
 PLATFORM = "torchserve_mar"

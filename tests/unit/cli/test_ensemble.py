@@ -14,6 +14,8 @@ from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive
 from model_handlers.pipeline.decode import Pixels
+from tests.support.images import jpeg
+from tests.support.videos import pan
 
 
 @pytest.fixture
@@ -46,3 +48,23 @@ def test_members_score_the_same_faces(
         for score in face.models.values():
             p = pytest.approx(expected.fake_probability, abs=1e-3)
             assert score["fake_probability"] == p
+
+
+def test_files_have_the_ensembles_verdicts(
+    pair: LocalEnsemble, tmp_path: Path, three_faces: Pixels
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(three_faces))
+    with pair:
+        document, missing = pair.documents([tmp_path / "a.jpg", tmp_path / "none"], 8, None)
+    assert (document["model"]["name"], len(document["faces"])) == ("pair", 3)
+    assert missing["detail"].startswith("the file can't be read")
+
+
+def test_frames_of_a_video_have_the_ensembles_verdicts(
+    pair: LocalEnsemble, astronaut: Pixels
+) -> None:
+    with pair:
+        results = pair.frames(pan(astronaut, 3))
+    assert [len(result["faces"]) for result in results if not isinstance(result, Problem)] == [
+        1
+    ] * 3

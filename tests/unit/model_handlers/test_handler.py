@@ -319,6 +319,23 @@ def test_options_apply_to_every_item_of_a_tensor() -> None:
     assert (first.body["fake_probability"], last.body["fake_probability"]) == (5, 5)
 
 
+def test_frames_of_different_requests_are_distinct() -> None:
+    seen: list[Options] = []
+
+    class Recording(Echo):
+        def respond(self, item: Item, options: Options) -> Outcome:
+            seen.append(options)
+            return super().respond(item, options)
+
+    video = tensor("BYTES", [2], wire.join_bytes([b"1", b"2"]))
+    video[1][wire.OPTIONS_HEADER] = '{"follow": true}'
+    run_handler(Recording(), video, video)
+    assert [(each.follow, each.request) for each in seen] == [
+        *([(True, 0)] * 2),
+        *([(True, 1)] * 2),
+    ]
+
+
 def test_a_malformed_tensor_is_one_problem() -> None:
     (reply,) = run_handler(Echo(), tensor("FP32", [1], b"\0\0\0\0", **{"x-request-id": "abc"}))
     assert (reply.status, reply.body["status"], reply.body["id"]) == (400, 400, "abc")

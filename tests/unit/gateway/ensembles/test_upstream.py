@@ -198,7 +198,7 @@ async def test_without_a_face_no_other_member_is_needed(
     names: Names, members: list[Member]
 ) -> None:
     members[0].faces = []
-    async with trio(names, members[:1], ensemble(min_members=1)) as upstream:
+    async with trio(names, members[:1], ensemble(min_answers=1)) as upstream:
         verdict = await detect(upstream)
     assert (verdict["verdict"], verdict["fake_probability"]) == ("no_face", None)
 
@@ -245,6 +245,15 @@ async def test_frames_are_scored_together(names: Names, members: list[Member]) -
     assert not isinstance(third, Problem)
     assert first["fake_probability"] == third["fake_probability"] == 0.5
     assert orjson.loads(members[1].parameters[0]["faces"]) == [[FACE], [], [FACE]]
+
+
+async def test_faces_are_followed_by_the_member_that_finds_them(
+    names: Names, members: list[Member]
+) -> None:
+    async with trio(names, members) as upstream:
+        await upstream.detect_frames([np.zeros((4, 4, 3), np.uint8)], "trio", context(60))
+    assert members[0].parameters == [{"follow": True, "full_precision": True}]
+    assert list(members[1].parameters[0]) == ["faces"]
 
 
 async def test_ensembles_are_listed_while_enough_members_are_served(

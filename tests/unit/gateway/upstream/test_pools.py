@@ -117,7 +117,9 @@ async def test_all_frames_are_sent_again_when_a_replica_dies_midway(
     headers, body = bodies[-1]
     begin = int(headers["Inference-Header-Content-Length"])
     assert int(headers["Content-Length"]) == len(body)
-    (tensor,) = orjson.loads(body[:begin])["inputs"]
+    head = orjson.loads(body[:begin])
+    (tensor,) = head["inputs"]
+    assert head["parameters"] == {"follow": True}
     assert tensor["shape"] == [4, 400, 500, 3]
     assert body[begin:] == np.stack(frames).tobytes()
     assert [result["number"] for result in results if isinstance(result, dict)] == [0, 1, 2, 3]

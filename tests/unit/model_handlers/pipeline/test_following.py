@@ -11,10 +11,11 @@ import pytest
 import skimage.data
 
 from model_handlers.backends.openvino import build_cascade
+from model_handlers.items import Options
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceDetector
-from model_handlers.pipeline.following import FaceFollower, overlap
+from model_handlers.pipeline.following import FaceFollower, find_faces, overlap
 from tests.support.videos import pan, two_faces
 
 
@@ -99,3 +100,20 @@ def test_more_faces_than_the_limit_are_searched(
     detector.spec = FacesSpec(max_faces=1)
     frames = two_faces(astronaut, 3)
     assert follow(detector, frames) == ([1] * 3, 3)
+
+
+def test_faces_are_followed_within_a_request_and_a_size_only(
+    detector: CountingDetector, astronaut: Pixels
+) -> None:
+    frames = pan(astronaut, 3)
+    first, second, image = (
+        Options(follow=True, request=0),
+        Options(follow=True, request=1),
+        Options(request=2),
+    )
+    small = [np.ascontiguousarray(frame[:230]) for frame in frames[:2]]
+    images = [*frames, *frames, *small, frames[0], frames[0]]
+    options = [first] * 3 + [second] * 5 + [image] * 2
+    found = find_faces(detector, images, options)
+    assert [len(each.faces) for each in found] == [1] * 10
+    assert detector.searches == 3 + 2
