@@ -33,7 +33,7 @@ PARALLEL := -n $(WORKERS)
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz api-clients spectral test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -100,6 +100,9 @@ fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1] [ONLY=heic,avif]: read mu
 
 api-clients: build/.dev archives build/api-clients/.installed  ## clients in Python, Go and TypeScript: generate, build and run them (needs Go and Node)
 	REQUIRE_API_CLIENTS=1 $(BIN)/pytest tests/integration/gateway/test_client.py tests/integration/gateway/test_api_clients.py
+
+schemathesis: build/.dev  ## make schemathesis URL=… [KEY=…]: requests of every kind from docs/openapi.json; submits jobs
+	$(BIN)/python -m tests.support.openapi.run $(URL) $(KEY)
 
 spectral: build/api-clients/.installed  ## lint docs/openapi.json (needs Node)
 	build/api-clients/node_modules/.bin/spectral lint --fail-severity warn \

@@ -1,6 +1,7 @@
 """Writes the gateway's OpenAPI document, and a Python client that is generated from it.
 
-`python -m scripts.openapi client FOLDER` writes a typed Python client.
+`python -m scripts.openapi client FOLDER` writes a typed Python client, `… document-3.0 FILE` the
+document in OpenAPI 3.0, for generators that don't read 3.1 (oapi-codegen).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import load_settings
+from scripts.openapi_30 import downgrade
 
 _DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 
@@ -32,6 +34,11 @@ def document() -> str:
     app = build_app(cast("Gateway", _Described()))
     described: dict[str, Any] = app.openapi()
     return json.dumps(described, indent=1) + "\n"
+
+
+def document_30() -> str:
+    """Returns the document in OpenAPI 3.0."""
+    return json.dumps(downgrade(json.loads(document())), indent=1) + "\n"
 
 
 def write_client(folder: Path) -> None:
@@ -54,4 +61,7 @@ def write_client(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_client(Path(sys.argv[2]))
+    if sys.argv[1] == "document-3.0":
+        Path(sys.argv[2]).write_text(document_30())
+    else:
+        write_client(Path(sys.argv[2]))
