@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 SOURCES = ROOT / "tests" / "integration" / "clients"
 API_CLIENTS = ROOT / "build" / "api-clients"
-"""Where `make api-clients` installs the packages of npm."""
+"""The folder into which `make api-clients` installs the packages of npm."""
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,7 @@ ALLOWED = [
 EXCLUDED = (
     "LICENSE",
     "requirements/",
+    "tests/integration/clients/typescript/package-lock.json",
     "tests/unit/architecture/vocabulary.py",
     "tests/unit/architecture/test_vocabulary.py",
     "deepfake_serving/contracts/protos/inference/",
