@@ -35,7 +35,7 @@ class DetectorService:
         self, request: pb.DetectImageRequest, call: Call
     ) -> pb.ImageVerdict:
         upstream = self.gateway.upstream
-        model = request.model or upstream.detector()
+        model = upstream.detector(request.model)
         call.scope.note(model=model, bytes=len(request.image))
         call.count_images(self.gateway, 1)
         verdict = await upstream.detect_image(request.image, model, call.context(self.gateway))
@@ -46,7 +46,7 @@ class DetectorService:
     ) -> pb.DetectBatchResponse:
         if not request.images:
             raise InvalidRequest("the batch has no image")
-        model = request.model or self.gateway.upstream.detector()
+        model = self.gateway.upstream.detector(request.model)
         call.scope.note(model=model, items=len(request.images))
         call.count_images(self.gateway, len(request.images))
         images = [_reader(image) for image in request.images]

@@ -41,7 +41,7 @@ async def detect_frames(
         return
     frames, verdicts = FrameQueue(), Verdicts(1)
     frames.put_image(first.image)
-    model = first.model or gateway.upstream.detector()
+    model = gateway.upstream.detector(first.model)
     counter = gateway.metrics.stream_frames
 
     async def read() -> None:

@@ -15,8 +15,8 @@ def convert_boxes(verdict: bytes, unit: BoxUnit) -> bytes:
     if unit == "pixels":
         return verdict
     document: dict[str, Any] = orjson.loads(verdict)
-    size = (document["width"], document["height"])
-    for face in document["faces"]:
+    size = (document.get("width", 1), document.get("height", 1))
+    for face in document.get("faces", ()):
         face["box"] = _relative(face["box"], size)
         face["landmarks"] = [_relative(point, size) for point in face["landmarks"]]
     return orjson.dumps(document)

@@ -141,7 +141,7 @@ class Submission:
             "sampling": sampling,
             "shots": request.shots,
             "aggregation": request.aggregation or settings.video_aggregation,
-            "model": request.model or self.upstream.detector(),
+            "model": self.upstream.detector(request.model),
         }
 
     def _idempotency(

@@ -15,6 +15,7 @@ from deepfake_serving.contracts.models import USUAL_THRESHOLDS, ModelInfo, Thres
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     Internal,
+    InvalidRequest,
     Problem,
     UpstreamUnavailable,
     from_dict,
@@ -33,6 +34,8 @@ from deepfake_serving.gateway.upstream.retry import send_with_retries
 T = TypeVar("T")
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+_PARTIAL_TASKS = ("faces", "classifier")
+"""Tasks whose results are no verdicts of images. Earlier model servers name no task."""
 _OCTET_STREAM = "application/octet-stream"
 
 Body = bytes | Callable[[], BinaryIO | AsyncIterator[bytes | memoryview]]
@@ -99,18 +102,25 @@ class Upstream:
         """
         self.pools.check_model(model)
 
-    def detector(self) -> str:
-        """Returns the default model for images.
+    def detector(self, name: str | None = None) -> str:
+        """Returns the model for images: the named one, else the default.
 
         Raises:
+            InvalidRequest: the named model finds no faces or classifies none.
             UpstreamUnavailable: no model is known yet.
         """
         served = self.models()
+        if name:
+            for info in served.get(name, {}).values():
+                if info.task in _PARTIAL_TASKS:
+                    raise InvalidRequest(f"{name} is not a detector: its task is {info.task!r}")
+            return name
         if "detector" in served:
             return "detector"
-        for name in served:
-            return name
-        raise UpstreamUnavailable("no model server is up", retry_after_s=5)
+        for name, by_pool in served.items():
+            if not any(info.task in _PARTIAL_TASKS for info in by_pool.values()):
+                return name
+        raise UpstreamUnavailable("no model server with a detector is up", retry_after_s=5)
 
     async def detect_image(self, image: bytes, model: str, context: RequestContext) -> bytes:
         """Returns the verdict of one encoded image, as the JSON that the model server wrote.

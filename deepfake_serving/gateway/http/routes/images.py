@@ -55,7 +55,7 @@ async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pi
         (image,) = media
         if isinstance(image, Problem):
             raise image
-        name = model or gateway.upstream.detector()
+        name = gateway.upstream.detector(model)
         get_request_scope(request).note(model=name, bytes=image.size)
         body = await image.content()
         count_images(request, 1)
@@ -81,7 +81,7 @@ async def detect_batch(request: Request, model: Model = None, boxes: Boxes = "pi
         max_files=settings.max_batch_items,
         max_bytes=settings.max_image_bytes,
     ) as media:
-        name = model or gateway.upstream.detector()
+        name = gateway.upstream.detector(model)
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
         count_images(request, sum(not isinstance(image, Problem) for image in images))

@@ -36,7 +36,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
         principal = await authorize_websocket(socket, "stream")
         check_query(socket, {"model", "key"})
         with gateway.track_stream(principal):
-            model = model or gateway.upstream.detector()
+            model = gateway.upstream.detector(model)
             await _serve(socket, gateway, model, scope, principal)
     except WebSocketDisconnect:
         pass

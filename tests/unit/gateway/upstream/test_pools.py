@@ -285,3 +285,15 @@ async def test_a_model_server_that_names_no_thresholds_has_the_usual_ones(names:
 def test_an_invalid_routing_file_is_refused(pools: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="pools"):
         Routing.model_validate({"pools": pools})
+
+
+@pytest.mark.parametrize("task", ["faces", "classifier"])
+async def test_only_detectors_score_images(names: Names, task: str) -> None:
+    other = FakeReplica("127.0.0.2", models=("other",))
+    other.described = {"task": task}
+    async with serving(({"name": "a"}, [other]), names=names) as upstream:
+        with pytest.raises(InvalidRequest, match=f"not a detector: its task is '{task}'"):
+            upstream.detector("other")
+        with pytest.raises(UpstreamUnavailable):
+            upstream.detector()
+        assert upstream.detector("later") == "later"  # it may be served soon, or is unknown
