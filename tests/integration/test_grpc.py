@@ -44,7 +44,7 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
                 "detection_confidence": face.detection_confidence,
                 "fake_probability": face.fake_probability,
                 "verdict": word(face.verdict).removeprefix("VERDICT_").lower(),
-                "models": dict(face.models),
+                "models": {m: {"fake_probability": p} for m, p in face.models.items()},
                 "heatmap": None,
             }
             for face in verdict.faces

@@ -73,7 +73,9 @@ def image_rows(source: Source, document: Row) -> tuple[Row, list[Row]]:
     if "type" in document:
         return row, []
     faces = [
-        {"path": printable(source.path), "face": number, "shot": None} | face
+        face
+        | {"path": printable(source.path), "face": number, "shot": None}
+        | {"models": _probabilities(face["models"])}
         for number, face in enumerate(document["faces"])
     ]
     return row | {"faces": len(faces)}, [_only(FACES, face) for face in faces]
@@ -132,7 +134,13 @@ def _track_row(path: str, shot_number: int, shot: Row, track: Row) -> Row:
         "shot": shot_number,
         "start_s": shot["start_s"],
         "end_s": shot["end_s"],
+        "models": _probabilities(track.get("models", {})),
     }
+
+
+def _probabilities(models: Row) -> dict[str, float]:
+    """Returns the probability of each model that has one; members of an ensemble may be absent."""
+    return {m: s["fake_probability"] for m, s in models.items() if "fake_probability" in s}
 
 
 def _only(schema: pa.Schema, row: Row) -> Row:

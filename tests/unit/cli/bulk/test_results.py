@@ -26,7 +26,7 @@ FACE = {
     "detection_confidence": 0.99,
     "fake_probability": 0.9,
     "verdict": "fake",
-    "models": {"detector": 0.9},
+    "models": {"detector": {"fake_probability": 0.9}, "late": {"unavailable": "overloaded"}},
     "heatmap": None,
 }
 IMAGE = {
