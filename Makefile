@@ -33,7 +33,7 @@ PARALLEL := -n $(WORKERS)
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-nightly lint unit integration browser screenshots clients e2e bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -141,6 +141,9 @@ bench-check: build/.dev archives  ## fail if a ratio is worse than in benchmarks
 rivals: build/.dev  ## install the model servers that `make bench` compares with, in .venv-rivals
 	$(UV) venv --quiet --clear .venv-rivals
 	$(UV) pip sync --quiet --require-hashes --python .venv-rivals/bin/python requirements/rivals.txt
+
+attacks: build/.dev  ## make attacks [MINUTES=5]: latency of ordinary clients, with and without attackers beside them
+	$(BIN)/python -W ignore -m benchmarks.attacks_bench --minutes $(or $(MINUTES),5)
 
 load: build/.dev  ## make load URL=… [USERS="image-rest live"] [SHAPE=ramp] [PEAK=8] [DURATION=60]; DFK_KEY is the API key
 	$(BIN)/python -m loadtest $(or $(USERS),image-rest) --url $(or $(URL),http://127.0.0.1:8000) \

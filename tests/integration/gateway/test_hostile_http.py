@@ -6,8 +6,10 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.running import RunningGateway
@@ -95,3 +97,22 @@ def test_liveness_is_that_of_the_gateway(alone: RunningGateway) -> None:
     live, ready = (httpx.get(f"{alone.url}/v2/health/{probe}") for probe in ("live", "ready"))
     assert (live.status_code, live.json()) == (200, {"live": True})
     assert ready.status_code == 503
+
+
+def test_a_gateway_with_few_files_serves_others_while_idle_connections_fill_them(
+    tmp_path: Path,
+) -> None:
+    with RunningGateway.start(
+        tmp_path, "http://127.0.0.1:9", wait_ready=False, embedded_worker="false"
+    ) as gateway:
+        psutil.Process(gateway.pid).rlimit(psutil.RLIMIT_NOFILE, (256, 256))
+        address = ("127.0.0.1", gateway.ports["http"])
+        with contextlib.ExitStack() as stack:
+            for number in range(400):
+                stack.enter_context(contextlib.closing(socket.create_connection(address)))
+                if number % 100 == 99:
+                    assert httpx.get(f"{gateway.url}/healthz", timeout=30).status_code == 200
+        warnings = gateway.events("too many connections")
+        assert warnings
+        assert warnings[0]["files"] == 256
+        assert gateway.stop() == 0

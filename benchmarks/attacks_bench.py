@@ -1,0 +1,128 @@
+"""Ordinary clients of a gateway, with and without attackers beside them.
+
+    python -m benchmarks.attacks_bench [--minutes 5] [--rate 1.0]
+
+One minute of warm-up, then windows of the same length: without attackers, and with those of
+`benchmarks.attackers`, whose processes have the lowest priority, as they share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+
+from benchmarks.data.workloads import workloads
+from deepfake_serving.gateway.auth.keys import generate
+from deepfake_serving.packaging.archive import build_archive
+from tests.support.paths import ROOT
+from tests.support.running import RunningGateway, RunningServer
+
+_WARMUP_S = 60.0
+_SCOPES = ("images", "videos", "jobs", "stream", "infer")
+_LOWEST_PRIORITY = 19
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0, help="length of each window")
+    parser.add_argument("--rate", type=float, default=1.0, help="ordinary requests a second")
+    options = parser.parse_args()
+    keys = {name: generate(name, _SCOPES) for name in ("ordinary", "attacker")}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        build_archive(ROOT / "config" / "models" / "detector.yaml", folder)
+        (folder / "keys.yaml").write_text("".join(entry for _, entry in keys.values()))
+        with (
+            RunningServer.start(folder, models="detector", workers=2) as server,
+            RunningGateway.start(
+                folder / "data", server.url, keys_file=folder / "keys.yaml"
+            ) as gateway,
+        ):
+            seconds = options.minutes * 60
+            asyncio.run(_measure(gateway, keys["ordinary"][0], _WARMUP_S, options.rate))
+            _report("at rest", gateway, server, None)
+            alone = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
+            _report("without attackers", gateway, server, alone)
+            attacking = _start_attackers(gateway, keys["attacker"][0])
+            beside = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
+            _report("with attackers", gateway, server, beside)
+            print(attacking.communicate(timeout=120)[0])
+            time.sleep(20)
+            _report("after a rest", gateway, server, None)
+
+
+def _start_attackers(gateway: RunningGateway, key: str) -> subprocess.Popen[str]:
+    ports = [str(gateway.ports[name]) for name in ("http", "grpc")]
+    command = [sys.executable, "-m", "benchmarks.attackers", *ports, key]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
+    return process
+
+
+async def _measure(
+    gateway: RunningGateway, key: str, seconds: float, rate: float
+) -> tuple[list[float], Counter[str]]:
+    """Sends images at a fixed rate; returns the seconds of each, and the statuses."""
+    image = workloads()["portrait"].jpeg
+    durations, statuses = list[float](), Counter[str]()
+
+    async def send(client: httpx.AsyncClient) -> None:
+        begun = time.perf_counter()
+        try:
+            status = str((await client.post("/v1/images", content=image)).status_code)
+        except httpx.HTTPError as error:
+            status = type(error).__name__
+        durations.append(time.perf_counter() - begun)
+        statuses[status] += 1
+
+    headers = {"X-API-Key": key}
+    async with (
+        httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=60) as client,
+        asyncio.TaskGroup() as requests,
+    ):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            requests.create_task(send(client))
+            await asyncio.sleep(1 / rate)
+    return durations, statuses
+
+
+def _report(
+    name: str,
+    gateway: RunningGateway,
+    server: RunningServer,
+    measured: tuple[list[float], Counter[str]] | None,
+) -> None:
+    processes = {
+        "gateway": [gateway.pid],
+        "job worker": [gateway.worker().pid],
+        "model server": [server.pid],
+        "Java": [server.java()],
+        "workers": sorted(server.workers()),
+    }
+    resident = {
+        name: [psutil.Process(pid).memory_info().rss >> 20 for pid in pids]
+        for name, pids in processes.items()
+    }
+    print(f"{name}: resident MiB {resident}", flush=True)
+    if measured is not None:
+        durations, statuses = measured
+        p50, p99 = np.percentile(durations, [50, 99]) * 1000
+        print(f"{name}: {dict(statuses)}, p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    main()
