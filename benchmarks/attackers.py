@@ -1,7 +1,7 @@
 """Clients that attack a gateway in every known way, until standard input is closed.
 
-`python -m benchmarks.attackers HTTP_PORT GRPC_PORT KEY` prints how often each attack ran, and the
-statuses that it got.
+`python -m benchmarks.attackers HTTP_PORT GRPC_PORT KEY` prints a line before the first attack, and
+at the end how often each attack ran, and the statuses that it got.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ async def _attack(attacker: Attacker) -> None:
 def main() -> None:
     """Attacks until the end of the input."""
     attacker = Attacker(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    print("attacking", flush=True)
     asyncio.run(_attack(attacker))
     for name, counts in attacker.statuses.items():
         print(f"{name}: {dict(counts)}")

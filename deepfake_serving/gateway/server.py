@@ -18,7 +18,7 @@ from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
-from deepfake_serving.gateway.http.connections import ConnectionTable
+from deepfake_serving.gateway.http.connections import ConnectionTable, max_backlog
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
 from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
@@ -129,7 +129,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
         )
     )
     with bind_errors(ENV_PREFIX + "HTTP_PORT", settings.host, settings.http_port):
-        listener = open_listener(settings.host, settings.http_port)
+        listener = open_listener(settings.host, settings.http_port, max_backlog())
     ports["http"] = listener.getsockname()[1]
     server = _Uvicorn(
         uvicorn.Config(

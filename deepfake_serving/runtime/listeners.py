@@ -31,14 +31,17 @@ def bind_errors(variable: str, host: str, port: int) -> Iterator[None]:
         raise SettingsError(f"{host}:{port}: {reason}. Set {variable} to another port") from error
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int, backlog: int = 2048) -> socket.socket:
     """Returns a socket that listens on a TCP port; 0 takes a free one.
+
+    Args:
+        backlog: the most connections that wait to be accepted; further ones are retried by TCP.
 
     Raises:
         OSError: the port can't be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    return socket.create_server((host, port), family=family, backlog=backlog)
 
 
 def bind_grpc(server: grpc.aio.Server, host: str, port: int, variable: str) -> int:

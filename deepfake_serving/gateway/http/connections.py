@@ -6,6 +6,7 @@ Otherwise the process runs out of file descriptors, and refuses every further cl
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import time
 from typing import Protocol
@@ -16,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 _FREE_SHARE = 8
 """One of so many file descriptors is left to the job store, media and model servers."""
-_MIN_FREE = 64
+_MIN_FREE, _MAX_BACKLOG = 64, 2048
 _LOG_INTERVAL_S = 10.0
 
 
@@ -39,7 +40,7 @@ class ConnectionTable:
         one if none is idle."""
         self._open += 1
         self.idle(connection)
-        if self._open > self._max_connections or _files_run_out(connection.transport):
+        if self._open > self._max_connections or _files_run_out(connection.transport, self._open):
             oldest = next(iter(self._idle))
             self._log(newest=oldest is connection)
             del self._idle[oldest]
@@ -69,11 +70,29 @@ class ConnectionTable:
             log.warning("too many connections", **fields)
 
 
-def _files_run_out(transport: asyncio.Transport) -> bool:
-    """Returns whether few file descriptors are left: a new one has the lowest free number."""
-    number: int = transport.get_extra_info("socket").fileno()
+def _files_run_out(transport: asyncio.Transport, connections: int) -> bool:
+    """Returns whether few file descriptors are left.
+
+    A new one has the lowest free number, which shows it at no cost, unless one was just closed. So
+    they are counted once connections have half of them.
+    """
     limit = _max_files()
-    return number >= limit - max(_MIN_FREE, limit // _FREE_SHARE)
+    allowed = limit - _spare_files()
+    number: int = transport.get_extra_info("socket").fileno()
+    return number >= allowed or (connections > limit // 2 and len(os.listdir("/dev/fd")) > allowed)
+
+
+def max_backlog() -> int:
+    """Returns how many connections may wait to be accepted.
+
+    All of them are accepted at once, before the first is added to the table, so they must not need
+    more files than are left.
+    """
+    return min(_MAX_BACKLOG, _spare_files() // 2)
+
+
+def _spare_files() -> int:
+    return max(_MIN_FREE, _max_files() // _FREE_SHARE)
 
 
 def _max_files() -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.support.running import RunningGateway
@@ -102,10 +102,15 @@ def test_liveness_is_that_of_the_gateway(alone: RunningGateway) -> None:
 def test_a_gateway_with_few_files_serves_others_while_idle_connections_fill_them(
     tmp_path: Path,
 ) -> None:
-    with RunningGateway.start(
-        tmp_path, "http://127.0.0.1:9", wait_ready=False, embedded_worker="false"
-    ) as gateway:
-        psutil.Process(gateway.pid).rlimit(psutil.RLIMIT_NOFILE, (256, 256))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))  # which the gateway inherits
+    try:
+        running = RunningGateway.start(
+            tmp_path, "http://127.0.0.1:9", wait_ready=False, embedded_worker="false"
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with running as gateway:
         address = ("127.0.0.1", gateway.ports["http"])
         with contextlib.ExitStack() as stack:
             for number in range(400):
