@@ -30,7 +30,7 @@ from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
-from model_handlers.pipeline.following import find_faces
+from model_handlers.pipeline.frames.following import find_faces
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
 

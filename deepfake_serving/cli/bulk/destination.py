@@ -1,14 +1,14 @@
-"""Where a run keeps its list of inputs and its tables: a folder or a prefix of a bucket.
+"""The folder, or prefix of a bucket, that holds the list of inputs of a run and its tables.
 
-    run.json                          what the run was started with; written once the list is whole
+    run.json                          the options of the run; written once the list is complete
     model.mar                         the archive that the workers load
     inputs/part-000000.parquet        the list, a row per chunk
     attempts/00000000/0               a start of a chunk that is not done; removed with the next run
     faces/part-00000000.parquet       a chunk's faces
     files/part-00000000.parquet       a chunk's files, written last: it marks the chunk as done
 
-A chunk's file has the same name whoever writes it and however often, so that a chunk that is
-analysed twice, after a lost node, is still there once.
+The files of a chunk have the same names each time that they are written. So a chunk that is
+analysed twice, after a lost node, is in the result once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PART = re.compile(r"files/part-(\d{8})\.parquet")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What a run was started with, and how many chunks and files its list has."""
+    """The options of a run, and how many chunks and files its list has."""
 
     source: str
     column: str | None
@@ -92,14 +92,14 @@ class Destination:
             yield from (folder + meta["path"].removeprefix(prefix) for meta in batch)
 
     def run_info(self) -> RunInfo | None:
-        """Returns what the run here was started with; None before its list is whole."""
+        """Returns the options of the run here; None before its list is complete."""
         try:
             return RunInfo(**json.loads(self.get(_RUN)))
         except FileNotFoundError:
             return None
 
     def start(self, info: RunInfo, archive: bytes) -> None:
-        """Stores the archive of the model, and marks the list as whole."""
+        """Stores the archive of the model, and marks the list as complete."""
         self.put(MODEL, archive)
         self.put(_RUN, json.dumps(dataclasses.asdict(info), indent=2).encode())
 

@@ -24,7 +24,7 @@ _MAX_BLOCKS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the workers may use. `workers` None takes what the cluster has, also as it grows."""
+    """Limits of the workers. `workers` None takes what the cluster has, also as it grows."""
 
     workers: int | None
     cpus: float

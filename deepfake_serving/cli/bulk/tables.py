@@ -57,7 +57,7 @@ that of its highest frame; `shot` counts from 1."""
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """What was read of a file: its size and digest, where it could be read."""
+    """A file, with its size and digest if it could be read."""
 
     path: str
     bytes: int | None = None

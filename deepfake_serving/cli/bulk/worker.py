@@ -26,15 +26,15 @@ from deepfake_serving.cli.video import analyse_video, video_options
 from deepfake_serving.contracts.problems import Problem
 
 _ATTEMPTS = 4
-"""Ray repeats the task of a worker that died, without end. A chunk that costs its worker the life
-as often as this stays undone and holds up no other."""
+"""Ray repeats the task of a worker that died, without end. A chunk that has ended so many
+workers is given up and delays no other."""
 
 Batch = dict[str, npt.NDArray[Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What every worker of a run is started with."""
+    """Options of every worker of a run."""
 
     out: str
     batch: int

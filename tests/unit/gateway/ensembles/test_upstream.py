@@ -198,7 +198,7 @@ async def test_without_a_face_no_other_member_is_needed(
     names: Names, members: list[Member]
 ) -> None:
     members[0].faces = []
-    async with trio(names, members[:1], ensemble(min_answers=1)) as upstream:
+    async with trio(names, members[:1], ensemble(**{"min_answers": 1})) as upstream:
         verdict = await detect(upstream)
     assert (verdict["verdict"], verdict["fake_probability"]) == ("no_face", None)
 

@@ -15,7 +15,7 @@ from model_handlers.items import Options
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceDetector
-from model_handlers.pipeline.following import FaceFollower, find_faces, overlap
+from model_handlers.pipeline.frames.following import FaceFollower, find_faces, overlap
 from tests.support.videos import pan, two_faces
 
 

@@ -23,7 +23,7 @@ _MAX_CHANGE = 20.0
 _GRID = 32
 """Rows and columns of the pixels that are compared, at most."""
 _MIN_OVERLAP = 0.3
-"""Of a face's box with its box in the frame before, as intersection over union."""
+"""Minimum intersection over union of the boxes of a face in two frames."""
 
 
 def find_faces(
@@ -59,11 +59,11 @@ class FaceFollower:
         for number, frame in enumerate(frames):
             followed = None
             if number % _EVERY and _change(frames[number - 1], frame) <= _MAX_CHANGE:
-                followed = self._follow(frame, found[-1])
+                followed = self._refine(frame, found[-1])
             found.append(followed or self._detector.find([frame])[0])
         return found
 
-    def _follow(self, frame: Pixels, last: FoundFaces) -> FoundFaces | None:
+    def _refine(self, frame: Pixels, last: FoundFaces) -> FoundFaces | None:
         """Returns the same faces in the next frame; None if one of them is not certain."""
         if not last.faces or last.left_out or not all(map(_is_certain, last.faces)):
             return None

@@ -1,0 +1,1 @@
+"""Frames of a video: what one frame tells about the next."""
