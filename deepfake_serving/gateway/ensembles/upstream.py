@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from deepfake_serving.contracts.models import ModelInfo
-from deepfake_serving.contracts.problems import Problem, UpstreamUnavailable
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, UpstreamUnavailable
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.ensembles.verdicts import Document, MemberResult, ensemble_verdict
@@ -96,6 +96,8 @@ class EnsembleUpstream(Upstream):
             return write_results(spec, head, results, context.id)
         if spec.name not in self.models():
             raise UpstreamUnavailable(f"too few members of {spec.name} are up", retry_after_s=5)
+        if path.endswith("/config"):
+            raise InvalidRequest("an ensemble has no configuration: its members have")
         if path.endswith("/ready"):
             document = orjson.dumps({"name": spec.name, "ready": True})
             return UpstreamResponse(200, {"Content-Type": "application/json"}, document)

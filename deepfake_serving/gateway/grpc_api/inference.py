@@ -80,7 +80,7 @@ class InferenceService:
     async def RepositoryIndex(  # noqa: N802
         self, request: pb.RepositoryIndexRequest, call: Call
     ) -> Any:
-        index = repository_index(self.gateway.upstream.pools, request.ready)
+        index = repository_index(self.gateway.upstream, request.ready)
         return ParseDict({"models": index}, pb.RepositoryIndexResponse())
 
     async def RepositoryModelLoad(  # noqa: N802

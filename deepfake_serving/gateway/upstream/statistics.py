@@ -6,21 +6,20 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
+from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
-from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
 
 
-def repository_index(pools: Pools, ready_only: bool) -> list[dict[str, str]]:
-    """Returns every known model with its state: READY where any replica serves it."""
+def repository_index(upstream: Upstream, ready_only: bool) -> list[dict[str, str]]:
+    """Returns every known model and ensemble with its state: READY where it is served."""
     index: dict[str, dict[str, str]] = {}
-    for replica in pools.all():
+    for replica in upstream.pools.all():
         for name, info in replica.models.items():
-            version = info.version.partition(".")[0]
-            index.setdefault(name, _entry(name, version, "no replica that serves it is up"))
-            if replica.serves(name):
-                index[name] = _entry(name, version)
+            index[name] = _entry(name, info, "no replica that serves it is up")
+    for name, by_pool in upstream.models().items():
+        index[name] = _entry(name, next(iter(by_pool.values())))
     return [each for _, each in sorted(index.items()) if not ready_only or not each["reason"]]
 
 
@@ -64,8 +63,9 @@ async def model_statistics(
     return {"model_stats": [models[key] for key in sorted(models)]}
 
 
-def _entry(name: str, version: str, reason: str = "") -> dict[str, str]:
+def _entry(name: str, info: ModelInfo, reason: str = "") -> dict[str, str]:
     state = "UNAVAILABLE" if reason else "READY"
+    version = info.version.partition(".")[0]
     return {"name": name, "version": version, "state": state, "reason": reason}
 
 

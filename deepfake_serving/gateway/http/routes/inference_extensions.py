@@ -39,7 +39,7 @@ async def index(request: Request) -> Response:
     """Every model that a replica serves or has served."""
     with get_gateway(request).body_memory.track() as held:
         ready_only = _ready_only(await read_body(request, held))
-    return _json(repository_index(get_gateway(request).upstream.pools, ready_only))
+    return _json(repository_index(get_gateway(request).upstream, ready_only))
 
 
 @router.post("/v2/repository/models/{model}/{action}", include_in_schema=False)
@@ -51,7 +51,7 @@ async def load_model(model: str, action: Literal["load", "unload"]) -> Response:
 @router.get("/v2/models", summary="Names of the models", responses={200: {"model": oip.ModelNames}})
 async def list_model_names(request: Request) -> Response:
     """All models that are served now; `/v1/models` describes them."""
-    return _json({"models": sorted(get_gateway(request).upstream.pools.models())})
+    return _json({"models": sorted(get_gateway(request).upstream.models())})
 
 
 @router.get(

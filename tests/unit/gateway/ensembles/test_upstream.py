@@ -20,6 +20,7 @@ from deepfake_serving.contracts.messages import verdict_message
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     EnsembleUnavailable,
+    InvalidRequest,
     Overloaded,
     Problem,
     UndecodableMedia,
@@ -29,6 +30,7 @@ from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
 from deepfake_serving.gateway.ensembles.upstream import EnsembleUpstream
+from deepfake_serving.gateway.upstream.statistics import repository_index
 from deepfake_serving.runtime.serialization import from_json
 from tests.support.replicas import FakeReplica, Names, Predict, context, serving
 
@@ -283,3 +285,13 @@ async def test_other_models_are_served_as_without_ensembles(
         assert not isinstance(result, Problem)
         assert result["faces"][0]["fake_probability"] == 0.2
         assert members[1].requests == []
+
+
+async def test_the_index_lists_ensembles_which_have_no_configuration(
+    names: Names, members: list[Member]
+) -> None:
+    async with trio(names, members) as upstream:
+        index = {entry["name"]: entry["state"] for entry in repository_index(upstream, True)}
+        assert index["trio"] == "READY"
+        with pytest.raises(InvalidRequest, match="its members have"):
+            await upstream.request("GET", "/v2/models/trio/config", "trio", context())

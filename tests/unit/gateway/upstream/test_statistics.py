@@ -74,11 +74,11 @@ async def test_the_index_keeps_models_of_replicas_that_are_down(names: Names) ->
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         ready = {"name": "detector", "version": "1", "state": "READY", "reason": ""}
-        assert repository_index(upstream.pools, ready_only=True) == [ready]
+        assert repository_index(upstream, ready_only=True) == [ready]
         member.ready = False
         await until(lambda: not upstream.pools.ready())
-        assert repository_index(upstream.pools, ready_only=True) == []
-        (entry,) = repository_index(upstream.pools, ready_only=False)
+        assert repository_index(upstream, ready_only=True) == []
+        (entry,) = repository_index(upstream, ready_only=False)
         assert entry["state"] == "UNAVAILABLE"
 
 
