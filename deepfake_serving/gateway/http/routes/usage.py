@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -12,6 +11,7 @@ from deepfake_serving.gateway.context import get_gateway
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import KeyUsage, UsageDocument
+from deepfake_serving.gateway.http.times import Day
 from deepfake_serving.gateway.queue.usage import Unit
 
 router = APIRouter(tags=["service"])
@@ -26,7 +26,7 @@ async def get_usage(
     request: Request,
     principal: Annotated[Principal, Depends(require_scope(None))],
     day: Annotated[
-        date | None, Query(description="A day (UTC) of the last 40; today by default.")
+        Day | None, Query(description="A day (UTC) of the last 40; today by default.")
     ] = None,
 ) -> Response:
     """The client's own key; all keys with the scope `admin`. It needs no scope, and is served to
