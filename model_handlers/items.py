@@ -24,6 +24,8 @@ class Options:
     """Whether the items are frames of a video in their order, through which faces are followed."""
     request: int = 0
     """The position of the request in the worker's batch."""
+    explain: bool = False
+    """Whether faces get a heatmap."""
     full_precision: bool = False
     """Whether boxes and landmarks are returned as they were found, not rounded."""
     faces: tuple[GivenFace, ...] | None = None

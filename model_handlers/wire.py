@@ -28,6 +28,9 @@ DEADLINE_HEADER = "x-deepfake-deadline"
 OPTIONS_HEADER = "x-deepfake-options"
 BATCH_HEADER = "x-deepfake-batch"
 
+FLAGS = ("crops", "explain", "follow", "full_precision")
+"""Options that are true or false."""
+
 MAX_RESPONSE_BYTES = 16 * 2**20
 """Limit of a worker's response; TorchServe kills workers that exceed its own limit."""
 
@@ -120,9 +123,6 @@ def join_bytes(elements: Sequence[bytes]) -> bytes:
     return b"".join(struct.pack("<I", len(e)) + e for e in elements)
 
 
-_FLAGS = ("crops", "follow", "full_precision")
-
-
 def parse_options(header: str | None) -> Options:
     """Parses the options header: a JSON object of `Options`' fields.
 
@@ -133,7 +133,7 @@ def parse_options(header: str | None) -> Options:
         return Options()
     try:
         given: Mapping[str, Any] = json.loads(header)
-        flags = {name: given.get(name, False) for name in _FLAGS}
+        flags = {name: given.get(name, False) for name in FLAGS}
     except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"{OPTIONS_HEADER} is not a JSON object") from error
     for name, value in flags.items():

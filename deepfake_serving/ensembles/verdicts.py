@@ -14,6 +14,7 @@ from deepfake_serving.ensembles.spec import EnsembleSpec
 Document = dict[str, Any]
 """An `ImageVerdict` or `ImageFaces`, as a dictionary of its JSON."""
 MemberResult = Document | Problem
+NO_HEATMAPS = "no heatmaps: an ensemble has none; request those of its members one by one"
 
 
 def faces_of(document: Document) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
 from model_handlers.pipeline.frames.following import find_faces
+from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
 
@@ -173,7 +174,10 @@ def _score_faces(
     options: Sequence[Options],
     watch: Stopwatch,
 ) -> list[ImageVerdict]:
-    """Cuts the faces of each image and scores those of all images together."""
+    """Cuts the faces of each image and scores those of all images together.
+
+    Heatmaps are drawn for the images that request them.
+    """
     crop = task.manifest.crop
     with watch("crop"):
         crops = [
@@ -182,11 +186,12 @@ def _score_faces(
             for face in each.faces
         ]
     sides = [face.longer_side for each in found for face in each.faces]
-    scores = iter(_rounded_probabilities(task.classifier.classify(crops, sides, watch)))
-    return [
+    scores = task.classifier.score(crops, sides, watch)
+    probabilities = iter(_rounded_probabilities(scores.probabilities))
+    verdicts = [
         replace(
             verdict_of_faces(
-                [(face, next(scores)) for face in each.faces],
+                [(face, next(probabilities)) for face in each.faces],
                 (image.shape[1], image.shape[0]),
                 task.model,
                 task.manifest.thresholds,
@@ -196,6 +201,11 @@ def _score_faces(
         )
         for image, each, option in zip(images, found, options, strict=True)
     ]
+    requested = [option.explain for option in options]
+    if not any(requested):
+        return verdicts
+    with watch("explain"):
+        return add_heatmaps(verdicts, requested, crops, scores)
 
 
 def _given(options: Options) -> FoundFaces | None:

@@ -11,7 +11,12 @@ from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, UpstreamUnavailable
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.ensembles.spec import EnsembleSpec
-from deepfake_serving.ensembles.verdicts import Document, MemberResult, ensemble_verdict
+from deepfake_serving.ensembles.verdicts import (
+    NO_HEATMAPS,
+    Document,
+    MemberResult,
+    ensemble_verdict,
+)
 from deepfake_serving.gateway.ensembles.inference import (
     LENGTH_HEADER,
     metadata,
@@ -56,14 +61,18 @@ class EnsembleUpstream(Upstream):
         if model not in self.ensembles:
             super().check_model(model)
 
-    async def detect_image(self, image: bytes, model: str, context: RequestContext) -> bytes:
-        """Returns the verdict of one encoded image, as JSON."""
+    async def detect_image(
+        self, image: bytes, model: str, context: RequestContext, *, explain: bool = False
+    ) -> bytes:
+        """Returns the verdict of one encoded image, as JSON. Ensembles have no heatmaps."""
         spec = self.ensembles.get(model)
         if spec is None:
-            return await super().detect_image(image, model, context)
+            return await super().detect_image(image, model, context, explain=explain)
         (result,) = await self._detect(spec, image_tensor(image), context)
         if isinstance(result, Problem):
             raise result
+        if explain and result["faces"]:
+            result = result | {"warnings": [*result["warnings"], NO_HEATMAPS]}
         return orjson.dumps(result | {"id": context.id})
 
     async def detect_frames(

@@ -122,13 +122,19 @@ class Upstream:
                 return name
         raise UpstreamUnavailable("no model server with a detector is up", retry_after_s=5)
 
-    async def detect_image(self, image: bytes, model: str, context: RequestContext) -> bytes:
+    async def detect_image(
+        self, image: bytes, model: str, context: RequestContext, *, explain: bool = False
+    ) -> bytes:
         """Returns the verdict of one encoded image, as the JSON that the model server wrote.
+
+        Args:
+            explain: whether its faces get a heatmap.
 
         Raises:
             Problem
         """
-        path, headers = f"/predictions/{model}", {"Content-Type": _OCTET_STREAM}
+        path = f"/predictions/{model}" + ("?explain=true" if explain else "")
+        headers = {"Content-Type": _OCTET_STREAM}
         return (await self.request("POST", path, model, context, image, headers)).body
 
     async def detect_frames(

@@ -7,6 +7,7 @@ from typing import Any
 from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.model_server.prediction.oip import options_header
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
 from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers.wire import join_bytes
@@ -23,7 +24,10 @@ class DetectorService:
     ) -> pb.ImageVerdict:
         model = self.predictor.detector(request.model)
         request_scope.note(model=model.name, bytes=len(request.image))
-        call = Call(model, request.image, request_scope.id, deadline, request_scope.traceparent)
+        options = options_header({"explain": True}) if request.explain else None
+        call = Call(
+            model, request.image, request_scope.id, deadline, request_scope.traceparent, options
+        )
         reply = await self.predictor.one(call)
         request_scope.note(verdict=reply.document["verdict"])
         return verdict_message(reply.document)
@@ -36,7 +40,8 @@ class DetectorService:
             raise InvalidRequest("the batch has no image")
         request_scope.note(model=model.name, items=len(request.images))
         tensor = Tensor("BYTES", (len(request.images),), join_bytes(request.images))
-        call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent)
+        options = options_header({"explain": True}) if request.explain else None
+        call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
         results = await self.predictor.many(call)
         return pb.DetectBatchResponse(
             results=[_result(r, f"{request_scope.id}.{n}") for n, r in enumerate(results)]

@@ -12,7 +12,7 @@ from deepfake_serving.model_server.prediction import oip, oip_extensions
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
 from deepfake_serving.runtime.request_scope import RequestScope
-from model_handlers.wire import join_bytes
+from model_handlers.wire import FLAGS, join_bytes
 
 
 class InferenceService:
@@ -114,7 +114,7 @@ def _input(request: pb.ModelInferRequest) -> oip.Input:
 def _parameters(request: pb.ModelInferRequest) -> dict[str, Any]:
     """Returns the supported parameters only; there may be very many others."""
     given = request.parameters
-    return {name: _value(given[name]) for name in (*oip.FLAGS, *oip.PER_ITEM) if name in given}
+    return {name: _value(given[name]) for name in (*FLAGS, *oip.PER_ITEM) if name in given}
 
 
 def _raw(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:

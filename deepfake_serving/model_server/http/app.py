@@ -33,6 +33,7 @@ from deepfake_serving.runtime.http_problems import problem_body, problem_headers
 from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.version import NAME, VERSION
+from model_handlers.wire import FLAGS
 
 _PREDICTOR = web.AppKey("predictor", Predictor)
 _REQUEST_SCOPE = web.RequestKey("request_scope", RequestScope)
@@ -220,9 +221,8 @@ def _deadline(request: web.Request) -> float:
 
 
 def _options(request: web.Request) -> str | None:
-    crops = request.query.get("crops")
-    if crops is None:
-        return None
-    if crops not in ("true", "false"):
-        raise InvalidRequest("the query parameter crops must be true or false")
-    return oip.options_header({"crops": crops == "true"})
+    flags = {name: request.query[name] for name in FLAGS if name in request.query}
+    for name, value in flags.items():
+        if value not in ("true", "false"):
+            raise InvalidRequest(f"the query parameter {name} must be true or false")
+    return oip.options_header({name: value == "true" for name, value in flags.items()})

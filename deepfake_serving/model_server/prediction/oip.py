@@ -22,7 +22,7 @@ from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction.predictor import Tensor
 from deepfake_serving.runtime.version import NAME, VERSION
-from model_handlers.wire import MAX_ITEMS, join_bytes, split_bytes
+from model_handlers.wire import FLAGS, MAX_ITEMS, join_bytes, split_bytes
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -30,9 +30,8 @@ EXTENSIONS = (
     "model_configuration",
     "statistics",
 )
-FLAGS = ("crops", "follow", "full_precision")
 PER_ITEM = ("faces", "face_px")
-"""The parameters of a request."""
+"""The parameters of a request with an entry for each item; `FLAGS` are those of all."""
 PLATFORM = "torchserve_mar"
 
 _NUMPY = {"FP32": np.float32, "INT32": np.int32}

@@ -1,0 +1,1 @@
+"""Heatmaps: where in a face's crop the score comes from."""
