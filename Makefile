@@ -67,7 +67,8 @@ generate: build/.dev  ## write everything generated from code: docs pages, schem
 lock: $(UV)  ## resolve pyproject.toml and requirements/*.in into locks with hashes; tests and servers get the same versions
 	$(COMPILE) pyproject.toml requirements/dev.in --extra training --extra bulk -o requirements/dev.txt
 	for set in build load; do $(COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
-	for extra in gateway model-server all bulk training; do \
+	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra gateway --extra provenance -o requirements/gateway.txt
+	for extra in model-server all bulk training; do \
 		$(COMPILE) -c requirements/dev.txt pyproject.toml --extra $$extra -o requirements/$$extra.txt; done
 	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra model-server --extra torch -o requirements/cuda.txt
 	for set in clients rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.cli.annotate import Annotator
+from deepfake_serving.cli.provenance import add_provenance
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging.archive import open_archive
+from deepfake_serving.provenance.reader import ProvenanceReader
 from model_handlers.handler import run_isolated
 from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
@@ -66,14 +68,27 @@ class LocalDetector:
         return self._task.manifest.decode.max_bytes
 
     def documents(
-        self, images: Sequence[Path], batch: int, annotate: Path | None
+        self,
+        images: Sequence[Path],
+        batch: int,
+        annotate: Path | None,
+        *,
+        explain: bool = False,
+        provenance: ProvenanceReader | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yields a document per image, in order: its verdict or its problem, and `file`."""
+        """Yields a document per image, in order: its verdict or its problem, and `file`.
+
+        Args:
+            explain: whether faces get a heatmap.
+            provenance: reads the provenance of the images; None: it is not read.
+        """
         annotator = Annotator(annotate, images) if annotate is not None else None
         for start in range(0, len(images), batch):
             paths = images[start : start + batch]
             contents = [self._read(path) for path in paths]
-            outcomes = self._detect(contents)
+            outcomes = self._detect(contents, explain)
+            if provenance is not None:
+                outcomes = add_provenance(outcomes, contents, provenance)
             for path, data, outcome in zip(paths, contents, outcomes, strict=True):
                 if annotator is not None and isinstance(data, bytes):
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
@@ -91,8 +106,9 @@ class LocalDetector:
         outcomes = self.run(list(frames), [Options(follow=True)] * len(frames))
         return [o if isinstance(o, Problem) else _document(o) for o in outcomes]
 
-    def _detect(self, contents: Sequence[bytes | Problem]) -> list[Outcome]:
-        outcomes = iter(self.run([data for data in contents if isinstance(data, bytes)]))
+    def _detect(self, contents: Sequence[bytes | Problem], explain: bool = False) -> list[Outcome]:
+        images: list[Item] = [data for data in contents if isinstance(data, bytes)]
+        outcomes = iter(self.run(images, [Options(explain=explain)] * len(images)))
         return [data if isinstance(data, Problem) else next(outcomes) for data in contents]
 
     def run(self, items: list[Item], options: Sequence[Options] | None = None) -> list[Outcome]:

@@ -54,7 +54,17 @@ def _image_row(document: dict[str, Any]) -> tuple[str | Text, ...]:
 
 def _remarks(document: dict[str, Any]) -> list[str]:
     untrained = [] if document["model"]["trained"] else ["untrained"]
-    return [*untrained, *document.get("warnings", [])]
+    credentials = _credentials(document.get("provenance"))
+    return [*untrained, *credentials, *document.get("warnings", [])]
+
+
+def _credentials(provenance: dict[str, Any] | None) -> list[str]:
+    """Returns a remark on the content credentials, if there are some."""
+    credentials = (provenance or {}).get("credentials")
+    if not credentials:
+        return []
+    signer = credentials["signer"] or credentials["signer_name"] or "unknown"
+    return [f"content credentials: {credentials['state']}, signed by {signer}"]
 
 
 def print_video(verdict: dict[str, Any], as_json: bool) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from google.protobuf import json_format
 
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
@@ -21,6 +24,7 @@ def verdict_message(document: dict[str, Any]) -> pb.ImageVerdict:
         timings_ms=document["timings_ms"],
         warnings=document.get("warnings", []),
         fake_probability=document["fake_probability"],
+        provenance=_provenance(document["provenance"]) if document.get("provenance") else None,
     )
 
 
@@ -64,7 +68,23 @@ def _face(face: dict[str, Any]) -> pb.Face:
         verdict=label_message(face["verdict"]),
         models=by_model(face["models"], "fake_probability"),
         unavailable=by_model(face["models"], "unavailable"),
+        heatmap=_heatmap(face["heatmap"]) if face.get("heatmap") else None,
     )
+
+
+def _heatmap(heatmap: dict[str, Any]) -> pb.Heatmap:
+    return pb.Heatmap(
+        rows=[pb.HeatmapRow(values=row) for row in heatmap["grid"]],
+        offset=heatmap["offset"],
+        scale=heatmap["scale"],
+        overlay=_data(heatmap["overlay"]),
+        crop=_data(heatmap["crop"]),
+    )
+
+
+def _data(uri: str) -> bytes:
+    """Returns the content of a base64 data URI."""
+    return base64.b64decode(uri.partition(",")[2])
 
 
 def _model(model: dict[str, Any]) -> pb.Model:
@@ -74,3 +94,10 @@ def _model(model: dict[str, Any]) -> pb.Model:
         digest=model["digest"] or "",
         trained=model["trained"],
     )
+
+
+def _provenance(provenance: dict[str, Any]) -> pb.Provenance:
+    """Fields that are null are left empty."""
+    message = pb.Provenance()
+    json_format.ParseDict(provenance, message, ignore_unknown_fields=True)
+    return message

@@ -11,6 +11,8 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from deepfake_serving.contracts.provenance import Provenance
+
 Label = Literal["real", "suspicious", "fake", "no_face"]
 """The verdict of a face, an image, a shot or a video."""
 
@@ -33,10 +35,28 @@ class ModelScore(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Heatmap:
+    """A class activation map: where in the crop of a face its score comes from.
+
+    `grid` has the contribution of each cell, row by row, in log odds before calibration: above zero
+    it raises the score. Their sum and `offset` are the network's output. `crop` is what the network
+    got, a JPEG, and `overlay` a transparent PNG of the same size: red raises the score, blue lowers
+    it, with full opacity from ±`scale`. Both are data URIs.
+    """
+
+    grid: list[list[float]]
+    offset: float
+    scale: float
+    overlay: str
+    crop: str
+
+
+@dataclass(frozen=True, slots=True)
 class FaceVerdict:
     """One face: `box` is [x1, y1, x2, y2], `landmarks` five [x, y] (eyes, nose, mouth corners).
 
     `models` has the model's own score; in an ensemble, that of each member.
+    `heatmap` is there on request, if the model's network has one.
     """
 
     box: list[float]
@@ -45,15 +65,16 @@ class FaceVerdict:
     fake_probability: float
     verdict: Label
     models: dict[str, ModelScore]
-    heatmap: str | None = None
+    heatmap: Heatmap | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict:
     """One image; its probability combines those of its faces (`contracts.combination`).
 
-    `warnings` are sentences on what was not analysed: faces beyond the limit, further frames of an
-    animation, the end of a file that was cut short.
+    `provenance` is there on request; it changes no score. `warnings` are sentences on what was not
+    analysed: faces beyond the limit, further frames of an animation, the end of a file that was cut
+    short.
     """
 
     verdict: Label
@@ -65,6 +86,7 @@ class ImageVerdict:
     timings_ms: dict[str, float] = field(default_factory=dict)
     id: str | None = None
     warnings: list[str] = field(default_factory=list)
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)

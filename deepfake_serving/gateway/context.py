@@ -23,7 +23,9 @@ from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.body_memory import BodyMemory
 from deepfake_serving.gateway.storage.disk_space import DiskSpace, folders_of
+from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.provenance.reader import ProvenanceReader
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.shutdown import InFlight
@@ -48,6 +50,7 @@ class Gateway:
     jobs: JobService
     store_health: StoreHealth
     fetcher: Fetcher | None
+    provenance: ProvenanceReader = field(default_factory=ProvenanceReader)
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     body_memory: BodyMemory = field(init=False)
@@ -63,6 +66,11 @@ class Gateway:
         settings = self.settings
         folders = folders_of(settings.jobs, settings.objects, temporary=gettempdir())
         return DiskSpace(folders, settings.min_free_bytes)
+
+    def analysis(self, model: str, *, explain: bool, provenance: bool) -> ImageAnalysis:
+        """Returns the analysis of images with these options."""
+        reader = self.provenance if provenance else None
+        return ImageAnalysis(self.upstream, model, explain, reader)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

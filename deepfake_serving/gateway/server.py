@@ -28,6 +28,7 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
+from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import (
     bind_errors,
     bind_grpc,
@@ -109,6 +110,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             jobs=JobService(store, objects),
             store_health=health,
             fetcher=fetcher,
+            provenance=ProvenanceReader(read_anchors(settings.provenance_anchors)),
         )
         metrics.watch_readiness(lambda: not gateway.unready_reasons())
         maintaining = asyncio.create_task(run_maintenance(settings, store, objects, metrics))

@@ -135,9 +135,11 @@ class Settings(ServerSettings):
         False, description="Whether yt-dlp resolves pages of video sites (docs/security.md)."
     )
 
+    provenance_anchors: Path | None = Field(
+        None, description="PEM file of certificates whose content credentials are trusted."
+    )
     source_enabled: bool = Field(
-        False,
-        description="Whether live sources (RTSP, HLS) are accepted as jobs (docs/security.md).",
+        False, description="Whether live sources (RTSP, HLS) become jobs (docs/security.md)."
     )
 
     jobs: str = Field(
@@ -234,10 +236,7 @@ class Settings(ServerSettings):
     )
 
     drain_delay_s: float = Field(
-        0.0,
-        ge=0,
-        le=86_400,
-        description="After SIGTERM, keep serving for this long while not ready.",
+        0.0, ge=0, le=86_400, description="After SIGTERM, keep serving this long while not ready."
     )
     drain_timeout_s: float = Field(
         60.0, ge=0, le=86_400, description="After SIGTERM, wait this long for requests in flight."

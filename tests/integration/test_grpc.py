@@ -58,6 +58,7 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
             "trained": verdict.model.trained,
         },
         "warnings": list(verdict.warnings),
+        "provenance": None,
     }
 
 

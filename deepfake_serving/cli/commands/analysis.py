@@ -31,16 +31,34 @@ def detect(
     annotate: Annotated[
         Path | None, typer.Option(help="Folder for copies with boxes and scores.")
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a heatmap of each face: where its score comes from."),
+    ] = None,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Read content credentials and metadata too.")
+    ] = False,
+    anchors: Annotated[
+        Path | None, typer.Option(help="PEM file of certificates whose credentials are trusted.")
+    ] = None,
     model: Model = "detector",
     archive: Archive = None,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
 ) -> None:
     """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
     from deepfake_serving.cli.ensemble import open_detector
+    from deepfake_serving.cli.heatmaps import write_heatmaps
+    from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 
     with open_detector(model, archive) as detector:
         warn_untrained(detector.model.trained)
-        documents = tracked(detector.documents(images, batch, annotate), len(images))
+        reader = ProvenanceReader(read_anchors(anchors)) if provenance else None
+        found = detector.documents(
+            images, batch, annotate, explain=explain is not None, provenance=reader
+        )
+        documents = tracked(
+            found if explain is None else write_heatmaps(found, explain), len(images)
+        )
         show = results.print_json_lines if as_json else results.print_image_table
         problems = show(documents)
     raise typer.Exit(1 if problems else 0)

@@ -38,7 +38,10 @@ class DetectorService:
         model = upstream.detector(request.model)
         call.scope.note(model=model, bytes=len(request.image))
         call.count_images(self.gateway, 1)
-        verdict = await upstream.detect_image(request.image, model, call.context(self.gateway))
+        analysis = self.gateway.analysis(
+            model, explain=request.explain, provenance=request.provenance
+        )
+        verdict = await analysis.run(request.image, call.context(self.gateway))
         return verdict_message(orjson.loads(verdict))
 
     async def DetectBatch(  # noqa: N802
@@ -51,7 +54,10 @@ class DetectorService:
         call.count_images(self.gateway, len(request.images))
         images = [_reader(image) for image in request.images]
         context = call.context(self.gateway)
-        results = await detect_batch(self.gateway.upstream, images, model, context)
+        analysis = self.gateway.analysis(
+            model, explain=request.explain, provenance=request.provenance
+        )
+        results = await detect_batch(analysis, images, context)
         return pb.DetectBatchResponse(
             results=[_batch_result(r, context.for_item(n).id) for n, r in enumerate(results)]
         )

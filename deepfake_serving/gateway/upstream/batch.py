@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, Problem
-from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
+from deepfake_serving.gateway.upstream.client import RequestContext
 
 _MAX_CONCURRENT = 8
 
@@ -15,7 +16,7 @@ ImageSource = Callable[[], Awaitable[bytes]] | Problem
 
 
 async def detect_batch(
-    upstream: Upstream, images: Sequence[ImageSource], model: str, context: RequestContext
+    analysis: ImageAnalysis, images: Sequence[ImageSource], context: RequestContext
 ) -> list[bytes | Problem]:
     """Returns the JSON of each image's verdict, or a problem at its position, in order.
 
@@ -27,7 +28,7 @@ async def detect_batch(
 
     async def work() -> None:
         for number, image in waiting:
-            results[number] = await _detect(upstream, image, model, context.for_item(number))
+            results[number] = await _detect(analysis, image, context.for_item(number))
 
     try:
         async with asyncio.timeout_at(context.deadline), asyncio.TaskGroup() as workers:
@@ -39,11 +40,11 @@ async def detect_batch(
 
 
 async def _detect(
-    upstream: Upstream, image: ImageSource, model: str, context: RequestContext
+    analysis: ImageAnalysis, image: ImageSource, context: RequestContext
 ) -> bytes | Problem:
     if isinstance(image, Problem):
         return image
     try:
-        return await upstream.detect_image(await image(), model, context)
+        return await analysis.run(await image(), context)
     except Problem as problem:
         return problem

@@ -44,7 +44,16 @@ AREAS: dict[str, Area] = {
         (("__main__",), ("cli.app",), ("cli.commands",), ("cli.bulk",), ("cli",)),
         (
             *("training", "gateway", "model server"),
-            *("video", "ensembles", "packaging", "models", "runtime", "contracts", "assets"),
+            *(
+                "video",
+                "ensembles",
+                "provenance",
+                "packaging",
+                "models",
+                "runtime",
+                "contracts",
+                "assets",
+            ),
         ),
     ),
     "training": Area(
@@ -78,7 +87,7 @@ AREAS: dict[str, Area] = {
             ("upstream", "storage", "queue"),
             ("",),
         ),
-        ("video", "ensembles", "runtime", "contracts", "assets"),
+        ("video", "ensembles", "provenance", "runtime", "contracts", "assets"),
     ),
     "model server": Area(
         "deepfake_serving.model_server",
@@ -106,6 +115,16 @@ AREAS: dict[str, Area] = {
             ("presentation", "memory"),
         ),
         ("contracts",),
+    ),
+    "provenance": Area(
+        "deepfake_serving.provenance",
+        (
+            ("reader", "child"),
+            ("contradictions",),
+            ("credentials", "metadata"),
+            ("",),
+        ),
+        ("runtime", "contracts", "assets"),
     ),
     "packaging": Area("deepfake_serving.packaging", (("",),), ("models", "contracts", "assets")),
     "models": Area(

@@ -36,6 +36,7 @@ IMAGE: dict[str, Any] = {
     "timings_ms": {"decode": 1.3, "detect": 6.7, "crop": 0.1, "classify": 6.8},
     "id": "6abac5652d5d4a05bf94515ec03485e0",
     "warnings": [],
+    "provenance": None,
 }
 PROBLEM: dict[str, Any] = {
     "type": "urn:problem:deepfake-serving:unsupported-media-type",

@@ -35,6 +35,16 @@ Boxes = Annotated[
     Query(description="`relative`: boxes and landmarks from 0 to 1, of the image's size."),
 ]
 
+Explain = Annotated[
+    bool, Query(description="Whether faces get a heatmap: where in the face the score comes from.")
+]
+WithProvenance = Annotated[
+    bool,
+    Query(
+        description="Whether content credentials (C2PA) and metadata are read; no score changes.",
+    ),
+]
+
 
 @router.post(
     "/v1/images",
@@ -42,7 +52,13 @@ Boxes = Annotated[
     responses={200: {"model": ImageVerdict}},
     openapi_extra={"requestBody": IMAGE_BODY, "parameters": [FILENAME]},
 )
-async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pixels") -> Response:
+async def detect_image(
+    request: Request,
+    model: Model = None,
+    boxes: Boxes = "pixels",
+    explain: Explain = False,
+    provenance: WithProvenance = False,
+) -> Response:
     """The image is a form's `file`, the body itself, or `{"url": …}`."""
     gateway, context = get_gateway(request), request_context(request)
     async with read_media(
@@ -59,8 +75,8 @@ async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pi
         get_request_scope(request).note(model=name, bytes=image.size)
         body = await image.content()
         count_images(request, 1)
-        detecting = gateway.upstream.detect_image(body, name, context)
-        verdict = await cancel_on_disconnect(request, detecting)
+        analysis = gateway.analysis(name, explain=explain, provenance=provenance)
+        verdict = await cancel_on_disconnect(request, analysis.run(body, context))
     return Response(convert_boxes(verdict, boxes), media_type="application/json")
 
 
@@ -70,7 +86,13 @@ async def detect_image(request: Request, model: Model = None, boxes: Boxes = "pi
     responses={200: {"model": BatchDocument}},
     openapi_extra={"requestBody": BATCH_BODY, "parameters": [FILENAME]},
 )
-async def detect_batch(request: Request, model: Model = None, boxes: Boxes = "pixels") -> Response:
+async def detect_batch(
+    request: Request,
+    model: Model = None,
+    boxes: Boxes = "pixels",
+    explain: Explain = False,
+    provenance: WithProvenance = False,
+) -> Response:
     """The images are a form's files, or `{"urls": […]}`; results keep their order."""
     gateway, context = get_gateway(request), request_context(request)
     settings = gateway.settings
@@ -85,7 +107,8 @@ async def detect_batch(request: Request, model: Model = None, boxes: Boxes = "pi
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
         count_images(request, sum(not isinstance(image, Problem) for image in images))
-        detecting = batch.detect_batch(gateway.upstream, images, name, context)
+        analysis = gateway.analysis(name, explain=explain, provenance=provenance)
+        detecting = batch.detect_batch(analysis, images, context)
         results = [
             convert_boxes(result, boxes) if isinstance(result, bytes) else result
             for result in await cancel_on_disconnect(request, detecting)

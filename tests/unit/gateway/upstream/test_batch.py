@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from deepfake_serving.contracts.problems import DeadlineExceeded
+from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.batch import detect_batch
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 
@@ -16,7 +17,9 @@ class SlowUpstream:
     def __init__(self) -> None:
         self.started: list[bytes] = []
 
-    async def detect_image(self, image: bytes, _model: str, _context: RequestContext) -> bytes:
+    async def detect_image(
+        self, image: bytes, _model: str, _context: RequestContext, *, explain: bool
+    ) -> bytes:
         self.started.append(image)
         if image != b"0":
             await asyncio.Event().wait()
@@ -30,7 +33,8 @@ async def run_batch(deadline_s: float) -> tuple[SlowUpstream, list[Any]]:
     upstream = SlowUpstream()
     images = [lambda n=n: read(n) for n in range(64)]
     context = RequestContext("id", asyncio.get_running_loop().time() + deadline_s)
-    results = await detect_batch(cast("Upstream", upstream), images, "detector", context)
+    analysis = ImageAnalysis(cast("Upstream", upstream), "detector")
+    results = await detect_batch(analysis, images, context)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return upstream, results
 

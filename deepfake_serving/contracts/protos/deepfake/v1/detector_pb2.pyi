@@ -79,22 +79,30 @@ class DetectImageRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF."""
     model: _builtins.str
     """Name of the model; empty: the server's first detector."""
     id: _builtins.str
     """Id of the request; empty: generated."""
+    explain: _builtins.bool
+    """Whether faces get a heatmap."""
+    provenance: _builtins.bool
+    """Whether content credentials (C2PA) and metadata are read; by a gateway only."""
     def __init__(
         self,
         *,
         image: _builtins.bytes = ...,
         model: _builtins.str = ...,
         id: _builtins.str = ...,
+        explain: _builtins.bool = ...,
+        provenance: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "image", b"image", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,8 +115,14 @@ class DetectBatchRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     id: _builtins.str
+    explain: _builtins.bool
+    """Whether faces get a heatmap."""
+    provenance: _builtins.bool
+    """Whether content credentials (C2PA) and metadata are read; by a gateway only."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -117,10 +131,12 @@ class DetectBatchRequest(_message.Message):
         images: _abc.Iterable[_builtins.bytes] | None = ...,
         model: _builtins.str = ...,
         id: _builtins.str = ...,
+        explain: _builtins.bool = ...,
+        provenance: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "images", b"images", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "images", b"images", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,6 +223,7 @@ class ImageVerdict(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
@@ -226,6 +243,10 @@ class ImageVerdict(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Sentences on what was not analysed."""
 
+    @_builtins.property
+    def provenance(self) -> Global___Provenance:
+        """On request."""
+
     def __init__(
         self,
         *,
@@ -238,16 +259,154 @@ class ImageVerdict(_message.Message):
         model: Global___Model | None = ...,
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        provenance: Global___Provenance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "fake_probability", b"fake_probability", "model", b"model"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_provenance", b"_provenance", "fake_probability", b"fake_probability", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "timings_ms", b"timings_ms", "verdict", b"verdict", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_provenance", b"_provenance", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "provenance", b"provenance", "timings_ms", b"timings_ms", "verdict", b"verdict", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
     _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
+    _WhichOneofReturnType__provenance: _TypeAlias = _typing.Literal["provenance"]  # noqa: Y015
+    _WhichOneofArgType__provenance: _TypeAlias = _typing.Literal["_provenance", b"_provenance"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fake_probability) -> _WhichOneofReturnType__fake_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__provenance) -> _WhichOneofReturnType__provenance | None: ...
 
 Global___ImageVerdict: _TypeAlias = ImageVerdict  # noqa: Y015
+
+@_typing.final
+class Provenance(_message.Message):
+    """What a file says about its own origin. It changes no score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    CREDENTIALS_FIELD_NUMBER: _builtins.int
+    SOFTWARE_FIELD_NUMBER: _builtins.int
+    CAMERA_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
+    SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    CONTRADICTIONS_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """Of the whole file, in hex."""
+    software: _builtins.str
+    """Of EXIF or XMP; empty: not there."""
+    camera: _builtins.str
+    taken_at: _builtins.str
+    source_type: _builtins.str
+    """A term of IPTC's digital source types."""
+    unread: _builtins.str
+    """Why something could not be read; empty: everything was."""
+    @_builtins.property
+    def credentials(self) -> Global___ContentCredentials:
+        """Absent without content credentials."""
+
+    @_builtins.property
+    def contradictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """invalid_credentials, source_types_differ, camera_of_generated_image."""
+
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.str = ...,
+        credentials: Global___ContentCredentials | None = ...,
+        software: _builtins.str = ...,
+        camera: _builtins.str = ...,
+        taken_at: _builtins.str = ...,
+        source_type: _builtins.str = ...,
+        contradictions: _abc.Iterable[_builtins.str] | None = ...,
+        unread: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_credentials", b"_credentials", "credentials", b"credentials"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_credentials", b"_credentials", "camera", b"camera", "contradictions", b"contradictions", "credentials", b"credentials", "sha256", b"sha256", "software", b"software", "source_type", b"source_type", "taken_at", b"taken_at", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__credentials: _TypeAlias = _typing.Literal["credentials"]  # noqa: Y015
+    _WhichOneofArgType__credentials: _TypeAlias = _typing.Literal["_credentials", b"_credentials"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credentials) -> _WhichOneofReturnType__credentials | None: ...
+
+Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class ContentCredentials(_message.Message):
+    """A C2PA manifest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    SIGNER_FIELD_NUMBER: _builtins.int
+    SIGNER_NAME_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_FIELD_NUMBER: _builtins.int
+    GENERATOR_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    INGREDIENTS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """trusted, valid or invalid."""
+    signer: _builtins.str
+    signer_name: _builtins.str
+    signed_at: _builtins.str
+    generator: _builtins.str
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___CredentialAction]: ...
+    @_builtins.property
+    def ingredients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles of files that were used."""
+
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of what the validation found wrong."""
+
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        signer: _builtins.str = ...,
+        signer_name: _builtins.str = ...,
+        signed_at: _builtins.str = ...,
+        generator: _builtins.str = ...,
+        actions: _abc.Iterable[Global___CredentialAction] | None = ...,
+        ingredients: _abc.Iterable[_builtins.str] | None = ...,
+        failures: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "failures", b"failures", "generator", b"generator", "ingredients", b"ingredients", "signed_at", b"signed_at", "signer", b"signer", "signer_name", b"signer_name", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContentCredentials: _TypeAlias = ContentCredentials  # noqa: Y015
+
+@_typing.final
+class CredentialAction(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    SOFTWARE_FIELD_NUMBER: _builtins.int
+    SOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    WHEN_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    software: _builtins.str
+    source_type: _builtins.str
+    when: _builtins.str
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        software: _builtins.str = ...,
+        source_type: _builtins.str = ...,
+        when: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "software", b"software", "source_type", b"source_type", "when", b"when"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CredentialAction: _TypeAlias = CredentialAction  # noqa: Y015
 
 @_typing.final
 class Face(_message.Message):
@@ -300,6 +459,7 @@ class Face(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    HEATMAP_FIELD_NUMBER: _builtins.int
     detection_confidence: _builtins.float
     fake_probability: _builtins.float
     verdict: Global___Verdict.ValueType
@@ -317,6 +477,10 @@ class Face(_message.Message):
     def unavailable(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Members of an ensemble that are left out, and why: the last part of a problem's type."""
 
+    @_builtins.property
+    def heatmap(self) -> Global___Heatmap:
+        """On request, if the model's network has one."""
+
     def __init__(
         self,
         *,
@@ -327,14 +491,77 @@ class Face(_message.Message):
         verdict: Global___Verdict.ValueType = ...,
         models: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         unavailable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        heatmap: Global___Heatmap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap", "box", b"box", "heatmap", b"heatmap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "detection_confidence", b"detection_confidence", "fake_probability", b"fake_probability", "landmarks", b"landmarks", "models", b"models", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap", "box", b"box", "detection_confidence", b"detection_confidence", "fake_probability", b"fake_probability", "heatmap", b"heatmap", "landmarks", b"landmarks", "models", b"models", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heatmap: _TypeAlias = _typing.Literal["heatmap"]  # noqa: Y015
+    _WhichOneofArgType__heatmap: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heatmap) -> _WhichOneofReturnType__heatmap | None: ...
+
+Global___Face: _TypeAlias = Face  # noqa: Y015
+
+@_typing.final
+class Heatmap(_message.Message):
+    """Where in the crop of a face its score comes from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    OVERLAY_FIELD_NUMBER: _builtins.int
+    CROP_FIELD_NUMBER: _builtins.int
+    offset: _builtins.float
+    """The network's output, before calibration, minus the sum of the contributions."""
+    scale: _builtins.float
+    """Contribution, positive or negative, from which the overlay has its full opacity."""
+    overlay: _builtins.bytes
+    """PNG of the crop's size: red raises the score, blue lowers it."""
+    crop: _builtins.bytes
+    """JPEG of what the network got."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeatmapRow]:
+        """Contributions of each cell in log odds, from left to right. Above zero they raise the score."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___HeatmapRow] | None = ...,
+        offset: _builtins.float = ...,
+        scale: _builtins.float = ...,
+        overlay: _builtins.bytes = ...,
+        crop: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop", b"crop", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Face: _TypeAlias = Face  # noqa: Y015
+Global___Heatmap: _TypeAlias = Heatmap  # noqa: Y015
+
+@_typing.final
+class HeatmapRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeatmapRow: _TypeAlias = HeatmapRow  # noqa: Y015
 
 @_typing.final
 class Box(_message.Message):

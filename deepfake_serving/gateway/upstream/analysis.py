@@ -1,0 +1,40 @@
+"""The analysis of one image: its verdict, and on request its provenance."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+
+from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.provenance.reader import ProvenanceReader
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnalysis:
+    """The options that the images of one request share."""
+
+    upstream: Upstream
+    model: str
+    explain: bool = False
+    """Whether faces get a heatmap."""
+    provenance: ProvenanceReader | None = None
+    """Reads the provenance; None: it is not requested."""
+
+    async def run(self, image: bytes, context: RequestContext) -> bytes:
+        """Returns the JSON of an image's verdict. Detection and provenance run side by side.
+
+        Raises:
+            Problem: the image can't be analysed.
+        """
+        detecting = self.upstream.detect_image(image, self.model, context, explain=self.explain)
+        if self.provenance is None:
+            return await detecting
+        reading = asyncio.create_task(self.provenance.read(image))
+        try:
+            verdict = orjson.loads(await detecting)
+            async with asyncio.timeout_at(context.deadline):
+                return orjson.dumps(verdict | {"provenance": await reading})
+        finally:
+            reading.cancel()
