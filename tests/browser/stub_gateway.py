@@ -29,6 +29,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
+from tests.browser.stub_evidence import add_heatmaps, provenance_of
 from tests.browser.stub_jobs import Jobs, uploaded_file
 from tests.browser.stub_video import verdict_of
 
@@ -84,6 +85,7 @@ def image_verdict(
         "model": MODEL,
         "timings_ms": {"decode": 3.1, "detect": 41.7, "noise": 1.9, "classify": 22.4},
         "warnings": [],
+        "provenance": None,
     }
 
 
@@ -104,7 +106,12 @@ async def images(request: web.Request) -> web.Response:
         url = (await request.json())["url"]
         return web.json_response(image_verdict(FACES.get(_name_of(url), []), 512, 512))
     name, data = await uploaded_file(request)
-    return web.json_response(verdict_for(data, name))
+    verdict = verdict_for(data, name)
+    if request.query.get("explain") == "true":
+        add_heatmaps(verdict, data)
+    if request.query.get("provenance") == "true":
+        verdict["provenance"] = provenance_of(name, data)
+    return web.json_response(verdict)
 
 
 def _name_of(url: str) -> str:

@@ -44,7 +44,7 @@ export function imagePanel() {
   }
 
   async function show(analysis) {
-    output.replaceChildren(await imageReport(analysis));
+    output.replaceChildren(await imageReport(analysis, show));
     const { verdict, fake_probability: p, faces } = analysis.verdict;
     const figure = p === null ? [] : [t("image.score", { score: score(p) }), t("faces", { count: faces.length })];
     announce(`${analysis.name}: ${[verdictLabel(verdict), ...figure].join(", ")}`);

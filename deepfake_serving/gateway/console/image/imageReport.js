@@ -3,16 +3,22 @@
 import { faceList } from "../components/faceList.js";
 import { faceOverlay } from "../components/faceOverlay.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
+import { heatmaps } from "../components/heatmaps.js";
 import { modelDetails } from "../components/modelDetails.js";
+import { provenancePanel } from "../components/provenance.js";
 import { scaleOf } from "../components/scale.js";
 import { saveButtons } from "../lib/download.js";
 import { el } from "../lib/dom.js";
 import { t } from "../messages.js";
 import { imageEvidence } from "../report/evidence.js";
 import { reportActions, reportSheet } from "../report/report.js";
+import { evidenceButton } from "./evidenceButton.js";
 
-/** @param {Object} analysis of image/analyses.js */
-export async function imageReport(analysis) {
+/**
+ * @param {Object} analysis of image/analyses.js
+ * @param {Function} show shows the report again, when the analysis has more evidence
+ */
+export async function imageReport(analysis, show) {
   const { name, verdict, image } = analysis;
   const [{ media, note }, scale] = await Promise.all([loadImage(image, name), scaleOf(verdict.model)]);
   const view = faceOverlay(media, verdict.width, verdict.height);
@@ -40,6 +46,9 @@ export async function imageReport(analysis) {
       untrainedWarning(verdict.model),
       verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
       faceList(verdict.faces, scale, view.highlight),
+      heatmaps(verdict.faces),
+      provenancePanel(verdict.provenance),
+      evidenceButton(analysis, show),
       reportActions(evidence),
       modelDetails(verdict),
       saveButtons(name, verdict),

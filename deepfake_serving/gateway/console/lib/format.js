@@ -5,10 +5,16 @@ import { language, t } from "../messages.js";
 const NONE = "–";
 const scoreFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const tenthsFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const signedFormat = new Intl.NumberFormat(language, { maximumFractionDigits: 2, signDisplay: "exceptZero" });
 const UNITS = ["B", "KB", "MB", "GB", "TB"];
 
 export function score(probability) {
   return probability === null || probability === undefined ? NONE : scoreFormat.format(probability);
+}
+
+/** Formats a number with its sign. */
+export function signed(value) {
+  return signedFormat.format(value);
 }
 
 export function clock(seconds) {

@@ -1,0 +1,35 @@
+/** The button that asks for heatmaps and for the origin of the file: the image is analysed once more. */
+
+import { mediaBody } from "../api/client.js";
+import { problemCard } from "../api/problems.js";
+import { upload } from "../api/upload.js";
+import { announce, el } from "../lib/dom.js";
+import { t } from "../messages.js";
+
+const PATH = "/v1/images?explain=true&provenance=true";
+
+/**
+ * @param {Object} analysis of image/analyses.js; its verdict is replaced by the one with evidence
+ * @param {Function} show called with the analysis then
+ */
+export function evidenceButton(analysis, show) {
+  const { name, image, verdict } = analysis;
+  if (verdict.provenance) return null;
+  const failure = el("div", {});
+  const button = el("button", { type: "button", onclick: load }, t("evidence.show"));
+  return el("div", { class: "evidence-request" }, button, el("p", { class: "fine-print" }, t("evidence.hint")), failure);
+
+  async function load() {
+    button.disabled = true;
+    announce(t("evidence.loading"));
+    try {
+      // An image that the service fetched is named by its URL.
+      const content = mediaBody(image ?? name);
+      analysis.verdict = await upload(PATH, content, () => {}, new AbortController().signal);
+      await show(analysis);
+    } catch (error) {
+      button.disabled = false;
+      failure.replaceChildren(problemCard(error, load, name));
+    }
+  }
+}
