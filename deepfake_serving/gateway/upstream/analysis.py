@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from deepfake_serving.contracts.problems import DeadlineExceeded
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.provenance.reader import ProvenanceReader
 
@@ -36,5 +37,7 @@ class ImageAnalysis:
             verdict = orjson.loads(await detecting)
             async with asyncio.timeout_at(context.deadline):
                 return orjson.dumps(verdict | {"provenance": await reading})
+        except TimeoutError:
+            raise DeadlineExceeded("the provenance was not read within the deadline") from None
         finally:
             reading.cancel()
