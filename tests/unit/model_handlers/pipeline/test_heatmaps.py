@@ -71,7 +71,7 @@ def test_the_crop_is_what_the_network_got(astronaut: Pixels) -> None:
 
 
 def test_a_map_of_almost_nothing_is_faint(no_face: Pixels) -> None:
-    assert build_heatmap(no_face[:64, :64], GRID / 1000, 0.0).scale == 0.1
+    assert build_heatmap(no_face[:64, :64], GRID / np.float32(1000), 0.0).scale == 0.1
 
 
 # Faces of a verdict ------------------------------------------------------------------------------
