@@ -1,1 +1,1 @@
-"""Frames of a video: what one frame tells about the next."""
+"""Frames of a video: following faces from one frame to the next."""
