@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.cli.annotate import Annotator
-from deepfake_serving.cli.provenance import add_provenance
+from deepfake_serving.cli.evidence.provenance import add_provenance
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging.archive import open_archive

@@ -47,7 +47,7 @@ def detect(
 ) -> None:
     """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
     from deepfake_serving.cli.ensemble import open_detector
-    from deepfake_serving.cli.heatmaps import write_heatmaps
+    from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
     from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 
     with open_detector(model, archive) as detector:

@@ -41,7 +41,14 @@ class Area:
 AREAS: dict[str, Area] = {
     "cli": Area(
         "deepfake_serving",
-        (("__main__",), ("cli.app",), ("cli.commands",), ("cli.bulk",), ("cli",)),
+        (
+            ("__main__",),
+            ("cli.app",),
+            ("cli.commands",),
+            ("cli.bulk",),
+            ("cli",),
+            ("cli.evidence",),
+        ),
         (
             *("training", "gateway", "model server"),
             *(

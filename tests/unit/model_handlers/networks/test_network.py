@@ -254,11 +254,11 @@ def test_large_batches_are_split_into_several_forward_passes(
 ) -> None:
     whole_and_parts = classifier(manifest())
     sizes: list[int] = []
-    classify = Network.classify
+    explain = Network.explain
     monkeypatch.setattr(
         Network,
-        "classify",
-        lambda self, planes: (sizes.append(len(planes)), classify(self, planes))[1],
+        "explain",
+        lambda self, planes: (sizes.append(len(planes)), explain(self, planes))[1],
     )
     whole = whole_and_parts.classify(faces(5), [200.0] * 5, Stopwatch())
     monkeypatch.setattr(classifier_module, "_MAX_FORWARD_BATCH", 2)

@@ -26,6 +26,7 @@ from deepfake_serving.contracts.verdict import CropVerdict, ImageFaces, ImageVer
 from model_handlers.items import Item, Options
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline import tasks
+from model_handlers.pipeline.classifier import Scores
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import Face, FaceDetector
@@ -207,13 +208,11 @@ def test_a_face_is_classified_by_its_crop(
 ) -> None:
     seen: list[Pixels] = []
     sides: list[float] = []
-    classify = trained_detector.classifier.classify
+    score = trained_detector.classifier.score
     monkeypatch.setattr(
         trained_detector.classifier,
-        "classify",
-        lambda crops, px, watch: (seen.extend(crops), sides.extend(px), classify(crops, px, watch))[
-            2
-        ],
+        "score",
+        lambda crops, px, watch: (seen.extend(crops), sides.extend(px), score(crops, px, watch))[2],
     )
     (outcome,) = run(trained_detector, [astronaut])
     ((face,),) = trained_detector.face_detector.detect([astronaut])
@@ -222,7 +221,7 @@ def test_a_face_is_classified_by_its_crop(
     assert sides == [face.longer_side]
     assert isinstance(outcome, ImageVerdict)
     assert outcome.faces[0].fake_probability == pytest.approx(
-        classify([expected], sides, Stopwatch())[0], abs=1e-6
+        score([expected], sides, Stopwatch()).probabilities[0], abs=1e-6
     )
 
 
@@ -254,8 +253,11 @@ def test_label_and_probability_agree_at_the_thresholds(
     astronaut: Pixels,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for task in (detector, classifier_task):
-        monkeypatch.setattr(task.classifier, "classify", lambda crops, *_: np.full(len(crops), raw))
+    def score(crops: Sequence[Pixels], *_: object) -> Scores:
+        return Scores(np.full(len(crops), raw), np.zeros(len(crops)), None)
+
+    monkeypatch.setattr(detector.classifier, "score", score)
+    monkeypatch.setattr(classifier_task.classifier, "classify", lambda *a: score(*a).probabilities)
     (whole,), (crop,) = run(detector, [astronaut]), run(classifier_task, [astronaut])
     assert isinstance(whole, ImageVerdict)
     assert isinstance(crop, CropVerdict)

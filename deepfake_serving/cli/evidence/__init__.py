@@ -1,0 +1,1 @@
+"""Evidence beside the verdicts of images: heatmaps and provenance."""
