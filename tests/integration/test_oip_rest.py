@@ -44,7 +44,12 @@ def results(reply: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def test_the_server_describes_itself(http: httpx.Client) -> None:
     document = http.get("/v2").json()
     assert document["name"] == "deepfake-serving"
-    assert document["extensions"] == ["binary_tensor_data"]
+    assert document["extensions"] == [
+        "binary_tensor_data",
+        "model_repository",
+        "model_configuration",
+        "statistics",
+    ]
 
 
 def model_path(model: str, versioned: bool) -> str:

@@ -22,6 +22,9 @@ VERDICT = b'{"id": "1", "verdict": "no_face", "fake_probability": null, "faces":
 class Upstream:
     """Hangs, so that no verdict ends a stream."""
 
+    def detector(self, model: str) -> str:
+        return model
+
     async def detect_image(self, *_: Any) -> bytes:
         await asyncio.Event().wait()
         return VERDICT
@@ -32,6 +35,7 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
     fake = SimpleNamespace(
         settings=settings,
         metrics=MagicMock(),
+        authenticator=MagicMock(),
         upstream=Upstream(),
         track_stream=lambda _: contextlib.nullcontext(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ async def test_it_fails_at_the_first_attempt(
     media: Path = request.getfixturevalue(name)
     objects = Objects.open(f"file://{tmp_path}/objects")
     settings = load_settings(max_decode_memory_bytes=LIMIT)
-    handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None)
+    handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None, AsyncMock())
     options = {"sampling": "every:1", "aggregation": "shots", "shots": True, "model": "detector"}
     async with open_store(f"sqlite:///{tmp_path}/db", max_queued=9, max_attempts=5) as store:
         await objects.put("jobs/a/media", await asyncio.to_thread(media.read_bytes))
@@ -91,7 +92,7 @@ async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> N
     def key(owner: str | None, *, shared: bool) -> str:
         settings = load_settings(shared_cache=shared)
         job = Job("a", "video", "queued", Source("a"), {"model": "detector"}, 0.0, owner=owner)
-        handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None)
+        handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None, AsyncMock())
         return handler._cache_key(job, "sha256:0")
 
     assert key("a", shared=False) == key("a", shared=False) != key("b", shared=False)

@@ -82,7 +82,7 @@ export default {
     "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
   "problem.ensemble-unavailable.title": "Zu wenige Modelle antworten",
   "problem.ensemble-unavailable.advice":
-    "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+    "Wählen Sie ein einzelnes Modell, oder versuchen Sie es in einer Minute noch einmal.",
   "problem.deadline-exceeded.title": "Es dauerte zu lange",
   "problem.deadline-exceeded.advice": "Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",
   "problem.storage-full.title": "Der Speicher des Dienstes ist voll",

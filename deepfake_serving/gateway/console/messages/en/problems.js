@@ -79,7 +79,7 @@ export default {
     "Try again in a minute; if it persists, contact the operator of the service.",
   "problem.ensemble-unavailable.title": "Too few models respond",
   "problem.ensemble-unavailable.advice":
-    "Try again in a minute; if it persists, contact the operator of the service.",
+    "Choose a single model, or try again in a minute.",
   "problem.deadline-exceeded.title": "It took too long",
   "problem.deadline-exceeded.advice": "Try again, or send something smaller.",
   "problem.storage-full.title": "The service's storage is full",
