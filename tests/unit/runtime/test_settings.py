@@ -91,6 +91,7 @@ def test_every_setting_can_come_from_the_environment(place: Place) -> None:
         "threads": 6,
         "batch_size": 7,
         "batch_delay_ms": 0,
+        "worker_max_growth_bytes": 2**30,
         "torchserve_sockets": "tcp",
         "max_body_bytes": 1024,
         "max_items": 8,
