@@ -225,7 +225,7 @@ def test_clients_cannot_create_new_series(
     def call(n: int) -> None:
         http.get(f"/path/{n}")
         http.post(f"/predictions/model-{n}", content=TEXT)
-        http.post(f"/predictions/detector/{n}", content=TEXT)
+        http.post(f"/predictions/detector/2{n}", content=TEXT)
         http.get(f"/v2/models/model-{n}/ready")
         http.request("PROPFIND", f"/predictions/detector/{n}")
         http.post("/predictions/detector", content=TEXT, headers={"X-Request-ID": f"id-{n}"})

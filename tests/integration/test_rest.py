@@ -221,7 +221,7 @@ def test_a_body_of_exactly_the_limit_is_accepted(http: httpx.Client) -> None:
     [
         "/predictions/nobody",
         "/predictions/detector/2.0",
-        "/predictions/detector/1",
+        "/predictions/detector/2",
         "/predictions/DETECTOR",
         "/predictions/%00",
         "/predictions/%ff",

@@ -38,6 +38,7 @@ def connected(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its log files say more
     if address is None:
         ray.init(
+            "local",  # not a cluster that happens to run here
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
             logging_level=logging.ERROR,
