@@ -45,6 +45,7 @@ class RunInfo:
     column: str | None
     sample: float
     limit: int | None
+    sampling: str
     model: str
     model_digest: str | None
     chunks: int = 0
@@ -52,7 +53,7 @@ class RunInfo:
 
     def differences(self, other: RunInfo) -> list[str]:
         """Returns the names of the options in which two runs differ."""
-        names = ("source", "column", "sample", "limit", "model_digest")
+        names = ("source", "column", "sample", "limit", "sampling", "model_digest")
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import obstore
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
@@ -98,12 +99,12 @@ def local_copy(path: str) -> Iterator[tuple[Path, Source]]:
             yield Path(path), Source(path, Path(path).stat().st_size, digest)
             return
         with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as copy:
-            yield Path(copy.name), _download(path, copy.file)  # type: ignore[arg-type]
+            yield Path(copy.name), _download(path, copy)
     except FileNotFoundError as error:
         raise InvalidRequest("the file can't be read: there is none") from error
 
 
-def _download(path: str, target: tempfile._TemporaryFileWrapper[bytes]) -> Source:
+def _download(path: str, target: IO[bytes]) -> Source:
     store, _, key = locate(path)
     result, digest, size = obstore.get(store, key), hashlib.sha256(), 0
     for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):

@@ -59,7 +59,7 @@ def bulk(
     opened = open_archive(path)
     warn_untrained(opened.manifest.trained)
     destination = Destination(out)
-    wanted = RunInfo(source, column, sample, limit, opened.manifest.name, opened.digest)
+    wanted = RunInfo(source, column, sample, limit, sampling, opened.manifest.name, opened.digest)
     run = prepare(destination, wanted, path.read_bytes(), chunk)
     done = destination.done()
     chunks = [number for number in range(run.chunks) if number not in done]

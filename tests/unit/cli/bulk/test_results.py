@@ -43,7 +43,13 @@ IMAGE = {
 
 
 def wanted(source: Path, **changes: Any) -> RunInfo:
-    options = {"source": str(source), "column": None, "sample": 1.0, "limit": None}
+    options = {
+        "source": str(source),
+        "column": None,
+        "sample": 1.0,
+        "limit": None,
+        "sampling": "every:5",
+    }
     return RunInfo(**(options | {"model": "detector", "model_digest": "sha256:1"} | changes))
 
 
@@ -87,7 +93,14 @@ def test_a_run_goes_on_with_the_list_it_has(source: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "change", [{"sample": 0.5}, {"limit": 1}, {"model_digest": "sha256:2"}, {"column": "path"}]
+    "change",
+    [
+        {"sample": 0.5},
+        {"limit": 1},
+        {"sampling": "every:9"},
+        {"model_digest": "sha256:2"},
+        {"column": "path"},
+    ],
 )
 def test_another_run_into_the_same_destination_is_refused(
     source: Path, tmp_path: Path, change: dict[str, Any]
