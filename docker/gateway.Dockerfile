@@ -35,11 +35,10 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app/.venv /app/.venv
+COPY docker/defaults/gateway.yaml /app/defaults.yaml
 WORKDIR /app
 ENV DEEPFAKE_HOME=/tmp/deepfake-serving \
-    DEEPFAKE_GATEWAY_HOST=0.0.0.0 \
-    DEEPFAKE_GATEWAY_LOG_FORMAT=json \
-    DEEPFAKE_GATEWAY_EMBEDDED_WORKER=false \
+    DEEPFAKE_GATEWAY_DEFAULTS=/app/defaults.yaml \
     PYTHONDONTWRITEBYTECODE=1
 # Numeric, so that runAsNonRoot can be checked. Writes go only to /tmp and to what `objects` and `jobs` name.
 USER 65532:65532

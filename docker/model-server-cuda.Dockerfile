@@ -38,10 +38,10 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
+COPY docker/defaults/model-server.yaml /app/defaults.yaml
 WORKDIR /app
 ENV DEEPFAKE_HOME=/app \
-    DEEPFAKE_MODEL_SERVER_HOST=0.0.0.0 \
-    DEEPFAKE_MODEL_SERVER_LOG_FORMAT=json \
+    DEEPFAKE_MODEL_SERVER_DEFAULTS=/app/defaults.yaml \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PYTHONDONTWRITEBYTECODE=1

@@ -38,10 +38,10 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app /app
+COPY docker/defaults/model-server.yaml /app/defaults.yaml
 WORKDIR /app
 ENV DEEPFAKE_HOME=/app \
-    DEEPFAKE_MODEL_SERVER_HOST=0.0.0.0 \
-    DEEPFAKE_MODEL_SERVER_LOG_FORMAT=json \
+    DEEPFAKE_MODEL_SERVER_DEFAULTS=/app/defaults.yaml \
     PYTHONDONTWRITEBYTECODE=1
 # Numeric, so that runAsNonRoot can be checked. Writes go only to /tmp.
 USER 65532:65532

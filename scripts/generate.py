@@ -44,8 +44,10 @@ def settings_page() -> str:
             "Each setting is an environment variable. A YAML file can set it too, under its name "
             "in lower case without the prefix. `DEEPFAKE_MODEL_SERVER_CONFIG` names the model "
             "server's file, `DEEPFAKE_GATEWAY_CONFIG` the gateway's. The environment wins over the "
-            "file. An invalid value or an unknown name stops the start with exit code 2 and a line "
-            "that names the setting, its origin and the reason.\n",
+            "file. `…_DEFAULTS` names a file that the settings file wins over: the images have one "
+            '(`host: "::"`, `log_format: json`). An invalid value or an '
+            "unknown name stops the start with exit code 2 and a line that names the setting, its "
+            "origin and the reason.\n",
             "`DEEPFAKE_HOME` names the folder for built archives and, by default, for the "
             "gateway's state. Unset, it is `build/` in a clone. An installed package uses the "
             "user's data directory: `~/.local/share/deepfake-serving` on Linux, "

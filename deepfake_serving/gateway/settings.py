@@ -44,7 +44,9 @@ class Settings(ServerSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
 
     host: str = Field(
-        "127.0.0.1", min_length=1, description="Address that HTTP, gRPC and metrics listen on."
+        "127.0.0.1",
+        min_length=1,
+        description="Address that HTTP, gRPC and metrics listen on; `::`: all of IPv4 and IPv6.",
     )
     http_port: Port = Field(8000, description="Port of REST, WebSocket and the console.")
     grpc_port: Port = Field(8001, description="gRPC port; 0: any free port.")

@@ -19,7 +19,12 @@ from deepfake_serving.model_server.settings import ENV_PREFIX, Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.process import adopt_orphans
-from deepfake_serving.runtime.listeners import bind_errors, bind_grpc, metrics_listener
+from deepfake_serving.runtime.listeners import (
+    bind_errors,
+    bind_grpc,
+    metrics_listener,
+    open_listener,
+)
 from deepfake_serving.runtime.shutdown import drain, stop_signals
 from deepfake_serving.runtime.tasks import first_of
 
@@ -101,7 +106,8 @@ class Server:
         await self._rest.setup()
         stack.push_async_callback(self._rest.cleanup)
         with bind_errors(ENV_PREFIX + "HTTP_PORT", settings.host, settings.http_port):
-            await web.TCPSite(self._rest, settings.host, settings.http_port).start()
+            listener = open_listener(settings.host, settings.http_port)
+        await web.SockSite(self._rest, listener).start()
         ports["http"] = int(self._rest.addresses[0][1])
         self._grpc, health = build_server(self.predictor)
         ports["grpc"] = bind_grpc(

@@ -28,7 +28,9 @@ class Settings(ServerSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
 
     host: str = Field(
-        "127.0.0.1", min_length=1, description="Address that REST, gRPC and metrics listen on."
+        "127.0.0.1",
+        min_length=1,
+        description="Address that REST, gRPC and metrics listen on; `::`: all of IPv4 and IPv6.",
     )
     http_port: Port = Field(8080, description="REST port; 0: any free port.")
     grpc_port: Port = Field(8081, description="gRPC port; 0: any free port.")

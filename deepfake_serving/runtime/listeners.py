@@ -17,6 +17,9 @@ from deepfake_serving.runtime.settings import SettingsError
 if TYPE_CHECKING:
     import grpc.aio
 
+_ALL = "::"
+"""The address of all interfaces, which sockets of both protocols accept connections at."""
+
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -35,13 +38,21 @@ def open_listener(host: str, port: int, backlog: int = 2048) -> socket.socket:
     """Returns a socket that listens on a TCP port; 0 takes a free one.
 
     Args:
+        host: an address; `::` stands for all of IPv4 and IPv6.
         backlog: the most connections that wait to be accepted; further ones are retried by TCP.
 
     Raises:
         OSError: the port can't be bound.
     """
+    host = _without_missing_ipv6(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=backlog)
+    both = host == _ALL and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
+
+
+def _without_missing_ipv6(host: str) -> str:
+    """Returns `0.0.0.0` for `::` on a kernel without IPv6, as gRPC does."""
+    return "0.0.0.0" if host == _ALL and not socket.has_dualstack_ipv6() else host
 
 
 def bind_grpc(server: grpc.aio.Server, host: str, port: int, variable: str) -> int:
@@ -65,7 +76,7 @@ async def metrics_listener(
         SettingsError: the port can't be bound; it names the variable.
     """
     with bind_errors(variable, host, port):
-        server, thread = start_http_server(port, host, metrics.registry)
+        server, thread = start_http_server(port, _without_missing_ipv6(host), metrics.registry)
     server.set_app(_only_metrics(server.get_app()))
     try:
         yield server.server_port

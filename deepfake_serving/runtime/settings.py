@@ -1,6 +1,7 @@
-"""Settings of servers, read from the environment, else from a YAML file, else the default.
+"""Settings of servers, read from the environment, else from YAML files, else the default.
 
-A wrong or unknown setting stops the start with a line that says which, where and why.
+`…CONFIG` names the file of whoever runs the server, `…DEFAULTS` that of an image. A wrong or
+unknown setting stops the start with a line that says which, where and why.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class SettingsError(ValueError):
 
 
 class ServerSettings(BaseSettings):
-    """Settings of all servers. A subclass sets `env_prefix`; `…CONFIG` names its file."""
+    """Settings of all servers. A subclass sets `env_prefix`."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -48,10 +49,8 @@ class ServerSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        variable = config_variable(settings_cls)
-        path = os.environ.get(variable)
-        content = _read_file(Path(path), variable) if path else None
-        files = [InitSettingsSource(settings_cls, content)] if content else []
+        variables = (config_variable(settings_cls), defaults_variable(settings_cls))
+        files = (InitSettingsSource(settings_cls, _content(each)) for each in variables)
         return (init_settings, env_settings, *files)
 
 
@@ -81,6 +80,11 @@ def config_variable(kind: type[BaseSettings]) -> str:
     return _prefix(kind) + "CONFIG"
 
 
+def defaults_variable(kind: type[BaseSettings]) -> str:
+    """The variable that names the file of defaults, over which the settings file wins."""
+    return _prefix(kind) + "DEFAULTS"
+
+
 def variable_of(settings: BaseSettings, name: str) -> str:
     """The environment variable of a setting."""
     return _prefix(type(settings)) + name.upper()
@@ -90,8 +94,11 @@ def _prefix(kind: type[BaseSettings]) -> str:
     return kind.model_config.get("env_prefix", "")
 
 
-def _read_file(path: Path, variable: str) -> dict[str, Any]:
-    """The settings file's content, whose values are checked with all others."""
+def _content(variable: str) -> dict[str, Any]:
+    """Reads the file that a variable names; its values are checked with all others."""
+    if not (name := os.environ.get(variable)):
+        return {}
+    path = Path(name)
     try:
         content = yaml.safe_load(path.read_bytes().decode())
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -111,7 +118,8 @@ def _explain(
 ) -> str:
     name = ".".join(map(str, location))
     variable = _prefix(kind) + str(location[0]).upper() if location else ""
-    origin = f"settings file {os.environ.get(config_variable(kind))}"
+    files = (os.environ.get(config_variable(kind)), os.environ.get(defaults_variable(kind)))
+    origin = f"settings file {' or '.join(filter(None, files))}"
     if variable in os.environ:
         origin = f"environment variable {variable}"
     if location and location[0] in overrides:
@@ -129,7 +137,8 @@ _SERVICE_LINK = re.compile(
 def _refuse_unknown_variables(kind: type[BaseSettings]) -> None:
     """Refuses unknown variables, because a misspelled one would otherwise be ignored silently."""
     prefix = _prefix(kind)
-    known = {prefix + name.upper() for name in kind.model_fields} | {config_variable(kind)}
+    known = {prefix + name.upper() for name in kind.model_fields}
+    known |= {config_variable(kind), defaults_variable(kind)}
     for variable, value in os.environ.items():
         upper = variable.upper()
         if not upper.startswith(prefix) or variable in known:

@@ -6,7 +6,7 @@ from typing import Any
 
 from deepfake_serving.runtime.settings import ServerSettings
 
-PORTS = {"host", "http_port", "grpc_port", "metrics_port"}
+PORTS = {"http_port", "grpc_port", "metrics_port"}
 """Settings of both servers that the chart sets."""
 
 

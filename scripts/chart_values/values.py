@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict
 
 from scripts.chart_values.gateway import Gateway, Worker
 from scripts.chart_values.model_server import ModelServer
 from scripts.chart_values.monitoring import Monitoring, Tracing
 from scripts.chart_values.storage import Media, Redis
-from scripts.chart_values.types import STRICT, AnyObject, Image, Name, PortNumber, Strings
+from scripts.chart_values.types import STRICT, AnyObject, Cidr, Image, Name, PortNumber, Strings
 
 
 @with_config(STRICT)
@@ -34,8 +32,12 @@ class NetworkPolicy(TypedDict, total=False):
     gatewayFrom: list[AnyObject]
     metricsFrom: list[AnyObject]
     dns: list[AnyObject]
+    dnsCidrs: list[Cidr]
     dnsPorts: list[PortNumber]
-    fetchExcept: list[Annotated[str, Field(pattern=r"^[0-9.]+/[0-9]{1,2}$")]]
+    nodeCidrs: list[Cidr]
+    cilium: bool
+    publicEgress: bool
+    fetchExcept: list[Cidr]
     gatewayEgress: list[AnyObject]
     modelServerEgress: list[AnyObject]
 

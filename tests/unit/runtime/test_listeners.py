@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 
-from deepfake_serving.runtime.listeners import metrics_listener
+from deepfake_serving.runtime.listeners import metrics_listener, open_listener
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.settings import SettingsError
 
@@ -37,3 +39,25 @@ async def test_a_port_in_use_is_a_settings_error() -> None:
         ):
             async with metrics_listener(metrics, "127.0.0.1", port, "A_PORT"):
                 pass
+
+
+def connect(host: str, port: int) -> None:
+    socket.create_connection((host, port), timeout=5).close()
+
+
+async def test_all_interfaces_are_those_of_ipv4_and_ipv6() -> None:
+    with open_listener("::", 0) as listener:
+        for host in ("127.0.0.1", "::1"):
+            connect(host, listener.getsockname()[1])
+    async with metrics_listener(ServerMetrics(), "::", 0, "A_PORT") as port:
+        for host in ("127.0.0.1", "::1"):
+            connect(host, port)
+
+
+async def test_a_kernel_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with open_listener("::", 0) as listener:
+        assert listener.family == socket.AF_INET
+        connect("127.0.0.1", listener.getsockname()[1])
+    async with metrics_listener(ServerMetrics(), "::", 0, "A_PORT") as port:
+        connect("127.0.0.1", port)

@@ -138,6 +138,23 @@ def test_arguments_override_the_environment_which_overrides_the_file(place: Plac
     assert (settings.http_port, settings.grpc_port, settings.metrics_port) == (1, 2, 3)
 
 
+def test_the_settings_file_overrides_the_defaults_of_an_image(place: Place, tmp_path: Path) -> None:
+    defaults = tmp_path / "defaults.yaml"
+    defaults.write_text("{host: '::', log_format: json, http_port: 1}")
+    place.variable(ENV_PREFIX + "DEFAULTS", str(defaults))
+    place.yaml({"log_format": "console", "http_port": 2})
+    place.env(http_port="3")
+    settings = load_settings()
+    assert (settings.host, settings.log_format, settings.http_port) == ("::", "console", 3)
+
+
+def test_an_invalid_default_of_an_image_is_named(place: Place, tmp_path: Path) -> None:
+    defaults = tmp_path / "defaults.yaml"
+    defaults.write_text("{http_prot: 1}")
+    place.variable(ENV_PREFIX + "DEFAULTS", str(defaults))
+    assert complaint().startswith(f"http_prot (settings file {defaults}): ")
+
+
 def test_digests_in_the_environment_replace_those_in_the_file(place: Place) -> None:
     place.yaml({"digests": {"faces": "sha256:00"}})
     place.env(digests='{"detector": "sha256:11"}')

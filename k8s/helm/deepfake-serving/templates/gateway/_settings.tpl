@@ -26,6 +26,8 @@ file:///media
 {{/* Settings of gateway and worker: derived from the values, overridden by gateway.settings. */}}
 {{- define "deepfake.gateway.settings" -}}
 {{- $derived := dict
+      "host" "::"
+      "log_format" "json"
       "routing" (include "deepfake.routing" . | fromYaml)
       "objects" (include "deepfake.objects" .)
       "auth" .Values.gateway.auth.mode

@@ -7,6 +7,8 @@
 {{/* Settings of the pool's model servers: derived from the values, overridden by pool.settings. */}}
 {{- define "deepfake.model.settings" -}}
 {{- $derived := dict
+      "host" "::"
+      "log_format" "json"
       "models" (join "," .pool.models)
       "request_timeout_s" .pool.requestTimeoutSeconds
       "start_timeout_s" .pool.startTimeoutSeconds
