@@ -16,6 +16,8 @@ from deepfake_serving.contracts.verdict import Label
 State = Literal["queued", "running", "succeeded", "failed", "dead", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead", "cancelled")
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "dead", "cancelled"})
+IMAGE, VIDEO = "image", "video"
+"""The kinds of jobs that analyse one media file."""
 LIVE = "live"
 """The kind of a job that follows a live source until the source ends or the job is cancelled."""
 

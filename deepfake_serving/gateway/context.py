@@ -25,6 +25,7 @@ from deepfake_serving.gateway.storage.body_memory import BodyMemory
 from deepfake_serving.gateway.storage.disk_space import DiskSpace, folders_of
 from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.provenance.reader import ProvenanceReader
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.request_timeout import parse_timeout
@@ -67,10 +68,12 @@ class Gateway:
         folders = folders_of(settings.jobs, settings.objects, temporary=gettempdir())
         return DiskSpace(folders, settings.min_free_bytes)
 
-    def analysis(self, model: str, *, explain: bool, provenance: bool) -> ImageAnalysis:
+    def analysis(
+        self, model: str, *, explain: bool, provenance: bool, boxes: BoxUnit = "pixels"
+    ) -> ImageAnalysis:
         """Returns the analysis of images with these options."""
         reader = self.provenance if provenance else None
-        return ImageAnalysis(self.upstream, model, explain, reader)
+        return ImageAnalysis(self.upstream, model, explain, reader, boxes)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from deepfake_serving.contracts.jobs import Progress, State
 from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.contracts.verdict import Label
+from deepfake_serving.contracts.verdict import ImageVerdict, Label
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.runtime.serialization import OMIT_NONE
 
@@ -99,7 +99,7 @@ class JobDocument:
     progress: Progress
     problem: ProblemDocument | None
     summary: SummaryDocument | None
-    result: VideoVerdict | LiveVerdict | None
+    result: ImageVerdict | VideoVerdict | LiveVerdict | None
     cached: bool
     links: LinksDocument
     webhook: WebhookDocument | None = None

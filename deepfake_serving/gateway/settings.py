@@ -15,18 +15,20 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deepfake_serving import assets
-from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
+from deepfake_serving.gateway.setting_types import (
+    Names,
+    ObjectsURL,
+    SamplingText,
+    StoreURL,
+    WebhookSecret,
+)
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
-from deepfake_serving.runtime.webhook_signing import parse_secret
-from deepfake_serving.video.sampling import Sampling
 
 __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
-
-Names = Annotated[tuple[str, ...], NoDecode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,11 @@ class Settings(ServerSettings):
         False, description="Whether live sources (RTSP, HLS) become jobs (docs/security.md)."
     )
 
-    jobs: str = Field(
+    jobs: StoreURL = Field(
         default_factory=lambda: f"sqlite:///{assets.home() / 'data' / 'jobs.sqlite'}",
         description="Job store: `sqlite:///path` on one machine, `redis://…` in a cluster.",
     )
-    objects: str = Field(
+    objects: ObjectsURL = Field(
         default_factory=lambda: f"file://{assets.home() / 'data' / 'objects'}",
         description="Object store of media and results: `file:///folder` or `s3://bucket/prefix` "
         "(credentials from the usual AWS_ variables).",
@@ -177,6 +179,12 @@ class Settings(ServerSettings):
     )
     worker_metrics_port: Port = Field(8003, description="Port of a worker's metrics.")
     worker_jobs: int = Field(1, ge=1, le=64, description="Jobs that a worker runs concurrently.")
+    worker_images: int = Field(
+        2,
+        ge=1,
+        le=64,
+        description="Images that a worker analyses concurrently, in addition to its jobs.",
+    )
     worker_sources: int = Field(
         2,
         ge=0,
@@ -186,7 +194,7 @@ class Settings(ServerSettings):
     worker_drain_s: float = Field(
         20.0, ge=0, le=3600, description="After SIGTERM, running jobs may continue for this long."
     )
-    webhook_secret: str | None = Field(
+    webhook_secret: WebhookSecret = Field(
         None, description="`whsec_…` that signs webhooks; unset: no webhooks."
     )
 
@@ -194,7 +202,7 @@ class Settings(ServerSettings):
         False,
         description="Whether keys share cached results, and so learn which videos others sent.",
     )
-    video_sampling: str = Field(
+    video_sampling: SamplingText = Field(
         "every:5",
         description="Default sampling of frames: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",
     )
@@ -220,7 +228,9 @@ class Settings(ServerSettings):
         32, ge=0, description="Maximum number of live sessions (WebSocket and gRPC streams)."
     )
 
-    source_sampling: str = Field("fps:2", description="Default sampling of a live source's frames.")
+    source_sampling: SamplingText = Field(
+        "fps:2", description="Default sampling of a live source's frames."
+    )
     source_window_s: float = Field(
         10.0, ge=1, le=60, description="Length of the windows in which a live source is analysed."
     )
@@ -248,42 +258,6 @@ class Settings(ServerSettings):
     def upload_min_rate(self) -> MinDataRate:
         """The minimum data rate of request bodies."""
         return MinDataRate(self.upload_stall_timeout_s, self.upload_min_bytes_per_s)
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _can_sign(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_secret(value)
-        return value
-
-    @field_validator("jobs")
-    @classmethod
-    def _is_a_store(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "redis://", "rediss://", "unix://")):
-            raise ValueError("sqlite:///path or redis://… is expected")
-        return value
-
-    @field_validator("objects")
-    @classmethod
-    def _are_objects(cls, value: str) -> str:
-        if not value.startswith(("file:///", "s3://")):
-            raise ValueError("file:///folder or s3://bucket/prefix is expected")
-        return value
-
-    @field_validator("video_sampling", "source_sampling")
-    @classmethod
-    def _is_a_sampling(cls, value: str) -> str:
-        try:
-            return str(Sampling.parse(value))
-        except InvalidRequest as error:
-            raise ValueError(error.detail) from error
-
-    @field_validator("cors_origins", "fetch_private", "ensembles", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("routing", mode="before")
     @classmethod

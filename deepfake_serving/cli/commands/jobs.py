@@ -11,7 +11,7 @@ from rich.text import Text
 from deepfake_serving.cli import results
 from deepfake_serving.cli.options import AGGREGATION, LOCAL_GATEWAY, SAMPLING, Key, Server
 from deepfake_serving.cli.output import errors, progress_bar, warn_untrained
-from deepfake_serving.contracts.jobs import LIVE
+from deepfake_serving.contracts.jobs import IMAGE, LIVE
 
 
 def submit(
@@ -66,7 +66,10 @@ def _print_job(job: dict[str, Any]) -> None:
         results.print_live(job)
     elif job["state"] == "succeeded":
         warn_untrained(job["result"]["model"]["trained"])
-        results.print_video(job["result"], as_json=False)
+        if job["kind"] == IMAGE:
+            results.print_image_table([{"file": job["source"]["name"], **job["result"]}])
+        else:
+            results.print_video(job["result"], as_json=False)
     else:
         reason = (job["problem"] or {}).get("detail", "")
         errors.print(Text(f"{job['state']}: {reason}", "red"), soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 import orjson
 
-from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
+from deepfake_serving.contracts.jobs import ENDED, IMAGE, LIVE, Job
 from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
@@ -20,7 +20,7 @@ from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.min_rate import enforce_min_rate
 from deepfake_serving.gateway.ingest.uploads import spool_chunks
 from deepfake_serving.gateway.jobs.document import job_document
-from deepfake_serving.gateway.jobs.submission import VideoRequest
+from deepfake_serving.gateway.jobs.requests import VideoRequest
 from deepfake_serving.gateway.upstream.batch import detect_batch
 from deepfake_serving.runtime.serialization import from_json
 
@@ -78,12 +78,12 @@ class DetectorService:
                 live=False,
                 allow_live=settings.source_enabled,
             )
-            job = await submission.submit(link, request, call.principal, trace)
+            job, _ = await submission.submit(link, request, call.principal, trace)
         else:
             chunks = enforce_min_rate(_chunks(messages), settings.upload_min_rate)
             name, max_bytes = first.options.name, settings.max_video_bytes
             async with spool_chunks(chunks, name, max_bytes) as file:
-                job = await submission.submit(file, request, call.principal, trace)
+                job, _ = await submission.submit(file, request, call.principal, trace)
         return job_message(job_document(job))
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
@@ -92,6 +92,11 @@ class DetectorService:
     async def _with_result(self, job: Job) -> pb.Job:
         """Returns the job with its result; that of a live source is available over REST only."""
         data = None if job.kind == LIVE else await self.gateway.jobs.result(job)
+        if job.kind == IMAGE:
+            message = job_message(job_document(job))
+            if data is not None:
+                message.image_result.CopyFrom(verdict_message(orjson.loads(data)))
+            return message
         result = None if data is None else from_json(VideoVerdict, data)
         return job_message(job_document(job, result))
 

@@ -11,7 +11,14 @@ from starlette.types import ASGIApp
 
 from deepfake_serving.contracts.problems import Forbidden
 
-_EXPOSED = ("X-Request-ID", "Retry-After", "Location", "RateLimit", "RateLimit-Policy")
+_EXPOSED = (
+    "X-Request-ID",
+    "Retry-After",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+)
 
 
 class CrossOriginMiddleware(CORSMiddleware):

@@ -11,7 +11,7 @@ from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL, TooL
 from deepfake_serving.gateway.fetch.fetcher import WEB, Fetcher
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
 from deepfake_serving.gateway.ingest.multipart import too_many_media
-from deepfake_serving.gateway.jobs.submission import RemoteMedia
+from deepfake_serving.gateway.jobs.requests import RemoteMedia
 
 _MAX_JSON_BYTES = 256 * 1024
 

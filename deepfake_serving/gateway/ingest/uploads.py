@@ -19,7 +19,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.ingest.file_names import display_name, header_name
 from deepfake_serving.gateway.ingest.links import media_link, read_urls
 from deepfake_serving.gateway.ingest.multipart import FormReader
-from deepfake_serving.gateway.jobs.submission import RemoteMedia
+from deepfake_serving.gateway.jobs.requests import RemoteMedia
 from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 
 _MAX_CONCURRENT_FETCHES = 4

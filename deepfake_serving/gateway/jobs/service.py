@@ -55,7 +55,7 @@ class JobService:
         return job
 
     async def result(self, job: Job) -> bytes | None:
-        """Returns the JSON of the result: a `VideoVerdict` or a `LiveVerdict`.
+        """Returns the JSON of the result: an `ImageVerdict`, a `VideoVerdict` or a `LiveVerdict`.
 
         A live source has one from its first window on, however it ends.
         """

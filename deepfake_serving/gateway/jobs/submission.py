@@ -5,49 +5,28 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
-from deepfake_serving.contracts.jobs import LIVE, Job, Source, State
+from deepfake_serving.contracts.jobs import LIVE, VIDEO, Job, Source, State
 from deepfake_serving.contracts.problems import Conflict, InvalidRequest, Overloaded
-from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.jobs.requests import RemoteMedia, Request
 from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream.client import Upstream
-from deepfake_serving.video.sampling import Sampling
 
 _ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
-@dataclass(frozen=True, slots=True)
-class VideoRequest:
-    """The options of a request. None stands for the server's setting."""
-
-    sampling: str | None = None
-    shots: bool = True
-    aggregation: Aggregation | None = None
-    model: str | None = None
-    webhook: str | None = None
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteMedia:
-    """A media file that the worker downloads, or a live source that it follows."""
-
-    url: str
-    live: bool = False
-
-
 class Submission:
-    """Accepts videos and live sources as jobs."""
+    """Accepts images, videos and live sources as jobs."""
 
     def __init__(
         self,
@@ -63,13 +42,17 @@ class Submission:
     async def submit(
         self,
         media: SpooledFile | RemoteMedia,
-        request: VideoRequest,
+        request: Request,
         owner: Principal,
         traceparent: str | None = None,
-    ) -> Job:
-        """Submits a job, or returns the one that was submitted with the same idempotency key.
+    ) -> tuple[Job, bool]:
+        """Submits a job.
 
         The media is stored before the job, so every accepted job can run.
+
+        Returns:
+            The job, or the one that was submitted with the same idempotency key; and whether it
+            is new.
 
         Raises:
             InvalidRequest: an option is invalid.
@@ -81,10 +64,11 @@ class Submission:
         live = isinstance(media, RemoteMedia) and media.live
         options = await self._options(request, live)
         job_id = uuid.uuid4().hex
-        source = await self._store_media(media, job_id)
+        kind = request.kind(live=live)
+        source = await self._store_media(media, job_id, kind)
         job = Job(
             id=job_id,
-            kind=LIVE if live else "video",
+            kind=kind,
             state="queued",
             source=source,
             options=options,
@@ -103,14 +87,16 @@ class Submission:
             raise
         if not created:
             await self._delete_media(source)
-        return stored
+        return stored, created
 
-    async def _store_media(self, media: SpooledFile | RemoteMedia, job_id: str) -> Source:
+    async def _store_media(
+        self, media: SpooledFile | RemoteMedia, job_id: str, kind: str
+    ) -> Source:
         if isinstance(media, RemoteMedia):
             return Source(name=media.url[:200], url=media.url)
         key = f"jobs/{job_id}/media"
         await self.objects.put(key, media.file())
-        return Source(media.name or "video", key, None, media.size, media.digest)
+        return Source(media.name or kind, key, None, media.size, media.digest)
 
     async def _delete_media(self, source: Source) -> None:
         """Deletes media that no job refers to."""
@@ -125,27 +111,18 @@ class Submission:
             count += len((await self.store.list(Query(kind=LIVE, state=state), limit=limit + 1))[0])
         return f"{count} live sources are running or queued" if count >= limit else None
 
-    async def _options(self, request: VideoRequest, live: bool) -> dict[str, Any]:
-        settings = self.settings
-        sampling = settings.source_sampling if live else settings.video_sampling
-        if request.sampling:
-            Sampling.parse(request.sampling)
-            sampling = request.sampling
+    async def _options(self, request: Request, live: bool) -> dict[str, Any]:
+        options = request.options(self.settings, live=live)
         if request.webhook is not None:
-            if settings.webhook_secret is None or self.fetcher is None:
+            if self.settings.webhook_secret is None or self.fetcher is None:
                 raise InvalidRequest("webhooks are not configured on this server")
             await self.fetcher.check_resolved(request.webhook)
         if request.model:
             self.upstream.check_model(request.model)
-        return {
-            "sampling": sampling,
-            "shots": request.shots,
-            "aggregation": request.aggregation or settings.video_aggregation,
-            "model": self.upstream.detector(request.model),
-        }
+        return options | {"model": self.upstream.detector(request.model)}
 
     def _idempotency(
-        self, job: Job, request: VideoRequest, owner: Principal
+        self, job: Job, request: Request, owner: Principal
     ) -> tuple[str, str, str] | None:
         """Returns the owner, the key, and a fingerprint of the whole request."""
         key = request.idempotency_key
@@ -154,6 +131,6 @@ class Submission:
         if not 0 < len(key) <= 200:
             raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
         media = job.source.digest or job.source.url
-        kind = [LIVE] if job.kind == LIVE else []
+        kind = [] if job.kind == VIDEO else [job.kind]
         fingerprint = orjson.dumps([media, asdict(request), *kind], option=orjson.OPT_SORT_KEYS)
         return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()

@@ -11,7 +11,15 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from deepfake_serving.contracts.jobs import ENDED, LIVE, Job, Progress, State, WebhookDelivery
+from deepfake_serving.contracts.jobs import (
+    ENDED,
+    IMAGE,
+    LIVE,
+    Job,
+    Progress,
+    State,
+    WebhookDelivery,
+)
 from deepfake_serving.contracts.problems import Internal, Problem
 
 _BACKOFF_S, _MAX_BACKOFF_S = 2.0, 300.0
@@ -19,9 +27,11 @@ _MAX_DELIVERIES = 12
 """Attempts to deliver a webhook. With doubling pauses they take about an hour."""
 
 
-QueueName = Literal["jobs", "live", "webhooks"]
-"""Live sources may run forever and webhook receivers may be slow, so each has its own queue and
-none blocks another."""
+QueueName = Literal["jobs", "images", "live", "webhooks"]
+"""Videos take minutes, images less than a second, live sources may run forever and receivers of
+webhooks may be slow, so each has its own queue and none blocks another."""
+QUEUE_BY_KIND: dict[str, QueueName] = {IMAGE: "images", LIVE: "live"}
+"""The queues of kinds of jobs; others wait in `jobs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Record:
         """The queue it waits in. An ended job only waits for its webhook."""
         if self.job.state in ENDED:
             return "webhooks"
-        return "live" if self.job.kind == LIVE else "jobs"
+        return QUEUE_BY_KIND.get(self.job.kind, "jobs")
 
     def with_job(self, **changes: Any) -> Record:
         """Returns a record whose job has the changes and the next version."""

@@ -7,10 +7,12 @@ was no concurrent write. All keys share a hash tag, so they are on one node of a
     {deepfake}:job:<id>      the record
     {deepfake}:jobs          sorted set of ids by creation
     {deepfake}:due           sorted set of ids by when a worker may claim them
+    {deepfake}:due:images    the same of images
     {deepfake}:due:live      the same of live sources
     {deepfake}:due:webhooks  sorted set of ids by when their webhooks are due
     {deepfake}:state:<state> sorted set of ids by creation
     {deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
+    {deepfake}:queued:images the same of images
     {deepfake}:queued:live   the same of live sources
     {deepfake}:owners        hash of the owners of jobs, those without one left out
     {deepfake}:turns:<queue> hash of when each owner's last job was claimed
@@ -43,10 +45,15 @@ _ALL = f"{_TAG}:jobs"
 _OWNERS = f"{_TAG}:owners"
 _DUE: dict[QueueName, str] = {
     "jobs": f"{_TAG}:due",
+    "images": f"{_TAG}:due:images",
     "live": f"{_TAG}:due:live",
     "webhooks": f"{_TAG}:due:webhooks",
 }
-_QUEUED: dict[QueueName, str] = {"jobs": f"{_TAG}:queued", "live": f"{_TAG}:queued:live"}
+_QUEUED: dict[QueueName, str] = {
+    "jobs": f"{_TAG}:queued",
+    "images": f"{_TAG}:queued:images",
+    "live": f"{_TAG}:queued:live",
+}
 _IDEMPOTENCY_S = 24 * 3600
 _CONNECT_TIMEOUT_S, _TIMEOUT_S = 1, 3
 _PAGE = 200

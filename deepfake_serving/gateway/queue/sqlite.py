@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
-from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.records import QUEUE_BY_KIND, QueueName, Record
 from deepfake_serving.gateway.queue.reserve import DiskReserve
 from deepfake_serving.gateway.queue.sqlite_usage import SCHEMA, SQLiteUsage
 
@@ -28,7 +28,8 @@ _BUSY_TIMEOUT_S = 10
 _IDEMPOTENCY_S = 24 * 3600
 _QUEUE = (
     "CASE WHEN state NOT IN ('queued', 'running') THEN 'webhooks' "
-    "WHEN kind = 'live' THEN 'live' ELSE 'jobs' END"
+    + "".join(f"WHEN kind = '{kind}' THEN '{queue}' " for kind, queue in QUEUE_BY_KIND.items())
+    + "ELSE 'jobs' END"
 )
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (

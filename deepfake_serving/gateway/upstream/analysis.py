@@ -9,6 +9,7 @@ import orjson
 
 from deepfake_serving.contracts.problems import DeadlineExceeded
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit, convert_boxes
 from deepfake_serving.provenance.reader import ProvenanceReader
 
 
@@ -22,6 +23,7 @@ class ImageAnalysis:
     """Whether faces get a heatmap."""
     provenance: ProvenanceReader | None = None
     """Reads the provenance; None: it is not requested."""
+    boxes: BoxUnit = "pixels"
 
     async def run(self, image: bytes, context: RequestContext) -> bytes:
         """Returns the JSON of an image's verdict. Detection and provenance run side by side.
@@ -29,6 +31,9 @@ class ImageAnalysis:
         Raises:
             Problem: the image can't be analysed.
         """
+        return convert_boxes(await self._detect(image, context), self.boxes)
+
+    async def _detect(self, image: bytes, context: RequestContext) -> bytes:
         detecting = self.upstream.detect_image(image, self.model, context, explain=self.explain)
         if self.provenance is None:
             return await detecting

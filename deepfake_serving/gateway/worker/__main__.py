@@ -9,15 +9,19 @@ import sys
 import structlog
 import uvloop
 
-from deepfake_serving.contracts.jobs import LIVE
+from deepfake_serving.contracts.jobs import IMAGE, LIVE, VIDEO
 from deepfake_serving.gateway.composition import Services, open_services
+from deepfake_serving.gateway.fetch.sites import Sites
 from deepfake_serving.gateway.jobs.loop import Handler, Worker
 from deepfake_serving.gateway.jobs.workspaces import delete_abandoned
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.usage import add_video_seconds
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
+from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
+from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.video import VideoJob
+from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.shutdown import on_stop_signal
@@ -65,8 +69,15 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
             metrics.key_used(owner, "video_seconds", seconds)
             await add_video_seconds(usage, owner, seconds)
 
+    sites = None
+    if fetcher is not None and settings.fetch_sites:
+        sites = Sites(fetcher, settings.fetch_private)
+    provenance = ProvenanceReader(read_anchors(settings.provenance_anchors))
     handlers: dict[str, Handler] = {
-        "video": VideoJob(settings, upstream, objects, fetcher, count_seconds),
+        IMAGE: ImageJob(settings, upstream, objects, JobMedia(objects, fetcher), provenance),
+        VIDEO: VideoJob(
+            settings, upstream, objects, JobMedia(objects, fetcher, sites), count_seconds
+        ),
         LIVE: LiveJob(settings, upstream, objects, fetcher, count_seconds, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)
@@ -76,6 +87,7 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
         lease_s=settings.lease_s,
         concurrency={
             "jobs": settings.worker_jobs,
+            "images": settings.worker_images,
             "live": settings.worker_sources if settings.source_enabled else 0,
         },
         drain_s=settings.worker_drain_s,

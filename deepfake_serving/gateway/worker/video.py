@@ -12,15 +12,14 @@ from typing import Any
 import orjson
 
 from deepfake_serving.contracts.jobs import Job, Progress
-from deepfake_serving.contracts.problems import NotFound, Problem, RefusedURL
+from deepfake_serving.contracts.problems import NotFound, Problem
 from deepfake_serving.contracts.video import VideoVerdict
-from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.fetch.sites import Sites
 from deepfake_serving.gateway.jobs.document import image_name, link_result
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.accumulator import LEFT_OUT
@@ -38,15 +37,12 @@ class VideoJob:
         settings: Settings,
         upstream: Upstream,
         objects: Objects,
-        fetcher: Fetcher | None,
+        media: JobMedia,
         count_seconds: CountSeconds,
     ) -> None:
         """`count_seconds` is called with the owner of each analysed video, and its length."""
         self.settings, self.upstream = settings, upstream
-        self.objects, self.fetcher, self.count_seconds = objects, fetcher, count_seconds
-        self.sites: Sites | None = None
-        if fetcher is not None and settings.fetch_sites:
-            self.sites = Sites(fetcher, settings.fetch_private)
+        self.objects, self.media, self.count_seconds = objects, media, count_seconds
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -60,7 +56,7 @@ class VideoJob:
         """
         report(Progress("fetch"))
         path = workspace / "media"
-        digest = await self._download(job, path)
+        digest = await self.media.download(job, path, self.settings.max_video_bytes)
         cache_key = self._cache_key(job, digest)
         cached = await self._reuse_cached(cache_key, job)
         if cached is not None:
@@ -124,24 +120,6 @@ class VideoJob:
         except NotFound:
             return None
         return await self._store(job, verdict, cache_key, cached=True)
-
-    async def _download(self, job: Job, path: Path) -> str:
-        """Writes the media to a file and returns its digest."""
-        if job.source.object is not None:
-            await self.objects.get_file(job.source.object, path)
-            return str(job.source.digest)
-        if job.source.url is None or self.fetcher is None:
-            raise RefusedURL("this server does not fetch media from URLs")
-        url = await self.sites.resolve(job.source.url) if self.sites else job.source.url
-        digest = hashlib.sha256()
-        with path.open("wb") as file:
-
-            def write(chunk: bytes) -> None:
-                digest.update(chunk)
-                file.write(chunk)
-
-            await self.fetcher.fetch(url, write, self.settings.max_video_bytes)
-        return f"sha256:{digest.hexdigest()}"
 
 
 def _analysed_seconds(verdict: VideoVerdict) -> float:

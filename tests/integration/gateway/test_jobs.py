@@ -7,10 +7,8 @@ import hashlib
 import hmac
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
+from tests.support.webhooks import Deliveries, webhook_receiver
 
 pytestmark = pytest.mark.integration
 
@@ -201,34 +200,14 @@ def test_jobs_are_listed_and_found(api: httpx.Client, video: Path) -> None:
     assert found["jobs"][0]["summary"]["verdict"] == "real"
 
 
-class _Webhook(BaseHTTPRequestHandler):
-    deliveries: list[tuple[dict[str, str], bytes]]
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.deliveries.append((dict(self.headers), body))
-        self.send_response(503 if len(self.deliveries) == 1 else 204)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def webhook() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
-    """A receiver that fails the first time."""
-    deliveries: list[tuple[dict[str, str], bytes]] = []
-    handler = type("Handler", (_Webhook,), {"deliveries": deliveries})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/hook", deliveries
-        server.shutdown()
-        thread.join()
+def webhook() -> Iterator[tuple[str, Deliveries]]:
+    with webhook_receiver() as receiver:
+        yield receiver
 
 
 def test_a_webhook_is_delivered_signed_and_retried(
-    api: httpx.Client, video: Path, webhook: tuple[str, list[tuple[dict[str, str], bytes]]]
+    api: httpx.Client, video: Path, webhook: tuple[str, Deliveries]
 ) -> None:
     url, deliveries = webhook
     job = submit(api, video.read_bytes(), params={"webhook": url})

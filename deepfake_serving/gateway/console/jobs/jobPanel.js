@@ -9,6 +9,7 @@ import { bytes, dateTime } from "../lib/format.js";
 import { setTitle } from "../lib/router.js";
 import { t } from "../messages.js";
 import { videoReport } from "../video/videoReport.js";
+import { imageJobReport } from "./imageJobReport.js";
 import { jobProgress } from "./jobProgress.js";
 import { stateName } from "./jobStates.js";
 import { sourceReport } from "./sourceReport.js";
@@ -40,7 +41,7 @@ async function watch(id, body, signal) {
   const job = ENDED.includes(first.state) ? first : await fetchJson(jobPath(id), { signal });
   const scale = await scaleOf(job.result?.model);
   if (signal.aborted) return;
-  body.replaceChildren(heading(job), outcome(job, scale));
+  body.replaceChildren(heading(job), await outcome(job, scale));
   if (!ENDED.includes(first.state)) announce(`${nameOf(job)}: ${stateName(job.state)}`);
 }
 
@@ -60,7 +61,7 @@ function heading(job) {
 function outcome(job, scale) {
   if (job.kind === "live" && job.result && ["succeeded", "cancelled"].includes(job.state))
     return sourceReport(job, scale);
-  if (job.state === "succeeded") return videoReport(job, scale);
+  if (job.state === "succeeded") return job.kind === "image" ? imageJobReport(job) : videoReport(job, scale);
   if (job.state === "cancelled") return el("p", { class: "notice" }, t("job.cancelled"));
   return el(
     "div",

@@ -21,6 +21,7 @@ def _links(job: str) -> dict[str, Any]:
 
 LINKS: dict[tuple[str, str], dict[str, Any]] = {
     ("submit_video", "202"): _links("$response.body#/id"),
+    ("detect_image", "202"): _links("$response.body#/id"),
     ("list_jobs", "200"): _links("$response.body#/jobs/0/id"),
 }
 """Links by operation and status."""

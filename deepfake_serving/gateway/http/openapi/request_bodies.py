@@ -49,6 +49,15 @@ FILENAME = {
     "description": "Names a file that is sent as the body; may be percent-encoded (UTF-8).",
     "schema": {"type": "string"},
 }
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: 202 and a job, in place of the result (RFC 7240).",
+    "schema": {"type": "string"},
+}
+PREFERENCE_APPLIED: dict[str, Any] = {
+    "Preference-Applied": {"description": "`respond-async`", "schema": {"type": "string"}}
+}
 INFER_BODY = {
     "required": True,
     "content": {

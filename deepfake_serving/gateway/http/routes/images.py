@@ -1,4 +1,4 @@
-"""Images: one, or a batch in which a bad image is a problem at its position."""
+"""Images: one, now or as a job, or a batch in which a bad image is a problem at its position."""
 
 from __future__ import annotations
 
@@ -15,16 +15,31 @@ from deepfake_serving.gateway.context import (
     get_request_scope,
     request_context,
 )
-from deepfake_serving.gateway.documents import ProblemDocument
+from deepfake_serving.gateway.documents import JobDocument, ProblemDocument
 from deepfake_serving.gateway.http.dependencies import count_images, require_scope
-from deepfake_serving.gateway.http.openapi.request_bodies import BATCH_BODY, FILENAME, IMAGE_BODY
-from deepfake_serving.gateway.http.relative_boxes import BoxUnit, convert_boxes
+from deepfake_serving.gateway.http.openapi.request_bodies import (
+    BATCH_BODY,
+    FILENAME,
+    IMAGE_BODY,
+    PREFER,
+    PREFERENCE_APPLIED,
+)
+from deepfake_serving.gateway.http.preferences import RESPOND_ASYNC, prefers
 from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.http.routes.submitting import (
+    LOCATION,
+    IdempotencyKey,
+    Webhook,
+    accepted,
+)
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
-from deepfake_serving.gateway.ingest.uploads import read_media
+from deepfake_serving.gateway.ingest.links import media_link
+from deepfake_serving.gateway.ingest.uploads import read_media, read_single_medium
+from deepfake_serving.gateway.jobs.requests import ImageRequest, RemoteMedia
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream import batch
+from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["images"], dependencies=[Depends(require_scope("images"))])
@@ -46,20 +61,38 @@ WithProvenance = Annotated[
 ]
 
 
-@router.post(
-    "/v1/images",
-    summary="Detect manipulated faces in one image",
-    responses={200: {"model": ImageVerdict}},
-    openapi_extra={"requestBody": IMAGE_BODY, "parameters": [FILENAME]},
-)
-async def detect_image(
-    request: Request,
+def image_request(
     model: Model = None,
     boxes: Boxes = "pixels",
     explain: Explain = False,
     provenance: WithProvenance = False,
+    webhook: Webhook = None,
+    key: IdempotencyKey = None,
+) -> ImageRequest:
+    """Returns the options in the query and the headers."""
+    return ImageRequest(model, boxes, explain, provenance, webhook, key)
+
+
+@router.post(
+    "/v1/images",
+    summary="Detect manipulated faces in one image",
+    responses={
+        200: {"model": ImageVerdict},
+        202: {"model": JobDocument, "headers": LOCATION | PREFERENCE_APPLIED},
+    },
+    openapi_extra={"requestBody": IMAGE_BODY, "parameters": [FILENAME, PREFER]},
+)
+async def detect_image(
+    request: Request, options: Annotated[ImageRequest, Depends(image_request)]
 ) -> Response:
-    """The image is a form's `file`, the body itself, or `{"url": …}`."""
+    """The image is a form's `file`, the body itself, or `{"url": …}`.
+
+    With `Prefer: respond-async` the response is 202 and a job, whose result is the verdict.
+    """
+    if prefers(request.headers, RESPOND_ASYNC):
+        return await _submit(request, options)
+    if options.webhook is not None:
+        raise InvalidRequest("a webhook is notified of jobs only: send Prefer: respond-async")
     gateway, context = get_gateway(request), request_context(request)
     async with read_media(
         request,
@@ -71,13 +104,33 @@ async def detect_image(
         (image,) = media
         if isinstance(image, Problem):
             raise image
-        name = gateway.upstream.detector(model)
+        name = gateway.upstream.detector(options.model)
         get_request_scope(request).note(model=name, bytes=image.size)
         body = await image.content()
         count_images(request, 1)
-        analysis = gateway.analysis(name, explain=explain, provenance=provenance)
+        analysis = gateway.analysis(
+            name, explain=options.explain, provenance=options.provenance, boxes=options.boxes
+        )
         verdict = await cancel_on_disconnect(request, analysis.run(body, context))
-    return Response(convert_boxes(verdict, boxes), media_type="application/json")
+    return Response(verdict, media_type="application/json")
+
+
+async def _submit(request: Request, options: ImageRequest) -> Response:
+    """Submits the image as a job. It counts for the usage of its key now, and not once more."""
+    gateway, scope = get_gateway(request), get_request_scope(request)
+    gateway.disk_space.check()
+
+    def link(url: str) -> RemoteMedia:
+        return media_link(url, gateway.fetcher)
+
+    max_bytes = gateway.settings.max_image_bytes
+    async with read_single_medium(request, link, max_bytes=max_bytes) as medium:
+        job, created = await gateway.submission.submit(
+            medium, options, request.state.principal, scope.traceparent
+        )
+    count_images(request, int(created))
+    scope.note(job=job.id, bytes=job.source.bytes)
+    return accepted(job, **{"Preference-Applied": RESPOND_ASYNC})
 
 
 @router.post(
@@ -107,12 +160,9 @@ async def detect_batch(
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
         count_images(request, sum(not isinstance(image, Problem) for image in images))
-        analysis = gateway.analysis(name, explain=explain, provenance=provenance)
+        analysis = gateway.analysis(name, explain=explain, provenance=provenance, boxes=boxes)
         detecting = batch.detect_batch(analysis, images, context)
-        results = [
-            convert_boxes(result, boxes) if isinstance(result, bytes) else result
-            for result in await cancel_on_disconnect(request, detecting)
-        ]
+        results = await cancel_on_disconnect(request, detecting)
     items = [
         batch_item(gateway.metrics, getattr(medium, "name", None), result, context.for_item(n).id)
         for n, (medium, result) in enumerate(zip(media, results, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.video import Aggregation
@@ -13,15 +13,17 @@ from deepfake_serving.gateway.context import get_gateway, get_request_scope
 from deepfake_serving.gateway.documents import JobDocument
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.openapi.request_bodies import FILENAME, VIDEO_BODY
-from deepfake_serving.gateway.http.responses import json_response
+from deepfake_serving.gateway.http.routes.submitting import (
+    LOCATION,
+    IdempotencyKey,
+    Webhook,
+    accepted,
+)
 from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.uploads import read_single_medium
-from deepfake_serving.gateway.jobs.document import job_document
-from deepfake_serving.gateway.jobs.submission import RemoteMedia, VideoRequest
+from deepfake_serving.gateway.jobs.requests import RemoteMedia, VideoRequest
 
 router = APIRouter(tags=["videos"])
-
-_HEADERS = {"Location": {"description": "The job's path.", "schema": {"type": "string"}}}
 
 
 def video_request(
@@ -35,14 +37,8 @@ def video_request(
         Aggregation | None, Query(description="How the faces' scores become one probability.")
     ] = None,
     model: Annotated[str | None, Query(description="The detector.")] = None,
-    webhook: Annotated[str | None, Query(description="A URL that is notified of the end.")] = None,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            description="A repeated request with the same key returns the first one's job.",
-        ),
-    ] = None,
+    webhook: Webhook = None,
+    key: IdempotencyKey = None,
 ) -> VideoRequest:
     """Returns the options in the query and the headers."""
     return VideoRequest(sampling, shots, aggregation, model, webhook, key)
@@ -52,7 +48,7 @@ def video_request(
     "/v1/videos",
     summary="Submit a video for analysis",
     status_code=202,
-    responses={202: {"model": JobDocument, "headers": _HEADERS}},
+    responses={202: {"model": JobDocument, "headers": LOCATION}},
     openapi_extra={"requestBody": VIDEO_BODY, "parameters": [FILENAME]},
 )
 async def submit_video(
@@ -79,7 +75,6 @@ async def submit_video(
     async with read_single_medium(request, link, max_bytes=settings.max_video_bytes) as medium:
         if live and not isinstance(medium, RemoteMedia):
             raise InvalidRequest("live=true needs the URL of a source")
-        job = await gateway.submission.submit(medium, options, principal, scope.traceparent)
+        job, _ = await gateway.submission.submit(medium, options, principal, scope.traceparent)
     scope.note(job=job.id, bytes=job.source.bytes)
-    document = job_document(job)
-    return json_response(document, 202, {"Location": document.links.self})
+    return accepted(job)

@@ -18,6 +18,7 @@ from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.settings import load_settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
+from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.video import VideoJob
 from model_handlers.pipeline.decode import Pixels
 from tests.support.videos import pan, write_video
@@ -66,7 +67,9 @@ async def test_it_fails_at_the_first_attempt(
     media: Path = request.getfixturevalue(name)
     objects = Objects.open(f"file://{tmp_path}/objects")
     settings = load_settings(max_decode_memory_bytes=LIMIT)
-    handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None, AsyncMock())
+    handler = VideoJob(
+        settings, cast(Upstream, NoUpstream()), objects, JobMedia(objects, None), AsyncMock()
+    )
     options = {"sampling": "every:1", "aggregation": "shots", "shots": True, "model": "detector"}
     async with open_store(f"sqlite:///{tmp_path}/db", max_queued=9, max_attempts=5) as store:
         await objects.put("jobs/a/media", await asyncio.to_thread(media.read_bytes))
@@ -92,7 +95,9 @@ async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> N
     def key(owner: str | None, *, shared: bool) -> str:
         settings = load_settings(shared_cache=shared)
         job = Job("a", "video", "queued", Source("a"), {"model": "detector"}, 0.0, owner=owner)
-        handler = VideoJob(settings, cast(Upstream, NoUpstream()), objects, None, AsyncMock())
+        handler = VideoJob(
+            settings, cast(Upstream, NoUpstream()), objects, JobMedia(objects, None), AsyncMock()
+        )
         return handler._cache_key(job, "sha256:0")
 
     assert key("a", shared=False) == key("a", shared=False) != key("b", shared=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake_serving.contracts.jobs import LIVE, Job, Progress, Source, State
+from deepfake_serving.contracts.jobs import IMAGE, LIVE, Job, Progress, Source, State
 from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
 from deepfake_serving.gateway.queue.records import QueueName
@@ -48,6 +48,11 @@ async def test_each_queue_has_its_own_jobs(store: JobStore) -> None:
     live = await store.claim(10, "live")
     assert live is not None
     assert live.job.id == "live0"
+    await submit(store, "image", IMAGE)
+    assert await store.claim(10) is None
+    image = await store.claim(10, "images")
+    assert image is not None
+    assert image.job.id == "image"
     assert (await store.counts())["queued"] == 19
 
 

@@ -794,6 +794,7 @@ class Job(_message.Message):
     PROBLEM_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
+    IMAGE_RESULT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     state: Global___JobState.ValueType
@@ -812,7 +813,11 @@ class Job(_message.Message):
 
     @_builtins.property
     def result(self) -> Global___VideoVerdict:
-        """The result of a succeeded job."""
+        """The result of a succeeded job of a video."""
+
+    @_builtins.property
+    def image_result(self) -> Global___ImageVerdict:
+        """The result of a succeeded job of an image."""
 
     def __init__(
         self,
@@ -828,15 +833,20 @@ class Job(_message.Message):
         problem: Global___Problem | None = ...,
         result: Global___VideoVerdict | None = ...,
         cached: _builtins.bool = ...,
+        image_result: Global___ImageVerdict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_problem", b"_problem", "_result", b"_result", "problem", b"problem", "progress", b"progress", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "image_result", b"image_result", "problem", b"problem", "progress", b"progress", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_problem", b"_problem", "_result", b"_result", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "kind", b"kind", "problem", b"problem", "progress", b"progress", "result", b"result", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "problem", b"problem", "progress", b"progress", "result", b"result", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__image_result: _TypeAlias = _typing.Literal["image_result"]  # noqa: Y015
+    _WhichOneofArgType__image_result: _TypeAlias = _typing.Literal["_image_result", b"_image_result"]  # noqa: Y015
     _WhichOneofReturnType__problem: _TypeAlias = _typing.Literal["problem"]  # noqa: Y015
     _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
     _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
     _WhichOneofArgType__result: _TypeAlias = _typing.Literal["_result", b"_result"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__image_result) -> _WhichOneofReturnType__image_result | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
     @_typing.overload

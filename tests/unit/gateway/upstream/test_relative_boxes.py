@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from deepfake_serving.gateway.http.relative_boxes import convert_boxes
+from deepfake_serving.gateway.upstream.relative_boxes import convert_boxes
 
 VERDICT = {
     "verdict": "real",
