@@ -13,6 +13,7 @@ from scripts.chart_values.types import (
     STRICT,
     AnyObject,
     Count,
+    Duration,
     Name,
     Pod,
     PortNumber,
@@ -78,6 +79,7 @@ class Service(TypedDict, total=False):
 class Ingress(TypedDict, total=False):
     enabled: bool
     className: str
+    controller: Literal["", "nginx", "traefik", "haproxy"]
     annotations: Strings
     host: str
     tlsSecret: Name
@@ -86,10 +88,17 @@ class Ingress(TypedDict, total=False):
 
 
 @with_config(STRICT)
+class RouteTimeouts(TypedDict, total=False):
+    request: Duration
+    backendRequest: Duration
+
+
+@with_config(STRICT)
 class HttpRoute(TypedDict, total=False):
     enabled: bool
     parentRefs: list[AnyObject]
     hostnames: list[str]
+    timeouts: RouteTimeouts
     grpc: bool
     grpcHostnames: list[str]
 

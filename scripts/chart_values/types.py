@@ -21,6 +21,7 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 CountOrPercent = Count | Annotated[str, Field(pattern=r"^[0-9]{1,3}%$")]
 Cidr = Annotated[str, Field(pattern=r"^([0-9.]+/[0-9]{1,2}|[0-9a-f:.]+/[0-9]{1,3})$")]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Duration = Annotated[str, Field(pattern=r"^([0-9]{1,5}(h|m|s|ms)){1,4}$")]  # GEP-2257
 Strings = dict[str, str]
 AnyObject = dict[str, Any]
 Model = (

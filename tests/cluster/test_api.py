@@ -17,6 +17,9 @@ from tests.cluster.kube import CHART, kubectl, run
 NAMESPACE = "deepfake-api"
 GO_MODULES = {
     "sigs.k8s.io/gateway-api@v1.4.0": "config/crd/standard/*_{grpcroutes,httproutes}.yaml",
+    "github.com/cilium/cilium@v1.18.2": (
+        "pkg/k8s/apis/cilium.io/client/crds/v2/{ciliumnetworkpolicies}.yaml"
+    ),
     "github.com/kedacore/keda/v2@v2.18.1": "config/crd/bases/keda.sh_{scaledobjects}.yaml",
     "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
         "example/prometheus-operator-crd/*_{podmonitors,prometheusrules}.yaml"
