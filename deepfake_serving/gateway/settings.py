@@ -59,6 +59,25 @@ class Settings(ServerSettings):
         description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
         "clients reconnect to other gateways before this one stops; 0: never.",
     )
+    grpc_idle_timeout_s: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="gRPC connections without a call are closed after this long; clients reconnect "
+        "with their next call. 0: never.",
+    )
+    grpc_keepalive_s: float = Field(
+        60.0,
+        ge=1,
+        le=7200,
+        description="gRPC connections that are silent for this long are pinged, and closed if the "
+        "client does not respond within 10 s.",
+    )
+    grpc_max_connections: int = Field(
+        4096,
+        ge=8,
+        description="Maximum number of gRPC connections; further ones are closed at once.",
+    )
     keep_alive_timeout_s: int = Field(
         75,
         ge=1,

@@ -29,6 +29,9 @@ _KEYLESS_MESSAGES = 2
 _KEYLESS_TIMEOUT_S = 2.0
 _MAX_STREAMS = 256
 """Concurrent calls of one connection; gRPC clients queue further ones."""
+_PING_TIMEOUT_S = 10.0
+"""A client that does not acknowledge a ping for this long has vanished."""
+_UNLIMITED = 0
 _HEALTH_INTERVAL_S = 0.5
 
 
@@ -57,12 +60,21 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Serv
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
-    options = server_options(max_message_bytes(gateway))
-    options.append(("grpc.max_concurrent_streams", _MAX_STREAMS))
-    age_s = gateway.settings.grpc_connection_age_s
-    if age_s:
-        options.append(("grpc.max_connection_age_ms", int(age_s * 1000)))
-    return options
+    settings = gateway.settings
+    limits_s = {
+        "grpc.max_connection_age_ms": settings.grpc_connection_age_s,
+        "grpc.max_connection_idle_ms": settings.grpc_idle_timeout_s,
+        "grpc.server_handshake_timeout_ms": settings.upload_stall_timeout_s,
+        "grpc.keepalive_time_ms": settings.grpc_keepalive_s,
+        "grpc.keepalive_timeout_ms": _PING_TIMEOUT_S,
+    }
+    return [
+        *server_options(max_message_bytes(gateway)),
+        ("grpc.max_concurrent_streams", _MAX_STREAMS),
+        ("grpc.max_allowed_incoming_connections", settings.grpc_max_connections),
+        ("grpc.http2.max_pings_without_data", _UNLIMITED),
+        *((name, int(limit * 1000)) for name, limit in limits_s.items() if limit),
+    ]
 
 
 async def follow_health(health: Health, gateway: Gateway) -> None:

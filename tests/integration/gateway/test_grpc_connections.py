@@ -1,0 +1,82 @@
+"""gRPC connections that cost a gateway files and memory: unused, half-open, or too many."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.integration.gateway.test_hostile_grpc import Client
+from tests.support.running import RunningGateway
+
+pytestmark = pytest.mark.integration
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""An empty SETTINGS frame (RFC 9113, 3.4)."""
+NEVER_WITHIN_TEST = 3600
+
+
+@contextlib.contextmanager
+def running(folder: Path, **settings: Any) -> Iterator[RunningGateway]:
+    """Runs a gateway in front of no model server."""
+    given = {"embedded_worker": "false", **settings}
+    with RunningGateway.start(folder, "http://127.0.0.1:9", wait_ready=False, **given) as gateway:
+        yield gateway
+        assert gateway.stop() == 0
+
+
+def connect(gateway: RunningGateway, *sent: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", gateway.ports["grpc"]), timeout=60)
+    for data in sent:
+        connection.sendall(data)
+    return connection
+
+
+def read_to_end(connection: socket.socket, timeout_s: float = 60) -> bytes:
+    """Reads until the gateway closes the connection."""
+    connection.settimeout(timeout_s)
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(65536):
+            received += data
+    return received
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit"),
+    [
+        ((), "upload_stall_timeout_s"),
+        ((PREFACE[:12],), "upload_stall_timeout_s"),
+        ((PREFACE,), "upload_stall_timeout_s"),
+        ((PREFACE, SETTINGS), "grpc_idle_timeout_s"),
+        ((PREFACE, SETTINGS), "grpc_keepalive_s"),
+    ],
+)
+def test_a_silent_connection_is_closed(tmp_path: Path, sent: tuple[bytes, ...], limit: str) -> None:
+    """With one limit of a second. The last client does not acknowledge pings, as one that has
+    vanished."""
+    limits = dict.fromkeys(("upload_stall_timeout_s", "grpc_idle_timeout_s"), NEVER_WITHIN_TEST)
+    with (
+        running(tmp_path, **limits | {"grpc_keepalive_s": NEVER_WITHIN_TEST, limit: 1}) as gateway,
+        connect(gateway, *sent) as connection,
+    ):
+        read_to_end(connection)
+
+
+def test_connections_past_the_limit_are_closed_at_once(tmp_path: Path) -> None:
+    with running(tmp_path, grpc_max_connections=8) as gateway, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connect(gateway, PREFACE, SETTINGS)).recv(9)
+        with connect(gateway, PREFACE, SETTINGS) as refused:
+            assert read_to_end(refused) == b""
+        stack.close()
+        health, end = Client(gateway.grpc_target), time.monotonic() + 60
+        while health.call("/grpc.health.v1.Health/Check", b"") is not grpc.StatusCode.OK:
+            assert time.monotonic() < end
