@@ -30,10 +30,12 @@ HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 \
 # Processes that run tests: make WORKERS=4 unit.
 WORKERS ?= auto
 PARALLEL := -n $(WORKERS)
+# Slow tests are those of make test-slow.
+QUICK := -m "not slow"
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -87,7 +89,10 @@ test: build/.dev clients archives  ## all checks and tests that need no cluster,
 		integration unit browser lint
 
 unit: build/.dev  ## unit and property tests
-	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(PARALLEL) --dist worksteal
+	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(QUICK) $(PARALLEL) --dist worksteal
+
+test-slow: build/.dev archives  ## tests marked slow: kills, trainings, load tests, archives in bulk, every request of the API's document
+	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit tests/integration -m slow $(PARALLEL) --dist loadfile
 
 test-nightly: build/.dev clients archives  ## unit and integration with many examples of every property (an hour)
 	HYPOTHESIS_PROFILE=nightly PATH="$(CURDIR)/build/bin:$$PATH" \
@@ -110,7 +115,7 @@ spectral: build/api-clients/.installed  ## lint docs/openapi.json (needs Node)
 		--ruleset tests/integration/clients/typescript/spectral.yaml docs/openapi.json
 
 integration: build/.dev clients archives  ## tests against a real TorchServe
-	$(BIN)/pytest tests/integration $(PARALLEL) --dist loadfile
+	$(BIN)/pytest tests/integration $(QUICK) $(PARALLEL) --dist loadfile
 
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile

@@ -34,6 +34,7 @@ def _url(server: RunningServer) -> str:
     return f"{server.url}/predictions/detector"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killing_a_worker_under_load_fails_no_request(
     archive_folder: Path, head_jpeg: bytes, workers: int
@@ -93,6 +94,7 @@ def test_a_second_signal_stops_at_once(archive_folder: Path) -> None:
         assert server.leftovers() == []
 
 
+@pytest.mark.slow
 def test_killing_java_under_load_fails_no_request_and_restarts_it(
     archive_folder: Path, head_jpeg: bytes
 ) -> None:
@@ -124,6 +126,7 @@ TIMEOUTS_S = (10, 40, 160)
 """Settings for a worker to start at least once: the next one only where the last was too short."""
 
 
+@pytest.mark.slow
 def test_the_server_ends_with_the_last_log_lines_of_workers_that_never_restart(
     archive_folder: Path,
 ) -> None:
@@ -142,6 +145,7 @@ def test_the_server_ends_with_the_last_log_lines_of_workers_that_never_restart(
     assert any("ManifestError" in line for s in TIMEOUTS_S for line in last_lines(s))
 
 
+@pytest.mark.slow
 def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
     """A detector that requires a GPU on a machine without one."""
     manifest = yaml.safe_load((ROOT / "config/models/detector.yaml").read_text())

@@ -94,6 +94,7 @@ def test_every_user_is_served_without_a_failure(
     assert 0 < row["p50"] <= row["p95"]
 
 
+@pytest.mark.slow
 def test_frames_faster_than_they_are_classified_are_dropped_and_not_lost(run: Callable[..., Run]):
     completed = run("live", "--live-fps=200", "--live-seconds=2")
     assert completed.code == 0, completed.output
@@ -115,6 +116,7 @@ def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
     assert {row["kind"] for row in completed.summary["rows"]} >= {"POST", "gRPC", "WS"}
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_killed_fails_the_run(media: Path, models: RunningServer, tmp_path: Path):
     with RunningGateway.start(tmp_path, models.url, embedded_worker="false") as doomed:
         words = ["image-rest", "image-grpc", "--url", doomed.url, "--grpc", doomed.grpc_target]

@@ -24,7 +24,7 @@ from model_handlers.pipeline.faces import FaceDetector
 from tests.support.paths import MANIFESTS, ROOT
 from tests.support.running import RunningServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DETECTOR = "/predictions/detector"
 
 

@@ -17,7 +17,7 @@ from tests.support.images import jpeg
 from tests.support.load import LoadClients
 from tests.support.running import GUARD_S, RunningServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 MIB = 2**20
 

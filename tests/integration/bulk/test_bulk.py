@@ -20,6 +20,8 @@ from tests.support.paths import ROOT
 from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.videos import write_video
 
+pytestmark = pytest.mark.slow
+
 IMAGES, CHUNK = 160, 4
 
 

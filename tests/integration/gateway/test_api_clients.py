@@ -19,7 +19,7 @@ from scripts.openapi import document, document_30
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SOURCES = ROOT / "tests" / "integration" / "clients"
 API_CLIENTS = ROOT / "build" / "api-clients"

@@ -34,6 +34,7 @@ def test_a_full_disk_is_a_problem_and_affects_nothing_else(
         assert gateway.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_turns_uploads_off_and_lets_jobs_be_read_and_deleted(
     server: RunningServer, disk: Path, astronaut_jpeg: bytes, video: Path
 ) -> None:

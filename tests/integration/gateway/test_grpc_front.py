@@ -29,6 +29,7 @@ KEEPALIVE = [
 ]
 
 
+@pytest.mark.slow
 def test_pings_every_ten_seconds_are_allowed(
     gateway: RunningGateway, server: RunningServer
 ) -> None:

@@ -130,6 +130,7 @@ def test_http_1_0_requests_need_no_host(gateway: RunningGateway) -> None:
     assert received.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.slow
 def test_idle_connections_stay_open_longer_than_uvicorns_default(gateway: RunningGateway) -> None:
     """Uvicorn's own default is 5 s, that of load balancers 60 s."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

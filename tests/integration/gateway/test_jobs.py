@@ -254,6 +254,7 @@ def test_a_killed_worker_costs_an_attempt_but_no_job(
     assert gateway.worker().pid != killed.pid
 
 
+@pytest.mark.slow
 def test_a_killed_gateway_has_lost_no_accepted_job(
     server: RunningServer, tmp_path: Path, long_video: bytes, video: Path
 ) -> None:
@@ -280,6 +281,7 @@ def test_a_killed_gateway_ends_its_worker(server: RunningServer, tmp_path: Path)
         assert not worker.is_running()
 
 
+@pytest.mark.slow
 def test_a_stopped_gateway_releases_its_job(
     server: RunningServer, tmp_path: Path, long_video: bytes
 ) -> None:

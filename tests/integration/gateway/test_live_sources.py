@@ -222,6 +222,7 @@ def test_a_source_that_drops_is_reconnected(live: httpx.Client, camera: Any) -> 
     assert server.sessions == 2
 
 
+@pytest.mark.slow
 def test_a_source_that_stays_unreachable_ends(live: httpx.Client, clip: Path) -> None:
     server = RTSPServer(rtp_packets(clip), description(clip))
     with apart(server.running) as (url, _):
@@ -233,6 +234,7 @@ def test_a_source_that_stays_unreachable_ends(live: httpx.Client, clip: Path) ->
     assert warning.startswith("the source was lost")
 
 
+@pytest.mark.slow
 def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     following: RunningGateway, live: httpx.Client, camera: Any
 ) -> None:

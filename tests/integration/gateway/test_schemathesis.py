@@ -16,7 +16,7 @@ from tests.support.openapi.run import schemathesis
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
 

@@ -29,6 +29,8 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import (
 from deepfake_serving.gateway.http.openapi.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
+pytestmark = pytest.mark.slow
+
 Runs = Callable[..., Any]
 LIE = IMAGE | {"verdict": "no_face", "fake_probability": None, "faces": []}
 

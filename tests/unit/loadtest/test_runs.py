@@ -19,6 +19,8 @@ from deepfake_serving.contracts.problems import MEDIA_TYPE, NotReady, Overloaded
 from deepfake_serving.gateway.http.openapi.examples import IMAGE
 from tests.unit.loadtest.conftest import USERS
 
+pytestmark = pytest.mark.slow
+
 Runs = Callable[..., Any]
 REQUESTS = 12
 Response = tuple[int, str, dict[str, Any]]

@@ -233,6 +233,7 @@ def test_training_can_start_from_a_checkpoint(portraits: list[Portrait], tmp_pat
     assert not equal(started.state_dict(), build_network(manifest()).state_dict())
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path) -> None:
     """torchrun's two processes (Gloo) end with one set of weights, written once."""
     faces = tmp_path / "faces"
@@ -249,6 +250,7 @@ def test_two_processes_train_together(portraits: list[Portrait], tmp_path: Path)
     assert load_file(tmp_path / "run" / NETWORK)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_run_is_resumed(portraits: list[Portrait], tmp_path: Path) -> None:
     """After kill -9 the same command resumes and ends with all epochs in the log.
