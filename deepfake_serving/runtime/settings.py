@@ -1,6 +1,6 @@
 """Settings of servers, read from the environment, else from YAML files, else the default.
 
-`…CONFIG` names the file of whoever runs the server, `…DEFAULTS` that of an image. A wrong or
+`…CONFIG` names the operator's file, `…DEFAULTS` that of an image. A wrong or
 unknown setting stops the start with a line that says which, where and why.
 """
 
