@@ -24,7 +24,7 @@ WORKDIR /app
 COPY requirements/model-server.txt requirements/
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/model-server.txt \
- && rm .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
+ && rm -f .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
  && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
 COPY --from=wheel /dist /dist
 RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps /dist/*.whl \

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
-from pathlib import Path
 
 import structlog
 
@@ -34,8 +32,12 @@ from deepfake_serving.model_server.torchserve.warmup import (
     WarmupCheckFailed,
     check_result,
 )
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
 
 log = structlog.get_logger(__name__)
+
+_SCRATCH = "deepfake-torchserve-"
+"""Prefix of the folders of TorchServe: unpacked archives, and the native libraries of Java."""
 
 _CHECK_INTERVAL_S = 1.0
 _STARTING_INTERVAL_S = 0.1
@@ -67,7 +69,9 @@ class Supervisor:
             predictor.admission,
             lambda model: metrics.recycled.labels(model).inc(),
         )
-        self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
+        delete_abandoned(_SCRATCH)
+        self._closing = contextlib.ExitStack()
+        self._scratch = self._closing.enter_context(workspace(_SCRATCH))
 
     async def run(self) -> None:
         """Starts TorchServe and supervises it until cancelled.
@@ -98,7 +102,7 @@ class Supervisor:
         if self.process is not None:
             await self.process.stop()
             reap(None)
-        self._scratch.cleanup()
+        self._closing.close()
 
     def drain(self) -> None:
         """Makes the server not ready; requests in flight continue."""
@@ -148,7 +152,7 @@ class Supervisor:
             self.metrics.restarts.inc()
         for model in self.state.models.values():
             model.workers_ready, model.warm = 0, False
-        self.launch = prepare(self.settings, self.placement, self.models, Path(self._scratch.name))
+        self.launch = prepare(self.settings, self.placement, self.models, self._scratch)
         self.process = await TorchServeProcess.start(self.launch)
         log.info("TorchServe started", pid=self.process.pid)
 

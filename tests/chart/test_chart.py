@@ -69,7 +69,9 @@ def test_pods_are_hardened(case: Path) -> None:
                 "capabilities": {"drop": ["ALL"]},
             }
             assert "memory" in container["resources"]["limits"]
-            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+            assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"][
+                "requests"
+            ].keys()
 
 
 @case

@@ -164,6 +164,39 @@ def test_the_policy_admits_only_releases() -> None:
     )
 
 
+def test_the_verify_action_is_as_strict_as_the_policy() -> None:
+    policy = yaml.safe_load((ROOT / "k8s" / "policy" / "verify-images.yaml").read_text())
+    (identity,) = policy["spec"]["attestors"][0]["cosign"]["keyless"]["identities"]
+    action = yaml.safe_load((GITHUB / "actions" / "verify" / "action.yml").read_text())
+    given = action["runs"]["steps"][-1]["env"]["IDENTITY"]
+    for variable, value in (
+        ("github.repository", "deepfake-serving/deepfake-serving"),
+        ("inputs.workflow", r"build-image\.yml"),
+    ):
+        given = given.replace(f"${{{{ {variable} }}}}", value)
+    assert given == identity["subjectRegExp"]
+
+
+@pytest.mark.parametrize("name", ["model-server", "gateway"])
+def test_images_are_built_for_amd64_and_arm64(name: str) -> None:
+    platforms = "linux/amd64,linux/arm64"
+    assert _workflow("build-image.yml")[True]["workflow_call"]["inputs"]["platforms"][
+        "default"
+    ] == (platforms)
+    images = _workflow("images.yml")["jobs"]["image"]["strategy"]["matrix"]["include"]
+    assert {"name": name, "platforms": platforms} in images
+    assert "platforms" not in JOBS[f"release.yml:{name}"]["with"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docker").glob("*.Dockerfile")), ids=lambda p: p.stem
+)
+def test_files_of_one_platform_may_be_missing(path: Path) -> None:
+    """OpenVINO's plugins for Intel's GPUs are in wheels for amd64 only."""
+    for command in re.findall(r"\brm .*\.so", path.read_text()):
+        assert command.startswith("rm -f "), command
+
+
 def _script(job: str, place: int) -> str:
     runs = [step["run"] for step in _steps(JOBS[job]) if "run" in step]
     return str(runs[place])

@@ -29,13 +29,16 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
-from deepfake_serving.gateway.jobs.workspaces import workspace
 from deepfake_serving.gateway.queue.records import Claim, QueueName
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.runtime import tracing
+from deepfake_serving.runtime.scratch.workspaces import workspace
 from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
+
+WORKSPACES = "deepfake-job-"
+"""Prefix of the folders of jobs."""
 
 Report = Callable[[Progress], None]
 _HEARTBEAT_S = 0.5
@@ -182,7 +185,7 @@ class Worker:
             "deepfake.attempt": job.attempt,
         }
         with (
-            workspace() as folder,
+            workspace(WORKSPACES) as folder,
             tracing.work(f"{job.kind} job", job.traceparent, attributes) as traceparent,
         ):
             return await handler(replace(job, traceparent=traceparent), folder, report)

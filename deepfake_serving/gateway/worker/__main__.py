@@ -12,8 +12,7 @@ import uvloop
 from deepfake_serving.contracts.jobs import IMAGE, LIVE, VIDEO
 from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.fetch.sites import Sites
-from deepfake_serving.gateway.jobs.loop import Handler, Worker
-from deepfake_serving.gateway.jobs.workspaces import delete_abandoned
+from deepfake_serving.gateway.jobs.loop import WORKSPACES, Handler, Worker
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.usage import add_video_seconds
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
@@ -24,6 +23,7 @@ from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
 from deepfake_serving.runtime.shutdown import on_stop_signal
 from deepfake_serving.runtime.tracing import configure_tracing
 
@@ -53,7 +53,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         ) as port,
         open_services(settings, metrics) as services,
     ):
-        await asyncio.to_thread(delete_abandoned)
+        await asyncio.to_thread(delete_abandoned, WORKSPACES)
         log.info("ready", metrics_port=port)
         await _new_worker(settings, metrics, services).run(stop)
     log.info("stopped")

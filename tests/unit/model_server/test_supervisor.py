@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -93,7 +95,7 @@ class World:
 
     @property
     def scratch_is_left(self) -> bool:
-        return Path(self.supervisor._scratch.name).exists()
+        return self.supervisor._scratch.exists()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):
@@ -288,6 +290,14 @@ async def test_a_cancellation_during_a_change_is_handled(
         task.cancel()
         await asyncio.wait({task}, timeout=30)
         assert task.cancelled()
+
+
+def test_folders_of_killed_servers_are_deleted(make: Callable[..., World]) -> None:
+    killed = Path(tempfile.mkdtemp(prefix="deepfake-torchserve-"))
+    (killed / "archive").write_bytes(b"weights")
+    os.utime(killed, (0, 0))
+    make()
+    assert not killed.exists()
 
 
 async def test_shutdown_stops_every_process_and_removes_every_file(

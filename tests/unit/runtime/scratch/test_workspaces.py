@@ -1,4 +1,4 @@
-"""Folders of killed workers are deleted, those of running jobs are not."""
+"""Folders of killed processes are deleted, those of running ones are not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake_serving.gateway.jobs.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
 
 
 def test_only_abandoned_folders_are_deleted(
@@ -22,10 +22,10 @@ def test_only_abandoned_folders_are_deleted(
         folder.mkdir()
         (folder / "media").write_bytes(b"media")
     (tmp_path / "deepfake-job-link").symlink_to(other)
-    with workspace() as running:
+    with workspace("deepfake-job-") as running:
         for folder in (killed, other, running):
             os.utime(folder, (0, 0))
-        assert delete_abandoned() == 1
+        assert delete_abandoned("deepfake-job-") == 1
         assert not killed.exists()
         assert fresh.exists()
         assert running.exists()

@@ -1,4 +1,4 @@
-"""Temporary folders of jobs. Those of killed workers are deleted by the next one that starts."""
+"""Temporary folders with a lock; the next process deletes those of killed ones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = "deepfake-job-"
 _MIN_AGE_S = 60.0
 """Age below which a folder may not be locked yet."""
 
 
 @contextlib.contextmanager
-def workspace() -> Iterator[Path]:
+def workspace(prefix: str) -> Iterator[Path]:
     """Creates a folder, which is deleted when the block ends, and locks it until then.
 
     The lock ends with the process, however it ends, also in another container (flock(2)).
     """
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -31,10 +30,10 @@ def workspace() -> Iterator[Path]:
             os.close(descriptor)
 
 
-def delete_abandoned() -> int:
-    """Deletes the folders that no process has locked, and returns how many."""
+def delete_abandoned(prefix: str) -> int:
+    """Deletes the folders with a prefix that no process has locked, and returns how many."""
     deleted = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # of another user, or just deleted
             if not folder.is_symlink() and _is_abandoned(folder):
                 shutil.rmtree(folder)
