@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from tempfile import gettempdir
 from typing import Any, TypeVar, cast
 
@@ -15,6 +15,7 @@ from fastapi import Request
 
 from deepfake_serving.contracts.problems import Overloaded
 from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
+from deepfake_serving.gateway.feedback.service import FeedbackService
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
@@ -49,6 +50,7 @@ class Gateway:
     upstream: Upstream
     submission: Submission
     jobs: JobService
+    feedback: FeedbackService
     store_health: StoreHealth
     fetcher: Fetcher | None
     provenance: ProvenanceReader = field(default_factory=ProvenanceReader)
@@ -69,11 +71,18 @@ class Gateway:
         return DiskSpace(folders, settings.min_free_bytes)
 
     def analysis(
-        self, model: str, *, explain: bool, provenance: bool, boxes: BoxUnit = "pixels"
+        self,
+        model: str,
+        principal: Principal,
+        *,
+        explain: bool,
+        provenance: bool,
+        boxes: BoxUnit = "pixels",
     ) -> ImageAnalysis:
-        """Returns the analysis of images with these options."""
+        """Returns the analysis of a principal's images with these options."""
         reader = self.provenance if provenance else None
-        return ImageAnalysis(self.upstream, model, explain, reader, boxes)
+        remember = partial(self.feedback.images.add, owner=principal.id)
+        return ImageAnalysis(self.upstream, model, explain, reader, boxes, remember)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

@@ -122,6 +122,39 @@ class WindowPage:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackDocument:
+    """A label that a person gave to an image (`face` names one of its faces) or to a job (`track`
+    does). `verdict` and `fake_probability` are what the service said of it, `key` the API key that
+    gave the label, `owner` the one that sent the media; `media` is whether an export has them."""
+
+    id: str
+    kind: Literal["image", "job"]
+    label: Literal["real", "fake"]
+    created_at: str
+    key: str | None
+    owner: str | None
+    note: str | None
+    face: int | None
+    track: str | None
+    box: list[float] | None
+    name: str | None
+    digest: str | None
+    verdict: Label | None
+    fake_probability: float | None
+    model: str | None
+    model_digest: str | None
+    media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackPage:
+    """Feedback, the newest first, and the cursor of the next page."""
+
+    feedback: list[FeedbackDocument]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookEvent:
     """The body of a webhook: `type` is `job.` and the state, `data` the job without its result."""
 

@@ -16,6 +16,9 @@ from deepfake_serving.gateway.auth.authenticator import open_authenticator
 from deepfake_serving.gateway.auth.usage import UsageMeter
 from deepfake_serving.gateway.composition import open_services
 from deepfake_serving.gateway.context import Gateway
+from deepfake_serving.gateway.feedback.images import AnalysedImages
+from deepfake_serving.gateway.feedback.service import FeedbackService
+from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.http.connections import ConnectionTable, max_backlog
@@ -101,13 +104,22 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(authenticator.close)
         if authenticator.requires_key:
             await stack.enter_async_context(usage.flushing())
+        images = AnalysedImages(
+            store.backend.collection("images"),
+            objects,
+            max_count=settings.remember_images,
+            keep_images=settings.retain_image_bytes > 0,
+        )
+        await stack.enter_async_context(images.flushing())
+        jobs, labels = JobService(store, objects), store.backend.collection("feedback")
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
             authenticator=authenticator,
             upstream=upstream,
             submission=Submission(settings, store, objects, upstream, fetcher),
-            jobs=JobService(store, objects),
+            jobs=jobs,
+            feedback=FeedbackService(FeedbackStore(labels), images, jobs),
             store_health=health,
             fetcher=fetcher,
             provenance=ProvenanceReader(read_anchors(settings.provenance_anchors)),

@@ -193,6 +193,18 @@ class Settings(ServerSettings):
         ge=2**20,
         description="Finished jobs are deleted, oldest first, while they use more space than this.",
     )
+    remember_images: int = Field(
+        10_000,
+        ge=0,
+        description="Number of image responses to remember (digest, scores, boxes; for "
+        "`retain_hours` at most), so that feedback can name them; 0 remembers none.",
+    )
+    retain_image_bytes: int = Field(
+        0,
+        ge=0,
+        description="Space for analysed images, which are then kept for `retain_hours` at most, "
+        "the oldest deleted first; 0 keeps none.",
+    )
     embedded_worker: bool = Field(
         True, description="Whether the gateway starts its own worker process."
     )

@@ -62,7 +62,7 @@ def heic(
     ids = list(range(1, tiles + 1))
     infos = [_full(b"infe", struct.pack(">HH4sB", each, 0, b"hvc1", 0), version=2) for each in ids]
     properties = [hvcc, _ispe(size)]
-    associations = [(each, (0x81, 2)) for each in ids]
+    associations: list[tuple[int, tuple[int, ...]]] = [(each, (0x81, 2)) for each in ids]
     references, descriptor, primary = b"", b"", 1
     if grid:
         primary = tiles + 1

@@ -39,7 +39,7 @@ class DetectorService:
         call.scope.note(model=model, bytes=len(request.image))
         call.count_images(self.gateway, 1)
         analysis = self.gateway.analysis(
-            model, explain=request.explain, provenance=request.provenance
+            model, call.principal, explain=request.explain, provenance=request.provenance
         )
         verdict = await analysis.run(request.image, call.context(self.gateway))
         return verdict_message(orjson.loads(verdict))
@@ -55,7 +55,7 @@ class DetectorService:
         images = [_reader(image) for image in request.images]
         context = call.context(self.gateway)
         analysis = self.gateway.analysis(
-            model, explain=request.explain, provenance=request.provenance
+            model, call.principal, explain=request.explain, provenance=request.provenance
         )
         results = await detect_batch(analysis, images, context)
         return pb.DetectBatchResponse(

@@ -22,6 +22,7 @@ from deepfake_serving.gateway.http.openapi import document
 from deepfake_serving.gateway.http.origin_guard import OriginGuardMiddleware
 from deepfake_serving.gateway.http.responses import handle_problem
 from deepfake_serving.gateway.http.routes import (
+    feedback,
     images,
     inference,
     inference_extensions,
@@ -71,7 +72,10 @@ def build_app(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)
-    for module in (images, videos, jobs, inference_extensions, inference, service, usage, stream):
+    for module in (
+        *(images, videos, jobs, feedback),
+        *(inference_extensions, inference, service, usage, stream),
+    ):
         app.include_router(module.router)
     app.include_router(inference.probes)
     app.mount("/docs/assets", StaticFiles(directory=_SWAGGER), name="docs")

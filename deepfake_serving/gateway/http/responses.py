@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -62,7 +62,7 @@ def _as_problem(error: Exception, request: Request) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return InvalidRequest("; ".join(_message(e) for e in error.errors()))
+        return InvalidRequest("; ".join(_message(e["loc"][1:], e["msg"]) for e in error.errors()))
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotFound(f"there is nothing at {request.url.path[:200]}")
     if isinstance(error, HTTPException) and error.status_code == 405:
@@ -70,5 +70,10 @@ def _as_problem(error: Exception, request: Request) -> Problem:
     return InvalidRequest(f"the request can't be served: {getattr(error, 'detail', error)}")
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    return f"{'.'.join(map(str, error['loc'][1:]))}: {error['msg']}"
+def validation_message(error: Mapping[str, Any]) -> str:
+    """Returns the message of an error of pydantic, without the value that caused it."""
+    return _message(error["loc"], error["msg"])
+
+
+def _message(location: Sequence[Any], message: str) -> str:
+    return f"{'.'.join(map(str, location))}: {message}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from deepfake_serving.contracts.models import MemberInfo, ModelCard, ModelCost, Thresholds
 from deepfake_serving.contracts.verdict import ImageVerdict
@@ -93,7 +95,8 @@ class ScaleDocument:
 
 @dataclass(frozen=True, slots=True)
 class InfoDocument:
-    """Version and limits; whether requests need an API key; whether URLs are fetched."""
+    """Version and limits; whether requests need an API key; whether URLs are fetched; whether
+    feedback on images is accepted; whether analysed images are kept."""
 
     name: str
     version: str
@@ -102,6 +105,8 @@ class InfoDocument:
     defaults: DefaultsDocument
     urls: bool
     models: list[ScaleDocument]
+    feedback: bool
+    keeps_images: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +122,59 @@ class KeyUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class RateDocument:
+    """The rate limit of a key: `remaining` of `limit` requests in `window_s` seconds, and the
+    seconds until the window resets."""
+
+    limit: int
+    window_s: int
+    remaining: int
+    resets_in_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDocument:
+    """An API key without its secret: its scopes and its own limits. `daily` has its quotas by unit.
+    `rate` is None without a limit, and while the counter of requests can't be read."""
+
+    id: str
+    scopes: list[str]
+    rate: RateDocument | None
+    max_queued: int | None
+    max_streams: int | None
+    daily: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysDocument:
+    """All API keys. `required` is false where clients need none."""
+
+    required: bool
+    keys: list[KeyDocument]
+
+
+@dataclass(frozen=True, slots=True)
 class UsageDocument:
     """Usage of a day (UTC). Limits are those of now; `resets_in_s` is the time until its end."""
 
     day: str
     resets_in_s: int
     keys: list[KeyUsage]
+
+
+class FeedbackBody(BaseModel):
+    """A label for the response with an id: of an image (a verdict's `id`) or of a job.
+
+    `face` is the position of a face in an image's `faces`, `track` the id of a face in a video.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+    label: Literal["real", "fake"]
+    face: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    track: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    note: Annotated[str, Field(max_length=1000)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from fastapi import Request
 
-from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL, TooLarge
+from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL
 from deepfake_serving.gateway.fetch.fetcher import WEB, Fetcher
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
+from deepfake_serving.gateway.ingest.json_body import read_json
 from deepfake_serving.gateway.ingest.multipart import too_many_media
 from deepfake_serving.gateway.jobs.requests import RemoteMedia
-
-_MAX_JSON_BYTES = 256 * 1024
 
 
 async def read_urls(request: Request, max_urls: int) -> list[str]:
@@ -22,16 +20,7 @@ async def read_urls(request: Request, max_urls: int) -> list[str]:
     Raises:
         InvalidRequest, TooLarge
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_JSON_BYTES:
-            raise TooLarge(f"the JSON is larger than the limit of {_MAX_JSON_BYTES} bytes")
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from error
-    urls = _parse_urls(document)
+    urls = _parse_urls(await read_json(request))
     if len(urls) > max_urls:
         raise too_many_media("URLs", max_urls)
     return urls

@@ -7,6 +7,10 @@ import asyncio
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.gateway.feedback.retention import (
+    delete_expired_feedback,
+    delete_expired_images,
+)
 from deepfake_serving.gateway.jobs.retention import delete_expired
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.store import JobStore
@@ -31,10 +35,22 @@ async def run_maintenance(
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _RETENTION_EVERY == 0:
-                await delete_expired(
-                    store, objects, settings.retain_hours * 3600, settings.retain_bytes
-                )
+                await _delete_expired(settings, store, objects)
         except Problem as problem:
             log.warning("maintenance failed", problem=problem.slug, detail=problem.detail)
         rounds += 1
         await asyncio.sleep(_INTERVAL_S)
+
+
+async def _delete_expired(settings: Settings, store: JobStore, objects: Objects) -> None:
+    max_age_s = settings.retain_hours * 3600
+    await delete_expired(store, objects, max_age_s, settings.retain_bytes)
+    before = store.clock() - max_age_s
+    await delete_expired_images(
+        store.backend.collection("images"),
+        objects,
+        before,
+        settings.remember_images,
+        settings.retain_image_bytes,
+    )
+    await delete_expired_feedback(store.backend.collection("feedback"), before)

@@ -8,6 +8,7 @@ import structlog
 
 from deepfake_serving.contracts.jobs import ENDED, Job
 from deepfake_serving.contracts.problems import Internal
+from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 
@@ -20,7 +21,7 @@ _ORPHAN_AGE_S = 3600.0
 async def delete_expired(
     store: JobStore, objects: Objects, max_age_s: float, max_bytes: int
 ) -> int:
-    """Deletes ended jobs with all of their objects, and returns how many.
+    """Deletes ended jobs with their objects and the feedback on them, and returns how many.
 
     Args:
         max_age_s: Age since the end of a job.
@@ -34,7 +35,7 @@ async def delete_expired(
         if job_id not in jobs and at < now - _ORPHAN_AGE_S and not await _exists(store, job_id):
             await objects.delete_all(f"jobs/{job_id}")
             sizes.pop(job_id)
-    total, deleted = sum(sizes.values()), 0
+    total, deleted = sum(sizes.values()), list[str]()
     ended = (job for job in jobs.values() if job.state in ENDED)
     for job in sorted(ended, key=lambda job: job.finished_at or 0.0):
         if (job.finished_at or 0.0) > now - max_age_s and total <= max_bytes:
@@ -42,10 +43,11 @@ async def delete_expired(
         await store.delete(job.id)
         await objects.delete_all(f"jobs/{job.id}")
         total -= sizes.get(job.id, 0)
-        deleted += 1
+        deleted.append(job.id)
     if deleted:
-        log.info("jobs deleted", jobs=deleted, bytes_left=total)
-    return deleted
+        log.info("jobs deleted", jobs=len(deleted), bytes_left=total)
+        await FeedbackStore(store.backend.collection("feedback")).forget_jobs(deleted)
+    return len(deleted)
 
 
 async def _delete_cache_entries(objects: Objects, before: float) -> None:

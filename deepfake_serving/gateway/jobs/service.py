@@ -12,6 +12,7 @@ from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import NotFound
 from deepfake_serving.gateway.auth.authenticator import Principal
+from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.jobs.document import linked
 from deepfake_serving.gateway.live.windows import read_windows, result_key
 from deepfake_serving.gateway.queue.backend import Query
@@ -42,6 +43,7 @@ class JobService:
 
     def __init__(self, store: JobStore, objects: Objects) -> None:
         self.store, self.objects = store, objects
+        self._feedback = FeedbackStore(store.backend.collection("feedback"))
 
     async def get(self, job_id: str, principal: Principal) -> Job:
         """Returns a job.
@@ -102,10 +104,11 @@ class JobService:
         return await self.store.cancel(job_id)
 
     async def delete(self, job_id: str, principal: Principal) -> None:
-        """Deletes a job with all of its objects."""
+        """Deletes a job with all of its objects and the feedback on it."""
         await self.get(job_id, principal)
         await self.store.delete(job_id)
         await self.objects.delete_all(f"jobs/{job_id}")
+        await self._feedback.forget_jobs([job_id])
 
     async def watch(self, job_id: str, principal: Principal) -> AsyncIterator[Job | None]:
         """Yields the job now and after each change, until it has ended; None as a keep-alive."""

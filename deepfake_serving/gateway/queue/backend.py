@@ -11,6 +11,8 @@ import structlog
 
 from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source, State, WebhookDelivery
 from deepfake_serving.contracts.verdict import Label
+from deepfake_serving.gateway.queue.collections.collection import Collection as DocumentCollection
+from deepfake_serving.gateway.queue.collections.collection import Name
 from deepfake_serving.gateway.queue.records import QueueName, Record
 from deepfake_serving.gateway.queue.usage import UsageStore
 
@@ -82,6 +84,10 @@ class Backend(Protocol):
     @property
     def usage(self) -> UsageStore:
         """The usage of API keys."""
+        ...
+
+    def collection(self, name: Name) -> DocumentCollection:
+        """Returns a collection of documents."""
         ...
 
     async def insert(

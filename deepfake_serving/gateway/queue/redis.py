@@ -17,6 +17,7 @@ was no concurrent write. All keys share a hash tag, so they are on one node of a
     {deepfake}:owners        hash of the owners of jobs, those without one left out
     {deepfake}:turns:<queue> hash of when each owner's last job was claimed
     {deepfake}:usage:<day>   hash of the usage of each API key
+    {deepfake}:<collection>  hash of documents, with a sorted set of their times
     {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 """
 
@@ -36,6 +37,8 @@ from redis.exceptions import WatchError
 from deepfake_serving.contracts.jobs import STATES
 from deepfake_serving.contracts.problems import Conflict
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.collections.collection import Name
+from deepfake_serving.gateway.queue.collections.redis import RedisCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
 from deepfake_serving.gateway.queue.redis_usage import RedisUsage, map_errors
@@ -81,6 +84,9 @@ class RedisBackend:
     def __init__(self, client: Any) -> None:
         """`client` is a `Redis`, whose types would allow text where there are bytes."""
         self._client, self.usage = client, RedisUsage(client)
+
+    def collection(self, name: Name) -> RedisCollection:
+        return RedisCollection(name, self._client, map_errors)
 
     async def insert(
         self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.gateway.queue.collections.collection import Name
+from deepfake_serving.gateway.queue.collections.sqlite import SCHEMA as COLLECTIONS
+from deepfake_serving.gateway.queue.collections.sqlite import SQLiteCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QUEUE_BY_KIND, QueueName, Record
 from deepfake_serving.gateway.queue.reserve import DiskReserve
@@ -96,7 +99,7 @@ def _connect(path: str) -> Database:
         )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA + SCHEMA)
+        database.executescript(_SCHEMA + SCHEMA + COLLECTIONS)
     return database
 
 
@@ -109,6 +112,9 @@ class SQLiteBackend:
         self._database, self._thread, self._reserve = database, thread, reserve
         self.usage = SQLiteUsage(self._run, self._change)
         reserve.restore()
+
+    def collection(self, name: Name) -> SQLiteCollection:
+        return SQLiteCollection(name, self._run, self._change)
 
     async def insert(
         self, record: Record, idempotency: tuple[str, str] | None, accept_new: bool

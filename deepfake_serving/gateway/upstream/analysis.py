@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
@@ -24,6 +25,8 @@ class ImageAnalysis:
     provenance: ProvenanceReader | None = None
     """Reads the provenance; None: it is not requested."""
     boxes: BoxUnit = "pixels"
+    on_verdict: Callable[[bytes, bytes, str], Awaitable[None]] | None = None
+    """Called with each image, the JSON of its verdict, and the id of its response."""
 
     async def run(self, image: bytes, context: RequestContext) -> bytes:
         """Returns the JSON of an image's verdict. Detection and provenance run side by side.
@@ -31,9 +34,12 @@ class ImageAnalysis:
         Raises:
             Problem: the image can't be analysed.
         """
-        return convert_boxes(await self._detect(image, context), self.boxes)
+        verdict = await self._analyse(image, context)
+        if self.on_verdict is not None:
+            await self.on_verdict(image, verdict, context.id)
+        return convert_boxes(verdict, self.boxes)
 
-    async def _detect(self, image: bytes, context: RequestContext) -> bytes:
+    async def _analyse(self, image: bytes, context: RequestContext) -> bytes:
         detecting = self.upstream.detect_image(image, self.model, context, explain=self.explain)
         if self.provenance is None:
             return await detecting

@@ -88,6 +88,7 @@ AREAS: dict[str, Area] = {
             ("http",),
             ("context", "sources", "ingest"),
             ("jobs", "composition"),
+            ("feedback",),
             ("metrics", "fetch", "live", "auth"),
             ("settings",),
             ("ensembles",),

@@ -16,7 +16,10 @@ from deepfake_serving.gateway.settings import load_settings
 
 def gateway(sessions: int) -> Gateway:
     parts: dict[str, Any] = dict.fromkeys(
-        ("metrics", "authenticator", "upstream", "submission", "jobs", "store_health", "fetcher"),
+        (
+            *("metrics", "authenticator", "upstream", "submission", "jobs", "feedback"),
+            *("store_health", "fetcher"),
+        ),
         cast(Any, MagicMock()),
     )
     return Gateway(settings=load_settings(live_max_sessions=sessions), **parts)

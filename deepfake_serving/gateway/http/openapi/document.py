@@ -12,6 +12,7 @@ from deepfake_serving.contracts.problems import MEDIA_TYPE
 from deepfake_serving.gateway.http.openapi.examples import EXAMPLES, PROBLEM
 from deepfake_serving.gateway.http.openapi.links import LINKS
 from deepfake_serving.gateway.http.openapi.oip_documents import REQUESTS
+from deepfake_serving.gateway.http.schemas import FeedbackBody
 
 _PROBLEM = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
 _PROBLEM_HEADERS = {
@@ -38,6 +39,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "images", "description": "Verdicts of images, at once."},
     {"name": "videos", "description": "Videos and live sources, analysed as jobs."},
     {"name": "jobs", "description": "Progress, results and media of jobs."},
+    {"name": "feedback", "description": "Labels of people who know better, for evaluation."},
     {
         "name": "open inference protocol",
         "description": "Tensors in and out, forwarded to a model server.",
@@ -104,7 +106,8 @@ def _secure(operation: dict[str, Any], key_required: bool) -> None:
 def _add_request_schemas(document: dict[str, Any]) -> None:
     """Adds the schemas of request bodies, which routes parse themselves."""
     schemas = document["components"]["schemas"]
-    for kind in REQUESTS:
+    kinds: tuple[type[Any], ...] = (*REQUESTS, FeedbackBody)
+    for kind in kinds:
         schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[kind.__name__] = schema

@@ -73,6 +73,10 @@ PREDICT_BODY = {
     "required": True,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
 }
+FEEDBACK_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/FeedbackBody"}}},
+}
 INFER_LENGTH = {
     "name": "Inference-Header-Content-Length",
     "in": "header",

@@ -109,7 +109,11 @@ async def detect_image(
         body = await image.content()
         count_images(request, 1)
         analysis = gateway.analysis(
-            name, explain=options.explain, provenance=options.provenance, boxes=options.boxes
+            name,
+            request.state.principal,
+            explain=options.explain,
+            provenance=options.provenance,
+            boxes=options.boxes,
         )
         verdict = await cancel_on_disconnect(request, analysis.run(body, context))
     return Response(verdict, media_type="application/json")
@@ -160,7 +164,9 @@ async def detect_batch(
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
         count_images(request, sum(not isinstance(image, Problem) for image in images))
-        analysis = gateway.analysis(name, explain=explain, provenance=provenance, boxes=boxes)
+        analysis = gateway.analysis(
+            name, request.state.principal, explain=explain, provenance=provenance, boxes=boxes
+        )
         detecting = batch.detect_batch(analysis, images, context)
         results = await cancel_on_disconnect(request, detecting)
     items = [

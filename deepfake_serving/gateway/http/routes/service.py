@@ -81,6 +81,8 @@ async def get_info(request: Request) -> Response:
             defaults=DefaultsDocument(settings.video_sampling, settings.video_aggregation),
             urls=settings.fetch_urls,
             models=[_scale(name, by_pool) for name, by_pool in sorted(served.items())],
+            feedback=settings.remember_images > 0,
+            keeps_images=settings.retain_image_bytes > 0,
         )
     )
 

@@ -52,6 +52,7 @@ async def proxy_to(
             upstream=Upstream(pools, retried.append),
             submission=unused,
             jobs=unused,
+            feedback=unused,
             store_health=unused,
             fetcher=None,
         )

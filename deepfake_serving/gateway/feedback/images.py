@@ -1,0 +1,154 @@
+"""Image responses that feedback may name by their ids, and the images behind them, where kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import structlog
+
+from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.gateway.feedback.records import FaceRecord, ImageRecord
+from deepfake_serving.gateway.queue.collections.collection import Collection, Document
+from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.runtime.serialization import from_json, to_json
+
+log = structlog.get_logger(__name__)
+
+_FLUSH_S = 1.0
+FOLDER = "images"
+"""The folder of kept images in the object store."""
+
+
+class AnalysedImages:
+    """Remembers the last image responses. They are stored once a second, not in the request."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        objects: Objects,
+        *,
+        max_count: int,
+        keep_images: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            max_count: responses to remember; 0 remembers none.
+            keep_images: whether the images are stored, too.
+        """
+        self._collection, self._objects, self._clock = collection, objects, clock
+        self._max_count, self._keep_images = max_count, keep_images
+        self._pending: dict[str, Document] = {}
+
+    async def add(self, image: bytes, verdict: bytes, image_id: str, owner: str | None) -> None:
+        """Remembers the response to an image, and stores the image where images are kept.
+
+        A failure is logged: it must not fail the request.
+        """
+        if not self._max_count:
+            return
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(image).hexdigest())
+        try:
+            record = _record(orjson.loads(verdict), image_id, owner, self._clock(), digest)
+        except (ValueError, LookupError, TypeError):
+            return  # a malformed verdict, which is a problem of the response
+        if self._keep_images:
+            record = replace(record, object=await self._keep(record, image))
+        key = _key(owner, image_id)
+        self._pending[key] = Document(key, record.created_at, to_json(record))
+        while len(self._pending) > self._max_count:
+            del self._pending[next(iter(self._pending))]
+
+    async def find(self, owner: str | None, image_id: str) -> ImageRecord | None:
+        """Returns the response with an id that was sent to an owner."""
+        key = _key(owner, image_id)
+        document = self._pending.get(key) or await self._collection.get(key)
+        try:
+            return None if document is None else from_json(ImageRecord, document.data)
+        except ValueError:
+            return None
+
+    async def flush(self) -> None:
+        """Stores what is new.
+
+        Raises:
+            Problem: the store fails; what is new is kept for the next time.
+        """
+        pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        try:
+            await self._collection.put(list(pending.values()))
+        except BaseException:
+            self._pending = pending | self._pending
+            raise
+
+    @asynccontextmanager
+    async def flushing(self) -> AsyncIterator[None]:
+        """Flushes once a second while the context is open, and at its end."""
+        working = asyncio.create_task(self._flush_forever())
+        try:
+            yield
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            await self._try_flush(was_failing=False)
+
+    async def _flush_forever(self) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            failing = await self._try_flush(was_failing=failing)
+
+    async def _try_flush(self, *, was_failing: bool) -> bool:
+        try:
+            await self.flush()
+        except Problem as problem:
+            if not was_failing:
+                log.warning("image responses not stored", problem=problem.slug)
+            return True
+        return False
+
+    async def _keep(self, record: ImageRecord, image: bytes) -> str | None:
+        name = hashlib.sha256(_key(record.owner, record.id).encode()).hexdigest()
+        key = f"{FOLDER}/{name}"
+        try:
+            await self._objects.put(key, image)
+        except Problem as problem:
+            log.warning("image not stored", problem=problem.slug, detail=problem.detail)
+            return None
+        return key
+
+
+def _key(owner: str | None, image_id: str) -> str:
+    return f"{owner or ''}|{image_id}"
+
+
+def _record(
+    verdict: dict[str, Any], image_id: str, owner: str | None, now: float, digest: str
+) -> ImageRecord:
+    """
+    Raises:
+        ValueError, LookupError, TypeError: the verdict is malformed.
+    """
+    faces = verdict["faces"]
+    return ImageRecord(
+        id=image_id,
+        owner=owner,
+        created_at=now,
+        digest=f"sha256:{digest}",
+        verdict=verdict["verdict"],
+        fake_probability=verdict["fake_probability"],
+        faces=[FaceRecord(f["box"], f["fake_probability"], f["verdict"]) for f in faces],
+        model=verdict["model"]["name"],
+        model_digest=verdict["model"]["digest"],
+    )

@@ -1,0 +1,1 @@
+"""Collections of small documents in the job store."""

@@ -1,0 +1,77 @@
+"""A collection in Redis or Valkey: a hash of documents, and a sorted set of their times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from collections.abc import Collection as Keys
+from contextlib import AbstractContextManager
+from typing import Any
+
+from deepfake_serving.gateway.queue.collections.collection import Document, Name
+
+_PAGE = 200
+
+
+class RedisCollection:
+    """A `collection.Collection` in Redis."""
+
+    def __init__(
+        self, name: Name, client: Any, map_errors: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """`map_errors` maps errors of Redis to problems."""
+        self._data, self._times = f"{{deepfake}}:{name}", f"{{deepfake}}:{name}:created"
+        self._client, self._map_errors = client, map_errors
+
+    async def put(self, documents: Sequence[Document]) -> None:
+        if not documents:
+            return
+        with self._map_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hset(self._data, mapping={each.key: each.data for each in documents})
+                pipeline.zadd(self._times, {each.key: each.created_at for each in documents})
+                await pipeline.execute()
+
+    async def get(self, key: str) -> Document | None:
+        with self._map_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hget(self._data, key)
+                pipeline.zscore(self._times, key)
+                data, created_at = await pipeline.execute()
+        return None if data is None or created_at is None else Document(key, created_at, data)
+
+    async def page(self, limit: int, before: tuple[float, str] | None = None) -> list[Document]:
+        top = "+inf" if before is None else before[0]
+        found: list[tuple[float, str]] = []
+        start = 0
+        with self._map_errors():
+            while len(found) < limit:
+                members = await self._client.zrevrangebyscore(
+                    self._times, top, "-inf", start=start, num=_PAGE, withscores=True
+                )
+                if not members:
+                    break
+                start += len(members)
+                entries = [(at, member.decode()) for member, at in members]
+                found += [entry for entry in entries if before is None or entry < before]
+            found = found[:limit]
+            keys = [key for _, key in found]
+            data = await self._client.hmget(self._data, keys) if keys else []
+        pairs = zip(found, data, strict=True)
+        return [Document(key, at, each) for (at, key), each in pairs if each is not None]
+
+    async def remove(self, keys: Keys[str]) -> None:
+        if not keys:
+            return
+        with self._map_errors():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hdel(self._data, *keys)
+                pipeline.zrem(self._times, *keys)
+                await pipeline.execute()
+
+    async def trim(self, before: float, max_count: int) -> None:
+        with self._map_errors():
+            old = await self._client.zrangebyscore(self._times, "-inf", f"({before}")
+            excess = await self._client.zrange(self._times, 0, -(max_count + 1))
+        keys = [member.decode() for member in {*old, *excess}]
+        for start in range(0, len(keys), _PAGE):
+            await self.remove(keys[start : start + _PAGE])
