@@ -141,6 +141,14 @@ class Authenticator:
         self.usage.add(principal.id, "images", 1)
         self.usage.add(principal.id, "bytes", size)
 
+    async def keys(self) -> list[tuple[KeyEntry, RateLimitStatus | None]]:
+        """Returns the entries of all keys by id, each with the status of its rate limit, if any."""
+        entries = [] if self._keys is None else self._keys.entries()
+        return [
+            (entry, await self._limiter.status(entry.id, entry.rate))
+            for entry in sorted(entries, key=lambda entry: entry.id)
+        ]
+
     def daily_limits(self) -> dict[str, dict[Unit, float]]:
         """Returns the daily limits of each key."""
         return {} if self._keys is None else {e.id: e.daily.limits() for e in self._keys.entries()}

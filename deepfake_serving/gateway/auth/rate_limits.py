@@ -100,6 +100,18 @@ class RateLimiter:
             self._pause(error)
             return None
 
+    async def status(self, key_id: str, own_rate: str | None) -> RateLimitStatus | None:
+        """Returns the status of a key without counting a request; None as in `hit`."""
+        rate = parse(own_rate) if own_rate else self._rate
+        if rate is None or time.monotonic() < self._paused_until:
+            return None
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await self._status(rate, key_id, allowed=True)
+        except Exception as error:  # whatever the storage's client raises
+            self._pause(error)
+            return None
+
     async def close(self) -> None:
         """Closes the connections to Redis."""
         if self._pool is not None:
@@ -107,6 +119,9 @@ class RateLimiter:
 
     async def _hit(self, rate: RateLimitItem, key_id: str) -> RateLimitStatus:
         allowed = await self._strategy.hit(rate, key_id)
+        return await self._status(rate, key_id, allowed=allowed)
+
+    async def _status(self, rate: RateLimitItem, key_id: str, *, allowed: bool) -> RateLimitStatus:
         window = await self._strategy.get_window_stats(rate, key_id)
         reset_s = max(0, math.ceil(window.reset_time - time.time()))
         remaining = max(0, window.remaining)

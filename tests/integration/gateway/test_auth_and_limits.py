@@ -190,6 +190,21 @@ def test_a_gateway_without_model_servers_is_not_ready(
 # Usage and quotas ---------------------------------------------------------------------------------
 
 
+def test_an_admin_lists_the_keys_without_their_secrets(locked: Locked) -> None:
+    with locked.client("chief") as chief, locked.client("one") as one:
+        problem_of(one.get("/v1/keys"), 403, "forbidden")
+        listed = chief.get("/v1/keys")
+        assert "sha256:" not in listed.text
+        assert listed.json()["required"] is True
+        keys = {key["id"]: key for key in listed.json()["keys"]}
+    assert list(keys) == ["chief", "hasty", "metered", "one", "two"]
+    assert keys["one"]["scopes"] == ["images", "jobs", "stream", "videos"]
+    assert keys["one"]["rate"] is None
+    rate = keys["hasty"]["rate"]
+    assert (rate["limit"], rate["window_s"]) == (2, 3600)
+    assert keys["metered"]["daily"] == {"images": 4, "video_seconds": 0.1}
+
+
 def test_usage_is_counted_by_key_and_day_and_ends_at_the_quota(
     locked: Locked, astronaut_jpeg: bytes, video: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Usage of API keys by day."""
+"""API keys, and their usage by day."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from deepfake_serving.gateway.auth.authenticator import Principal
+from deepfake_serving.gateway.auth.keys import KeyEntry
+from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.context import get_gateway
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.responses import json_response
-from deepfake_serving.gateway.http.schemas import KeyUsage, UsageDocument
+from deepfake_serving.gateway.http.schemas import (
+    KeyDocument,
+    KeysDocument,
+    KeyUsage,
+    RateDocument,
+    UsageDocument,
+)
 from deepfake_serving.gateway.http.times import Day
 from deepfake_serving.gateway.queue.usage import Unit
 
@@ -48,4 +56,30 @@ def _key_usage(key: str, used: dict[Unit, float], limits: dict[Unit, float]) -> 
         bytes=round(used.get("bytes", 0)),
         video_seconds=round(used.get("video_seconds", 0.0), 3),
         limits={str(unit): limit for unit, limit in limits.items()},
+    )
+
+
+@router.get(
+    "/v1/keys",
+    summary="API keys with their scopes and limits",
+    responses={200: {"model": KeysDocument}},
+    dependencies=[Depends(require_scope("admin"))],
+)
+async def list_keys(request: Request) -> Response:
+    """Without their secrets, of which the gateway has only hashes. Keys are created and revoked in
+    the key file, which the gateway only reads."""
+    authenticator = get_gateway(request).authenticator
+    keys = [_key(entry, status) for entry, status in await authenticator.keys()]
+    return json_response(KeysDocument(authenticator.requires_key, keys))
+
+
+def _key(entry: KeyEntry, status: RateLimitStatus | None) -> KeyDocument:
+    rate = status and RateDocument(status.quota, status.window_s, status.remaining, status.reset_s)
+    return KeyDocument(
+        id=entry.id,
+        scopes=sorted(entry.scopes),
+        rate=rate,
+        max_queued=entry.max_queued,
+        max_streams=entry.max_streams,
+        daily={str(unit): limit for unit, limit in entry.daily.limits().items()},
     )

@@ -114,6 +114,19 @@ async def test_two_gateways_share_a_window(redis_url: str, open_limiter: Make) -
     assert not await passes(first, "together")
 
 
+async def test_a_status_counts_no_request(make: Callable[[str | None], RateLimiter]) -> None:
+    limiter = make("3/minute")
+    await limiter.hit("a", None)
+    for _ in range(5):
+        status = await limiter.status("a", None)
+        assert status is not None
+        assert (status.remaining, status.quota, status.window_s) == (2, 3, 60)
+    own = await limiter.status("b", "7/hour")
+    assert own is not None
+    assert own.remaining == 7
+    assert await make(None).status("a", None) is None
+
+
 async def test_without_a_rate_there_is_no_status(make: Callable[[str | None], RateLimiter]) -> None:
     assert await make(None).hit("a", None) is None
 
