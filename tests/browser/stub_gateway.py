@@ -30,7 +30,9 @@ from deepfake_serving.contracts.problems import (
 from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
 from tests.browser.stub_evidence import add_heatmaps, provenance_of
+from tests.browser.stub_feedback import FeedbackLog
 from tests.browser.stub_jobs import Jobs, uploaded_file
+from tests.browser.stub_keys import keys, usage
 from tests.browser.stub_video import verdict_of
 
 POLICY = (
@@ -50,6 +52,8 @@ _GROUP: list[tuple[tuple[float, ...], float]] = [
     ((0.13, 0.65, 0.24, 0.85), 0.53),
     ((0.55, 0.32, 0.77, 0.74), 0.91),
 ]
+IMAGES = web.AppKey("images", set[str])
+"""The ids of image responses."""
 FACES: dict[str, list[tuple[tuple[float, ...], float]]] = {
     "astronaut": [(FACE, 0.12)],
     "swapped": [(FACE, 0.87)],
@@ -111,6 +115,7 @@ async def images(request: web.Request) -> web.Response:
         add_heatmaps(verdict, data)
     if request.query.get("provenance") == "true":
         verdict["provenance"] = provenance_of(name, data)
+    request.app[IMAGES].add(verdict["id"])
     return web.json_response(verdict)
 
 
@@ -150,7 +155,12 @@ async def info(_: web.Request) -> web.Response:
         "max_video_bytes": 2 * 2**30,
         "max_video_s": 14400,
     }
-    document = {"name": STUB_NAME, "version": "0.1.0", "auth": False, "limits": limits}
+    document: dict[str, Any] = {
+        "name": STUB_NAME,
+        "version": "0.1.0",
+        "auth": False,
+        "limits": limits,
+    }
     defaults = {"sampling": "every:5", "aggregation": "shots"}
     card = {
         "url": "https://cards.example/detector",
@@ -159,8 +169,11 @@ async def info(_: web.Request) -> web.Response:
         "min_face_px": 100,
     }
     thresholds = {"suspicious_from": 0.4, "fake_above": 0.6}
+    features = {"feedback": True, "keeps_images": False}
     models = [{"name": MODEL["name"], "thresholds": thresholds, "card": card}]
-    return web.json_response(document | {"defaults": defaults, "urls": True, "models": models})
+    return web.json_response(
+        document | {"defaults": defaults, "urls": True, "models": models} | features
+    )
 
 
 async def index(_: web.Request) -> web.Response:
@@ -194,6 +207,7 @@ async def _policy(_: web.Request, response: web.StreamResponse) -> None:
 async def stub_gateway(folder: Path) -> AsyncIterator[str]:
     """Serves within the context and yields the base URL. Jobs' media are stored in the folder."""
     app = web.Application(middlewares=[problems], client_max_size=2**26)
+    app[IMAGES] = set()
     jobs = Jobs(folder, MODEL, _name_of)
     app.on_response_prepare.append(_policy)
     app.add_routes(
@@ -204,7 +218,10 @@ async def stub_gateway(folder: Path) -> AsyncIterator[str]:
             web.get("/v1/info", info),
             web.post("/v1/images", images),
             web.get("/v1/stream", stream),
+            web.get("/v1/keys", keys),
+            web.get("/v1/usage", usage),
             *jobs.routes(),
+            *FeedbackLog(jobs, app[IMAGES]).routes(),
         ]
     )
     runner = web.AppRunner(app, shutdown_timeout=1)

@@ -107,7 +107,7 @@ async def _outside(page: Page) -> list[str]:
 async def test_no_text_is_outside_of_the_catalogue(open_page: OpenPage, media: Path) -> None:
     page = await open_page()
     await _mark(page)
-    for panel in ("image", "batch", "video", "live", "history", "about", "nothing"):
+    for panel in ("image", "batch", "video", "live", "history", "about", "keys", "nothing"):
         await page.goto(page.url.split("#")[0] + f"#/{panel}")
         await page.wait_for_timeout(200)  # info arrives
         assert await _outside(page) == [], panel

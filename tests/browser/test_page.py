@@ -19,7 +19,7 @@ from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PANELS = ("image", "batch", "video", "live", "history", "about", "nothing")
+PANELS = ("image", "batch", "video", "live", "history", "about", "keys", "nothing")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 

@@ -5,6 +5,7 @@ import { info } from "./api/client.js";
 import { batchPanel } from "./batch/batchPanel.js";
 import { el } from "./lib/dom.js";
 import { historyPanel } from "./history/historyPanel.js";
+import { keysPanel } from "./keys/keysPanel.js";
 import { imagePanel } from "./image/imagePanel.js";
 import { jobPanel } from "./jobs/jobPanel.js";
 import { apiKey, forgetKey } from "./api/apiKey.js";
@@ -30,7 +31,10 @@ function setUpFooter() {
   forget.addEventListener("click", forgetKey);
   showKey();
   info()
-    .then(({ version }) => (service.textContent = `deepfake-serving ${version}`))
+    .then(({ version, auth }) => {
+      service.textContent = `deepfake-serving ${version}`;
+      document.getElementById("keys").hidden = !auth;
+    })
     .catch((error) => (service.textContent = `deepfake-serving (${asProblem(error).title.toLowerCase()})`));
 }
 
@@ -55,6 +59,7 @@ startRouter(
     history: historyPanel(),
     jobs: jobPanel(),
     about: aboutPanel(),
+    keys: keysPanel(),
     missing,
   },
   document.getElementById("panel"),

@@ -1,6 +1,7 @@
 /** Report of an image: the image with its faces, the verdict, the list of faces. */
 
 import { faceList } from "../components/faceList.js";
+import { feedbackButton } from "../components/feedback.js";
 import { faceOverlay } from "../components/faceOverlay.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { heatmaps } from "../components/heatmaps.js";
@@ -45,7 +46,8 @@ export async function imageReport(analysis, show) {
       verdictSummary(verdict.verdict, verdict.fake_probability, subject, scale),
       untrainedWarning(verdict.model),
       verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
-      faceList(verdict.faces, scale, view.highlight),
+      feedbackButton({ id: verdict.id, verdict: verdict.verdict, name }),
+      faceList(verdict.faces, scale, view.highlight, numbered ? verdict.id : null),
       heatmaps(verdict.faces),
       provenancePanel(verdict.provenance),
       evidenceButton(analysis, show),

@@ -1,5 +1,6 @@
 /** Report of a live source: the verdict over its windows, and the highest windows. */
 
+import { feedbackButton } from "../components/feedback.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { badge, verdictLabel } from "../components/verdicts.js";
 import { el, facts } from "../lib/dom.js";
@@ -15,6 +16,7 @@ export function sourceReport(job, scale) {
     {},
     result.warnings.map((note) => el("p", { class: "notice warn" }, note)),
     verdictSummary(result.verdict, result.fake_probability, t("subject.window"), scale),
+    feedbackButton({ id: job.id, verdict: result.verdict, name: job.source.name }, false),
     result.model ? untrainedWarning(result.model) : null,
     facts([
       [t("source.end"), t(hasText(`source.end.${result.ended}`) ? `source.end.${result.ended}` : "source.end.other")],

@@ -1,6 +1,7 @@
 /** The shots of a video, highest score first; the selected one shows its faces. */
 
 import { setSource } from "../api/mediaSource.js";
+import { feedbackButton } from "../components/feedback.js";
 import { isSmall } from "../components/scale.js";
 import { badge } from "../components/verdicts.js";
 import { el } from "../lib/dom.js";
@@ -10,7 +11,7 @@ import { t } from "../messages.js";
 import { highestFrame, ranked } from "./suspiciousFrames.js";
 
 /** @returns {{element, at(seconds)}} */
-export function shotList(shots, scale, seek) {
+export function shotList({ id, result: { shots } }, scale, seek) {
   if (!shots.length) return { element: null, at: () => null };
   const ordered = ranked(shots);
   const faces = el("div", { class: "tracks" });
@@ -29,7 +30,7 @@ export function shotList(shots, scale, seek) {
 
   function select(shot, jump) {
     for (const [other, button] of buttons) button.setAttribute("aria-pressed", String(other === shot));
-    faces.replaceChildren(...tracksOf(shot, scale, seek));
+    faces.replaceChildren(...tracksOf(shot, scale, seek, id));
     if (jump) seek(highestFrame(shot)?.t_s ?? shot.start_s);
   }
 
@@ -64,7 +65,7 @@ function shotButton(shot, onclick) {
   return button;
 }
 
-function tracksOf(shot, scale, seek) {
+function tracksOf(shot, scale, seek, id) {
   const heading = el("h3", {}, t("shot.faces", { n: shot.number }));
   if (!shot.tracks.length) return [heading, el("p", {}, t("shot.no-face"))];
   return [
@@ -72,13 +73,14 @@ function tracksOf(shot, scale, seek) {
     el(
       "div",
       { class: "track-list" },
-      shot.tracks.map((track, number) => trackCard(track, number, scale, seek)),
+      shot.tracks.map((track, number) => trackCard(track, number, scale, seek, id)),
     ),
   ];
 }
 
-function trackCard(track, number, scale, seek) {
+function trackCard(track, number, scale, seek, id) {
   const { frames } = track;
+  const name = t("face.number", { n: number + 1 });
   const sorted = [...frames].sort((a, b) => a.fake_probability - b.fake_probability);
   const images = [
     frameButton(track.keyframe, t("frame.suspicious"), sorted.at(-1), seek),
@@ -94,7 +96,7 @@ function trackCard(track, number, scale, seek) {
       "h4",
       {},
       el("span", { class: "swatch", "aria-hidden": "true" }),
-      t("face.number", { n: number + 1 }),
+      name,
       badge(track.verdict, track.fake_probability),
     ),
     el("div", { class: "track-images" }, images),
@@ -102,6 +104,7 @@ function trackCard(track, number, scale, seek) {
     frames.every((frame) => isSmall(frame, scale))
       ? el("p", { class: "fine-print small-face" }, t("face.small"))
       : null,
+    feedbackButton({ id, verdict: track.verdict, name, part: { track: track.id } }, false),
   );
 }
 

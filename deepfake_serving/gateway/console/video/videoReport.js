@@ -1,5 +1,6 @@
 /** Report of a video: verdict, player with its timeline, shots and their faces. */
 
+import { feedbackButton } from "../components/feedback.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { modelDetails } from "../components/modelDetails.js";
 import { el, facts } from "../lib/dom.js";
@@ -21,7 +22,7 @@ export function videoReport(job, scale) {
   const { result } = job;
   const screen = player(job, scale);
   const chart = timeline(result, scale, screen.seek);
-  const shots = shotList(result.shots, scale, screen.seek);
+  const shots = shotList(job, scale, screen.seek);
   const evidence = jobEvidence(job, scale);
   screen.onTime((seconds) => {
     chart.at(seconds);
@@ -43,6 +44,7 @@ export function videoReport(job, scale) {
         { class: "result-text" },
         verdictSummary(result.verdict, result.fake_probability, subject(result, shot, frame), scale),
         untrainedWarning(result.model),
+        feedbackButton({ id: job.id, verdict: result.verdict, name: job.source.name }, false),
         figures(result),
         reportActions(evidence),
         modelDetails(result, { parallel: true }),
