@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -10,6 +11,15 @@ from pydantic_settings import NoDecode
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.runtime.webhook_signing import parse_secret
 from deepfake_serving.video.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class MinDataRate:
+    """The average data rate that a request body must have, apart from pauses."""
+
+    max_pause_s: float
+    """Total time that the client may pause; fast stretches restore it."""
+    min_bytes_per_s: int
 
 
 def _split(value: object) -> object:

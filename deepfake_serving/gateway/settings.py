@@ -7,7 +7,6 @@ YAML file that `DEEPFAKE_GATEWAY_CONFIG` names, else from the default.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.setting_types import (
+    MinDataRate,
     Names,
     ObjectsURL,
     SamplingText,
@@ -29,15 +29,6 @@ from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsErro
 __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
-
-
-@dataclass(frozen=True, slots=True)
-class MinDataRate:
-    """The average data rate that a request body must have, apart from pauses."""
-
-    max_pause_s: float
-    """Total time that the client may pause; fast stretches restore it."""
-    min_bytes_per_s: int
 
 
 class Settings(ServerSettings):
@@ -196,14 +187,12 @@ class Settings(ServerSettings):
     remember_images: int = Field(
         10_000,
         ge=0,
-        description="Number of image responses to remember (digest, scores, boxes; for "
-        "`retain_hours` at most), so that feedback can name them; 0 remembers none.",
+        description="Image responses that feedback can name, remembered for `retain_hours`.",
     )
     retain_image_bytes: int = Field(
         0,
         ge=0,
-        description="Space for analysed images, which are then kept for `retain_hours` at most, "
-        "the oldest deleted first; 0 keeps none.",
+        description="Space for analysed images, kept for `retain_hours`; 0 keeps none.",
     )
     embedded_worker: bool = Field(
         True, description="Whether the gateway starts its own worker process."

@@ -11,7 +11,7 @@ from tests.browser.stub_jobs import Jobs
 
 
 class FeedbackLog:
-    """What was labelled. `images` are the ids of image responses."""
+    """All labels. `images` are the ids of image responses."""
 
     def __init__(self, jobs: Jobs, images: set[str]) -> None:
         self._jobs, self._images = jobs, images

@@ -29,6 +29,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
+from tests.browser.stub_ensemble import ENSEMBLE, MEMBERS, combine
 from tests.browser.stub_evidence import add_heatmaps, provenance_of
 from tests.browser.stub_feedback import FeedbackLog
 from tests.browser.stub_jobs import Jobs, uploaded_file
@@ -115,6 +116,8 @@ async def images(request: web.Request) -> web.Response:
         add_heatmaps(verdict, data)
     if request.query.get("provenance") == "true":
         verdict["provenance"] = provenance_of(name, data)
+    if request.query.get("model") == ENSEMBLE["name"]:
+        combine(verdict)
     request.app[IMAGES].add(verdict["id"])
     return web.json_response(verdict)
 
@@ -170,7 +173,12 @@ async def info(_: web.Request) -> web.Response:
     }
     thresholds = {"suspicious_from": 0.4, "fake_above": 0.6}
     features = {"feedback": True, "keeps_images": False}
-    models = [{"name": MODEL["name"], "thresholds": thresholds, "card": card}]
+    scale = {"thresholds": thresholds, "card": card}
+    models = [
+        {"name": MODEL["name"], "task": "detector"} | scale,
+        {"name": ENSEMBLE["name"], "task": "ensemble", "members": MEMBERS} | scale,
+        {"name": "faces", "task": "faces", "thresholds": None, "card": None},
+    ]
     return web.json_response(
         document | {"defaults": defaults, "urls": True, "models": models} | features
     )

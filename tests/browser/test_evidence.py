@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 BUTTON = "Show heatmaps and the file's origin"
-NEXT_REQUEST = "**/v1/images?explain=true&provenance=true"
+NEXT_REQUEST = "**/v1/images?explain=true&provenance=true&model=*"
 
 
 async def show_evidence(page: Page, file: Path) -> None:

@@ -94,7 +94,7 @@ async def _mark(page: Page) -> None:
     await expect(page.locator("h1")).to_contain_text("⟦")
 
 
-_NAMES = r"astronaut\.jpg|shots\.mp4|notes\.txt|https://…|deepfake-serving"
+_NAMES = r"astronaut\.jpg|shots\.mp4|notes\.txt|https://…|deepfake-serving|detector|ensemble"
 _FIGURES = r"[\d.]+\s[KMG]?B|\d+ × \d+ px|\w{3} \d+, \d{4}"
 _LISTS = r"[,.\s]*or[,.\s]*$"  # of Intl.ListFormat
 

@@ -86,11 +86,16 @@ class DefaultsDocument:
 
 @dataclass(frozen=True, slots=True)
 class ScaleDocument:
-    """The thresholds of a model's scores, and its card in short."""
+    """The thresholds of a model's scores, and its card in short; the members of an ensemble.
+
+    `task` is detector, faces, classifier or ensemble.
+    """
 
     name: str
     thresholds: Thresholds | None
     card: ModelCard | None
+    task: Annotated[str | None, OMIT_NONE] = None
+    members: Annotated[list[MemberInfo] | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,9 @@ export function mediaBody(source) {
   return { body: form, headers: {} };
 }
 
-export function analyseImage(source, signal) {
-  return fetchJson("/v1/images", { method: "POST", signal, ...mediaBody(source) });
+/** @param {string} path of the analysis, with its options */
+export function analyseImage(path, source, signal) {
+  return fetchJson(path, { method: "POST", signal, ...mediaBody(source) });
 }
 
 let cachedInfo = null;

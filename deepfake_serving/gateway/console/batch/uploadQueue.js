@@ -1,6 +1,7 @@
 /** Uploads many images, a few at once, and retries those that an overloaded service rejected. */
 
 import { analyseImage } from "../api/client.js";
+import { modelParameters, withQuery } from "../components/modelChoice.js";
 import { asProblem } from "../api/problems.js";
 import { checkFile } from "../files/fileLimits.js";
 import { guard } from "../lib/leaveGuard.js";
@@ -36,7 +37,7 @@ async function analyse(row, signal, onChange) {
 async function withRetries(row, signal, onRetry) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await analyseImage(row.file, signal);
+      return await analyseImage(withQuery("/v1/images", modelParameters()), row.file, signal);
     } catch (error) {
       if (error.retryAfter === null || error.retryAfter === undefined || attempt === MAX_ATTEMPTS) throw error;
       onRetry(error.retryAfter);

@@ -4,6 +4,7 @@ import { el } from "../lib/dom.js";
 import { score } from "../lib/format.js";
 import { t } from "../messages.js";
 import { feedbackButton } from "./feedback.js";
+import { memberScores } from "./memberScores.js";
 import { isSmall } from "./scale.js";
 import { badge } from "./verdicts.js";
 
@@ -34,6 +35,7 @@ export function faceList(faces, scale, highlight, id = null) {
       badge(face.verdict, face.fake_probability),
       el("span", { class: "fine-print" }, details(face)),
       isSmall(face, scale) ? el("span", { class: "fine-print small-face" }, t("face.small")) : null,
+      memberScores(face.models, scale),
       id ? feedbackButton({ id, verdict: face.verdict, name, part: { face: index } }) : null,
     );
   }
@@ -41,9 +43,6 @@ export function faceList(faces, scale, highlight, id = null) {
 
 function details(face) {
   const [x1, y1, x2, y2] = face.box.map(Math.round);
-  const models = Object.entries(face.models);
-  const parts = models.map(([name, m]) => `${name} ${m.unavailable ?? score(m.fake_probability)}`);
-  const scores = models.length > 1 ? ` · ${parts.join(", ")}` : "";
   const confidence = t("face.confidence", { score: score(face.detection_confidence) });
-  return `${x2 - x1} × ${y2 - y1} px · ${confidence}${scores}`;
+  return `${x2 - x1} × ${y2 - y1} px · ${confidence}`;
 }

@@ -21,7 +21,7 @@ export function feedbackButton({ id, verdict, name, part = {} }, ofImage = true)
   const given = el("span", { class: "fine-print given" });
   const button = el(
     "button",
-    { type: "button", class: "quiet wrong", hidden: ofImage, "aria-label": t("feedback.name", { name }), onclick: open },
+    { type: "button", class: "link wrong", hidden: ofImage, "aria-label": t("feedback.name", { name }), onclick: open },
     t("feedback.wrong"),
   );
   if (ofImage) info().then((service) => (button.hidden = !service.feedback), () => null);

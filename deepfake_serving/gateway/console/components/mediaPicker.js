@@ -1,6 +1,7 @@
 /** Media input: chosen files or a URL. Drops and pastes are taken by the whole page. */
 
 import { info } from "../api/client.js";
+import { modelChoice } from "./modelChoice.js";
 import { limitOf } from "../files/fileLimits.js";
 import { routeFiles } from "../files/fileRouter.js";
 import { el } from "../lib/dom.js";
@@ -36,6 +37,7 @@ export function mediaPicker(panel, onURL = null) {
     zone,
     panel === "batch" ? folderChooser() : null,
     onURL ? urlForm(onURL) : null,
+    modelChoice(`model-${panel}`),
   );
 }
 

@@ -3,10 +3,11 @@
 import { mediaBody } from "../api/client.js";
 import { problemCard } from "../api/problems.js";
 import { upload } from "../api/upload.js";
+import { withQuery } from "../components/modelChoice.js";
 import { announce, el } from "../lib/dom.js";
 import { t } from "../messages.js";
 
-const PATH = "/v1/images?explain=true&provenance=true";
+const EVIDENCE = { explain: true, provenance: true };
 
 /**
  * @param {Object} analysis of image/analyses.js; its verdict is replaced by the one with evidence
@@ -25,7 +26,7 @@ export function evidenceButton(analysis, show) {
     try {
       // An image that the service fetched is named by its URL.
       const content = mediaBody(image ?? name);
-      analysis.verdict = await upload(PATH, content, () => {}, new AbortController().signal);
+      analysis.verdict = await upload(withQuery("/v1/images", { ...EVIDENCE, model: verdict.model.name }), content, () => {}, new AbortController().signal);
       await show(analysis);
     } catch (error) {
       button.disabled = false;

@@ -4,6 +4,7 @@ import { mediaBody } from "../api/client.js";
 import { problemCard } from "../api/problems.js";
 import { upload } from "../api/upload.js";
 import { mediaPicker } from "../components/mediaPicker.js";
+import { modelParameters, withQuery } from "../components/modelChoice.js";
 import { uploadProgress } from "../components/uploadProgress.js";
 import { verdictLabel } from "../components/verdicts.js";
 import { checkFile } from "../files/fileLimits.js";
@@ -30,7 +31,7 @@ export function imagePanel() {
     output.replaceChildren(sending.element);
     try {
       await checkFile(source, "image");
-      const verdict = await upload("/v1/images", mediaBody(source), sending.show, controller.signal);
+      const verdict = await upload(withQuery("/v1/images", modelParameters()), mediaBody(source), sending.show, controller.signal);
       const id = saveAnalysis(name, verdict, image);
       await show(getAnalysis(id));
     } catch (error) {

@@ -87,13 +87,14 @@ function meter(unit, used, quota) {
 
 function amount(unit, value) {
   if (unit === "bytes") return bytes(value);
-  return unit === "video_seconds" ? duration(value) : t("keys.count", { count: value });
+  if (unit === "images" || unit === "requests") return t("keys.count", { count: value });
+  return value ? duration(value) : t("format.s", { n: 0 });
 }
 
 function rateText(rate) {
   if (!rate) return t("keys.rate.none");
   const { limit, window_s: window, remaining } = rate;
-  return t("keys.rate.text", { remaining, limit, window: duration(window) });
+  return t("keys.rate.text", { remaining, limit, window: t("format.seconds", { count: window }) });
 }
 
 function updated() {
@@ -104,7 +105,7 @@ function updated() {
 function howTo() {
   return el(
     "section",
-    { class: "about" },
+    { class: "keys-help" },
     el("h2", {}, t("keys.create")),
     el("p", {}, t("keys.create.text")),
     el("pre", { tabindex: "0", "aria-label": t("keys.create.command") }, el("code", {}, COMMAND)),

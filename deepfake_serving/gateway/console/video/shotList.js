@@ -2,6 +2,7 @@
 
 import { setSource } from "../api/mediaSource.js";
 import { feedbackButton } from "../components/feedback.js";
+import { memberScores } from "../components/memberScores.js";
 import { isSmall } from "../components/scale.js";
 import { badge } from "../components/verdicts.js";
 import { el } from "../lib/dom.js";
@@ -104,6 +105,7 @@ function trackCard(track, number, scale, seek, id) {
     frames.every((frame) => isSmall(frame, scale))
       ? el("p", { class: "fine-print small-face" }, t("face.small"))
       : null,
+    memberScores(track.models ?? {}, scale),
     feedbackButton({ id, verdict: track.verdict, name, part: { track: track.id } }, false),
   );
 }

@@ -9,18 +9,18 @@ import { el } from "../lib/dom.js";
 import { guard } from "../lib/leaveGuard.js";
 import { t } from "../messages.js";
 
-/** @returns {{element, add(sources, query, panel)}} */
+/** @returns {{element, add(sources, target, panel)}} */
 export function uploadList() {
   const element = el("div", { class: "output uploads" });
   let [last, waiting] = [Promise.resolve(), 0];
 
-  /** Queues files or URLs. A single one opens its job; several stay here as links. */
-  function add(sources, query, panel) {
+  /** Queues files or URLs for a path of the API. A single one opens its job; several stay here as links. */
+  function add(sources, target, panel) {
     if (!waiting) element.replaceChildren();
     for (const source of sources) {
       waiting += 1;
       const alone = waiting === 1 && sources.length === 1;
-      const item = uploadItem(source, query, (path) => {
+      const item = uploadItem(source, target, (path) => {
         if (alone && waiting <= 1 && panel.isConnected) location.hash = path;
       });
       element.append(item.element);
@@ -32,7 +32,7 @@ export function uploadList() {
 }
 
 /** @param {Function} onJob called with the path of the job's page */
-function uploadItem(source, query, onJob) {
+function uploadItem(source, target, onJob) {
   const name = typeof source === "string" ? source : source.name || t("files.pasted");
   const controller = new AbortController();
   const stop = () => controller.abort(new DOMException("stopped", "AbortError"));
@@ -53,7 +53,7 @@ function uploadItem(source, query, onJob) {
     element.replaceChildren(sending.element);
     try {
       await checkFile(source, "video");
-      const job = await upload(`/v1/videos${query}`, mediaBody(source), sending.show, controller.signal);
+      const job = await upload(target, mediaBody(source), sending.show, controller.signal);
       const path = `#/jobs/${encodeURIComponent(job.id)}`;
       const link = el("a", { href: path }, t("upload.open", { name }));
       element.replaceChildren(el("p", { class: "notice" }, link));

@@ -7,7 +7,7 @@ import { hasText, t } from "../messages.js";
 const SAMPLING = ["every:5", "every:1", "uniform:30", "fps:2", "per_shot:64"];
 const AGGREGATION = ["shots", "mean", "confident", "fake_frame_ratio"];
 
-/** @returns {{element, query()}} the query is a URL's query string, "" or "?…" */
+/** @returns {{element, parameters()}} the parameters of the request, without those of the default */
 export function videoOptions() {
   const sampling = select("sampling", SAMPLING);
   const aggregation = select("aggregation", AGGREGATION);
@@ -21,15 +21,15 @@ export function videoOptions() {
     el("div", { class: "check" }, shots, el("label", { for: "option-shots" }, t("options.shots"))),
   );
 
-  function query() {
-    const params = new URLSearchParams();
-    if (sampling.control.value) params.set("sampling", sampling.control.value);
-    if (aggregation.control.value) params.set("aggregation", aggregation.control.value);
-    if (!shots.checked) params.set("shots", "false");
-    return params.size ? `?${params}` : "";
+  function parameters() {
+    return {
+      ...(sampling.control.value ? { sampling: sampling.control.value } : {}),
+      ...(aggregation.control.value ? { aggregation: aggregation.control.value } : {}),
+      ...(shots.checked ? {} : { shots: "false" }),
+    };
   }
 
-  return { element, query };
+  return { element, parameters };
 }
 
 /** The first choice is the service's default, which it names itself. */

@@ -1,6 +1,7 @@
 /** Video panel: submits videos; their progress and results are shown on each job's own page. */
 
 import { mediaPicker } from "../components/mediaPicker.js";
+import { modelParameters, withQuery } from "../components/modelChoice.js";
 import { registerPanel } from "../files/fileRouter.js";
 import { el } from "../lib/dom.js";
 import { t } from "../messages.js";
@@ -10,7 +11,7 @@ import { videoOptions } from "./videoOptions.js";
 export function videoPanel() {
   const options = videoOptions();
   const uploads = uploadList();
-  const submit = (sources) => uploads.add(sources, options.query(), element);
+  const submit = (sources) => uploads.add(sources, withQuery("/v1/videos", { ...options.parameters(), ...modelParameters() }), element);
   const element = el(
     "div",
     {},

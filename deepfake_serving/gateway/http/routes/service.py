@@ -58,7 +58,7 @@ def _model(name: str, by_pool: Mapping[str, ModelInfo]) -> ModelDocument:
 
 def _scale(name: str, by_pool: Mapping[str, ModelInfo]) -> ScaleDocument:
     first = next(iter(by_pool.values()))
-    return ScaleDocument(name, first.thresholds, first.card)
+    return ScaleDocument(name, first.thresholds, first.card, first.task, first.members)
 
 
 @router.get("/v1/info", summary="Version and limits", responses={200: {"model": InfoDocument}})

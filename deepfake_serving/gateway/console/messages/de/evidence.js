@@ -70,4 +70,10 @@ export default {
   "origin.type.trainedAlgorithmicMedia": "Von KI erzeugt",
   "origin.type.compositeWithTrainedAlgorithmicMedia": "Mit KI bearbeitet",
   "origin.type.algorithmicMedia": "Von Software erzeugt",
+
+  "model.choice": "Modell",
+  "model.ensemble": "{name} ({count} Modelle)",
+  "members.absent": "kein Wert: {reason}",
+  "members.difference": "Die Modelle liegen {difference} auseinander ({low} bis {high}).",
+  "members.contradict": "Sie widersprechen einander: Der Wert ist unsicher.",
 };
