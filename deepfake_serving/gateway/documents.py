@@ -57,10 +57,11 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SummaryDocument:
-    """The part of a result that lists of jobs show."""
+    """The part of a result that lists of jobs show. `image` is the path of a small image."""
 
     verdict: Label
     fake_probability: float | None
+    image: Annotated[str | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)

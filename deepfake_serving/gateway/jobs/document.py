@@ -38,7 +38,7 @@ def job_document(job: Job, result: VideoVerdict | None = None) -> JobDocument:
         options=job.options,
         progress=job.progress,
         problem=None if job.problem is None else from_plain(ProblemDocument, job.problem),
-        summary=None if job.summary is None else from_plain(SummaryDocument, job.summary),
+        summary=_summary(job),
         result=result,
         cached=job.cached,
         links=LinksDocument(
@@ -49,6 +49,13 @@ def job_document(job: Job, result: VideoVerdict | None = None) -> JobDocument:
         ),
         webhook=_webhook(job),
     )
+
+
+def _summary(job: Job) -> SummaryDocument | None:
+    if job.summary is None:
+        return None
+    summary = from_plain(SummaryDocument, job.summary)
+    return replace(summary, image=_linker(job.id)(summary.image))
 
 
 def raw_result(result: bytes | None) -> Raw:
@@ -97,6 +104,15 @@ def _linker(job_id: str) -> Callable[[str | None], str | None]:
 def image_name(image: str) -> str:
     """Returns the name of an image of the gallery, which is the last part of its link."""
     return image.rpartition("/")[2]
+
+
+def thumbnail(verdict: VideoVerdict) -> str | None:
+    """Returns the name of an image of the gallery: the most suspicious face's, else a shot's."""
+    tracks = [t for shot in verdict.shots for t in shot.tracks if t.keyframe is not None]
+    highest = max(tracks, key=lambda track: track.fake_probability, default=None)
+    strips = [shot.strip for shot in verdict.shots if shot.strip is not None]
+    link = next(iter(strips), None) if highest is None else highest.keyframe
+    return None if link is None else image_name(link)
 
 
 def _time(seconds: float | None) -> str | None:

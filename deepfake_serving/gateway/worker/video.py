@@ -14,7 +14,7 @@ import orjson
 from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.problems import NotFound, Problem
 from deepfake_serving.contracts.video import VideoVerdict
-from deepfake_serving.gateway.jobs.document import image_name, link_result
+from deepfake_serving.gateway.jobs.document import image_name, link_result, thumbnail
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
@@ -94,7 +94,11 @@ class VideoJob:
         await self.objects.put(key, to_json(document))
         if not any(LEFT_OUT in warning for warning in verdict.warnings):
             await self.objects.put(cache_key, job.id.encode())
-        summary = {"verdict": verdict.verdict, "fake_probability": verdict.fake_probability}
+        summary = {
+            "verdict": verdict.verdict,
+            "fake_probability": verdict.fake_probability,
+            "image": thumbnail(verdict),
+        }
         return Outcome(key, summary, cached=cached)
 
     def _cache_key(self, job: Job, digest: str) -> str:

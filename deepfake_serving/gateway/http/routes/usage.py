@@ -74,12 +74,15 @@ async def list_keys(request: Request) -> Response:
 
 
 def _key(entry: KeyEntry, status: RateLimitStatus | None) -> KeyDocument:
-    rate = status and RateDocument(status.quota, status.window_s, status.remaining, status.reset_s)
     return KeyDocument(
         id=entry.id,
         scopes=sorted(entry.scopes),
-        rate=rate,
+        rate=None if status is None else _rate(status),
         max_queued=entry.max_queued,
         max_streams=entry.max_streams,
         daily={str(unit): limit for unit, limit in entry.daily.limits().items()},
     )
+
+
+def _rate(status: RateLimitStatus) -> RateDocument:
+    return RateDocument(status.quota, status.window_s, status.remaining, status.reset_s)

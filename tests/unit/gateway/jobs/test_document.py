@@ -14,6 +14,7 @@ from deepfake_serving.gateway.jobs.document import (
     job_document,
     link_result,
     raw_result,
+    thumbnail,
 )
 from deepfake_serving.runtime.serialization import to_json
 
@@ -57,6 +58,25 @@ def test_a_result_inserted_as_json_gives_the_same_document_as_a_typed_one() -> N
     inserted = to_json(job_document(JOB), raw_result(to_json(result)))
     assert json.loads(inserted) == json.loads(to_json(replace(job_document(JOB), result=result)))
     assert json.loads(to_json(job_document(JOB), raw_result(None)))["result"] is None
+
+
+def test_a_list_shows_the_most_suspicious_face_else_a_shot() -> None:
+    higher = replace(TRACK, fake_probability=0.9, keyframe="/v1/jobs/b/gallery/high.jpg")
+    shots = [VERDICT.shots[0], replace(VERDICT.shots[0], tracks=[TRACK, higher])]
+    assert thumbnail(replace(VERDICT, shots=shots)) == "high.jpg"
+    assert thumbnail(replace(VERDICT, shots=[replace(shots[0], tracks=[])])) == "strip.jpg"
+    assert thumbnail(replace(VERDICT, shots=[])) is None
+
+
+def test_the_image_of_a_summary_is_a_path_of_its_job() -> None:
+    summary = {"verdict": "real", "fake_probability": 0.1, "image": "key.jpg"}
+    shown = job_document(replace(JOB, summary=summary)).summary
+    assert shown is not None
+    assert shown.image == "/v1/jobs/a/gallery/key.jpg"
+    del summary["image"]
+    assert (
+        "image" not in json.loads(to_json(job_document(replace(JOB, summary=summary))))["summary"]
+    )
 
 
 def test_the_delivery_of_a_webhook_is_part_of_the_document() -> None:
