@@ -55,9 +55,9 @@ class AnalysedImages:
         """
         if not self._max_count:
             return
-        digest = await asyncio.to_thread(lambda: hashlib.sha256(image).hexdigest())
+        digest = await asyncio.to_thread(lambda: f"sha256:{hashlib.sha256(image).hexdigest()}")
         try:
-            record = _record(orjson.loads(verdict), image_id, owner, self._clock(), digest)
+            record = image_record(orjson.loads(verdict), image_id, owner, self._clock(), digest)
         except (ValueError, LookupError, TypeError):
             return  # a malformed verdict, which is a problem of the response
         if self._keep_images:
@@ -133,10 +133,11 @@ def _key(owner: str | None, image_id: str) -> str:
     return f"{owner or ''}|{image_id}"
 
 
-def _record(
+def image_record(
     verdict: dict[str, Any], image_id: str, owner: str | None, now: float, digest: str
 ) -> ImageRecord:
-    """
+    """Builds the record of an image's verdict.
+
     Raises:
         ValueError, LookupError, TypeError: the verdict is malformed.
     """
@@ -145,7 +146,7 @@ def _record(
         id=image_id,
         owner=owner,
         created_at=now,
-        digest=f"sha256:{digest}",
+        digest=digest,
         verdict=verdict["verdict"],
         fake_probability=verdict["fake_probability"],
         faces=[FaceRecord(f["box"], f["fake_probability"], f["verdict"]) for f in faces],

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from deepfake_serving.contracts.jobs import LIVE, Job
+from deepfake_serving.contracts.jobs import IMAGE, LIVE, Job
 from deepfake_serving.contracts.problems import Conflict, InvalidRequest, NotFound
 from deepfake_serving.gateway.auth.authenticator import Principal
-from deepfake_serving.gateway.feedback.images import AnalysedImages
+from deepfake_serving.gateway.feedback.images import AnalysedImages, image_record
 from deepfake_serving.gateway.feedback.records import Feedback, ImageRecord, Truth
 from deepfake_serving.gateway.feedback.store import FeedbackStore
 
@@ -80,12 +80,11 @@ class FeedbackService:
             raise NotFound(
                 f"no image response and no job of yours has the id {request.id[:80]!r}"
             ) from None
-        if request.face is not None:
-            raise InvalidRequest("a face of a video is named by its track, not by face")
         result = await self.jobs.result(job)
         if result is None:
             raise Conflict(f"the job is {job.state} and has no verdict")
-        return _video(request, job, orjson.loads(result))
+        build = _image_job if job.kind == IMAGE else _video
+        return build(request, job, orjson.loads(result))
 
 
 def _image(request: FeedbackRequest, image: ImageRecord) -> Feedback:
@@ -113,7 +112,22 @@ def _image(request: FeedbackRequest, image: ImageRecord) -> Feedback:
     )
 
 
+def _image_job(request: FeedbackRequest, job: Job, result: dict[str, Any]) -> Feedback:
+    record = image_record(result, job.id, job.owner, job.created_at, job.source.digest or "")
+    feedback = _image(request, replace(record, object=job.source.object))
+    in_pixels = job.options.get("boxes", "pixels") == "pixels"
+    return replace(
+        feedback,
+        kind="job",
+        name=job.source.name,
+        digest=job.source.digest,
+        box=feedback.box if in_pixels else None,
+    )
+
+
 def _video(request: FeedbackRequest, job: Job, result: dict[str, Any]) -> Feedback:
+    if request.face is not None:
+        raise InvalidRequest("a face of a video is named by its track, not by face")
     track = None if request.track is None else _track(request.track, job, result)
     scored = result if track is None else track
     model = result.get("model") or {}

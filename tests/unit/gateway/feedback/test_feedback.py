@@ -167,6 +167,20 @@ async def test_a_job_and_its_tracks_are_labelled_by_its_owner_and_by_admins(
     assert await storage.labels() == [("film", "real", "chief"), ("film", "real", "me")]
 
 
+async def test_an_image_that_was_submitted_as_a_job_is_labelled_by_face(storage: Storage) -> None:
+    source = Source("a.jpg", "jobs/a/media", digest="sha256:" + "cd" * 32)
+    await storage.objects.put("jobs/a/result", TWO_FACES)
+    job = Job("a", "image", "queued", source, {"boxes": "pixels"}, storage.now, owner="me")
+    await storage.store.submit(job)
+    claim = await storage.store.claim(10, "images")
+    assert claim is not None
+    await storage.store.finish(claim, "jobs/a/result", {})
+    given = await storage.give(ME, "a", face=1)
+    assert (given.kind, given.name, given.face, given.faces) == ("job", "a.jpg", 1, 2)
+    assert (given.object, given.digest) == ("jobs/a/media", source.digest)
+    assert given.box == IMAGE["faces"][0]["box"]
+
+
 async def test_a_job_without_a_verdict_cannot_be_labelled(storage: Storage) -> None:
     await storage.store.submit(Job("new", "video", "queued", Source("a"), {}, 1.0, owner="me"))
     with pytest.raises(Conflict, match="the job is queued"):
