@@ -7,13 +7,11 @@ was no concurrent write. All keys share a hash tag, so they are on one node of a
     {deepfake}:job:<id>      the record
     {deepfake}:jobs          sorted set of ids by creation
     {deepfake}:due           sorted set of ids by when a worker may claim them
-    {deepfake}:due:images    the same of images
-    {deepfake}:due:live      the same of live sources
+    {deepfake}:due:<queue>   the same of images and of live sources
     {deepfake}:due:webhooks  sorted set of ids by when their webhooks are due
     {deepfake}:state:<state> sorted set of ids by creation
     {deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
-    {deepfake}:queued:images the same of images
-    {deepfake}:queued:live   the same of live sources
+    {deepfake}:queued:<queue> the same of images and of live sources
     {deepfake}:owners        hash of the owners of jobs, those without one left out
     {deepfake}:turns:<queue> hash of when each owner's last job was claimed
     {deepfake}:usage:<day>   hash of the usage of each API key
