@@ -1,4 +1,4 @@
-"""The Open Inference Protocol for ensembles: REST, with JSON or binary input, and JSON output.
+"""The Open Inference Protocol for ensembles, with JSON or binary input, and JSON output.
 
 https://github.com/kserve/open-inference-protocol
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
-from deepfake_serving.contracts.problems import InvalidRequest, Problem
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, UnknownModel
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.ensembles.verdicts import MemberResult
 from deepfake_serving.gateway.upstream.client import UpstreamResponse
@@ -46,6 +47,8 @@ def read_tensor(body: bytes, length: str | None) -> tuple[dict[str, Any], Tensor
     )
     if not known:
         raise InvalidRequest(f"outputs of an ensemble are: {', '.join(OUTPUTS)}")
+    if len({output["name"] for output in outputs}) != len(outputs):
+        raise InvalidRequest("an output is requested twice")
     raw = memoryview(body)[size:]
     return head, Tensor(datatype, shape, [raw] if len(raw) else [], given)
 
@@ -70,7 +73,7 @@ def write_results(
         "id": head.get("id") or request_id,
         "outputs": outputs,
     }
-    return UpstreamResponse(200, {"Content-Type": "application/json"}, orjson.dumps(document))
+    return json_response(document)
 
 
 def metadata(spec: EnsembleSpec) -> UpstreamResponse:
@@ -83,6 +86,22 @@ def metadata(spec: EnsembleSpec) -> UpstreamResponse:
         "inputs": [{"name": "images", "datatype": "BYTES", "shape": [-1]}],
         "outputs": outputs,
     }
+    return json_response(document)
+
+
+def check_version(spec: EnsembleSpec, path: str) -> None:
+    """Refuses a path with another version of the ensemble; its integer part is the same.
+
+    Raises:
+        UnknownModel
+    """
+    _, _, after = path.partition("/versions/")
+    version = unquote(after.partition("/")[0])
+    if after and version not in (spec.version, spec.version.partition(".")[0]):
+        raise UnknownModel(f"{spec.name} is served in version {spec.version}, not {version!r}")
+
+
+def json_response(document: object) -> UpstreamResponse:
     return UpstreamResponse(200, {"Content-Type": "application/json"}, orjson.dumps(document))
 
 

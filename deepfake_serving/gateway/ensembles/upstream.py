@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
+from deepfake_serving.contracts.kserve_v1 import predictions, read_instances
 from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, UpstreamUnavailable
 from deepfake_serving.contracts.verdict import ModelRef
@@ -19,6 +21,8 @@ from deepfake_serving.ensembles.verdicts import (
 )
 from deepfake_serving.gateway.ensembles.inference import (
     LENGTH_HEADER,
+    check_version,
+    json_response,
     metadata,
     read_tensor,
     write_results,
@@ -55,6 +59,9 @@ class EnsembleUpstream(Upstream):
         served = self.pools.models()
         known = {name: ensemble_info(spec, served) for name, spec in self.ensembles.items()}
         return served | {name: info for name, info in known.items() if info}
+
+    def is_ensemble(self, model: str) -> bool:
+        return model in self.ensembles
 
     def check_model(self, model: str) -> None:
         """Refuses a model that is neither an ensemble nor served by a pool."""
@@ -97,8 +104,13 @@ class EnsembleUpstream(Upstream):
     ) -> UpstreamResponse:
         """Sends a request to a replica; inference by an ensemble is several such requests."""
         spec = self.ensembles.get(model or "")
-        if spec is None or not path.startswith("/v2/"):
+        if spec is None:
             return await super().request(method, path, model, context, body, headers, raw=raw)
+        check_version(spec, path)
+        if path.endswith(":predict") and isinstance(body, bytes):
+            images = await asyncio.to_thread(read_instances, body)
+            results = await self._detect(spec, image_tensor(*images), context)
+            return json_response(predictions(results))
         if path.endswith("/infer") and isinstance(body, bytes):
             head, tensor = read_tensor(body, (headers or {}).get(LENGTH_HEADER))
             results = await self._detect(spec, tensor, context)
@@ -108,8 +120,7 @@ class EnsembleUpstream(Upstream):
         if path.endswith("/config"):
             raise InvalidRequest("an ensemble has no configuration: its members have")
         if path.endswith("/ready"):
-            document = orjson.dumps({"name": spec.name, "ready": True})
-            return UpstreamResponse(200, {"Content-Type": "application/json"}, document)
+            return json_response({"name": spec.name, "ready": True})
         return metadata(spec)
 
     async def _detect(

@@ -30,6 +30,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 )
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.ensembles import call_ensemble
 from deepfake_serving.gateway.upstream.replicas import Replica
 from deepfake_serving.gateway.upstream.statistics import (
     model_statistics,
@@ -115,6 +116,8 @@ class InferenceService:
     ) -> Any:
         call.scope.note(model=model)
         context = call.context(self.gateway)
+        if model is not None and self.gateway.upstream.is_ensemble(model):
+            return await call_ensemble(self.gateway.upstream, method, request, model, context)
 
         async def send(replica: Replica) -> Any:
             stub = GRPCInferenceServiceStub(self._channel(replica))

@@ -94,6 +94,10 @@ class Upstream:
                 return info.thresholds
         return USUAL_THRESHOLDS
 
+    def is_ensemble(self, model: str) -> bool:
+        """Whether the model is an ensemble, which no model server knows."""
+        return False
+
     def check_model(self, model: str) -> None:
         """Refuses a model that no pool serves, as far as it is known.
 

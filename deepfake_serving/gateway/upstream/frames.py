@@ -40,9 +40,10 @@ def frame_tensor(frames: Frames) -> Tensor:
     return Tensor("UINT8", shape, [np.ascontiguousarray(f).data.cast("B") for f in frames])
 
 
-def image_tensor(image: bytes) -> Tensor:
-    """Returns an encoded image as a tensor of one element, which its length precedes."""
-    return Tensor("BYTES", (1,), [struct.pack("<I", len(image)), image])
+def image_tensor(*images: bytes) -> Tensor:
+    """Returns encoded images as a tensor (n,), each preceded by its length."""
+    buffers = [buffer for image in images for buffer in (struct.pack("<I", len(image)), image)]
+    return Tensor("BYTES", (len(images),), buffers)
 
 
 def infer_header(tensor: Tensor, request_id: str, parameters: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deepfake_serving.contracts.models import ModelInfo
-from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.upstream.replicas import Replica
 
@@ -40,7 +40,10 @@ async def model_statistics(
 
     Raises:
         Problem: none responds, with the reason.
+        InvalidRequest: the model is an ensemble.
     """
+    if model is not None and upstream.is_ensemble(model):
+        raise InvalidRequest("an ensemble has no statistics of its own: its members have")
     serving = [replica for replica in upstream.pools.all() if replica.serves(model)]
     if not serving:
         upstream.pools.choose(model)  # raises the reason

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
+from deepfake_serving.contracts import kserve_v1
 from deepfake_serving.model_server.http.request_body import read_body
-from deepfake_serving.model_server.prediction import kserve_v1
-from deepfake_serving.model_server.prediction.predictor import Call, Predictor
+from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
 from deepfake_serving.runtime.request_scope import RequestScope
+from model_handlers.wire import join_bytes
 
 Route = Callable[..., web.RouteDef]
 
@@ -44,7 +45,8 @@ def routes(
         model, end = predictor.model(request.match_info["model"]), deadline(request)
         async with asyncio.timeout_at(end):
             body = await read_body(request, predictor.settings.max_body_bytes)
-        tensor = await asyncio.to_thread(kserve_v1.read_instances, body)
+        images = await asyncio.to_thread(kserve_v1.read_instances, body)
+        tensor = Tensor("BYTES", (len(images),), join_bytes(images))
         scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
         call = Call(model, tensor, scope.id, end, scope.traceparent)
         results = await predictor.many(call, raise_lone=True)

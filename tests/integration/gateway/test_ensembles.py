@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 from collections import Counter
@@ -17,6 +18,10 @@ import yaml
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip
+from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
+    GRPCInferenceServiceStub,
+)
 from deepfake_serving.ensembles.combine import combine
 from deepfake_serving.ensembles.spec import FOLDER, find_ensemble
 from deepfake_serving.packaging.archive import build_archive
@@ -123,6 +128,28 @@ def test_batches_and_grpc_give_the_same_scores(
         verdict = DetectorStub(channel).DetectImage(request)
     scores = {m: {"fake_probability": p} for m, p in verdict.faces[0].models.items()}
     assert scores == expected
+
+
+def test_the_open_inference_protocol_gives_the_same_scores(
+    api: httpx.Client, gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    expected = detect(api, astronaut_jpeg, "ensemble")
+    tensor = oip.ModelInferRequest.InferInputTensor(
+        name="images",
+        datatype="BYTES",
+        shape=[1],
+        contents=oip.InferTensorContents(bytes_contents=[astronaut_jpeg]),
+    )
+    output = oip.ModelInferRequest.InferRequestedOutputTensor(name="result")
+    request = oip.ModelInferRequest(model_name="ensemble", inputs=[tensor], outputs=[output])
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        response = GRPCInferenceServiceStub(channel).ModelInfer(request)
+    (raw,) = response.raw_output_contents
+    instance = {"image": {"b64": base64.b64encode(astronaut_jpeg).decode()}}
+    predicted = api.post("/v1/models/ensemble:predict", json={"instances": [instance]}).json()
+    for document in (json.loads(raw[4:]), *predicted["predictions"]):
+        assert document["fake_probability"] == pytest.approx(expected["fake_probability"], abs=1e-4)
+        assert document["faces"][0]["models"].keys() == expected["faces"][0]["models"].keys()
 
 
 def test_a_video_has_the_scores_of_each_member(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepfake_serving.gateway.upstream import pools as pools_module
+from tests.support.members import Member
 from tests.support.replicas import Names
 
 
@@ -17,3 +18,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     return Names(monkeypatch)
+
+
+@pytest.fixture
+def members() -> list[Member]:
+    return [Member(2, "a", 0.2), Member(3, "b", 0.5, "classifier"), Member(4, "c", 0.8)]

@@ -13,17 +13,18 @@ from typing import Any
 import orjson
 
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
-from deepfake_serving.model_server.prediction.predictor import Tensor
-from model_handlers.wire import MAX_ITEMS, join_bytes
 
+MAX_INSTANCES = 4096
 MAX_JSON_BYTES = 16 * 2**20
 """Limit of the JSON of a request, whose parser keeps other threads waiting."""
 _FIELDS = ("image", "image_bytes")
 _FORM = '{"image": {"b64": "…"}}'
 
 
-def read_instances(body: bytes) -> Tensor:
-    """Parses `{"instances": [{"image": {"b64": "…"}}]}`; a bare `{"b64": "…"}` works as well.
+def read_instances(body: bytes) -> list[bytes]:
+    """Returns the encoded images of `{"instances": [{"image": {"b64": "…"}}]}`.
+
+    A bare `{"b64": "…"}` works as well.
 
     Raises:
         InvalidRequest: the body is malformed; the message says how.
@@ -38,10 +39,9 @@ def read_instances(body: bytes) -> Tensor:
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not instances:
         raise InvalidRequest('the body is {"instances": […]} with at least one instance')
-    if len(instances) > MAX_ITEMS:
-        raise TooLarge(f"there are {len(instances)} instances; the limit is {MAX_ITEMS}")
-    images = [_image(number, instance) for number, instance in enumerate(instances)]
-    return Tensor("BYTES", (len(images),), join_bytes(images))
+    if len(instances) > MAX_INSTANCES:
+        raise TooLarge(f"there are {len(instances)} instances; the limit is {MAX_INSTANCES}")
+    return [_image(number, instance) for number, instance in enumerate(instances)]
 
 
 def predictions(results: Sequence[dict[str, Any] | Problem]) -> dict[str, Any]:
