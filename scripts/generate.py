@@ -121,7 +121,11 @@ def metrics_page() -> str:
             "jobs that they finish. Every gateway exports the same counts of jobs by state: query "
             "them with `max`, not `sum`.\n",
             *_metrics_table(
-                [*vars(above).values(), *vars(above.ensembles).values()],
+                [
+                    *vars(above).values(),
+                    *vars(above.ensembles).values(),
+                    *vars(above.shadow).values(),
+                ],
                 [*above.jobs.collect(), *pools.collect()],
             ),
         ]

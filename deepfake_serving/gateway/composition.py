@@ -14,6 +14,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher, open_fetcher
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.settings import Settings, SettingsError
+from deepfake_serving.gateway.shadow.traffic import ShadowTraffic
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.pools import Pools
@@ -48,12 +49,20 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
                 settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
             )
         )
+        shadow = ShadowTraffic(
+            pools,
+            metrics.shadow,
+            max_bytes=settings.shadow_max_bytes,
+            timeout_s=settings.request_timeout_s,
+        )
+        await stack.enter_async_context(shadow.running())
         yield Services(
             upstream=EnsembleUpstream(
                 pools,
                 _ensembles(settings),
                 metrics.ensembles,
                 on_retry=lambda pool: metrics.retries.labels(pool).inc(),
+                on_detected=shadow.offer,
             ),
             store=store,
             objects=Objects.open(settings.objects),

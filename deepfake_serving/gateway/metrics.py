@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from deepfake_serving.contracts.jobs import ENDED, STATES, Job
 from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
 from deepfake_serving.gateway.queue.health import StoreHealth
+from deepfake_serving.gateway.shadow.metrics import ShadowMetrics
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.version import VERSION
@@ -59,6 +60,7 @@ class Metrics(ServerMetrics):
             registry=registry,
         )
         self.ensembles = EnsembleMetrics(registry)
+        self.shadow = ShadowMetrics(registry)
         self.rate_limit_failures = Counter(
             "deepfake_rate_limit_failures",
             "Failures of the rate-limit counter; requests pass meanwhile.",
@@ -140,7 +142,7 @@ class PoolGauges(Collector):
             "1 for each model that a pool serves.",
             labels=["model", "version", "digest", "trained", "pool"],
         )
-        for model, by_pool in self.pools.models().items():
+        for model, by_pool in self.pools.all_models().items():
             for pool, ref in by_pool.items():
                 trained = str(ref.trained).lower()
                 info.add_metric([model, ref.version, ref.digest or "", trained, pool], 1)

@@ -88,7 +88,13 @@ class Settings(ServerSettings):
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),
         description="Pools of model servers, as JSON or YAML: `pools: [{name, url, models, "
-        "priority, weight, max_in_flight}]` (docs/routing.md).",
+        "priority, weight, max_in_flight, shadow}]` (docs/routing.md).",
+    )
+    shadow_max_bytes: int = Field(
+        64 * 2**20,
+        ge=0,
+        description="Maximum bytes of images that copies to shadow pools hold; past it, copies are "
+        "dropped and counted.",
     )
     ensembles: Names = Field(
         (), description="Ensembles: names of `config/ensembles` or paths of files, comma-separated."

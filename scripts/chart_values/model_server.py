@@ -68,6 +68,12 @@ class Gpu(TypedDict, total=False):
 
 
 @with_config(STRICT)
+class Shadow(TypedDict, total=False):
+    enabled: bool
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
+@with_config(STRICT)
 class RollingUpdate(TypedDict, total=False):
     maxSurge: CountOrPercent
     maxUnavailable: CountOrPercent
@@ -82,6 +88,7 @@ class Pool(Pod, total=False):
     priority: Count
     weight: Count
     maxInFlight: Annotated[int, Field(ge=1, le=100000)]
+    shadow: Shadow
     delivery: Delivery
     digests: dict[str, Digest]
     gpu: Gpu

@@ -5,7 +5,15 @@ from __future__ import annotations
 from scripts.dashboards.model import Dashboard, Panel, Query
 from scripts.dashboards.models import MODEL
 from scripts.dashboards.pools import POOL
-from scripts.dashboards.query import mean, model_server, rate, recorded, total
+from scripts.dashboards.query import (
+    gateway,
+    mean,
+    model_server,
+    quantile,
+    rate,
+    recorded,
+    total,
+)
 
 _SELECTED = ('deepfake_serving_pool=~"$pool"', 'model=~"$model"')
 _HOUR = "1h"
@@ -13,6 +21,14 @@ _HOUR = "1h"
 
 def _of(metric: str, *matchers: str) -> str:
     return model_server(metric, *_SELECTED, *matchers)
+
+
+_CHANGE = ("pool", "model", "served", "shadow")
+_COMPARED = 'outcome="compared"'
+
+
+def _shadow(metric: str, *matchers: str) -> str:
+    return gateway(f"deepfake_shadow_{metric}", 'model=~"$model"', *matchers)
 
 
 def _share(part: str, whole: str, *by: str) -> str:
@@ -130,11 +146,46 @@ _VERDICTS = [
     ),
 ]
 
+_SHADOW = [
+    Panel(
+        "Difference of scores",
+        "Shadow pools: absolute difference of the fake probability from the one served.",
+        "percentunit",
+        [
+            Query(quantile(q, _shadow("score_difference_bucket"), "pool", "model"), name)
+            for q, name in ((0.5, "{{pool}} {{model}} median"), (0.95, "{{pool}} {{model}} 95 %"))
+        ],
+        maximum=1,
+    ),
+    Panel(
+        "Changed verdicts",
+        "Shadow pools: share of compared images whose verdict differs from the one served.",
+        "percentunit",
+        [
+            Query(
+                f"{total(rate(_shadow('verdict_changes_total')), *_CHANGE)} "
+                "/ on (pool, model) group_left () "
+                f"{total(rate(_shadow('requests_total', _COMPARED)), 'pool', 'model')}",
+                "{{pool}} {{model}}: {{served}} to {{shadow}}",
+            )
+        ],
+        stacked=True,
+        maximum=1,
+    ),
+    Panel(
+        "Copies",
+        "Images that shadow pools got a copy of, by outcome.",
+        "reqps",
+        [Query(total(rate(_shadow("requests_total")), "pool", "outcome"), "{{pool}} {{outcome}}")],
+        stacked=True,
+    ),
+]
+
 DRIFT = Dashboard(
     "deepfake-drift",
     "Deepfake serving / Drift",
     "Scores and verdicts over days.",
-    {"Scores": _SCORES, "Verdicts": _VERDICTS},
+    {"Scores": _SCORES, "Verdicts": _VERDICTS, "Shadow pools": _SHADOW},
     (POOL, MODEL),
     span="7d",
 )

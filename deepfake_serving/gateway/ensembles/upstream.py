@@ -32,6 +32,7 @@ from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
 from deepfake_serving.gateway.ensembles.models import ensemble_info
 from deepfake_serving.gateway.upstream.client import (
     Body,
+    OnDetected,
     RequestContext,
     Upstream,
     UpstreamResponse,
@@ -49,8 +50,9 @@ class EnsembleUpstream(Upstream):
         ensembles: Sequence[EnsembleSpec],
         metrics: EnsembleMetrics,
         on_retry: Callable[[str], None] = lambda _: None,
+        on_detected: OnDetected = lambda *_: None,
     ) -> None:
-        super().__init__(pools, on_retry)
+        super().__init__(pools, on_retry, on_detected)
         self.metrics = metrics
         self.ensembles = {spec.name: spec for spec in ensembles}
 

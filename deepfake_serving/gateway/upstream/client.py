@@ -38,6 +38,8 @@ _PARTIAL_TASKS = ("faces", "classifier")
 """Tasks whose results are no verdicts of images. Earlier model servers name no task."""
 _OCTET_STREAM = "application/octet-stream"
 
+OnDetected = Callable[[bytes, str, bytes], None]
+"""Takes an encoded image, the model and the JSON of the verdict."""
 Body = bytes | Callable[[], BinaryIO | AsyncIterator[bytes | memoryview]]
 """A request body: bytes, or a function that opens it again for each attempt."""
 
@@ -79,9 +81,18 @@ class UpstreamResponse:
 class Upstream:
     """The model servers behind this gateway."""
 
-    def __init__(self, pools: Pools, on_retry: Callable[[str], None] = lambda _: None) -> None:
-        """`on_retry` is called with the pool of each replica whose request is retried elsewhere."""
-        self.pools, self.on_retry = pools, on_retry
+    def __init__(
+        self,
+        pools: Pools,
+        on_retry: Callable[[str], None] = lambda _: None,
+        on_detected: OnDetected = lambda *_: None,
+    ) -> None:
+        """
+        Args:
+            on_retry: called with the pool of each replica whose request is retried elsewhere.
+            on_detected: called with each image whose verdict is known.
+        """
+        self.pools, self.on_retry, self.on_detected = pools, on_retry, on_detected
 
     def models(self) -> dict[str, dict[str, ModelInfo]]:
         """Returns the models for clients, by name and pool."""
@@ -139,7 +150,9 @@ class Upstream:
         """
         path = f"/predictions/{model}" + ("?explain=true" if explain else "")
         headers = {"Content-Type": _OCTET_STREAM}
-        return (await self.request("POST", path, model, context, image, headers)).body
+        verdict = (await self.request("POST", path, model, context, image, headers)).body
+        self.on_detected(image, model, verdict)
+        return verdict
 
     async def detect_frames(
         self, frames: Frames, model: str, context: RequestContext

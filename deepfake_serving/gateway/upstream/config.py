@@ -30,6 +30,8 @@ class PoolSpec(_Spec):
     weight: Annotated[int, Field(ge=0, le=1000)] = 100
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
     """Concurrent requests of one replica; beyond it the next pool is used."""
+    shadow: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The share of images of which the pool gets a copy. Such a pool serves no client."""
 
     @field_validator("url")
     @classmethod
@@ -59,4 +61,6 @@ class Routing(_Spec):
         names = [pool.name for pool in self.pools]
         if len(set(names)) != len(names):
             raise ValueError("two pools have the same name")
+        if all(pool.shadow is not None for pool in self.pools):
+            raise ValueError("all pools are shadow pools, which serve no client")
         return self

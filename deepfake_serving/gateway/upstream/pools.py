@@ -59,14 +59,17 @@ class Pools:
         """Returns the replicas of all pools."""
         return (replica for replicas in self.replicas.values() for replica in replicas)
 
+    def serving(self) -> Iterable[Replica]:
+        """Returns the replicas that serve clients: those of shadow pools do not."""
+        return (replica for replica in self.all() if replica.pool.shadow is None)
+
     def models(self) -> dict[str, dict[str, ModelInfo]]:
-        """Returns the served models by name and pool. If replicas differ, the first wins."""
-        served: dict[str, dict[str, ModelInfo]] = defaultdict(dict)
-        for replica in self.all():
-            for name, info in replica.models.items():
-                if replica.serves(name):
-                    served[name].setdefault(replica.pool.name, info)
-        return served
+        """Returns the models for clients by name and pool. If replicas differ, the first wins."""
+        return _models(self.serving())
+
+    def all_models(self) -> dict[str, dict[str, ModelInfo]]:
+        """Returns the models of all pools, those of shadow pools too."""
+        return _models(self.all())
 
     def check_model(self, model: str) -> None:
         """Refuses a model that no pool serves, as far as it is known.
@@ -74,14 +77,14 @@ class Pools:
         Raises:
             UnknownModel
         """
-        if not any(replica.serves(model) for replica in self.all()):
+        if not any(replica.serves(model) for replica in self.serving()):
             problem = self._unavailable(model)
             if isinstance(problem, UnknownModel):
                 raise problem
 
     def ready(self) -> bool:
         """Returns whether any replica is healthy."""
-        return any(replica.healthy for replica in self.all())
+        return any(replica.healthy for replica in self.serving())
 
     def choose(self, model: str | None, tried: Sequence[Replica] = ()) -> Replica:
         """Returns the replica for a request.
@@ -94,7 +97,7 @@ class Pools:
             UpstreamUnavailable: all replicas that serve it are down.
             Overloaded: all replicas that serve it are full.
         """
-        serving = [replica for replica in self.all() if replica.serves(model)]
+        serving = [replica for replica in self.serving() if replica.serves(model)]
         if not serving:
             raise self._unavailable(model)
         untried = [replica for replica in serving if replica not in tried] or serving
@@ -104,8 +107,14 @@ class Pools:
         priority = min(replica.pool.priority for replica in free)
         return _least_loaded(_pick_pool([r for r in free if r.pool.priority == priority]))
 
+    def choose_shadow(self, pool: PoolSpec, model: str) -> Replica | None:
+        """Returns a free replica of a shadow pool; None if there is none."""
+        members = self.replicas[pool.name]
+        free = [replica for replica in members if replica.serves(model) and not replica.full]
+        return _least_loaded(free) if free else None
+
     def _unavailable(self, model: str | None) -> Problem:
-        known = sorted({name for replica in self.all() for name in replica.models})
+        known = sorted({name for replica in self.serving() for name in replica.models})
         if model is not None and known and model not in known:
             return UnknownModel(f"there is no model {model!r}; served are: {', '.join(known)}")
         subject = "no model server" if model is None else f"no model server with {model}"
@@ -156,6 +165,15 @@ class Pools:
                 url=replica.url,
                 healthy=replica.healthy,
             )
+
+
+def _models(replicas: Iterable[Replica]) -> dict[str, dict[str, ModelInfo]]:
+    served: dict[str, dict[str, ModelInfo]] = defaultdict(dict)
+    for replica in replicas:
+        for name, info in replica.models.items():
+            if replica.serves(name):
+                served[name].setdefault(replica.pool.name, info)
+    return served
 
 
 def _pick_pool(replicas: Sequence[Replica]) -> Sequence[Replica]:

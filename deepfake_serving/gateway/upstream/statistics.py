@@ -15,7 +15,7 @@ from deepfake_serving.gateway.upstream.replicas import Replica
 def repository_index(upstream: Upstream, ready_only: bool) -> list[dict[str, str]]:
     """Returns every known model and ensemble with its state: READY where it is served."""
     index: dict[str, dict[str, str]] = {}
-    for replica in upstream.pools.all():
+    for replica in upstream.pools.serving():
         for name, info in replica.models.items():
             index[name] = _entry(name, info, "no replica that serves it is up")
     for name, by_pool in upstream.models().items():
@@ -44,7 +44,7 @@ async def model_statistics(
     """
     if model is not None and upstream.is_ensemble(model):
         raise InvalidRequest("an ensemble has no statistics of its own: its members have")
-    serving = [replica for replica in upstream.pools.all() if replica.serves(model)]
+    serving = [replica for replica in upstream.pools.serving() if replica.serves(model)]
     if not serving:
         upstream.pools.choose(model)  # raises the reason
 

@@ -4,13 +4,15 @@
 {{- range .Values.modelServer.pools }}
 {{- $pool := include "deepfake.pool" (dict "root" $ "pool" .) | fromYaml }}
 {{- $host := printf "%s.%s.svc" (include "deepfake.model.name" (dict "root" $ "pool" $pool)) $.Release.Namespace }}
-{{- $pools = append $pools (dict
+{{- $entry := dict
       "name" $pool.name
       "url" (printf "http://%s:8080" $host)
       "models" $pool.models
       "priority" $pool.priority
       "weight" $pool.weight
-      "max_in_flight" $pool.maxInFlight) }}
+      "max_in_flight" $pool.maxInFlight }}
+{{- if $pool.shadow.enabled }}{{ $_ := set $entry "shadow" $pool.shadow.share }}{{ end }}
+{{- $pools = append $pools $entry }}
 {{- end }}
 {{- dict "pools" $pools | toYaml }}
 {{- end }}
