@@ -40,7 +40,7 @@ class Quota(BaseModel):
     requests: Amount | None = None
     images: Amount | None = None
     bytes: Amount | None = None
-    """Bytes of request bodies and gRPC messages."""
+    """Bytes of request bodies, of gRPC messages, and of what is fetched by URL."""
     video_seconds: Amount | None = None
 
     def limits(self, units: Iterable[Unit] = get_args(Unit)) -> dict[Unit, float]:

@@ -15,6 +15,7 @@ from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.context import Gateway, get_gateway, get_request_scope
+from deepfake_serving.gateway.queue.usage import Unit
 
 _BEARER = HTTPBearer(
     scheme_name="bearer", description="An API key as a bearer token.", auto_error=False
@@ -56,10 +57,10 @@ def require_scope(scope: Scope | None) -> Callable[[Request], Awaitable[Principa
     return authorize
 
 
-def count_images(request: Request, count: int) -> None:
-    """Counts images that a request analyses, for the usage of its key."""
+def count_usage(request: Request, unit: Unit, amount: float) -> None:
+    """Counts usage of a request's key, besides the request itself and its body."""
     principal: Principal = request.state.principal
-    get_gateway(request).authenticator.usage.add(principal.id, "images", count)
+    get_gateway(request).authenticator.usage.add(principal.id, unit, amount)
 
 
 async def refuse_unknown_query(request: HTTPConnection) -> None:

@@ -30,15 +30,21 @@ LinkFactory = Callable[[str], RemoteMedia]
 
 @asynccontextmanager
 async def read_media(
-    request: Request, fetcher: Fetcher | None, *, deadline: float, max_files: int, max_bytes: int
+    request: Request,
+    fetcher: Fetcher | None,
+    *,
+    deadline: float,
+    max_files: int,
+    max_bytes: int,
+    on_fetched: Callable[[int], object],
 ) -> AsyncIterator[list[SpooledFile | Problem]]:
     """Reads the media of a request and fetches those named by URL. A refused URL and a failed fetch
-    are a problem at
-    their position. The files are deleted when the context ends.
+    are a problem at their position. The files are deleted when the context ends.
 
     Args:
         deadline: of the fetches, on the event loop's clock.
         max_bytes: limits each file.
+        on_fetched: called with the bytes of each fetch, also of a failed one.
 
     Raises:
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
@@ -51,7 +57,7 @@ async def read_media(
         assert fetcher is not None
         try:
             async with asyncio.timeout_at(deadline), slots:
-                return await _fetch(fetcher, medium.url, spool)
+                return await _fetch(fetcher, medium.url, spool, on_fetched)
         except TimeoutError:
             return DeadlineExceeded("the URL was not fetched within the request's deadline")
         except Problem as problem:
@@ -136,9 +142,14 @@ async def _read_body(request: Request, spool: Spool) -> SpooledFile:
     return file
 
 
-async def _fetch(fetcher: Fetcher, url: str, spool: Spool) -> SpooledFile:
+async def _fetch(
+    fetcher: Fetcher, url: str, spool: Spool, on_fetched: Callable[[int], object]
+) -> SpooledFile:
     file = spool.create(display_name(url.partition("?")[0]))
-    await fetcher.fetch(url, file.write, spool.max_bytes)
+    try:
+        await fetcher.fetch(url, file.write, spool.max_bytes)
+    finally:
+        on_fetched(file.size)
     return file
 
 

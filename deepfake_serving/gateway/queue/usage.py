@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol, get_args
 
@@ -18,6 +18,9 @@ Unit = Literal["requests", "images", "bytes", "video_seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 Usage = Mapping[str, Mapping[Unit, float]]
 """Amounts by key and unit."""
+
+CountUsage = Callable[[str | None, Unit, float], Awaitable[None]]
+"""Counts usage of a key; None is a client without one."""
 
 RETAIN_DAYS = 40
 
@@ -67,9 +70,9 @@ def day_of(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
-async def add_video_seconds(store: UsageStore, owner: str, seconds: float) -> None:
-    """Adds analysed seconds of a job. A failure is logged: it must not fail the job."""
+async def add_usage(store: UsageStore, owner: str, unit: Unit, amount: float) -> None:
+    """Adds usage of a job. A failure is logged: it must not fail the job."""
     try:
-        await store.add(day_of(time.time()), {owner: {"video_seconds": seconds}})
+        await store.add(day_of(time.time()), {owner: {unit: amount}})
     except Problem as problem:
         log.warning("usage not stored", problem=problem.slug, detail=problem.detail)

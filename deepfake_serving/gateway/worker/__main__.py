@@ -14,7 +14,7 @@ from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.fetch.sites import Sites
 from deepfake_serving.gateway.jobs.loop import WORKSPACES, Handler, Worker
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.queue.usage import add_video_seconds
+from deepfake_serving.gateway.queue.usage import Unit, add_usage
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
@@ -64,21 +64,23 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
     upstream, objects, fetcher = services.upstream, services.objects, services.fetcher
     usage = services.store.backend.usage
 
-    async def count_seconds(owner: str | None, seconds: float) -> None:
-        if owner is not None:
-            metrics.key_used(owner, "video_seconds", seconds)
-            await add_video_seconds(usage, owner, seconds)
+    async def count_usage(owner: str | None, unit: Unit, amount: float) -> None:
+        if owner is not None and amount:
+            metrics.key_used(owner, unit, amount)
+            await add_usage(usage, owner, unit, amount)
 
     sites = None
     if fetcher is not None and settings.fetch_sites:
         sites = Sites(fetcher, settings.fetch_private)
     provenance = ProvenanceReader(read_anchors(settings.provenance_anchors))
     handlers: dict[str, Handler] = {
-        IMAGE: ImageJob(settings, upstream, objects, JobMedia(objects, fetcher), provenance),
-        VIDEO: VideoJob(
-            settings, upstream, objects, JobMedia(objects, fetcher, sites), count_seconds
+        IMAGE: ImageJob(
+            settings, upstream, objects, JobMedia(objects, fetcher, count_usage), provenance
         ),
-        LIVE: LiveJob(settings, upstream, objects, fetcher, count_seconds, metrics.window_analysed),
+        VIDEO: VideoJob(
+            settings, upstream, objects, JobMedia(objects, fetcher, count_usage, sites), count_usage
+        ),
+        LIVE: LiveJob(settings, upstream, objects, fetcher, count_usage, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)
     return Worker(

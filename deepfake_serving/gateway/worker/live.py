@@ -14,12 +14,12 @@ from deepfake_serving.contracts.problems import RefusedURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.live.windows import Windows, result_key
+from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.sources.following import LOST, follow, open_source
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.worker.live_windows import WindowProcessor
-from deepfake_serving.gateway.worker.video import CountSeconds
 
 
 class LiveJob:
@@ -31,17 +31,17 @@ class LiveJob:
         upstream: Upstream,
         objects: Objects,
         fetcher: Fetcher | None,
-        count_seconds: CountSeconds,
+        count_usage: CountUsage,
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
         Args:
-            count_seconds: called with the owner and the length of what was analysed.
+            count_usage: called with the bytes and the seconds of each segment that is analysed.
             count: called with `judged` or `problem` for each window.
         """
         self.settings, self.upstream = settings, upstream
         self.objects, self.fetcher = objects, fetcher
-        self.count_seconds, self.count = count_seconds, count
+        self.count_usage, self.count = count_usage, count
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -71,8 +71,10 @@ class LiveJob:
                 processor.report()
                 async for segment in segments:
                     before_s = windows.summary.duration_s
+                    await self.count_usage(job.owner, "bytes", segment.path.stat().st_size)
                     await processor.process(segment)
-                    await self.count_seconds(job.owner, windows.summary.duration_s - before_s)
+                    seconds = windows.summary.duration_s - before_s
+                    await self.count_usage(job.owner, "video_seconds", seconds)
         except TimeoutError:
             if not limit.expired():
                 raise

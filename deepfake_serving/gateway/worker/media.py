@@ -9,6 +9,7 @@ from deepfake_serving.contracts.jobs import Job
 from deepfake_serving.contracts.problems import RefusedURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.fetch.sites import Sites
+from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.storage.objects import Objects
 
 
@@ -16,10 +17,19 @@ class JobMedia:
     """Downloads the media of jobs."""
 
     def __init__(
-        self, objects: Objects, fetcher: Fetcher | None, sites: Sites | None = None
+        self,
+        objects: Objects,
+        fetcher: Fetcher | None,
+        count_usage: CountUsage,
+        sites: Sites | None = None,
     ) -> None:
-        """`sites` resolves pages of video sites; None: they are fetched as they are."""
+        """
+        Args:
+            count_usage: called with the bytes of each fetch.
+            sites: resolves pages of video sites; None: they are fetched as they are.
+        """
         self._objects, self._fetcher, self._sites = objects, fetcher, sites
+        self._count_usage = count_usage
 
     async def download(self, job: Job, path: Path, max_bytes: int) -> str:
         """Writes the media to a file and returns its digest.
@@ -33,12 +43,17 @@ class JobMedia:
         if job.source.url is None or self._fetcher is None:
             raise RefusedURL("this server does not fetch media from URLs")
         url = await self._sites.resolve(job.source.url) if self._sites else job.source.url
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         with path.open("wb") as file:
 
             def write(chunk: bytes) -> None:
+                nonlocal size
+                size += len(chunk)
                 digest.update(chunk)
                 file.write(chunk)
 
-            await self._fetcher.fetch(url, write, max_bytes)
+            try:
+                await self._fetcher.fetch(url, write, max_bytes)
+            finally:
+                await self._count_usage(job.owner, "bytes", size)
         return f"sha256:{digest.hexdigest()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from deepfake_serving.contracts.problems import NotFound, Problem
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.jobs.document import image_name, link_result, thumbnail
 from deepfake_serving.gateway.jobs.loop import Outcome
+from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
@@ -25,8 +26,6 @@ from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.accumulator import LEFT_OUT
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
-
-CountSeconds = Callable[[str | None, float], Awaitable[None]]
 
 
 class VideoJob:
@@ -38,11 +37,11 @@ class VideoJob:
         upstream: Upstream,
         objects: Objects,
         media: JobMedia,
-        count_seconds: CountSeconds,
+        count_usage: CountUsage,
     ) -> None:
-        """`count_seconds` is called with the owner of each analysed video, and its length."""
+        """`count_usage` is called with the seconds of each analysed video."""
         self.settings, self.upstream = settings, upstream
-        self.objects, self.media, self.count_seconds = objects, media, count_seconds
+        self.objects, self.media, self.count_usage = objects, media, count_usage
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -62,7 +61,7 @@ class VideoJob:
         if cached is not None:
             return cached
         verdict = await self._analyse(job, path, report)
-        await self.count_seconds(job.owner, _analysed_seconds(verdict))
+        await self.count_usage(job.owner, "video_seconds", _analysed_seconds(verdict))
         report(Progress("store", verdict.frames_analyzed, 99.0))
         return await self._store(job, verdict, cache_key)
 

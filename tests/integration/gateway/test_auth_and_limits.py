@@ -24,6 +24,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
     GRPCInferenceServiceStub,
 )
 from deepfake_serving.gateway.auth.keys import generate
+from tests.support.files_server import serving_files
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
 from tests.support.running import RunningGateway, RunningServer
@@ -51,16 +52,20 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "chief": ["admin"],
         "hasty": ["images"],
         "metered": ["images", "videos", "jobs", "stream", "infer"],
+        "fetching": ["images", "videos"],
+        "fetching-little": ["images"],
     }
     created = {name: generate(name, given) for name, given in scopes.items()}
     entries = "".join(entry for _, entry in created.values())
     entries = entries.replace("- id: hasty\n", "- id: hasty\n  rate: 2/hour\n")
     daily = "{images: 4, video_seconds: 0.1}"
     entries = entries.replace("- id: metered\n", f"- id: metered\n  daily: {daily}\n")
+    entries = entries.replace("fetching-little\n", "fetching-little\n  daily: {bytes: 1000}\n")
     (folder / "keys.yaml").write_text(entries)
     pool = {"name": "pool-0", "url": server.url, "grpc_port": server.ports["grpc"]}
     routing = json.dumps({"pools": [pool]})
-    with RunningGateway.start(folder, routing=routing, keys_file=folder / "keys.yaml") as gateway:
+    settings = {"keys_file": folder / "keys.yaml", "fetch_private": "127.0.0.0/8"}
+    with RunningGateway.start(folder, routing=routing, **settings) as gateway:
         yield Locked(gateway, {name: key for name, (key, _) in created.items()})
         assert gateway.stop() == 0
 
@@ -248,6 +253,35 @@ def test_usage_is_counted_by_key_and_day_and_ends_at_the_quota(
         )
         metrics = chief.get("/metrics").text
         assert 'deepfake_key_usage_total{key="metered",unit="images"} 4.0' in metrics
+
+
+def test_fetched_bytes_count_as_uploaded_ones_do(
+    locked: Locked, astronaut_jpeg: bytes, tmp_path: Path
+) -> None:
+    """Those that the gateway fetches, and those that a worker fetches for jobs."""
+    (tmp_path / "a.jpg").write_bytes(astronaut_jpeg)
+    size = len(astronaut_jpeg)
+    with serving_files(tmp_path) as url, locked.client("fetching") as client:
+
+        def used() -> int:
+            (usage,) = client.get("/v1/usage").json()["keys"]
+            return int(usage["bytes"])
+
+        assert client.post("/v1/images", json={"url": f"{url}/a.jpg"}).status_code == 200
+        assert size < used() < size + 1000
+        urls = {"urls": [f"{url}/a.jpg", f"{url}/none.jpg", f"{url}/a.jpg"]}
+        assert client.post("/v1/images/batch", json=urls).status_code == 200
+        assert 3 * size < used() < 3 * size + 1000
+        headers = {"Prefer": "respond-async"}
+        for path in ("/v1/images", "/v1/videos"):
+            response = client.post(path, json={"url": f"{url}/a.jpg"}, headers=headers)
+            assert response.status_code == 202
+        locked.gateway.wait_until(lambda: used() > 5 * size, 120, "counting fetches of jobs")
+        assert used() < 5 * size + 2000
+        with locked.client("fetching-little") as little:
+            body = {"url": f"{url}/a.jpg"}
+            assert little.post("/v1/images", json=body).status_code == 200
+            problem_of(little.post("/v1/images", json=body), 429, "quota-exceeded")
 
 
 # Slow clients -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -16,7 +17,7 @@ from deepfake_serving.gateway.context import (
     request_context,
 )
 from deepfake_serving.gateway.documents import JobDocument, ProblemDocument
-from deepfake_serving.gateway.http.dependencies import count_images, require_scope
+from deepfake_serving.gateway.http.dependencies import count_usage, require_scope
 from deepfake_serving.gateway.http.openapi.request_bodies import (
     BATCH_BODY,
     FILENAME,
@@ -100,6 +101,7 @@ async def detect_image(
         deadline=context.deadline,
         max_files=1,
         max_bytes=gateway.settings.max_image_bytes,
+        on_fetched=partial(count_usage, request, "bytes"),
     ) as media:
         (image,) = media
         if isinstance(image, Problem):
@@ -107,7 +109,7 @@ async def detect_image(
         name = gateway.upstream.detector(options.model)
         get_request_scope(request).note(model=name, bytes=image.size)
         body = await image.content()
-        count_images(request, 1)
+        count_usage(request, "images", 1)
         analysis = gateway.analysis(
             name,
             request.state.principal,
@@ -132,7 +134,7 @@ async def _submit(request: Request, options: ImageRequest) -> Response:
         job, created = await gateway.submission.submit(
             medium, options, request.state.principal, scope.traceparent
         )
-    count_images(request, int(created))
+    count_usage(request, "images", int(created))
     scope.note(job=job.id, bytes=job.source.bytes)
     return accepted(job, **{"Preference-Applied": RESPOND_ASYNC})
 
@@ -159,11 +161,12 @@ async def detect_batch(
         deadline=context.deadline,
         max_files=settings.max_batch_items,
         max_bytes=settings.max_image_bytes,
+        on_fetched=partial(count_usage, request, "bytes"),
     ) as media:
         name = gateway.upstream.detector(model)
         get_request_scope(request).note(model=name, items=len(media))
         images = [_source(medium) for medium in media]
-        count_images(request, sum(not isinstance(image, Problem) for image in images))
+        count_usage(request, "images", sum(not isinstance(image, Problem) for image in images))
         analysis = gateway.analysis(
             name, request.state.principal, explain=explain, provenance=provenance, boxes=boxes
         )

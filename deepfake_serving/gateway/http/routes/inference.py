@@ -16,7 +16,7 @@ from deepfake_serving.gateway.context import (
     get_request_scope,
     request_context,
 )
-from deepfake_serving.gateway.http.dependencies import count_images, require_scope
+from deepfake_serving.gateway.http.dependencies import count_usage, require_scope
 from deepfake_serving.gateway.http.openapi import oip_documents as oip
 from deepfake_serving.gateway.http.openapi.request_bodies import INFER_BODY, INFER_LENGTH
 from deepfake_serving.gateway.http.responses import json_response
@@ -77,7 +77,7 @@ async def forward(request: Request, model: str | None) -> Response:
     """Forwards a request to a model server and returns its response."""
     gateway = get_gateway(request)
     if request.method == "POST":
-        count_images(request, 1)
+        count_usage(request, "images", 1)
     with gateway.body_memory.track() as held:
         return await _forward_body(request, model, await read_body(request, held))
 

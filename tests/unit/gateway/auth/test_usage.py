@@ -15,7 +15,7 @@ from deepfake_serving.gateway.queue.usage import (
     RETAIN_DAYS,
     MemoryUsage,
     UsageStore,
-    add_video_seconds,
+    add_usage,
     day_of,
 )
 from tests.support.redis_server import RedisServer
@@ -133,7 +133,7 @@ async def test_a_failing_store_is_logged_once_and_what_was_counted_is_stored_at_
 
 async def test_a_job_does_not_fail_for_its_usage() -> None:
     with capture_logs() as logs:
-        await add_video_seconds(FailingUsage(), "a", 3.0)
+        await add_usage(FailingUsage(), "a", "video_seconds", 3.0)
     assert [each["event"] for each in logs] == ["usage not stored"]
 
 

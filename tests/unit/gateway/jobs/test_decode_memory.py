@@ -68,7 +68,11 @@ async def test_it_fails_at_the_first_attempt(
     objects = Objects.open(f"file://{tmp_path}/objects")
     settings = load_settings(max_decode_memory_bytes=LIMIT)
     handler = VideoJob(
-        settings, cast(Upstream, NoUpstream()), objects, JobMedia(objects, None), AsyncMock()
+        settings,
+        cast(Upstream, NoUpstream()),
+        objects,
+        JobMedia(objects, None, AsyncMock()),
+        AsyncMock(),
     )
     options = {"sampling": "every:1", "aggregation": "shots", "shots": True, "model": "detector"}
     async with open_store(f"sqlite:///{tmp_path}/db", max_queued=9, max_attempts=5) as store:
@@ -96,7 +100,11 @@ async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> N
         settings = load_settings(shared_cache=shared)
         job = Job("a", "video", "queued", Source("a"), {"model": "detector"}, 0.0, owner=owner)
         handler = VideoJob(
-            settings, cast(Upstream, NoUpstream()), objects, JobMedia(objects, None), AsyncMock()
+            settings,
+            cast(Upstream, NoUpstream()),
+            objects,
+            JobMedia(objects, None, AsyncMock()),
+            AsyncMock(),
         )
         return handler._cache_key(job, "sha256:0")
 
