@@ -15,6 +15,7 @@ from deepfake_serving.contracts.video import Aggregation, VideoVerdict
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
+from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
 from deepfake_serving.gateway.grpc_api.messages import job_message
 from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.min_rate import enforce_min_rate
@@ -22,6 +23,7 @@ from deepfake_serving.gateway.ingest.uploads import spool_chunks
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.requests import VideoRequest
 from deepfake_serving.gateway.upstream.batch import detect_batch
+from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.runtime.serialization import from_json
 
 
@@ -39,7 +41,11 @@ class DetectorService:
         call.scope.note(model=model, bytes=len(request.image))
         call.count_images(self.gateway, 1)
         analysis = self.gateway.analysis(
-            model, call.principal, explain=request.explain, provenance=request.provenance
+            model,
+            call.principal,
+            explain=request.explain,
+            provenance=request.provenance,
+            boxes=_boxes(request),
         )
         verdict = await analysis.run(request.image, call.context(self.gateway))
         return verdict_message(orjson.loads(verdict))
@@ -55,7 +61,11 @@ class DetectorService:
         images = [_reader(image) for image in request.images]
         context = call.context(self.gateway)
         analysis = self.gateway.analysis(
-            model, call.principal, explain=request.explain, provenance=request.provenance
+            model,
+            call.principal,
+            explain=request.explain,
+            provenance=request.provenance,
+            boxes=_boxes(request),
         )
         results = await detect_batch(analysis, images, context)
         return pb.DetectBatchResponse(
@@ -100,6 +110,18 @@ class DetectorService:
         result = None if data is None else from_json(VideoVerdict, data)
         return job_message(job_document(job, result))
 
+    async def ListJobs(  # noqa: N802
+        self, request: pb.ListJobsRequest, call: Call
+    ) -> pb.ListJobsResponse:
+        jobs, cursor = await self.gateway.jobs.list(
+            call.principal,
+            job_filter(request),
+            limit=page_size(request),
+            cursor=request.cursor or None,
+        )
+        messages = [job_message(job_document(job)) for job in jobs]
+        return pb.ListJobsResponse(jobs=messages, next_cursor=cursor or "")
+
     async def CancelJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         return job_message(job_document(await self.gateway.jobs.cancel(request.id, call.principal)))
 
@@ -119,6 +141,10 @@ class DetectorService:
     ) -> AsyncIterator[pb.StreamVerdict]:
         async for verdict in detect_frames(self.gateway, messages, call):
             yield verdict
+
+
+def _boxes(request: pb.DetectImageRequest | pb.DetectBatchRequest) -> BoxUnit:
+    return "relative" if request.relative_boxes else "pixels"
 
 
 def _video_request(options: pb.VideoOptions) -> VideoRequest:

@@ -31,6 +31,7 @@ SCOPES: dict[str, Scope | None] = {
     "DetectBatch": "images",
     "SubmitVideo": "videos",
     "GetJob": "jobs",
+    "ListJobs": "jobs",
     "CancelJob": "jobs",
     "WatchJob": "jobs",
     "DetectStream": "stream",

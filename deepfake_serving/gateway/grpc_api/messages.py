@@ -14,7 +14,12 @@ from deepfake_serving.contracts.messages import (
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.video import Shot, Track, VideoVerdict
-from deepfake_serving.gateway.documents import JobDocument
+from deepfake_serving.gateway.documents import (
+    JobDocument,
+    SourceDocument,
+    SummaryDocument,
+    WebhookDocument,
+)
 
 
 def job_message(job: JobDocument) -> pb.Job:
@@ -36,10 +41,36 @@ def job_message(job: JobDocument) -> pb.Job:
         ),
         cached=job.cached,
         result=video_message(result) if isinstance(result, VideoVerdict) else None,
+        webhook=None if job.webhook is None else _delivery(job.webhook),
+        summary=None if job.summary is None else _summary(job.summary),
+        source=_source(job.source),
     )
     if job.problem is not None:
         message.problem.CopyFrom(problem_message(from_dict(asdict(job.problem)), job.id))
     return message
+
+
+def _delivery(webhook: WebhookDocument) -> pb.WebhookDelivery:
+    return pb.WebhookDelivery(
+        state=webhook.state,
+        attempts=webhook.attempts,
+        last_attempt_at=_timestamp(webhook.last_attempt_at),
+    )
+
+
+def _summary(summary: SummaryDocument) -> pb.Summary:
+    return pb.Summary(
+        verdict=label_message(summary.verdict), fake_probability=summary.fake_probability
+    )
+
+
+def _source(source: SourceDocument) -> pb.Source:
+    return pb.Source(
+        name=source.name,
+        url=source.url or "",
+        bytes=source.bytes or 0,
+        digest=source.digest or "",
+    )
 
 
 def video_message(verdict: VideoVerdict) -> pb.VideoVerdict:

@@ -81,6 +81,7 @@ class DetectImageRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF."""
     model: _builtins.str
@@ -91,6 +92,8 @@ class DetectImageRequest(_message.Message):
     """Whether faces get a heatmap."""
     provenance: _builtins.bool
     """Whether content credentials (C2PA) and metadata are read; by a gateway only."""
+    relative_boxes: _builtins.bool
+    """Whether boxes and landmarks are from 0 to 1, of the image's size; by a gateway only."""
     def __init__(
         self,
         *,
@@ -99,10 +102,11 @@ class DetectImageRequest(_message.Message):
         id: _builtins.str = ...,
         explain: _builtins.bool = ...,
         provenance: _builtins.bool = ...,
+        relative_boxes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -117,12 +121,15 @@ class DetectBatchRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     id: _builtins.str
     explain: _builtins.bool
     """Whether faces get a heatmap."""
     provenance: _builtins.bool
     """Whether content credentials (C2PA) and metadata are read; by a gateway only."""
+    relative_boxes: _builtins.bool
+    """Whether boxes and landmarks are from 0 to 1, of the image's size; by a gateway only."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     def __init__(
@@ -133,10 +140,11 @@ class DetectBatchRequest(_message.Message):
         id: _builtins.str = ...,
         explain: _builtins.bool = ...,
         provenance: _builtins.bool = ...,
+        relative_boxes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "images", b"images", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "images", b"images", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,7 +573,7 @@ Global___HeatmapRow: _TypeAlias = HeatmapRow  # noqa: Y015
 
 @_typing.final
 class Box(_message.Message):
-    """In pixels of the upright image."""
+    """In pixels of the upright image, or relative to its size on request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -795,6 +803,9 @@ class Job(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     CACHED_FIELD_NUMBER: _builtins.int
     IMAGE_RESULT_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     state: Global___JobState.ValueType
@@ -819,6 +830,16 @@ class Job(_message.Message):
     def image_result(self) -> Global___ImageVerdict:
         """The result of a succeeded job of an image."""
 
+    @_builtins.property
+    def webhook(self) -> Global___WebhookDelivery:
+        """The delivery of the job's webhook; absent without one."""
+
+    @_builtins.property
+    def summary(self) -> Global___Summary:
+        """The part of the result that lists show."""
+
+    @_builtins.property
+    def source(self) -> Global___Source: ...
     def __init__(
         self,
         *,
@@ -834,10 +855,13 @@ class Job(_message.Message):
         result: Global___VideoVerdict | None = ...,
         cached: _builtins.bool = ...,
         image_result: Global___ImageVerdict | None = ...,
+        webhook: Global___WebhookDelivery | None = ...,
+        summary: Global___Summary | None = ...,
+        source: Global___Source | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "image_result", b"image_result", "problem", b"problem", "progress", b"progress", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "image_result", b"image_result", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "problem", b"problem", "progress", b"progress", "result", b"result", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "started_at", b"started_at", "state", b"state", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image_result: _TypeAlias = _typing.Literal["image_result"]  # noqa: Y015
     _WhichOneofArgType__image_result: _TypeAlias = _typing.Literal["_image_result", b"_image_result"]  # noqa: Y015
@@ -845,14 +869,197 @@ class Job(_message.Message):
     _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
     _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
     _WhichOneofArgType__result: _TypeAlias = _typing.Literal["_result", b"_result"]  # noqa: Y015
+    _WhichOneofReturnType__summary: _TypeAlias = _typing.Literal["summary"]  # noqa: Y015
+    _WhichOneofArgType__summary: _TypeAlias = _typing.Literal["_summary", b"_summary"]  # noqa: Y015
+    _WhichOneofReturnType__webhook: _TypeAlias = _typing.Literal["webhook"]  # noqa: Y015
+    _WhichOneofArgType__webhook: _TypeAlias = _typing.Literal["_webhook", b"_webhook"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image_result) -> _WhichOneofReturnType__image_result | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__result) -> _WhichOneofReturnType__result | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__summary) -> _WhichOneofReturnType__summary | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook) -> _WhichOneofReturnType__webhook | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class WebhookDelivery(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    LAST_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """waiting (before the job's end), pending, delivered or failed."""
+    attempts: _builtins.int
+    last_attempt_at: _builtins.float
+    """Seconds since the epoch; 0 before the first attempt."""
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        last_attempt_at: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "last_attempt_at", b"last_attempt_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookDelivery: _TypeAlias = WebhookDelivery  # noqa: Y015
+
+@_typing.final
+class Summary(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    verdict: Global___Verdict.ValueType
+    fake_probability: _builtins.float
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict.ValueType = ...,
+        fake_probability: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "fake_probability", b"fake_probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "fake_probability", b"fake_probability", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
+    _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fake_probability) -> _WhichOneofReturnType__fake_probability | None: ...
+
+Global___Summary: _TypeAlias = Summary  # noqa: Y015
+
+@_typing.final
+class Source(_message.Message):
+    """An uploaded file, or a URL."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    url: _builtins.str
+    bytes: _builtins.int
+    digest: _builtins.str
+    """`sha256:` and the digest of the file; empty for a URL."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        url: _builtins.str = ...,
+        bytes: _builtins.int = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "digest", b"digest", "name", b"name", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class ListJobsRequest(_message.Message):
+    """Filters; those that are absent, empty or unspecified match every job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CREATED_FROM_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    MIN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    MAX_PROBABILITY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    state: Global___JobState.ValueType
+    kind: _builtins.str
+    """image, video or live."""
+    text: _builtins.str
+    """Part of the name or id."""
+    created_from: _builtins.float
+    """Seconds since the epoch; the upper limit is exclusive."""
+    created_before: _builtins.float
+    verdict: Global___Verdict.ValueType
+    """Of the result."""
+    min_probability: _builtins.float
+    max_probability: _builtins.float
+    limit: _builtins.int
+    """At most 200; 0: 50."""
+    cursor: _builtins.str
+    """`next_cursor` of the page before."""
+    def __init__(
+        self,
+        *,
+        state: Global___JobState.ValueType = ...,
+        kind: _builtins.str = ...,
+        text: _builtins.str = ...,
+        created_from: _builtins.float | None = ...,
+        created_before: _builtins.float | None = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        min_probability: _builtins.float | None = ...,
+        max_probability: _builtins.float | None = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_before", b"_created_before", "_created_from", b"_created_from", "_max_probability", b"_max_probability", "_min_probability", b"_min_probability", "created_before", b"created_before", "created_from", b"created_from", "max_probability", b"max_probability", "min_probability", b"min_probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_before", b"_created_before", "_created_from", b"_created_from", "_max_probability", b"_max_probability", "_min_probability", b"_min_probability", "created_before", b"created_before", "created_from", b"created_from", "cursor", b"cursor", "kind", b"kind", "limit", b"limit", "max_probability", b"max_probability", "min_probability", b"min_probability", "state", b"state", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_before: _TypeAlias = _typing.Literal["created_before"]  # noqa: Y015
+    _WhichOneofArgType__created_before: _TypeAlias = _typing.Literal["_created_before", b"_created_before"]  # noqa: Y015
+    _WhichOneofReturnType__created_from: _TypeAlias = _typing.Literal["created_from"]  # noqa: Y015
+    _WhichOneofArgType__created_from: _TypeAlias = _typing.Literal["_created_from", b"_created_from"]  # noqa: Y015
+    _WhichOneofReturnType__max_probability: _TypeAlias = _typing.Literal["max_probability"]  # noqa: Y015
+    _WhichOneofArgType__max_probability: _TypeAlias = _typing.Literal["_max_probability", b"_max_probability"]  # noqa: Y015
+    _WhichOneofReturnType__min_probability: _TypeAlias = _typing.Literal["min_probability"]  # noqa: Y015
+    _WhichOneofArgType__min_probability: _TypeAlias = _typing.Literal["_min_probability", b"_min_probability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_before) -> _WhichOneofReturnType__created_before | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_from) -> _WhichOneofReturnType__created_from | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_probability) -> _WhichOneofReturnType__max_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_probability) -> _WhichOneofReturnType__min_probability | None: ...
+
+Global___ListJobsRequest: _TypeAlias = ListJobsRequest  # noqa: Y015
+
+@_typing.final
+class ListJobsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    NEXT_CURSOR_FIELD_NUMBER: _builtins.int
+    next_cursor: _builtins.str
+    """Empty after the last page."""
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]: ...
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[Global___Job] | None = ...,
+        next_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "next_cursor", b"next_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListJobsResponse: _TypeAlias = ListJobsResponse  # noqa: Y015
 
 @_typing.final
 class Progress(_message.Message):

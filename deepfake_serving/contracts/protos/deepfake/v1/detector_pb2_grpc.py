@@ -54,6 +54,11 @@ class DetectorStub:
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
                 response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
                 _registered_method=True)
+        self.ListJobs = channel.unary_unary(
+                '/deepfake.v1.Detector/ListJobs',
+                request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.SerializeToString,
+                response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/deepfake.v1.Detector/CancelJob',
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
@@ -102,6 +107,13 @@ class DetectorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListJobs(self, request, context):
+        """Returns jobs without their results, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelJob(self, request, context):
         """Cancels a job that has not ended.
         """
@@ -145,6 +157,11 @@ def add_DetectorServicer_to_server(servicer, server):
                     servicer.GetJob,
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
                     response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'ListJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobs,
+                    request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.FromString,
+                    response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -270,6 +287,33 @@ class Detector:
             '/deepfake.v1.Detector/GetJob',
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/ListJobs',
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.SerializeToString,
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,8 @@ class DetectorStub:
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Returns a job, with its result if it has succeeded."""
+    ListJobs: _grpc.UnaryUnaryMultiCallable[_detector_pb2.ListJobsRequest, _detector_pb2.ListJobsResponse]
+    """Returns jobs without their results, the newest first."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Cancels a job that has not ended."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
@@ -64,6 +66,8 @@ class DetectorAsyncStub(DetectorStub):
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Returns a job, with its result if it has succeeded."""
+    ListJobs: _aio.UnaryUnaryMultiCallable[_detector_pb2.ListJobsRequest, _detector_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """Returns jobs without their results, the newest first."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Cancels a job that has not ended."""
     WatchJob: _aio.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
@@ -103,6 +107,14 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.Job, _abc.Awaitable[_detector_pb2.Job]]:
         """Returns a job, with its result if it has succeeded."""
+
+    @_abc_1.abstractmethod
+    def ListJobs(
+        self,
+        request: _detector_pb2.ListJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_pb2.ListJobsResponse, _abc.Awaitable[_detector_pb2.ListJobsResponse]]:
+        """Returns jobs without their results, the newest first."""
 
     @_abc_1.abstractmethod
     def CancelJob(
