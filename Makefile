@@ -35,7 +35,7 @@ QUICK := -m "not slow"
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -103,6 +103,10 @@ cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media wi
 
 fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1] [ONLY=heic,avif]: read mutated images, videos and playlists
 	ONLY=$(ONLY) $(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
+
+soak: build/.dev archives  ## make soak [COUNT=10000] [SEED=1] [FIRST=0] [MINUTES=60]: hostile inputs to a real service; appends to build/soak.jsonl
+	$(BIN)/python -W ignore -m tests.support.fuzz.service $(or $(COUNT),10000) --seed $(or $(SEED),1) \
+		--first $(or $(FIRST),0) --minutes $(or $(MINUTES),60)
 
 api-clients: build/.dev archives build/api-clients/.installed  ## clients in Python, Go and TypeScript: generate, build and run them (needs Go and Node)
 	REQUIRE_API_CLIENTS=1 $(BIN)/pytest tests/integration/gateway/test_client.py tests/integration/gateway/test_api_clients.py

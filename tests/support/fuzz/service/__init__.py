@@ -1,0 +1,1 @@
+"""A fuzzer of a running service: hostile inputs of every kind, over the network."""

@@ -1,0 +1,52 @@
+"""Hostile inputs. Each is reproduced by its number and the seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.support.fuzz.mutation import header_positions, mutated
+from tests.support.fuzz.seeds import images, videos
+
+Kind = Literal["image", "video", "url", "message", "frames", "head"]
+_SHARES: dict[Kind, int] = {
+    "image": 45,
+    "message": 15,
+    "head": 15,
+    "frames": 10,
+    "url": 10,
+    "video": 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An input: its kind, its mutated data, and a source of further choices."""
+
+    number: int
+    kind: Kind
+    name: str
+    data: bytes
+    chance: random.Random
+
+
+class Cases:
+    """Builds cases from seeds, with the mutations of `make fuzz`."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        """`folder` is for the files of videos."""
+        self._seed, self._images, self._videos = seed, images(), videos(folder)
+        self._headers = {
+            name: header_positions(data) for name, data in (self._images | self._videos).items()
+        }
+
+    def case(self, number: int) -> Case:
+        """Returns a case. Heads, frames and URLs are mutated by what sends them."""
+        chance = random.Random(f"{self._seed}-{number}")
+        kind: Kind = chance.choices(list(_SHARES), list(_SHARES.values()))[0]
+        seeds = self._videos if kind == "video" else self._images
+        name, other = chance.choice(list(seeds)), chance.choice(list(seeds.values()))
+        data = mutated(seeds[name], self._headers[name], other, chance)
+        return Case(number, kind, name, data, chance)

@@ -1,0 +1,80 @@
+"""Bytes on plain connections: mutated heads of HTTP/1.1 requests, and mutated HTTP/2 frames."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+
+from tests.support.fuzz.mutation import header_positions, mutated
+
+_TIMEOUT_S = 60.0
+_HEADS = (
+    b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-Request-ID: a\r\n",
+    b"GET /v1/jobs?limit=5&cursor=1.0:a&created_from=2026-01-01T00:00:00Z HTTP/1.1\r\n"
+    b"Host: localhost\r\nRange: bytes=0-1\r\nLast-Event-ID: 1\r\nAccept-Encoding: gzip\r\n",
+    b"POST /v1/images?boxes=relative&explain=true HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n"
+    b"Content-Length: 5\r\nPrefer: respond-async, wait=1\r\nX-Request-Timeout: 1e9\r\n",
+    b"POST /v2/models/detector/infer HTTP/1.1\r\nHost: localhost\r\n"
+    b"Inference-Header-Content-Length: 9\r\nContent-Encoding: gzip\r\nExpect: 100-continue\r\n",
+    b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+    b"OPTIONS /v1/images HTTP/1.1\r\nHost: localhost\r\nOrigin: https://a.example\r\n"
+    b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-api-key\r\n",
+)
+_BODY = b"5\r\nhello\r\n0\r\n\r\n"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob", "DetectStream")
+
+
+async def send_head(port: int, key: str, chance: random.Random) -> str:
+    """Sends a mutated head with a key, and a body; returns the status, or `closed`."""
+    head = chance.choice(_HEADS) + b"X-API-Key: " + key.encode() + b"\r\n\r\n"
+    received = await _exchange(port, mutated(head, [], chance.choice(_HEADS), chance) + _BODY)
+    return received[9:12].decode("latin-1") if received.startswith(b"HTTP/1.1 ") else "closed"
+
+
+async def send_frames(port: int, key: str, message: bytes, chance: random.Random) -> str:
+    """Sends mutated frames of a call with a key; returns whether frames came back."""
+    path = f"/deepfake.v1.Detector/{chance.choice(_METHODS)}"
+    frames = _PREFACE + _frame(4, 0, 0, b"") + _frame(1, 4, 1, _header_block(path, key))
+    data = b"\0" + len(message).to_bytes(4) + message
+    frames += _frame(0, 1, 1, data[: 2**14])
+    whole = mutated(frames, [len(_PREFACE), *header_positions(frames)], frames, chance)
+    return "frames" if await _exchange(port, whole) else "closed"
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Returns a frame (RFC 9113, 4.1)."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def _header_block(path: str, key: str) -> bytes:
+    """Returns a call's headers, as literals that are not indexed (RFC 7541, 6.2.2)."""
+    headers = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+        "grpc-timeout": "20S",
+        "x-api-key": key,
+    }
+    return b"".join(
+        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+        for name, value in headers.items()
+    )
+
+
+async def _exchange(port: int, data: bytes) -> bytes:
+    """Sends data and the end of it, and returns what the service sends until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    received = b""
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+        writer.write(data)
+        writer.write_eof()
+        async with asyncio.timeout(_TIMEOUT_S):
+            received = await reader.read()
+    return received
