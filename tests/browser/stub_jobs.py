@@ -92,7 +92,10 @@ class Jobs:
         built = Result(job["id"], self.folder, frames)
         result = await asyncio.to_thread(built.document, job, self.model)
         self.images |= built.images
+        tracks = [track for shot in result["shots"] for track in shot["tracks"]]
+        highest = max(tracks, key=lambda track: track["fake_probability"], default=None)
         job["summary"] = {key: result[key] for key in ("verdict", "fake_probability")}
+        job["summary"]["image"] = highest and highest["keyframe"]
         progress = _progress("done", len(frames), 100.0, 0.0)
         await self._set(
             job, state="succeeded", result=result, progress=progress, finished_at=_now()

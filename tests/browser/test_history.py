@@ -6,9 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
-from tests.browser.actions import analyse_video, open_panel
+from tests.browser.actions import (
+    analyse_image,
+    analyse_video,
+    open_panel,
+    problem_response,
+)
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -44,3 +49,64 @@ async def test_history_entries_can_be_filtered_opened_and_deleted(
     await page.get_by_role("button", name=f"Delete {name}").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(link).to_have_count(0)
+
+
+_DECODED = "(image) => image.decode().then(() => image.naturalWidth)"
+
+
+async def test_entries_have_thumbnails(open_page: OpenPage, media: Path, tmp_path: Path) -> None:
+    name = f"thumbnail-{tmp_path.name}.mp4"
+    shutil.copy(media / "shots.mp4", tmp_path / name)
+    page = await open_page("#/video")
+    await analyse_video(page, tmp_path / name)
+    await open_panel(page, "Image")
+    await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".finding")).to_be_visible()
+    await open_panel(page, "History")
+    video = page.locator("tr", has=page.get_by_role("link", name=name))
+    assert await video.locator(".thumbnail img").evaluate(_DECODED) > 0
+    image = page.locator("tr", has=page.get_by_role("link", name="astronaut.jpg"))
+    await expect(image.locator(".thumbnail canvas")).to_have_count(1)
+
+
+async def test_a_running_entry_is_updated_and_the_focus_stays(
+    open_page: OpenPage, media: Path, tmp_path: Path, console: str
+) -> None:
+    page = await open_page("#/about")
+    names = [f"{kind}-{tmp_path.name}.mp4" for kind in ("long", "later")]
+    content = (media / "shots.mp4").read_bytes()
+
+    async def submit(name: str) -> str:
+        file: FilePayload = {"name": name, "mimeType": "video/mp4", "buffer": content}
+        response = await page.request.post(f"{console}/v1/videos", multipart={"file": file})
+        job_id: str = (await response.json())["id"]
+        return job_id
+
+    running = await submit(names[0])
+    await open_panel(page, "History")
+    await page.get_by_label("Search").fill(tmp_path.name)
+    row = page.locator("tr", has=page.get_by_role("link", name=names[0]))
+    await expect(row.locator(".state.minor")).to_contain_text("Running")
+    link = page.get_by_role("link", name=names[0])
+    await link.focus()
+    await submit(names[1])
+    await expect(page.get_by_role("link", name=names[1])).to_be_visible()
+    await expect(link).to_be_focused()
+    await page.request.delete(f"{console}/v1/jobs/{running}")
+    await expect(row.locator(".state.minor")).to_have_text("Cancelled")
+    await expect(link).to_be_focused()
+    await page.request.delete(f"{console}/v1/jobs/{running}")
+    await expect(link).to_have_count(0, timeout=60_000)
+
+
+async def test_a_list_that_failed_is_not_fetched_again_by_itself(open_page: OpenPage) -> None:
+    page = await open_page("#/about")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    await page.clock.install()
+    failure = problem_response("internal", "Internal error", 500, "a bug")
+    await page.route("**/v1/jobs?**", failure)
+    await open_panel(page, "History")
+    await expect(page.locator(".problem")).to_be_visible()
+    await page.clock.run_for(120_000)
+    assert sum("/v1/jobs?" in url for url in requests) == 1

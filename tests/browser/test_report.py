@@ -108,3 +108,40 @@ async def test_a_link_leads_to_how_to_read_a_report(open_page: OpenPage, media: 
     path, fragment = target.split("/blob/main/")[1].split("#")
     headings = (Path(__file__).parents[2] / path).read_text().lower()
     assert f"## {fragment.replace('-', ' ')}" in headings
+
+
+async def test_a_report_has_the_heatmaps_the_origin_and_the_members(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    await page.get_by_label("Model").select_option("ensemble")
+    await page.set_input_files("input[type=file]", media / "swapped.jpg")
+    await page.get_by_role("button", name="Show heatmaps and the file's origin").click()
+    await expect(page.locator(".provenance")).to_be_visible()
+    _, report = await _download(page, "Download report")
+    assert report["provenance"]["credentials"]["state"] == "invalid"
+    assert report["members"] == [
+        {"model": "detector", "weight": 4, "unavailable": None},
+        {"model": "detector-gpu", "weight": 1, "unavailable": None},
+        {"model": "detector-mixed", "weight": 1, "unavailable": "deadline-exceeded"},
+    ]
+    assert report["result"]["faces"][0]["heatmap"]["overlay"].startswith("data:image/png")
+    await page.emulate_media(media="print")
+    for shown in (".heat-pair img", ".heat-overlay", ".heat-legend", ".provenance", ".member-bar"):
+        await expect(page.locator(shown).first).to_be_visible()
+    for hidden in (".heat-opacity", ".wrong", ".evidence-request"):
+        assert await page.locator(f"{hidden}:visible").count() == 0, hidden
+    sheet = page.locator(".report-sheet")
+    await expect(sheet).to_contain_text("detector (weight 4), detector-gpu (weight 1)")
+    await expect(sheet).to_contain_text("detector-mixed (weight 1): no score: It took too long")
+    await expect(sheet).to_contain_text("Content credentials that don't hold")
+
+
+async def test_a_report_says_how_a_user_labelled_the_file(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    await analyse_image(page, media / "astronaut.jpg")
+    await page.get_by_role("button", name="This is wrong: astronaut.jpg").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Send").click()
+    await page.emulate_media(media="print")
+    await expect(page.locator(".given")).to_be_visible()
+    await expect(page.locator(".given")).to_contain_text("You labelled this as fake.")

@@ -3,14 +3,13 @@
 import { badge } from "../components/verdicts.js";
 import { saveAnalysis } from "../image/analyses.js";
 import { el } from "../lib/dom.js";
+import { thumbnailOf } from "../lib/thumbnail.js";
 import { duration, score } from "../lib/format.js";
 import { t } from "../messages.js";
 
-const THUMBNAIL = 96; // pixels; full-size images would use too much memory
-
 /** @returns a row: `{file, name, state, verdict, problem, seconds, ended, element, update()}` */
 export function batchRow(file) {
-  const thumb = el("span", { class: "thumbnail" });
+  const thumb = thumbnailOf(file);
   const name = el("span", { class: "name" }, file.name);
   const [verdict, figure, faces, time] = [
     el("td"),
@@ -53,9 +52,6 @@ export function batchRow(file) {
   }
 
   update();
-  thumbnail(file)
-    .then((canvas) => thumb.append(canvas))
-    .catch(() => thumb.classList.add("none"));
   return row;
 }
 
@@ -72,17 +68,4 @@ function statusCells({ state, verdict, problem, wait }) {
       el("p", {}, problem.advice),
     ),
   ];
-}
-
-async function thumbnail(file) {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  const scale = THUMBNAIL / Math.max(bitmap.width, bitmap.height);
-  const canvas = el("canvas", {
-    width: Math.ceil(bitmap.width * scale),
-    height: Math.ceil(bitmap.height * scale),
-    "aria-hidden": "true",
-  });
-  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return canvas;
 }

@@ -49,7 +49,8 @@ function weightShare(name, members) {
   return own.weight / weights.reduce((sum, weight) => sum + weight, 0);
 }
 
-function reasonOf(slug) {
+/** Names a reason in words. @param {string} slug of a problem */
+export function reasonOf(slug) {
   return hasText(`problem.${slug}.title`) ? t(`problem.${slug}.title`) : slug;
 }
 

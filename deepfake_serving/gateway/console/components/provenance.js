@@ -20,7 +20,8 @@ export function provenancePanel(provenance) {
   );
 }
 
-function stateText({ credentials, unread }) {
+/** Says in a sentence whether the file has content credentials, and whether they hold. */
+export function stateText({ credentials, unread }) {
   if (credentials) return t(`origin.credentials.${credentials.state}`);
   return unread ? t("origin.credentials.unread") : t("origin.credentials.none");
 }

@@ -6,19 +6,30 @@ import { STATES, stateName } from "../jobs/jobStates.js";
 import { el } from "../lib/dom.js";
 import { t } from "../messages.js";
 import { historyRow } from "./historyRow.js";
+import { jobRows } from "./jobRows.js";
 import { recentImages } from "./recentImages.js";
 import { resultsTable } from "./resultsTable.js";
 
 const PAGE_SIZE = 25;
 const DEBOUNCE_MS = 300;
+const UPDATE_MS = 4000;
+const IDLE_UPDATES = 8; // without a running job, only every so many times: requests count for the API key
 
 const filter = { state: "", text: "" }; // kept while the page is open, so that Back shows the same list
 
 export function historyPanel() {
-  const open = () => el("div", {}, el("p", { class: "lede" }, t("history.lede")), videos(), recentImages());
-  return { title: t("panel.history"), open };
+  let updates = null;
+
+  function open() {
+    const list = videos();
+    updates = setInterval(list.update, UPDATE_MS);
+    return el("div", {}, el("p", { class: "lede" }, t("history.lede")), list.element, recentImages());
+  }
+
+  return { title: t("panel.history"), open, close: () => clearInterval(updates) };
 }
 
+/** @returns {{element, update()}} update fetches the newest jobs again, and shows what has changed */
 function videos() {
   const state = el(
     "select",
@@ -33,9 +44,10 @@ function videos() {
     value: filter.text,
   });
   const body = el("tbody");
+  const rows = jobRows(body, (job) => historyRow(job, reload, fail));
   const more = el("button", { type: "button", hidden: true, onclick: () => load(cursor) }, t("history.more"));
   const output = el("div", { class: "output" });
-  let [cursor, timer, running] = [null, null, new AbortController()];
+  let [cursor, timer, running, ticks] = [null, null, new AbortController(), 0];
 
   async function load(from) {
     running.abort();
@@ -43,16 +55,33 @@ function videos() {
     Object.assign(filter, { state: state.value, text: text.value });
     try {
       const page = await fetchJson(`/v1/jobs?${queryOf(state.value, text.value.trim(), from)}`, { signal });
-      const rows = page.jobs.map((job) => historyRow(job, reload, fail));
-      if (from) body.append(...rows);
-      else body.replaceChildren(...rows);
+      if (from) rows.append(page.jobs);
+      else rows.replace(page.jobs);
       cursor = page.next;
       more.hidden = !cursor;
-      output.replaceChildren(
-        ...(body.children.length ? [] : [el("p", { class: "notice" }, t("history.none"))]),
-      );
+      showWhetherEmpty();
     } catch (error) {
       if (error.name !== "AbortError") fail(error);
+    }
+  }
+
+  function showWhetherEmpty() {
+    output.replaceChildren(...(body.children.length ? [] : [el("p", { class: "notice" }, t("history.none"))]));
+  }
+
+  /** What was loaded with "Show more" stays below. After a failure the user decides when to try again. */
+  async function update() {
+    ticks += 1;
+    const busy = document.querySelector("dialog") || output.querySelector(".problem");
+    if (document.hidden || busy || (!rows.active() && ticks % IDLE_UPDATES)) return;
+    const { signal } = running;
+    try {
+      const page = await fetchJson(`/v1/jobs?${queryOf(filter.state, filter.text.trim(), null)}`, { signal });
+      if (signal.aborted || document.querySelector("dialog")) return;
+      rows.update(page.jobs, page.next !== null);
+      showWhetherEmpty();
+    } catch {
+      return;
     }
   }
 
@@ -64,7 +93,7 @@ function videos() {
     timer = setTimeout(reload, DEBOUNCE_MS);
   });
   reload();
-  return el(
+  const element = el(
     "section",
     { "aria-labelledby": "videos-heading" },
     el("h2", { id: "videos-heading" }, t("history.videos")),
@@ -89,6 +118,7 @@ function videos() {
     output,
     more,
   );
+  return { element, update };
 }
 
 function queryOf(state, text, cursor) {

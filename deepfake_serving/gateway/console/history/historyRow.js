@@ -6,12 +6,14 @@ import { badge } from "../components/verdicts.js";
 import { stateName } from "../jobs/jobStates.js";
 import { openDialog } from "../lib/dialog.js";
 import { announce, el } from "../lib/dom.js";
-import { dateTime } from "../lib/format.js";
+import { dateTime, percent } from "../lib/format.js";
+import { storedThumbnail } from "../lib/thumbnail.js";
 import { t } from "../messages.js";
 
 /** @param {Function} reload called after a deletion; `fail` with the problem of one */
 export function historyRow(job, reload, fail) {
   const name = job.source.name || job.source.url || job.id;
+  const state = stateText(job);
   const act = ENDED.includes(job.state) ? "delete" : "stop";
   const remove = async () => {
     const content = el("p", {}, t(`history.${act}.question`));
@@ -22,6 +24,7 @@ export function historyRow(job, reload, fail) {
     );
     reload();
   };
+  const title = el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name);
   const verdict = job.summary ? badge(job.summary.verdict, job.summary.fake_probability) : null;
   return el(
     "tr",
@@ -29,10 +32,10 @@ export function historyRow(job, reload, fail) {
     el(
       "th",
       { scope: "row" },
-      el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.id)}` }, name),
+      el("div", { class: "name-cell" }, storedThumbnail(job.summary?.image), title),
     ),
-    el("td", {}, verdict ?? el("span", { class: "state narrow" }, stateName(job.state))),
-    el("td", { class: "minor state" }, stateName(job.state)),
+    el("td", {}, verdict ?? el("span", { class: "state narrow" }, state)),
+    el("td", { class: "minor state" }, state),
     el("td", { class: "minor" }, el("time", { datetime: job.created_at }, dateTime(job.created_at))),
     el(
       "td",
@@ -44,4 +47,10 @@ export function historyRow(job, reload, fail) {
       ),
     ),
   );
+}
+
+/** Names the state, and how far a running job is. */
+function stateText({ state, progress }) {
+  const known = state === "running" && progress?.percent;
+  return known ? `${stateName(state)} · ${percent(progress.percent / 100)}` : stateName(state);
 }

@@ -4,16 +4,18 @@ import { badge } from "../components/verdicts.js";
 import { listAnalyses, removeAnalysis } from "../image/analyses.js";
 import { el } from "../lib/dom.js";
 import { dateTime } from "../lib/format.js";
+import { thumbnailOf } from "../lib/thumbnail.js";
 import { t } from "../messages.js";
 import { resultsTable } from "./resultsTable.js";
 
 export function recentImages() {
   const body = el("tbody");
-  const rows = listAnalyses().map(({ id, name, verdict, at }) => {
+  const rows = listAnalyses().map(({ id, name, verdict, image, at }) => {
+    const title = el("a", { class: "name", href: `#/image/${id}` }, name);
     const row = el(
       "tr",
       {},
-      el("th", { scope: "row" }, el("a", { class: "name", href: `#/image/${id}` }, name)),
+      el("th", { scope: "row" }, el("div", { class: "name-cell" }, thumbnailOf(image), title)),
       el("td", {}, badge(verdict.verdict, verdict.fake_probability)),
       el("td", { class: "minor" }, String(verdict.faces.length)),
       el("td", { class: "minor" }, dateTime(at)),

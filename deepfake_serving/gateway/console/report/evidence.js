@@ -40,10 +40,22 @@ async function evidence({ source, verdict, scale, options, analysedAt, link }) {
     options,
     model: verdict.model,
     card,
+    members: members(verdict, scale),
+    provenance: verdict.provenance ?? null,
     service: await service(),
     link,
     result: verdict,
   };
+}
+
+/** Returns the members of an ensemble with their weights, and those that gave some face no score. */
+function members({ faces, shots }, scale) {
+  if (!scale.members) return null;
+  const scored = faces ?? (shots ?? []).flatMap(({ tracks }) => tracks);
+  return scale.members.map(({ model, weight }) => {
+    const missing = scored.find(({ models }) => models?.[model]?.unavailable);
+    return { model, weight, unavailable: missing?.models[model].unavailable ?? null };
+  });
 }
 
 async function service() {

@@ -1,5 +1,7 @@
 /** A report to hand over: printed (or saved as PDF by the browser), as JSON, or as a link. */
 
+import { reasonOf } from "../components/memberScores.js";
+import { stateText } from "../components/provenance.js";
 import { kinds } from "../components/scale.js";
 import { announce, el, facts } from "../lib/dom.js";
 import { baseName, download, formatJson } from "../lib/download.js";
@@ -42,7 +44,7 @@ export function reportSheet(evidence) {
   return sheet;
 }
 
-function rows({ source, analysed_at: at, thresholds, options, model, card, service, link }) {
+function rows({ source, analysed_at: at, thresholds, options, model, members, provenance, card, service, link }) {
   return [
     [t("report.file"), source.name],
     [t("report.size"), bytes(source.bytes)],
@@ -51,6 +53,8 @@ function rows({ source, analysed_at: at, thresholds, options, model, card, servi
     [t("report.service"), service ? `${service.name} ${service.version}` : null],
     [t("details.model"), `${model.name} ${model.version}`],
     [t("details.digest"), model.digest],
+    [t("report.members"), members?.map(memberText).join(", ")],
+    [t("origin.heading"), provenance ? stateText(provenance) : null],
     [t("report.thresholds"), thresholds ? thresholdsText(thresholds) : null],
     [t("report.options"), Object.entries(options).map(([name, value]) => `${name}: ${value}`).join(", ")],
     [t("report.excludes"), card?.excludes.length ? kinds(card.excludes) : null],
@@ -58,6 +62,11 @@ function rows({ source, analysed_at: at, thresholds, options, model, card, servi
     [t("card.link"), card?.url],
     [t("report.link"), link],
   ];
+}
+
+function memberText({ model, weight, unavailable }) {
+  const text = t("report.member", { model, weight });
+  return unavailable ? `${text}: ${t("members.absent", { reason: reasonOf(unavailable) })}` : text;
 }
 
 function thresholdsText({ suspicious_from: low, fake_above: high }) {

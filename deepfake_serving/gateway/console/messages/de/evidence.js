@@ -71,6 +71,8 @@ export default {
   "origin.type.compositeWithTrainedAlgorithmicMedia": "Mit KI bearbeitet",
   "origin.type.algorithmicMedia": "Von Software erzeugt",
 
+  "report.members": "Mitglieder",
+  "report.member": "{model} (Gewicht {weight})",
   "model.choice": "Modell",
   "model.ensemble": "{name} ({count} Modelle)",
   "members.absent": "kein Wert: {reason}",
