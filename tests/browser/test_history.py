@@ -110,3 +110,12 @@ async def test_a_list_that_failed_is_not_fetched_again_by_itself(open_page: Open
     await expect(page.locator(".problem")).to_be_visible()
     await page.clock.run_for(120_000)
     assert sum("/v1/jobs?" in url for url in requests) == 1
+
+
+async def test_a_service_that_keeps_images_says_so(open_page: OpenPage) -> None:
+    page = await open_page("#/history")
+    await expect(page.get_by_text("The service doesn't store images.")).to_be_visible()
+    info = await (await page.request.get(page.url.split("#")[0] + "v1/info")).json()
+    await page.route("**/v1/info", lambda route: route.fulfill(json=info | {"keeps_images": True}))
+    await page.reload()
+    await expect(page.get_by_text("The service keeps analysed images")).to_be_visible()

@@ -1,5 +1,6 @@
 /** The images analysed since this page was opened. */
 
+import { info } from "../api/client.js";
 import { badge } from "../components/verdicts.js";
 import { listAnalyses, removeAnalysis } from "../image/analyses.js";
 import { el } from "../lib/dom.js";
@@ -44,11 +45,7 @@ export function recentImages() {
     "section",
     { "aria-labelledby": "images-heading" },
     el("h2", { id: "images-heading" }, t("history.images")),
-    el(
-      "p",
-      { class: "fine-print" },
-      t("history.images-kept"),
-    ),
+    storageNote(),
     rows.length
       ? resultsTable(
           t("history.images-caption"),
@@ -57,4 +54,14 @@ export function recentImages() {
         )
       : null,
   );
+}
+
+/** Says what is kept of images, and where; the service's operator decides whether it keeps them. */
+function storageNote() {
+  const note = el("p", { class: "fine-print" }, t("history.images-kept"));
+  info().then(
+    ({ keeps_images: stored }) => stored && (note.textContent = t("history.images-stored")),
+    () => null, // the footer shows the error
+  );
+  return note;
 }

@@ -74,6 +74,8 @@ export default {
   "history.images": "Bilder",
   "history.images-kept":
     "Der Dienst speichert keine Bilder. Nur diese Seite behält die seit dem Öffnen analysierten, bis sie geschlossen oder neu geladen wird.",
+  "history.images-stored":
+    "Der Dienst bewahrt analysierte Bilder begrenzte Zeit auf. Diese Seite zeigt jene, die seit ihrem Öffnen analysiert wurden, bis sie geschlossen oder neu geladen wird.",
   "history.images-caption": "In dieser Sitzung analysierte Bilder, neueste zuerst",
   "history.analysed": "Analysiert",
   "history.forget": "Vergessen",

@@ -69,6 +69,8 @@ export default {
   "history.images": "Images",
   "history.images-kept":
     "The service doesn't store images. This page alone keeps those analysed since it was opened, until it is closed or reloaded.",
+  "history.images-stored":
+    "The service keeps analysed images for a limited time. This page lists those analysed since it was opened, until it is closed or reloaded.",
   "history.images-caption": "Images analysed in this session, newest first",
   "history.analysed": "Analysed",
   "history.forget": "Forget",
