@@ -99,6 +99,7 @@ class Pool(Pod, total=False):
     deliveryTimeoutSeconds: Annotated[int, Field(ge=30, le=86400)]
     rollingUpdate: RollingUpdate
     runtimeClassName: Name
+    kueueQueue: Name
 
 
 @with_config(STRICT)

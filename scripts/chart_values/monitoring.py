@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scripts.chart_values.types import STRICT, Strings
+from scripts.chart_values.types import STRICT, Name, Strings
 
 
 @with_config(STRICT)
@@ -49,6 +49,8 @@ class Alerts(TypedDict, total=False):
 @with_config(STRICT)
 class Prometheus(TypedDict, total=False):
     url: Annotated[str, Field(pattern=r"^https?://")]
+    authModes: str
+    triggerAuthentication: Name
 
 
 @with_config(STRICT)

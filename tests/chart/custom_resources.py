@@ -29,11 +29,9 @@ DEFINITIONS = {
     "argoproj.io": ("github.com/argoproj/argo-cd/v2@v2.14.20", "manifests/crds"),
     "rollouts": ("github.com/argoproj/argo-rollouts@v1.8.3", "manifests/crds"),
     "flagger.app": ("github.com/fluxcd/flagger@v1.36.1", "artifacts/flagger"),
-    "helm.toolkit.fluxcd.io": ("github.com/fluxcd/helm-controller@v1.3.0", "config/crd/bases"),
-    "source.toolkit.fluxcd.io": ("github.com/fluxcd/source-controller@v1.6.2", "config/crd/bases"),
 }
 """Each API group's module, and the folder of its definitions."""
-_ROLLOUTS = ("Rollout", "AnalysisTemplate")
+_ROLLOUTS = ("Rollout", "AnalysisRun", "AnalysisTemplate")
 """Kinds of Argo Rollouts, which shares its group with Argo CD."""
 
 
@@ -63,7 +61,9 @@ def _definition(group: str, kind: str) -> Any:
         if path.name == "kustomization.yaml" or kind.lower() not in path.read_text().lower():
             continue
         for each in yaml.load_all(path.read_text(), yaml.CSafeLoader):
-            if each and (each["spec"]["group"], each["spec"]["names"]["kind"]) == (group, kind):
+            if not each or each["kind"] != "CustomResourceDefinition":
+                continue
+            if (each["spec"]["group"], each["spec"]["names"]["kind"]) == (group, kind):
                 return each["spec"]["versions"]
     raise AssertionError(f"{module} defines no {kind}")
 
