@@ -16,6 +16,9 @@ from deepfake_serving.gateway.feedback.images import AnalysedImages, image_recor
 from deepfake_serving.gateway.feedback.records import Feedback, ImageRecord, Truth
 from deepfake_serving.gateway.feedback.store import FeedbackStore
 
+MAX_NOTE = 1000
+"""Characters of a note."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedbackRequest:

@@ -14,6 +14,7 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.video import Aggregation, VideoVerdict
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedback_request
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
 from deepfake_serving.gateway.grpc_api.messages import job_message
@@ -135,6 +136,12 @@ class DetectorService:
                 yield await self._with_result(job)
             else:
                 yield job_message(job_document(job))
+
+    async def SendFeedback(  # noqa: N802
+        self, request: pb.FeedbackRequest, call: Call
+    ) -> pb.Feedback:
+        given = await self.gateway.feedback.give(feedback_request(request), call.principal)
+        return feedback_message(given)
 
     async def DetectStream(  # noqa: N802
         self, messages: AsyncIterator[pb.StreamFrame], call: Call

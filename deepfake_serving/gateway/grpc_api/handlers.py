@@ -7,7 +7,7 @@ registered with a stream of request messages, which is the same on the wire.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 import grpc.aio
@@ -26,7 +26,8 @@ from deepfake_serving.runtime.rpc.wire import check_items
 
 ServicerContext = Any
 
-SCOPES: dict[str, Scope | None] = {
+ANY_KEY: Literal["any"] = "any"
+SCOPES: dict[str, Scope | Literal["any"] | None] = {
     "DetectImage": "images",
     "DetectBatch": "images",
     "SubmitVideo": "videos",
@@ -34,6 +35,7 @@ SCOPES: dict[str, Scope | None] = {
     "ListJobs": "jobs",
     "CancelJob": "jobs",
     "WatchJob": "jobs",
+    "SendFeedback": ANY_KEY,
     "DetectStream": "stream",
     "ServerLive": None,
     "ServerReady": None,
@@ -47,7 +49,7 @@ SCOPES: dict[str, Scope | None] = {
     "ModelConfig": "infer",
     "ModelStatistics": "infer",
 }
-"""The scope that a method needs; None needs no key."""
+"""The scope that a method needs; `ANY_KEY` needs a key of any scope, None needs no key."""
 
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its image."""
@@ -134,7 +136,8 @@ class _Handler:
     async def _authorized(self, scope: GrpcRequestScope, context: ServicerContext) -> Call:
         principal = Principal(sees_all=False)
         if self._scope is not None:
-            principal = await self._gateway.authenticator.authorize(scope.metadata, self._scope)
+            needed = None if self._scope == ANY_KEY else self._scope
+            principal = await self._gateway.authenticator.authorize(scope.metadata, needed)
         return Call(scope.request_scope, scope.metadata, context.time_remaining(), principal)
 
     def _parse(self, message: Message, scope: GrpcRequestScope) -> Any:

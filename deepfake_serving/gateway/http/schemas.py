@@ -11,6 +11,7 @@ from deepfake_serving.contracts.models import MemberInfo, ModelCard, ModelCost, 
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.documents import ProblemDocument
+from deepfake_serving.gateway.feedback.service import MAX_NOTE
 from deepfake_serving.runtime.serialization import OMIT_NONE
 
 
@@ -179,7 +180,7 @@ class FeedbackBody(BaseModel):
     label: Literal["real", "fake"]
     face: Annotated[int, Field(ge=0, le=10_000)] | None = None
     track: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    note: Annotated[str, Field(max_length=1000)] | None = None
+    note: Annotated[str, Field(max_length=MAX_NOTE)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,3 +149,31 @@ def test_a_job_is_labelled_and_its_feedback_is_deleted_with_it(
     assert sum(f"-track-{track}.jpg" in name for name in names) == 1
     assert one.delete(f"/v1/jobs/{job_id}").status_code == 204
     assert labelled() == 0
+
+
+def test_feedback_is_given_over_grpc_with_the_same_checks(
+    running: RunningGateway, created: dict[str, tuple[str, str]], astronaut_jpeg: bytes
+) -> None:
+    mine, others = ((("x-api-key", created[name][0]),) for name in ("two", "one"))
+    with grpc.insecure_channel(running.grpc_target) as channel:
+        stub = DetectorStub(channel)
+        image = pb.DetectImageRequest(image=astronaut_jpeg)
+        verdict = stub.DetectImage(image, metadata=mine)
+        request = pb.FeedbackRequest(id=verdict.id, label=pb.VERDICT_FAKE, face=0, note="swapped")
+        given = stub.SendFeedback(request, metadata=mine)
+        assert (given.id, given.label, given.verdict) == (
+            verdict.id, pb.VERDICT_FAKE, pb.VERDICT_REAL,
+        )  # fmt: skip
+        assert given.media
+        assert given.fake_probability == pytest.approx(verdict.faces[0].fake_probability)
+        unlabelled = pb.FeedbackRequest(id=verdict.id)
+        long = pb.FeedbackRequest(id=verdict.id, label=pb.VERDICT_REAL, note="x" * 1001)
+        for metadata, bad, code in (
+            (others, request, grpc.StatusCode.NOT_FOUND),
+            (mine, unlabelled, grpc.StatusCode.INVALID_ARGUMENT),
+            (mine, long, grpc.StatusCode.INVALID_ARGUMENT),
+            ((), request, grpc.StatusCode.UNAUTHENTICATED),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.SendFeedback(bad, metadata=metadata)
+            assert caught.value.code() is code

@@ -1391,3 +1391,82 @@ class StreamVerdict(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___StreamVerdict: _TypeAlias = StreamVerdict  # noqa: Y015
+
+@_typing.final
+class FeedbackRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    FACE_FIELD_NUMBER: _builtins.int
+    TRACK_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of an image's verdict, or of a job."""
+    label: Global___Verdict.ValueType
+    """VERDICT_REAL or VERDICT_FAKE."""
+    face: _builtins.int
+    """Position of a face in an image's faces, from 0."""
+    track: _builtins.str
+    """Id of a track of a video; empty: none."""
+    note: _builtins.str
+    """At most 1000 characters."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        label: Global___Verdict.ValueType = ...,
+        face: _builtins.int | None = ...,
+        track: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_face", b"_face", "face", b"face"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_face", b"_face", "face", b"face", "id", b"id", "label", b"label", "note", b"note", "track", b"track"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__face: _TypeAlias = _typing.Literal["face"]  # noqa: Y015
+    _WhichOneofArgType__face: _TypeAlias = _typing.Literal["_face", b"_face"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__face) -> _WhichOneofReturnType__face | None: ...
+
+Global___FeedbackRequest: _TypeAlias = FeedbackRequest  # noqa: Y015
+
+@_typing.final
+class Feedback(_message.Message):
+    """Stored feedback; REST lists it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    label: Global___Verdict.ValueType
+    created_at: _builtins.float
+    """Time in seconds since the epoch."""
+    verdict: Global___Verdict.ValueType
+    """The verdict and the score that the label is about."""
+    fake_probability: _builtins.float
+    media: _builtins.bool
+    """Whether the media are stored, so that an export has them."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        label: Global___Verdict.ValueType = ...,
+        created_at: _builtins.float = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        fake_probability: _builtins.float | None = ...,
+        media: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "fake_probability", b"fake_probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "created_at", b"created_at", "fake_probability", b"fake_probability", "id", b"id", "label", b"label", "media", b"media", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
+    _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fake_probability) -> _WhichOneofReturnType__fake_probability | None: ...
+
+Global___Feedback: _TypeAlias = Feedback  # noqa: Y015

@@ -69,6 +69,11 @@ class DetectorStub:
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
                 response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
                 _registered_method=True)
+        self.SendFeedback = channel.unary_unary(
+                '/deepfake.v1.Detector/SendFeedback',
+                request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.FeedbackRequest.SerializeToString,
+                response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Feedback.FromString,
+                _registered_method=True)
         self.DetectStream = channel.stream_stream(
                 '/deepfake.v1.Detector/DetectStream',
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.StreamFrame.SerializeToString,
@@ -128,6 +133,13 @@ class DetectorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendFeedback(self, request, context):
+        """Labels an image response or a job of the client as real or fake, as a whole or one face of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DetectStream(self, request_iterator, context):
         """Classifies live frames. Newer frames replace waiting ones, which are dropped.
         """
@@ -172,6 +184,11 @@ def add_DetectorServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
                     response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'SendFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendFeedback,
+                    request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.FeedbackRequest.FromString,
+                    response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Feedback.SerializeToString,
             ),
             'DetectStream': grpc.stream_stream_rpc_method_handler(
                     servicer.DetectStream,
@@ -368,6 +385,33 @@ class Detector:
             '/deepfake.v1.Detector/WatchJob',
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/SendFeedback',
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.FeedbackRequest.SerializeToString,
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Feedback.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class DetectorStub:
     """Cancels a job that has not ended."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Returns the job now and after every change, until it has ended."""
+    SendFeedback: _grpc.UnaryUnaryMultiCallable[_detector_pb2.FeedbackRequest, _detector_pb2.Feedback]
+    """Labels an image response or a job of the client as real or fake, as a whole or one face of it."""
     DetectStream: _grpc.StreamStreamMultiCallable[_detector_pb2.StreamFrame, _detector_pb2.StreamVerdict]
     """Classifies live frames. Newer frames replace waiting ones, which are dropped."""
 
@@ -72,6 +74,8 @@ class DetectorAsyncStub(DetectorStub):
     """Cancels a job that has not ended."""
     WatchJob: _aio.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Returns the job now and after every change, until it has ended."""
+    SendFeedback: _aio.UnaryUnaryMultiCallable[_detector_pb2.FeedbackRequest, _detector_pb2.Feedback]  # type: ignore[assignment]
+    """Labels an image response or a job of the client as real or fake, as a whole or one face of it."""
     DetectStream: _aio.StreamStreamMultiCallable[_detector_pb2.StreamFrame, _detector_pb2.StreamVerdict]  # type: ignore[assignment]
     """Classifies live frames. Newer frames replace waiting ones, which are dropped."""
 
@@ -131,6 +135,14 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_detector_pb2.Job], _abc.AsyncIterator[_detector_pb2.Job]]:
         """Returns the job now and after every change, until it has ended."""
+
+    @_abc_1.abstractmethod
+    def SendFeedback(
+        self,
+        request: _detector_pb2.FeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_pb2.Feedback, _abc.Awaitable[_detector_pb2.Feedback]]:
+        """Labels an image response or a job of the client as real or fake, as a whole or one face of it."""
 
     @_abc_1.abstractmethod
     def DetectStream(
