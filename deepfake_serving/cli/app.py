@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from deepfake_serving.cli.commands import analysis, archives, jobs, keys, models, servers
+from deepfake_serving.cli.commands import (
+    analysis,
+    archives,
+    capacity,
+    jobs,
+    keys,
+    models,
+    servers,
+)
 from deepfake_serving.cli.extras import MissingExtra
 from deepfake_serving.cli.output import fail
 from deepfake_serving.contracts.problems import Problem
@@ -23,6 +31,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Call a gateway": (jobs.submit, jobs.watch),
     "Models": (models.package, models.fetch, models.import_checkpoint),
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),
+    "Capacity": (capacity.plan,),
     "Access": (keys.key,),
 }
 _NAMES: dict[Callable[..., None], str] = {models.import_checkpoint: "import"}  # a keyword

@@ -53,6 +53,7 @@ AREAS: dict[str, Area] = {
             *("training", "gateway", "model server"),
             *(
                 "video",
+                "planning",
                 "ensembles",
                 "provenance",
                 "packaging",
@@ -96,6 +97,10 @@ AREAS: dict[str, Area] = {
             ("",),
         ),
         ("video", "ensembles", "provenance", "runtime", "contracts", "assets"),
+    ),
+    "planning": Area(
+        "deepfake_serving.planning",
+        (("search",), ("simulation",), ("pool",), ("replica", "autoscaler", "profile"), ("",)),
     ),
     "model server": Area(
         "deepfake_serving.model_server",

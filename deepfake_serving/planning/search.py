@@ -1,0 +1,98 @@
+"""The fewest replicas that keep a latency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from deepfake_serving.planning.autoscaler import AutoscalingSpec
+from deepfake_serving.planning.profile import Profile
+from deepfake_serving.planning.simulation import Deployment, Result, Simulation
+
+MAX_REFUSED = 0.001
+"""Share of requests that may be refused."""
+_REQUESTS = 20_000
+"""Requests of a run: 1,000 lie above the p95."""
+_IDLE_REQUESTS = 2_000
+_IDLE_LOAD = 0.02
+_GATEWAY_LOAD = 0.6
+"""Share of a gateway's time that requests may take."""
+
+
+class Unreachable(ValueError):
+    """No number of replicas keeps the latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A deployment that keeps the latency, and what it does at that rate."""
+
+    deployment: Deployment
+    rate: float
+    result: Result
+
+    @property
+    def requests_per_replica(self) -> int:
+        """The autoscaler's target: the requests in a replica, by Little's law, and at least 1."""
+        mean_s = sum(self.result.latencies_s) / max(1, len(self.result.latencies_s))
+        return max(1, round(self.rate * mean_s / self.deployment.replicas))
+
+
+def fewest_replicas(
+    template: Deployment, rate: float, p95_s: float, max_utilization: float = 1.0, seed: int = 0
+) -> Plan:
+    """Finds the fewest replicas at which a constant rate of requests keeps the p95.
+
+    Args:
+        template: replicas and gateways of it are replaced.
+        rate: requests per second, a Poisson process.
+        max_utilization: share of the time in which workers may be busy.
+
+    Raises:
+        Unreachable: an idle deployment is slower than that already.
+    """
+    alone = replace(template, replicas=1, autoscaling=None)
+    idle = constant_rate(alone, _IDLE_LOAD * template.replica.rate, seed, _IDLE_REQUESTS)
+    if (fastest := idle.percentile(95)) > p95_s:
+        raise Unreachable(f"the p95 without load is {fastest:.3f} s")
+    gateways = max(2, ceil(rate * template.gateway_s / _GATEWAY_LOAD))
+
+    def run(replicas: int) -> Plan:
+        deployment = replace(template, replicas=replicas, gateways=gateways, autoscaling=None)
+        return Plan(deployment, rate, constant_rate(deployment, rate, seed))
+
+    def keeps(plan: Plan) -> bool:
+        return plan.result.percentile(95) <= p95_s and plan.result.refused_share <= MAX_REFUSED
+
+    low = max(1, ceil(rate / (template.replica.rate * max_utilization))) - 1  # too few
+    step, plan = 1, run(low + 1)
+    while not keeps(plan):
+        step *= 2
+        plan = run(low + step)
+    few, best = low + step // 2, plan
+    while best.deployment.replicas - few > 1:
+        middle = run((few + best.deployment.replicas) // 2)
+        if keeps(middle):
+            best = middle
+        else:
+            few = middle.deployment.replicas
+    return best
+
+
+def autoscale(plan: Plan, profile: Profile, min_replicas: int, seed: int = 0) -> Result:
+    """Runs a rate that changes with time, with the plan's replicas at most."""
+    spec = AutoscalingSpec(
+        min_replicas, max(min_replicas, plan.deployment.replicas), plan.requests_per_replica
+    )
+    deployment = replace(plan.deployment, replicas=min_replicas, autoscaling=spec)
+    return Simulation(deployment, seed).open_loop(profile.rate, profile.seconds, max(profile.rates))
+
+
+def constant_rate(
+    deployment: Deployment, rate: float, seed: int = 0, requests: int = _REQUESTS
+) -> Result:
+    """Runs a constant rate for about so many requests, after a warm-up."""
+    seconds = requests / rate
+    warmup = 0.1 * seconds
+    simulation = Simulation(deployment, seed, warmup)
+    return simulation.open_loop(lambda _: rate, seconds + warmup, rate)
