@@ -51,9 +51,9 @@ export default {
 
   "history.lede":
     "Frühere Analysen. Den Link eines Videos können Sie aufheben und an andere geben, die diesen Dienst nutzen dürfen.",
-  "history.videos": "Videos",
-  "history.videos-caption": "Analysierte Videos, neueste zuerst",
-  "history.video": "Video",
+  "history.videos": "Beim Dienst gespeichert",
+  "history.videos-caption": "Gespeicherte Analysen von Videos und Bildern, neueste zuerst",
+  "history.video": "Datei",
   "history.state": "Zustand",
   "history.all": "Alle",
   "history.search": "Suche",

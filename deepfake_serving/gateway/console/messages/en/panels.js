@@ -47,9 +47,9 @@ export default {
   "batch.state.stopped": "stopped",
 
   "history.lede": "Past analyses. You can keep a video's link, and share it with others who may use this service.",
-  "history.videos": "Videos",
-  "history.videos-caption": "Videos that were analysed, newest first",
-  "history.video": "Video",
+  "history.videos": "Stored by the service",
+  "history.videos-caption": "Stored analyses of videos and images, newest first",
+  "history.video": "File",
   "history.state": "State",
   "history.all": "All",
   "history.search": "Search",
