@@ -1,4 +1,4 @@
-"""Periodic maintenance: ends abandoned jobs, counts jobs, deletes old ones."""
+"""Periodic maintenance: recovers the jobs of lost workers, counts jobs, deletes old ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def run_maintenance(
     rounds = 0
     while True:
         try:
-            await store.end_abandoned()
+            await store.recover_abandoned(settings.lease_s)
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _RETENTION_EVERY == 0:

@@ -27,6 +27,9 @@ _MAX_DELIVERIES = 12
 """Attempts to deliver a webhook. With doubling pauses they take about an hour."""
 
 
+_FIRST = 0.0
+"""The due time of jobs that come before all others."""
+
 QueueName = Literal["jobs", "images", "live", "webhooks"]
 """Videos take minutes, images less than a second, live sources may run forever and receivers of
 webhooks may be slow, so each has its own queue and none blocks another."""
@@ -180,15 +183,28 @@ def cancelled(record: Record, now: float) -> Record | None:
     return replace(record, cancelling=True).with_job()
 
 
-def abandoned(record: Record, now: float) -> Record | None:
-    """Ends a job whose worker was lost after it was cancelled; None for any other.
+def recovered(record: Record, now: float, grace_s: float) -> Record | None:
+    """Returns the job of a lost worker to the head of its queue, or ends it if it was cancelled.
 
-    It takes no other worker to end such a job.
+    Without this it would be due only since its lease ended, and so wait behind the whole backlog.
+
+    Args:
+        grace_s: how long a lease must have ended, since its worker may be late only.
+
+    Returns:
+        None if the job is not running, or its worker is not lost.
     """
-    expired = record.due_at is not None and record.due_at <= now
-    if record.job.state == "running" and record.cancelling and expired:
+    if record.job.state != "running" or record.due_at is None or record.due_at > now:
+        return None
+    if record.cancelling:
         return ended(record, "cancelled", now)
-    return None
+    if record.due_at > now - grace_s:
+        return None
+    queued = replace(record, token=None, due_at=_FIRST)
+    problem = Internal("the worker was lost; the job is next in its queue")
+    return queued.with_job(
+        state="queued", problem=problem.to_dict(record.job.id), progress=_initial_progress(record)
+    )
 
 
 def delivered(record: Record, token: str, now: float, success: bool) -> Record | None:

@@ -193,12 +193,18 @@ class JobStore:
         await self._change(job_id, lambda r: records.cancelled(r, self.clock()))
         return await self._existing(job_id)
 
-    async def end_abandoned(self) -> None:
-        """Ends cancelled jobs whose worker was lost, so that no other worker is needed."""
+    async def recover_abandoned(self, grace_s: float) -> None:
+        """Queues the jobs of lost workers first, and ends those that were cancelled.
+
+        Args:
+            grace_s: how long the lease of a job must have ended before it is queued.
+        """
         running = Query(state="running")
         for record in await self.backend.page(running, _MAX_RUNNING, None):
-            if records.abandoned(record, self.clock()):
-                await self._change(record.job.id, lambda r: records.abandoned(r, self.clock()))
+            if records.recovered(record, self.clock(), grace_s):
+                await self._change(
+                    record.job.id, lambda r: records.recovered(r, self.clock(), grace_s)
+                )
 
     async def delete(self, job_id: str) -> None:
         """Deletes a job."""

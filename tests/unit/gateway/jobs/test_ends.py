@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from deepfake_serving.contracts.jobs import Job, Source, WebhookDelivery
+from deepfake_serving.contracts.jobs import Job, Progress, Source, WebhookDelivery
 from deepfake_serving.gateway.jobs.loop import Outcome, Worker
 from deepfake_serving.gateway.jobs.retention import delete_expired
 from deepfake_serving.gateway.queue.records import QueueName
@@ -53,18 +53,46 @@ async def test_a_cancelled_job_whose_worker_is_lost_ends_without_another(store: 
         await submitted(store, name)
         assert await store.claim(LEASE) is not None
     await store.cancel("lost")
-    await store.end_abandoned()
+    await store.recover_abandoned(LEASE)
     job = await store.get("lost")
     assert job is not None
     assert job.state == "running", "its worker has time left to end it"
     now += LEASE + 1
-    await store.end_abandoned()
+    await store.recover_abandoned(LEASE)
     states = {name: await store.get(name) for name in ("lost", "held")}
     assert {name: job and job.state for name, job in states.items()} == {
         "lost": "cancelled",
         "held": "running",
     }, "a job that was not cancelled is left for another worker"
     assert (await store.counts())["cancelled"] == 1
+
+
+async def test_a_job_of_a_lost_worker_comes_before_the_backlog_and_says_so(
+    store: JobStore,
+) -> None:
+    now = 1_000_000.0
+    store.clock = lambda: now  # type: ignore[misc]
+    await submitted(store, "lost")
+    claim = await store.claim(LEASE)
+    assert claim is not None
+    for number in range(3):
+        await submitted(store, f"backlog-{number}")
+    now += LEASE + 1
+    await store.recover_abandoned(LEASE)
+    job = await store.get("lost")
+    assert job is not None
+    assert job.state == "running", "its worker may be late only"
+    now += LEASE
+    await store.recover_abandoned(LEASE)
+    job = await store.get("lost")
+    assert job is not None
+    assert job.problem is not None
+    assert (job.state, job.attempt) == ("queued", 1)
+    assert "the worker was lost" in job.problem["detail"]
+    assert await store.heartbeat(claim, Progress("decode"), LEASE) == "lost"
+    again = await store.claim(LEASE)
+    assert again is not None
+    assert (again.job.id, again.job.attempt) == ("lost", 2)
 
 
 async def test_a_webhook_that_kills_every_worker_is_abandoned(store: JobStore) -> None:
