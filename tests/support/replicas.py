@@ -28,6 +28,8 @@ class FakeReplica:
 
     def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
         self.address, self.models, self.ready = address, models, True
+        self.hangs = False
+        """Whether its health checks get no response."""
         self.described: dict[str, Any] = {}
         """Thresholds and card of its models, as its metadata names them."""
         self.requests: list[dict[str, str]] = []
@@ -46,7 +48,9 @@ class FakeReplica:
         return web.json_response({"by": self.address, "bytes": len(body)})
 
     async def start(self, port: int) -> int:
-        async def readyz(_: web.Request) -> web.Response:
+        async def readyz(request: web.Request) -> web.Response:
+            if self.hangs:
+                return await hang(request)
             return web.json_response({}, status=200 if self.ready else 503)
 
         async def index(_: web.Request) -> web.Response:

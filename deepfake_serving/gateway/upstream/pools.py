@@ -45,7 +45,7 @@ class Pools:
     async def monitor(self) -> AsyncIterator[None]:
         """Resolves and checks the replicas once, then keeps doing so in the background."""
         await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
-        await asyncio.gather(*(self._check(replica) for replica in self.all()))
+        await asyncio.gather(*self._checks.values())
         tasks = [asyncio.create_task(self._resolve_loop()), asyncio.create_task(self._check_loop())]
         try:
             yield
@@ -132,10 +132,13 @@ class Pools:
             self._leaving = {replica for replica in self._leaving if replica.in_flight}
             self._checks = {r: task for r, task in self._checks.items() if not task.done()}
             for replica in {*self.all(), *self._leaving} - set(self._checks):
-                self._checks[replica] = asyncio.create_task(self._check(replica))
+                self._start_check(replica)
+
+    def _start_check(self, replica: Replica) -> None:
+        self._checks[replica] = asyncio.create_task(self._check(replica))
 
     async def _resolve(self, pool: PoolSpec) -> None:
-        """Adds replicas of new addresses and drops those of gone ones.
+        """Adds replicas of new addresses, and drops those of gone ones once the new are checked.
 
         A failed lookup changes nothing: the replicas may be up while the name server is down.
         """
@@ -149,15 +152,18 @@ class Pools:
         addresses = {str(entry[4][0]) for entry in found}
         present = {replica.address: replica for replica in self.replicas[pool.name]}
         fresh = [Replica(pool, address) for address in sorted(addresses - set(present))]
-        for replica in fresh:
-            await replica.check(self.session)
         kept = [replica for address, replica in present.items() if address in addresses]
-        self._leaving |= {r for r in present.values() if r not in kept and r.in_flight}
-        self.replicas[pool.name] = kept + fresh
+        self.replicas[pool.name] = [*present.values(), *fresh]
+        for replica in fresh:
+            self._start_check(replica)
+        if not fresh and all(replica.checked for replica in kept):
+            self._leaving |= {r for r in present.values() if r not in kept and r.in_flight}
+            self.replicas[pool.name] = kept
 
     async def _check(self, replica: Replica) -> None:
         before = replica.healthy
         await replica.check(self.session)
+        replica.checked = True
         if replica.healthy != before:
             log.info(
                 "replica health changed",

@@ -34,6 +34,8 @@ class Replica:
     pool: PoolSpec
     address: str
     healthy: bool = False
+    checked: bool = False
+    """Whether a check has ended."""
     in_flight: int = 0
     models: dict[str, ModelInfo] = field(default_factory=dict)
     _late: int = 0

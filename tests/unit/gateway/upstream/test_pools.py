@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import aiohttp
 import numpy as np
 import orjson
 import pytest
@@ -25,6 +26,7 @@ from deepfake_serving.contracts.problems import (
     UnknownModel,
     UpstreamUnavailable,
 )
+from deepfake_serving.gateway.upstream import replicas as replicas_module
 from deepfake_serving.gateway.upstream.config import Routing
 from tests.support.replicas import (
     FakeReplica,
@@ -62,6 +64,34 @@ async def test_requests_go_to_the_least_busy_replica(names: Names) -> None:
         gate.set()
         await asyncio.gather(*tasks)
         assert all(replica.in_flight == 0 for replica in upstream.pools.all())
+
+
+async def test_a_new_replica_that_hangs_delays_no_other(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, hanging, ready = (FakeReplica(f"127.0.0.{n}") for n in (2, 3, 4))
+    hanging.hangs = True
+    async with serving(({"name": "a"}, [first]), names=names) as upstream:
+        monkeypatch.setattr(replicas_module, "_TIMEOUT", aiohttp.ClientTimeout(total=600))
+        port = upstream.pools.routing.pools[0].port
+        await ready.start(port)
+        await hanging.start(port)
+        names.addresses["a"] += ["127.0.0.3", "127.0.0.4"]
+        await until(lambda: sum(each.healthy for each in upstream.pools.all()) == 2)
+        assert {each.address for each in upstream.pools.all() if not each.healthy} == {"127.0.0.3"}
+    await ready.stop()
+    await hanging.stop()
+
+
+async def test_a_replica_that_is_not_ready_is_used_when_it_is(names: Names) -> None:
+    first, starting = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    starting.ready = False
+    async with serving(({"name": "a"}, [first, starting]), names=names) as upstream:
+        assert {(await detect(upstream))["by"] for _ in range(4)} == {"127.0.0.2"}
+        starting.ready = True
+        await until(lambda: all(each.healthy for each in upstream.pools.all()))
+        await first.stop()
+        assert (await detect(upstream))["by"] == "127.0.0.3"
 
 
 async def test_id_and_remaining_time_are_sent_upstream(names: Names) -> None:

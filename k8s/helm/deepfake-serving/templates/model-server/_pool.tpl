@@ -12,6 +12,7 @@
       "models" (join "," .pool.models)
       "request_timeout_s" .pool.requestTimeoutSeconds
       "start_timeout_s" .pool.startTimeoutSeconds
+      "drain_delay_s" 2
       "drain_timeout_s" .pool.requestTimeoutSeconds }}
 {{- with .pool.digests }}{{ $_ := set $derived "digests" . }}{{ end }}
 {{- if .pool.gpu.resource }}
