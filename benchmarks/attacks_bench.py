@@ -52,11 +52,13 @@ def main() -> None:
             seconds = options.minutes * 60
             asyncio.run(_measure(gateway, keys["ordinary"][0], _WARMUP_S, options.rate))
             _report("at rest", gateway, server, None)
+            used = _processor_s(gateway, server)
             alone = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
-            _report("without attackers", gateway, server, alone)
+            _report("without attackers", gateway, server, alone, used)
             attacking = _start_attackers(gateway, keys["attacker"][0])
+            used = _processor_s(gateway, server)
             beside = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
-            _report("with attackers", gateway, server, beside)
+            _report("with attackers", gateway, server, beside, used)
             print(attacking.communicate(timeout=180)[0], flush=True)
             time.sleep(20)
             _report("after a rest", gateway, server, None)
@@ -102,24 +104,46 @@ async def _measure(
     return durations, statuses
 
 
-def _report(
-    name: str,
-    gateway: RunningGateway,
-    server: RunningServer,
-    measured: tuple[list[float], Counter[str]] | None,
-) -> None:
-    processes = {
+def _processes(gateway: RunningGateway, server: RunningServer) -> dict[str, list[psutil.Process]]:
+    pids = {
         "gateway": [gateway.pid],
         "job worker": [gateway.worker().pid],
         "model server": [server.pid],
         "Java": [server.java()],
         "workers": sorted(server.workers()),
     }
+    return {name: [psutil.Process(pid) for pid in given] for name, given in pids.items()}
+
+
+def _processor_s(gateway: RunningGateway, server: RunningServer) -> dict[str, float]:
+    """Returns the processor seconds of each process so far, with those of ended children."""
+    return {
+        name: sum(sum(each.cpu_times()[:4]) for each in processes)
+        for name, processes in _processes(gateway, server).items()
+    }
+
+
+def _report(
+    name: str,
+    gateway: RunningGateway,
+    server: RunningServer,
+    measured: tuple[list[float], Counter[str]] | None,
+    used: dict[str, float] | None = None,
+) -> None:
+    """Prints memory, and what was measured.
+
+    Args:
+        used: the processor seconds at the begin of the window.
+    """
     resident = {
-        name: [psutil.Process(pid).memory_info().rss >> 20 for pid in pids]
-        for name, pids in processes.items()
+        name: [each.memory_info().rss >> 20 for each in processes]
+        for name, processes in _processes(gateway, server).items()
     }
     print(f"{name}: resident MiB {resident}", flush=True)
+    if used is not None:
+        now = _processor_s(gateway, server)
+        seconds = {each: round(now[each] - before, 1) for each, before in used.items()}
+        print(f"{name}: processor seconds {seconds}", flush=True)
     if measured is not None:
         durations, statuses = measured
         p50, p99 = np.percentile(durations, [50, 99]) * 1000

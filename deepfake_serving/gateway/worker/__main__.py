@@ -29,6 +29,10 @@ from deepfake_serving.runtime.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)
 
+_EMBEDDED_NICE = 5
+"""A worker that shares a gateway's processors, and the processes that decode its videos, yield to
+requests, whose clients wait."""
+
 
 async def work(settings: Settings, *, with_parent: bool = False) -> int:
     """Runs jobs until a stop signal, then drains.
@@ -104,7 +108,10 @@ def main() -> int:
         configure_logs(settings)
         os.umask(0o077)  # media, results and the job store are for this user alone
         configure_tracing("deepfake-worker")
-        return uvloop.run(work(settings, with_parent="--with-parent" in sys.argv))
+        with_parent = "--with-parent" in sys.argv
+        if with_parent:
+            os.nice(_EMBEDDED_NICE)
+        return uvloop.run(work(settings, with_parent=with_parent))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2

@@ -243,6 +243,12 @@ def test_grpc_returns_the_same_job(stub: DetectorStub, api: httpx.Client, video:
     assert stub.GetJob(pb.JobRequest(id=job.id)) == last
 
 
+def test_the_worker_of_a_gateway_yields_to_requests(gateway: RunningGateway) -> None:
+    """27 hostile videos took more processor time than all other hostile requests."""
+    serving, working = gateway.servers()
+    assert working.nice() == serving.nice() + 5
+
+
 # Kills -------------------------------------------------------------------------------------------
 
 

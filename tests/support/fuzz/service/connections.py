@@ -31,7 +31,7 @@ _METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob",
 async def send_head(port: int, key: str, chance: random.Random) -> str:
     """Sends a mutated head with a key, and a body; returns the status, or `closed`."""
     head = chance.choice(_HEADS) + b"X-API-Key: " + key.encode() + b"\r\n\r\n"
-    received = await _exchange(port, mutated(head, [], chance.choice(_HEADS), chance) + _BODY)
+    received = await _send_and_read(port, mutated(head, [], chance.choice(_HEADS), chance) + _BODY)
     return received[9:12].decode("latin-1") if received.startswith(b"HTTP/1.1 ") else "closed"
 
 
@@ -42,7 +42,7 @@ async def send_frames(port: int, key: str, message: bytes, chance: random.Random
     data = b"\0" + len(message).to_bytes(4) + message
     frames += _frame(0, 1, 1, data[: 2**14])
     whole = mutated(frames, [len(_PREFACE), *header_positions(frames)], frames, chance)
-    return "frames" if await _exchange(port, whole) else "closed"
+    return "frames" if await _send_and_read(port, whole) else "closed"
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -68,7 +68,7 @@ def _header_block(path: str, key: str) -> bytes:
     )
 
 
-async def _exchange(port: int, data: bytes) -> bytes:
+async def _send_and_read(port: int, data: bytes) -> bytes:
     """Sends data and the end of it, and returns what the service sends until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = b""
