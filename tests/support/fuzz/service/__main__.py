@@ -29,7 +29,8 @@ _CONCURRENCY, _REST_S, _PROGRESS = 6, 20.0, 500
 _WARMUP = 300
 """Cases before memory is measured: caches fill, and each decoder is loaded."""
 _FAILED = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "dead"}
-"""Statuses that blame the service, besides 5xx."""
+_LATE = {"TimeoutError", "ReadTimeout", "DEADLINE_EXCEEDED"}
+"""Statuses that blame the service, besides 5xx. Late ones may be the fault of a busy machine."""
 
 
 class Part:
@@ -42,7 +43,7 @@ class Part:
     def count(self, number: int, kind: str, status: str) -> None:
         """Counts a case by its kind and status."""
         self.statuses.setdefault(kind, Counter())[status] += 1
-        if status in _FAILED or (len(status) == 3 and status.startswith("5")):
+        if status in _FAILED | _LATE or (len(status) == 3 and status.startswith("5")):
             self.failures.append(f"{number} {kind} {status}")
 
 
