@@ -19,7 +19,7 @@ Rate = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is deployed.
+    """A deployment to simulate.
 
     Attributes:
         gateways: processes, each of which uses one core.
@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Result:
-    """What happened. Only requests that began after the warm-up are counted."""
+    """The outcome of a run. Only requests that began after the warm-up are counted."""
 
     began_s: list[float] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)

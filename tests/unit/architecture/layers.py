@@ -92,7 +92,7 @@ AREAS: dict[str, Area] = {
             ("feedback",),
             ("metrics", "fetch", "live", "auth"),
             ("settings",),
-            ("ensembles",),
+            ("ensembles", "shadow"),
             ("upstream", "storage", "queue"),
             ("",),
         ),
