@@ -39,7 +39,7 @@ def configure_logs(settings: ServerSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
-    others.addFilter(_is_not_malformed_http)
+    others.addFilter(_is_not_malformed_request)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
     logging.captureWarnings(True)
     structlog.configure(
@@ -51,9 +51,14 @@ def configure_logs(settings: ServerSettings) -> None:
     )
 
 
-def _is_not_malformed_http(record: logging.LogRecord) -> bool:
-    """aiohttp logs malformed HTTP, which any client can send, as errors with their traceback."""
+def _is_not_malformed_request(record: logging.LogRecord) -> bool:
+    """aiohttp and gRPC log malformed requests, which any client can send, as errors.
+
+    gRPC quotes metadata that is not UTF-8: its line may hold an API key.
+    """
     error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, UnicodeDecodeError) and record.name.startswith("grpc."):
+        return False
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
 
 
