@@ -202,7 +202,7 @@ def test_an_admin_lists_the_keys_without_their_secrets(locked: Locked) -> None:
         assert "sha256:" not in listed.text
         assert listed.json()["required"] is True
         keys = {key["id"]: key for key in listed.json()["keys"]}
-    assert list(keys) == ["chief", "hasty", "metered", "one", "two"]
+    assert list(keys) == sorted(locked.keys)
     assert keys["one"]["scopes"] == ["images", "jobs", "stream", "videos"]
     assert keys["one"]["rate"] is None
     rate = keys["hasty"]["rate"]

@@ -103,8 +103,19 @@ def test_a_member_agrees_with_itself_alone(api: httpx.Client, three_faces_jpeg: 
     assert together["model"]["name"] == "ensemble"
 
 
-def test_the_ensemble_is_listed_with_its_members_and_their_cost(api: httpx.Client) -> None:
-    listed = {model["name"]: model for model in api.get("/v1/models").json()["models"]}
+def test_the_ensemble_is_listed_with_its_members_and_their_cost(
+    api: httpx.Client, gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    detect(api, astronaut_jpeg, "ensemble")
+
+    def models() -> dict[str, Any]:
+        return {model["name"]: model for model in api.get("/v1/models").json()["models"]}
+
+    def measured() -> bool:
+        return all(models()[name]["cost"]["image_ms"] for name in ENSEMBLE.models)
+
+    gateway.wait_until(measured, GUARD_S, "the times of all members are known")
+    listed = models()
     assert listed["ensemble"]["task"] == "ensemble"
     assert [member["model"] for member in listed["ensemble"]["members"]] == ENSEMBLE.models
     for model in ENSEMBLE.models:

@@ -180,7 +180,7 @@ def test_models_are_listed_with_their_digests(api: httpx.Client, server: Running
 def test_thresholds_and_card_of_models_are_public(api: httpx.Client) -> None:
     listed = {m["name"]: m for m in api.get("/v1/models").json()["models"]}
     for model in api.get("/v1/info").json()["models"]:
-        assert set(model) == {"name", "thresholds", "card"}
+        assert set(model) == {"name", "task", "thresholds", "card"}
         assert model["thresholds"] == listed[model["name"]]["thresholds"]
     manifest = read_manifest(MANIFESTS / "detector.yaml")
     assert manifest.card is not None

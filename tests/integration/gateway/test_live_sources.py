@@ -152,9 +152,8 @@ def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
     running = until(live, job, has_windows(2))
     assert running["state"] == "running"
     assert running["progress"]["verdict"] == "real"
-    assert running["progress"]["seconds"] == pytest.approx(
-        2 * running["progress"]["windows"], abs=0.5
-    )
+    # Windows that a slow machine can't follow are left out.
+    assert running["progress"]["seconds"] > 2 * running["progress"]["windows"] - 0.5
     assert running["result"]["windows"] >= 2, "the summary is there while it runs"
     first, *_ = seen = windows_of(live, job)
     assert (first["start_s"], first["end_s"]) == (0, pytest.approx(2, abs=0.1))
