@@ -26,7 +26,7 @@ from tests.support.running import RunningGateway, RunningServer
 
 DOCS = ROOT / "docs" / "images"
 ARCHIVES = ROOT / "build" / "archives"
-BATCH = ("astronaut.jpg", "swapped.jpg", "unsure.jpg", "group.jpg", "coffee.jpg", "notes.txt")
+BATCH = ("astronaut.jpg", "group.jpg", "coffee.jpg", "notes.txt")
 
 
 async def main(folder: Path) -> None:
