@@ -111,10 +111,10 @@ def test_the_ensemble_is_listed_with_its_members_and_their_cost(
     def models() -> dict[str, Any]:
         return {model["name"]: model for model in api.get("/v1/models").json()["models"]}
 
-    def measured() -> bool:
+    def have_times() -> bool:
         return all(models()[name]["cost"]["image_ms"] for name in ENSEMBLE.models)
 
-    gateway.wait_until(measured, GUARD_S, "the times of all members are known")
+    gateway.wait_until(have_times, GUARD_S, "the times of all members are known")
     listed = models()
     assert listed["ensemble"]["task"] == "ensemble"
     assert [member["model"] for member in listed["ensemble"]["members"]] == ENSEMBLE.models

@@ -53,7 +53,7 @@ import json; print(json.dumps(writes))
 
 
 def test_each_event_is_one_write_of_a_whole_line() -> None:
-    """Of gRPC's call with damaged metadata, which may be a key, nothing is written."""
+    """A gRPC call with damaged metadata, which may be a key, leaves no line."""
     ended = subprocess.run(
         [sys.executable, "-c", _SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True
     )
