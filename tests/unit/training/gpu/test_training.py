@@ -43,6 +43,8 @@ SMALL = {
 PAIRS = SourceConfig(mode="pairs", share=1, reals={"made": 1})
 CLASSES = SourceConfig(mode="classes", share=1, reals={"made": 1}, fakes={"whole": 1})
 BLENDS = SourceConfig(mode="blends", share=2, reals={"made": 1})
+MAX_AUC = 0.55 + 2 * (6 * 400) ** -0.5
+"""With two standard errors of 400 pairs without a difference (Mann and Whitney 1947)."""
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +158,7 @@ def test_image_statistics_do_not_separate_the_classes(
     # Untrained autoencoders return noise, which is trivially separable.
     sampler.blender.rendered_share = sampler.blender.whole_share = 0.0
     drawn = [pair for _ in range(8) for pair in _pairs(sampler.draw(50))]
-    assert probe_auc(drawn) < 0.55
+    assert probe_auc(drawn) < MAX_AUC
 
 
 @pytest.mark.parametrize("upsampling", ["nearest", "shuffle", "transposed"])
