@@ -69,9 +69,9 @@ def plan(
         workers, service_ms / 1e3, variation, batch, batch_share, max_in_flight, startup_s
     )
     try:
-        course = None if profile is None else read_profile(profile)
+        load = None if profile is None else read_profile(profile)
         found = fewest_replicas(Deployment(spec), rate, p95, utilization)
-        scaled = None if course is None else autoscale(found, course, min_replicas)
+        scaled = None if load is None else autoscale(found, load, min_replicas)
     except ValueError as error:
         fail(error)
     document = _document(found, price)

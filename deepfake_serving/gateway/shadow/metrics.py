@@ -40,10 +40,10 @@ class ShadowMetrics:
 
     def compare(self, pool: str, model: str, served: dict[str, Any], copy: dict[str, Any]) -> None:
         """Counts a copy and how its verdict differs from the one served."""
-        self.count(pool, model, "compared")
         was, now = served.get("fake_probability"), copy.get("fake_probability")
         if was is not None and now is not None:
             self.differences.labels(pool, model).observe(abs(was - now))
         if served.get("verdict") != copy.get("verdict"):
             labels = (str(each.get("verdict")) for each in (served, copy))
             self.changes.labels(pool, model, *labels).inc()
+        self.count(pool, model, "compared")
