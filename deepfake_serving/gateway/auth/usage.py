@@ -70,6 +70,8 @@ class UsageMeter:
         self._sending: dict[str, Amounts] = {}
         self._stored: tuple[str, Amounts] = "", {}
         """All by day; what is stored is that of one day."""
+        self._storing = asyncio.Lock()
+        """Held while usage moves to the store: a reader would find it in neither place."""
 
     def add(self, key: str | None, unit: Unit, amount: float) -> None:
         """Counts usage of a key; None is a client without one."""
@@ -119,8 +121,9 @@ class UsageMeter:
         Raises:
             UpstreamUnavailable: the store does not respond.
         """
-        usage = await self._store.read(day)
-        add_up(usage, self._pending.get(day, {}))
+        async with self._storing:
+            usage = await self._store.read(day)
+            add_up(usage, self._pending.get(day, {}))
         return usage
 
     def today(self) -> str:
@@ -133,19 +136,23 @@ class UsageMeter:
         Raises:
             Problem: the store fails; what was counted is kept.
         """
-        for day in list(self._pending):
-            usage = self._pending[day]
-            self._pending[day], self._sending[day] = {}, usage
-            try:
-                await self._store.add(day, usage)
-            except BaseException:
-                add_up(self._pending[day], usage)
-                raise
-            finally:
-                del self._sending[day]
-            self._note_stored(day, usage)
-        today = self.today()
-        self._stored = today, await self._store.read(today)
+        async with self._storing:
+            for day in list(self._pending):
+                await self._send(day)
+            today = self.today()
+            self._stored = today, await self._store.read(today)
+
+    async def _send(self, day: str) -> None:
+        usage = self._pending[day]
+        self._pending[day], self._sending[day] = {}, usage
+        try:
+            await self._store.add(day, usage)
+        except BaseException:
+            add_up(self._pending[day], usage)
+            raise
+        finally:
+            del self._sending[day]
+        self._note_stored(day, usage)
 
     def _note_stored(self, day: str, usage: Usage) -> None:
         if day == self._stored[0]:

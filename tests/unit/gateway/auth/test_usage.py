@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.queue.usage import (
     RETAIN_DAYS,
     MemoryUsage,
+    Usage,
     UsageStore,
     add_usage,
     day_of,
@@ -64,6 +66,33 @@ async def test_gateways_and_workers_share_the_usage_of_a_day(store: UsageStore) 
         "a": {"requests": 3, "bytes": 1000, "video_seconds": 2.5},
         "b": {"images": 5},
     }
+
+
+class SlowStore(MemoryUsage):
+    """A store that adds usage once `proceed` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adding, self.proceed = asyncio.Event(), asyncio.Event()
+
+    async def add(self, day: str, usage: Usage) -> None:
+        self.adding.set()
+        await self.proceed.wait()
+        await super().add(day, usage)
+
+
+async def test_usage_on_its_way_to_the_store_is_read_too() -> None:
+    store = SlowStore()
+    meter = UsageMeter(store, clock=Clock())
+    meter.add("a", "images", 3)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(meter.flush())
+        await store.adding.wait()
+        meter.add("a", "images", 1)
+        reading = group.create_task(meter.read(meter.today()))
+        await asyncio.sleep(0)
+        store.proceed.set()
+    assert reading.result() == {"a": {"images": 4}}
 
 
 async def test_a_quota_is_free_again_on_the_next_day(store: UsageStore) -> None:
