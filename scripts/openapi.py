@@ -20,7 +20,7 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.settings import load_settings
 from scripts.openapi_30 import downgrade
 
-_DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 class _Described:
@@ -47,7 +47,6 @@ def write_client(folder: Path) -> None:
         path, settings = Path(scratch, "openapi.json"), Path(scratch, "settings.json")
         path.write_text(document())
         settings.write_text('{"post_hooks": []}')
-        program = Path(sys.executable).parent / "openapi-python-client"
         given: list[str | Path] = [
             "--path",
             path,
@@ -57,7 +56,17 @@ def write_client(folder: Path) -> None:
             folder,
             "--overwrite",
         ]
-        subprocess.run([program, "generate", *given], check=True)
+        subprocess.run([*_generator(), "generate", *given], check=True)
+
+
+def _generator() -> list[str | Path]:
+    """Returns the command of openapi-python-client: the installed one, or uv fetches the one that
+    is locked for development, into its cache."""
+    installed = Path(sys.executable).with_name("openapi-python-client")
+    if installed.exists():
+        return [installed]
+    uv, lock = Path(sys.executable).with_name("uv"), _ROOT / "requirements" / "dev.txt"
+    return [uv, "tool", "run", "--quiet", "--constraints", lock, installed.name]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from tests.support.documented_commands import NEEDS_GO, PAGES, Block, blocks
+from tests.support.documented_commands import run as run_block
 from tests.support.load import LoadClients
 from tests.support.processes import command
 from tests.support.videos import scenes, write_video
@@ -56,6 +58,7 @@ class MakeRun:
         model_server = f"http://127.0.0.1:{below['DEEPFAKE_MODEL_SERVER_HTTP_PORT']}"
         routing = {"pools": [{"name": "default", "url": model_server}]}
         self.url = f"http://127.0.0.1:{above['DEEPFAKE_GATEWAY_HTTP_PORT']}"
+        self.grpc = f"127.0.0.1:{above['DEEPFAKE_GATEWAY_GRPC_PORT']}"
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "VIRTUAL_"))
         }
@@ -129,6 +132,18 @@ def test_startup_shows_progress_and_no_warning_about_the_model(run: MakeRun) -> 
     for step in ("[1/3]", "[2/3]", "[3/3]", "Ready: http"):
         assert step in text
     assert "untrained" not in text
+
+
+@pytest.mark.parametrize(
+    "block",
+    [each for page in PAGES for each in blocks(page) if not each.listed],
+    ids=lambda each: each.name,
+)
+def test_the_commands_of_the_first_pages_work(run: MakeRun, clone: Path, block: Block) -> None:
+    """In the clone, with only what `make run` has installed."""
+    if block.commands.startswith(NEEDS_GO) and not shutil.which("go"):
+        pytest.skip("go is not installed")
+    run_block(block, clone, run.url, run.grpc, {"XDG_DATA_HOME": str(clone / "build" / "home")})
 
 
 @pytest.mark.parametrize(

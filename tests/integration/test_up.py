@@ -1,10 +1,12 @@
-"""`deepfake-serving up` beside another stack, and in a terminal that is closed."""
+"""`deepfake-serving up` with API keys, beside another stack, and in a terminal that is closed."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
+import re
 import select
 import socket
 import subprocess
@@ -13,10 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
+from deepfake_serving.gateway.auth.keys import generate
 from tests.support.paths import ROOT
 from tests.support.running import GUARD_S
 
@@ -94,22 +96,29 @@ def _control_terminal() -> None:
 
 
 def test_a_stack_uses_its_own_ports_and_ends_with_its_terminal(
-    archive_folder: Path, tmp_path: Path, astronaut_jpeg: bytes
+    archive_folder: Path, tmp_path: Path
 ) -> None:
-    """Another stack's model server is ready on the default port, or nobody listens there."""
-    env = environment(archive_folder, tmp_path)
+    """Another stack's model server is ready on the default port, or nobody listens there. The
+    printed curl line works with an API key."""
+    secret, entry = generate("someone", ["images"])
+    (tmp_path / "keys.yaml").write_text(entry)
+    keys = {"DEEPFAKE_GATEWAY_KEYS_FILE": str(tmp_path / "keys.yaml")}
+    env = environment(archive_folder, tmp_path) | keys
     url = f"http://127.0.0.1:{env['DEEPFAKE_GATEWAY_HTTP_PORT']}"
     terminal = Terminal(sys.executable, "-m", "deepfake_serving", "up", env=env)
     processes: list[psutil.Process] = []
     try:
         terminal.wait_for(f"Ready: {url}".encode())
+        terminal.wait_for(b'$DFK_KEY"')
         processes = psutil.Process(terminal.process.pid).children(recursive=True)
         names = " ".join(" ".join(each.cmdline()) for each in processes)
         for part in ("model_server", "gateway", "gateway.worker", "java"):
             assert part in names
-        with httpx.Client(timeout=GUARD_S, verify=False) as client:
-            response = client.post(f"{url}/v1/images", content=astronaut_jpeg)
-            assert len(response.json()["faces"]) == 1
+        printed = re.search(rb"^\s+(curl .*)$", terminal.output.replace(b"\r", b""), re.MULTILINE)
+        assert printed is not None
+        shell = env | {"DFK_KEY": secret}
+        response = subprocess.run(printed[1], shell=True, cwd=ROOT, env=shell, capture_output=True)
+        assert len(json.loads(response.stdout)["faces"]) == 1, response
         terminal.close()
         assert terminal.process.wait(GUARD_S) == 0
         assert psutil.wait_procs(processes, GUARD_S)[1] == []

@@ -60,15 +60,21 @@ def up() -> None:
 
 def _print_model_server(ports: dict[str, int]) -> None:
     url = f"http://127.0.0.1:{ports['http']}/predictions/detector"
-    command = shlex.join(["curl", "-s", "--data-binary", f"@{_test_image()}", url])
+    command = shlex.join(["curl", "-sS", "--data-binary", f"@{_test_image()}", url])
     print(f"\nReady. Try:\n\n  {command}\n", flush=True)
 
 
 def _print_gateway(ports: dict[str, int]) -> None:
     """Prints the console's address; on a terminal, also opens it in the browser."""
+    from deepfake_serving.gateway.settings import load_settings
+
     url = f"http://127.0.0.1:{ports['http']}"
-    command = shlex.join(["curl", "-s", "-F", f"file=@{_test_image()}", f"{url}/v1/images"])
-    print(f"\nReady: {url}\n\nOr try:\n\n  {command}\n", flush=True)
+    command = shlex.join(["curl", "-sS", "-F", f"file=@{_test_image()}", f"{url}/v1/images"])
+    hint, settings = "Or try:", load_settings()
+    if settings.keys_file is not None and settings.auth != "none":
+        hint = "Or try, with an API key in DFK_KEY:"
+        command += ' -H "Authorization: Bearer $DFK_KEY"'
+    print(f"\nReady: {url}\n\n{hint}\n\n  {command}\n", flush=True)
     if sys.stdout.isatty():
         webbrowser.open(url)
 
