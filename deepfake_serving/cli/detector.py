@@ -101,9 +101,12 @@ class LocalDetector:
         """
         return [_document(outcome) for outcome in self._detect(contents)]
 
-    def frames(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
+    def frames(
+        self, frames: Sequence[Pixels], *, explain: bool = False
+    ) -> list[dict[str, Any] | Problem]:
         """Returns a verdict or a problem for each uint8 (h, w, 3) RGB frame of a video."""
-        outcomes = self.run(list(frames), [Options(follow=True)] * len(frames))
+        options = Options(follow=True, explain=explain)
+        outcomes = self.run(list(frames), [options] * len(frames))
         return [o if isinstance(o, Problem) else _document(o) for o in outcomes]
 
     def _detect(self, contents: Sequence[bytes | Problem], explain: bool = False) -> list[Outcome]:

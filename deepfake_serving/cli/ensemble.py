@@ -58,10 +58,7 @@ class LocalEnsemble(LocalDetector):
 
     def run(self, items: list[Item], options: Sequence[Options] | None = None) -> list[Outcome]:
         """Returns the ensemble's verdict or a problem for each item."""
-        exact = [
-            dataclasses.replace(o, full_precision=True, explain=False)
-            for o in options or _none(items)
-        ]
+        exact = [dataclasses.replace(o, full_precision=True) for o in options or _none(items)]
         found = [_plain(outcome) for outcome in self._finder.run(items, exact)]
         faces = [[] if isinstance(each, Problem) else faces_of(each) for each in found]
         given = [

@@ -18,7 +18,9 @@ from deepfake_serving.video.sampling import Sampling
 from model_handlers.pipeline.decode import Pixels
 
 
-def video_options(sampling: str, aggregation: str, shots: bool) -> VideoOptions:
+def video_options(
+    sampling: str, aggregation: str, shots: bool, explain: bool = False
+) -> VideoOptions:
     """Returns the options of an analysis by one detector.
 
     Raises:
@@ -30,6 +32,7 @@ def video_options(sampling: str, aggregation: str, shots: bool) -> VideoOptions:
         sampling=Sampling.parse(sampling),
         aggregation=cast("Aggregation", aggregation),
         shots=shots,
+        explain=explain,
         max_in_flight=1,
     )
 
@@ -58,7 +61,7 @@ def analyse_video(
             report(progress.stage, progress.percent)
 
     async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
-        return await asyncio.to_thread(detector.frames, frames)
+        return await asyncio.to_thread(detector.frames, frames, explain=options.explain)
 
     options = dataclasses.replace(options, thresholds=detector.thresholds)
     return dataclasses.asdict(asyncio.run(analyse(path, detect, options, save, on_progress)))

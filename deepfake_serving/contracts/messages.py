@@ -69,6 +69,7 @@ def _face(face: dict[str, Any]) -> pb.Face:
         models=by_model(face["models"], "fake_probability"),
         unavailable=by_model(face["models"], "unavailable"),
         heatmap=_heatmap(face["heatmap"]) if face.get("heatmap") else None,
+        heatmaps={m: _heatmap(h) for m, h in by_model(face["models"], "heatmap").items()},
     )
 
 

@@ -27,11 +27,8 @@ class ModelRef:
     trained: bool
 
 
-class ModelScore(TypedDict, total=False):
-    """The probability that one model gives a face, or why it is left out: a problem's slug."""
-
-    fake_probability: float
-    unavailable: str
+NO_HEATMAPS = "no heatmaps: the model's network has none"
+"""The warning where heatmaps were requested from a network without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,24 @@ class Heatmap:
     crop: str
 
 
+class ModelScore(TypedDict, total=False):
+    """The probability that one model gives a face, or why it is left out: a problem's slug.
+
+    `heatmap` is there on request, in an ensemble: each member has its own.
+    """
+
+    fake_probability: float
+    unavailable: str
+    heatmap: Heatmap
+
+
 @dataclass(frozen=True, slots=True)
 class FaceVerdict:
     """One face: `box` is [x1, y1, x2, y2], `landmarks` five [x, y] (eyes, nose, mouth corners).
 
     `models` has the model's own score; in an ensemble, that of each member.
-    `heatmap` is there on request, if the model's network has one.
+    `heatmap` is there on request, if the model's network has one; `models` has those of an
+    ensemble.
     """
 
     box: list[float]

@@ -7,7 +7,8 @@ in pixels of the upright frame. Probabilities are calibrated, in [0, 1].
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from deepfake_serving.contracts.verdict import Label, ModelRef, ModelScore
@@ -23,6 +24,10 @@ fake_frame_ratio: share of frames with a face whose highest face is fake.
 """
 
 
+Rename = Callable[[str | None], str | None]
+"""Returns another name or a link of an image; None: there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackFrame:
     """A face in one frame. `box` is [x1, y1, x2, y2]."""
@@ -33,12 +38,26 @@ class TrackFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyframeHeatmap:
+    """A heatmap of a track's keyframe, as `contracts.verdict.Heatmap` defines it.
+
+    `image` is the crop that the network got, under its map: a name in the job's gallery.
+    """
+
+    image: str | None
+    grid: list[list[float]]
+    offset: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One person in one shot. `spread` is the standard deviation over its frames.
 
     `keyframe` is the image of the face with the highest score, `median_frame` of the one with the
     median score. Both are names in the job's gallery. `models` has the mean of each model over the
-    frames that it scored; in an ensemble, of each member.
+    frames that it scored; in an ensemble, of each member. `heatmaps`, by model, are there on
+    request.
     """
 
     id: str
@@ -49,6 +68,16 @@ class Track:
     keyframe: str | None = None
     median_frame: str | None = None
     models: dict[str, ModelScore] = field(default_factory=dict)
+    heatmaps: dict[str, KeyframeHeatmap] = field(default_factory=dict)
+
+    def with_images(self, rename: Rename) -> Track:
+        """Returns the track with other names of its images."""
+        return replace(
+            self,
+            keyframe=rename(self.keyframe),
+            median_frame=rename(self.median_frame),
+            heatmaps={m: replace(h, image=rename(h.image)) for m, h in self.heatmaps.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +90,11 @@ class Shot:
     fake_probability: float | None
     tracks: list[Track]
     strip: str | None = None
+
+    def with_images(self, rename: Rename) -> Shot:
+        """Returns the shot with other names of its images."""
+        tracks = [track.with_images(rename) for track in self.tracks]
+        return replace(self, strip=rename(self.strip), tracks=tracks)
 
 
 @dataclass(frozen=True, slots=True)

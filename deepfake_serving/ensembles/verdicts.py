@@ -7,14 +7,13 @@ from typing import Any
 
 from deepfake_serving.contracts.combination import combined_probability
 from deepfake_serving.contracts.problems import EnsembleUnavailable, Problem
-from deepfake_serving.contracts.verdict import ModelRef
+from deepfake_serving.contracts.verdict import NO_HEATMAPS, ModelRef, ModelScore
 from deepfake_serving.ensembles.combine import combine
 from deepfake_serving.ensembles.spec import EnsembleSpec
 
 Document = dict[str, Any]
 """An `ImageVerdict` or `ImageFaces`, as a dictionary of its JSON."""
 MemberResult = Document | Problem
-NO_HEATMAPS = "no heatmaps: an ensemble has none; request those of its members one by one"
 
 
 def faces_of(document: Document) -> list[dict[str, Any]]:
@@ -41,8 +40,8 @@ def ensemble_verdict(
         require_members(spec, scored, lost)
     faces = []
     for number, face in enumerate(found["faces"]):
-        scores = {m: r["faces"][number]["fake_probability"] for m, r in scored.items()}
-        faces.append(_face(spec, face, scores, lost))
+        own = {m: r["faces"][number] for m, r in scored.items()}
+        faces.append(_face(spec, face, own, lost))
     probability = combined_probability([f["fake_probability"] for f in faces]) if faces else None
     return {
         "verdict": spec.thresholds.label(probability),
@@ -58,7 +57,7 @@ def ensemble_verdict(
         },
         "timings_ms": found["timings_ms"],
         "id": found["id"],
-        "warnings": [*found.get("warnings", []), *_left_out(lost if faces else {})],
+        "warnings": [*_warnings(found, scored), *_left_out(lost if faces else {})],
     }
 
 
@@ -82,20 +81,35 @@ def require_members(
 def _face(
     spec: EnsembleSpec,
     face: dict[str, Any],
-    scores: Mapping[str, float],
+    scored: Mapping[str, dict[str, Any]],
     lost: Mapping[str, Problem],
 ) -> dict[str, Any]:
-    probability = combine(spec, scores)
+    probability = combine(spec, {m: own["fake_probability"] for m, own in scored.items()})
     return {
         "box": _rounded(face["box"]),
         "landmarks": [_rounded(point) for point in face["landmarks"]],
         "detection_confidence": face["detection_confidence"],
         "fake_probability": probability,
         "verdict": spec.thresholds.label(probability),
-        "models": {m: {"fake_probability": p} for m, p in scores.items()}
+        "models": {m: _score(own) for m, own in scored.items()}
         | {m: {"unavailable": problem.slug} for m, problem in lost.items()},
         "heatmap": None,
     }
+
+
+def _score(face: dict[str, Any]) -> ModelScore:
+    """Returns the score of one member, with its heatmap if it has one."""
+    score = ModelScore(fake_probability=face["fake_probability"])
+    if face.get("heatmap"):
+        score["heatmap"] = face["heatmap"]
+    return score
+
+
+def _warnings(found: Document, scored: Mapping[str, Document]) -> list[str]:
+    """Returns those of the search for faces, and the members that have no heatmaps."""
+    own = [w for w in found.get("warnings", []) if w != NO_HEATMAPS]
+    without = [m for m, r in scored.items() if NO_HEATMAPS in r.get("warnings", [])]
+    return [*own, *(f"no heatmaps of {model}: its network has none" for model in without)]
 
 
 def _rounded(values: list[float]) -> list[float]:

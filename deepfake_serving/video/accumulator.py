@@ -38,6 +38,8 @@ class VideoAccumulator:
     model: ModelRef | None = None
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Frames without a member of the ensemble, by its name and the reason."""
+    without_heatmaps: dict[str, None] = field(default_factory=dict)
+    """Warnings that a network has no heatmaps, in their order."""
 
     def add_results(self, results: Sequence[DetectionResult]) -> None:
         """Counts the detector's problems, and notes the model."""
@@ -46,6 +48,8 @@ class VideoAccumulator:
                 self.failed_frames, self.last_problem = self.failed_frames + 1, result
                 continue
             self.left_out.update(_left_out(result["faces"]))
+            own = [w for w in result.get("warnings", []) if w.startswith("no heatmaps")]
+            self.without_heatmaps.update(dict.fromkeys(own))
             if self.model is None:
                 self.model = ModelRef(**result["model"])
 
@@ -100,6 +104,7 @@ class VideoAccumulator:
             warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
         if self.empty_shots:
             warnings.append(f"{self.empty_shots} shots have no sampled frame and are not listed")
+        warnings += self.without_heatmaps
         for (model, reason), frames in self.left_out.items():
             warnings.append(f"{model} {LEFT_OUT} {frames} frames: {reason}")
         return warnings

@@ -14,6 +14,7 @@ from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.accumulator import VideoAccumulator
 from deepfake_serving.video.build_shot import build_shot
 from deepfake_serving.video.decoding.pixels import Pixels
+from deepfake_serving.video.gallery.heatmaps import FRAMES_PER_REQUEST
 from deepfake_serving.video.isolation.process import DecodeProcess
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.pipelined import pipelined
@@ -82,8 +83,11 @@ class _Analysis:
     async def detect(self, batch: Batch) -> list[DetectionResult]:
         """Scores a batch. Calls overlap, so their times may add up to more than has passed."""
         start = time.perf_counter()
-        samples = batch.samples
-        results = await self._detect([sample.pixels for sample in samples]) if samples else []
+        frames = [sample.pixels for sample in batch.samples]
+        step = FRAMES_PER_REQUEST if self._options.explain else max(len(frames), 1)
+        results: list[DetectionResult] = []
+        for begin in range(0, len(frames), step):
+            results += await self._detect(frames[begin : begin + step])
         self._reader.seconds["detect"] += time.perf_counter() - start
         return results
 

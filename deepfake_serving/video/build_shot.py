@@ -13,7 +13,8 @@ from deepfake_serving.contracts.verdict import Label, ModelScore
 from deepfake_serving.contracts.video import Shot, Track, TrackFrame
 from deepfake_serving.video.aggregate import mean
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.gallery import film_strip
+from deepfake_serving.video.gallery.heatmaps import draw_keyframe
+from deepfake_serving.video.gallery.images import film_strip
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotFrames
 from deepfake_serving.video.tracks import Boxes, FaceIndex, link, without_rare
 
@@ -108,6 +109,7 @@ def _build_track(
         keyframe=keyframe,
         median_frame=median,
         models=_model_scores([face.models for face in faces]),
+        heatmaps=draw_keyframe(track_id, ranked[-1].heatmaps, images),
     )
 
 

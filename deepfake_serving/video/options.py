@@ -46,6 +46,9 @@ class VideoOptions:
     isolated: bool = False
     """Whether the video is decoded in a process of its own, where that limit is enforced."""
 
+    explain: bool = False
+    """Whether the keyframe of each track gets a heatmap, for which `detect` has to return them."""
+
     max_in_flight: int = 2
     """Concurrent calls to the detector."""
 

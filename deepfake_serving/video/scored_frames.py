@@ -7,7 +7,8 @@ from typing import Any
 
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.gallery import face_crop
+from deepfake_serving.video.gallery.heatmaps import heatmaps_of
+from deepfake_serving.video.gallery.images import face_crop
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.reader import Sample
 from deepfake_serving.video.shot_collector import ScoredFace, ScoredFrame
@@ -26,18 +27,17 @@ def scored_frames(
     Boxes are scaled to the frame as shown, since the detector may have received a smaller copy.
     """
     return [
-        None if isinstance(result, Problem) else _scored_frame(sample, result["faces"], options)
+        None if isinstance(result, Problem) else _scored_frame(sample, result, options)
         for sample, result in zip(samples, results, strict=True)
     ]
 
 
-def _scored_frame(
-    sample: Sample, faces: list[dict[str, Any]], options: VideoOptions
-) -> ScoredFrame:
+def _scored_frame(sample: Sample, verdict: dict[str, Any], options: VideoOptions) -> ScoredFrame:
     scale = sample.width / sample.pixels.shape[1]
-    counted = _counted(faces, options.min_face_px / scale, options)
+    counted = _counted(verdict["faces"], options.min_face_px / scale, options)
     kept = counted[: options.max_faces]
-    scored = [_scored_face(face, sample.pixels, scale) for face in kept]
+    model = verdict["model"]["name"]
+    scored = [_scored_face(face, model, sample.pixels, scale) for face in kept]
     left_out = len(counted) - len(kept)
     return ScoredFrame(sample.index, sample.t_s, sample.thumbnail, scored, left_out)
 
@@ -55,12 +55,13 @@ def _counted(
     return sorted(counted, key=lambda face: -_longer_side(face["box"]))
 
 
-def _scored_face(face: dict[str, Any], pixels: Pixels, scale: float) -> ScoredFace:
+def _scored_face(face: dict[str, Any], model: str, pixels: Pixels, scale: float) -> ScoredFace:
     box = [round(edge * scale, 1) for edge in face["box"]]
     crop = face_crop(pixels, face["box"])
     confidence, models = face["detection_confidence"], face.get("models", {})
     scores: dict[str, Any] = {m: score for m, score in models.items() if isinstance(score, dict)}
-    return ScoredFace(box, face["fake_probability"], confidence, crop, scores)
+    heatmaps = heatmaps_of(face, model)
+    return ScoredFace(box, face["fake_probability"], confidence, crop, scores, heatmaps)
 
 
 def _longer_side(box: Sequence[float]) -> float:

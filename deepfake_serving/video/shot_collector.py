@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from deepfake_serving.contracts.verdict import ModelScore
 from deepfake_serving.video.decoding.pixels import Pixels
@@ -21,6 +22,8 @@ class ScoredFace:
     detection_confidence: float
     crop: bytes
     models: Mapping[str, ModelScore] = field(default_factory=dict)
+    heatmaps: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """By model, as the JSON of `contracts.verdict.Heatmap`."""
 
 
 @dataclass(frozen=True, slots=True)

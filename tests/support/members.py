@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.verdict import NO_HEATMAPS
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
 from deepfake_serving.gateway.ensembles.upstream import EnsembleUpstream
@@ -28,6 +29,7 @@ class Member(FakeReplica):
         super().__init__(f"127.0.0.{number}", (model,))
         self.described = {"task": task}
         self.p, self.faces = p, [FACE]
+        self.heatmap: dict[str, Any] | None = None
         self.parameters: list[dict[str, Any]] = []
         self.predict = self._infer
 
@@ -38,13 +40,17 @@ class Member(FakeReplica):
         count = head["inputs"][0]["shape"][0]
         given = head["parameters"].get("faces")
         per_item = [self.faces] * count if given is None else orjson.loads(given)
-        return respond([self._document(faces) for faces in per_item])
+        explain = head["parameters"].get("explain", False)
+        return respond([self._document(faces, explain=explain) for faces in per_item])
 
-    def _document(self, faces: list[dict[str, Any]]) -> dict[str, Any]:
+    def _document(self, faces: list[dict[str, Any]], *, explain: bool = False) -> dict[str, Any]:
         models = {self.models[0]: {"fake_probability": self.p}}
         scored = [f | {"fake_probability": self.p, "models": models} for f in faces]
+        if explain:
+            scored = [face | {"heatmap": self.heatmap} for face in scored]
         size = {"width": 100, "height": 100, "timings_ms": {"detect": 3.0}, "id": "id-1"}
-        return {"faces": scored} | size
+        warnings = [NO_HEATMAPS] if explain and self.heatmap is None else []
+        return {"faces": scored, "warnings": warnings} | size
 
 
 def respond(results: list[dict[str, Any]]) -> web.Response:

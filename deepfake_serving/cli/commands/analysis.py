@@ -74,6 +74,9 @@ def video(
     gallery: Annotated[
         Path | None, typer.Option(help="Folder for images of shots and faces.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="With --gallery: a heatmap of each track's keyframe.")
+    ] = False,
     model: Model = "detector",
     archive: Archive = None,
 ) -> None:
@@ -81,7 +84,7 @@ def video(
     from deepfake_serving.cli.ensemble import open_detector
     from deepfake_serving.cli.video import analyse_video, video_options
 
-    options = video_options(sampling, aggregation, shots)
+    options = video_options(sampling, aggregation, shots, explain)
     with open_detector(model, archive) as detector, progress_bar() as report:
         verdict = analyse_video(path, detector, options, gallery, report)
     warn_untrained(verdict["model"]["trained"])

@@ -20,6 +20,9 @@ def submit(
     key: Key = None,
     sampling: Annotated[str | None, typer.Option(help=SAMPLING)] = None,
     aggregation: Annotated[str | None, typer.Option(help=AGGREGATION)] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="A heatmap of each track's keyframe.")
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Follow the URL, an HLS playlist, as a live source.")
     ] = False,
@@ -32,7 +35,9 @@ def submit(
     """Submits a video to a gateway and prints the job's id."""
     from deepfake_serving.cli.gateway_client import GatewayClient
 
-    options = {"sampling": sampling, "aggregation": aggregation, "live": "true" if live else None}
+    flags = {"live": live, "explain": explain}
+    options = {"sampling": sampling, "aggregation": aggregation}
+    options |= {name: "true" for name, given in flags.items() if given}
     given = {name: value for name, value in options.items() if value}
     job = GatewayClient(server, key).submit(video, given, idempotency)
     if wait:

@@ -14,16 +14,25 @@ from PIL import Image
 def write_heatmaps(documents: Iterator[dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
     """Writes a PNG per face, named after its image, and yields the documents unchanged.
 
-    Images of the same name get a number.
+    Images of the same name get a number. In an ensemble there is one per face and member.
     """
     folder.mkdir(parents=True, exist_ok=True)
     used: set[str] = set()
     for document in documents:
         stem = _unused(Path(document["file"]).stem, used)
         for number, face in enumerate(document.get("faces", []), 1):
-            if face["heatmap"]:
-                draw_heatmap(face["heatmap"]).save(folder / f"{stem}-{number}.png")
+            for suffix, heatmap in _heatmaps(face):
+                draw_heatmap(heatmap).save(folder / f"{stem}-{number}{suffix}.png")
         yield document
+
+
+def _heatmaps(face: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the face's own heatmap, and those of the members of an ensemble, with a suffix."""
+    if face["heatmap"]:
+        yield "", face["heatmap"]
+    for model, score in face["models"].items():
+        if "heatmap" in score:
+            yield f"-{model}", score["heatmap"]
 
 
 def draw_heatmap(heatmap: dict[str, Any]) -> Image.Image:

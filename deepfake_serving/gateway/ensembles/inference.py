@@ -53,6 +53,19 @@ def read_tensor(body: bytes, length: str | None) -> tuple[dict[str, Any], Tensor
     return head, Tensor(datatype, shape, [raw] if len(raw) else [], given)
 
 
+def explains(head: dict[str, Any]) -> bool:
+    """Returns whether a request asks for heatmaps.
+
+    Raises:
+        InvalidRequest
+    """
+    parameters = head.get("parameters") or {}
+    explain = parameters.get("explain", False) if isinstance(parameters, dict) else None
+    if not isinstance(explain, bool):
+        raise InvalidRequest("the parameter explain must be true or false")
+    return explain
+
+
 def write_results(
     spec: EnsembleSpec, head: dict[str, Any], results: Sequence[MemberResult], request_id: str
 ) -> UpstreamResponse:

@@ -59,24 +59,31 @@ class Members:
         self.spec, self.upstream, self.finds = spec, upstream, finds
 
     async def score(
-        self, tensor: Tensor, context: RequestContext, *, follow: bool = False
+        self,
+        tensor: Tensor,
+        context: RequestContext,
+        *,
+        follow: bool = False,
+        explain: bool = False,
     ) -> Scores:
         """Finds the faces of all items, and has every member score them.
 
         Args:
             follow: whether the items are frames of a video, in their order.
+            explain: whether the faces get a heatmap of each member.
 
         Raises:
             Problem: that of the request's only item, if it is at fault.
             EnsembleUnavailable: no member that finds faces has responded.
         """
+        explained = {"explain": True} if explain else {}
         parameters = {"full_precision": True} | ({"follow": True} if follow else {})
-        scores = await self._find(tensor, context, parameters)
+        scores = await self._find(tensor, context, parameters | explained)
         documents = [r for r in scores.found if not isinstance(r, Problem)]
         if not any(document["faces"] for document in documents):
             return scores
         faces = [[] if isinstance(r, Problem) else faces_of(r) for r in scores.found]
-        given = {"faces": orjson.dumps(faces).decode()}
+        given = {"faces": orjson.dumps(faces).decode()} | explained
         others = [model for model in self.spec.models if model not in scores.members]
         async with asyncio.TaskGroup() as group:
             for model in others:

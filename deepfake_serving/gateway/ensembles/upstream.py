@@ -13,15 +13,11 @@ from deepfake_serving.contracts.models import ModelInfo
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, UpstreamUnavailable
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.ensembles.spec import EnsembleSpec
-from deepfake_serving.ensembles.verdicts import (
-    NO_HEATMAPS,
-    Document,
-    MemberResult,
-    ensemble_verdict,
-)
+from deepfake_serving.ensembles.verdicts import Document, MemberResult, ensemble_verdict
 from deepfake_serving.gateway.ensembles.inference import (
     LENGTH_HEADER,
     check_version,
+    explains,
     json_response,
     metadata,
     read_tensor,
@@ -73,25 +69,24 @@ class EnsembleUpstream(Upstream):
     async def detect_image(
         self, image: bytes, model: str, context: RequestContext, *, explain: bool = False
     ) -> bytes:
-        """Returns the verdict of one encoded image, as JSON. Ensembles have no heatmaps."""
+        """Returns the verdict of one encoded image, as JSON. Each member has its own heatmaps."""
         spec = self.ensembles.get(model)
         if spec is None:
             return await super().detect_image(image, model, context, explain=explain)
-        (result,) = await self._detect(spec, image_tensor(image), context)
+        (result,) = await self._detect(spec, image_tensor(image), context, explain=explain)
         if isinstance(result, Problem):
             raise result
-        if explain and result["faces"]:
-            result = result | {"warnings": [*result["warnings"], NO_HEATMAPS]}
         return orjson.dumps(result | {"id": context.id})
 
     async def detect_frames(
-        self, frames: Frames, model: str, context: RequestContext
+        self, frames: Frames, model: str, context: RequestContext, *, explain: bool = False
     ) -> list[dict[str, Any] | Problem]:
         """Returns a verdict or a problem for each decoded frame, in order."""
         spec = self.ensembles.get(model)
         if spec is None:
-            return await super().detect_frames(frames, model, context)
-        return await self._detect(spec, frame_tensor(frames), context, follow=True)
+            return await super().detect_frames(frames, model, context, explain=explain)
+        tensor = frame_tensor(frames)
+        return await self._detect(spec, tensor, context, follow=True, explain=explain)
 
     async def request(
         self,
@@ -115,7 +110,7 @@ class EnsembleUpstream(Upstream):
             return json_response(predictions(results))
         if path.endswith("/infer") and isinstance(body, bytes):
             head, tensor = read_tensor(body, (headers or {}).get(LENGTH_HEADER))
-            results = await self._detect(spec, tensor, context)
+            results = await self._detect(spec, tensor, context, explain=explains(head))
             return write_results(spec, head, results, context.id)
         if spec.name not in self.models():
             raise UpstreamUnavailable(f"too few members of {spec.name} are up", retry_after_s=5)
@@ -126,10 +121,11 @@ class EnsembleUpstream(Upstream):
         return metadata(spec)
 
     async def _detect(
-        self, spec: EnsembleSpec, tensor: Tensor, context: RequestContext, *, follow: bool = False
+        self, spec: EnsembleSpec, tensor: Tensor, context: RequestContext, **flags: bool
     ) -> list[MemberResult]:
+        """`flags` are those of `Members.score`."""
         members = Members(spec, self, self._finds_faces)
-        scores = await members.score(tensor, context, follow=follow)
+        scores = await members.score(tensor, context, **flags)
         model = self._reference(spec)
         results = [_result(spec, model, scores, n) for n in range(len(scores.found))]
         self.metrics.observe(spec, scores.seconds, scores.members, results)

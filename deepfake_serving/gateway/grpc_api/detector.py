@@ -166,6 +166,7 @@ def _video_request(options: pb.VideoOptions) -> VideoRequest:
         options.model or None,
         options.webhook or None,
         options.idempotency_key or None,
+        options.explain,
     )
 
 

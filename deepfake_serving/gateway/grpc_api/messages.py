@@ -13,7 +13,7 @@ from deepfake_serving.contracts.messages import (
 )
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
-from deepfake_serving.contracts.video import Shot, Track, VideoVerdict
+from deepfake_serving.contracts.video import KeyframeHeatmap, Shot, Track, VideoVerdict
 from deepfake_serving.gateway.documents import (
     JobDocument,
     SourceDocument,
@@ -126,6 +126,16 @@ def _track(track: Track) -> pb.Track:
         ],
         models=by_model(track.models, "fake_probability"),
         unavailable=by_model(track.models, "unavailable"),
+        heatmaps={model: _heatmap(heatmap) for model, heatmap in track.heatmaps.items()},
+    )
+
+
+def _heatmap(heatmap: KeyframeHeatmap) -> pb.KeyframeHeatmap:
+    return pb.KeyframeHeatmap(
+        rows=[pb.HeatmapRow(values=row) for row in heatmap.grid],
+        offset=heatmap.offset,
+        scale=heatmap.scale,
+        image=heatmap.image or "",
     )
 
 

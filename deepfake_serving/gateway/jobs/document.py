@@ -84,17 +84,7 @@ def link_result(verdict: VideoVerdict, job_id: str) -> VideoVerdict:
 def linked(shots: list[Shot], job_id: str) -> list[Shot]:
     """Returns shots with links in place of the names of their images."""
     link = _linker(job_id)
-    return [
-        replace(
-            shot,
-            strip=link(shot.strip),
-            tracks=[
-                replace(track, keyframe=link(track.keyframe), median_frame=link(track.median_frame))
-                for track in shot.tracks
-            ],
-        )
-        for shot in shots
-    ]
+    return [shot.with_images(link) for shot in shots]
 
 
 def _linker(job_id: str) -> Callable[[str | None], str | None]:

@@ -30,6 +30,7 @@ class VideoRequest:
     model: str | None = None
     webhook: str | None = None
     idempotency_key: str | None = None
+    explain: bool = False
 
     def kind(self, *, live: bool) -> str:
         """Returns the kind of the job."""
@@ -48,6 +49,7 @@ class VideoRequest:
             "sampling": self.sampling or default,
             "shots": self.shots,
             "aggregation": self.aggregation or settings.video_aggregation,
+            "explain": self.explain,
         }
 
 

@@ -155,15 +155,17 @@ class Upstream:
         return verdict
 
     async def detect_frames(
-        self, frames: Frames, model: str, context: RequestContext
+        self, frames: Frames, model: str, context: RequestContext, *, explain: bool = False
     ) -> list[dict[str, Any] | Problem]:
         """Returns a verdict or a problem for each decoded frame of a video.
 
         Args:
             frames: uint8 RGB, (h, w, 3), all of one size, in their order. They are sent
                 as one tensor.
+            explain: whether their faces get a heatmap.
         """
-        return await self.infer(frame_tensor(frames), model, context, {"follow": True})
+        parameters = {"follow": True} | ({"explain": True} if explain else {})
+        return await self.infer(frame_tensor(frames), model, context, parameters)
 
     async def infer(
         self,

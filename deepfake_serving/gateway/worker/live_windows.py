@@ -12,7 +12,7 @@ from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import Label, ModelRef
-from deepfake_serving.contracts.video import Shot, VideoVerdict
+from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.jobs.loop import FINAL
 from deepfake_serving.gateway.live.smoothing import smooth
 from deepfake_serving.gateway.live.windows import Windows
@@ -139,20 +139,12 @@ class WindowProcessor:
         def rename(name: str | None) -> str | None:
             return f"{prefix}{name}" if keep and name else None
 
-        shots = [_rename_images(shot, rename) for shot in window.shots]
+        shots = [shot.with_images(rename) for shot in window.shots]
         return dataclasses.replace(window, shots=shots)
 
     async def _detect(self, frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         deadline = asyncio.get_running_loop().time() + self._settings.request_timeout_s
         context = RequestContext(self._job.id, deadline, self._job.traceparent)
-        return await self._upstream.detect_frames(frames, self._job.options["model"], context)
-
-
-def _rename_images(shot: Shot, rename: Callable[[str | None], str | None]) -> Shot:
-    tracks = [
-        dataclasses.replace(
-            track, keyframe=rename(track.keyframe), median_frame=rename(track.median_frame)
+        return await self._upstream.detect_frames(
+            frames, self._job.options["model"], context, explain=self._options.explain
         )
-        for track in shot.tracks
-    ]
-    return dataclasses.replace(shot, strip=rename(shot.strip), tracks=tracks)

@@ -71,13 +71,16 @@ class VideoJob:
         async def save_image(name: str, image: bytes) -> None:
             await self.objects.put(f"jobs/{job.id}/gallery/{name}", image)
 
+        model = job.options["model"]
+        options = video_options(job, self.settings, self.upstream.thresholds(model))
+
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
             context = RequestContext(job.id, deadline, job.traceparent)
-            return await self.upstream.detect_frames(frames, job.options["model"], context)
+            return await self.upstream.detect_frames(
+                frames, model, context, explain=options.explain
+            )
 
-        thresholds = self.upstream.thresholds(job.options["model"])
-        options = video_options(job, self.settings, thresholds)
         return await analyse(path, detect, options, save_image, report)
 
     async def _store(

@@ -9,12 +9,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from deepfake_serving.contracts.verdict import Heatmap, ImageVerdict
+from deepfake_serving.contracts.verdict import NO_HEATMAPS, Heatmap, ImageVerdict
 from model_handlers.pipeline.classifier import Scores
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.heatmaps.overlay import Grid, draw_overlay
 
-NO_MAP = "no heatmaps: the model's network has no linear head over a feature map"
 _MIN_SCALE = 0.1
 """Contributions below this, in log odds, are drawn faintly even if no other is higher."""
 _QUALITY = 85
@@ -49,7 +48,7 @@ def _explain(
     if not verdict.faces:
         return verdict
     if scores.maps is None:
-        return replace(verdict, warnings=[*verdict.warnings, NO_MAP])
+        return replace(verdict, warnings=[*verdict.warnings, NO_HEATMAPS])
     faces = [
         replace(face, heatmap=build_heatmap(crops[n], scores.maps[n], float(scores.logits[n])))
         for face, n in zip(verdict.faces, numbers, strict=True)

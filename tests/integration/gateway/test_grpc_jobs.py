@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -95,3 +96,29 @@ def test_a_bad_filter_is_refused(
     with pytest.raises(grpc.RpcError) as caught:
         stub.ListJobs(pb.ListJobsRequest(**given))
     rpc_problem_of(caught.value, grpc.StatusCode.INVALID_ARGUMENT, status, slug)
+
+
+def test_the_keyframes_of_a_video_have_heatmaps_on_request(
+    api: httpx.Client, stub: DetectorStub, video: Path
+) -> None:
+    options = pb.VideoOptions(name="scenes.mp4", sampling="every:8", explain=True)
+    parts = [pb.SubmitVideoRequest(options=options)]
+    parts.append(pb.SubmitVideoRequest(chunk=video.read_bytes()))
+    job = stub.SubmitVideo(iter(parts))
+    document = ended(
+        api, {"links": {"self": f"/v1/jobs/{job.id}", "events": f"/v1/jobs/{job.id}/events"}}
+    )
+    assert document["options"]["explain"] is True
+    tracks = [track for shot in document["result"]["shots"] for track in shot["tracks"]]
+    messages = [t for s in stub.GetJob(pb.JobRequest(id=job.id)).result.shots for t in s.tracks]
+    assert tracks
+    for track, message in zip(tracks, messages, strict=True):
+        heatmap, sent = track["heatmaps"]["detector"], message.heatmaps["detector"]
+        assert heatmap["image"] in document["result"]["gallery"]
+        assert api.get(heatmap["image"]).content.startswith(b"\xff\xd8")
+        assert [list(row.values) for row in sent.rows] == heatmap["grid"]
+        assert (sent.image, sent.offset) == (heatmap["image"], heatmap["offset"])
+    plain = api.post("/v1/videos?sampling=every:8", content=video.read_bytes()).json()
+    repeated = ended(api, plain)
+    assert not repeated["cached"], "the result with heatmaps is another one"
+    assert not any(t["heatmaps"] for s in repeated["result"]["shots"] for t in s["tracks"])

@@ -10,6 +10,7 @@ import yaml
 from deepfake_serving.cli import ensemble as module
 from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.cli.ensemble import LocalEnsemble, open_detector
+from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive
@@ -68,3 +69,15 @@ def test_frames_of_a_video_have_the_ensembles_verdicts(
     assert [len(result["faces"]) for result in results if not isinstance(result, Problem)] == [
         1
     ] * 3
+
+
+def test_heatmaps_are_files_of_each_member(
+    pair: LocalEnsemble, tmp_path: Path, astronaut: Pixels
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(astronaut))
+    with pair:
+        documents = pair.documents([tmp_path / "a.jpg"], 8, None, explain=True)
+        (document,) = write_heatmaps(documents, tmp_path / "maps")
+    assert document["faces"][0]["heatmap"] is None
+    assert not document["warnings"]
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == {"a-1-one.png", "a-1-two.png"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.gallery import face_crop, film_strip
+from deepfake_serving.video.gallery.images import face_crop, film_strip
 from tests.unit.video.conftest import HEAD
 
 

@@ -63,6 +63,7 @@ JOB: dict[str, Any] = {
         "sampling": "every:5",
         "shots": True,
         "aggregation": "shots",
+        "explain": False,
         "model": "detector",
     },
     "progress": {

@@ -37,11 +37,14 @@ def video_request(
         Aggregation | None, Query(description="How the faces' scores become one probability.")
     ] = None,
     model: Annotated[str | None, Query(description="The detector.")] = None,
+    explain: Annotated[
+        bool, Query(description="Whether the keyframe of each track gets a heatmap.")
+    ] = False,
     webhook: Webhook = None,
     key: IdempotencyKey = None,
 ) -> VideoRequest:
     """Returns the options in the query and the headers."""
-    return VideoRequest(sampling, shots, aggregation, model, webhook, key)
+    return VideoRequest(sampling, shots, aggregation, model, webhook, key, explain)
 
 
 @router.post(

@@ -9,7 +9,7 @@ import pytest
 
 from deepfake_serving.contracts.problems import InvalidRequest, UndecodableMedia
 from deepfake_serving.ensembles.spec import EnsembleSpec
-from deepfake_serving.gateway.ensembles.inference import read_tensor, write_results
+from deepfake_serving.gateway.ensembles.inference import explains, read_tensor, write_results
 from deepfake_serving.gateway.upstream.frames import infer_header
 
 SPEC = EnsembleSpec.model_validate(
@@ -64,3 +64,15 @@ def test_results_are_the_outputs_of_a_detector() -> None:
     assert (document["model_name"], document["id"]) == ("pair", "id-1")
     only = orjson.loads(write_results(SPEC, {"outputs": [{"name": "verdict"}]}, results, "x").body)
     assert [output["name"] for output in only["outputs"]] == ["verdict"]
+
+
+@pytest.mark.parametrize("parameters", ["x", [1], {"explain": "yes"}, {"explain": 1}])
+def test_malformed_parameters_are_refused(parameters: Any) -> None:
+    with pytest.raises(InvalidRequest, match="explain"):
+        explains({"parameters": parameters})
+
+
+def test_heatmaps_are_requested_by_a_parameter() -> None:
+    assert explains({"parameters": {"explain": True}})
+    assert not explains({"parameters": {"explain": False}})
+    assert not explains({"parameters": None})

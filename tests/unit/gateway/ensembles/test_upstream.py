@@ -97,6 +97,29 @@ async def test_a_member_that_does_not_respond_is_left_out_and_named(
     assert verdict["warnings"] == [f"{lost} is left out: {reasons[how]}"]
 
 
+async def test_heatmaps_are_those_of_the_members(names: Names, members: list[Member]) -> None:
+    heatmap = {"grid": [[0.5]], "offset": 0.0, "scale": 0.5, "overlay": "data:,", "crop": "data:,"}
+    members[0].heatmap = heatmap
+    async with trio(names, members) as upstream:
+        members[2].predict = failing(Overloaded("full"))
+        body = await upstream.detect_image(b"image", "trio", context(60), explain=True)
+        frames = [np.zeros((4, 4, 3), np.uint8)]
+        (frame,) = await upstream.detect_frames(frames, "trio", context(60), explain=True)
+    verdict = orjson.loads(body)
+    assert not isinstance(frame, Problem)
+    for (face,) in (verdict["faces"], frame["faces"]):
+        assert face["heatmap"] is None
+        assert face["models"]["a"] == {"fake_probability": 0.2, "heatmap": heatmap}
+        assert face["models"]["b"] == {"fake_probability": 0.5}
+    assert verdict["warnings"] == [
+        "no heatmaps of b: its network has none",
+        "c is left out: overloaded",
+    ]
+    assert from_json(ImageVerdict, body).faces[0].models["a"]["heatmap"].grid == [[0.5]]
+    assert list(verdict_message(verdict).faces[0].heatmaps) == ["a"]
+    assert all(p["explain"] for m in members[:2] for p in m.parameters)
+
+
 async def test_a_member_that_hangs_is_left_out_in_time(names: Names, members: list[Member]) -> None:
     async with trio(names, members, ensemble(timeout_s=3)) as upstream:
         members[2].predict = hang

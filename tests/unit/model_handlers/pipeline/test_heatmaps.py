@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake_serving.contracts.verdict import Heatmap, ImageVerdict
+from deepfake_serving.contracts.verdict import NO_HEATMAPS, Heatmap, ImageVerdict
 from model_handlers.items import Options
 from model_handlers.pipeline import tasks
 from model_handlers.pipeline.classifier import Scores
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.heatmaps.heatmap import NO_MAP, add_heatmaps, build_heatmap
+from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps, build_heatmap
 from model_handlers.pipeline.heatmaps.overlay import draw_overlay
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
@@ -119,7 +119,7 @@ def test_a_network_without_maps_is_named(
         trained_detector.classifier, "network", lambda *images: classify(*images)[:1]
     )
     explained, plain = detect(trained_detector, (astronaut, True), (astronaut, False))
-    assert explained.warnings == [NO_MAP]
+    assert explained.warnings == [NO_HEATMAPS]
     assert explained.faces[0].heatmap is None
     assert plain.warnings == []
 

@@ -460,6 +460,27 @@ class Face(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class HeatmapsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Heatmap: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Heatmap | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     BOX_FIELD_NUMBER: _builtins.int
     LANDMARKS_FIELD_NUMBER: _builtins.int
     DETECTION_CONFIDENCE_FIELD_NUMBER: _builtins.int
@@ -468,6 +489,7 @@ class Face(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
     HEATMAP_FIELD_NUMBER: _builtins.int
+    HEATMAPS_FIELD_NUMBER: _builtins.int
     detection_confidence: _builtins.float
     fake_probability: _builtins.float
     verdict: Global___Verdict.ValueType
@@ -489,6 +511,10 @@ class Face(_message.Message):
     def heatmap(self) -> Global___Heatmap:
         """On request, if the model's network has one."""
 
+    @_builtins.property
+    def heatmaps(self) -> _containers.MessageMap[_builtins.str, Global___Heatmap]:
+        """On request, in an ensemble: by member whose network has one."""
+
     def __init__(
         self,
         *,
@@ -500,10 +526,11 @@ class Face(_message.Message):
         models: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         unavailable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         heatmap: Global___Heatmap | None = ...,
+        heatmaps: _abc.Mapping[_builtins.str, Global___Heatmap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap", "box", b"box", "heatmap", b"heatmap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap", "box", b"box", "detection_confidence", b"detection_confidence", "fake_probability", b"fake_probability", "heatmap", b"heatmap", "landmarks", b"landmarks", "models", b"models", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap", "box", b"box", "detection_confidence", b"detection_confidence", "fake_probability", b"fake_probability", "heatmap", b"heatmap", "heatmaps", b"heatmaps", "landmarks", b"landmarks", "models", b"models", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__heatmap: _TypeAlias = _typing.Literal["heatmap"]  # noqa: Y015
     _WhichOneofArgType__heatmap: _TypeAlias = _typing.Literal["_heatmap", b"_heatmap"]  # noqa: Y015
@@ -731,6 +758,7 @@ class VideoOptions(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Display name."""
     url: _builtins.str
@@ -746,6 +774,8 @@ class VideoOptions(_message.Message):
     """URL that is notified when the job has ended."""
     idempotency_key: _builtins.str
     """The same key with the same request creates no second job."""
+    explain: _builtins.bool
+    """Whether the keyframe of each track gets a heatmap."""
     def __init__(
         self,
         *,
@@ -757,10 +787,11 @@ class VideoOptions(_message.Message):
         model: _builtins.str = ...,
         webhook: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "shots", b"shots"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "aggregation", b"aggregation", "idempotency_key", b"idempotency_key", "model", b"model", "name", b"name", "sampling", b"sampling", "shots", b"shots", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "aggregation", b"aggregation", "explain", b"explain", "idempotency_key", b"idempotency_key", "model", b"model", "name", b"name", "sampling", b"sampling", "shots", b"shots", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shots: _TypeAlias = _typing.Literal["shots"]  # noqa: Y015
     _WhichOneofArgType__shots: _TypeAlias = _typing.Literal["_shots", b"_shots"]  # noqa: Y015
@@ -1259,6 +1290,27 @@ class Track(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class HeatmapsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___KeyframeHeatmap: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___KeyframeHeatmap | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
@@ -1266,6 +1318,7 @@ class Track(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    HEATMAPS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
@@ -1280,6 +1333,10 @@ class Track(_message.Message):
     def unavailable(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Members of an ensemble that scored none of the frames, and why."""
 
+    @_builtins.property
+    def heatmaps(self) -> _containers.MessageMap[_builtins.str, Global___KeyframeHeatmap]:
+        """On request, by model whose network has one."""
+
     def __init__(
         self,
         *,
@@ -1290,14 +1347,47 @@ class Track(_message.Message):
         frames: _abc.Iterable[Global___TrackFrame] | None = ...,
         models: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         unavailable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        heatmaps: _abc.Mapping[_builtins.str, Global___KeyframeHeatmap] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fake_probability", b"fake_probability", "frames", b"frames", "id", b"id", "models", b"models", "spread", b"spread", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fake_probability", b"fake_probability", "frames", b"frames", "heatmaps", b"heatmaps", "id", b"id", "models", b"models", "spread", b"spread", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Track: _TypeAlias = Track  # noqa: Y015
+
+@_typing.final
+class KeyframeHeatmap(_message.Message):
+    """A heatmap of the face with the highest score of a track."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    offset: _builtins.float
+    scale: _builtins.float
+    image: _builtins.str
+    """Path of a JPEG, over REST: the crop that the network got, under its map."""
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeatmapRow]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___HeatmapRow] | None = ...,
+        offset: _builtins.float = ...,
+        scale: _builtins.float = ...,
+        image: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "offset", b"offset", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyframeHeatmap: _TypeAlias = KeyframeHeatmap  # noqa: Y015
 
 @_typing.final
 class TrackFrame(_message.Message):
