@@ -48,7 +48,7 @@ class Variant:
     """One implementation, loaded in its own process."""
 
     def __init__(self, name: str) -> None:
-        from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
+        from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 
         environment = _ENVIRONMENTS.get(name, WORKER_ENVIRONMENT | _ONE)
         before = dict(os.environ)

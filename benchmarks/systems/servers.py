@@ -19,9 +19,9 @@ import psutil
 from benchmarks.data.workloads import workloads
 from benchmarks.load.requests import Target, connect
 from benchmarks.systems.program import Program, free_ports
-from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.model_server.models import Placement
 from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 
 DIRECT_ONE = "direct, one thread"
 DIRECT = "direct, as served"

@@ -16,8 +16,8 @@ from deepfake_serving import assets
 from deepfake_serving.cli.bundled import manifests_to_pack, note_packing
 from deepfake_serving.cli.up_ports import choose_ports
 from deepfake_serving.ensembles.spec import EnsembleError, find_ensemble
+from deepfake_serving.runtime.process.shutdown import end_with_parent, on_stop_signal
 from deepfake_serving.runtime.settings import variable_of
-from deepfake_serving.runtime.shutdown import end_with_parent, on_stop_signal
 
 _COMMANDS = {
     "model server": (sys.executable, "-m", "deepfake_serving.model_server"),

@@ -18,6 +18,8 @@ from deepfake_serving.gateway.shadow.traffic import ShadowTraffic
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.pools import Pools
+from deepfake_serving.runtime.process.memory import return_freed_memory
+from deepfake_serving.runtime.tasks import background
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
         SettingsError: a setting turns out to be wrong.
     """
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(background(return_freed_memory()))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
         )

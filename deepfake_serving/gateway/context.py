@@ -28,9 +28,9 @@ from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.provenance.reader import ProvenanceReader
+from deepfake_serving.runtime.process.shutdown import InFlight
 from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.request_timeout import parse_timeout
-from deepfake_serving.runtime.shutdown import InFlight
 from deepfake_serving.runtime.tasks import first_of
 
 T = TypeVar("T")

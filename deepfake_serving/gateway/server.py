@@ -38,7 +38,7 @@ from deepfake_serving.runtime.listeners import (
     metrics_listener,
     open_listener,
 )
-from deepfake_serving.runtime.shutdown import drain, stop_signals
+from deepfake_serving.runtime.process.shutdown import drain, stop_signals
 from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)

@@ -11,10 +11,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import uvloop
 
-from deepfake_serving.model_server.limits.memory import keep_freed_memory
 from deepfake_serving.model_server.server import Server
 from deepfake_serving.model_server.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.process.memory import keep_freed_memory
 from deepfake_serving.runtime.tracing import configure_tracing
 from model_handlers.manifest import ManifestError
 

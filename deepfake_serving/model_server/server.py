@@ -25,8 +25,9 @@ from deepfake_serving.runtime.listeners import (
     metrics_listener,
     open_listener,
 )
-from deepfake_serving.runtime.shutdown import drain, stop_signals
-from deepfake_serving.runtime.tasks import first_of
+from deepfake_serving.runtime.process.memory import return_freed_memory
+from deepfake_serving.runtime.process.shutdown import drain, stop_signals
+from deepfake_serving.runtime.tasks import background, first_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +67,7 @@ class Server:
                 log.warning("untrained model: its verdicts are meaningless", model=model.name)
         signals = stop_signals()
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(background(return_freed_memory()))
             ports = await self._listen(stack)
             log.info("listening", host=self.settings.host, **ports)
             stack.push_async_callback(self.supervisor.stop)

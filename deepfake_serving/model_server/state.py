@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from deepfake_serving.contracts.problems import NotReady
-from deepfake_serving.runtime.shutdown import InFlight
+from deepfake_serving.runtime.process.shutdown import InFlight
 
 
 class Phase(StrEnum):

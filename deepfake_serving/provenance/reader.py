@@ -12,9 +12,9 @@ from pathlib import Path
 
 from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.provenance import Provenance
+from deepfake_serving.runtime.process.shutdown import end_with_parent
 from deepfake_serving.runtime.serialization import from_json
 from deepfake_serving.runtime.settings import SettingsError
-from deepfake_serving.runtime.shutdown import end_with_parent
 
 _MAX_CONCURRENT = 2
 _MAX_OUTPUT_BYTES = 256 * 1024

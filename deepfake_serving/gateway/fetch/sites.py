@@ -21,7 +21,7 @@ import orjson
 from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.runtime.shutdown import end_with_parent
+from deepfake_serving.runtime.process.shutdown import end_with_parent
 
 _MAX_CONCURRENT = 2
 _MAX_OUTPUT_BYTES = 64 * 1024

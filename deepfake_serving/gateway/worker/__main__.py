@@ -23,8 +23,8 @@ from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.process.shutdown import on_stop_signal
 from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
-from deepfake_serving.runtime.shutdown import on_stop_signal
 from deepfake_serving.runtime.tracing import configure_tracing
 
 log = structlog.get_logger(__name__)

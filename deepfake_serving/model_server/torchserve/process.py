@@ -14,7 +14,7 @@ import psutil
 import structlog
 
 from deepfake_serving.model_server.torchserve.config import Launch
-from deepfake_serving.runtime.shutdown import end_with_parent
+from deepfake_serving.runtime.process.shutdown import end_with_parent
 
 log = structlog.get_logger(__name__)
 

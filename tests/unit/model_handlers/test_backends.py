@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from deepfake_serving.model_server.limits.memory import WORKER_ENVIRONMENT
 from deepfake_serving.packaging.openvino_ir import intermediate_representation
+from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 from model_handlers.backends import openvino, pytorch
 from model_handlers.manifest import (
     MANIFEST_FILE,

@@ -1,12 +1,16 @@
-"""glibc malloc settings that keep freed memory in the process between requests.
+"""Settings of glibc's malloc: what is freed stays in the process for a while, but not forever.
 
 By default blocks from 128 KiB on are mapped and unmapped each time, which costs a page fault for
 every 4 KiB of every image: about 2500 for a body of 4 MB (mallopt(3)). Workers decode each image in
 a thread of its own. With one arena, such a thread reuses the memory of those before it.
+
+Once a large block was freed, however, glibc serves all up to its size from the heap, where small
+ones that live longer keep the freed pages of a burst forever, unless malloc_trim(3) returns them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import platform
 
@@ -14,6 +18,7 @@ _MMAP_THRESHOLD = 32 * 2**20
 """Bytes; the maximum that glibc accepts."""
 _TRIM_THRESHOLD = 128 * 2**20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_TRIM_EVERY_S = 15.0
 
 WORKER_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD),
@@ -25,7 +30,21 @@ WORKER_ENVIRONMENT = {
 
 def keep_freed_memory() -> None:
     """Applies the settings to this process; does nothing without glibc."""
-    if platform.libc_ver()[0] == "glibc":
+    if _is_glibc():
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
         libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
+
+
+async def return_freed_memory(every_s: float = _TRIM_EVERY_S) -> None:
+    """Returns freed memory to the system again and again; ends at once without glibc."""
+    if not _is_glibc():
+        return
+    libc = ctypes.CDLL(None)
+    while True:
+        await asyncio.sleep(every_s)
+        await asyncio.to_thread(libc.malloc_trim, 0)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

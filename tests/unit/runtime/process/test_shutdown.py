@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from deepfake_serving.runtime.shutdown import InFlight, drain
+from deepfake_serving.runtime.process.shutdown import InFlight, drain
 
 RECEIVER = """
 import asyncio
-from deepfake_serving.runtime.shutdown import stop_signals
+from deepfake_serving.runtime.process.shutdown import stop_signals
 
 async def main():
     signals = stop_signals()

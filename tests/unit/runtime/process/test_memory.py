@@ -1,0 +1,97 @@
+"""Freed memory is kept for a while, then returned; measured in separate processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
+
+_FAULTS = """
+import resource, threading
+{setup}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+bytearray(4 * 2**20)
+before = faults()
+for _ in range(50):
+    {run}
+print(faults() - before)
+"""
+_BURST = """
+import asyncio, resource
+from deepfake_serving.runtime.process.memory import return_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
+
+async def main():
+    returning = asyncio.create_task(return_freed_memory(every_s=0.01))
+    try:
+        async with asyncio.timeout(30):
+            while resident() > before + 20:
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pass
+    returning.cancel()
+
+bytearray(4 * 2**20)  # from now on such blocks are on the heap
+before = resident()
+large, small = [], []
+for _ in range(50):
+    large.append(bytearray(4 * 2**20 - 4096))
+    large[-1][::4096] = bytes(1023)
+    small.append(bytearray(1000))  # keeps the top of the heap
+del large
+held = resident() - before
+asyncio.run(main())
+print(held, resident() - before)
+"""
+_SETUP = (
+    "from deepfake_serving.runtime.process.memory import keep_freed_memory; keep_freed_memory()"
+)
+
+glibc = pytest.mark.skipif(sys.platform != "linux", reason="mallopt(3) is glibc's")
+
+
+_ALLOCATE = 'bytearray(b"x" * (4 * 2**20))'
+_IN_A_THREAD = f"t = threading.Thread(target=lambda: {_ALLOCATE}); t.start(); t.join()"
+
+
+def _faults(setup: str = "", run: str = _ALLOCATE, **environment: str) -> int:
+    completed = subprocess.run(
+        [sys.executable, "-c", _FAULTS.format(setup=setup, run=run)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(completed.stdout)
+
+
+@glibc
+def test_a_configured_process_reuses_freed_memory() -> None:
+    assert _faults(setup=_SETUP) < _faults() / 10
+
+
+@glibc
+def test_workers_start_with_the_memory_settings() -> None:
+    assert _faults(**WORKER_ENVIRONMENT) < _faults() / 10
+
+
+@glibc
+def test_a_new_thread_of_a_worker_reuses_freed_memory() -> None:
+    in_main = _faults(**WORKER_ENVIRONMENT)
+    assert _faults(run=_IN_A_THREAD, **WORKER_ENVIRONMENT) < 1.5 * in_main
+
+
+@glibc
+def test_what_a_burst_freed_is_returned() -> None:
+    command = [sys.executable, "-c", _BURST]
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    held, remaining = map(int, completed.stdout.split())
+    assert held > 150
+    assert remaining <= 20
