@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.settings import Settings
 from scripts.chart_values.server_settings import PORTS, server_settings
 from scripts.chart_values.types import (
@@ -108,6 +109,7 @@ class Gateway(Pod, total=False):
     replicas: Count
     autoscaling: GatewayScaling
     settings: GatewayOptions
+    ensembles: list[EnsembleSpec]
     auth: Auth
     webhookSecret: Name
     requestTimeoutSeconds: Annotated[int, Field(ge=1, le=3600)]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from scripts import chart_values, manifests
@@ -98,12 +99,14 @@ def test_every_container_has_the_right_probes_and_grace_period(case: Path) -> No
 
 @case
 def test_servers_accept_the_rendered_settings(case: Path) -> None:
-    """The servers accept the settings in the ConfigMaps."""
+    """The servers accept the settings in the ConfigMaps, and the gateway the ensembles."""
     for each in render("-f", str(case)):
         for name, text in each.get("data", {}).items() if each["kind"] == "ConfigMap" else ():
             kinds = {"gateway.yaml": GatewaySettings, "model-server.yaml": ModelServerSettings}
             if name in kinds:
                 kinds[name](**yaml.safe_load(text))
+            elif name.startswith("ensemble-"):
+                EnsembleSpec.model_validate(yaml.safe_load(text))
 
 
 @case

@@ -41,7 +41,16 @@ file:///media
 {{- if eq .Values.gateway.auth.mode "keys" }}
 {{- $_ := set $derived "keys_file" "/etc/deepfake/keys/keys.yaml" }}
 {{- end }}
-{{- mustMergeOverwrite $derived .Values.gateway.settings | toYaml }}
+{{- $settings := mustMergeOverwrite $derived (deepCopy .Values.gateway.settings) }}
+{{- range $file, $_ := include "deepfake.gateway.ensembleFiles" . | fromYaml }}
+{{- $_ := set $settings "ensembles" (append ($settings.ensembles | default list) (printf "/etc/deepfake/settings/%s" $file)) }}
+{{- end }}
+{{- toYaml $settings }}
+{{- end }}
+
+{{/* Files of the ConfigMap: the settings, and ensembles of the values. */}}
+{{- define "deepfake.gateway.files" -}}
+{{- mustMergeOverwrite (dict "gateway.yaml" (printf "%s\n" (include "deepfake.gateway.settings" .))) (include "deepfake.gateway.ensembleFiles" . | fromYaml) | toYaml }}
 {{- end }}
 
 {{- define "deepfake.gateway.keysSecret" -}}
