@@ -19,8 +19,12 @@ from deepfake_serving.video.sampling import Sampler
 from deepfake_serving.video.scene_cuts import SceneCut, SceneCutDetector
 
 _MAX_BATCH_FRAMES = 8
-_MAX_BATCH_AGE_S = 1.0
-"""A batch leaves when it is full or this old, so progress is visible where sampling is sparse."""
+_MAX_BATCH_S = 10.0
+"""Presentation time that a batch covers, at most, so that progress is visible where sampling is
+sparse. Not the time that it takes to read: faces are followed within a batch, so the result would
+depend on the speed of the machine."""
+_MAX_EMPTY_BATCH_AGE_S = 1.0
+"""Age at which a batch without a sample leaves."""
 
 _MAX_SIZE_WARNINGS = 3
 
@@ -55,6 +59,14 @@ class Batch:
     def large(self) -> bool:
         """Whether two such batches exceed the memory limit, as 4K frames do."""
         return any(2 * sample.pixels.nbytes > MAX_BATCH_BYTES for sample in self.samples)
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the batch leaves although it is not full."""
+        first = next((event for event in self.events if isinstance(event, Sample)), None)
+        if first is None:
+            return time.monotonic() - self.created > _MAX_EMPTY_BATCH_AGE_S
+        return self.read_s - first.t_s > _MAX_BATCH_S
 
     def is_full(self, pixels: Pixels) -> bool:
         """Returns whether the batch has no space for one more such frame."""
@@ -141,7 +153,7 @@ class VideoReader:
                 batch.read_s = self.video.end_s
                 full = isinstance(event, Sample) and batch.is_full(event.pixels)
                 event = None  # only the batch keeps the pixels alive
-                if full or time.monotonic() - batch.created > _MAX_BATCH_AGE_S:
+                if full or batch.is_overdue:
                     yield batch
                     batch = Batch()
         yield batch
