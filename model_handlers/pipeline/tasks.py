@@ -26,11 +26,13 @@ from deepfake_serving.contracts.verdict import (
 from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
-from model_handlers.pipeline.classifier import Classifier
+from model_handlers.pipeline.classifier import Classifier, Scores
 from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
+from model_handlers.pipeline.frames.chains import face_chains
 from model_handlers.pipeline.frames.following import find_faces
+from model_handlers.pipeline.frames.steady_scores import steady_scores
 from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
@@ -174,24 +176,42 @@ def _score_faces(
     options: Sequence[Options],
     watch: Stopwatch,
 ) -> list[ImageVerdict]:
-    """Cuts the faces of each image and scores those of all images together.
+    """Cuts the faces of the images and scores them; draws the heatmaps that are requested.
 
-    Heatmaps are drawn for the images that request them.
+    Without heatmaps, faces of a video are scored as `steady_scores` says.
     """
-    crop = task.manifest.crop
-    with watch("crop"):
-        crops = [
-            cut_face(image, face, crop)
-            for image, each in zip(images, found, strict=True)
-            for face in each.faces
-        ]
-    sides = [face.longer_side for each in found for face in each.faces]
-    scores = task.classifier.score(crops, sides, watch)
-    probabilities = iter(_rounded_probabilities(scores.probabilities))
-    verdicts = [
+    faces = [(n, face) for n, each in enumerate(found) for face in each.faces]
+
+    def score(numbers: Sequence[int]) -> tuple[list[Pixels], Scores]:
+        chosen = [faces[number] for number in numbers]
+        with watch("crop"):
+            crops = [cut_face(images[n], face, task.manifest.crop) for n, face in chosen]
+        return crops, task.classifier.score(crops, [f.longer_side for _, f in chosen], watch)
+
+    if any(requested := [option.explain for option in options]):
+        crops, scores = score(range(len(faces)))
+        verdicts = _verdicts(task, images, found, options, scores.probabilities)
+        with watch("explain"):
+            return add_heatmaps(verdicts, requested, crops, scores)
+    chains = face_chains(images, found, options)
+    probabilities = steady_scores(
+        chains, lambda numbers: score(numbers)[1].probabilities, task.manifest.thresholds
+    )
+    return _verdicts(task, images, found, options, probabilities)
+
+
+def _verdicts(
+    task: DetectorTask | ClassifierTask,
+    images: Sequence[Pixels],
+    found: Sequence[FoundFaces],
+    options: Sequence[Options],
+    probabilities: Floats,
+) -> list[ImageVerdict]:
+    rounded = iter(_rounded_probabilities(probabilities))
+    return [
         replace(
             verdict_of_faces(
-                [(face, next(probabilities)) for face in each.faces],
+                [(face, next(rounded)) for face in each.faces],
                 (image.shape[1], image.shape[0]),
                 task.model,
                 task.manifest.thresholds,
@@ -201,11 +221,6 @@ def _score_faces(
         )
         for image, each, option in zip(images, found, options, strict=True)
     ]
-    requested = [option.explain for option in options]
-    if not any(requested):
-        return verdicts
-    with watch("explain"):
-        return add_heatmaps(verdicts, requested, crops, scores)
 
 
 def _given(options: Options) -> FoundFaces | None:

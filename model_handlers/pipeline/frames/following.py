@@ -22,7 +22,7 @@ _MAX_CHANGE = 20.0
 """Mean difference of two frames' pixels above which they may be of different shots."""
 _GRID = 32
 """Rows and columns of the pixels that are compared, at most."""
-_MIN_OVERLAP = 0.3
+MIN_OVERLAP = 0.3
 """Minimum intersection over union of the boxes of a face in two frames."""
 
 
@@ -32,13 +32,13 @@ def find_faces(
     """Returns each image's faces; through those that are frames of one video, they are followed."""
     found: list[FoundFaces] = []
     pairs = zip(images, options, strict=True)
-    for follow, members in groupby(pairs, key=lambda pair: _video(*pair)):
+    for video, members in groupby(pairs, key=lambda pair: video_of(*pair)):
         group = [image for image, _ in members]
-        found += FaceFollower(detector).find(group) if follow else detector.find(group)
+        found += FaceFollower(detector).find(group) if video else detector.find(group)
     return found
 
 
-def _video(image: Pixels, options: Options) -> tuple[int, ...] | None:
+def video_of(image: Pixels, options: Options) -> tuple[int, ...] | None:
     """Returns what the frames of one video have in common; None for an image by itself."""
     return (options.request, *image.shape) if options.follow else None
 
@@ -58,19 +58,19 @@ class FaceFollower:
         found: list[FoundFaces] = []
         for number, frame in enumerate(frames):
             followed = None
-            if number % _EVERY and _change(frames[number - 1], frame) <= _MAX_CHANGE:
+            if number % _EVERY and are_alike(frames[number - 1], frame):
                 followed = self._refine(frame, found[-1])
             found.append(followed or self._detector.find([frame])[0])
         return found
 
     def _refine(self, frame: Pixels, last: FoundFaces) -> FoundFaces | None:
         """Returns the same faces in the next frame; None if one of them is not certain."""
-        if not last.faces or last.left_out or not all(map(_is_certain, last.faces)):
+        if not last.faces or last.left_out or not all(map(is_certain, last.faces)):
             return None
         faces = self._detector.refine(frame, [face.box for face in last.faces])
-        if len(faces) != len(last.faces) or not all(map(_is_certain, faces)):
+        if len(faces) != len(last.faces) or not all(map(is_certain, faces)):
             return None
-        if any(max(overlap(face, other) for other in faces) < _MIN_OVERLAP for face in last.faces):
+        if any(max(overlap(face, other) for other in faces) < MIN_OVERLAP for face in last.faces):
             return None
         return FoundFaces(faces, 0)
 
@@ -82,12 +82,13 @@ def overlap(one: Face, other: Face) -> float:
     return shared / (one.area + other.area - shared)
 
 
-def _is_certain(face: Face) -> bool:
+def is_certain(face: Face) -> bool:
+    """Returns whether a face can be followed."""
     return face.confidence >= CERTAIN and face.is_plausible
 
 
-def _change(one: Pixels, other: Pixels) -> float:
-    """Returns the mean absolute difference of some pixels, 0 to 255."""
+def are_alike(one: Pixels, other: Pixels) -> bool:
+    """Returns whether two frames of one size seem to be of the same shot."""
     step = max(1, min(one.shape[:2]) // _GRID)
     sparse = (image[::step, ::step].astype(np.int16) for image in (one, other))
-    return float(np.abs(next(sparse) - next(sparse)).mean())
+    return float(np.abs(next(sparse) - next(sparse)).mean()) <= _MAX_CHANGE

@@ -14,7 +14,7 @@ from model_handlers.backends.openvino import build_cascade
 from model_handlers.items import Options
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceDetector
+from model_handlers.pipeline.faces import FaceDetector, FoundFaces
 from model_handlers.pipeline.frames.following import FaceFollower, find_faces, overlap
 from tests.support.videos import pan, two_faces
 
@@ -24,7 +24,7 @@ class CountingDetector(FaceDetector):
 
     searches = 0
 
-    def find(self, images):  # type: ignore[no-untyped-def]
+    def find(self, images: Sequence[Pixels]) -> list[FoundFaces]:
         self.searches += len(images)
         return super().find(images)
 
