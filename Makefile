@@ -35,7 +35,7 @@ QUICK := -m "not slow"
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser browsers screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
 	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -123,6 +123,9 @@ integration: build/.dev clients archives  ## tests against a real TorchServe
 
 browser: build/.dev  ## the console in a real Chromium
 	$(BIN)/pytest tests/browser $(PARALLEL) --dist loadfile
+
+browsers: build/.dev build/bin/geckodriver  ## the console in Firefox and WebKit (needs firefox-esr, webkit2gtk-driver, xvfb; Rust for geckodriver)
+	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/browsers
 
 screenshots: build/.dev archives  ## take the screenshots of docs/console.md, of a real stack
 	$(BIN)/python -m tests.browser.screenshots
@@ -252,6 +255,12 @@ build/bin/rtsp-simple-server:
 	go mod download github.com/aler9/rtsp-simple-server@v0.20.0
 	cd "$$(go env GOMODCACHE)/github.com/aler9/rtsp-simple-server@v0.20.0" \
 		&& go build -mod=readonly -ldflags=-checklinkname=0 -o "$(CURDIR)/$@" .
+
+# Uses what is installed; Debian has no package of it.
+build/bin/geckodriver:
+	@mkdir -p $(@D)
+	if command -v geckodriver >/dev/null; then ln -sfn "$$(command -v geckodriver)" $@; \
+		else cargo install geckodriver --version 0.37.1 --locked --root build; fi
 
 build/api-clients/.installed: tests/integration/clients/typescript/package-lock.json
 	@mkdir -p $(@D)

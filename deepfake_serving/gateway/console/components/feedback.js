@@ -61,13 +61,11 @@ export function feedbackButton({ id, verdict, name, part = {} }, ofImage = true)
 }
 
 function labelChoice(preset) {
-  const option = (label) =>
-    el(
-      "label",
-      {},
-      el("input", { type: "radio", name: "label", value: label, required: true, checked: label === preset }),
-      t(`feedback.label.${label}`),
-    );
+  const option = (label) => {
+    const chosen = { checked: label === preset, autofocus: label === preset };
+    const radio = el("input", { type: "radio", name: "label", value: label, required: true, ...chosen });
+    return el("label", {}, radio, t(`feedback.label.${label}`));
+  };
   return el("fieldset", { class: "labels" }, el("legend", {}, t("feedback.question")), option("real"), option("fake"));
 }
 
