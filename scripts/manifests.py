@@ -1,7 +1,8 @@
-"""Writes k8s/manifests from the chart: a kustomize base, and the overlays cpu, gpu and dev.
+"""Writes what others need of the chart: k8s/manifests, and the recording rules of Compose.
 
-`values/<overlay>.yaml` selects what each overlay installs. Objects that all overlays
-share are in the base. `--check` writes nothing and fails if a file is out of date. Needs helm.
+k8s/manifests has a kustomize base, and the overlays cpu, gpu and dev. `values/<overlay>.yaml`
+selects what each overlay installs. Objects that all overlays share are in the base. `--check`
+writes nothing and fails if a file is out of date. Needs helm.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ MANIFESTS = ROOT / "k8s" / "manifests"
 CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
 OVERLAYS = ("cpu", "gpu", "dev")
 RELEASE = NAMESPACE = "deepfake-serving"
+RECORDING_RULES = ROOT / "docker" / "compose" / "prometheus" / "recording-rules.yml"
 _NOTE = "# Made by `make manifests` from the chart; do not edit.\n"
 
 Object = dict[str, Any]
@@ -25,17 +27,26 @@ Object = dict[str, Any]
 
 def rendered(overlay: str) -> dict[str, Object]:
     """Renders the chart with an overlay's values, by file name, without tests and Helm's labels."""
-    done = subprocess.run(
-        [
-            *("helm", "template", RELEASE, str(CHART), "--namespace", NAMESPACE),
-            *("-f", str(MANIFESTS / "values" / f"{overlay}.yaml")),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    objects = [_without_helm(each) for each in yaml.safe_load_all(done.stdout) if each]
-    return {_file_name(each): each for each in objects}
+    objects = _template(NAMESPACE, "-f", str(MANIFESTS / "values" / f"{overlay}.yaml"))
+    return {_file_name(each): each for each in map(_without_helm, objects)}
+
+
+def recording_rules() -> str:
+    """Returns the recording rules that dashboards read, for the release that Compose runs."""
+    objects = _template("compose", "--set", "monitoring.prometheusRule.enabled=true")
+    (rule,) = (each for each in objects if each["kind"] == "PrometheusRule")
+    groups = [
+        group | {"rules": recorded}
+        for group in rule["spec"]["groups"]
+        if (recorded := [each for each in group["rules"] if "record" in each])
+    ]
+    return _NOTE + yaml.safe_dump({"groups": groups}, sort_keys=False, width=110)
+
+
+def _template(namespace: str, *options: str) -> list[Object]:
+    command = ["helm", "template", RELEASE, str(CHART), "--namespace", namespace, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
 def _without_helm(node: Any) -> Any:
@@ -64,7 +75,7 @@ def files() -> dict[Path, str]:
     for overlay, objects in by_overlay.items():
         own = {name: each for name, each in objects.items() if name not in base}
         written |= _folder(MANIFESTS / "overlays" / overlay, own, ["../../base"])
-    return written
+    return written | {RECORDING_RULES: recording_rules()}
 
 
 def _folder(folder: Path, objects: dict[str, Object], resources: list[str]) -> dict[Path, str]:

@@ -14,6 +14,7 @@ from scripts.dashboards.query import (
 )
 
 _IMAGES = 'route=~"/v1/images|/deepfake[.]v1[.]Detector/DetectImage"'
+_BOUNDED = 'route!~".*/(stream|events|DetectStream|WatchJob)"'
 _REQUESTS = "deepfake_requests_total"
 _BUCKETS = "deepfake_request_duration_seconds_bucket"
 _COMPLETED = 'outcome="answered"'
@@ -98,9 +99,9 @@ _TRAFFIC = [
     ),
     Panel(
         "95 % latency by route",
-        "Streams and events last until the client disconnects.",
+        "Without streams and events, which last until the client disconnects.",
         "s",
-        [Query(quantile(0.95, gateway(_BUCKETS, _COMPLETED), "route"), "{{route}}")],
+        [Query(quantile(0.95, gateway(_BUCKETS, _COMPLETED, _BOUNDED), "route"), "{{route}}")],
     ),
     Panel(
         "Burn over an hour",

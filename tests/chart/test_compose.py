@@ -16,6 +16,7 @@ import yaml
 
 from deepfake_serving.gateway import settings as gateway_settings
 from deepfake_serving.model_server import settings as model_server_settings
+from scripts.dashboards import PAGES
 from tests.support.paths import ROOT
 
 COMPOSE = ROOT / "docker" / "compose.yaml"
@@ -228,6 +229,14 @@ def test_each_alert_fires_only_for_its_own_failure(
         [promtool, "test", "rules", path], capture_output=True, text=True, check=False
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_the_recorded_series_of_the_dashboards_are_there() -> None:
+    groups = yaml.safe_load((PROMETHEUS / "recording-rules.yml").read_text())["groups"]
+    recorded = {rule["record"] for group in groups for rule in group["rules"]}
+    shown = {name for page in PAGES.values() for name in re.findall(r"deepfake:[\w:]+", page())}
+    assert shown
+    assert shown <= recorded
 
 
 def test_every_alert_is_tested() -> None:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from scripts.dashboards import FOLDER, PAGES
 from tests.chart.helm import ROOT, Object, only
 
@@ -31,6 +32,18 @@ def test_every_panel_has_a_description(board: Object) -> None:
         assert panel["targets"], panel["title"]
     titles = [panel["title"] for panel in panels(board)]
     assert len(set(titles)) == len(titles)
+
+
+def test_latency_leaves_out_what_lasts_until_the_client_disconnects() -> None:
+    board = BOARDS[f"{FOLDER}/overview.json"]
+    (panel,) = (each for each in panels(board) if each["title"] == "95 % latency by route")
+    left_out = re.compile(re.findall(r'route!~"([^"]+)"', panel["targets"][0]["expr"])[0])
+    detector = pb.DESCRIPTOR.services_by_name["Detector"]
+    streaming = [method.name for method in detector.methods if method.server_streaming]
+    lasting = ["/v1/stream", "/v1/jobs/{job_id}/events"]
+    lasting += [f"/{detector.full_name}/{name}" for name in streaming]
+    assert all(left_out.fullmatch(route) for route in lasting)
+    assert not left_out.fullmatch("/v1/images")
 
 
 @board

@@ -21,6 +21,7 @@ from deepfake_serving.gateway.settings import load_settings as load_gateway
 from deepfake_serving.model_server.settings import load_settings as load_model_server
 from deepfake_serving.runtime.settings import SettingsError
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 _RUN = """
 import asyncio, sys
@@ -94,11 +95,6 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("HTTP", "GRPC", "METRICS", "WORKER_METRICS"):
         monkeypatch.setenv(f"DEEPFAKE_GATEWAY_{name}_PORT", "0")
     return monkeypatch
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.mark.parametrize(

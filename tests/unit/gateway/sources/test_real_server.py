@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from deepfake_serving.contracts.problems import UnreachableURL
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources.following import open_source
 from deepfake_serving.gateway.sources.segment import Segment
+from tests.support.ports import free_port
 from tests.unit.gateway.sources.conftest import frame_times
 
 _SERVER = "rtsp-simple-server"
@@ -43,11 +43,6 @@ with av.open(sys.argv[2], "w", "rtsp", {"rtsp_transport": "tcp"}) as out:
                     packet.stream = stream
                     out.mux(packet)
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module", params=["h264", "h265"])

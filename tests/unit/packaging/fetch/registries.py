@@ -20,8 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from oras.provider import Registry
 
+from tests.support.ports import free_port
 from tests.unit.packaging.fetch.material import BODY, OTHER, sha256
-from tests.unit.packaging.fetch.servers import Handler, free_port
+from tests.unit.packaging.fetch.servers import Handler
 
 ACCOUNT = ("reader", "open sesame")
 BASIC = base64.b64encode(":".join(ACCOUNT).encode()).decode()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
@@ -112,8 +111,3 @@ class Files(Handler):
         length, sent = str(len(BODY) - begin), BODY[begin : begin + cut]
         self.respond(206 if requested else 200, sent, content_length=length, etag=etag, **ranged)
         self.close_connection = True
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake_serving.packaging.fetch import SourceUnreachable, UnsupportedSource, fetch
+from tests.support.ports import free_port
 from tests.support.properties import examples
 from tests.unit.packaging.fetch import servers
 from tests.unit.packaging.fetch.material import BODY, DIGEST, unchanged
-from tests.unit.packaging.fetch.servers import Files, free_port, serving
+from tests.unit.packaging.fetch.servers import Files, serving
 
 
 def test_https_downloads_report_progress(files: str, target: Path) -> None:

@@ -1,0 +1,87 @@
+"""The preview of dashboards, from a real Prometheus that holds a few minutes of made-up samples."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from scripts.dashboards import FOLDER, PAGES
+from scripts.dashboards.preview import preview
+from scripts.dashboards.prometheus import Prometheus
+from tests.support.ports import free_port
+
+LABELS = 'namespace="a",app_kubernetes_io_instance="b",app_kubernetes_io_component="gateway"'
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    promtool, server = shutil.which("promtool"), shutil.which("prometheus")
+    if promtool is None or server is None:
+        assert os.environ.get("REQUIRE_CHART_TOOLS") != "1", "Prometheus is not on PATH"
+        pytest.skip("no Prometheus here")
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / "samples.txt").write_text(samples(time.time()))
+    creating = [promtool, "tsdb", "create-blocks-from", "openmetrics"]
+    subprocess.run([*creating, folder / "samples.txt", folder / "data"], check=True)
+    (folder / "prometheus.yml").write_text("global: {}\n")
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            server,
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        ready = httpx.HTTPTransport(retries=20)
+        with httpx.Client(transport=ready, base_url=url, timeout=60) as client:
+            while client.get("/-/ready").status_code != 200:
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def samples(now: float) -> str:
+    """Returns ten minutes of requests, a status each, in the OpenMetrics text format."""
+    lines = ["# TYPE deepfake_requests counter"]
+    for code in (200, 503):
+        for index in range(41):
+            at = now - 600 + 15 * index
+            lines.append(
+                f'deepfake_requests_total{{{LABELS},route="/v1/images",code="{code}"}} '
+                f"{index * code} {at:.0f}"
+            )
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def test_panels_with_data_are_drawn_and_the_others_named(prometheus: str, tmp_path: Path) -> None:
+    board = json.loads(PAGES[f"{FOLDER}/overview.json"]())
+    image = tmp_path / "overview.png"
+    with Prometheus(prometheus, 10, rate_interval=60) as source:
+        empty = preview(board, source, image)
+    titles = {each["title"] for each in board["panels"] if each["type"] != "row"}
+    assert titles - set(empty) == {"Requests", "Requests by route"}
+    with Image.open(image) as drawn:
+        assert drawn.width > 1000
+        assert len(drawn.convert("RGB").getcolors(2**24)) > 100
+
+
+def test_a_refused_query_is_an_error(prometheus: str) -> None:
+    with (
+        Prometheus(prometheus, 10, rate_interval=60) as source,
+        pytest.raises(RuntimeError, match=r"parse error.*nonsense"),
+    ):
+        source.range("nonsense(")
