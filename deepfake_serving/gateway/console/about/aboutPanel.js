@@ -16,9 +16,13 @@ export function aboutPanel() {
 }
 
 function open() {
-  const model = el("div", { class: "about" });
+  const article = el("article", { class: "about" }, el("p", { class: "busy loading", role: "status" }, t("page.loading")));
+  defaultScale().then((scale) => article.replaceChildren(...sections(scale))); // at once, so that nothing jumps
+  return article;
+}
+
+function sections(scale) {
   const limits = el("div");
-  defaultScale().then((scale) => model.replaceChildren(...scaleSections(scale)));
   info().then(
     (service) => limits.replaceChildren(limitsList(service)),
     (error) => limits.replaceChildren(el("p", {}, asProblem(error).title)),
@@ -26,14 +30,12 @@ function open() {
   const questions = QUESTIONS.map((name) =>
     el("section", {}, el("h2", {}, t(`about.${name}.question`)), el("p", {}, t(`about.${name}.text`))),
   );
-  return el(
-    "article",
-    { class: "about" },
+  return [
     el("p", { class: "lede" }, t("about.lede")),
-    model,
-    questions,
+    el("div", { class: "about" }, scaleSections(scale)),
+    ...questions,
     el("section", {}, el("h2", {}, t("about.service")), limits),
-  );
+  ];
 }
 
 function scaleSections(scale) {

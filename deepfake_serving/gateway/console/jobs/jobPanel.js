@@ -20,7 +20,7 @@ export function jobPanel() {
   function open(id) {
     watching = new AbortController();
     const { signal } = watching;
-    const body = el("div", {}, el("p", { class: "busy", role: "status" }, t("job.loading")));
+    const body = el("div", {}, el("p", { class: "busy loading", role: "status" }, t("page.loading")));
     const fail = (error) =>
       signal.aborted || body.replaceChildren(problemCard(error, () => body.replaceWith(open(id))));
     watch(id, body, signal).catch(fail);

@@ -14,7 +14,9 @@ export function keysPanel() {
 }
 
 function open() {
-  const output = el("div", { class: "output" });
+  const output = el("div", { class: "output" }, el("p", { class: "busy loading", role: "status" }, t("page.loading")));
+  const help = howTo();
+  help.hidden = true; // until what is above it has its size
   const day = el("input", { id: "usage-day", type: "date", onchange: () => load() });
   const refresh = el("button", { type: "button", onclick: () => load() }, t("keys.refresh"));
 
@@ -28,6 +30,7 @@ function open() {
     } catch (error) {
       output.replaceChildren(problemCard(error, load));
     }
+    help.hidden = false;
   }
 
   load();
@@ -42,7 +45,7 @@ function open() {
       refresh,
     ),
     output,
-    howTo(),
+    help,
   );
 }
 

@@ -8,6 +8,7 @@ export default {
   range: "{low} bis {high}",
 
   "page.skip": "Zum Inhalt springen",
+  "page.loading": "Wird geladen …",
   "page.panels": "Bereiche",
   "page.api": "API-Dokumentation",
   "page.language": "Sprache",

@@ -98,7 +98,6 @@ export default {
   "live.now": "jetzt",
 
   "job.title": "Analyse einer Datei",
-  "job.loading": "Diese Analyse wird geladen …",
   "job.progress": "Fortschritt der Analyse",
   "job.cancel": "Analyse abbrechen",
   "job.cancelling": "Wird abgebrochen …",

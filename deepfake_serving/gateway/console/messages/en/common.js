@@ -8,6 +8,7 @@ export default {
   range: "{low} to {high}",
 
   "page.skip": "Skip to the panel",
+  "page.loading": "Loading …",
   "page.panels": "Panels",
   "page.api": "API documentation",
   "page.language": "Language",

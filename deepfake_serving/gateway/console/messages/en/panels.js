@@ -93,7 +93,6 @@ export default {
   "live.now": "now",
 
   "job.title": "Analysis of a file",
-  "job.loading": "Loading this analysis …",
   "job.progress": "Progress of the analysis",
   "job.cancel": "Cancel the analysis",
   "job.cancelling": "Cancelling …",
