@@ -94,12 +94,14 @@ class LocalDetector:
                     annotator.draw(path, data, outcome, self._task.manifest.decode)
                 yield {"file": _name(path)} | _document(outcome)
 
-    def images(self, contents: Sequence[bytes | Problem]) -> list[dict[str, Any]]:
+    def images(
+        self, contents: Sequence[bytes | Problem], *, explain: bool = False
+    ) -> list[dict[str, Any]]:
         """Returns a verdict or a problem for each encoded image, in order.
 
         A problem among the contents, of an image that could not be read, is returned as it is.
         """
-        return [_document(outcome) for outcome in self._detect(contents)]
+        return [_document(outcome) for outcome in self._detect(contents, explain)]
 
     def frames(
         self, frames: Sequence[Pixels], *, explain: bool = False

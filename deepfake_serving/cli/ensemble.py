@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,39 @@ def open_detector(model: str, archive: Path | None) -> LocalDetector:
     """
     if archive is not None:
         return LocalDetector(archive)
-    if model.endswith((".yaml", ".yml")) or (FOLDER / f"{model}.yaml").is_file():
-        return LocalEnsemble(find_ensemble(model))
+    spec = ensemble_of(model)
+    if spec is not None:
+        return LocalEnsemble(spec, {name: bundled_archive(name) for name in spec.archives})
     return LocalDetector(bundled_archive(model))
+
+
+def ensemble_of(model: str) -> EnsembleSpec | None:
+    """Returns the ensemble of this name or file; None if the name is that of a model.
+
+    Raises:
+        EnsembleError: its file is wrong.
+    """
+    if model.endswith((".yaml", ".yml")) or (FOLDER / f"{model}.yaml").is_file():
+        return find_ensemble(model)
+    return None
 
 
 class LocalEnsemble(LocalDetector):
     """An ensemble whose members are loaded in this process."""
 
-    def __init__(self, spec: EnsembleSpec) -> None:
+    def __init__(
+        self,
+        spec: EnsembleSpec,
+        archives: Mapping[str, Path],
+        device: str | None = None,
+        threads: int = 0,
+    ) -> None:
         """Loads the members. The first one finds the faces, unless the ensemble names a model."""
         self._spec = spec
-        names = dict.fromkeys([*([spec.faces] if spec.faces else []), *spec.models])
         with ExitStack() as stack:
             self._members = {
-                name: stack.enter_context(LocalDetector(bundled_archive(name))) for name in names
+                name: stack.enter_context(LocalDetector(archives[name], device, threads))
+                for name in spec.archives
             }
             self._loaded = stack.pop_all()
         self._finder = next(iter(self._members.values()))

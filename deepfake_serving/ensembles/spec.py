@@ -77,6 +77,11 @@ class EnsembleSpec(_Spec):
         """The names of the members."""
         return [member.model for member in self.members]
 
+    @property
+    def archives(self) -> list[str]:
+        """The names of all models that are needed, that which finds the faces first."""
+        return list(dict.fromkeys([*([self.faces] if self.faces else []), *self.models]))
+
     def digest(self, members: dict[str, str | None]) -> str:
         """Returns the digest of the ensemble with its members' archives."""
         content = f"{self.model_dump_json()}\n{sorted(members.items())}"

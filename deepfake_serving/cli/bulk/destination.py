@@ -1,7 +1,8 @@
 """The folder, or prefix of a bucket, that holds the list of inputs of a run and its tables.
 
     run.json                          the options of the run; written once the list is complete
-    model.mar                         the archive that the workers load
+    model.mar                         the archive that the workers load; of an ensemble
+    ensemble.json, members/           the ensemble and the archives of its members
     inputs/part-000000.parquet        the list, a row per chunk
     attempts/00000000/0               a start of a chunk that is not done; removed with the next run
     faces/part-00000000.parquet       a chunk's faces
@@ -18,7 +19,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from deepfake_serving.contracts.problems import Conflict
 
 CHUNKS_PER_PART = 1024
 LIST = pa.schema([("chunk", pa.int64()), ("kind", pa.string()), ("paths", pa.list_(pa.binary()))])
-MODEL = "model.mar"
 _RUN = "run.json"
 _PART = re.compile(r"files/part-(\d{8})\.parquet")
 
@@ -48,12 +48,13 @@ class RunInfo:
     sampling: str
     model: str
     model_digest: str | None
+    explain: bool = False
     chunks: int = 0
     files: int = 0
 
     def differences(self, other: RunInfo) -> list[str]:
         """Returns the names of the options in which two runs differ."""
-        names = ("source", "column", "sample", "limit", "sampling", "model_digest")
+        names = ("source", "column", "sample", "limit", "sampling", "model_digest", "explain")
         return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
@@ -99,9 +100,10 @@ class Destination:
         except FileNotFoundError:
             return None
 
-    def start(self, info: RunInfo, archive: bytes) -> None:
-        """Stores the archive of the model, and marks the list as complete."""
-        self.put(MODEL, archive)
+    def start(self, info: RunInfo, model: Mapping[str, bytes]) -> None:
+        """Stores the objects of the model, and marks the list as complete."""
+        for name, content in model.items():
+            self.put(name, content)
         self.put(_RUN, json.dumps(dataclasses.asdict(info), indent=2).encode())
 
     def put_list(self, part: int, chunks: list[Chunk]) -> None:

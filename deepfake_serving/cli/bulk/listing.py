@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from deepfake_serving.cli.bulk.destination import CHUNKS_PER_PART, Chunk, Destination, RunInfo
 from deepfake_serving.cli.bulk.inputs import kind_of, list_inputs, select
 from deepfake_serving.contracts.problems import Conflict, InvalidRequest
 
 
-def prepare(destination: Destination, wanted: RunInfo, archive: bytes, chunk: int) -> RunInfo:
+def prepare(
+    destination: Destination, wanted: RunInfo, model: Mapping[str, bytes], chunk: int
+) -> RunInfo:
     """Returns the run in the destination, whose list and model are written first if it is new.
+
+    Args:
+        model: the objects that the workers load, by their names.
+        chunk: images in a chunk.
 
     Raises:
         Conflict: the destination holds the results of another run.
@@ -31,7 +37,7 @@ def prepare(destination: Destination, wanted: RunInfo, archive: bytes, chunk: in
     info = _write(destination, wanted, _chunks(paths, chunk))
     if not info.files:
         raise InvalidRequest(f"{wanted.source} has no image and no video")
-    destination.start(info, archive)
+    destination.start(info, model)
     return info
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepfake_serving.cli.evidence.heatmaps import draw_heatmap
+
 _SCORES = pa.map_(pa.string(), pa.float64())
 
 FILES = pa.schema(
@@ -46,13 +48,15 @@ FACES = pa.schema(
         ("box", pa.list_(pa.float64())),
         ("detection_confidence", pa.float64()),
         ("models", _SCORES),
+        ("heatmaps", pa.map_(pa.string(), pa.binary())),
         ("shot", pa.int32()),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
     ]
 )
 """One row per face of an image ([x1, y1, x2, y2] in pixels), and per track of a video, whose box is
-that of its highest frame; `shot` counts from 1."""
+that of its highest frame; `shot` counts from 1. `heatmaps` are PNGs by model, of images with
+`--explain`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def image_rows(source: Source, document: Row) -> tuple[Row, list[Row]]:
         face
         | {"path": printable(source.path), "face": number, "shot": None}
         | {"models": _probabilities(face["models"])}
+        | {"heatmaps": _heatmaps(face, document["model"]["name"])}
         for number, face in enumerate(document["faces"])
     ]
     return row | {"faces": len(faces)}, [_only(FACES, face) for face in faces]
@@ -141,6 +146,19 @@ def _track_row(path: str, shot_number: int, shot: Row, track: Row) -> Row:
 def _probabilities(models: Row) -> dict[str, float]:
     """Returns the probability of each model that has one; members of an ensemble may be absent."""
     return {m: s["fake_probability"] for m, s in models.items() if "fake_probability" in s}
+
+
+def _heatmaps(face: Row, model: str) -> dict[str, bytes] | None:
+    """Returns the heatmap of the model, or those of the members of an ensemble; None without."""
+    own = {model: face["heatmap"]} if face["heatmap"] else {}
+    members = {m: score["heatmap"] for m, score in face["models"].items() if "heatmap" in score}
+    return {name: _png(heatmap) for name, heatmap in (own | members).items()} or None
+
+
+def _png(heatmap: Row) -> bytes:
+    buffer = io.BytesIO()
+    draw_heatmap(heatmap).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _only(schema: pa.Schema, row: Row) -> Row:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from deepfake_serving.cli.bulk import reading
-from deepfake_serving.cli.bulk.destination import MODEL, Chunk, Destination
+from deepfake_serving.cli.bulk.destination import Chunk, Destination
+from deepfake_serving.cli.bulk.models import load_model
 from deepfake_serving.cli.bulk.tables import (
     FACES,
     FILES,
@@ -21,7 +20,6 @@ from deepfake_serving.cli.bulk.tables import (
     image_rows,
     video_rows,
 )
-from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.cli.video import analyse_video, video_options
 from deepfake_serving.contracts.problems import Problem
 
@@ -41,6 +39,7 @@ class WorkerOptions:
     threads: int
     device: str | None
     sampling: str
+    explain: bool = False
 
 
 class ChunkWorker:
@@ -49,10 +48,7 @@ class ChunkWorker:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._destination = Destination(options.out)
-        with tempfile.NamedTemporaryFile(suffix=".mar") as archive:
-            archive.write(self._destination.get(MODEL))
-            archive.flush()
-            self._detector = LocalDetector(Path(archive.name), options.device, options.threads)
+        self._detector = load_model(self._destination, options.device, options.threads)
 
     def __call__(self, batch: Batch) -> Batch:
         """Analyses the chunks with the numbers in `chunk`; returns the count of files of each."""
@@ -70,7 +66,8 @@ class ChunkWorker:
         files: list[Row] = []
         faces: list[Row] = []
         for batch in reading.batches(chunk.paths, self._options.batch, self._detector.max_bytes):
-            documents = self._detector.images([content for _, content in batch])
+            contents = [content for _, content in batch]
+            documents = self._detector.images(contents, explain=self._options.explain)
             for (source, _), document in zip(batch, documents, strict=True):
                 file, found = image_rows(source, document)
                 files.append(file)

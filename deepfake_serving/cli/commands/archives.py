@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepfake_serving.cli.bundled import bundled_archive
-from deepfake_serving.cli.commands.analysis import Archive
+from deepfake_serving.cli.commands.analysis import Archive, Model
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.options import SAMPLING
 from deepfake_serving.cli.output import count_chunks, note, warn_untrained
@@ -24,6 +23,7 @@ def bulk(
     source: Annotated[str, typer.Argument(help=_SOURCE)],
     out: Annotated[str, typer.Option(help="Folder or s3:// or gs:// prefix of the tables.")],
     column: Annotated[str | None, typer.Option(help="Column of paths in a Parquet file.")] = None,
+    model: Model = "detector",
     archive: Archive = None,
     address: Annotated[
         str | None,
@@ -45,29 +45,31 @@ def bulk(
     ] = 256,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
     sampling: Annotated[str, typer.Option(help=f"Frames of videos: {SAMPLING}")] = "every:5",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Store a heatmap of each face of an image.")
+    ] = False,
 ) -> None:
     """Analyses an archive into Parquet tables; the same command goes on with an interrupted run."""
     from deepfake_serving.cli.bulk.destination import Destination, RunInfo
     from deepfake_serving.cli.bulk.listing import prepare
+    from deepfake_serving.cli.bulk.models import find_model
     from deepfake_serving.cli.bulk.run import Resources, analyse_chunks, connected
     from deepfake_serving.cli.bulk.worker import WorkerOptions
     from deepfake_serving.cli.video import video_options
-    from deepfake_serving.packaging.archive import open_archive
 
     video_options(sampling, "shots", shots=True)
-    path = archive or bundled_archive("detector")
-    opened = open_archive(path)
-    warn_untrained(opened.manifest.trained)
+    found = find_model(model, archive)
+    warn_untrained(found.trained)
     destination = Destination(out)
-    wanted = RunInfo(source, column, sample, limit, sampling, opened.manifest.name, opened.digest)
-    run = prepare(destination, wanted, path.read_bytes(), chunk)
+    wanted = RunInfo(source, column, sample, limit, sampling, found.name, found.digest, explain)
+    run = prepare(destination, wanted, found.objects, chunk)
     done = destination.done()
     chunks = [number for number in range(run.chunks) if number not in done]
     note(f"{run.files} files in {run.chunks} chunks, {len(done)} of them done")
     if chunks:
         destination.forget_attempts()
         device = "cuda" if gpus else None
-        options = WorkerOptions(destination.url, batch, cpus, device, sampling)
+        options = WorkerOptions(destination.url, batch, cpus, device, sampling, explain)
         with connected(address):
             results = analyse_chunks(chunks, options, Resources(workers, cpus, gpus))
             count_chunks(results, run.chunks, len(done))

@@ -64,7 +64,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_images_are_in_chunks_and_a_video_is_a_chunk(source: Path, tmp_path: Path) -> None:
     destination = Destination(str(tmp_path / "out"))
-    info = prepare(destination, wanted(source), b"archive", 2)
+    info = prepare(destination, wanted(source), {"model.mar": b"archive"}, 2)
     chunks = [destination.chunk(number) for number in range(info.chunks)]
     assert [(chunk.kind, [Path(path).name for path in chunk.paths]) for chunk in chunks] == [
         ("image", ["a.jpg", "b.jpg"]),
@@ -80,16 +80,16 @@ def test_a_list_of_several_parts_has_every_chunk(
     monkeypatch.setattr(destinations, "CHUNKS_PER_PART", 2)
     monkeypatch.setattr("deepfake_serving.cli.bulk.listing.CHUNKS_PER_PART", 2)
     destination = Destination(str(tmp_path / "out"))
-    info = prepare(destination, wanted(source), b"", 1)
+    info = prepare(destination, wanted(source), {}, 1)
     paths = [path for number in range(info.chunks) for path in destination.chunk(number).paths]
     assert [Path(path).name for path in paths] == ["a.jpg", "b.jpg", "c.mp4", "d.jpg"]
 
 
 def test_a_run_goes_on_with_the_list_it_has(source: Path, tmp_path: Path) -> None:
     destination = Destination(str(tmp_path / "out"))
-    first = prepare(destination, wanted(source), b"", 2)
+    first = prepare(destination, wanted(source), {}, 2)
     (source / "new.jpg").write_bytes(b"x")
-    assert prepare(destination, wanted(source), b"", 99) == first
+    assert prepare(destination, wanted(source), {}, 99) == first
 
 
 @pytest.mark.parametrize(
@@ -100,28 +100,29 @@ def test_a_run_goes_on_with_the_list_it_has(source: Path, tmp_path: Path) -> Non
         {"sampling": "every:9"},
         {"model_digest": "sha256:2"},
         {"column": "path"},
+        {"explain": True},
     ],
 )
 def test_another_run_into_the_same_destination_is_refused(
     source: Path, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     destination = Destination(str(tmp_path / "out"))
-    prepare(destination, wanted(source), b"", 2)
+    prepare(destination, wanted(source), {}, 2)
     with pytest.raises(Conflict, match=f"a run with another {next(iter(change))}"):
-        prepare(destination, wanted(source, **change), b"", 2)
+        prepare(destination, wanted(source, **change), {}, 2)
 
 
 def test_tables_without_a_run_are_not_overwritten(source: Path, tmp_path: Path) -> None:
     destination = Destination(str(tmp_path / "out"))
     destination.put_chunk(0, encode([], FILES), encode([], FACES))
     with pytest.raises(Conflict, match="tables without a run"):
-        prepare(destination, wanted(source), b"", 2)
+        prepare(destination, wanted(source), {}, 2)
 
 
 def test_a_source_without_media_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     with pytest.raises(InvalidRequest, match="has no image and no video"):
-        prepare(Destination(str(tmp_path / "out")), wanted(tmp_path / "source"), b"", 2)
+        prepare(Destination(str(tmp_path / "out")), wanted(tmp_path / "source"), {}, 2)
 
 
 def test_a_chunk_that_is_written_twice_is_there_once(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_a_path_that_is_not_utf8_is_listed_and_stored(tmp_path: Path) -> None:
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")
     Path(path).write_bytes(b"x")
     destination = Destination(str(tmp_path / "out"))
-    prepare(destination, wanted(tmp_path), b"", 2)
+    prepare(destination, wanted(tmp_path), {}, 2)
     assert destination.chunk(0).paths == [path]
     row, _ = image_rows(Source("/x/\udcff.jpg"), UndecodableMedia("broken").to_dict())
     (tmp_path / "f.parquet").write_bytes(encode([row], FILES))
