@@ -26,6 +26,9 @@ class Summary:
     problems: Counter[str] = field(default_factory=Counter)
     bins: list[int] = field(default_factory=lambda: [0] * BINS)
     highest: list[dict[str, Any]] = field(default_factory=list)
+    disagreements: list[dict[str, Any]] = field(default_factory=list)
+    """Faces that members of an ensemble disagree about most: `path`, `face`, `models`,
+    `difference`."""
 
 
 def summarise(destination: Destination) -> Summary:
@@ -42,12 +45,25 @@ def summarise(destination: Destination) -> Summary:
         if row["fake_probability"] is not None:
             summary.bins[min(int(row["fake_probability"] * BINS), BINS - 1)] += 1
     summary.highest = _highest(destination)
+    summary.disagreements = nlargest(
+        EXAMPLES, _disagreements(destination), key=lambda row: float(row["difference"])
+    )
     return summary
 
 
 def _highest(destination: Destination) -> list[dict[str, Any]]:
     scored = (row for row in _rows(destination) if row["fake_probability"] is not None)
     return nlargest(EXAMPLES, scored, key=lambda row: float(row["fake_probability"]))
+
+
+def _disagreements(destination: Destination) -> Iterator[dict[str, Any]]:
+    """Yields the faces with scores of several members, and how far these are apart."""
+    for table in destination.tables("faces", ["path", "face", "models"]):
+        for row in table.to_pylist():
+            scores = dict(row["models"] or ())
+            if len(scores) > 1:
+                difference = max(scores.values()) - min(scores.values())
+                yield row | {"models": scores, "difference": difference}
 
 
 def _rows(destination: Destination) -> Iterator[dict[str, Any]]:

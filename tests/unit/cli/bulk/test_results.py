@@ -215,8 +215,9 @@ def test_a_summary_counts_verdicts_and_problems_over_all_parts(tmp_path: Path) -
     good, _ = image_rows(Source(str(image)), IMAGE)
     sure, _ = image_rows(Source("gone.jpg"), IMAGE | {"fake_probability": 1.0, "verdict": "fake"})
     bad, _ = image_rows(Source("c.jpg"), UndecodableMedia("broken").to_dict())
-    destination.put_chunk(0, encode([good, bad], FILES), b"")
-    destination.put_chunk(1, encode([sure], FILES), b"")
+    none = encode([], FACES)
+    destination.put_chunk(0, encode([good, bad], FILES), none)
+    destination.put_chunk(1, encode([sure], FILES), none)
     summary = summarise(destination)
     assert (summary.files, summary.faces, summary.verdicts["fake"]) == (3, 4, 2)
     assert summary.problems == {"undecodable-media": 1}
@@ -226,3 +227,21 @@ def test_a_summary_counts_verdicts_and_problems_over_all_parts(tmp_path: Path) -
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 1
     assert "undecodable-media" in page
+    assert "disagreements" not in page
+
+
+def test_a_report_has_the_faces_that_members_disagree_about_most_first(tmp_path: Path) -> None:
+    destination = Destination(str(tmp_path / "out"))
+    for number, (one, two) in enumerate([(0.2, 0.3), (0.1, 0.9)]):
+        models = {"one": {"fake_probability": one}, "two": {"fake_probability": two}}
+        image = IMAGE | {"faces": [FACE | {"models": models}, FACE]}
+        file, faces = image_rows(Source(f"{number}.jpg"), image)
+        destination.put_chunk(number, encode([file], FILES), encode(faces, FACES))
+    summary = summarise(destination)
+    assert [(row["path"], row["face"]) for row in summary.disagreements] == [
+        ("1.jpg", 0),
+        ("0.jpg", 0),
+    ]
+    assert summary.disagreements[0]["difference"] == pytest.approx(0.8)
+    write_page(tmp_path / "page.html", wanted(tmp_path), summary)
+    assert "one 0.100, two 0.900" in (tmp_path / "page.html").read_text()
