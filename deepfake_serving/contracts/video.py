@@ -30,7 +30,11 @@ Rename = Callable[[str | None], str | None]
 
 @dataclass(frozen=True, slots=True)
 class TrackFrame:
-    """A face in one frame. `box` is [x1, y1, x2, y2]."""
+    """A face in one frame. `box` is [x1, y1, x2, y2].
+
+    Where a face is steady, its probability may be the value between those of the two nearest
+    frames that were scored.
+    """
 
     t_s: float
     box: list[float]
