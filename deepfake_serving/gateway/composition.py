@@ -49,7 +49,10 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
         metrics.watch(pools)
         store = await stack.enter_async_context(
             open_store(
-                settings.jobs, max_queued=settings.max_queued, max_attempts=settings.max_attempts
+                settings.jobs,
+                max_queued=settings.max_queued,
+                max_attempts=settings.max_attempts,
+                redis_min_replicas=settings.redis_min_replicas,
             )
         )
         shadow = ShadowTraffic(

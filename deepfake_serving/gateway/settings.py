@@ -16,7 +16,9 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.gateway.setting_types import (
+    ListenSettings,
     MinDataRate,
+    MinReplicas,
     Names,
     ObjectsURL,
     SamplingText,
@@ -24,66 +26,17 @@ from deepfake_serving.gateway.setting_types import (
     WebhookSecret,
 )
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
-from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
+from deepfake_serving.runtime.settings import Port, SettingsError, load
 
 __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
 
 
-class Settings(ServerSettings):
+class Settings(ListenSettings):
     """Settings of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
-
-    host: str = Field(
-        "127.0.0.1",
-        min_length=1,
-        description="Address that HTTP, gRPC and metrics listen on; `::`: all of IPv4 and IPv6.",
-    )
-    http_port: Port = Field(8000, description="Port of REST, WebSocket and the console.")
-    grpc_port: Port = Field(8001, description="gRPC port; 0: any free port.")
-    grpc_connection_age_s: float = Field(
-        0.0,
-        ge=0,
-        le=86_400,
-        description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
-        "clients reconnect to other gateways before this one stops; 0: never.",
-    )
-    grpc_idle_timeout_s: float = Field(
-        300.0,
-        ge=0,
-        le=86_400,
-        description="gRPC connections without a call are closed after this long; clients reconnect "
-        "with their next call. 0: never.",
-    )
-    grpc_keepalive_s: float = Field(
-        60.0,
-        ge=1,
-        le=7200,
-        description="gRPC connections that are silent for this long are pinged, and closed if the "
-        "client does not respond within 10 s.",
-    )
-    grpc_max_connections: int = Field(
-        4096,
-        ge=8,
-        description="Maximum number of gRPC connections; further ones are closed at once.",
-    )
-    keep_alive_timeout_s: int = Field(
-        75,
-        ge=1,
-        le=3600,
-        description="Idle HTTP connections are closed after this long. It must be longer than the "
-        "idle timeout of a load balancer in front (60 s at most of them), which otherwise reuses "
-        "a connection that is closing, and responds with 502.",
-    )
-    max_connections: int = Field(
-        8192,
-        ge=16,
-        description="Maximum number of HTTP connections; past it, or when the process is about to "
-        "run out of files, the one that has been idle for the longest is closed.",
-    )
-    metrics_port: Port = Field(8002, description="Port of Prometheus metrics; 0: any free port.")
 
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),
@@ -164,7 +117,12 @@ class Settings(ServerSettings):
 
     jobs: StoreURL = Field(
         default_factory=lambda: f"sqlite:///{assets.home() / 'data' / 'jobs.sqlite'}",
-        description="Job store: `sqlite:///path` on one machine, `redis://…` in a cluster.",
+        description="Job store: `sqlite:///path` on one machine, else Redis (docs/jobs.md#redis).",
+    )
+    redis_min_replicas: MinReplicas = Field(
+        None,
+        description="Replicas of Redis that store a job before it is accepted (else 503). "
+        "Unset: 1 with Sentinels and in a cluster, else 0.",
     )
     objects: ObjectsURL = Field(
         default_factory=lambda: f"file://{assets.home() / 'data' / 'objects'}",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scripts.chart_values.types import STRICT, Image, Name, Placement, Quantity, Resources
+from scripts.chart_values.types import STRICT, Enabled, Image, Name, Placement, Quantity, Resources
 
 
 @with_config(STRICT)
@@ -19,8 +19,9 @@ class Redis(Placement, total=False):
     size: Quantity
     storageClassName: str
     resources: Resources
-    externalUrl: Annotated[str, Field(pattern=r"^(rediss?://.+)?$")]
+    externalUrl: Annotated[str, Field(pattern=r"^(rediss?(\+sentinel|\+cluster)?://.+)?$")]
     externalUrlSecret: Name
+    podDisruptionBudget: Enabled
 
 
 @with_config(STRICT)

@@ -53,6 +53,11 @@ class Budget(TypedDict, total=False):
 
 
 @with_config(STRICT)
+class Enabled(TypedDict, total=False):
+    enabled: bool
+
+
+@with_config(STRICT)
 class Placement(TypedDict, total=False):
     nodeSelector: Strings
     affinity: AnyObject

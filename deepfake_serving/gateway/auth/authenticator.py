@@ -171,7 +171,7 @@ def open_authenticator(
     """
     try:
         keys = Keys(settings.keys_file) if settings.keys_file else None
-        shared = settings.jobs if settings.jobs.startswith(("redis://", "rediss://")) else None
+        shared = None if settings.jobs.startswith("sqlite:") else settings.jobs
         required = keys if settings.auth != "none" else None
         authenticator = Authenticator(required, settings.rate_limit, shared, on_failure, usage)
     except ValueError as error:

@@ -16,6 +16,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import ConnectionPool
 
 from deepfake_serving.contracts.problems import RateLimited
+from deepfake_serving.gateway.queue.redis.pool import TAG, open_pool
 
 log = structlog.get_logger(__name__)
 
@@ -82,9 +83,10 @@ class RateLimiter:
         store: Any = MemoryStorage()
         self._pool: ConnectionPool | None = None
         if storage:
-            pool: Any = ConnectionPool.from_url(storage)
-            store = RedisStorage(storage, implementation="redispy", connection_pool=pool)
-            self._pool = pool
+            self._pool = open_pool(storage)
+            connection: Any = {"implementation": "redispy", "connection_pool": self._pool}
+            # The job store's hash tag, so that the counters are on its node of a cluster.
+            store = RedisStorage("redis://", key_prefix=f"{TAG}:limits", **connection)
         self._strategy = SlidingWindowCounterRateLimiter(store)
         self._on_failure, self._paused_until = on_failure, 0.0
 

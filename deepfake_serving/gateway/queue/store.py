@@ -28,6 +28,7 @@ from deepfake_serving.contracts.problems import (
 from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.backend import ALL, Backend, Query, UnreadableRecord
 from deepfake_serving.gateway.queue.records import Claim, QueueName, Record
+from deepfake_serving.gateway.queue.redis.url import SCHEMES
 from deepfake_serving.gateway.queue.watch import ChangeWatcher
 
 log = structlog.get_logger(__name__)
@@ -274,21 +275,23 @@ def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, max_queued: int, max_attempts: int) -> AsyncIterator[JobStore]:
-    """Opens the store at `sqlite:///path` or `redis://…`.
+async def open_store(
+    url: str, *, max_queued: int, max_attempts: int, redis_min_replicas: int | None = None
+) -> AsyncIterator[JobStore]:
+    """Opens the store at `sqlite:///path`, `unix:///socket` or a URL of `redis.url.SCHEMES`.
 
     Raises:
-        ValueError: the URL has another scheme.
+        ValueError: the URL has another scheme, or can't be read.
     """
     opening: AbstractAsyncContextManager[Backend]
     if url.startswith("sqlite:///"):
         from deepfake_serving.gateway.queue.sqlite import open_sqlite
 
         opening = open_sqlite(url.removeprefix("sqlite://"))
-    elif url.startswith(("redis://", "rediss://", "unix://")):
-        from deepfake_serving.gateway.queue.redis import open_redis
+    elif url.startswith((*SCHEMES, "unix://")):
+        from deepfake_serving.gateway.queue.redis.backend import open_redis
 
-        opening = open_redis(url)
+        opening = open_redis(url, redis_min_replicas)
     else:
         raise ValueError(f"jobs: {url.partition(':')[0]}: expected sqlite:///path or redis://…")
     async with opening as backend:

@@ -92,6 +92,7 @@ AREAS: dict[str, Area] = {
             ("feedback",),
             ("metrics", "fetch", "live", "auth"),
             ("settings",),
+            ("setting_types",),
             ("ensembles", "shadow"),
             ("upstream", "storage", "queue"),
             ("",),

@@ -1,11 +1,11 @@
-"""The job store in SQLite and in Redis: the same tests for both."""
+"""The job store in SQLite, in Redis and in a cluster of Redis: the same tests for all."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,20 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.records import Claim, QueueName
-from deepfake_serving.gateway.queue.redis import open_redis
+from deepfake_serving.gateway.queue.redis.backend import open_redis
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
 from deepfake_serving.gateway.queue.store import JobStore, open_store
+from tests.support.redis_replicas import Cluster
 from tests.unit.gateway.conftest import RedisServer
 
 LEASE = 10.0
+
+
+@pytest.fixture(scope="module")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), primaries=1)
+    yield cluster
+    cluster.close()
 
 
 class Clock:
@@ -45,14 +53,18 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[JobStore]:
     if request.param == "sqlite":
         opening = open_sqlite(str(tmp_path / "jobs.sqlite"))
-    else:
+    elif request.param == "redis":
         opening = open_redis(request.getfixturevalue("redis_server").url)  # type: ignore[assignment]
+    else:
+        cluster = request.getfixturevalue("redis_cluster")
+        cluster.nodes[0].client.flushall()
+        opening = open_redis(cluster.url, min_replicas=0)  # type: ignore[assignment]
     async with opening as backend:
         store = JobStore(backend, max_queued=5, max_attempts=3, clock=clock)
         async with store.watching():

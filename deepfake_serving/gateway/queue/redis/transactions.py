@@ -1,0 +1,146 @@
+"""Transactions on records of jobs in Redis, and the keys that they use.
+
+{deepfake}:job:<id>      the record
+{deepfake}:jobs          sorted set of ids by creation
+{deepfake}:due           sorted set of ids by when a worker may claim them
+{deepfake}:due:<queue>   the same of images and of live sources
+{deepfake}:due:webhooks  sorted set of ids by when their webhooks are due
+{deepfake}:state:<state> sorted set of ids by creation
+{deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
+{deepfake}:queued:<queue> the same of images and of live sources
+{deepfake}:owners        hash of the owners of jobs, those without one left out
+{deepfake}:turns:<queue> hash of when each owner's last job was claimed
+{deepfake}:usage:<day>   hash of the usage of each API key
+{deepfake}:<collection>  hash of documents, with a sorted set of their times
+{deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
+{deepfake}:marker        written after a new job, to wait for the replicas
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deepfake_serving.contracts.problems import Conflict
+from deepfake_serving.gateway.queue.backend import dump, parse
+from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.redis.pool import TAG
+
+ALL = f"{TAG}:jobs"
+OWNERS = f"{TAG}:owners"
+MARKER = f"{TAG}:marker"
+DUE: dict[QueueName, str] = {
+    "jobs": f"{TAG}:due",
+    "images": f"{TAG}:due:images",
+    "live": f"{TAG}:due:live",
+    "webhooks": f"{TAG}:due:webhooks",
+}
+QUEUED: dict[QueueName, str] = {
+    "jobs": f"{TAG}:queued",
+    "images": f"{TAG}:queued:images",
+    "live": f"{TAG}:queued:live",
+}
+_IDEMPOTENCY_S = 24 * 3600
+
+
+def key_of(job_id: str) -> str:
+    return f"{TAG}:job:{job_id}"
+
+
+def idempotency_key(key: str) -> str:
+    return f"{TAG}:once:{key}"
+
+
+def turns_key(queue: QueueName) -> str:
+    return f"{TAG}:turns:{queue}"
+
+
+def state_key(state: str) -> str:
+    return f"{TAG}:state:{state}"
+
+
+async def insert(
+    pipeline: Any, record: Record, idempotency: tuple[str, str] | None, accept_new: bool
+) -> Record | None:
+    """Inserts a record.
+
+    The key is watched although the record is new: if the reply to a transaction was lost, the
+    record may have been written, and have ended since. Then it must not start again.
+
+    Raises:
+        WatchError: after a concurrent write, or a lost reply.
+    """
+    await pipeline.watch(
+        key_of(record.job.id), *([idempotency_key(idempotency[0])] if idempotency else [])
+    )
+    existing = await _existing(pipeline, idempotency) if idempotency else None
+    if existing is None:
+        existing = await read(pipeline, record.job.id)
+    if existing is not None or not accept_new:
+        await pipeline.unwatch()
+        return existing
+    pipeline.multi()
+    _write(pipeline, None, record)
+    if idempotency is not None:
+        key, fingerprint = idempotency
+        pipeline.set(idempotency_key(key), f"{fingerprint}:{record.job.id}", ex=_IDEMPOTENCY_S)
+    await pipeline.execute()
+    return record
+
+
+async def _existing(client: Any, idempotency: tuple[str, str]) -> Record | None:
+    """Returns the record that was inserted with the key, while the key is stored."""
+    value = (await client.get(idempotency_key(idempotency[0])) or b"").decode()
+    fingerprint, _, job_id = value.partition(":")
+    record = await read(client, job_id)
+    if record is not None and fingerprint != idempotency[1]:
+        raise Conflict("the Idempotency-Key was used with another request")
+    return record
+
+
+async def read(client: Any, job_id: str) -> Record | None:
+    data = await client.get(key_of(job_id))
+    return None if data is None else parse(data)
+
+
+async def update(
+    pipeline: Any, job_id: str, change: Callable[[Record], Record | None]
+) -> Record | None:
+    """Changes a record.
+
+    Raises:
+        WatchError: after a concurrent write.
+    """
+    await pipeline.watch(key_of(job_id))
+    before = await read(pipeline, job_id)
+    after = None if before is None else change(before)
+    if after is None:
+        await pipeline.unwatch()
+        return None
+    pipeline.multi()
+    _write(pipeline, before, after)
+    await pipeline.execute()
+    return after
+
+
+def _write(pipeline: Any, before: Record | None, after: Record) -> None:
+    """Writes a record and its indexes."""
+    job = after.job
+    pipeline.set(key_of(job.id), dump(after))
+    pipeline.zadd(ALL, {job.id: job.created_at})
+    if before is None and job.owner is not None:
+        pipeline.hset(OWNERS, job.id, job.owner)
+    for queue, index in DUE.items():
+        if queue == after.queue and after.due_at is not None:
+            pipeline.zadd(index, {job.id: after.due_at})
+        else:
+            pipeline.zrem(index, job.id)
+    if before is not None and before.job.state == job.state:
+        return
+    if before is not None:
+        pipeline.zrem(state_key(before.job.state), job.id)
+    pipeline.zadd(state_key(job.state), {job.id: job.created_at})
+    if job.state == "queued":
+        pipeline.rpush(QUEUED[after.queue], job.id)
+    elif before is not None and before.job.state == "queued":
+        pipeline.lrem(QUEUED[before.queue], 0, job.id)
