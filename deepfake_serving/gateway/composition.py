@@ -17,6 +17,8 @@ from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.shadow.traffic import ShadowTraffic
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
+from deepfake_serving.gateway.upstream.connections import connector
+from deepfake_serving.gateway.upstream.hedging import Hedging
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.process.memory import return_freed_memory
 from deepfake_serving.runtime.tasks import background
@@ -42,7 +44,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background(return_freed_memory()))
         session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+            aiohttp.ClientSession(connector=connector(), trust_env=False)
         )
         pools = Pools(settings.routing, session)
         await stack.enter_async_context(pools.monitor())
@@ -69,6 +71,9 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
                 metrics.ensembles,
                 on_retry=lambda pool: metrics.retries.labels(pool).inc(),
                 on_detected=shadow.offer,
+                hedging=Hedging(settings.hedge_share, metrics.hedged)
+                if settings.hedge_share
+                else None,
             ),
             store=store,
             objects=Objects.open(settings.objects),

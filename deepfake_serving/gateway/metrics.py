@@ -33,6 +33,12 @@ class Metrics(ServerMetrics):
             ("pool",),
             registry=registry,
         )
+        self._hedges = Counter(
+            "deepfake_upstream_hedges",
+            "Images that were sent to a second model server, by which of the two responded first.",
+            ("pool", "first"),
+            registry=registry,
+        )
         self.jobs_ended = Counter(
             "deepfake_jobs_ended", "Jobs that have ended.", ("kind", "state"), registry=registry
         )
@@ -76,6 +82,10 @@ class Metrics(ServerMetrics):
         self.jobs = JobGauges()
         self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=registry)
         self.build.labels(VERSION).set(1)
+
+    def hedged(self, pool: str, second_won: bool) -> None:
+        """Counts an image that was sent to a second replica, which is of this pool."""
+        self._hedges.labels(pool, "second" if second_won else "first").inc()
 
     def expect_jobs(self, kinds: Iterable[str]) -> None:
         """Initialises counters of ended jobs at zero: a rate misses the step from absent to 1."""

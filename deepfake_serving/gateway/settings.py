@@ -49,6 +49,13 @@ class Settings(ListenSettings):
         description="Maximum bytes of images that copies to shadow pools hold; past it, copies are "
         "dropped and counted.",
     )
+    hedge_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.1,
+        description="Share of images that may be sent to a second replica, once they take longer "
+        "than all but this share did; the first response wins. 0: none.",
+    )
     ensembles: Names = Field(
         (), description="Ensembles: names of `config/ensembles` or paths of files, comma-separated."
     )

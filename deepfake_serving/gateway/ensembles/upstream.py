@@ -34,6 +34,7 @@ from deepfake_serving.gateway.upstream.client import (
     UpstreamResponse,
 )
 from deepfake_serving.gateway.upstream.frames import Frames, Tensor, frame_tensor, image_tensor
+from deepfake_serving.gateway.upstream.hedging import Hedging
 from deepfake_serving.gateway.upstream.pools import Pools
 
 
@@ -47,8 +48,9 @@ class EnsembleUpstream(Upstream):
         metrics: EnsembleMetrics,
         on_retry: Callable[[str], None] = lambda _: None,
         on_detected: OnDetected = lambda *_: None,
+        hedging: Hedging | None = None,
     ) -> None:
-        super().__init__(pools, on_retry, on_detected)
+        super().__init__(pools, on_retry, on_detected, hedging)
         self.metrics = metrics
         self.ensembles = {spec.name: spec for spec in ensembles}
 

@@ -31,6 +31,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.ensembles import call_ensemble
+from deepfake_serving.gateway.upstream.connections import GRPC_OPTIONS
 from deepfake_serving.gateway.upstream.replicas import Replica
 from deepfake_serving.gateway.upstream.statistics import (
     model_statistics,
@@ -40,7 +41,6 @@ from deepfake_serving.gateway.upstream.statistics import (
 
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its tensors, as the model server permits them."""
-_UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
 class InferenceService:
@@ -134,7 +134,7 @@ class InferenceService:
         host = f"[{replica.address}]" if ":" in replica.address else replica.address
         target = f"{host}:{replica.pool.grpc_port}"
         if target not in self._channels:
-            self._channels[target] = grpc.aio.insecure_channel(target, options=_UNLIMITED)
+            self._channels[target] = grpc.aio.insecure_channel(target, options=GRPC_OPTIONS)
         return self._channels[target]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
@@ -27,16 +27,17 @@ from deepfake_serving.gateway.upstream.frames import (
     infer_body,
     infer_header,
 )
+from deepfake_serving.gateway.upstream.hedging import Hedging
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
-from deepfake_serving.gateway.upstream.retry import send_with_retries
+from deepfake_serving.gateway.upstream.retry import Send, send_with_retries
 
 T = TypeVar("T")
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _PARTIAL_TASKS = ("faces", "classifier")
 """Tasks whose results are no verdicts of images. Earlier model servers name no task."""
-_OCTET_STREAM = "application/octet-stream"
+_BYTES = {"Content-Type": "application/octet-stream"}
 
 OnDetected = Callable[[bytes, str, bytes], None]
 """Takes an encoded image, the model and the JSON of the verdict."""
@@ -86,13 +87,16 @@ class Upstream:
         pools: Pools,
         on_retry: Callable[[str], None] = lambda _: None,
         on_detected: OnDetected = lambda *_: None,
+        hedging: Hedging | None = None,
     ) -> None:
         """
         Args:
             on_retry: called with the pool of each replica whose request is retried elsewhere.
             on_detected: called with each image whose verdict is known.
+            hedging: of single images; None sends each to one replica at a time.
         """
         self.pools, self.on_retry, self.on_detected = pools, on_retry, on_detected
+        self.hedging = hedging
 
     def models(self) -> dict[str, dict[str, ModelInfo]]:
         """Returns the models for clients, by name and pool."""
@@ -149,8 +153,11 @@ class Upstream:
             Problem
         """
         path = f"/predictions/{model}" + ("?explain=true" if explain else "")
-        headers = {"Content-Type": _OCTET_STREAM}
-        verdict = (await self.request("POST", path, model, context, image, headers)).body
+
+        async def send(replica: Replica) -> bytes:
+            return _body(await self._send(replica, "POST", path, context, image, _BYTES))
+
+        verdict = await self.retry(model, context.id, send, self.hedging)
         self.on_detected(image, model, verdict)
         return verdict
 
@@ -183,10 +190,9 @@ class Upstream:
             Problem: of the request as a whole, or that of its only item.
         """
         header = infer_header(tensor, context.id, parameters or {})
-        headers = {
+        headers = _BYTES | {
             "Inference-Header-Content-Length": str(len(header)),
             "Content-Length": str(len(header) + tensor.nbytes),
-            "Content-Type": _OCTET_STREAM,
         }
         path = f"/v2/models/{model}/infer"
         body = partial(infer_body, header, tensor)
@@ -228,17 +234,14 @@ class Upstream:
         Raises:
             Problem
         """
-        response = await self._send(replica, "GET", path, context, None, None)
-        if response.status >= 400:
-            raise _as_problem(response)
-        return orjson.loads(response.body)
+        return orjson.loads(_body(await self._send(replica, "GET", path, context, None, None)))
 
     async def retry(
-        self, model: str | None, request_id: str, send: Callable[[Replica], Awaitable[T]]
+        self, model: str | None, request_id: str, send: Send[T], hedging: Hedging | None = None
     ) -> T:
         """Calls `send` with a replica that serves the model, and with another where it fails."""
         return await send_with_retries(
-            self.pools, model, send, request_id=request_id, on_retry=self.on_retry
+            self.pools, model, send, request_id=request_id, on_retry=self.on_retry, hedging=hedging
         )
 
     async def _send(
@@ -277,9 +280,15 @@ class Upstream:
             raise DeadlineExceeded("no response within the deadline") from None
         except (aiohttp.ClientError, OSError) as error:
             replica.healthy = False  # until the next health check
-            reason = str(error) or type(error).__name__
-            detail = f"a model server was lost: {reason}"
+            detail = f"a model server was lost: {str(error) or type(error).__name__}"
             raise UpstreamUnavailable(detail, retry_after_s=5) from error
+
+
+def _body(response: UpstreamResponse) -> bytes:
+    """Returns the body of a response, or raises the problem that it is."""
+    if response.status >= 400:
+        raise _as_problem(response)
+    return response.body
 
 
 def _as_problem(response: UpstreamResponse) -> Problem:
