@@ -1,8 +1,9 @@
 """Writes what others need of the chart: k8s/manifests, and the recording rules of Compose.
 
 k8s/manifests has a kustomize base, and the overlays cpu, gpu and dev. `values/<overlay>.yaml`
-selects what each overlay installs. Objects that all overlays share are in the base. `--check`
-writes nothing and fails if a file is out of date. Needs helm.
+selects what each overlay installs. Objects that all overlays share are in the base. Settings are
+files of a configMapGenerator, whose names have a hash of the content, so that pods restart when an
+overlay changes them. `--check` writes nothing and fails if a file is out of date. Needs helm.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
 OVERLAYS = ("cpu", "gpu", "dev")
 RELEASE = NAMESPACE = "deepfake-serving"
 RECORDING_RULES = ROOT / "docker" / "compose" / "prometheus" / "recording-rules.yml"
-_NOTE = "# Made by `make manifests` from the chart; do not edit.\n"
+_SETTINGS = "deepfake-serving/settings"
+"""The chart's annotation of pods, a hash of the settings."""
+NOTE = "# Made by `make manifests` from the chart; do not edit.\n"
 
 Object = dict[str, Any]
 
@@ -40,7 +43,7 @@ def recording_rules() -> str:
         for group in rule["spec"]["groups"]
         if (recorded := [each for each in group["rules"] if "record" in each])
     ]
-    return _NOTE + yaml.safe_dump({"groups": groups}, sort_keys=False, width=110)
+    return NOTE + yaml.safe_dump({"groups": groups}, sort_keys=False, width=110)
 
 
 def _template(namespace: str, *options: str) -> list[Object]:
@@ -50,12 +53,12 @@ def _template(namespace: str, *options: str) -> list[Object]:
 
 
 def _without_helm(node: Any) -> Any:
-    """Removes Helm's labels and annotations, because kubectl manages these objects."""
+    """Removes what Helm uses: its labels, and annotations that restart pods."""
     if isinstance(node, dict):
         kept = {
             key: _without_helm(each)
             for key, each in node.items()
-            if not key.startswith(("helm.sh/", "app.kubernetes.io/managed-by"))
+            if not key.startswith(("helm.sh/", "app.kubernetes.io/managed-by", _SETTINGS))
         }
         return {key: each for key, each in kept.items() if key != "annotations" or each}
     return [_without_helm(each) for each in node] if isinstance(node, list) else node
@@ -79,16 +82,37 @@ def files() -> dict[Path, str]:
 
 
 def _folder(folder: Path, objects: dict[str, Object], resources: list[str]) -> dict[Path, str]:
-    kustomization = {
+    maps = [each for each in objects.values() if each["kind"] == "ConfigMap"]
+    others = {name: each for name, each in objects.items() if each not in maps}
+    kustomization: Object = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": resources + sorted(objects),
+        "resources": resources + sorted(others),
     }
-    contents = {**objects, "kustomization.yaml": kustomization}
+    if maps:
+        kustomization["configMapGenerator"] = [_generator(each) for each in maps]
+    contents = {**others, "kustomization.yaml": kustomization}
+    texts = {
+        name: yaml.safe_dump(each, sort_keys=False, width=110) for name, each in contents.items()
+    }
+    texts |= {_path(each, name): each["data"][name] for each in maps for name in each["data"]}
+    return {folder / name: NOTE + text for name, text in texts.items()}
+
+
+def _generator(config_map: Object) -> Object:
+    """Returns the entry that makes a ConfigMap from the files of its settings."""
+    metadata = config_map["metadata"]
     return {
-        folder / name: _NOTE + yaml.safe_dump(each, sort_keys=False, width=110)
-        for name, each in contents.items()
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "files": [f"{name}={_path(config_map, name)}" for name in config_map["data"]],
+        "options": {"labels": metadata["labels"]},
     }
+
+
+def _path(config_map: Object, name: str) -> str:
+    component = config_map["metadata"]["name"].removeprefix(f"{RELEASE}-")
+    return f"settings/{component}/{name}"
 
 
 def main() -> int:

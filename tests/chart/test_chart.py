@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from scripts import chart_values, manifests
-from tests.chart.helm import tool
+from tests.chart.helm import only, tool
 
 CHART = manifests.CHART
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -234,16 +235,49 @@ def test_every_value_is_documented() -> None:
 
 @pytest.mark.parametrize("overlay", manifests.OVERLAYS)
 def test_manifests_are_generated_from_the_chart(overlay: str) -> None:
-    folder = manifests.MANIFESTS / "overlays" / overlay
-    completed = subprocess.run(
-        [tool("kustomize"), "build", str(folder)], capture_output=True, text=True, check=True
-    )
+    """Apart from the hashes in the names of settings, and the notes above these."""
+    text = _kustomized(manifests.MANIFESTS / "overlays" / overlay)
+    rendered = manifests.rendered(overlay).values()
+    for each in only(rendered, "ConfigMap"):
+        name = each["metadata"]["name"]
+        text, count = re.subn(rf"name: {name}-[a-z0-9]{{10}}$", f"name: {name}", text, flags=re.M)
+        assert count >= 2, "it is used"
     built = {
         (each["kind"], each["metadata"]["name"]): each
-        for each in yaml.safe_load_all(completed.stdout)
+        for each in yaml.safe_load_all(text.replace(f"    {manifests.NOTE}", ""))
     }
-    expected = {(o["kind"], o["metadata"]["name"]): o for o in manifests.rendered(overlay).values()}
+    expected = {(o["kind"], o["metadata"]["name"]): o for o in rendered}
     assert built == expected
+
+
+def test_changed_settings_restart_the_pods_of_an_overlay(tmp_path: Path) -> None:
+    shutil.copytree(manifests.MANIFESTS, tmp_path / "manifests")
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "gateway.yaml").write_text("auth: none\n")
+    generator = {
+        "name": "deepfake-serving-gateway",
+        "namespace": manifests.NAMESPACE,
+        "behavior": "replace",
+        "files": ["gateway.yaml"],
+    }
+    kustomization = {"resources": ["../manifests/overlays/cpu"], "configMapGenerator": [generator]}
+    (own / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    before, after = (
+        {
+            each["metadata"]["name"]: each["spec"]["template"]
+            for each in yaml.safe_load_all(_kustomized(folder))
+            if each["kind"] == "Deployment"
+        }
+        for folder in (tmp_path / "manifests" / "overlays" / "cpu", own)
+    )
+    restarted = {name for name, template in after.items() if template != before[name]}
+    assert restarted == {"deepfake-serving-gateway", "deepfake-serving-worker"}
+
+
+def _kustomized(folder: Path) -> str:
+    command = [tool("kustomize"), "build", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_pods_are_spread_over_zones_and_nodes() -> None:
