@@ -95,6 +95,7 @@ async def _page(
         color_scheme="dark" if dark else "light",
         permissions=["camera"],
     )
+    await context.add_init_script("localStorage.setItem('deepfake-tour', 'ended')")
     page = await context.new_page()
     await page.goto(url)
     return page

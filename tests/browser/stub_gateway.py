@@ -57,6 +57,7 @@ IMAGES = web.AppKey("images", set[str])
 """The ids of image responses."""
 FACES: dict[str, list[tuple[tuple[float, ...], float]]] = {
     "astronaut": [(FACE, 0.12)],
+    "portrait": [(FACE, 0.22)],
     "swapped": [(FACE, 0.87)],
     "unsure": [(FACE, 0.52)],
     "group": _GROUP,

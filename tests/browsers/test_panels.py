@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 
 from tests.browsers.page import ConsolePage
 
@@ -38,6 +39,17 @@ def test_an_image_has_a_box_and_a_list_entry_for_each_face(page: ConsolePage, me
     page.click("button", "Show heatmaps and the file's origin")
     page.find(".provenance")
     page.wait(lambda: page.visible(".heat-pair img")[0].size["width"] > 20)
+
+
+def test_an_example_is_analysed_during_the_tour(page: ConsolePage) -> None:
+    page.open()
+    page.click(".tour button", "Next")
+    page.find(".tour", "Step 2 of 3")
+    page.click(".example-button", "swapped")
+    page.find(".finding", "Likely fake")
+    page.gone(".examples")
+    page.click(".tour button", "Skip")
+    page.gone(".tour")
 
 
 def test_a_dropped_image_is_analysed(page: ConsolePage, media: Path) -> None:
@@ -156,7 +168,8 @@ def pages(pdf: bytes) -> int:
 
 def test_language_and_colours_are_kept(page: ConsolePage) -> None:
     page.open()
-    page.click("#language option[value=de]")
+    page.script("arguments[0].scrollIntoView()", page.find("#language"))
+    Select(page.find("#language")).select_by_value("de")
     page.find("h1", "Bild")
     page.click("#theme")
     colours = "return getComputedStyle(document.body).backgroundColor"

@@ -14,16 +14,20 @@ import { score } from "../lib/format.js";
 import { setTitle } from "../lib/router.js";
 import { t } from "../messages.js";
 import { getAnalysis, saveAnalysis } from "./analyses.js";
+import { examples } from "./examples.js";
 import { imageReport } from "./imageReport.js";
+import { tour } from "./tour.js";
 
 export function imagePanel() {
   const output = el("div", { class: "output" });
   let running = new AbortController();
   registerPanel("image", { onFiles: ([file]) => analyse(file), onURL: (url) => analyse(url) });
   const lede = el("p", { class: "lede" }, t("image.lede"));
-  const element = el("div", {}, lede, mediaPicker("image", analyse), output);
+  const toTry = examples(analyse);
+  const element = el("div", {}, tour(), lede, mediaPicker("image", analyse), toTry, output);
 
   async function analyse(source) {
+    toTry.hidden = true;
     running.abort();
     const controller = (running = new AbortController());
     const [name, image] = typeof source === "string" ? [source, null] : [source.name || t("files.pasted"), source];
@@ -55,6 +59,7 @@ export function imagePanel() {
   function open(id) {
     if (id === null) return element;
     const analysis = getAnalysis(id);
+    toTry.hidden = true;
     if (analysis) show(analysis);
     else output.replaceChildren(el("p", { class: "notice" }, t("image.gone")));
     return element;
