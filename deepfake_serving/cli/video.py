@@ -14,6 +14,8 @@ from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.video import Aggregation
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.people.embedder import FaceEmbedder
+from deepfake_serving.video.people.manifest import PersonModelError
 from deepfake_serving.video.sampling import Sampling
 from model_handlers.pipeline.decode import Pixels
 
@@ -37,12 +39,27 @@ def video_options(
     )
 
 
+def open_embedder(path: Path | None) -> FaceEmbedder | None:
+    """Loads a model that embeds faces.
+
+    Raises:
+        Problem: it can't be used.
+    """
+    if path is None:
+        return None
+    try:
+        return FaceEmbedder(path)
+    except PersonModelError as error:
+        raise InvalidRequest(str(error)) from error
+
+
 def analyse_video(
     path: Path,
     detector: LocalDetector,
     options: VideoOptions,
     gallery: Path | None = None,
     report: Callable[[str, float | None], None] | None = None,
+    embedder: FaceEmbedder | None = None,
 ) -> dict[str, Any]:
     """Returns the JSON of a `VideoVerdict`; writes images of shots and faces to `gallery`.
 
@@ -64,4 +81,5 @@ def analyse_video(
         return await asyncio.to_thread(detector.frames, frames, explain=options.explain)
 
     options = dataclasses.replace(options, thresholds=detector.thresholds)
-    return dataclasses.asdict(asyncio.run(analyse(path, detect, options, save, on_progress)))
+    analysis = analyse(path, detect, options, save, on_progress, embedder)
+    return dataclasses.asdict(asyncio.run(analysis))

@@ -61,7 +61,8 @@ class Track:
     `keyframe` is the image of the face with the highest score, `median_frame` of the one with the
     median score. Both are names in the job's gallery. `models` has the mean of each model over the
     frames that it scored; in an ensemble, of each member. `heatmaps`, by model, are there on
-    request.
+    request. Tracks of one `person`, a number of this video, show the same face; None where the
+    server has no model that embeds faces.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Track:
     median_frame: str | None = None
     models: dict[str, ModelScore] = field(default_factory=dict)
     heatmaps: dict[str, KeyframeHeatmap] = field(default_factory=dict)
+    person: int | None = None
 
     def with_images(self, rename: Rename) -> Track:
         """Returns the track with other names of its images."""

@@ -13,6 +13,7 @@ from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
 from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.people.grouping import TrackIdentity, with_people
 from deepfake_serving.video.reader import Reader
 from deepfake_serving.video.scored_frames import DetectionResult
 
@@ -22,8 +23,12 @@ LEFT_OUT = "was left out of"
 
 @dataclass(slots=True)
 class VideoAccumulator:
-    """Counts, and the finished shots."""
+    """Counts, and the finished shots.
 
+    `similarity` is the least cosine of the tracks of one person; None: tracks have no person.
+    """
+
+    similarity: float | None = None
     shots: list[Shot] = field(default_factory=list)
     image_names: list[str] = field(default_factory=list)
     frames: int = 0
@@ -36,6 +41,8 @@ class VideoAccumulator:
     last_problem: Problem | None = None
     """The problem of the last failed frame."""
     model: ModelRef | None = None
+    identities: list[TrackIdentity] = field(default_factory=list)
+    """The identities of all tracks, until the verdict."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Frames without a member of the ensemble, by its name and the reason."""
     without_heatmaps: dict[str, None] = field(default_factory=dict)
@@ -59,6 +66,7 @@ class VideoAccumulator:
         self.image_names += result.images
         self.frames += result.frames
         self.rare_tracks += result.rare_tracks
+        self.identities += result.identities
 
     def verdict(self, reader: Reader, options: VideoOptions) -> VideoVerdict:
         """Aggregates the verdict.
@@ -69,6 +77,9 @@ class VideoAccumulator:
         if self.model is None or reader.size is None:
             raise self.last_problem or UndecodableMedia("the video has no frame to analyse")
         video, thresholds = reader.video, options.thresholds
+        if self.similarity is not None:
+            self.shots = with_people(self.shots, self.identities, self.similarity)
+            self.identities = []
         probability, spread = aggregate(self.shots, options.aggregation, thresholds)
         return VideoVerdict(
             verdict=thresholds.label(probability),

@@ -17,6 +17,7 @@ from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery.heatmaps import FRAMES_PER_REQUEST
 from deepfake_serving.video.isolation.process import DecodeProcess
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.pipelined import pipelined
 from deepfake_serving.video.progress import ProgressReporter
 from deepfake_serving.video.reader import Batch, Reader, VideoReader
@@ -36,6 +37,7 @@ async def analyse(
     options: VideoOptions,
     save_image: SaveImage,
     on_progress: Callable[[Progress], None],
+    embedder: FaceEmbedder | None = None,
 ) -> VideoVerdict:
     """Analyses one file. Cancelling it stops all of its tasks and closes the file.
 
@@ -44,6 +46,7 @@ async def analyse(
             the analysis.
         save_image: Receives each gallery image as soon as its shot is finished.
         on_progress: Called at most four times a second.
+        embedder: Embeds faces to find the same people; None: tracks have no person.
 
     Raises:
         Problem: the file is no video, is broken from the start, or no frame could be scored.
@@ -51,7 +54,7 @@ async def analyse(
     start = time.perf_counter()
     reader: Reader = (DecodeProcess if options.isolated else VideoReader)(path, options)
     progress = ProgressReporter(on_progress)
-    analysis = _Analysis(detect, options, save_image, reader)
+    analysis = _Analysis(detect, options, save_image, reader, embedder)
     batches = pipelined(
         reader.batches(),
         analysis.detect,
@@ -73,12 +76,17 @@ class _Analysis:
     """Processes batches, in order, after they were read."""
 
     def __init__(
-        self, detect: Detect, options: VideoOptions, save_image: SaveImage, reader: Reader
+        self,
+        detect: Detect,
+        options: VideoOptions,
+        save_image: SaveImage,
+        reader: Reader,
+        embedder: FaceEmbedder | None,
     ) -> None:
         self._detect, self._options, self._save_image = detect, options, save_image
-        self._reader = reader
+        self._reader, self._embedder = reader, embedder
         self._collector: ShotCollector | None = None
-        self.accumulator = VideoAccumulator()
+        self.accumulator = VideoAccumulator(embedder.model.similarity if embedder else None)
 
     async def detect(self, batch: Batch) -> list[DetectionResult]:
         """Scores a batch. Calls overlap, so their times may add up to more than has passed."""
@@ -124,7 +132,9 @@ class _Analysis:
                 self.accumulator.empty_shots += 1
                 continue
             number = len(self.accumulator.shots) + 1
-            result = await asyncio.to_thread(build_shot, number, shot, self._options.thresholds)
+            result = await asyncio.to_thread(
+                build_shot, number, shot, self._options.thresholds, self._embedder
+            )
             for name, image in result.images.items():
                 await self._save_image(name, image)
             self.accumulator.add_shot(result)

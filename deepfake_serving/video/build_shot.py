@@ -15,6 +15,8 @@ from deepfake_serving.video.aggregate import mean
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery.heatmaps import draw_keyframe
 from deepfake_serving.video.gallery.images import film_strip
+from deepfake_serving.video.people.embedder import FaceEmbedder
+from deepfake_serving.video.people.grouping import TrackIdentity, identify
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotFrames
 from deepfake_serving.video.tracks import Boxes, FaceIndex, link, without_rare
 
@@ -30,14 +32,22 @@ class ShotResult:
     images: dict[str, bytes]
     frames: int
     rare_tracks: int
+    identities: list[TrackIdentity]
+    """The identity of each track; none without a model that embeds faces."""
 
 
-def build_shot(number: int, shot_frames: ShotFrames, thresholds: Thresholds) -> ShotResult:
+def build_shot(
+    number: int,
+    shot_frames: ShotFrames,
+    thresholds: Thresholds,
+    embedder: FaceEmbedder | None = None,
+) -> ShotResult:
     """Builds a shot.
 
     Args:
         number: Counts the shots of a video from 1.
         shot_frames: At least one frame.
+        embedder: embeds faces to find the same people.
     """
     frames = shot_frames.frames
     linked, kept = _tracks(shot_frames.segments)
@@ -57,7 +67,20 @@ def build_shot(number: int, shot_frames: ShotFrames, thresholds: Thresholds) -> 
         tracks=tracks,
         strip=strip,
     )
-    return ShotResult(shot, images, len(frames), linked - len(kept))
+    identities = [] if embedder is None else _identities(tracks, kept, frames, embedder)
+    return ShotResult(shot, images, len(frames), linked - len(kept), identities)
+
+
+def _identities(
+    tracks: Sequence[Track],
+    kept: Sequence[Sequence[FaceIndex]],
+    frames: Sequence[ScoredFrame],
+    embedder: FaceEmbedder,
+) -> list[TrackIdentity]:
+    return [
+        identify(track, [frames[frame].faces[face].crop for frame, face in indexes], embedder)
+        for track, indexes in zip(tracks, kept, strict=True)
+    ]
 
 
 def _tracks(segments: Sequence[Sequence[ScoredFrame]]) -> tuple[int, list[list[FaceIndex]]]:

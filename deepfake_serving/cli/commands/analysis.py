@@ -77,15 +77,22 @@ def video(
     explain: Annotated[
         bool, typer.Option("--explain", help="With --gallery: a heatmap of each track's keyframe.")
     ] = False,
+    person_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest of a model that embeds faces, to find the same people (import)."
+        ),
+    ] = None,
     model: Model = "detector",
     archive: Archive = None,
 ) -> None:
     """Analyses a video in this process, without a server."""
     from deepfake_serving.cli.ensemble import open_detector
-    from deepfake_serving.cli.video import analyse_video, video_options
+    from deepfake_serving.cli.video import analyse_video, open_embedder, video_options
 
     options = video_options(sampling, aggregation, shots, explain)
+    embedder = open_embedder(person_model)
     with open_detector(model, archive) as detector, progress_bar() as report:
-        verdict = analyse_video(path, detector, options, gallery, report)
+        verdict = analyse_video(path, detector, options, gallery, report, embedder)
     warn_untrained(verdict["model"]["trained"])
     results.print_video(verdict, as_json)

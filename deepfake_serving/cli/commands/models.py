@@ -79,15 +79,35 @@ def import_checkpoint(
     from deepfake_serving.packaging.checkpoints.run import ImportRequest
     from deepfake_serving.packaging.checkpoints.run import import_checkpoint as run
     from deepfake_serving.packaging.checkpoints.state import CheckpointError
+    from deepfake_serving.packaging.embeddings.run import KINDS as EMBEDDINGS
     from deepfake_serving.packaging.fetch import FetchError, shown_progress
 
+    if kind in EMBEDDINGS:
+        _import_embedding(kind, source, out, licence, name)
+        return
     if kind == "list":
-        for each, description in KINDS.items():
-            print(f"{each}: {description.summary} ({description.licence or 'no stated licence'})")
+        summaries = {each: (k.summary, k.licence) for each, k in KINDS.items()}
+        summaries |= {each: (k.summary, k.licence) for each, k in EMBEDDINGS.items()}
+        for each, (summary, published) in summaries.items():
+            print(f"{each}: {summary} ({published or 'no stated licence'})")
         return
     request = ImportRequest(kind, source, out, licence, name, sha256, architecture, task)
     try:
         with shown_progress(kind) as progress:
             print(run(request, note, progress))
+    except (CheckpointError, FetchError) as error:
+        fail(error)
+
+
+@requires("training")
+def _import_embedding(
+    kind: str, source: str, out: Path, licence: str | None, name: str | None
+) -> None:
+    from deepfake_serving.packaging.checkpoints.state import CheckpointError
+    from deepfake_serving.packaging.embeddings.run import EmbeddingRequest, import_embedding
+    from deepfake_serving.packaging.fetch import FetchError
+
+    try:
+        print(import_embedding(EmbeddingRequest(kind, source, out, licence, name), note))
     except (CheckpointError, FetchError) as error:
         fail(error)

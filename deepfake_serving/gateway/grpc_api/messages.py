@@ -127,6 +127,7 @@ def _track(track: Track) -> pb.Track:
         models=by_model(track.models, "fake_probability"),
         unavailable=by_model(track.models, "unavailable"),
         heatmaps={model: _heatmap(heatmap) for model, heatmap in track.heatmaps.items()},
+        person=track.person,
     )
 
 

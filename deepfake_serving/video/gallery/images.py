@@ -10,8 +10,10 @@ import numpy as np
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.video.decoding.pixels import Pixels
 
-_SIDE = 256
-_MARGIN = 1.6
+SIDE = 256
+"""The side of a face's image, in pixels."""
+MARGIN = 1.6
+"""The same, in longer sides of the face's box."""
 _BORDER, _SPACE = 4, 4
 _STRIP_FRAMES = 6
 _WHITE = (255, 255, 255)
@@ -34,15 +36,15 @@ def face_crop(pixels: Pixels, box: Sequence[float]) -> bytes:
         box: x1, y1, x2, y2 in pixels.
     """
     x1, y1, x2, y2 = box
-    side = max(x2 - x1, y2 - y1, 1.0) * _MARGIN
-    scale = _SIDE / side
+    side = max(x2 - x1, y2 - y1, 1.0) * MARGIN
+    scale = SIDE / side
     x, y = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
     crop = pixels[_clamped(y, side, pixels.shape[0]), _clamped(x, side, pixels.shape[1])]
-    size = [min(_SIDE, max(1, round(length * scale))) for length in crop.shape[1::-1]]
+    size = [min(SIDE, max(1, round(length * scale))) for length in crop.shape[1::-1]]
     face = cv2.cvtColor(_resized(crop, (size[0], size[1])), cv2.COLOR_RGB2BGR)
     left, top = (round(max(0.0, -start) * scale) for start in (x, y))
-    left, top = min(left, _SIDE - size[0]), min(top, _SIDE - size[1])
-    canvas = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    left, top = min(left, SIDE - size[0]), min(top, SIDE - size[1])
+    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
     canvas[top : top + size[1], left : left + size[0]] = face
     return _jpeg(canvas)
 

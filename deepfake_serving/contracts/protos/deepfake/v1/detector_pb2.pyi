@@ -1319,10 +1319,13 @@ class Track(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
     HEATMAPS_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
     spread: _builtins.float
+    person: _builtins.int
+    """Tracks of one number show the same face; absent without a model that embeds faces."""
     @_builtins.property
     def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackFrame]: ...
     @_builtins.property
@@ -1348,12 +1351,15 @@ class Track(_message.Message):
         models: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         unavailable: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         heatmaps: _abc.Mapping[_builtins.str, Global___KeyframeHeatmap] | None = ...,
+        person: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_person", b"_person", "person", b"person"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fake_probability", b"fake_probability", "frames", b"frames", "heatmaps", b"heatmaps", "id", b"id", "models", b"models", "spread", b"spread", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person", b"_person", "fake_probability", b"fake_probability", "frames", b"frames", "heatmaps", b"heatmaps", "id", b"id", "models", b"models", "person", b"person", "spread", b"spread", "unavailable", b"unavailable", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__person: _TypeAlias = _typing.Literal["person"]  # noqa: Y015
+    _WhichOneofArgType__person: _TypeAlias = _typing.Literal["_person", b"_person"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person) -> _WhichOneofReturnType__person | None: ...
 
 Global___Track: _TypeAlias = Track  # noqa: Y015
 
