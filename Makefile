@@ -69,18 +69,18 @@ generate: build/.dev  ## write everything generated from code: docs pages, schem
 lock: $(UV)  ## resolve pyproject.toml and requirements/*.in into locks with hashes; tests and servers get the same versions
 	$(COMPILE) pyproject.toml requirements/dev.in --extra training --extra bulk -o requirements/dev.txt
 	for set in build load; do $(COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
-	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra gateway --extra provenance -o requirements/gateway.txt
+	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra gateway --extra mlflow --extra provenance -o requirements/gateway.txt
 	for extra in model-server all bulk training; do \
 		$(COMPILE) -c requirements/dev.txt pyproject.toml --extra $$extra -o requirements/$$extra.txt; done
 	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra model-server --extra torch -o requirements/cuda.txt
-	for set in clients rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
+	for set in clients mlflow rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done
 
 rtsp-server: build/bin/rtsp-simple-server  ## build an independent RTSP server for the tests of live sources (needs Go)
 
 clients: build/.clients  ## install third-party clients for the integration tests, in .venv-clients
 
 clean:  ## remove installed and built files
-	rm -rf .venv .venv-clients .venv-rivals build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-mlflow .venv-rivals build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 ##@ Test
 
@@ -91,10 +91,10 @@ test: build/.dev clients archives  ## all checks and tests that need no cluster,
 unit: build/.dev  ## unit and property tests
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(QUICK) $(PARALLEL) --dist worksteal
 
-test-slow: build/.dev archives  ## tests marked slow: kills, trainings, load tests, archives in bulk, every request of the API's document
+test-slow: build/.dev build/.mlflow archives  ## tests marked slow: kills, trainings, load tests, archives in bulk, every request of the API's document
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit tests/integration -m slow $(PARALLEL) --dist loadfile
 
-test-nightly: build/.dev clients archives  ## unit and integration with many examples of every property (an hour)
+test-nightly: build/.dev build/.mlflow clients archives  ## unit and integration with many examples of every property (an hour)
 	HYPOTHESIS_PROFILE=nightly PATH="$(CURDIR)/build/bin:$$PATH" \
 		$(BIN)/pytest tests/unit tests/integration $(PARALLEL) --dist loadfile --timeout 3600
 
@@ -270,6 +270,12 @@ build/api-clients/.installed: tests/integration/clients/typescript/package-lock.
 build/.clients: build/.dev requirements/clients.txt
 	@$(UV) venv --quiet --clear .venv-clients
 	@$(UV) pip sync --quiet --require-hashes --python .venv-clients/bin/python requirements/clients.txt
+	@touch $@
+
+# MLflow's server, whose pins collide with ours.
+build/.mlflow: build/.dev requirements/mlflow.txt
+	@$(UV) venv --quiet --clear .venv-mlflow
+	@$(UV) pip sync --quiet --require-hashes --python .venv-mlflow/bin/python requirements/mlflow.txt
 	@touch $@
 
 # Changes only when DEEPFAKE_WEIGHTS does.

@@ -125,6 +125,7 @@ def metrics_page() -> str:
                     *vars(above).values(),
                     *vars(above.ensembles).values(),
                     *vars(above.shadow).values(),
+                    *vars(above.predictions).values(),
                 ],
                 [*above.jobs.collect(), *pools.collect()],
             ),

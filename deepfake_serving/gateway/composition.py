@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,9 @@ from deepfake_serving.ensembles.spec import EnsembleError, EnsembleSpec, find_en
 from deepfake_serving.gateway.ensembles.upstream import EnsembleUpstream
 from deepfake_serving.gateway.fetch.fetcher import Fetcher, open_fetcher
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.predictions.log import PredictionLog
+from deepfake_serving.gateway.predictions.mlflow_store import MLflowStore
+from deepfake_serving.gateway.predictions.prediction import image_prediction
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.shadow.traffic import ShadowTraffic
@@ -22,16 +25,27 @@ from deepfake_serving.gateway.upstream.hedging import Hedging
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.process.memory import return_freed_memory
 from deepfake_serving.runtime.tasks import background
+from deepfake_serving.video.people.manifest import PersonModelError, read_person_model
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The model servers, the job store, the object store and the fetcher, if URLs are fetched."""
+    """The model servers, the job store, the object store, the fetcher, if URLs are fetched, and the
+    log of predictions, if there is one."""
 
     upstream: Upstream
     store: JobStore
     objects: Objects
     fetcher: Fetcher | None
+    predictions: PredictionLog | None
+
+    @property
+    def on_image(self) -> Callable[[bytes, float, str], None] | None:
+        """Logs an image's verdict, the seconds that it took and the id of its response."""
+        predictions = self.predictions
+        if predictions is None:
+            return None
+        return lambda *given: predictions.offer(image_prediction(*given))
 
 
 @asynccontextmanager
@@ -41,6 +55,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
     Raises:
         SettingsError: a setting turns out to be wrong.
     """
+    _check_person_model(settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background(return_freed_memory()))
         session = await stack.enter_async_context(
@@ -78,7 +93,41 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
             store=store,
             objects=Objects.open(settings.objects),
             fetcher=open_fetcher(settings),
+            predictions=await stack.enter_async_context(_predictions(settings, metrics)),
         )
+
+
+@asynccontextmanager
+async def _predictions(settings: Settings, metrics: Metrics) -> AsyncIterator[PredictionLog | None]:
+    """Opens the log of predictions, if a tracking server is set."""
+    if settings.mlflow_uri is None:
+        yield None
+        return
+    try:
+        store = MLflowStore(settings.mlflow_uri, settings.mlflow_experiment)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f'mlflow_uri: {error.name} is not installed: pip install "deepfake-serving[mlflow]"'
+        ) from error
+    predictions = PredictionLog(
+        store,
+        metrics.predictions,
+        share=settings.mlflow_share,
+        max_waiting=settings.mlflow_max_waiting,
+        batch_s=settings.mlflow_batch_s,
+    )
+    async with predictions.running():
+        yield predictions
+
+
+def _check_person_model(settings: Settings) -> None:
+    """Checks the file that only the worker loads, which the gateway may start itself."""
+    if settings.person_model is None:
+        return
+    try:
+        read_person_model(settings.person_model)
+    except PersonModelError as error:
+        raise SettingsError(f"person_model: {error}") from error
 
 
 def _ensembles(settings: Settings) -> list[EnsembleSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -54,6 +54,8 @@ class Gateway:
     store_health: StoreHealth
     fetcher: Fetcher | None
     provenance: ProvenanceReader = field(default_factory=ProvenanceReader)
+    on_timed: Callable[[bytes, float, str], None] | None = None
+    """The `on_timed` of each `ImageAnalysis`."""
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     body_memory: BodyMemory = field(init=False)
@@ -82,7 +84,7 @@ class Gateway:
         """Returns the analysis of a principal's images with these options."""
         reader = self.provenance if provenance else None
         remember = partial(self.feedback.images.add, owner=principal.id)
-        return ImageAnalysis(self.upstream, model, explain, reader, boxes, remember)
+        return ImageAnalysis(self.upstream, model, explain, reader, boxes, remember, self.on_timed)
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

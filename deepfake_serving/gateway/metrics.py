@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from deepfake_serving.contracts.jobs import ENDED, STATES, Job
 from deepfake_serving.gateway.ensembles.metrics import EnsembleMetrics
+from deepfake_serving.gateway.predictions.metrics import PredictionMetrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.shadow.metrics import ShadowMetrics
 from deepfake_serving.gateway.upstream.pools import Pools
@@ -67,6 +68,7 @@ class Metrics(ServerMetrics):
         )
         self.ensembles = EnsembleMetrics(registry)
         self.shadow = ShadowMetrics(registry)
+        self.predictions = PredictionMetrics(registry)
         self.rate_limit_failures = Counter(
             "deepfake_rate_limit_failures",
             "Failures of the rate-limit counter; requests pass meanwhile.",

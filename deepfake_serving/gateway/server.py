@@ -123,6 +123,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             store_health=health,
             fetcher=fetcher,
             provenance=ProvenanceReader(read_anchors(settings.provenance_anchors)),
+            on_timed=services.on_image,
         )
         metrics.watch_readiness(lambda: not gateway.unready_reasons())
         maintaining = asyncio.create_task(run_maintenance(settings, store, objects, metrics))

@@ -14,7 +14,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deepfake_serving import assets
-from deepfake_serving.contracts.video import Aggregation
+from deepfake_serving.gateway.setting_groups.predictions import PredictionSettings
+from deepfake_serving.gateway.setting_groups.videos import VideoSettings
 from deepfake_serving.gateway.setting_types import (
     ListenSettings,
     MinDataRate,
@@ -33,7 +34,7 @@ __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
 
 
-class Settings(ListenSettings):
+class Settings(ListenSettings, VideoSettings, PredictionSettings):
     """Settings of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
@@ -100,9 +101,7 @@ class Settings(ListenSettings):
     rate_limit: str | None = Field(
         None, description="Requests per key, for example `100/minute`; unset: no limit."
     )
-    cors_origins: Names = Field(
-        (), description="Origins that browsers may call from, separated by commas."
-    )
+    cors_origins: Names = Field((), description="Origins that browsers may call from: `a,b`.")
 
     fetch_urls: bool = Field(True, description="Whether clients may name media by URL.")
     fetch_private: Names = Field(
@@ -192,21 +191,6 @@ class Settings(ListenSettings):
     shared_cache: bool = Field(
         False,
         description="Whether keys share cached results, and so learn which videos others sent.",
-    )
-    video_sampling: SamplingText = Field(
-        "every:5",
-        description="Default sampling of frames: `every:5`, `uniform:30`, `fps:2`, `per_shot:64`.",
-    )
-    video_aggregation: Aggregation = Field(
-        "shots", description="Default aggregation of faces to one probability."
-    )
-    max_video_s: float = Field(4 * 3600, gt=0, description="Maximum seconds analysed of one video.")
-    max_video_frames: int = Field(20_000, ge=1, description="Maximum frames analysed of one video.")
-    max_decode_memory_bytes: int = Field(
-        1536 * 2**20,
-        ge=64 * 2**20,
-        description="Maximum memory of the process that decodes one video; a video that needs more "
-        "is refused. A worker needs it for each of `worker_jobs` and `worker_sources`.",
     )
 
     live_idle_timeout_s: float = Field(

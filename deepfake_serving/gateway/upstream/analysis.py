@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ class ImageAnalysis:
     boxes: BoxUnit = "pixels"
     on_verdict: Callable[[bytes, bytes, str], Awaitable[None]] | None = None
     """Called with each image, the JSON of its verdict, and the id of its response."""
+    on_timed: Callable[[bytes, float, str], None] | None = None
+    """Called with the JSON of each verdict, the seconds it took, and the id of its response."""
 
     async def run(self, image: bytes, context: RequestContext) -> bytes:
         """Returns the JSON of an image's verdict. Detection and provenance run side by side.
@@ -34,7 +37,10 @@ class ImageAnalysis:
         Raises:
             Problem: the image can't be analysed.
         """
+        start = time.perf_counter()
         verdict = await self._analyse(image, context)
+        if self.on_timed is not None:
+            self.on_timed(verdict, time.perf_counter() - start, context.id)
         if self.on_verdict is not None:
             await self.on_verdict(image, verdict, context.id)
         return convert_boxes(verdict, self.boxes)

@@ -26,6 +26,8 @@ from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.process.shutdown import on_stop_signal
 from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
 from deepfake_serving.runtime.tracing import configure_tracing
+from deepfake_serving.video.people.embedder import FaceEmbedder
+from deepfake_serving.video.people.manifest import PersonModelError
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +66,16 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
     return 0
 
 
+def _embedder(settings: Settings) -> FaceEmbedder | None:
+    """Loads the model that embeds faces, if one is set."""
+    if settings.person_model is None:
+        return None
+    try:
+        return FaceEmbedder(settings.person_model)
+    except PersonModelError as error:
+        raise SettingsError(f"person_model: {error}") from error
+
+
 def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Worker:
     upstream, objects, fetcher = services.upstream, services.objects, services.fetcher
     usage = services.store.backend.usage
@@ -79,10 +91,21 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
     provenance = ProvenanceReader(read_anchors(settings.provenance_anchors))
     handlers: dict[str, Handler] = {
         IMAGE: ImageJob(
-            settings, upstream, objects, JobMedia(objects, fetcher, count_usage), provenance
+            settings,
+            upstream,
+            objects,
+            JobMedia(objects, fetcher, count_usage),
+            provenance,
+            services.on_image,
         ),
         VIDEO: VideoJob(
-            settings, upstream, objects, JobMedia(objects, fetcher, count_usage, sites), count_usage
+            settings,
+            upstream,
+            objects,
+            JobMedia(objects, fetcher, count_usage, sites),
+            count_usage,
+            services.predictions,
+            _embedder(settings),
         ),
         LIVE: LiveJob(settings, upstream, objects, fetcher, count_usage, metrics.window_analysed),
     }

@@ -28,9 +28,11 @@ class ImageJob:
         objects: Objects,
         media: JobMedia,
         provenance: ProvenanceReader,
+        on_timed: Callable[[bytes, float, str], None] | None = None,
     ) -> None:
+        """`on_timed` is called as `ImageAnalysis` does."""
         self.settings, self.upstream, self.objects = settings, upstream, objects
-        self.media, self.provenance = media, provenance
+        self.media, self.provenance, self.on_timed = media, provenance, on_timed
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -57,5 +59,10 @@ class ImageJob:
         options = job.options
         reader = self.provenance if options["provenance"] else None
         return ImageAnalysis(
-            self.upstream, options["model"], options["explain"], reader, options["boxes"]
+            self.upstream,
+            options["model"],
+            options["explain"],
+            reader,
+            options["boxes"],
+            on_timed=self.on_timed,
         )

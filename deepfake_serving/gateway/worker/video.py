@@ -16,6 +16,8 @@ from deepfake_serving.contracts.problems import NotFound, Problem
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.jobs.document import image_name, link_result, thumbnail
 from deepfake_serving.gateway.jobs.loop import Outcome
+from deepfake_serving.gateway.predictions.log import PredictionLog
+from deepfake_serving.gateway.predictions.prediction import video_prediction
 from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
@@ -26,6 +28,7 @@ from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.accumulator import LEFT_OUT
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
+from deepfake_serving.video.people.embedder import FaceEmbedder
 
 
 class VideoJob:
@@ -38,10 +41,13 @@ class VideoJob:
         objects: Objects,
         media: JobMedia,
         count_usage: CountUsage,
+        predictions: PredictionLog | None = None,
+        embedder: FaceEmbedder | None = None,
     ) -> None:
         """`count_usage` is called with the seconds of each analysed video."""
         self.settings, self.upstream = settings, upstream
         self.objects, self.media, self.count_usage = objects, media, count_usage
+        self.predictions, self.embedder = predictions, embedder
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
@@ -62,6 +68,9 @@ class VideoJob:
             return cached
         verdict = await self._analyse(job, path, report)
         await self.count_usage(job.owner, "video_seconds", _analysed_seconds(verdict))
+        if self.predictions is not None:
+            seconds = verdict.timings_ms["total"] / 1000
+            self.predictions.offer(video_prediction(verdict, seconds, job.id))
         report(Progress("store", verdict.frames_analyzed, 99.0))
         return await self._store(job, verdict, cache_key)
 
@@ -81,7 +90,7 @@ class VideoJob:
                 frames, model, context, explain=options.explain
             )
 
-        return await analyse(path, detect, options, save_image, report)
+        return await analyse(path, detect, options, save_image, report, self.embedder)
 
     async def _store(
         self, job: Job, verdict: VideoVerdict, cache_key: str, *, cached: bool = False
@@ -111,8 +120,10 @@ class VideoJob:
         served = self.upstream.models().get(job.options["model"], {})
         models = sorted(str(ref.digest) for ref in served.values())
         owner = [] if self.settings.shared_cache else [job.owner]
-        inputs = orjson.dumps([digest, models, job.options, *owner], option=orjson.OPT_SORT_KEYS)
-        return f"cache/{hashlib.sha256(inputs).hexdigest()}"
+        people = [] if self.embedder is None else [self.embedder.digest]
+        inputs = [digest, models, job.options, *owner, *people]
+        hashed = hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS))
+        return f"cache/{hashed.hexdigest()}"
 
     async def _reuse_cached(self, cache_key: str, job: Job) -> Outcome | None:
         """Copies the result of an earlier job, so that it outlives that job."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any, cast
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import cv2
 import numpy as np
@@ -96,7 +96,7 @@ async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> N
     """It would tell a key that another has submitted the same video."""
     objects = Objects.open(f"file://{tmp_path}/objects")
 
-    def key(owner: str | None, *, shared: bool) -> str:
+    def key(owner: str | None, *, shared: bool, people: str | None = None) -> str:
         settings = load_settings(shared_cache=shared)
         job = Job("a", "video", "queued", Source("a"), {"model": "detector"}, 0.0, owner=owner)
         handler = VideoJob(
@@ -105,8 +105,10 @@ async def test_a_cached_result_is_found_by_its_own_key_only(tmp_path: Path) -> N
             objects,
             JobMedia(objects, None, AsyncMock()),
             AsyncMock(),
+            embedder=None if people is None else Mock(digest=people),
         )
         return handler._cache_key(job, "sha256:0")
 
     assert key("a", shared=False) == key("a", shared=False) != key("b", shared=False)
     assert key("a", shared=True) == key("b", shared=True)
+    assert key("a", shared=False) != key("a", shared=False, people="sha256:1")

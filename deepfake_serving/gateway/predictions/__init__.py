@@ -1,0 +1,1 @@
+"""Predictions of images and videos, logged to MLflow by setting."""

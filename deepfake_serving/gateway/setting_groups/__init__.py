@@ -1,0 +1,1 @@
+"""Groups of the settings of gateway and worker."""
