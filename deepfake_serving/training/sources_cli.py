@@ -33,6 +33,17 @@ def pack(
     typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
 
 
+@app.command("cut-feedback")
+def cut_feedback(
+    folder: Annotated[Path, typer.Argument(help="`feedback/` of an unpacked export.")],
+) -> None:
+    """Cuts the labelled faces of images with several, so that `evaluate-all` reads them."""
+    from deepfake_serving.training.data.feedback import cut_faces
+
+    cut, missing = cut_faces(folder)
+    typer.echo(f"{cut} faces cut; {missing} labels have no image or no box in pixels")
+
+
 @app.command("fit-synthesis")
 def fit_synthesis(
     packs: Annotated[Path, typer.Argument(help="Folder of packs.")],

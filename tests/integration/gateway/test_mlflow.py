@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -98,7 +99,8 @@ def tracking_server(folder: Path) -> Iterator[Tracking]:
         yield tracking
     finally:
         tracking.client.close()
-        tracking.signal(signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            tracking.signal(signal.SIGKILL)
         tracking.process.wait()
 
 
