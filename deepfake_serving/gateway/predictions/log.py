@@ -26,7 +26,7 @@ _MAX_BATCH = 200
 _POLL_S = 0.5
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 _END_S = 5.0
-"""How long the end of the process waits for the last batches."""
+"""Time that the end of the process waits for the last batches."""
 
 
 class Refused(Exception):
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Store(Protocol):
-    """Where predictions are written to."""
+    """The place that predictions are written to."""
 
     def write(self, batch: list[Prediction]) -> None:
         """Writes predictions; any exception but `Refused` leads to a retry."""

@@ -1,4 +1,4 @@
-"""What is logged of one prediction: scores, latency and models, but neither media nor names."""
+"""Predictions as they are logged: scores, latency and models, but neither media nor names."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from deepfake_serving.runtime.settings import ServerSettings
 
 
 class PredictionSettings(ServerSettings):
-    """Where predictions are logged, how many, and how many may wait."""
+    """Settings of the log: its place, its share of predictions, and how many may wait."""
 
     mlflow_uri: str | None = Field(
         None,

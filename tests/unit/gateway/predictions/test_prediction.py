@@ -1,4 +1,4 @@
-"""What is logged of a verdict."""
+"""Verdicts as predictions that are logged."""
 
 from __future__ import annotations
 
