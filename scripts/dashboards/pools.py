@@ -120,9 +120,9 @@ _WORK = [
         ],
     ),
     Panel(
-        "Retries",
+        "Retries and hedges",
         "Lost predictions retried by gateways at another replica, by model servers at another "
-        "worker.",
+        "worker; slow images sent to a second replica as well (`hedge_share`).",
         "reqps",
         [
             Query(
@@ -132,6 +132,12 @@ _WORK = [
             Query(
                 total(rate(model_server("deepfake_upstream_retries_total", _POOL)), _OF),
                 f"{{{{{_OF}}}}} workers",
+            ),
+            Query(
+                total(
+                    rate(gateway("deepfake_upstream_hedges_total", _GATEWAY_POOL)), "pool", "first"
+                ),
+                "{{pool}} hedged, {{first}} won",
             ),
         ],
     ),

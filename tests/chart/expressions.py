@@ -33,6 +33,7 @@ EVENTS = {
     "deepfake_jobs_ended_total": "a job has ended",
     "deepfake_job_duration_seconds": "a job has ended",
     "deepfake_stream_frames_total": "a live stream was scored",
+    "deepfake_upstream_hedges_total": "an image was hedged",
     "deepfake_live_windows_total": "a live source was followed",
 }
 """Metrics without a series until an event; all others need one image over REST."""
