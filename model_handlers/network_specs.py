@@ -123,7 +123,30 @@ class ResNetSpec(Spec):
     classes: Classes = 1
 
 
+class TwoStreamSpec(Spec):
+    """Xception over colours and over noise residuals (Luo et al. 2021, arXiv:2103.12376)."""
+
+    name: Literal["two_stream"]
+    classes: Classes = 2
+
+
+class UcfSpec(Spec):
+    """UCF over Xception (Yan et al. 2023, arXiv:2304.13949), as far as it is needed to classify."""
+
+    name: Literal["ucf"]
+    classes: Classes = 2
+    width: int = Field(default=512, ge=8, multiple_of=2, description="of the reduced features")
+
+
 NetworkSpec = Annotated[
-    MesoSpec | XceptionSpec | EfficientNetSpec | DetrSpec | F3NetSpec | EffortSpec | ResNetSpec,
+    MesoSpec
+    | XceptionSpec
+    | EfficientNetSpec
+    | DetrSpec
+    | F3NetSpec
+    | EffortSpec
+    | ResNetSpec
+    | TwoStreamSpec
+    | UcfSpec,
     Field(discriminator="name"),
 ]

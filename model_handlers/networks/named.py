@@ -17,6 +17,8 @@ from model_handlers.networks.zoo.effort import build_effort
 from model_handlers.networks.zoo.f3net import build_f3net
 from model_handlers.networks.zoo.mesonet import build_mesonet
 from model_handlers.networks.zoo.resnet import build_resnet
+from model_handlers.networks.zoo.two_stream import build_two_stream
+from model_handlers.networks.zoo.ucf import build_ucf
 from model_handlers.networks.zoo.xception import build_xception
 
 BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
@@ -28,6 +30,8 @@ BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
     "f3net": build_f3net,
     "effort": build_effort,
     "resnet": build_resnet,
+    "two_stream": build_two_stream,
+    "ucf": build_ucf,
 }
 """Name → function of the network's spec and the crop's side in pixels."""
 

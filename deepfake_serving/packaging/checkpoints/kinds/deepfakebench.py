@@ -66,3 +66,46 @@ F3NET = Kind(
         r"FAD_head\.filters\.\d\.base": "a band of frequencies, a constant",
     },
 )
+UCF = Kind(
+    summary="UCF over Xception, of DeepfakeBench",
+    repository=_REPOSITORY,
+    licence=_LICENCE,
+    describe=always(network={"name": "ucf", "classes": 2}, input=_HALVES, crop=_CROP),
+    rename=prefixes(
+        encoder_f__adjust_channel__="reduction.",
+        encoder_f__="encoder.",
+        block_sha__conv2d__="common.",
+        head_sha__mlp__="head.",
+    ),
+    superfluous={
+        r"encoder_f\.last_linear\..*": "the head classifies other features",
+        r"encoder_c\..*": "the encoder of content, for training",
+        r"con_gan\..*": "the decoder, for training",
+        r"(block|head)_spe\..*": "the kind of forgery, for training",
+    },
+)
+SRM = Kind(
+    summary="Two streams of Xception, over colours and SRM residuals, of DeepfakeBench",
+    repository=_REPOSITORY,
+    licence=_LICENCE,
+    describe=always(network={"name": "two_stream", "classes": 2}, input=_HALVES, crop=_CROP),
+    rename=prefixes(
+        backbone_rgb__last_linear__="fc.",
+        backbone_rgb__="colours.",
+        backbone_srm__="noise.",
+        srm_conv1__="residuals1.",
+        srm_conv2__="residuals2.",
+        srm_sa__pa__conv__="attention.weigh.",
+        srm_sa__="attention.",
+        srm_sa_post__="attended.",
+        dual_cma0__="cross0.",
+        dual_cma1__="cross1.",
+        fusion__ca__sharedMLP__="fusion.weigh.",
+    ),
+    superfluous={
+        r"backbone_(rgb|srm)\.adjust_channel\..*": "used by other detectors of the backbone only",
+        r"backbone_srm\.last_linear\..*": "the head of the other stream classifies",
+        r"(srm_conv\d|srm_sa\.srm)\.kernel": "filters of the spatial rich model, constants",
+        r"blur\.weight": "blurs in training",
+    },
+)

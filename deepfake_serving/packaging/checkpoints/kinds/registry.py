@@ -12,6 +12,8 @@ KINDS: dict[str, Kind] = {
     "cnndetection": backbones.CNNDETECTION,
     "deepfakebench-efficientnetb4": deepfakebench.EFFICIENTNET_B4,
     "deepfakebench-f3net": deepfakebench.F3NET,
+    "deepfakebench-srm": deepfakebench.SRM,
+    "deepfakebench-ucf": deepfakebench.UCF,
     "deepfakebench-xception": deepfakebench.XCEPTION,
     "effort": EFFORT,
     "f3net": F3NET,

@@ -33,6 +33,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "meso": {"name": "meso4"},
     "f3net": {"name": "f3net"},
     "effort": {"name": "effort", "architecture": "vit_xsmall_patch16_clip_224"},
+    "two_stream": {"name": "two_stream"},
+    "ucf": {"name": "ucf"},
 }
 
 

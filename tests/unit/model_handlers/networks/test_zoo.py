@@ -58,6 +58,8 @@ NETWORKS: dict[str, tuple[dict[str, Any], int, list[float]]] = {
         [-0.015227, -0.015197],
     ),
     "resnet": ({"name": "resnet", "architecture": "resnet10t"}, 64, [0.033359, 0.039738]),
+    "two_stream": ({"name": "two_stream"}, 64, [-0.017165, -0.017151]),
+    "ucf": ({"name": "ucf"}, 71, [0.066135, 0.066136]),
     "effort": (
         {"name": "effort", "architecture": "vit_xsmall_patch16_clip_224"},
         64,

@@ -64,6 +64,27 @@ def test_prefixes_of_each_project_are_removed() -> None:
         *("FAD_head.filters.0.learnable", "FAD_head.filters.0.base", "FAD_head._DCT_all_T"),
         *("backbone.bn1.bias", "backbone.adjust_channel.0.bias"),
     ) == ["branches.fad.0.filters.0.learnable", "branches.fad.1.bn1.bias"]
+    assert renamed(
+        "deepfakebench-ucf",
+        *(
+            "encoder_f.conv1.weight",
+            "encoder_f.adjust_channel.0.bias",
+            "encoder_f.last_linear.bias",
+        ),
+        *("encoder_c.conv1.weight", "block_sha.conv2d.0.bias", "block_spe.conv2d.0.bias"),
+        *("head_sha.mlp.2.bias", "head_spe.mlp.2.bias", "con_gan.conv_last.bias"),
+    ) == ["encoder.conv1.weight", "reduction.0.bias", "common.0.bias", "head.2.bias"]
+    assert renamed(
+        "deepfakebench-srm",
+        *("backbone_rgb.last_linear.bias", "backbone_rgb.conv1.weight", "backbone_srm.bn1.bias"),
+        *("backbone_srm.last_linear.bias", "srm_conv0.kernel", "srm_conv1.out_conv.1.bias"),
+        *("srm_sa.srm.kernel", "srm_sa.conv.0.weight", "srm_sa.pa.conv.weight"),
+        *("srm_sa_post.0.bias", "dual_cma0.gamma1", "fusion.ca.sharedMLP.0.weight", "blur.weight"),
+    ) == [
+        *("fc.bias", "colours.conv1.weight", "noise.bn1.bias", "residuals1.out_conv.1.bias"),
+        *("attention.conv.0.weight", "attention.weigh.weight", "attended.0.bias"),
+        *("cross0.gamma1", "fusion.weigh.0.weight"),
+    ]
     assert renamed("f3net", "LFS_xcep.bn1.bias", "LFS_xcep.fc.bias", "LFS_head._DCT_patch") == [
         "branches.lfs.1.bn1.bias"
     ]
