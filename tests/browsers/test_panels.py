@@ -9,6 +9,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
@@ -111,6 +112,8 @@ def test_a_video_is_played_with_boxes_and_its_timeline_seeks(
 
 
 def test_the_camera_is_analysed_until_it_is_stopped(page: ConsolePage) -> None:
+    if page.browser != "firefox":
+        pytest.skip("WebKitGTK's driver stops responding at times while its mock camera runs")
     page.open("#/live")
     page.click("button", "Start the camera")
     page.find(".face-overlay .box")
