@@ -6,27 +6,27 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.3",
+    "version": "1.4",
     "digest": "sha256:10453cfbbf23ceb86295669f60792f285c260aa1e6f7165df766a6b9d6e64506",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.224306,
+    "fake_probability": 0.241441,
     "faces": [
         {
-            "box": [179.7, 59.5, 269.1, 174.8],
+            "box": [179.6, 60.5, 269.1, 174.7],
             "landmarks": [
-                [204.6, 100.6],
-                [247.5, 104.0],
-                [224.5, 129.4],
-                [201.7, 139.4],
-                [245.1, 143.1],
+                [204.2, 101.1],
+                [247.6, 104.2],
+                [224.5, 130.0],
+                [201.6, 139.7],
+                [245.2, 143.2],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.224306,
+            "fake_probability": 0.241441,
             "verdict": "real",
-            "models": {"detector": {"fake_probability": 0.224306}},
+            "models": {"detector": {"fake_probability": 0.241441}},
             "heatmap": None,
         }
     ],
