@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 
 from deepfake_serving.cli.app import app
 from deepfake_serving.packaging.checkpoints.kinds.registry import KINDS
+from deepfake_serving.packaging.embeddings.run import KINDS as EMBEDDINGS
 
 
 def test_kinds_are_listed_with_their_licences() -> None:
     result = CliRunner().invoke(app, ["import", "list"])
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert [line.split(":")[0] for line in lines] == list(KINDS)
+    assert [line.split(":")[0] for line in lines] == [*KINDS, *EMBEDDINGS]
     assert "no stated licence" in next(line for line in lines if line.startswith("timm"))
 
 
