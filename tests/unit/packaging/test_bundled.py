@@ -62,7 +62,7 @@ def test_an_archive_of_another_version_is_packed_again(folder: Path) -> None:
 def test_a_changed_bundled_manifest_is_packed_again(folder: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer" / "faces.yaml"
     newer.parent.mkdir()
-    newer.write_text(MANIFEST.read_text().replace('version: "1.0"', 'version: "1.1"'))
+    newer.write_text(MANIFEST.read_text().replace('version: "1.1"', 'version: "9.8"'))
     assert newer.read_text() != MANIFEST.read_text()
     assert needs_packing(newer, folder)
 
@@ -75,7 +75,7 @@ def test_an_archive_without_a_record_is_packed_again(folder: Path) -> None:
 
 @pytest.mark.usefixtures("_upgrade")
 def test_an_archive_of_the_user_is_kept(folder: Path) -> None:
-    replace_manifest(folder / "faces.mar", (b'"version": "1.0"', b'"version": "9.9"'))
+    replace_manifest(folder / "faces.mar", (b'"version": "1.1"', b'"version": "9.9"'))
     assert not needs_packing(MANIFEST, folder)
 
 
@@ -83,7 +83,7 @@ def test_an_archive_of_the_user_is_kept(folder: Path) -> None:
 def test_an_archive_from_a_manifest_of_the_user_is_kept(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own" / "faces.yaml"
     own.parent.mkdir()
-    own.write_text(MANIFEST.read_text().replace('version: "1.0"', 'version: "9.9"'))
+    own.write_text(MANIFEST.read_text().replace('version: "1.1"', 'version: "9.9"'))
     pack(own, folder)
     assert not (folder / "faces.packed.json").exists()
     assert not needs_packing(MANIFEST, folder)
