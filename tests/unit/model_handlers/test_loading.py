@@ -49,7 +49,7 @@ def test_the_loaded_model_has_the_given_digest(unpacked: Unpacked) -> None:
     runtime = Runtime(device="cpu", digests={"faces": "sha256:abc", "detector": "sha256:def"})
     task = load_task(unpacked("faces"), runtime)
     assert isinstance(task, FacesTask)
-    assert (task.model.name, task.model.version) == ("faces", "1.0")
+    assert (task.model.name, task.model.version) == ("faces", "1.1")
     assert (task.model.digest, task.model.trained) == ("sha256:abc", True)
 
 

@@ -154,7 +154,7 @@ def test_models_are_served_in_the_order_of_the_setting(
     served = served_models(settings, Placement(0, 3, 1))
     assert list(served) == ["faces", "detector"]
     model = served["faces"]
-    assert (model.name, model.version, model.task) == ("faces", "1.0", "faces")
+    assert (model.name, model.version, model.task) == ("faces", "1.1", "faces")
     assert model.archive == archives["faces"]
     assert model.ref.digest == archives["faces"].digest
     assert model.ref.trained

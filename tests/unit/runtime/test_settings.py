@@ -61,7 +61,10 @@ def complaint() -> str:
 # Sources ----------------------------------------------------------------------------------------
 
 
-def test_every_setting_has_a_default_and_nothing_listens_beyond_loopback() -> None:
+def test_every_setting_has_a_default_and_nothing_listens_beyond_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEEPFAKE_HOME", str(ROOT / "build"))
     settings = load_settings()
     assert settings.host == "127.0.0.1"
     assert settings.models == ("detector",)
