@@ -18,6 +18,7 @@ from deepfake_serving.contracts.provenance import (
 )
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
+from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.heatmaps.heatmap import build_heatmap
 
 _CELLS = np.arange(7)
@@ -48,14 +49,22 @@ CREDENTIALS: dict[str, ContentCredentials] = {
 
 
 def add_heatmaps(verdict: dict[str, Any], data: bytes) -> None:
-    """Adds a map to each face: a spot that raises high scores and lowers low ones."""
+    """Adds a map to each face, in an ensemble one of each member that has scored it."""
     pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     for number, face in enumerate(verdict["faces"]):
         crop = crop_face(pixels, face["box"], CropSpec())
-        distance = np.hypot(_CELLS[:, None] - 2, _CELLS[None, :] - 2 - number)
-        logit = 4 * (face["fake_probability"] - 0.5)
-        grid = (0.3 * logit * np.exp(-(distance**2) / 2)).astype(np.float32)
-        face["heatmap"] = dataclasses.asdict(build_heatmap(crop, grid, logit))
+        scored = [each for each in face["models"].values() if "fake_probability" in each]
+        owners = [face] if len(face["models"]) == 1 else scored
+        for place, owner in enumerate(owners):
+            owner["heatmap"] = _spot(crop, owner["fake_probability"], number + 2 * place)
+
+
+def _spot(crop: Pixels, probability: float, column: int) -> dict[str, Any]:
+    """Draws a spot that raises high scores and lowers low ones."""
+    distance = np.hypot(_CELLS[:, None] - 2, _CELLS[None, :] - 2 - column)
+    logit = 4 * (probability - 0.5)
+    grid = (0.3 * logit * np.exp(-(distance**2) / 2)).astype(np.float32)
+    return dataclasses.asdict(build_heatmap(crop, grid, logit))
 
 
 def provenance_of(name: str, data: bytes) -> dict[str, Any]:

@@ -113,12 +113,12 @@ async def images(request: web.Request) -> web.Response:
         return web.json_response(image_verdict(FACES.get(_name_of(url), []), 512, 512))
     name, data = await uploaded_file(request)
     verdict = verdict_for(data, name)
+    if request.query.get("model") == ENSEMBLE["name"]:
+        combine(verdict)
     if request.query.get("explain") == "true":
         add_heatmaps(verdict, data)
     if request.query.get("provenance") == "true":
         verdict["provenance"] = provenance_of(name, data)
-    if request.query.get("model") == ENSEMBLE["name"]:
-        combine(verdict)
     request.app[IMAGES].add(verdict["id"])
     return web.json_response(verdict)
 

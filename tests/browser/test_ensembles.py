@@ -12,6 +12,8 @@ from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EVIDENCE = "Show heatmaps and the file's origin"
+
 
 async def analyse_by_ensemble(page: Page, file: Path) -> None:
     await page.get_by_label("Model").select_option("ensemble (3 models)")
@@ -69,7 +71,7 @@ async def test_the_choice_holds_on_every_panel_and_for_the_evidence(
     page = await open_page()
     await analyse_by_ensemble(page, media / "astronaut.jpg")
     async with page.expect_request("**/v1/images?explain=true&provenance=true&model=ensemble"):
-        await page.get_by_role("button", name="Show heatmaps and the file's origin").click()
+        await page.get_by_role("button", name=EVIDENCE).click()
     for panel in ("Batch", "Video"):
         await open_panel(page, panel)
         await expect(page.get_by_label("Model")).to_have_value("ensemble")
@@ -87,3 +89,39 @@ async def test_there_is_no_choice_where_one_model_is_served(open_page: OpenPage)
     await open_panel(page, "Image")
     await expect(page.get_by_text("You can also paste")).to_be_visible()
     await expect(page.get_by_label("Model")).to_be_hidden()
+
+
+async def test_the_maps_of_each_member_can_be_chosen_by_key(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    await analyse_by_ensemble(page, media / "swapped.jpg")
+    await page.get_by_role("button", name=EVIDENCE).click()
+    choice = page.get_by_label("Maps of the member")
+    await expect(choice.locator("option")).to_have_text(["detector", "detector-gpu"])
+    await expect(choice).to_have_value("detector")
+    first = await page.locator(".heat-overlay").get_attribute("src")
+    await expect(page.locator(".heat-faces li")).to_contain_text("Strongest: +0.44")
+    await page.get_by_role("slider", name="Opacity of the maps").fill("30")
+    await choice.focus()
+    await choice.press("ArrowDown")
+    await choice.press("Enter")
+    await expect(choice).to_have_value("detector-gpu")
+    await expect(page.locator(".heat-faces li")).to_contain_text("Strongest: -0.26")
+    assert await page.locator(".heat-overlay").get_attribute("src") != first
+    await expect(page.locator(".heat-overlay")).to_have_css("opacity", "0.3")
+
+
+async def test_the_first_member_with_maps_is_shown_first(open_page: OpenPage, media: Path) -> None:
+    page = await open_page()
+    await analyse_by_ensemble(page, media / "swapped.jpg")
+    async with page.expect_response("**/v1/images?explain=true&*") as response:
+        await page.get_by_role("button", name=EVIDENCE).click()
+    document = await (await response.value).json()
+    document["faces"][0]["models"]["detector"].pop("heatmap")
+    await page.reload()
+    await analyse_by_ensemble(page, media / "swapped.jpg")
+    await page.route("**/v1/images?explain=true&*", lambda route: route.fulfill(json=document))
+    await page.get_by_role("button", name=EVIDENCE).click()
+    await expect(page.get_by_label("Maps of the member")).to_have_value("detector-gpu")
+    await expect(page.locator(".heat-overlay")).to_be_visible()

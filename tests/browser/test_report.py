@@ -125,9 +125,17 @@ async def test_a_report_has_the_heatmaps_the_origin_and_the_members(
         {"model": "detector-gpu", "weight": 1, "unavailable": None},
         {"model": "detector-mixed", "weight": 1, "unavailable": "deadline-exceeded"},
     ]
-    assert report["result"]["faces"][0]["heatmap"]["overlay"].startswith("data:image/png")
+    models = report["result"]["faces"][0]["models"]
+    assert models["detector"]["heatmap"]["overlay"].startswith("data:image/png")
     await page.emulate_media(media="print")
-    for shown in (".heat-pair img", ".heat-overlay", ".heat-legend", ".provenance", ".member-bar"):
+    for shown in (
+        ".heat-member",
+        ".heat-pair img",
+        ".heat-overlay",
+        ".heat-legend",
+        ".provenance",
+        ".member-bar",
+    ):
         await expect(page.locator(shown).first).to_be_visible()
     for hidden in (".heat-opacity", ".wrong", ".evidence-request"):
         assert await page.locator(f"{hidden}:visible").count() == 0, hidden

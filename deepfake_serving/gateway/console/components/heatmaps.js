@@ -6,27 +6,55 @@ import { t } from "../messages.js";
 
 const THIRDS = ["first", "middle", "last"];
 
-/** @param {Array} faces of an ImageVerdict; null if none has a heatmap */
+/** @param {Array} faces of an ImageVerdict; null if none has a heatmap, of its own or of an ensemble's member */
 export function heatmaps(faces) {
-  if (!faces.some((face) => face.heatmap)) return null;
+  const members = membersWithMaps(faces);
+  if (!members.length && !faces.some((face) => face.heatmap)) return null;
+  const list = el("ol", { class: "heat-faces" });
+  const show = (member) => {
+    const maps = faces.map((face) => (member ? face.models[member]?.heatmap : face.heatmap));
+    list.replaceChildren(...maps.map((map, index) => (map ? item(map, index) : "")));
+  };
   const section = el("section", { class: "heatmaps", "aria-labelledby": "heatmaps-heading" });
-  const setOpacity = ({ target }) => section.style.setProperty("--heat", target.value / 100);
-  const slider = el("input", { type: "range", min: "0", max: "100", value: "80", oninput: setOpacity });
   section.append(
     el("h3", { id: "heatmaps-heading" }, t("heatmap.heading")),
     el("p", { class: "fine-print" }, t("heatmap.meaning")),
-    el("label", { class: "heat-opacity" }, t("heatmap.opacity"), slider),
-    legend(),
-    el("ol", { class: "heat-faces" }, faces.map(item)),
+    heatControls(section, members, show),
+    list,
   );
+  show(members[0]);
   return section;
 }
 
-function item(face, index) {
-  if (!face.heatmap) return null;
-  const { crop, overlay, scale } = face.heatmap;
+/** Returns the names of the members that have a heatmap of some face, in their order. */
+export function membersWithMaps(faces) {
+  const names = faces.flatMap(({ models }) => Object.keys(models).filter((name) => models[name].heatmap));
+  return [...new Set(names)];
+}
+
+/**
+ * @param {Element} section whose maps are shown with the chosen opacity
+ * @param {Array<string>} members to choose from; none for a single model
+ * @param {Function} show called with the chosen member
+ */
+export function heatControls(section, members, show) {
+  const setOpacity = ({ target }) => section.style.setProperty("--heat", target.value / 100);
+  const slider = el("input", { type: "range", min: "0", max: "100", value: "80", oninput: setOpacity });
+  const options = members.map((name) => el("option", { value: name }, name));
+  const choice = el("select", { onchange: ({ target }) => show(target.value) }, options);
+  return el(
+    "div",
+    { class: "heat-controls" },
+    members.length ? el("label", { class: "heat-member" }, t("heatmap.member"), choice) : null,
+    el("label", { class: "heat-opacity" }, t("heatmap.opacity"), slider),
+    legend(),
+  );
+}
+
+function item(heatmap, index) {
+  const { crop, overlay, scale } = heatmap;
   const name = t("face.number", { n: index + 1 });
-  const [value, place] = strongest(face.heatmap.grid);
+  const [value, place] = strongest(heatmap.grid);
   const strongestText = t("heatmap.strongest", { value: signed(value), place: t(`heatmap.place.${place}`) });
   return el(
     "li",

@@ -9,6 +9,7 @@ export default {
   "heatmap.heading": "Woher die Werte kommen",
   "heatmap.meaning":
     "Jedes Gesicht, wie das Modell es bekam, und daneben die Stellen, die seinen Wert erhöhten oder senkten. Eine Heatmap zeigt, worauf das Modell reagierte, nicht, was manipuliert wurde.",
+  "heatmap.member": "Heatmaps des Mitglieds",
   "heatmap.opacity": "Deckkraft der Heatmaps",
   "heatmap.raises": "+ erhöht den Wert",
   "heatmap.lowers": "− senkt den Wert",

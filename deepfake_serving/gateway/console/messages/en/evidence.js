@@ -9,6 +9,7 @@ export default {
   "heatmap.heading": "Where the scores come from",
   "heatmap.meaning":
     "Each face as the model got it, and beside it the parts that raised or lowered its score. A map shows what the model reacted to, not what was manipulated.",
+  "heatmap.member": "Maps of the member",
   "heatmap.opacity": "Opacity of the maps",
   "heatmap.raises": "+ raises the score",
   "heatmap.lowers": "− lowers the score",
