@@ -9,6 +9,7 @@
     ├── MethodNotAllowed      405  the route exists, the method does not
     ├── SlowRequest           408  the body arrived too slowly
     ├── Conflict              409  contradicts an earlier request or the job's state
+    ├── UnsupportedVersion    412  a version of the tus protocol that is not supported
     ├── TooLarge              413  more bytes than the limit
     │   └── MessageTooLarge   413  a gRPC message of more bytes than the limit
     ├── UnsupportedMediaType  415  not a supported format
@@ -106,6 +107,10 @@ class SlowRequest(Problem):
 
 class Conflict(Problem):
     slug, title, status, grpc_code = "conflict", "Conflict", 409, 9
+
+
+class UnsupportedVersion(Problem):
+    slug, title, status, grpc_code = "unsupported-version", "Unsupported version", 412, 9
 
 
 class TooLarge(Problem):

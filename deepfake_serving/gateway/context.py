@@ -24,6 +24,7 @@ from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.body_memory import BodyMemory
 from deepfake_serving.gateway.storage.disk_space import DiskSpace, folders_of
+from deepfake_serving.gateway.uploads.service import Uploads
 from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
@@ -49,6 +50,7 @@ class Gateway:
     authenticator: Authenticator
     upstream: Upstream
     submission: Submission
+    uploads: Uploads
     jobs: JobService
     feedback: FeedbackService
     store_health: StoreHealth

@@ -60,6 +60,12 @@ class Metrics(ServerMetrics):
             ("outcome",),
             registry=registry,
         )
+        self.uploads = Counter(
+            "deepfake_uploads",
+            "Resumable uploads: created, submitted as jobs, deleted by clients, expired.",
+            ("event",),
+            registry=registry,
+        )
         self.webhooks = Counter(
             "deepfake_webhook_attempts",
             "Webhook delivery attempts.",
@@ -99,6 +105,10 @@ class Metrics(ServerMetrics):
         """Counts a job that has ended."""
         self.jobs_ended.labels(job.kind, state).inc()
         self.job_duration.labels(job.kind).observe(max(0.0, time.time() - job.created_at))
+
+    def upload_events(self, event: str, count: int = 1) -> None:
+        """Counts resumable uploads to which something happened."""
+        self.uploads.labels(event).inc(count)
 
     def webhook_attempted(self, delivered: bool) -> None:
         """Counts an attempt to deliver a webhook."""

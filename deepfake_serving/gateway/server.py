@@ -30,6 +30,7 @@ from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings
+from deepfake_serving.gateway.uploads.service import UploadLimits, Uploads
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import (
@@ -111,13 +112,26 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             keep_images=settings.retain_image_bytes > 0,
         )
         await stack.enter_async_context(images.flushing())
+        uploads = Uploads(
+            store.backend.collection("uploads"),
+            objects,
+            UploadLimits(
+                settings.max_video_bytes,
+                settings.max_uploads,
+                settings.max_uploads_bytes,
+                settings.upload_expire_s,
+            ),
+            store.clock,
+            metrics.upload_events,
+        )
         jobs, labels = JobService(store, objects), store.backend.collection("feedback")
         gateway = Gateway(
             settings=settings,
             metrics=metrics,
             authenticator=authenticator,
             upstream=upstream,
-            submission=Submission(settings, store, objects, upstream, fetcher),
+            submission=Submission(settings, store, objects, upstream, fetcher, uploads),
+            uploads=uploads,
             jobs=jobs,
             feedback=FeedbackService(FeedbackStore(labels), images, jobs),
             store_health=health,

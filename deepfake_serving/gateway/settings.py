@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deepfake_serving import assets
 from deepfake_serving.gateway.setting_groups.predictions import PredictionSettings
+from deepfake_serving.gateway.setting_groups.uploads import UploadSettings
 from deepfake_serving.gateway.setting_groups.videos import VideoSettings
 from deepfake_serving.gateway.setting_types import (
     ListenSettings,
@@ -34,7 +35,7 @@ __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
 
 
-class Settings(ListenSettings, VideoSettings, PredictionSettings):
+class Settings(ListenSettings, VideoSettings, UploadSettings, PredictionSettings):
     """Settings of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)
@@ -228,6 +229,11 @@ class Settings(ListenSettings, VideoSettings, PredictionSettings):
     drain_timeout_s: float = Field(
         60.0, ge=0, le=86_400, description="After SIGTERM, wait this long for requests in flight."
     )
+
+    @property
+    def upload_expire_s(self) -> float:
+        """The time in seconds after which a resumable upload is deleted."""
+        return self.upload_expire_hours * 3600
 
     @property
     def upload_min_rate(self) -> MinDataRate:

@@ -33,13 +33,14 @@ class Limits:
 
     def queued(self, total: int) -> int:
         """Returns the most queued jobs, of a queue of `total`."""
-        return self._share(total) if self.max_queued is None else self.max_queued
+        return self.share(total) if self.max_queued is None else self.max_queued
 
     def streams(self, total: int) -> int:
         """Returns the most live streams, of `total`."""
-        return self._share(total) if self.max_streams is None else self.max_streams
+        return self.share(total) if self.max_streams is None else self.max_streams
 
-    def _share(self, total: int) -> int:
+    def share(self, total: int) -> int:
+        """Returns the key's share of a capacity that its entry does not limit."""
         return total if self.only else half(total)
 
 

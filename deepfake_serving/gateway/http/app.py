@@ -29,6 +29,7 @@ from deepfake_serving.gateway.http.routes import (
     jobs,
     service,
     stream,
+    uploads,
     usage,
     videos,
 )
@@ -73,7 +74,7 @@ def build_app(gateway: Gateway) -> FastAPI:
     for kind in (Problem, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, handle_problem)
     for module in (
-        *(images, videos, jobs, feedback),
+        *(images, videos, uploads, jobs, feedback),
         *(inference_extensions, inference, service, usage, stream),
     ):
         app.include_router(module.router)

@@ -18,6 +18,10 @@ _EXPOSED = (
     "Preference-Applied",
     "RateLimit",
     "RateLimit-Policy",
+    "Tus-Resumable",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Offset",
 )
 
 

@@ -126,6 +126,7 @@ class _HeaderSender:
                 headers["Connection"] = "close"  # the client's next request goes elsewhere
             if self.private:
                 headers.setdefault("Cache-Control", "private, no-cache")
-            for name, value in (_SECURITY_HEADERS | self.state.get("limit_headers", {})).items():
+            added = self.state.get("limit_headers", {}) | self.state.get("headers", {})
+            for name, value in (_SECURITY_HEADERS | added).items():
                 headers.setdefault(name, value)
         await self.send(message)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake_serving.runtime.tasks import first_of
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FOLDERS = ("/console/", "/docs/assets/")
 """Below them a slash is a part of a file's path."""
 

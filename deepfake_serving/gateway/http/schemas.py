@@ -33,6 +33,17 @@ class BatchDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadDocument:
+    """A resumable upload: `offset` of `length` bytes are stored. It is deleted at `expires_at`."""
+
+    id: str
+    offset: int
+    length: int
+    name: str | None
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolDocument:
     """A pool that serves a model, and the digest of the archive it serves."""
 

@@ -1,26 +1,23 @@
-"""Media that clients name by URL, as JSON: `{"url": …}` or `{"urls": […]}`."""
+"""Media that clients name in JSON: `{"url": …}`, `{"urls": […]}` or `{"upload": …}`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Request
-
 from deepfake_serving.contracts.problems import InvalidRequest, RefusedURL
 from deepfake_serving.gateway.fetch.fetcher import WEB, Fetcher
 from deepfake_serving.gateway.fetch.schemes import RTSP_SCHEMES, is_rtsp
-from deepfake_serving.gateway.ingest.json_body import read_json
 from deepfake_serving.gateway.ingest.multipart import too_many_media
-from deepfake_serving.gateway.jobs.requests import RemoteMedia
+from deepfake_serving.gateway.jobs.requests import RemoteMedia, UploadedMedia
 
 
-async def read_urls(request: Request, max_urls: int) -> list[str]:
-    """Reads the URLs of a JSON body, at least one.
+def read_urls(document: Any, max_urls: int) -> list[str]:
+    """Returns the URLs in a JSON body, at least one.
 
     Raises:
         InvalidRequest, TooLarge
     """
-    urls = _parse_urls(await read_json(request))
+    urls = _parse_urls(document)
     if len(urls) > max_urls:
         raise too_many_media("URLs", max_urls)
     return urls
@@ -39,6 +36,19 @@ def _parse_urls(document: Any) -> list[str]:
     if not urls or not strings or len(members) > 1:
         raise InvalidRequest('the JSON must be {"url": "…"} or {"urls": ["…"]}')
     return list(urls)
+
+
+def uploaded_media(document: Any) -> UploadedMedia | None:
+    """Returns the resumable upload that a JSON body names: `{"upload": "id"}`; None without one.
+
+    Raises:
+        InvalidRequest
+    """
+    if not isinstance(document, dict) or "upload" not in document:
+        return None
+    if len(document) > 1 or not isinstance(document["upload"], str):
+        raise InvalidRequest('the JSON must be {"upload": "…"} or {"url": "…"}')
+    return UploadedMedia(document["upload"])
 
 
 def media_link(url: str, fetcher: Fetcher | None) -> RemoteMedia:

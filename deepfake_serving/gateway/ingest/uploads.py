@@ -17,9 +17,10 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.ingest.file_names import display_name, header_name
-from deepfake_serving.gateway.ingest.links import media_link, read_urls
+from deepfake_serving.gateway.ingest.json_body import read_json
+from deepfake_serving.gateway.ingest.links import media_link, read_urls, uploaded_media
 from deepfake_serving.gateway.ingest.multipart import FormReader
-from deepfake_serving.gateway.jobs.requests import RemoteMedia
+from deepfake_serving.gateway.jobs.requests import RemoteMedia, UploadedMedia
 from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 
 _MAX_CONCURRENT_FETCHES = 4
@@ -70,14 +71,21 @@ async def read_media(
 
 @asynccontextmanager
 async def read_single_medium(
-    request: Request, link: LinkFactory, *, max_bytes: int
-) -> AsyncIterator[SpooledFile | RemoteMedia]:
+    request: Request, link: LinkFactory, *, max_bytes: int, uploads: bool = False
+) -> AsyncIterator[SpooledFile | RemoteMedia | UploadedMedia]:
     """Reads the only medium of a request; one named by URL is not fetched.
+
+    Args:
+        uploads: whether it may be a resumable upload.
 
     Raises:
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull, RefusedURL
     """
     with Spool(max_bytes) as spool:
+        if uploads and _kind(request) == "application/json":
+            document = await read_json(request)
+            yield uploaded_media(document) or link(read_urls(document, 1)[0])
+            return
         (medium,) = await _read(request, spool, 1, link)
         if isinstance(medium, Problem):
             raise medium
@@ -102,15 +110,20 @@ async def _read(
     request: Request, spool: Spool, max_files: int, link: LinkFactory
 ) -> list[SpooledFile | RemoteMedia | Problem]:
     """Reads at least one medium, by the request's content type."""
-    content_type = request.headers.get("Content-Type", "")
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = _kind(request)
     if kind == "application/json":
-        return [_link_or_problem(link, url) for url in await read_urls(request, max_files)]
+        urls = read_urls(await read_json(request), max_files)
+        return [_link_or_problem(link, url) for url in urls]
     if kind == "multipart/form-data":
-        return [*await _read_form(request, content_type, spool, max_files)]
+        return [*await _read_form(request, request.headers["Content-Type"], spool, max_files)]
     if kind.startswith(("multipart/", "text/")) or kind == "application/x-www-form-urlencoded":
         raise UnsupportedMediaType(f"media can't be sent as {kind}: send a form, a body or JSON")
     return [await _read_body(request, spool)]
+
+
+def _kind(request: Request) -> str:
+    """Returns the media type of the body, without its parameters."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def _link_or_problem(link: LinkFactory, url: str) -> RemoteMedia | Problem:

@@ -1,4 +1,4 @@
-"""Periodic maintenance: recovers the jobs of lost workers, counts jobs, deletes old ones."""
+"""Periodic maintenance: recovers the jobs of lost workers, counts jobs, deletes what is old."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.gateway.uploads.retention import delete_expired_uploads
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +36,16 @@ async def run_maintenance(
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _RETENTION_EVERY == 0:
-                await _delete_expired(settings, store, objects)
+                await _delete_expired(settings, store, objects, metrics)
         except Problem as problem:
             log.warning("maintenance failed", problem=problem.slug, detail=problem.detail)
         rounds += 1
         await asyncio.sleep(_INTERVAL_S)
 
 
-async def _delete_expired(settings: Settings, store: JobStore, objects: Objects) -> None:
+async def _delete_expired(
+    settings: Settings, store: JobStore, objects: Objects, metrics: Metrics
+) -> None:
     max_age_s = settings.retain_hours * 3600
     await delete_expired(store, objects, max_age_s, settings.retain_bytes)
     before = store.clock() - max_age_s
@@ -54,3 +57,8 @@ async def _delete_expired(settings: Settings, store: JobStore, objects: Objects)
         settings.retain_image_bytes,
     )
     await delete_expired_feedback(store.backend.collection("feedback"), before)
+    uploads = store.backend.collection("uploads")
+    expired = await delete_expired_uploads(
+        uploads, objects, store.clock(), settings.upload_expire_s
+    )
+    metrics.upload_events("expired", expired)

@@ -21,6 +21,13 @@ class RemoteMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadedMedia:
+    """A media file that was sent as a resumable upload, by its id."""
+
+    upload: str
+
+
+@dataclass(frozen=True, slots=True)
 class VideoRequest:
     """A request to analyse a video or a live source. None stands for the server's setting."""
 

@@ -5,23 +5,34 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
+import structlog
 
 from deepfake_serving.contracts.jobs import LIVE, VIDEO, Job, Source, State
-from deepfake_serving.contracts.problems import Conflict, InvalidRequest, Overloaded
+from deepfake_serving.contracts.problems import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    Problem,
+)
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.jobs.requests import RemoteMedia, Request
+from deepfake_serving.gateway.jobs.requests import RemoteMedia, Request, UploadedMedia
 from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.storage.spool import SpooledFile
+from deepfake_serving.gateway.uploads.service import Uploads
 from deepfake_serving.gateway.upstream.client import Upstream
 
+log = structlog.get_logger(__name__)
+
+Media = SpooledFile | RemoteMedia | UploadedMedia
 _ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
@@ -35,20 +46,22 @@ class Submission:
         objects: Objects,
         upstream: Upstream,
         fetcher: Fetcher | None,
+        uploads: Uploads,
     ) -> None:
         self.settings, self.store, self.objects = settings, store, objects
-        self.upstream, self.fetcher = upstream, fetcher
+        self.upstream, self.fetcher, self.uploads = upstream, fetcher, uploads
 
     async def submit(
         self,
-        media: SpooledFile | RemoteMedia,
+        media: Media,
         request: Request,
         owner: Principal,
         traceparent: str | None = None,
     ) -> tuple[Job, bool]:
         """Submits a job.
 
-        The media is stored before the job, so every accepted job can run.
+        The media is stored before the job, so every accepted job can run. An upload is deleted
+        after that; submitted again, it returns the job it became.
 
         Returns:
             The job, or the one that was submitted with the same idempotency key; and whether it
@@ -57,46 +70,76 @@ class Submission:
         Raises:
             InvalidRequest: an option is invalid.
             UnknownModel: no model server serves the model.
-            Conflict: the idempotency key was used with another request.
+            NotFound: there is no such upload.
+            Conflict: the idempotency key was used with another request, or an upload is incomplete.
             RefusedURL: the webhook's URL is invalid, or of an address that is not public.
             Overloaded: too many jobs are queued, or too many live sources are active.
         """
         live = isinstance(media, RemoteMedia) and media.live
-        options = await self._options(request, live)
-        job_id = uuid.uuid4().hex
         kind = request.kind(live=live)
-        source = await self._store_media(media, job_id, kind)
         job = Job(
-            id=job_id,
+            id=uuid.uuid4().hex,
             kind=kind,
             state="queued",
-            source=source,
-            options=options,
+            source=Source(kind),
+            options=await self._options(request, live),
             created_at=time.time(),
             owner=owner.id,
             webhook=request.webhook,
             traceparent=traceparent,
         )
+        idempotency = _idempotency(media, kind, request, owner)
         try:
-            idempotency = self._idempotency(job, request, owner)
+            source = await self._store_media(media, job, owner)
+        except NotFound as problem:
+            return await self._earlier(job, idempotency, problem), False
+        try:
             refusal = await self._live_refusal() if live else None
             share = owner.limits.queued(self.settings.max_queued)
-            stored, created = await self.store.submit(job, idempotency, refusal, share)
+            stored, created = await self.store.submit(
+                replace(job, source=source), idempotency, refusal, share
+            )
         except (Conflict, Overloaded):
             await self._delete_media(source)
             raise
         if not created:
             await self._delete_media(source)
+        if isinstance(media, UploadedMedia):
+            await self._delete_upload(media, owner)
         return stored, created
 
-    async def _store_media(
-        self, media: SpooledFile | RemoteMedia, job_id: str, kind: str
-    ) -> Source:
+    async def _earlier(
+        self, job: Job, idempotency: tuple[str, str, str] | None, problem: NotFound
+    ) -> Job:
+        """Returns the job that an upload became, which is found no more.
+
+        Raises:
+            NotFound: there was no such upload.
+            Conflict: it became a job with other options.
+        """
+        try:
+            return (await self.store.submit(job, idempotency, problem.detail))[0]
+        except Overloaded:
+            raise problem from None
+
+    async def _store_media(self, media: Media, job: Job, owner: Principal) -> Source:
         if isinstance(media, RemoteMedia):
             return Source(name=media.url[:200], url=media.url)
-        key = f"jobs/{job_id}/media"
+        key = f"jobs/{job.id}/media"
+        if isinstance(media, UploadedMedia):
+            upload = await self.uploads.find(media.upload, owner)
+            digest = await self.uploads.move(upload, key)
+            return Source(upload.name or job.kind, key, None, upload.length, digest)
         await self.objects.put(key, media.file())
-        return Source(media.name or kind, key, None, media.size, media.digest)
+        return Source(media.name or job.kind, key, None, media.size, media.digest)
+
+    async def _delete_upload(self, media: UploadedMedia, owner: Principal) -> None:
+        """Deletes an upload that became a job; should that fail, it expires."""
+        try:
+            await self.uploads.delete(await self.uploads.find(media.upload, owner))
+        except Problem as problem:
+            log.warning("upload not deleted", id=media.upload, problem=problem.slug)
+        self.uploads.on_event("submitted")
 
     async def _delete_media(self, source: Source) -> None:
         """Deletes media that no job refers to."""
@@ -121,16 +164,31 @@ class Submission:
             self.upstream.check_model(request.model)
         return options | {"model": self.upstream.detector(request.model)}
 
-    def _idempotency(
-        self, job: Job, request: Request, owner: Principal
-    ) -> tuple[str, str, str] | None:
-        """Returns the owner, the key, and a fingerprint of the whole request."""
-        key = request.idempotency_key
-        if key is None:
-            return None
-        if not 0 < len(key) <= 200:
-            raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
-        media = job.source.digest or job.source.url
-        kind = [] if job.kind == VIDEO else [job.kind]
-        fingerprint = orjson.dumps([media, asdict(request), *kind], option=orjson.OPT_SORT_KEYS)
-        return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()
+
+def _idempotency(
+    media: Media, kind: str, request: Request, owner: Principal
+) -> tuple[str, str, str] | None:
+    """Returns the owner, the key, and a fingerprint of the whole request. The key of an upload is
+    its own id, unless the client names another."""
+    key = request.idempotency_key
+    if key is None and isinstance(media, UploadedMedia):
+        key = _identity(media)
+    if key is None:
+        return None
+    if not 0 < len(key) <= 200:
+        raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
+    kinds = [] if kind == VIDEO else [kind]
+    content = [_identity(media), asdict(request), *kinds]
+    fingerprint = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()
+
+
+def _identity(media: Media) -> str:
+    """Returns a file's digest, a URL, or the id of an upload."""
+    match media:
+        case RemoteMedia():
+            return media.url
+        case UploadedMedia():
+            return f"upload:{media.upload}"
+        case SpooledFile():
+            return media.digest

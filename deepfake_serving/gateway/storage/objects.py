@@ -60,7 +60,7 @@ class Objects:
             )
         raise ValueError(f"objects: {url}: file:///folder or s3://bucket/prefix is expected")
 
-    async def put(self, key: str, content: bytes | IO[bytes]) -> None:
+    async def put(self, key: str, content: bytes | IO[bytes] | AsyncIterator[bytes]) -> None:
         """Writes an object atomically: readers never see a part of it."""
         with _map_errors(key):
             await obstore.put_async(

@@ -89,7 +89,7 @@ AREAS: dict[str, Area] = {
             ("http",),
             ("context", "sources", "ingest"),
             ("jobs", "composition"),
-            ("feedback",),
+            ("feedback", "uploads"),
             ("metrics", "fetch", "live", "auth"),
             ("settings",),
             ("setting_groups",),

@@ -38,6 +38,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 TAGS: list[dict[str, Any]] = [
     {"name": "images", "description": "Verdicts of images, at once."},
     {"name": "videos", "description": "Videos and live sources, analysed as jobs."},
+    {
+        "name": "uploads",
+        "description": "Resumable uploads of videos.",
+        "externalDocs": {"url": "https://tus.io/protocols/resumable-upload"},
+    },
     {"name": "jobs", "description": "Progress, results and media of jobs."},
     {"name": "feedback", "description": "Labels of people who know better, for evaluation."},
     {

@@ -42,7 +42,21 @@ IMAGE_BODY = _body(_object("file", _FILE), _object("url", _URL), "image/*")
 BATCH_BODY = _body(
     _object("file", _array(_FILE)), _object("urls", _array({"type": "string"})), "image/*"
 )
-VIDEO_BODY = _body(_object("file", _FILE), _object("url", _MEDIA_URL), "video/*")
+VIDEO_BODY = _body(
+    _object("file", _FILE),
+    {
+        "type": "object",
+        "properties": {
+            "url": _MEDIA_URL,
+            "upload": {"type": "string", "description": "The id of a finished upload."},
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
+    "video/*",
+)
+UPLOAD_BODY = {"content": {"application/offset+octet-stream": {"schema": _FILE}}}
 FILENAME = {
     "name": "X-Filename",
     "in": "header",

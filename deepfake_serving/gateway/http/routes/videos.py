@@ -62,7 +62,9 @@ async def submit_video(
         bool, Query(description="Whether the URL is a live source, as RTSP always is.")
     ] = False,
 ) -> Response:
-    """The video is a form's `file`, the body itself (`X-Filename` names it), or `{"url": …}`.
+    """The video is a form's `file`, the body itself (`X-Filename` names it), `{"url": …}`, or a
+    finished resumable upload, `{"upload": "id"}`. An upload becomes one job, which a repeated
+    request returns.
     The response is the job; `Location` is its path.
 
     An RTSP URL, or with `live=true` one of an HLS playlist, creates a job of the kind `live`. It
@@ -75,7 +77,9 @@ async def submit_video(
     def link(url: str) -> RemoteMedia:
         return video_link(url, gateway.fetcher, live=live, allow_live=settings.source_enabled)
 
-    async with read_single_medium(request, link, max_bytes=settings.max_video_bytes) as medium:
+    async with read_single_medium(
+        request, link, max_bytes=settings.max_video_bytes, uploads=True
+    ) as medium:
         if live and not isinstance(medium, RemoteMedia):
             raise InvalidRequest("live=true needs the URL of a source")
         job, _ = await gateway.submission.submit(medium, options, principal, scope.traceparent)

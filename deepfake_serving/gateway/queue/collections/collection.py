@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Name = Literal["images", "feedback"]
+Name = Literal["images", "feedback", "uploads"]
 
 
 @dataclass(frozen=True, slots=True)

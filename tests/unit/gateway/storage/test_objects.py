@@ -11,46 +11,9 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
-from moto.server import ThreadedMotoServer
 
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.storage.objects import Objects
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3_variables(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The usual variables, and a bucket."""
-    variables = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    import boto3
-
-    client = boto3.client("s3", endpoint_url=s3)
-    if not any(b["Name"] == "media" for b in client.list_buckets()["Buckets"]):
-        client.create_bucket(Bucket="media")
-    return "s3://media/deepfake"
-
-
-@pytest.fixture(params=["folder", "s3"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
-    if request.param == "folder":
-        return Objects.open(f"file://{tmp_path}/objects")
-    return Objects.open(request.getfixturevalue("s3_variables") + f"/{tmp_path.name}")
 
 
 async def test_a_stored_object_is_read_back(objects: Objects, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Resumable uploads: their records, the parts received so far, and their expiry."""
