@@ -16,6 +16,7 @@ from aiohttp import BodyPartReader, ClientConnectionResetError, web
 
 from deepfake_serving.contracts.problems import NotFound, UndecodableMedia
 from tests.browser.media import stills
+from tests.browser.stub_uploads import UploadStore
 from tests.browser.stub_video import Result
 
 _STEP_S = 0.15
@@ -39,11 +40,13 @@ class Jobs:
         self.jobs: dict[str, Job] = {}
         self.images: dict[tuple[str, str], bytes] = {}
         self.changed = asyncio.Condition()
+        self.uploads = UploadStore()
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.post("/v1/videos", self.submit),
+            *self.uploads.routes(),
             web.get("/v1/jobs", self.list),
             web.get("/v1/jobs/{id}", self.get),
             web.delete("/v1/jobs/{id}", self.delete),
@@ -58,16 +61,22 @@ class Jobs:
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def submit(self, request: web.Request) -> web.Response:
-        job_id = uuid.uuid4().hex[:12]
-        if request.content_type == "application/json":
-            url = (await request.json())["url"]
+        media = await request.json() if request.content_type == "application/json" else {}
+        if url := media.get("url"):
             self.name_of(url)
-            source: dict[str, Any] = {"name": url, "url": url, "bytes": None, "digest": None}
-            (self.folder / job_id).write_bytes((self.folder / "shots.mp4").read_bytes())
-        else:
-            name, data = await uploaded_file(request)
-            (self.folder / job_id).write_bytes(data)
-            source = {"name": name, "url": None, "bytes": len(data), "digest": None}
+            data = (self.folder / "shots.mp4").read_bytes()
+            return self._accept(request, url, data, {"url": url, "bytes": None})
+        if upload_id := media.get("upload"):
+            upload = self.uploads.find(upload_id)
+            return self._accept(request, upload.name, bytes(upload.data))
+        return self._accept(request, *await uploaded_file(request))
+
+    def _accept(
+        self, request: web.Request, name: str, data: bytes, changes: dict[str, Any] | None = None
+    ) -> web.Response:
+        job_id = uuid.uuid4().hex[:12]
+        (self.folder / job_id).write_bytes(data)
+        source = {"name": name, "url": None, "bytes": len(data), "digest": None} | (changes or {})
         job = _new(job_id, source, dict(request.query))
         self.jobs[job_id] = job
         self.tasks[job_id] = asyncio.create_task(self._run(job))

@@ -16,6 +16,8 @@ from deepfake_serving.assets import PACKAGE
 
 CONSOLE = PACKAGE / "gateway" / "console"
 REVALIDATED = {"Cache-Control": "no-cache"}
+LATER = ("main.js", "about/apiDocs.js", "vendor/tus.min.js")
+"""Modules that are not preloaded: the first one is in the page, others are imported when needed."""
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}  # RFC 8246
 _MIN_GZIP_BYTES = 500
 
@@ -50,7 +52,7 @@ def versioned_index() -> str:
     preloads = "".join(
         f'    <link rel="modulepreload" href="{root}/{module}">\n'
         for module in modules
-        if module not in ("main.js", "about/apiDocs.js")
+        if module not in LATER
     )
     html = (CONSOLE / "index.html").read_text().replace('"console/', f'"{root}/')
     return html.replace("  </head>", f"{preloads}  </head>")

@@ -161,10 +161,11 @@ class Uploads:
         """Stores a complete upload as one object, and returns its digest (`sha256:…`).
 
         Raises:
-            Conflict: bytes are missing, or another request moves it.
+            Conflict: bytes are missing.
+            Overloaded: another request moves it.
         """
         if upload.id in self._moving:
-            raise Conflict("another request is submitting the upload")
+            raise Overloaded("another request is submitting the upload", retry_after_s=5)
         self._moving.add(upload.id)
         try:
             return await self._join(upload, key)

@@ -28,7 +28,7 @@ async function sendUntilAuthorized(path, { body, headers }, progress, signal) {
 function post(path, body, headers, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const started = performance.now();
+    const started = { at: performance.now(), bytes: 0 };
     request.open("POST", urlFor(path));
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => progress(measure(loaded, total, started)));
@@ -41,7 +41,8 @@ function post(path, body, headers, progress, signal) {
   });
 }
 
-function measure(loaded, total, started) {
-  const perSecond = loaded / Math.max((performance.now() - started) / 1000, 0.001);
-  return { share: loaded / total, perSecond, left: loaded ? (total - loaded) / perSecond : null };
+/** @param {{at, bytes}} started the time in ms, and the bytes that were sent before */
+export function measure(loaded, total, started) {
+  const perSecond = (loaded - started.bytes) / Math.max((performance.now() - started.at) / 1000, 0.001);
+  return { share: loaded / total, perSecond, left: perSecond ? (total - loaded) / perSecond : null };
 }

@@ -7,7 +7,7 @@ import { t } from "../messages.js";
 /**
  * @param {File|string} source a file, or the URL that is submitted
  * @param {string} uploaded what follows the upload, in words
- * @returns {{element, show({share, perSecond, left})}}
+ * @returns {{element, show({share, perSecond, left})}}; `show({ waiting: true })` while the service is out of reach
  */
 export function uploadProgress(source, uploaded, onStop) {
   const isFile = typeof source !== "string";
@@ -17,7 +17,12 @@ export function uploadProgress(source, uploaded, onStop) {
   const figures = el("p", { class: "fine-print" });
   const stop = el("button", { type: "button", onclick: onStop }, t("action.stop"));
 
-  function show({ share, perSecond, left }) {
+  function show({ share, perSecond, left, waiting = false }) {
+    if (waiting) {
+      text.textContent = t("upload.lost", { name });
+      figures.textContent = "";
+      return;
+    }
     bar.value = share;
     if (!isFile) return;
     const sent = percent(Math.floor(share * 10) / 10); // announced in steps of ten per cent

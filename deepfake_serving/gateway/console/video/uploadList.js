@@ -2,6 +2,7 @@
 
 import { mediaBody } from "../api/client.js";
 import { problemCard } from "../api/problems.js";
+import { RESUMABLE_BYTES, resumableUpload } from "../api/resumableUpload.js";
 import { upload } from "../api/upload.js";
 import { uploadProgress } from "../components/uploadProgress.js";
 import { checkFile } from "../files/fileLimits.js";
@@ -31,6 +32,11 @@ export function uploadList() {
   return { element, add };
 }
 
+function send(source, target, progress, signal) {
+  if (source.size >= RESUMABLE_BYTES) return resumableUpload(target, source, progress, signal);
+  return upload(target, mediaBody(source), progress, signal);
+}
+
 /** @param {Function} onJob called with the path of the job's page */
 function uploadItem(source, target, onJob) {
   const name = typeof source === "string" ? source : source.name || t("files.pasted");
@@ -53,7 +59,7 @@ function uploadItem(source, target, onJob) {
     element.replaceChildren(sending.element);
     try {
       await checkFile(source, "video");
-      const job = await upload(target, mediaBody(source), sending.show, controller.signal);
+      const job = await send(source, target, sending.show, controller.signal);
       const path = `#/jobs/${encodeURIComponent(job.id)}`;
       const link = el("a", { href: path }, t("upload.open", { name }));
       element.replaceChildren(el("p", { class: "notice" }, link));

@@ -22,6 +22,7 @@ export default {
   "upload.url": "{name} wird übermittelt …",
   "upload.share": "{name} wird hochgeladen: {share} von {size}",
   "upload.speed": "{speed} pro Sekunde",
+  "upload.lost": "{name}: Der Dienst ist nicht erreichbar oder ausgelastet. Das Hochladen geht von selbst weiter.",
   "upload.accepting": "Hochgeladen. Warten auf die Annahme durch den Dienst …",
   "upload.waiting": "{name} wartet auf die Dateien davor.",
   "upload.stopped": "Das Hochladen wurde angehalten.",
