@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,15 +16,9 @@ from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from tests.chart.expressions import Expression, check_live
 from tests.chart.helm import tool
+from tests.support.ports import free_port
 
 LABELS = {"namespace": "ns", "app_kubernetes_io_component": "gateway", "pod": "g"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def _no_check() -> None:
@@ -40,7 +33,7 @@ def gateway() -> Iterator[int]:
     metrics.watch_readiness(lambda: True)
     metrics.jobs.counts = {}
     metrics.requests.labels("/v1/images", "200").inc()
-    port = _free_port()
+    port = free_port()
     server, thread = start_http_server(port, "127.0.0.1", registry=metrics.registry)
     yield port
     server.shutdown()
@@ -55,7 +48,7 @@ def prometheus(gateway: int, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     scraped = {"targets": [f"127.0.0.1:{gateway}"], "labels": LABELS}
     job = {"job_name": "pods", "scrape_interval": "1s", "static_configs": [scraped]}
     (folder / "config.yaml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
         [
             *(tool("prometheus"), f"--config.file={folder}/config.yaml"),

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from PIL import Image
 from tests.support.documented_commands import NEEDS_GO, PAGES, Block, blocks
 from tests.support.documented_commands import run as run_block
 from tests.support.load import LoadClients
+from tests.support.ports import free_port
 from tests.support.processes import command
 from tests.support.videos import scenes, write_video
 
@@ -50,10 +50,9 @@ class MakeRun:
 
     def __init__(self, clone: Path) -> None:
         names: tuple[str, ...] = ("HTTP", "GRPC", "METRICS")
-        below = {f"DEEPFAKE_MODEL_SERVER_{name}_PORT": str(_free_port()) for name in names}
+        below = {f"DEEPFAKE_MODEL_SERVER_{name}_PORT": str(free_port()) for name in names}
         above = {
-            f"DEEPFAKE_GATEWAY_{name}_PORT": str(_free_port())
-            for name in (*names, "WORKER_METRICS")
+            f"DEEPFAKE_GATEWAY_{name}_PORT": str(free_port()) for name in (*names, "WORKER_METRICS")
         }
         model_server = f"http://127.0.0.1:{below['DEEPFAKE_MODEL_SERVER_HTTP_PORT']}"
         routing = {"pools": [{"name": "default", "url": model_server}]}
@@ -264,9 +263,3 @@ def _encoded(pixels: np.ndarray, kind: str) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, kind)
     return stream.getvalue()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

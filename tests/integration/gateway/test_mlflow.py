@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 
 from tests.integration.gateway.test_image_jobs import ended
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -31,8 +31,7 @@ class Tracking:
     """A tracking server and its processes."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         stores = ["--backend-store-uri", f"sqlite:///{folder / 'runs.sqlite'}"]
         stores += ["--artifacts-destination", str(folder / "artifacts")]

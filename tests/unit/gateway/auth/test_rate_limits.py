@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -15,6 +14,7 @@ import redis
 from deepfake_serving.contracts.problems import RateLimited
 from deepfake_serving.gateway.auth import rate_limits
 from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStatus
+from tests.support.ports import free_port
 from tests.support.redis_server import redis_program
 
 Failures = list[int]
@@ -24,8 +24,7 @@ Make = Callable[[str | None, str | None, Callable[[], object]], RateLimiter]
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = redis_program()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with subprocess.Popen(
         [*command, "--dir", str(tmp_path_factory.mktemp("redis"))],
