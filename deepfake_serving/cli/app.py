@@ -17,7 +17,7 @@ from deepfake_serving.cli.commands import (
     servers,
 )
 from deepfake_serving.cli.extras import MissingExtra
-from deepfake_serving.cli.output import fail
+from deepfake_serving.cli.output import exit_now, fail
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.ensembles.spec import EnsembleError
 from deepfake_serving.runtime.version import NAME, VERSION
@@ -64,5 +64,7 @@ def main() -> None:
     """Runs the command line. Errors that a user can correct are one line, with exit code 2."""
     try:
         app()
+    except SystemExit as end:
+        exit_now(end)
     except (EnsembleError, ManifestError, MissingExtra, OSError, Problem) as error:
         fail(error)

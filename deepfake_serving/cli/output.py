@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +52,18 @@ def fail(error: Exception) -> NoReturn:
     """Prints an error and exits with 2."""
     errors.print(Text(f"deepfake-serving: {error}", "red"), soft_wrap=True)
     sys.exit(2)
+
+
+def exit_now(end: SystemExit) -> NoReturn:
+    """Exits; after Ray was used, without destructors, in which it aborts at times.
+
+    Its own workers end so too (https://github.com/ray-project/ray/pull/18899).
+    """
+    if "ray" in sys.modules and isinstance(end.code, int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+    raise end
 
 
 def tracked(items: Iterable[T], total: int) -> Iterable[T]:
