@@ -13,7 +13,7 @@ from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
 from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.options import VideoOptions
-from deepfake_serving.video.people.grouping import TrackIdentity, with_people
+from deepfake_serving.video.people.grouping import MAX_TRACKS, TrackIdentity, with_people
 from deepfake_serving.video.reader import Reader
 from deepfake_serving.video.scored_frames import DetectionResult
 
@@ -42,7 +42,7 @@ class VideoAccumulator:
     """The problem of the last failed frame."""
     model: ModelRef | None = None
     identities: list[TrackIdentity] = field(default_factory=list)
-    """The identities of all tracks, until the verdict."""
+    """The identities of all tracks."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Frames without a member of the ensemble, by its name and the reason."""
     without_heatmaps: dict[str, None] = field(default_factory=dict)
@@ -79,7 +79,6 @@ class VideoAccumulator:
         video, thresholds = reader.video, options.thresholds
         if self.similarity is not None:
             self.shots = with_people(self.shots, self.identities, self.similarity)
-            self.identities = []
         probability, spread = aggregate(self.shots, options.aggregation, thresholds)
         return VideoVerdict(
             verdict=thresholds.label(probability),
@@ -115,6 +114,10 @@ class VideoAccumulator:
             warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
         if self.empty_shots:
             warnings.append(f"{self.empty_shots} shots have no sampled frame and are not listed")
+        if (tracks := len(self.identities)) > MAX_TRACKS:
+            warnings.append(
+                f"people: only the {MAX_TRACKS} longest of {tracks} tracks were compared"
+            )
         warnings += self.without_heatmaps
         for (model, reason), frames in self.left_out.items():
             warnings.append(f"{model} {LEFT_OUT} {frames} frames: {reason}")

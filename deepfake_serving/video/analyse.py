@@ -69,7 +69,7 @@ async def analyse(
             del batch  # frees its pixels before the next batch arrives
     await analysis.end()
     reader.seconds["total"] = time.perf_counter() - start
-    return analysis.accumulator.verdict(reader, options)
+    return await asyncio.to_thread(analysis.accumulator.verdict, reader, options)
 
 
 class _Analysis:

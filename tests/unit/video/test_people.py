@@ -14,11 +14,17 @@ import pytest
 import yaml
 from onnx import TensorProto, helper
 
-from deepfake_serving.contracts.video import Track, TrackFrame, VideoVerdict
+from deepfake_serving.contracts.video import Shot, Track, TrackFrame, VideoVerdict
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.people.embedder import FaceEmbedder
-from deepfake_serving.video.people.grouping import TrackIdentity, group, identify
+from deepfake_serving.video.people.grouping import (
+    MAX_TRACKS,
+    TrackIdentity,
+    group,
+    identify,
+    with_people,
+)
 from deepfake_serving.video.people.manifest import PersonModelError
 from deepfake_serving.video.sampling import Sampling
 from deepfake_serving.video.scored_frames import DetectionResult
@@ -91,6 +97,20 @@ def test_faces_in_one_frame_are_different_people_however_similar() -> None:
     assert group([identity(0.0, 0, 1), identity(0.0, 1, 2)], 0.8) == [1, 2]
     twins = [identity(0.0, 0, 1), identity(0.1, 1), identity(0.02, 5)]
     assert group(twins, 0.8) == [1, 2, 1], "the most similar are joined first"
+
+
+def test_only_the_longest_of_many_tracks_are_compared() -> None:
+    frames = [TrackFrame(0.0, [0, 0, 1, 1], 0.5)]
+    tracks = [Track(f"1-{n}", "real", 0.5, 0.0, frames) for n in range(MAX_TRACKS + 2)]
+    shot = Shot(0.0, 9.0, "real", 0.5, tracks)
+    short, long = identity(0.0, 1), identity(0.0, 2, 3)
+    identities = [long, short, *[long] * (MAX_TRACKS - 1), short]
+    (grouped,) = with_people([shot], identities, similarity=0.8)
+    people = [track.person for track in grouped.tracks]
+    assert people[1] is None
+    assert people[-1] is None
+    assert people[0] == 1
+    assert people.count(None) == 2
 
 
 def test_a_tracks_vector_is_the_mean_of_its_faces(embedder: FaceEmbedder) -> None:
