@@ -45,13 +45,20 @@ class TrackFrame:
 class KeyframeHeatmap:
     """A heatmap of a track's keyframe, as `contracts.verdict.Heatmap` defines it.
 
-    `image` is the crop that the network got, under its map: a name in the job's gallery.
+    `image` is the crop that the network got, a JPEG, and `overlay` its map, a transparent PNG of
+    the same size: names in the job's gallery. Without an `overlay`, as in results of earlier
+    versions, the map is in the image.
     """
 
     image: str | None
     grid: list[list[float]]
     offset: float
     scale: float
+    overlay: str | None = None
+
+    def with_images(self, rename: Rename) -> KeyframeHeatmap:
+        """Returns the heatmap with other names of its images."""
+        return replace(self, image=rename(self.image), overlay=rename(self.overlay))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Track:
             self,
             keyframe=rename(self.keyframe),
             median_frame=rename(self.median_frame),
-            heatmaps={m: replace(h, image=rename(h.image)) for m, h in self.heatmaps.items()},
+            heatmaps={m: each.with_images(rename) for m, each in self.heatmaps.items()},
         )
 
 

@@ -56,10 +56,10 @@ def add_heatmaps(verdict: dict[str, Any], data: bytes) -> None:
         scored = [each for each in face["models"].values() if "fake_probability" in each]
         owners = [face] if len(face["models"]) == 1 else scored
         for place, owner in enumerate(owners):
-            owner["heatmap"] = _spot(crop, owner["fake_probability"], number + 2 * place)
+            owner["heatmap"] = draw_spot(crop, owner["fake_probability"], number + 2 * place)
 
 
-def _spot(crop: Pixels, probability: float, column: int) -> dict[str, Any]:
+def draw_spot(crop: Pixels, probability: float, column: int) -> dict[str, Any]:
     """Draws a spot that raises high scores and lowers low ones."""
     distance = np.hypot(_CELLS[:, None] - 2, _CELLS[None, :] - 2 - column)
     logit = 4 * (probability - 0.5)

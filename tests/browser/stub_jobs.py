@@ -166,7 +166,8 @@ class Jobs:
 
     async def image(self, request: web.Request) -> web.Response:
         data = self.images[request.match_info["id"], request.match_info["name"]]
-        return web.Response(body=data, content_type="image/jpeg")
+        kind = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+        return web.Response(body=data, content_type=kind)
 
 
 def _new(job_id: str, source: dict[str, Any], options: dict[str, str]) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from model_handlers.manifest import CropSpec
+from model_handlers.pipeline.crop import crop_face
 from tests.browser.media import SHOTS_S, Pixels
+from tests.browser.stub_evidence import draw_spot
 
 Head = tuple[tuple[float, ...], float, float]
 
@@ -28,8 +32,11 @@ class Result:
     def __init__(self, job_id: str, folder: Path, frames: list[tuple[float, Pixels]]) -> None:
         self.job_id, self.folder, self.frames = job_id, folder, frames
         self.images: dict[tuple[str, str], bytes] = {}
+        self.explain = self.people = False
 
     def document(self, job: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+        self.explain = job["options"].get("explain") == "true"
+        self.people = job["source"]["name"].startswith("people")
         starts = [sum(SHOTS_S[:n]) for n in range(len(SHOTS_S) + 1)]
         spans = zip(starts, starts[1:], _HEADS, strict=False)
         shots = [
@@ -106,8 +113,29 @@ class Result:
                 for (t, _), box, s in zip(frames, boxes, scores, strict=True)
             ],
             "keyframe": self._keep(f"key-{name}.jpg", crops[order[-1]]),
+            "heatmaps": self._heatmaps(name, frames, boxes, order[-1], mean),
+            "person": int(name[2]) + 1 if self.people else None,
             "median_frame": self._keep(f"median-{name}.jpg", crops[order[len(order) // 2]]),
         }
+
+    def _heatmaps(
+        self,
+        name: str,
+        frames: list[tuple[float, Pixels]],
+        boxes: list[list[float]],
+        index: int,
+        score: float,
+    ) -> dict[str, Any]:
+        if not self.explain:
+            return {}
+        heatmap = draw_spot(crop_face(frames[index][1], boxes[index], CropSpec()), score, 0)
+        links = {}
+        for member, source, suffix in (("image", "crop", "jpg"), ("overlay", "overlay", "png")):
+            image = f"heatmap-{name}.{suffix}"
+            data = base64.b64decode(heatmap.pop(source).partition(",")[2])
+            self.images[self.job_id, image] = data
+            links[member] = f"/v1/jobs/{self.job_id}/gallery/{image}"
+        return {"detector": heatmap | links}
 
     def _keep(self, name: str, image: Pixels) -> str:
         path = self.folder / f"{self.job_id}-{name}"

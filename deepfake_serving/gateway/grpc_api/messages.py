@@ -137,6 +137,7 @@ def _heatmap(heatmap: KeyframeHeatmap) -> pb.KeyframeHeatmap:
         offset=heatmap.offset,
         scale=heatmap.scale,
         image=heatmap.image or "",
+        overlay=heatmap.overlay or "",
     )
 
 

@@ -20,7 +20,7 @@ from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.runtime.serialization import from_plain
 
-_IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.jpg")
+_IMAGE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\.(jpg|png)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class JobService:
             yield changed
 
     async def image(self, job_id: str, name: str, principal: Principal) -> bytes:
-        """Returns a JPEG of the gallery."""
+        """Returns a JPEG or PNG of the gallery."""
         await self.get(job_id, principal)
         if not _IMAGE_NAME.fullmatch(name):
             raise NotFound("no such image")

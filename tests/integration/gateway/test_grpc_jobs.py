@@ -116,8 +116,12 @@ def test_the_keyframes_of_a_video_have_heatmaps_on_request(
         heatmap, sent = track["heatmaps"]["detector"], message.heatmaps["detector"]
         assert heatmap["image"] in document["result"]["gallery"]
         assert api.get(heatmap["image"]).content.startswith(b"\xff\xd8")
+        overlay = api.get(heatmap["overlay"])
+        assert overlay.headers["Content-Type"] == "image/png"
+        assert overlay.content.startswith(b"\x89PNG")
         assert [list(row.values) for row in sent.rows] == heatmap["grid"]
-        assert (sent.image, sent.offset) == (heatmap["image"], heatmap["offset"])
+        assert (sent.image, sent.overlay) == (heatmap["image"], heatmap["overlay"])
+        assert sent.offset == heatmap["offset"]
     plain = api.post("/v1/videos?sampling=every:8", content=video.read_bytes()).json()
     repeated = ended(api, plain)
     assert not repeated["cached"], "the result with heatmaps is another one"

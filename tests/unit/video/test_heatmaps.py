@@ -38,6 +38,11 @@ def heatmap(*, raises: bool) -> dict[str, Any]:
     return dataclasses.asdict(build_heatmap(GREY, grid, 0.5))
 
 
+def _pixels(image: bytes) -> Pixels:
+    pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.asarray(pixels, np.uint8)
+
+
 class Explained:
     """The real detector; notes the sizes of the batches that it gets."""
 
@@ -75,13 +80,12 @@ async def test_the_keyframe_of_a_track_has_a_heatmap_on_request(
     assert max(detect.batches) == FRAMES_PER_REQUEST
     ((model, drawn),) = track.heatmaps.items()
     assert (model, len(drawn.grid)) == (verdict.model.name, 7)
-    assert drawn.image in verdict.gallery
-    pixels = cv2.imdecode(np.frombuffer(images[str(drawn.image)], np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None
-    assert pixels.shape == (224, 224, 3)
+    for name, channels in ((drawn.image, 3), (drawn.overlay, 4)):
+        assert name in verdict.gallery
+        assert _pixels(images[str(name)]).shape == (224, 224, channels)
 
 
-def test_the_heatmap_is_that_of_the_highest_score_and_its_map_is_over_the_crop() -> None:
+def test_the_heatmap_is_that_of_the_highest_score_and_has_its_crop() -> None:
     low, high = heatmap(raises=False), heatmap(raises=True)
     frames = [
         ScoredFrame(n, n / 10, np.zeros((8, 8, 3), np.uint8), [face])
@@ -93,9 +97,10 @@ def test_the_heatmap_is_that_of_the_highest_score_and_its_map_is_over_the_crop()
     result = build_shot(1, ShotFrames(0.0, 1.0, [frames]), Thresholds())
     drawn = result.shot.tracks[0].heatmaps["one"]
     assert (drawn.grid, drawn.offset) == (high["grid"], high["offset"])
-    data = np.frombuffer(result.images["track-1-1-heatmap-1.jpg"], np.uint8)
-    blue, _, red = cv2.imdecode(data, cv2.IMREAD_COLOR)[5, 5]  # type: ignore[misc]
+    assert np.abs(_pixels(result.images["track-1-1-heatmap-1.jpg"]) - 128.0).max() < 3
+    blue, _, red, opacity = _pixels(result.images["track-1-1-heatmap-1.png"])[5, 5]
     assert red > blue + 50, "red raises the score"
+    assert opacity > 50
 
 
 def test_an_ensembles_face_has_the_heatmaps_of_its_members() -> None:

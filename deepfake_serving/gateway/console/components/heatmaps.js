@@ -1,5 +1,6 @@
 /** Heatmaps: each face as the model got it, beside the same under its map, with a legend and an opacity. */
 
+import { setSource } from "../api/mediaSource.js";
 import { el } from "../lib/dom.js";
 import { signed } from "../lib/format.js";
 import { t } from "../messages.js";
@@ -24,6 +25,17 @@ export function heatmaps(faces) {
   );
   show(members[0]);
   return section;
+}
+
+/** Returns the tracks of a video as faces, each with the heatmaps of its keyframe. */
+export function facesOfTracks(tracks) {
+  const names = new Set(tracks.flatMap(({ heatmaps: maps }) => Object.keys(maps ?? {})));
+  return tracks.map(({ heatmaps: maps }) => {
+    const drawn = Object.entries(maps ?? {}).filter(([, { overlay }]) => overlay);
+    const models = drawn.map(([name, map]) => [name, { heatmap: { ...map, crop: map.image } }]);
+    if (names.size === 1) return { heatmap: models[0]?.[1].heatmap ?? null, models: {} };
+    return { heatmap: null, models: Object.fromEntries(models) };
+  });
 }
 
 /** Returns the names of the members that have a heatmap of some face, in their order. */
@@ -63,16 +75,22 @@ function item(heatmap, index) {
     el(
       "div",
       { class: "heat-pair" },
-      el("img", { src: crop, alt: t("heatmap.crop", { face: name }) }),
+      image(crop, { alt: t("heatmap.crop", { face: name }) }),
       el(
         "div",
         { class: "heat" },
-        el("img", { src: crop, alt: "" }),
-        el("img", { class: "heat-overlay", src: overlay, alt: t("heatmap.alt", { face: name, text: strongestText }) }),
+        image(crop, { alt: "" }),
+        image(overlay, { class: "heat-overlay", alt: t("heatmap.alt", { face: name, text: strongestText }) }),
       ),
     ),
     el("span", { class: "fine-print" }, `${strongestText} ${t("heatmap.scale", { scale: signed(scale) })}`),
   );
+}
+
+/** @param {string} source a data URI, or the path of an image that the service stores */
+function image(source, attributes) {
+  if (source.startsWith("data:")) return el("img", { ...attributes, src: source });
+  return setSource(el("img", attributes), source);
 }
 
 /** Returns the contribution that is farthest from zero, and the third of the face where it is. */

@@ -2,6 +2,7 @@
 
 import { setSource } from "../api/mediaSource.js";
 import { feedbackButton } from "../components/feedback.js";
+import { facesOfTracks, heatmaps } from "../components/heatmaps.js";
 import { memberScores } from "../components/memberScores.js";
 import { isSmall } from "../components/scale.js";
 import { badge } from "../components/verdicts.js";
@@ -9,6 +10,7 @@ import { el } from "../lib/dom.js";
 import { clock, score, timestamp } from "../lib/format.js";
 import { zoomable } from "../lib/zoom.js";
 import { t } from "../messages.js";
+import { people } from "./people.js";
 import { highestFrame, ranked } from "./suspiciousFrames.js";
 
 /** @returns {{element, at(seconds)}} */
@@ -27,6 +29,7 @@ export function shotList({ id, result: { shots } }, scale, seek) {
       ordered.map((shot) => el("li", {}, buttons.get(shot))),
     ),
     faces,
+    people(shots, (index) => select(ordered.find(({ number }) => number === index + 1), true)),
   );
 
   function select(shot, jump) {
@@ -76,6 +79,7 @@ function tracksOf(shot, scale, seek, id) {
       { class: "track-list" },
       shot.tracks.map((track, number) => trackCard(track, number, scale, seek, id)),
     ),
+    heatmaps(facesOfTracks(shot.tracks)) ?? "",
   ];
 }
 

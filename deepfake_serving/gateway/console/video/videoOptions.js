@@ -12,6 +12,7 @@ export function videoOptions() {
   const sampling = select("sampling", SAMPLING);
   const aggregation = select("aggregation", AGGREGATION);
   const shots = el("input", { type: "checkbox", id: "option-shots", checked: true });
+  const explain = el("input", { type: "checkbox", id: "option-explain" });
   const element = el(
     "fieldset",
     { class: "options" },
@@ -19,6 +20,7 @@ export function videoOptions() {
     sampling.element,
     aggregation.element,
     el("div", { class: "check" }, shots, el("label", { for: "option-shots" }, t("options.shots"))),
+    el("div", { class: "check" }, explain, el("label", { for: "option-explain" }, t("options.explain"))),
   );
 
   function parameters() {
@@ -26,6 +28,7 @@ export function videoOptions() {
       ...(sampling.control.value ? { sampling: sampling.control.value } : {}),
       ...(aggregation.control.value ? { aggregation: aggregation.control.value } : {}),
       ...(shots.checked ? {} : { shots: "false" }),
+      ...(explain.checked ? { explain: "true" } : {}),
     };
   }
 

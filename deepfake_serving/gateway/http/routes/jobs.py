@@ -164,15 +164,16 @@ async def list_windows(
     "/v1/jobs/{job_id}/gallery/{name}",
     summary="An image of the result",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": _FILE}}},
+    responses={200: {"content": {"image/jpeg": _FILE, "image/png": _FILE}}},
 )
 async def get_gallery_image(
     request: Request, job_id: str, name: str, principal: Client
 ) -> Response:
-    """A keyframe, a film strip or another image that the result links."""
+    """A keyframe, a film strip, a heatmap or another image that the result links."""
     data = await get_gateway(request).jobs.image(job_id, name, principal)
     headers = {"Cache-Control": "private, max-age=3600"}
-    return Response(data, media_type="image/jpeg", headers=headers)
+    kind = "image/png" if name.endswith(".png") else "image/jpeg"
+    return Response(data, media_type=kind, headers=headers)
 
 
 @router.get(

@@ -1373,10 +1373,14 @@ class KeyframeHeatmap(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
+    OVERLAY_FIELD_NUMBER: _builtins.int
     offset: _builtins.float
     scale: _builtins.float
     image: _builtins.str
-    """Path of a JPEG, over REST: the crop that the network got, under its map."""
+    """Paths, over REST: a JPEG of the crop that the network got, and a transparent PNG of its map.
+    Without an overlay, the map is in the image.
+    """
+    overlay: _builtins.str
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeatmapRow]: ...
     def __init__(
@@ -1386,10 +1390,11 @@ class KeyframeHeatmap(_message.Message):
         offset: _builtins.float = ...,
         scale: _builtins.float = ...,
         image: _builtins.str = ...,
+        overlay: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "offset", b"offset", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
