@@ -46,8 +46,9 @@ export default {
   "problem.unknown-model.advice": "Wählen Sie ein anderes Modell, oder überlassen Sie dem Dienst die Wahl.",
   "problem.method-not-allowed.title": "Konsole und Dienst passen nicht zusammen",
   "problem.method-not-allowed.advice": "Eines von beiden wurde erneuert: Laden Sie diese Seite neu.",
-  "problem.unsupported-version.title": "Konsole und Dienst passen nicht zusammen",
-  "problem.unsupported-version.advice": "Eines von beiden wurde erneuert: Laden Sie diese Seite neu.",
+  "problem.unsupported-version.title": "Das Protokoll des Hochladens hat eine andere Version",
+  "problem.unsupported-version.advice":
+    "Seite und Dienst wurden zu verschiedenen Zeiten erneuert: Laden Sie die Seite neu, und senden Sie die Datei noch einmal.",
   "problem.slow-request.title": "Das Hochladen dauerte zu lange",
   "problem.slow-request.advice":
     "Die Verbindung ist sehr langsam oder war unterbrochen. Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",

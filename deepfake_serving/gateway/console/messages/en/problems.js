@@ -44,8 +44,9 @@ export default {
   "problem.unknown-model.advice": "Choose another model, or leave the choice to the service.",
   "problem.method-not-allowed.title": "The console and the service don't match",
   "problem.method-not-allowed.advice": "One of them was updated: reload this page.",
-  "problem.unsupported-version.title": "The console and the service don't match",
-  "problem.unsupported-version.advice": "One of them was updated: reload this page.",
+  "problem.unsupported-version.title": "The upload's protocol has another version",
+  "problem.unsupported-version.advice":
+    "This page and the service were updated at different times: reload the page, and send the file again.",
   "problem.slow-request.title": "The upload took too long",
   "problem.slow-request.advice":
     "The connection is very slow or was interrupted. Try again, or send something smaller.",
