@@ -51,6 +51,7 @@ async def proxy_to(
             authenticator=Authenticator(None, None, None),
             upstream=Upstream(pools, retried.append),
             submission=unused,
+            uploads=unused,
             jobs=unused,
             feedback=unused,
             store_health=unused,
