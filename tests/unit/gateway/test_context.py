@@ -17,8 +17,8 @@ from deepfake_serving.gateway.settings import load_settings
 def gateway(sessions: int) -> Gateway:
     parts: dict[str, Any] = dict.fromkeys(
         (
-            *("metrics", "authenticator", "upstream", "submission", "jobs", "feedback"),
-            *("store_health", "fetcher"),
+            *("metrics", "authenticator", "upstream", "submission", "uploads"),
+            *("jobs", "feedback", "store_health", "fetcher"),
         ),
         cast(Any, MagicMock()),
     )
