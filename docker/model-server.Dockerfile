@@ -48,7 +48,7 @@ USER 65532:65532
 EXPOSE 8080 8081 8082
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s \
-  CMD ["/app/.venv/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=4)"]
+  CMD ["/app/.venv/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('DEEPFAKE_MODEL_SERVER_PROBE_PORT', 8080), timeout=4)"]
 ENTRYPOINT ["/app/.venv/bin/python"]
 CMD ["-m", "deepfake_serving.model_server"]
 ARG VERSION=0.0.0

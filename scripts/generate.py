@@ -29,6 +29,7 @@ from deepfake_serving.model_server.metrics import Metrics as ModelServerMetrics
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.runtime.settings import ServerSettings
+from deepfake_serving.runtime.tls.certificates import CertificateGauges
 from scripts import chart_values, dashboards, openapi
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +115,10 @@ def metrics_page() -> str:
             "disconnected first. `process_*` describe each process.\n",
             "## Model server\n",
             "At `:8082/metrics`. Stages and batches are counted once per batch, in the worker.\n",
-            *_metrics_table([*vars(below).values()], [*below.gauges.collect()]),
+            *_metrics_table(
+                [*vars(below).values()],
+                [*below.gauges.collect(), *CertificateGauges(None).collect()],
+            ),
             "## Gateway and worker\n",
             "At the gateway's `:8002/metrics` and a worker's `:8003/metrics`. With API keys, "
             "`/metrics` on the gateway's HTTP port requires the scope `admin`. Workers count the "
@@ -127,7 +131,7 @@ def metrics_page() -> str:
                     *vars(above.shadow).values(),
                     *vars(above.predictions).values(),
                 ],
-                [*above.jobs.collect(), *pools.collect()],
+                [*above.jobs.collect(), *pools.collect(), *CertificateGauges(None).collect()],
             ),
         ]
     )

@@ -25,6 +25,8 @@ from deepfake_serving.gateway.upstream.hedging import Hedging
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.runtime.process.memory import return_freed_memory
 from deepfake_serving.runtime.tasks import background
+from deepfake_serving.runtime.tls.certificates import Certificates
+from deepfake_serving.runtime.tls.files import TLSFiles
 from deepfake_serving.video.people.manifest import PersonModelError, read_person_model
 
 
@@ -58,10 +60,14 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
     _check_person_model(settings)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(background(return_freed_memory()))
+        certificates = _certificates(settings)
+        if certificates is not None:
+            metrics.watch_certificates(certificates)
+        tls = certificates.context() if certificates else None
         session = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=connector(), trust_env=False)
+            aiohttp.ClientSession(connector=connector(tls), trust_env=False)
         )
-        pools = Pools(settings.routing, session)
+        pools = Pools(settings.routing, session, certificates)
         await stack.enter_async_context(pools.monitor())
         metrics.watch(pools)
         store = await stack.enter_async_context(
@@ -118,6 +124,18 @@ async def _predictions(settings: Settings, metrics: Metrics) -> AsyncIterator[Pr
     )
     async with predictions.running():
         yield predictions
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Returns the certificates of TLS to model servers; None without TLS."""
+    files = TLSFiles(settings.upstream_certificate, settings.upstream_key, settings.upstream_ca)
+    if files.ca is None and any(pool.server_name for pool in settings.routing.pools):
+        raise SettingsError("routing: https:// needs the CA of the certificates: upstream_ca")
+    if (files.certificate is None) != (files.key is None):
+        raise SettingsError("upstream_certificate and upstream_key: one needs the other")
+    if files.certificate is not None and files.ca is None:
+        raise SettingsError("upstream_certificate: TLS needs upstream_ca too")
+    return Certificates(files, "client") if files.ca is not None else None
 
 
 def _check_person_model(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from deepfake_serving import assets
 from deepfake_serving.gateway.setting_groups.predictions import PredictionSettings
 from deepfake_serving.gateway.setting_groups.uploads import UploadSettings
+from deepfake_serving.gateway.setting_groups.upstream_tls import UpstreamTLSSettings
 from deepfake_serving.gateway.setting_groups.videos import VideoSettings
 from deepfake_serving.gateway.setting_types import (
     ListenSettings,
@@ -35,7 +36,9 @@ __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 ENV_PREFIX = "DEEPFAKE_GATEWAY_"
 
 
-class Settings(ListenSettings, VideoSettings, UploadSettings, PredictionSettings):
+class Settings(
+    ListenSettings, VideoSettings, UploadSettings, PredictionSettings, UpstreamTLSSettings
+):
     """Settings of the gateway."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX)

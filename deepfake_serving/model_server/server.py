@@ -10,12 +10,12 @@ import structlog
 from aiohttp import web
 
 from deepfake_serving.model_server.grpc_api.server import build_server, follow_health
-from deepfake_serving.model_server.http.app import build_app
+from deepfake_serving.model_server.http.app import build_app, build_probes
 from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
 from deepfake_serving.model_server.models import choose_placement, served_models
 from deepfake_serving.model_server.prediction.predictor import Predictor
-from deepfake_serving.model_server.settings import ENV_PREFIX, Settings
+from deepfake_serving.model_server.settings import ENV_PREFIX, Settings, SettingsError
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.process import adopt_orphans
@@ -28,6 +28,9 @@ from deepfake_serving.runtime.listeners import (
 from deepfake_serving.runtime.process.memory import return_freed_memory
 from deepfake_serving.runtime.process.shutdown import drain, stop_signals
 from deepfake_serving.runtime.tasks import background, first_of
+from deepfake_serving.runtime.tls.certificates import Certificates
+from deepfake_serving.runtime.tls.files import TLSFiles
+from deepfake_serving.runtime.tls.grpc_credentials import server_credentials
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +44,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         """Raises `SettingsError` or `ManifestError` where the models can't be served."""
         self.settings = settings
+        self.certificates = _certificates(settings)
         placement = choose_placement(settings)
         models = served_models(settings, placement)
         self.state = ServerState({name: model.workers for name, model in models.items()})
@@ -48,6 +52,8 @@ class Server:
             n: AdmissionController(m.max_in_flight, settings.max_queue) for n, m in models.items()
         }
         self.metrics = Metrics(models, self.admission, self.state)
+        if self.certificates is not None:
+            self.metrics.watch_certificates(self.certificates)
         self.predictor = Predictor(settings, models, self.admission, self.state, self.metrics)
         self.supervisor = Supervisor(
             settings, placement, models, self.predictor, self.state, self.metrics
@@ -91,7 +97,8 @@ class Server:
         return code
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> dict[str, int]:
-        """Opens REST, gRPC and metrics; on exit each closes after its requests have finished."""
+        """Opens metrics, REST, gRPC and probes; on exit each closes after its requests have
+        finished."""
         settings, ports = self.settings, {}
         ports["metrics"] = await stack.enter_async_context(
             metrics_listener(
@@ -109,17 +116,35 @@ class Server:
         stack.push_async_callback(self._rest.cleanup)
         with bind_errors(ENV_PREFIX + "HTTP_PORT", settings.host, settings.http_port):
             listener = open_listener(settings.host, settings.http_port)
-        await web.SockSite(self._rest, listener).start()
+        certificates = self.certificates
+        tls = certificates.context() if certificates else None
+        await web.SockSite(self._rest, listener, ssl_context=tls).start()
         ports["http"] = int(self._rest.addresses[0][1])
         self._grpc, health = build_server(self.predictor)
         ports["grpc"] = bind_grpc(
-            self._grpc, settings.host, settings.grpc_port, ENV_PREFIX + "GRPC_PORT"
+            self._grpc,
+            settings.host,
+            settings.grpc_port,
+            ENV_PREFIX + "GRPC_PORT",
+            server_credentials(certificates) if certificates else None,
         )
         await self._grpc.start()
         stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
         following = asyncio.create_task(follow_health(health, self.state))
         stack.callback(following.cancel)
+        if settings.probe_port is not None:
+            ports["probe"] = await self._listen_to_probes(stack, settings.probe_port)
         return ports
+
+    async def _listen_to_probes(self, stack: contextlib.AsyncExitStack, port: int) -> int:
+        """Opens the port of probes, which stays open while the server drains."""
+        probes = web.AppRunner(build_probes(self.predictor), access_log=None)
+        await probes.setup()
+        stack.push_async_callback(probes.cleanup)
+        with bind_errors(ENV_PREFIX + "PROBE_PORT", self.settings.host, port):
+            listener = open_listener(self.settings.host, port)
+        await web.SockSite(probes, listener).start()
+        return int(probes.addresses[0][1])
 
     async def _announce(
         self, ports: dict[str, int], on_ready: Callable[[dict[str, int]], None] | None
@@ -148,6 +173,20 @@ class Server:
     async def _close_listeners(self) -> None:
         for site in tuple(self._rest.sites):
             await site.stop()
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Returns the certificates of REST and gRPC; None without TLS.
+
+    Raises:
+        SettingsError: a file is missing or wrong.
+    """
+    files = TLSFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    if files == TLSFiles(None, None, None):
+        return None
+    if files.certificate is None or files.key is None:
+        raise SettingsError("tls_certificate and tls_key: TLS needs both")
+    return Certificates(files, "server")
 
 
 def _exit_code(supervising: asyncio.Task[None]) -> int:

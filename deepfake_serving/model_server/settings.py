@@ -35,6 +35,24 @@ class Settings(ServerSettings):
     http_port: Port = Field(8080, description="REST port; 0: any free port.")
     grpc_port: Port = Field(8081, description="gRPC port; 0: any free port.")
     metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0: any free port.")
+    probe_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port of `/healthz` and `/readyz` alone, without TLS, for probes that have no "
+        "certificate; unset: only the REST port has them; 0: any free port.",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file of the certificate of REST and gRPC, with its intermediates; unset: "
+        "no TLS. It is read again when it changes, as are its key and the CA.",
+    )
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of the CA that clients of REST and gRPC need a certificate of; "
+        "unset: they need none.",
+    )
 
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         ("detector",), description="Models to serve, by archive name, separated by commas."

@@ -55,14 +55,22 @@ def _without_missing_ipv6(host: str) -> str:
     return "0.0.0.0" if host == _ALL and not socket.has_dualstack_ipv6() else host
 
 
-def bind_grpc(server: grpc.aio.Server, host: str, port: int, variable: str) -> int:
-    """Binds a gRPC server's port; returns the port.
+def bind_grpc(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    variable: str,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
+    """Binds a gRPC server's port, with TLS where it has credentials; returns the port.
 
     Raises:
         SettingsError: the port can't be bound; it names the variable.
     """
     address = f"[{host}]" if ":" in host else host
     with bind_errors(variable, address, port):
+        if credentials is not None:
+            return int(server.add_secure_port(f"{address}:{port}", credentials))
         return int(server.add_insecure_port(f"{address}:{port}"))
 
 

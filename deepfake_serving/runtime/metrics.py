@@ -15,6 +15,8 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
+from deepfake_serving.runtime.tls.certificates import CertificateGauges, Certificates
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -39,6 +41,10 @@ class ServerMetrics:
             "deepfake_problems", "Problems returned to clients, by type.", ("type",), registry=r
         )
         ProcessCollector(registry=r)
+
+    def watch_certificates(self, certificates: Certificates) -> None:
+        """Registers the gauges of the certificates of TLS."""
+        self.registry.register(CertificateGauges(certificates))
 
     def exposition(self) -> bytes:
         """The text format, version 0.0.4."""

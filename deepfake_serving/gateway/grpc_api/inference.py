@@ -31,7 +31,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.ensembles import call_ensemble
-from deepfake_serving.gateway.upstream.connections import GRPC_OPTIONS
+from deepfake_serving.gateway.upstream.channels import Channels
 from deepfake_serving.gateway.upstream.replicas import Replica
 from deepfake_serving.gateway.upstream.statistics import (
     model_statistics,
@@ -48,7 +48,7 @@ class InferenceService:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._channels = Channels(gateway.upstream.pools.certificates)
 
     async def ServerLive(self, request: pb.ServerLiveRequest, call: Call) -> Any:  # noqa: N802
         """The gateway's own: it does not depend on a model server."""
@@ -104,8 +104,7 @@ class InferenceService:
 
     async def close(self) -> None:
         """Closes the channels to the replicas."""
-        for channel in self._channels.values():
-            await channel.close(None)
+        await self._channels.close()
 
     async def _forward(
         self,
@@ -120,7 +119,7 @@ class InferenceService:
             return await call_ensemble(self.gateway.upstream, method, request, model, context)
 
         async def send(replica: Replica) -> Any:
-            stub = GRPCInferenceServiceStub(self._channel(replica))
+            stub = GRPCInferenceServiceStub(self._channels.to(replica))
             left = context.deadline - asyncio.get_running_loop().time()
             metadata = (("x-request-id", context.id),)
             try:
@@ -129,13 +128,6 @@ class InferenceService:
                 raise _as_problem(error) from error
 
         return await self.gateway.upstream.retry(model, context.id, send)
-
-    def _channel(self, replica: Replica) -> grpc.aio.Channel:
-        host = f"[{replica.address}]" if ":" in replica.address else replica.address
-        target = f"{host}:{replica.pool.grpc_port}"
-        if target not in self._channels:
-            self._channels[target] = grpc.aio.insecure_channel(target, options=GRPC_OPTIONS)
-        return self._channels[target]
 
 
 def _as_problem(error: grpc.aio.AioRpcError) -> Problem:

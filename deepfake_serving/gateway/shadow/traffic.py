@@ -98,7 +98,12 @@ class ShadowTraffic:
         url = f"{replica.url}/predictions/{model}"
         with replica.track_request():
             async with self._pools.session.post(
-                url, data=image, headers=headers, timeout=timeout, raise_for_status=True
+                url,
+                data=image,
+                headers=headers,
+                timeout=timeout,
+                raise_for_status=True,
+                server_hostname=replica.pool.server_name,
             ) as response:
                 document: dict[str, Any] = orjson.loads(await response.read())
                 return document

@@ -273,6 +273,7 @@ class Upstream:
                     headers=all_headers,
                     timeout=_NO_TIMEOUT,
                     allow_redirects=False,
+                    server_hostname=replica.pool.server_name,
                 ) as response,
             ):
                 return UpstreamResponse(response.status, response.headers, await response.read())

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+_PORTS = {"http": 80, "https": 443}
+
 
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,8 +39,8 @@ class PoolSpec(_Spec):
     @classmethod
     def _check_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("the URL of a model server is http://host:port")
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("the URL of a model server is http://host:port or https://host:port")
         parts.hostname.encode("idna")  # raises UnicodeError, a ValueError, as a lookup would
         return value.rstrip("/")
 
@@ -48,7 +50,13 @@ class PoolSpec(_Spec):
 
     @property
     def port(self) -> int:
-        return urlsplit(self.url).port or 80
+        parts = urlsplit(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+    @property
+    def server_name(self) -> str | None:
+        """The name that certificates of the replicas must have; None without TLS."""
+        return self.host if urlsplit(self.url).scheme == "https" else None
 
 
 class Routing(_Spec):

@@ -8,6 +8,7 @@ first; this closes what they do not see, such as connections that are idle.
 from __future__ import annotations
 
 import socket
+import ssl
 
 import aiohttp
 
@@ -29,9 +30,13 @@ GRPC_OPTIONS = [
 """Options of channels: a connection with calls that is silent for 10 s is pinged."""
 
 
-def connector() -> aiohttp.TCPConnector:
-    """Returns a connector for any number of connections to model servers."""
-    return aiohttp.TCPConnector(limit=0, socket_factory=open_socket)
+def connector(tls: ssl.SSLContext | None = None) -> aiohttp.TCPConnector:
+    """Returns a connector for any number of connections to model servers.
+
+    Args:
+        tls: of `https://`; None: it has the system's CAs.
+    """
+    return aiohttp.TCPConnector(limit=0, socket_factory=open_socket, ssl=tls or True)
 
 
 def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:

@@ -25,6 +25,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.replicas import Replica
+from deepfake_serving.runtime.tls.certificates import Certificates
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +36,17 @@ _RESOLVE_INTERVAL_S = 2.0
 class Pools:
     """All replicas. They are known and kept up to date within `monitor`."""
 
-    def __init__(self, routing: Routing, session: aiohttp.ClientSession) -> None:
-        self.routing, self.session = routing, session
+    def __init__(
+        self,
+        routing: Routing,
+        session: aiohttp.ClientSession,
+        certificates: Certificates | None = None,
+    ) -> None:
+        """
+        Args:
+            certificates: of TLS to the replicas, which the session uses too.
+        """
+        self.routing, self.session, self.certificates = routing, session, certificates
         self.replicas: dict[str, list[Replica]] = {pool.name: [] for pool in routing.pools}
         self._leaving: set[Replica] = set()
         self._checks: dict[Replica, asyncio.Task[None]] = {}
@@ -118,7 +128,9 @@ class Pools:
         if model is not None and known and model not in known:
             return UnknownModel(f"there is no model {model!r}; served are: {', '.join(known)}")
         subject = "no model server" if model is None else f"no model server with {model}"
-        return UpstreamUnavailable(f"{subject} is up", retry_after_s=5)
+        errors = sorted({r.tls_error for r in self.serving() if r.tls_error is not None})
+        reason = f": TLS failed: {'; '.join(errors)}" if errors else ""
+        return UpstreamUnavailable(f"{subject} is up{reason}", retry_after_s=5)
 
     async def _resolve_loop(self) -> None:
         while True:
@@ -161,7 +173,7 @@ class Pools:
             self.replicas[pool.name] = kept
 
     async def _check(self, replica: Replica) -> None:
-        before = replica.healthy
+        before, refused = replica.healthy, replica.tls_error
         await replica.check(self.session)
         replica.checked = True
         if replica.healthy != before:
@@ -170,6 +182,14 @@ class Pools:
                 pool=replica.pool.name,
                 url=replica.url,
                 healthy=replica.healthy,
+            )
+        if replica.tls_error not in (None, refused):
+            log.warning(
+                "TLS to a replica failed",
+                pool=replica.pool.name,
+                url=replica.url,
+                name=replica.pool.server_name,
+                reason=replica.tls_error,
             )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar, cast
 
 import aiohttp
@@ -38,6 +40,8 @@ class Replica:
     """Whether a check has ended."""
     in_flight: int = 0
     models: dict[str, ModelInfo] = field(default_factory=dict)
+    tls_error: str | None = None
+    """Why TLS failed in the last check; None: it did not."""
     _late: int = 0
     """Checks in a row without a response in time."""
     _vanished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,7 +49,8 @@ class Replica:
     @property
     def url(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"http://{host}:{self.pool.port}"
+        scheme = "http" if self.pool.server_name is None else "https"
+        return f"{scheme}://{host}:{self.pool.port}"
 
     @property
     def full(self) -> bool:
@@ -91,19 +96,23 @@ class Replica:
         if self._vanished.is_set():
             self._vanished = asyncio.Event()
         try:
-            async with session.get(f"{self.url}/readyz", timeout=_TIMEOUT) as response:
-                ready = response.status == 200
-            if ready:
-                async with session.get(f"{self.url}/", timeout=_TIMEOUT) as response:
-                    document = await response.json()
-                self.models = {m["name"]: from_plain(ModelInfo, m) for m in document["models"]}
-            self.healthy, self._late = ready, 0
+            await self._ask(session)
         except TimeoutError:
             self._late += 1
             busy = self.healthy and self.in_flight > 0
             self.healthy = busy and self._late <= _MAX_LATE
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError):
-            self.healthy = False
+        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
+            self.healthy, self.tls_error = False, _tls_error(error)
+
+    async def _ask(self, session: aiohttp.ClientSession) -> None:
+        get = partial(session.get, timeout=_TIMEOUT, server_hostname=self.pool.server_name)
+        async with get(f"{self.url}/readyz") as response:
+            ready = response.status == 200
+        if ready:
+            async with get(f"{self.url}/") as response:
+                document = await response.json()
+            self.models = {m["name"]: from_plain(ModelInfo, m) for m in document["models"]}
+        self.healthy, self._late, self.tls_error = ready, 0, None
 
     async def _reachable(self) -> bool:
         """Returns whether the host responds to connections; it may refuse them (RFC 9293).
@@ -123,3 +132,14 @@ class Replica:
             writer.close()
             return True
         return False
+
+
+def _tls_error(error: Exception) -> str | None:
+    """Returns the reason of a failure of TLS, in OpenSSL's words; None for other failures."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, aiohttp.ClientError):
+            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+            return reason.lower().replace("_", " ")
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -69,6 +69,14 @@ def build_app(predictor: Predictor) -> web.Application:
     return app
 
 
+def build_probes(predictor: Predictor) -> web.Application:
+    """Builds the application of the probes alone."""
+    app = web.Application()
+    app[_PREDICTOR] = predictor
+    app.add_routes([web.get("/healthz", _healthz), web.get("/readyz", _readyz)])
+    return app
+
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -305,7 +305,7 @@ async def test_a_model_server_that_names_no_thresholds_has_the_usual_ones(names:
     "pools",
     [
         [],
-        [{"name": "a", "url": "https://x"}],
+        [{"name": "a", "url": "ftp://x"}],
         [{"name": "a", "url": "http://x/path"}],
         [{"name": "A", "url": "http://x"}],
         [{"name": "a", "url": "http://x"}, {"name": "a", "url": "http://y"}],
