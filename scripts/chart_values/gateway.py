@@ -34,6 +34,7 @@ GatewayOptions = Annotated[
                 {
                     *PORTS,
                     *("routing", "jobs", "objects", "auth", "keys_file", "webhook_secret"),
+                    *("upstream_ca", "upstream_certificate", "upstream_key"),
                     *("embedded_worker", "worker_jobs", "worker_drain_s", "worker_metrics_port"),
                     "request_timeout_s",
                 },

@@ -11,9 +11,11 @@ from deepfake_serving.model_server.settings import Settings
 from scripts.chart_values.server_settings import PORTS, server_settings
 from scripts.chart_values.types import (
     STRICT,
+    AnyObject,
     Count,
     CountOrPercent,
     Digest,
+    Duration,
     Image,
     Model,
     Name,
@@ -30,7 +32,11 @@ ModelServerOptions = Annotated[
         json_schema_extra=lambda schema: schema.update(
             server_settings(
                 Settings,
-                {*PORTS, "models", "archives", "digests", "request_timeout_s", "start_timeout_s"},
+                {
+                    *PORTS,
+                    *("models", "archives", "digests", "request_timeout_s", "start_timeout_s"),
+                    *("probe_port", "tls_certificate", "tls_key", "tls_client_ca"),
+                },
             )
         )
     ),
@@ -108,6 +114,29 @@ class NamedPool(Pool, total=False):
 
 
 @with_config(STRICT)
+class Issuer(TypedDict, total=False):
+    name: Required[str]
+    kind: str
+    group: str
+
+
+@with_config(STRICT)
+class CertManager(TypedDict, total=False):
+    issuerRef: Issuer | Annotated[AnyObject, Field(max_length=0)]
+    duration: Duration
+    renewBefore: Duration
+
+
+@with_config(STRICT)
+class TLS(TypedDict, total=False):
+    enabled: bool
+    serverSecret: Name
+    clientSecret: Name
+    certManager: CertManager
+
+
+@with_config(STRICT)
 class ModelServer(TypedDict, total=False):
     defaults: Pool
+    tls: TLS
     pools: Annotated[list[NamedPool], Field(min_length=1)]

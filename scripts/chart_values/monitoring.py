@@ -43,6 +43,7 @@ class Slo(TypedDict, total=False):
 @with_config(STRICT)
 class Alerts(TypedDict, total=False):
     jobQueueAgeSeconds: Annotated[int, Field(ge=1)]
+    certificateExpirySeconds: Annotated[int, Field(ge=1)]
     scoreDrift: Annotated[float, Field(gt=0, lt=1)]
 
 

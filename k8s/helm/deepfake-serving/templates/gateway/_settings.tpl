@@ -6,7 +6,7 @@
 {{- $host := printf "%s.%s.svc" (include "deepfake.model.name" (dict "root" $ "pool" $pool)) $.Release.Namespace }}
 {{- $entry := dict
       "name" $pool.name
-      "url" (printf "http://%s:8080" $host)
+      "url" (printf "%s://%s:8080" (ternary "https" "http" $.Values.modelServer.tls.enabled) $host)
       "models" $pool.models
       "priority" $pool.priority
       "weight" $pool.weight
@@ -40,6 +40,12 @@ file:///media
       "worker_drain_s" .Values.worker.drainSeconds }}
 {{- if eq .Values.gateway.auth.mode "keys" }}
 {{- $_ := set $derived "keys_file" "/etc/deepfake/keys/keys.yaml" }}
+{{- end }}
+{{- if .Values.modelServer.tls.enabled }}
+{{- $derived = merge $derived (dict
+      "upstream_ca" "/etc/deepfake-tls/ca.crt"
+      "upstream_certificate" "/etc/deepfake-tls/tls.crt"
+      "upstream_key" "/etc/deepfake-tls/tls.key") }}
 {{- end }}
 {{- $settings := mustMergeOverwrite $derived (deepCopy .Values.gateway.settings) }}
 {{- range $file, $_ := include "deepfake.gateway.ensembleFiles" . | fromYaml }}
@@ -118,6 +124,7 @@ envFrom: {{- toYaml . | nindent 2 }}
 {{- if eq .Values.media.type "volume" }}
 - {name: media, mountPath: /media}
 {{- end }}
+{{- include "deepfake.tls.mount" . }}
 {{- end }}
 
 {{- define "deepfake.gateway.volumes" -}}
@@ -127,6 +134,7 @@ envFrom: {{- toYaml . | nindent 2 }}
 - name: media
   persistentVolumeClaim: {claimName: {{ .Values.media.volume.existingClaim | default (printf "%s-media" (include "deepfake.fullname" .)) }}}
 {{- end }}
+{{- include "deepfake.tls.volume" (dict "root" . "side" "client") }}
 {{- end }}
 
 {{- define "deepfake.gateway.podLabels" -}}

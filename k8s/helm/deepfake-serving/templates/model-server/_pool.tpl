@@ -22,6 +22,13 @@
 {{- if ne .pool.delivery.type "image" }}
 {{- $_ := set $derived "archives" (include "deepfake.model.archiveFolder" .) }}
 {{- end }}
+{{- if .root.Values.modelServer.tls.enabled }}
+{{- $derived = merge $derived (dict
+      "probe_port" 8083
+      "tls_certificate" "/etc/deepfake-tls/tls.crt"
+      "tls_key" "/etc/deepfake-tls/tls.key"
+      "tls_client_ca" "/etc/deepfake-tls/ca.crt") }}
+{{- end }}
 {{- mustMergeOverwrite $derived .pool.settings | toYaml }}
 {{- end }}
 
