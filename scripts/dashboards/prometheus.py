@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Prometheus:
         self._client = httpx.Client(base_url=url, timeout=30)
         self._rate_interval = rate_interval
         self.minutes, self._end = minutes, time.time()
+        self._step = max(1, math.ceil(minutes * 60 / _STEPS))
 
     def __enter__(self) -> Self:
         return self
@@ -52,8 +54,7 @@ class Prometheus:
         Raises:
             RuntimeError: Prometheus refuses the expression.
         """
-        step = max(1.0, self.minutes * 60 / _STEPS)
-        window = {"start": self._end - self.minutes * 60, "end": self._end, "step": step}
+        window = {"start": self._end - self.minutes * 60, "end": self._end, "step": self._step}
         result = self._query("query_range", expression, window)
         return [self._series(each["metric"], each["values"]) for each in result]
 
@@ -78,6 +79,6 @@ class Prometheus:
         return list(body["data"]["result"])
 
     def _filled_in(self, expression: str) -> str:
-        known = {"__rate_interval": f"{self._rate_interval}s", "__interval": f"{_STEPS}s"}
+        known = {"__rate_interval": f"{self._rate_interval}s", "__interval": f"{self._step}s"}
         known |= {"__range": f"{self.minutes * 60:.0f}s"}
         return _VARIABLE.sub(lambda match: known.get(match[1] or match[2], ".+"), expression)

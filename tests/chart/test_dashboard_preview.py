@@ -85,3 +85,11 @@ def test_a_refused_query_is_an_error(prometheus: str) -> None:
         pytest.raises(RuntimeError, match=r"parse error.*nonsense"),
     ):
         source.range("nonsense(")
+
+
+def test_an_interval_is_one_step(prometheus: str) -> None:
+    """Of ten minutes, three seconds: samples are 15 seconds apart, so it has one at most."""
+    with Prometheus(prometheus, 10, rate_interval=60) as source:
+        found = source.range("count_over_time(deepfake_requests_total[$__interval])")
+    assert found
+    assert {value for series in found for value in series.values} == {1}
