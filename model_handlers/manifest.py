@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from model_handlers.network_specs import InputSpec, NetworkSpec
+from deepfake_serving.contracts.verdict import HeatmapMethod
+from model_handlers.network_specs import HEATMAPS, InputSpec, NetworkSpec
 from model_handlers.spec import Positive, Spec
 
 MANIFEST_FILE = "model.json"
@@ -240,6 +241,11 @@ class Manifest(Spec):
             reason = "needs a named network" if ours else "has no effect on a named network"
             raise ValueError(f"{given[0]} {reason}")
         return self
+
+    @property
+    def heatmap(self) -> HeatmapMethod | None:
+        """The kind of heatmap that the network has, if any."""
+        return "class_activation" if self.network is None else HEATMAPS.get(self.network.name)
 
     @property
     def trained(self) -> bool:

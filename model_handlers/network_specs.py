@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from deepfake_serving.contracts.verdict import HeatmapMethod
 from model_handlers.spec import Positive, Spec
 
 Classes = Annotated[int, Field(ge=1, le=16, description="outputs; 1: a single logit")]
@@ -138,6 +139,16 @@ class UcfSpec(Spec):
     width: int = Field(default=512, ge=8, multiple_of=2, description="of the reduced features")
 
 
+class GenConViTSpec(Spec):
+    """ConvNeXt over a face and its reconstruction (Deressa et al. 2023, arXiv:2307.07036)."""
+
+    name: Literal["genconvit"]
+    architecture: str = "convnext_tiny"
+    networks: Literal["ed", "vae", "both"] = Field(
+        default="both", description="ed: of an autoencoder; vae: of a variational one"
+    )
+
+
 NetworkSpec = Annotated[
     MesoSpec
     | XceptionSpec
@@ -147,6 +158,17 @@ NetworkSpec = Annotated[
     | EffortSpec
     | ResNetSpec
     | TwoStreamSpec
-    | UcfSpec,
+    | UcfSpec
+    | GenConViTSpec,
     Field(discriminator="name"),
 ]
+
+HEATMAPS: dict[str, HeatmapMethod] = {
+    "efficientnet": "class_activation",
+    "resnet": "class_activation",
+    "xception": "class_activation",
+    "effort": "attention_rollout",
+}
+"""The networks that have heatmaps, by their names. Class activation maps need a linear layer after
+mean pooling, and rollout a class token; others flatten the map into hidden layers, or have several
+maps."""

@@ -80,6 +80,7 @@ def _heatmap(heatmap: dict[str, Any]) -> pb.Heatmap:
         scale=heatmap["scale"],
         overlay=_data(heatmap["overlay"]),
         crop=_data(heatmap["crop"]),
+        method=heatmap.get("method", "class_activation"),
     )
 
 

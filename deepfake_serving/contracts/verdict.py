@@ -31,14 +31,23 @@ NO_HEATMAPS = "no heatmaps: the model's network has none"
 """The warning where heatmaps were requested from a network without them."""
 
 
+HeatmapMethod = Literal["class_activation", "attention_rollout"]
+
+
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """A class activation map: where in the crop of a face its score comes from.
+    """A map of a face's crop, by cells, row by row.
 
-    `grid` has the contribution of each cell, row by row, in log odds before calibration: above zero
-    it raises the score. Their sum and `offset` are the network's output. `crop` is what the network
-    got, a JPEG, and `overlay` a transparent PNG of the same size: red raises the score, blue lowers
-    it, with full opacity from ±`scale`. Both are data URIs.
+    A class activation map shows where the score comes from: `grid` has each cell's contribution, in
+    log odds before calibration, above zero if it raises the score. Their sum and `offset` are the
+    network's output. In `overlay` red raises the score, blue lowers it, fully from ±`scale`.
+
+    An attention rollout shows where a transformer looked, whatever it concluded: `grid` has each
+    cell's share, `offset` that of the class token; they sum to one. In `overlay` purple is attended
+    to, from nothing at the smallest share to full opacity at `scale`.
+
+    `crop` is what the network got, a JPEG, and `overlay` a transparent PNG of the same size, both
+    as data URIs.
     """
 
     grid: list[list[float]]
@@ -46,6 +55,7 @@ class Heatmap:
     scale: float
     overlay: str
     crop: str
+    method: HeatmapMethod = "class_activation"
 
 
 class ModelScore(TypedDict, total=False):

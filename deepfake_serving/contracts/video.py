@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from deepfake_serving.contracts.verdict import Label, ModelRef, ModelScore
+from deepfake_serving.contracts.verdict import HeatmapMethod, Label, ModelRef, ModelScore
 
 Aggregation = Literal["shots", "mean", "confident", "fake_frame_ratio"]
 """The aggregation of faces to one probability.
@@ -55,6 +55,7 @@ class KeyframeHeatmap:
     offset: float
     scale: float
     overlay: str | None = None
+    method: HeatmapMethod = "class_activation"
 
     def with_images(self, rename: Rename) -> KeyframeHeatmap:
         """Returns the heatmap with other names of its images."""

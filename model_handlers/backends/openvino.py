@@ -82,7 +82,7 @@ def build_cascade(folder: Path, threads: int) -> Cascade:
 def build_classifier(folder: Path, manifest: Manifest, threads: int) -> Graph:
     """Loads the manifest's network in its precision: crops (n, s, s, 3) → logits (n,).
 
-    An explainable network has a second output: contributions (n, h, w) to the logits.
+    An explainable network has a second output: maps (n, h, w) as `Manifest.heatmap` names them.
     """
     return _graph(folder, CLASSIFIER_GRAPH, manifest.precision, threads)
 

@@ -64,7 +64,7 @@ def build_classifier(
 ) -> Graph:
     """Builds the manifest's network in its precision: crops (n, s, s, 3) → logits (n,).
 
-    An explainable network has a second output: contributions (n, h, w) to the logits.
+    An explainable network has a second output: maps (n, h, w) as `Manifest.heatmap` names them.
 
     Raises:
         ManifestError: the weights are of another architecture.

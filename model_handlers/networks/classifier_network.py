@@ -10,11 +10,11 @@ from torch import Tensor, nn
 class ClassifierNetwork(nn.Module, ABC):
     """From crops to one logit each, in two steps so that each can be timed and has its precision.
 
-    The state dict is the weights file. `explainable` networks also return where their logit comes
-    from.
+    The state dict is the weights file. `explainable` networks also return a map of the crop.
     """
 
     explainable = False
+    """Whether it has a heatmap; `Manifest.heatmap` says of which kind."""
 
     @abstractmethod
     def planes(self, crops: Tensor) -> Tensor:
@@ -25,12 +25,12 @@ class ClassifierNetwork(nn.Module, ABC):
         """Returns logits (n,), above zero for fake, of planes (n, channels, s, s)."""
 
     def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits (n,), and the contribution (n, h, w) of each position to them.
+        """Returns logits (n,), and a map (n, h, w) of what `Manifest.heatmap` names.
 
         Raises:
             NotImplementedError: the network is not explainable.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no class activation map")
+        raise NotImplementedError(f"{type(self).__name__} has no heatmap")
 
     def forward(self, crops: Tensor) -> Tensor:
         return self.classify(self.planes(crops))

@@ -33,6 +33,7 @@ class InferenceModule(nn.Module):
         super().__init__()
         self.network, self.crop, self.reference = network, manifest.crop, manifest.reference
         self.reduction, self.dtype = reduction_of(manifest), dtype
+        self.rolled_out = manifest.heatmap == "attention_rollout"
 
     def forward(self, crops: Tensor) -> Tensor:
         planes = crops.permute(0, 3, 1, 2).float()
@@ -54,10 +55,12 @@ class InferenceModule(nn.Module):
 
 
 class ExplainedModule(InferenceModule):
-    """The same with class activation maps, whose cost is too small to be measured.
+    """The same with maps, whose cost is small: see docs/models/heatmaps.md.
+
+    A rollout is that of the first pass, since it is not a part of the logit.
 
     Shapes:
-        input: uint8 (n, s, s, 3) RGB; output: (n,) logits, (n, h, w) contributions to them.
+        input: uint8 (n, s, s, 3) RGB; output: (n,) logits, (n, h, w) contributions or shares.
     """
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
@@ -67,7 +70,8 @@ class ExplainedModule(InferenceModule):
             return logits, maps
         others, other_maps = self._explained(self.reduction(planes))
         weight = self.reference.weight
-        return logits - weight * others, maps - weight * other_maps
+        logits = logits - weight * others
+        return logits, maps if self.rolled_out else maps - weight * other_maps
 
     def _explained(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         logits, maps = self._run(self.network.explain, crops)

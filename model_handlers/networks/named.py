@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.networks.classifier_network import ClassifierNetwork
 from model_handlers.networks.contributions import mean_contributions
+from model_handlers.networks.rollout import rollout
 from model_handlers.networks.zoo.detr import build_detr
 from model_handlers.networks.zoo.efficientnet import build_efficientnet
 from model_handlers.networks.zoo.effort import build_effort
 from model_handlers.networks.zoo.f3net import build_f3net
+from model_handlers.networks.zoo.genconvit import build_genconvit
 from model_handlers.networks.zoo.mesonet import build_mesonet
 from model_handlers.networks.zoo.resnet import build_resnet
 from model_handlers.networks.zoo.two_stream import build_two_stream
@@ -32,12 +34,9 @@ BUILDERS: dict[str, Callable[[Any, int], nn.Module]] = {
     "resnet": build_resnet,
     "two_stream": build_two_stream,
     "ucf": build_ucf,
+    "genconvit": build_genconvit,
 }
 """Name → function of the network's spec and the crop's side in pixels."""
-
-LINEAR = {"efficientnet", "resnet", "xception"}
-"""Networks with a linear layer after mean pooling. Others attend to positions, flatten the map into
-hidden layers, or have several maps."""
 
 
 class NamedNetwork(ClassifierNetwork):
@@ -55,7 +54,7 @@ class NamedNetwork(ClassifierNetwork):
             raise ManifestError(f"{manifest.name}: {error}") from error
         self.flipped = manifest.input.colour_order == "bgr"
         self.sign = 1 if manifest.fake_class == 1 else -1
-        self.explainable = manifest.network.name in LINEAR
+        self.explainable, self.heatmap = manifest.heatmap is not None, manifest.heatmap
         for name in ("mean", "std"):
             values = torch.tensor(getattr(manifest.input, name)).view(1, 3, 1, 1)
             self.register_buffer(name, values, persistent=False)
@@ -70,10 +69,13 @@ class NamedNetwork(ClassifierNetwork):
         return self.sign * single_logit(self.body(planes))
 
     def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits (n,) and contributions (n, h, w) of the body's last feature map."""
+        """Returns logits (n,), and contributions (n, h, w) of the last feature map or a rollout."""
         if not self.explainable:
             return super().explain(planes)
         body: Any = self.body
+        if self.heatmap == "attention_rollout":
+            features, shares = rollout(body, planes)
+            return self.sign * single_logit(body.forward_head(features)), shares
         features = body.forward_features(planes)
         outputs = body.forward_head(features)
         weights = logit_gradient(outputs) @ body.get_classifier().weight

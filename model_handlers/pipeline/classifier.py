@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deepfake_serving.contracts.verdict import HeatmapMethod
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats, calibrate
 from model_handlers.pipeline.decode import Pixels
@@ -19,14 +20,15 @@ _MAX_FORWARD_BATCH = 256
 
 
 class Scores(NamedTuple):
-    """Probabilities (n,), the logits (n,) that they were calibrated from, and where those are from.
+    """Probabilities (n,), the logits (n,) that they were calibrated from, and maps of the crops.
 
-    `maps` are contributions (n, rows, columns) to the logits; None for a network without them.
+    `maps` (n, rows, columns) are made by `method`; both are None for a network without maps.
     """
 
     probabilities: Floats
     logits: Floats
     maps: npt.NDArray[np.float32] | None
+    method: HeatmapMethod | None = None
 
 
 class Classifier:
@@ -50,7 +52,9 @@ class Classifier:
         """
         details = [detail(crop) for crop in crops]
         logits, maps = self._run(crops, watch)
-        return Scores(self.probabilities(logits, face_px, details), logits, maps)
+        return Scores(
+            self.probabilities(logits, face_px, details), logits, maps, self.manifest.heatmap
+        )
 
     def probabilities(
         self, logits: Floats, face_px: Sequence[float], details: Sequence[float]

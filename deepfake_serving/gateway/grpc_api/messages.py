@@ -138,6 +138,7 @@ def _heatmap(heatmap: KeyframeHeatmap) -> pb.KeyframeHeatmap:
         scale=heatmap.scale,
         image=heatmap.image or "",
         overlay=heatmap.overlay or "",
+        method=heatmap.method,
     )
 
 

@@ -11,6 +11,7 @@ from deepfake_serving.contracts.video import KeyframeHeatmap
 FRAMES_PER_REQUEST = 4
 """Frames whose heatmaps fit into one response, however many faces they have. Faces are sought in
 every fourth frame and followed in between, so smaller batches of four have the same scores."""
+_NUMBERS = ("grid", "offset", "scale", "method")
 
 
 def heatmaps_of(face: dict[str, Any], model: str) -> dict[str, dict[str, Any]]:
@@ -38,9 +39,8 @@ def draw_keyframe(
         name = f"track-{track_id}-heatmap-{number}"
         crop, overlay = f"{name}.jpg", f"{name}.png"
         images |= {crop: _content(heatmap["crop"]), overlay: _content(heatmap["overlay"])}
-        drawn[model] = KeyframeHeatmap(
-            crop, heatmap["grid"], heatmap["offset"], heatmap["scale"], overlay
-        )
+        numbers = {key: heatmap[key] for key in _NUMBERS if key in heatmap}
+        drawn[model] = KeyframeHeatmap(crop, overlay=overlay, **numbers)
     return drawn
 
 

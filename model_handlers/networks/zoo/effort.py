@@ -22,8 +22,9 @@ def build_effort(spec: EffortSpec, size: int) -> nn.Module:
     Raises:
         ValueError: timm has no such transformer.
     """
-    if "clip" not in spec.architecture or not timm.is_model(spec.architecture):
-        raise ValueError(f"network.architecture: timm has no CLIP {spec.architecture!r}")
+    known = timm.is_model(spec.architecture) and "clip" in spec.architecture
+    if not (known and spec.architecture.startswith("vit_")):
+        raise ValueError(f"network.architecture: timm has no CLIP ViT {spec.architecture!r}")
     body: nn.Module = timm.create_model(
         spec.architecture, pretrained=False, num_classes=spec.classes, img_size=size
     )

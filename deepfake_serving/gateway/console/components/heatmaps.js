@@ -12,14 +12,17 @@ export function heatmaps(faces) {
   const members = membersWithMaps(faces);
   if (!members.length && !faces.some((face) => face.heatmap)) return null;
   const list = el("ol", { class: "heat-faces" });
+  const meaning = el("p", { class: "fine-print" });
   const show = (member) => {
     const maps = faces.map((face) => (member ? face.models[member]?.heatmap : face.heatmap));
     list.replaceChildren(...maps.map((map, index) => (map ? item(map, index) : "")));
+    meaning.textContent = t(maps.some(isRollout) ? "heatmap.meaningOfRollout" : "heatmap.meaning");
+    section.classList.toggle("rollout", maps.some(isRollout));
   };
   const section = el("section", { class: "heatmaps", "aria-labelledby": "heatmaps-heading" });
   section.append(
     el("h3", { id: "heatmaps-heading" }, t("heatmap.heading")),
-    el("p", { class: "fine-print" }, t("heatmap.meaning")),
+    meaning,
     heatControls(section, members, show),
     list,
   );
@@ -67,7 +70,9 @@ function item(heatmap, index) {
   const { crop, overlay, scale } = heatmap;
   const name = t("face.number", { n: index + 1 });
   const [value, place] = strongest(heatmap.grid);
-  const strongestText = t("heatmap.strongest", { value: signed(value), place: t(`heatmap.place.${place}`) });
+  const format = isRollout(heatmap) ? percent : signed;
+  const strongestText = t("heatmap.strongest", { value: format(value), place: t(`heatmap.place.${place}`) });
+  const scaleText = isRollout(heatmap) ? "" : t("heatmap.scale", { scale: signed(scale) });
   return el(
     "li",
     {},
@@ -83,7 +88,7 @@ function item(heatmap, index) {
         image(overlay, { class: "heat-overlay", alt: t("heatmap.alt", { face: name, text: strongestText }) }),
       ),
     ),
-    el("span", { class: "fine-print" }, `${strongestText} ${t("heatmap.scale", { scale: signed(scale) })}`),
+    el("span", { class: "fine-print" }, `${strongestText} ${scaleText}`),
   );
 }
 
@@ -93,7 +98,12 @@ function image(source, attributes) {
   return setSource(el("img", attributes), source);
 }
 
-/** Returns the contribution that is farthest from zero, and the third of the face where it is. */
+/** Whether a map has shares of a transformer's attention, rather than contributions to the score. */
+function isRollout(heatmap) {
+  return heatmap?.method === "attention_rollout";
+}
+
+/** Returns the contribution or share that is farthest from zero, and the third of the face where it is. */
 function strongest(grid) {
   let best = { value: 0, row: 0, column: 0 };
   grid.forEach((values, row) =>

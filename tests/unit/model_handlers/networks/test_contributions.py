@@ -32,7 +32,6 @@ EXPLAINABLE: dict[str, dict[str, Any]] = {
 OTHERS: dict[str, dict[str, Any]] = {
     "meso": {"name": "meso4"},
     "f3net": {"name": "f3net"},
-    "effort": {"name": "effort", "architecture": "vit_xsmall_patch16_clip_224"},
     "two_stream": {"name": "two_stream"},
     "ucf": {"name": "ucf"},
 }
@@ -128,7 +127,7 @@ def test_equal_maxima_share() -> None:
 def test_other_networks_have_no_map(case: str) -> None:
     built = build_classifier_network(manifest(network=OTHERS[case]))
     assert not built.explainable
-    with pytest.raises(NotImplementedError, match="no class activation map"):
+    with pytest.raises(NotImplementedError, match="no heatmap"):
         built.explain(planes(built))
 
 

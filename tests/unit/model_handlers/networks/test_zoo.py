@@ -25,6 +25,7 @@ from model_handlers.networks.zoo.frequency import (
     LocalStatistics,
     dct_matrix,
 )
+from model_handlers.networks.zoo.genconvit import mean_logit
 
 SMALL_DETR = {
     **{"name": "detr", "architecture": "test_efficientnet", "width": 32, "heads": 4},
@@ -60,6 +61,11 @@ NETWORKS: dict[str, tuple[dict[str, Any], int, list[float]]] = {
     "resnet": ({"name": "resnet", "architecture": "resnet10t"}, 64, [0.033359, 0.039738]),
     "two_stream": ({"name": "two_stream"}, 64, [-0.017165, -0.017151]),
     "ucf": ({"name": "ucf"}, 71, [0.066135, 0.066136]),
+    "genconvit": (
+        {"name": "genconvit", "architecture": "test_convnext"},
+        64,
+        [0.005843, -0.001784],
+    ),
     "effort": (
         {"name": "effort", "architecture": "vit_xsmall_patch16_clip_224"},
         64,
@@ -167,6 +173,8 @@ def test_contradictions_are_named(entries: dict[str, Any], reason: str) -> None:
         {"name": "efficientnet", "architecture": "test_efficientnet", "attention_after": 9},
         {"name": "resnet", "architecture": "vit_tiny"},
         {"name": "effort", "architecture": "vit_tiny_patch16_224"},
+        {"name": "effort", "architecture": "resnet50_clip"},
+        {"name": "genconvit", "architecture": "resnet50"},
     ],
 )
 def test_a_network_that_does_not_exist_is_named(network: dict[str, Any]) -> None:
@@ -177,6 +185,11 @@ def test_a_network_that_does_not_exist_is_named(network: dict[str, Any]) -> None
 def test_mesonet_needs_a_multiple_of_32() -> None:
     with pytest.raises(ManifestError, match="multiple of 32"):
         build_classifier_network(manifest({"name": "meso4"}, 100))
+
+
+def test_genconvit_needs_a_multiple_of_32() -> None:
+    with pytest.raises(ManifestError, match="multiple of 32"):
+        build_classifier_network(manifest({"name": "genconvit"}, 100))
 
 
 def test_named_networks_are_not_trained() -> None:
@@ -221,3 +234,10 @@ def test_a_residual_of_one_singular_value_is_folded() -> None:
     left, singular, right = torch.linalg.svd(weight)
     main = left[:, :5] @ torch.diag(singular[:5]) @ right[:5]
     torch.testing.assert_close(fold_residual(main, left[:, 5:], singular[5:], right[5:]), weight)
+
+
+def test_the_mean_of_probabilities_has_a_logit_far_from_zero_too() -> None:
+    logits = torch.tensor([[1.0, 60.0, -60.0, 60.0], [-2.0, 60.0, -60.0, -60.0]])
+    mean = logits.double().sigmoid().mean(dim=0)
+    torch.testing.assert_close(mean_logit(logits)[0].double(), mean[0].logit())
+    torch.testing.assert_close(mean_logit(logits)[1:], torch.tensor([60.0, -60.0, 0.0]))

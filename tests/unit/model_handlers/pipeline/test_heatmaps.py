@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake_serving.contracts.verdict import NO_HEATMAPS, Heatmap, ImageVerdict
+from deepfake_serving.contracts.verdict import NO_HEATMAPS, Heatmap, HeatmapMethod, ImageVerdict
 from model_handlers.items import Options
 from model_handlers.pipeline import tasks
 from model_handlers.pipeline.classifier import Scores
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps, build_heatmap
-from model_handlers.pipeline.heatmaps.overlay import draw_overlay
+from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps, build_heatmap, build_rollout
+from model_handlers.pipeline.heatmaps.overlay import draw_overlay, draw_shares
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
 
@@ -72,6 +72,35 @@ def test_the_crop_is_what_the_network_got(astronaut: Pixels) -> None:
 
 def test_a_map_of_almost_nothing_is_faint(no_face: Pixels) -> None:
     assert build_heatmap(no_face[:64, :64], GRID / np.float32(1000), 0.0).scale == 0.1
+
+
+def test_a_rollout_and_the_class_tokens_share_sum_to_one(astronaut: Pixels) -> None:
+    shares = np.array([[0.25, 0.125], [0.05, 0.075]], np.float32)
+    heatmap = build_rollout(astronaut[:224, :224], shares)
+    assert (heatmap.method, heatmap.offset, heatmap.scale) == ("attention_rollout", 0.5, 0.25)
+    assert heatmap.grid == [[0.25, 0.125], [0.05, 0.075]]
+    assert opened(heatmap.overlay).size == (224, 224)
+
+
+def test_a_rollout_has_one_colour_and_is_invisible_at_its_smallest_share() -> None:
+    shares = np.array([[0.5, 0.1], [0.3, 0.1]], np.float32)
+    overlay = Image.open(io.BytesIO(draw_shares(shares, 64))).convert("RGBA")
+    *colour, opacity = overlay.getpixel((0, 0))  # type: ignore[misc]
+    *other, lower = overlay.getpixel((0, 63))  # type: ignore[misc]
+    assert colour == other
+    assert (opacity, lower) == (200, 100)
+    assert overlay.getpixel((63, 32))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("method", ["class_activation", "attention_rollout"])
+def test_a_heatmap_names_its_method(
+    trained_detector: DetectorTask, astronaut: Pixels, method: HeatmapMethod
+) -> None:
+    (verdict,) = detect(trained_detector, (astronaut, False))
+    scores = Scores(np.array([0.5]), np.array([0.0]), GRID[None] ** 2, method)
+    (explained,) = add_heatmaps([verdict], [True], [astronaut[:64, :64]], scores)
+    assert explained.faces[0].heatmap is not None
+    assert explained.faces[0].heatmap.method == method
 
 
 # Faces of a verdict ------------------------------------------------------------------------------

@@ -540,7 +540,7 @@ Global___Face: _TypeAlias = Face  # noqa: Y015
 
 @_typing.final
 class Heatmap(_message.Message):
-    """Where in the crop of a face its score comes from."""
+    """A map of the crop of a face: where its score comes from, or where a transformer looked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -549,17 +549,24 @@ class Heatmap(_message.Message):
     SCALE_FIELD_NUMBER: _builtins.int
     OVERLAY_FIELD_NUMBER: _builtins.int
     CROP_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     offset: _builtins.float
-    """The network's output, before calibration, minus the sum of the contributions."""
+    """The network's output, before calibration, minus the sum of the contributions; of a rollout, one
+    minus the sum of the shares.
+    """
     scale: _builtins.float
-    """Contribution, positive or negative, from which the overlay has its full opacity."""
+    """Contribution, positive or negative, or share, from which the overlay has its full opacity."""
     overlay: _builtins.bytes
-    """PNG of the crop's size: red raises the score, blue lowers it."""
+    """PNG of the crop's size: red raises the score, blue lowers it; purple is attended to."""
     crop: _builtins.bytes
     """JPEG of what the network got."""
+    method: _builtins.str
+    """class_activation or attention_rollout."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeatmapRow]:
-        """Contributions of each cell in log odds, from left to right. Above zero they raise the score."""
+        """class_activation: contributions of each cell in log odds, from left to right; above zero they
+        raise the score. attention_rollout: shares of the class token's attention.
+        """
 
     def __init__(
         self,
@@ -569,10 +576,11 @@ class Heatmap(_message.Message):
         scale: _builtins.float = ...,
         overlay: _builtins.bytes = ...,
         crop: _builtins.bytes = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop", b"crop", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crop", b"crop", "method", b"method", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1374,6 +1382,7 @@ class KeyframeHeatmap(_message.Message):
     SCALE_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     OVERLAY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     offset: _builtins.float
     scale: _builtins.float
     image: _builtins.str
@@ -1381,6 +1390,8 @@ class KeyframeHeatmap(_message.Message):
     Without an overlay, the map is in the image.
     """
     overlay: _builtins.str
+    method: _builtins.str
+    """class_activation or attention_rollout."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeatmapRow]: ...
     def __init__(
@@ -1391,10 +1402,11 @@ class KeyframeHeatmap(_message.Message):
         scale: _builtins.float = ...,
         image: _builtins.str = ...,
         overlay: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "method", b"method", "offset", b"offset", "overlay", b"overlay", "rows", b"rows", "scale", b"scale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
