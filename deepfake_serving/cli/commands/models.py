@@ -56,7 +56,9 @@ def fetch(
 @requires("all")
 def import_checkpoint(
     kind: Annotated[str, typer.Argument(help="The kind of checkpoint; `list` prints them.")],
-    source: Annotated[str, typer.Argument(help="A path, or an https, hf, s3, gs or oci URL.")] = "",
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Paths, or https, hf, s3, gs or oci URLs.")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option(help="SPDX licence of the weights; default: the published one.")
     ] = None,
@@ -64,7 +66,9 @@ def import_checkpoint(
         Path("imported")
     ),
     name: Annotated[str | None, typer.Option(help="Name of the model.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="The expected digest of the source.")] = None,
+    sha256: Annotated[
+        list[str] | None, typer.Option(help="The expected digest, of each source.")
+    ] = None,
     architecture: Annotated[
         str | None, typer.Option(help="timm's name, for kinds of several networks.")
     ] = None,
@@ -83,7 +87,7 @@ def import_checkpoint(
     from deepfake_serving.packaging.fetch import FetchError, shown_progress
 
     if kind in EMBEDDINGS:
-        _import_embedding(kind, source, out, licence, name)
+        _import_embedding(kind, (sources or [""])[0], out, licence, name)
         return
     if kind == "list":
         summaries = {each: (k.summary, k.licence) for each, k in KINDS.items()}
@@ -91,7 +95,8 @@ def import_checkpoint(
         for each, (summary, published) in summaries.items():
             print(f"{each}: {summary} ({published or 'no stated licence'})")
         return
-    request = ImportRequest(kind, source, out, licence, name, sha256, architecture, task)
+    given, digests = tuple(sources or [""]), tuple(sha256 or [])
+    request = ImportRequest(kind, given, out, licence, name, digests, architecture, task)
     try:
         with shown_progress(kind) as progress:
             print(run(request, note, progress))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,21 +38,21 @@ class ImportRequest:
 
     Attributes:
         kind: a key of `KINDS`.
-        source: see `packaging.sources`.
+        sources: see `packaging.sources`; several for kinds whose weights are in several files.
         out: folder for the four files, `<name>.safetensors`, `.json`, `.yaml` and `.md`.
         licence: SPDX expression; default: the kind's.
         name: of the model; default: the published file's or the kind's.
-        sha256: the source's expected digest; needed for a file that the kind does not know.
+        sha256: the sources' expected digests; needed for files that the kind does not know.
         architecture: of kinds that cover several.
         task: detector or classifier.
     """
 
     kind: str
-    source: str
+    sources: tuple[str, ...]
     out: Path
     licence: str | None = None
     name: str | None = None
-    sha256: str | None = None
+    sha256: tuple[str, ...] = ()
     architecture: str | None = None
     task: str = "detector"
 
@@ -78,13 +78,39 @@ def import_checkpoint(
             f"{request.kind}: the authors state no licence for these weights; "
             "name one with --licence (LicenseRef-… for terms without an SPDX identifier)"
         )
+    if kind.join is None and len(request.sources) > 1:
+        raise CheckpointError(f"{request.kind}: its weights are one file")
+    if request.sha256 and len(request.sha256) != len(request.sources):
+        raise CheckpointError("name a sha256 for each source, in their order")
+    files = [_read(request, kind, number, say, progress) for number in range(len(request.sources))]
+    states = [file.state for file in files]
+    state = states[0] if kind.join is None else kind.join(states)
+    return _convert(request, kind, licence, state, files, say)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A source that was read; `published` is the name of the published file, if it is known."""
+
+    state: State
+    digest: str
+    published: str | None
+
+
+def _read(
+    request: ImportRequest,
+    kind: Kind,
+    number: int,
+    say: Callable[[str], None],
+    progress: OnProgress,
+) -> _File:
+    source = request.sources[number]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / _file_name(request.source)
-        digest = download(request.source, path, progress=progress)
-        say(f"fetched {without_secrets(request.source)}: sha256 {digest}")
-        published = _check_digest(request, kind, digest, say)
-        state = read_state(path)
-    return _convert(request, kind, licence, state, digest, published, say)
+        path = Path(folder) / _file_name(source)
+        digest = download(source, path, progress=progress)
+        say(f"fetched {without_secrets(source)}: sha256 {digest}")
+        expected = request.sha256[number] if request.sha256 else None
+        return _File(read_state(path), digest, _check_digest(expected, kind, digest, say))
 
 
 def _kind(name: str) -> Kind:
@@ -99,13 +125,13 @@ def _file_name(source: str) -> str:
 
 
 def _check_digest(
-    request: ImportRequest, kind: Kind, digest: str, say: Callable[[str], None]
+    expected: str | None, kind: Kind, digest: str, say: Callable[[str], None]
 ) -> str | None:
     """Checks the source's digest and returns the published name of the file, if it is known."""
     published = kind.digests.get(digest)
-    if request.sha256 is not None:
-        if request.sha256.removeprefix("sha256:").lower() != digest:
-            raise CheckpointError(f"sha256 {digest} instead of {request.sha256}")
+    if expected is not None:
+        if expected.removeprefix("sha256:").lower() != digest:
+            raise CheckpointError(f"sha256 {digest} instead of {expected}")
     elif published is None and kind.digests:
         raise CheckpointError(
             f"sha256 {digest} is none of the published files ({', '.join(kind.digests.values())}); "
@@ -120,10 +146,10 @@ def _convert(
     kind: Kind,
     licence: str,
     state: State,
-    digest: str,
-    published: str | None,
+    files: Sequence[_File],
     say: Callable[[str], None],
 ) -> Path:
+    published = files[0].published
     name = request.name or _slug(published.rpartition(".")[0] if published else request.kind)
     described = kind.describe(state, request.architecture)
     manifest = _manifest(request, name, described)
@@ -144,8 +170,8 @@ def _convert(
         "name": name,
         "kind": request.kind,
         "summary": kind.summary,
-        "source": _public(request.source),
-        "source_sha256": digest,
+        "source": ", ".join(map(_public, request.sources)),
+        "source_sha256": ", ".join(file.digest for file in files),
         "published_as": published,
         "repository": kind.repository,
         "licence": licence,

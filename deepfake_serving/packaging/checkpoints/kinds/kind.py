@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Kind:
         rename: the state dict with the network's names, without the prefix `body.`.
         superfluous: regular expression of a name → why the network does without it.
         digests: sha256 → name of the published file.
+        join: the state dict of one or several files; None if the weights are always one file.
     """
 
     summary: str
@@ -33,6 +34,7 @@ class Kind:
     rename: Callable[[State], State]
     superfluous: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    join: Callable[[Sequence[State]], State] | None = None
 
 
 class Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deepfake_serving.packaging.checkpoints.kinds import backbones, deepfakebench, efficientnets
 from deepfake_serving.packaging.checkpoints.kinds.effort import EFFORT
 from deepfake_serving.packaging.checkpoints.kinds.f3net import F3NET
+from deepfake_serving.packaging.checkpoints.kinds.genconvit import GENCONVIT
 from deepfake_serving.packaging.checkpoints.kinds.kind import Kind
 from deepfake_serving.packaging.checkpoints.kinds.mesonet import FAKEAVCELEB, MESONET
 
@@ -18,6 +19,7 @@ KINDS: dict[str, Kind] = {
     "effort": EFFORT,
     "f3net": F3NET,
     "fakeavceleb-meso": FAKEAVCELEB,
+    "genconvit": GENCONVIT,
     "icpr2020-b4": efficientnets.ICPR2020,
     "mesonet-h5": MESONET,
     "sbi-b4": efficientnets.SBI,

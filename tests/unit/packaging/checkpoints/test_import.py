@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def imported(kind: str, source: Path, out: Path, **options: Any) -> tuple[Path, list[str]]:
+def imported(
+    kind: str, source: Path | list[Path], out: Path, **options: Any
+) -> tuple[Path, list[str]]:
     lines: list[str] = []
-    options = {"sha256": sha256(source), "licence": "MIT", "name": "foreign", **options}
-    return import_checkpoint(ImportRequest(kind, str(source), out, **options), lines.append), lines
+    sources = source if isinstance(source, list) else [source]
+    digests = tuple(map(sha256, sources))
+    options = {"sha256": digests, "licence": "MIT", "name": "foreign", **options}
+    request = ImportRequest(kind, tuple(map(str, sources)), out, **options)
+    return import_checkpoint(request, lines.append), lines
 
 
 def assert_same_logits(manifest: Path, original: torch.nn.Module) -> None:
@@ -137,6 +143,24 @@ def test_the_port_keeps_its_logits(tmp_path: Path) -> None:
     assert_same_logits(manifest, original)
 
 
+# GenConViT ---------------------------------------------------------------------------------------
+
+
+def test_a_network_of_genconvit_keeps_its_logits(tmp_path: Path) -> None:
+    spec = {"name": "genconvit", "architecture": "test_convnext", "networks": "ed"}
+    original = network(spec, 224, fake_class=0)
+    state = {"embedder.norm.bias": torch.zeros(1), "backbone.patch_embed.proj.bias": torch.zeros(1)}
+    for name, value in original.state_dict().items():
+        own = name.removeprefix("body.networks.ed.")
+        state[re.sub(r"^generator\.(\w+)\.", r"\1.features.", own)] = value
+    source = tmp_path / "ed.pth"
+    torch.save(state, source)
+    out = tmp_path / "out"
+    manifest, lines = imported("genconvit", source, out, architecture="test_convnext")
+    assert_same_logits(manifest, original)
+    assert sum("left out model_ed." in line for line in lines) == 2
+
+
 # What an import writes and says ------------------------------------------------------------------
 
 
@@ -168,7 +192,7 @@ def test_the_manifest_can_be_packed_where_it_lies(keras_file: Path, tmp_path: Pa
 # What an import refuses --------------------------------------------------------------------------
 
 
-def refused(kind: str, source: Path, out: Path, reason: str, **options: Any) -> None:
+def refused(kind: str, source: Path | list[Path], out: Path, reason: str, **options: Any) -> None:
     with pytest.raises(CheckpointError, match=reason):
         imported(kind, source, out, **options)
     assert not out.exists()
@@ -178,8 +202,14 @@ def test_a_file_that_the_kind_does_not_know_needs_a_digest(
     keras_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    refused("mesonet-h5", keras_file, out, "none of the published files", sha256=None)
-    refused("mesonet-h5", keras_file, out, "instead of", sha256="0" * 64)
+    refused("mesonet-h5", keras_file, out, "none of the published files", sha256=())
+    refused("mesonet-h5", keras_file, out, "instead of", sha256=("0" * 64,))
+
+
+def test_each_of_several_files_needs_a_digest(keras_file: Path, tmp_path: Path) -> None:
+    both, out = [keras_file, keras_file], tmp_path / "out"
+    refused("mesonet-h5", both, out, "its weights are one file")
+    refused("genconvit", both, out, "a sha256 for each source", sha256=("0" * 64,))
 
 
 def test_weights_without_a_stated_licence_need_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -9,6 +10,7 @@ from deepfake_serving.packaging.checkpoints.kinds.efficientnet_pytorch import re
 from deepfake_serving.packaging.checkpoints.kinds.effort import rename_effort
 from deepfake_serving.packaging.checkpoints.kinds.registry import KINDS
 from deepfake_serving.packaging.checkpoints.run import without_superfluous
+from deepfake_serving.packaging.checkpoints.state import CheckpointError
 from model_handlers.manifest import parse_manifest
 
 State = dict[str, Tensor]
@@ -128,6 +130,31 @@ def test_residuals_of_effort_are_folded_and_projections_joined() -> None:
     torch.testing.assert_close(state["blocks.0.attn.qkv.weight"][8:], folded)
     assert state["pos_embed"].shape == (1, 5, 4)
     assert {"patch_embed.proj.weight", "norm_pre.weight", "blocks.0.mlp.fc1.bias"} <= set(state)
+
+
+def test_networks_of_genconvit_are_told_apart_and_joined() -> None:
+    ed = ("encoder.features.0.weight", "decoder.features.8.bias", "backbone.stem.0.bias")
+    vae = ("encoder.features.1.bias", "encoder.mu.bias", "convnext_backbone.stem.0.bias", "fc.bias")
+    left_out = ("embedder.norm.bias", "convnext_backbone.patch_embed.proj.bias", "fc3.bias")
+    unused = ("encoder.fc1.bias", "encoder.fc2.bias", "encoder.var.bias")
+    kind = KINDS["genconvit"]
+    assert kind.join is not None
+    files = [dict.fromkeys(ed, ZERO), dict.fromkeys(vae + left_out + unused, ZERO)]
+    for order, networks in ((files, "both"), (files[:1], "ed"), (files[1:], "vae")):
+        joined = kind.join(order)
+        assert kind.describe(joined, None)["network"]["networks"] == networks
+    joined = kind.join(files)
+    assert kind.join([joined]) == joined
+    used, superfluous = without_superfluous(kind, joined)
+    assert set(superfluous) == {f"model_vae.{name}" for name in left_out + unused}
+    assert list(kind.rename(used)) == [
+        *("networks.ed.generator.encoder.0.weight", "networks.ed.generator.decoder.8.bias"),
+        *("networks.ed.backbone.stem.0.bias", "networks.vae.generator.encoder.1.bias"),
+        *("networks.vae.generator.mu.bias", "networks.vae.backbone.stem.0.bias"),
+        "networks.vae.fc.bias",
+    ]
+    with pytest.raises(CheckpointError, match="two files hold the same network"):
+        kind.join([files[0], files[0]])
 
 
 def test_every_kind_describes_a_valid_manifest() -> None:
