@@ -88,7 +88,7 @@ def test_a_refused_query_is_an_error(prometheus: str) -> None:
 
 
 def test_an_interval_is_one_step(prometheus: str) -> None:
-    """Of ten minutes, three seconds: samples are 15 seconds apart, so it has one at most."""
+    """Counts in a step of three seconds, where samples are 15 seconds apart: one at most."""
     with Prometheus(prometheus, 10, rate_interval=60) as source:
         found = source.range("count_over_time(deepfake_requests_total[$__interval])")
     assert found

@@ -132,7 +132,7 @@ def test_residuals_of_effort_are_folded_and_projections_joined() -> None:
     assert {"patch_embed.proj.weight", "norm_pre.weight", "blocks.0.mlp.fc1.bias"} <= set(state)
 
 
-def test_networks_of_genconvit_are_told_apart_and_joined() -> None:
+def test_networks_of_genconvit_are_recognised_and_joined() -> None:
     ed = ("encoder.features.0.weight", "decoder.features.8.bias", "backbone.stem.0.bias")
     vae = ("encoder.features.1.bias", "encoder.mu.bias", "convnext_backbone.stem.0.bias", "fc.bias")
     left_out = ("embedder.norm.bias", "convnext_backbone.patch_embed.proj.bias", "fc3.bias")

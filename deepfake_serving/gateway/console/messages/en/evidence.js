@@ -10,7 +10,7 @@ export default {
   "heatmap.meaning":
     "Each face as the model got it, and beside it the parts that raised or lowered its score. A map shows what the model reacted to, not what was manipulated.",
   "heatmap.meaningOfRollout":
-    "Each face as the model got it, and beside it, in purple, the parts that its attention reached most (attention rollout). It looked there whatever it concluded: the map does not show what raised or lowered the score.",
+    "Each face as the model got it, and beside it, in purple, the parts that its attention reached most (attention rollout). It looked there whatever the score: the map does not show what raised or lowered the score.",
   "heatmap.member": "Maps of the member",
   "heatmap.opacity": "Opacity of the maps",
   "heatmap.raises": "+ raises the score",
