@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
+from model_handlers.pipeline.heatmaps.heatmap import build_rollout
 from tests.browser.actions import analyse_image, problem_response
 from tests.browser.conftest import OpenPage
 
@@ -58,6 +61,25 @@ async def test_a_map_has_a_legend_and_a_text(open_page: OpenPage, media: Path) -
     )
     alternative = await page.locator(".heat-overlay").get_attribute("alt")
     assert alternative == "Heatmap of Face 1. Strongest: +0.44 at the upper left."
+
+
+async def test_attention_has_no_sign_and_says_so(open_page: OpenPage, media: Path) -> None:
+    shares = np.full((14, 14), 0.001, np.float32)
+    shares[2:4, 10:12] = 0.12
+    rollout = asdict(build_rollout(np.full((224, 224, 3), 120, np.uint8), shares))
+
+    page, file = await open_page(), media / "swapped.jpg"
+    async with page.expect_response("**/v1/images*") as first:
+        await analyse_image(page, file)
+    verdict = await (await first.value).json()
+    verdict["faces"][0]["heatmap"] = rollout
+    await page.route(NEXT_REQUEST, lambda route: route.fulfill(json=verdict))
+    await page.get_by_role("button", name=BUTTON).click()
+    await expect(page.locator(".heatmaps")).to_contain_text("does not show what raised or lowered")
+    await expect(page.locator(".heat-faces li")).to_contain_text(
+        "Strongest: 12\u00a0% at the upper right."
+    )
+    await expect(page.locator(".heat-legend")).to_be_hidden()
 
 
 async def test_broken_credentials_are_shown_with_signer_and_steps(

@@ -2,7 +2,7 @@
 
 import { setSource } from "../api/mediaSource.js";
 import { el } from "../lib/dom.js";
-import { signed } from "../lib/format.js";
+import { percent, signed } from "../lib/format.js";
 import { t } from "../messages.js";
 
 const THIRDS = ["first", "middle", "last"];
