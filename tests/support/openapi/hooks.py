@@ -21,5 +21,5 @@ def _encoded(kind: str) -> bytes:
 _MEDIA = st.sampled_from([_encoded(kind) for kind in ("JPEG", "PNG", "WEBP", "GIF")])
 
 schemathesis.openapi.format("binary", _MEDIA)
-for _kind in ("image/*", "video/*", "application/octet-stream"):
+for _kind in ("image/*", "video/*", "application/octet-stream", "application/offset+octet-stream"):
     schemathesis.openapi.media_type(_kind, _MEDIA)

@@ -36,9 +36,7 @@ _EXTENSIONS = "creation,creation-with-upload,expiration,termination"
 
 def use_tus(
     request: Request,
-    version: Annotated[
-        str | None, Header(alias="Tus-Resumable", description=f"`{_VERSION}`, the default.")
-    ] = None,
+    version: Annotated[str | None, Header(alias="Tus-Resumable", include_in_schema=False)] = None,
 ) -> None:
     """Adds the protocol's version to all responses, also to problems.
 
@@ -90,9 +88,7 @@ async def describe_uploads(request: Request) -> Response:
 async def create_upload(
     request: Request,
     principal: Owner,
-    length: Annotated[
-        int | None, Header(alias="Upload-Length", description="Bytes of the file.")
-    ] = None,
+    length: Annotated[int, Header(alias="Upload-Length", ge=1, description="Bytes of the file.")],
     metadata: Annotated[
         str,
         Header(
@@ -104,11 +100,9 @@ async def create_upload(
     When all are stored, submit it by its id: `POST /v1/videos` with `{"upload": "id"}`."""
     gateway = get_gateway(request)
     gateway.disk_space.check()
-    if length is None:
-        raise InvalidRequest("Upload-Length is missing; it can't be deferred")
     name = _file_name(metadata)
     has_body = _content_type(request) == _BODY
-    if has_body and length > 0:
+    if has_body:
         _check_body(request, length)
     upload = await gateway.uploads.create(length, name, principal)
     get_request_scope(request).note(upload=upload.id)
