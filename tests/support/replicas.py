@@ -6,9 +6,9 @@ tests/integration covers real model servers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -92,25 +92,24 @@ class Names:
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def serving(
     *pools: tuple[dict[str, Any], list[FakeReplica]], names: Names
 ) -> AsyncIterator[Upstream]:
     """Starts pools of replicas; each pool's host is its name."""
-    specs, replicas = [], []
-    for given, members in pools:
-        port = 0
-        for member in members:
-            port = await member.start(port)
-            replicas.append(member)
-        names.addresses[given["name"]] = [member.address for member in members]
-        specs.append(PoolSpec(url=f"http://{given['name']}:{port}", **given))
-    async with aiohttp.ClientSession() as session:
+    specs = []
+    async with contextlib.AsyncExitStack() as stack:
+        for given, members in pools:
+            port = 0
+            for member in members:
+                port = await member.start(port)
+                stack.push_async_callback(member.stop)
+            names.addresses[given["name"]] = [member.address for member in members]
+            specs.append(PoolSpec(url=f"http://{given['name']}:{port}", **given))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         monitored = Pools(Routing(pools=tuple(specs)), session)
-        async with monitored.monitor():
-            yield Upstream(monitored)
-    for replica in replicas:
-        await replica.stop()
+        await stack.enter_async_context(monitored.monitor())
+        yield Upstream(monitored)
 
 
 def context(seconds: float = 5.0) -> RequestContext:

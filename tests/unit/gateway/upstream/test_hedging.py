@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.hedging import Hedging
-from tests.support.replicas import FakeReplica, Names, detect, hang, serving, until
+from deepfake_serving.gateway.upstream.replicas import Replica
+from tests.support.replicas import FakeReplica, Names, serving
 
-DEADLINE_S = 60.0
-"""Far above the delay of a hedge, so that a request that waits for it fails."""
+Send = Callable[[Replica], Awaitable[Replica]]
 
 
 class Hedges(list[tuple[str, bool]]):
@@ -29,79 +29,98 @@ class Hedges(list[tuple[str, bool]]):
         return upstream.hedging
 
 
+class Sent(list[Replica]):
+    """The replicas that got a request, in their order; each attempt calls its function."""
+
+    def __init__(self, *attempts: Send) -> None:
+        self.attempts = attempts
+
+    async def __call__(self, replica: Replica) -> Replica:
+        self.append(replica)
+        return await self.attempts[(len(self) - 1) % len(self.attempts)](replica)
+
+
+async def stall(_: Replica) -> Replica:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def respond(replica: Replica) -> Replica:
+    return replica
+
+
+async def send(upstream: Upstream, attempts: Send) -> Replica:
+    return await upstream.retry("detector", "id-1", attempts, upstream.hedging)
+
+
+@asynccontextmanager
+async def two_replicas(names: Names) -> AsyncIterator[Upstream]:
+    members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
+    async with serving(({"name": "a"}, members), names=names) as upstream:
+        yield upstream
+
+
 async def test_the_other_replica_responds_for_one_that_stalls(names: Names) -> None:
-    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
-    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
-        hedges = Hedges()
+    async with two_replicas(names) as upstream:
+        hedges, sent = Hedges(), Sent(stall, respond)
         hedges.on(upstream)
-        first.predict = hang
-        while not first.requests:
-            result = await detect(upstream, seconds=DEADLINE_S)
-            assert result["by"] == "127.0.0.3"
-        assert ("a", True) in hedges
-        await until(lambda: all(not replica.in_flight for replica in upstream.pools.all()))
+        result = await send(upstream, sent)
+        assert [result] == sent[1:]
+        assert sent[0] is not result
+        assert hedges == [("a", True)]
+        assert not any(replica.in_flight for replica in upstream.pools.all())
         assert all(replica.healthy for replica in upstream.pools.all())
 
 
 async def test_the_first_replica_may_still_win(names: Names) -> None:
-    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
-    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+    async with two_replicas(names) as upstream:
         hedges = Hedges()
         hedges.on(upstream)
+        hedged = asyncio.Event()
 
-        def respond_if_other_has_it(own: FakeReplica, other: FakeReplica) -> Any:
-            async def predict(request: web.Request) -> web.Response:
-                if other.requests:
-                    return await hang(request)
-                while not other.requests:
-                    await asyncio.sleep(0.01)
-                return web.json_response({"by": own.address})
+        async def respond_late(replica: Replica) -> Replica:
+            await hedged.wait()
+            return replica
 
-            return predict
+        async def stall_hedge(replica: Replica) -> Replica:
+            hedged.set()
+            return await stall(replica)
 
-        first.predict = respond_if_other_has_it(first, second)
-        second.predict = respond_if_other_has_it(second, first)
-        await detect(upstream, seconds=DEADLINE_S)
-        assert len(first.requests) == len(second.requests) == 1
+        sent = Sent(respond_late, stall_hedge)
+        assert await send(upstream, sent) is sent[0]
+        assert len(set(sent)) == len(sent) == 2
         assert hedges == [("a", False)]
 
 
 async def test_a_problem_of_the_image_is_final(names: Names) -> None:
-    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
-    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+    async with two_replicas(names) as upstream:
         Hedges().on(upstream)
-        arrived: list[web.Request] = []
 
-        async def predict(request: web.Request) -> web.Response:
-            arrived.append(request)
-            if len(arrived) == 1:
-                return await hang(request)
-            problem = UndecodableMedia("no image").to_dict()
-            return web.json_response(problem, status=422)
+        async def refuse(_: Replica) -> Replica:
+            raise UndecodableMedia("no image")
 
-        first.predict = second.predict = predict
+        sent = Sent(stall, refuse)
         with pytest.raises(UndecodableMedia):
-            await detect(upstream, seconds=DEADLINE_S)
-        assert len(arrived) == 2
+            await send(upstream, sent)
+        assert len(sent) == 2
 
 
 async def test_no_more_than_the_share_is_sent_twice(names: Names) -> None:
-    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
-    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+    async with two_replicas(names) as upstream:
         hedges = Hedges()
         hedging = hedges.on(upstream, share=0.02)
         while hedging.spend():  # the reserve
             pass
 
-        async def slow(_: web.Request) -> web.Response:
+        async def respond_slowly(replica: Replica) -> Replica:
             await asyncio.sleep(0.02)
-            return web.json_response({})
+            return replica
 
-        first.predict = second.predict = slow
+        sent = Sent(respond_slowly)
         for _ in range(5):
-            await asyncio.gather(*(detect(upstream, seconds=DEADLINE_S) for _ in range(20)))
+            await asyncio.gather(*(send(upstream, sent) for _ in range(20)))
         assert len(hedges) <= 3
-        assert len(first.requests) + len(second.requests) == 100 + len(hedges)
+        assert len(sent) == 100 + len(hedges)
 
 
 @pytest.mark.parametrize("known", [0, 99])
@@ -121,15 +140,14 @@ def test_the_delay_is_the_quantile_of_the_share() -> None:
 
 
 async def test_a_single_replica_gets_each_image_once(names: Names) -> None:
-    only = FakeReplica("127.0.0.2")
-    async with serving(({"name": "a"}, [only]), names=names) as upstream:
+    async with serving(({"name": "a"}, [FakeReplica("127.0.0.2")]), names=names) as upstream:
         hedges = Hedges()
         hedges.on(upstream)
 
-        async def slow(_: web.Request) -> web.Response:
+        async def respond_slowly(replica: Replica) -> Replica:
             await asyncio.sleep(0.1)
-            return web.json_response({"by": "127.0.0.2"})
+            return replica
 
-        only.predict = slow
-        await detect(upstream, seconds=DEADLINE_S)
-        assert (len(only.requests), hedges) == (1, [])
+        sent = Sent(respond_slowly)
+        await send(upstream, sent)
+        assert (len(sent), hedges) == (1, [])
