@@ -8,12 +8,14 @@ from typing import Any
 
 import grpc
 import httpx
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
+from tests.support.images import jpeg
 from tests.support.requests import (
     BAD_IMAGES,
     MAX_BODY,
@@ -21,13 +23,19 @@ from tests.support.requests import (
     problem_of,
     rpc_problem_of,
 )
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
 
 DETECTOR, OIP = "deepfake.v1.Detector", "inference.GRPCInferenceService"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def at_work(server: RunningServer) -> bool:
+    """Returns whether the detector has a request."""
+    text = httpx.get(server.metrics_url, timeout=10).text
+    return 'deepfake_inflight_requests{model="detector"} 1.0' in text
 
 
 def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
@@ -110,7 +118,7 @@ def test_ids_and_traces_are_passed_on(
     metadata = (("x-request-id", "by-metadata"), ("traceparent", TRACE))
     verdict, call = detector_stub.DetectImage.with_call(request, metadata=metadata)
     assert verdict.id == dict(call.trailing_metadata())["x-request-id"] == "by-metadata"
-    logged = server.wait_for_event("request", 5, where=lambda e: e["id"] == "by-metadata")
+    logged = server.wait_for_event("request", where=lambda e: e["id"] == "by-metadata")
     assert logged["traceparent"] == TRACE
     assert logged["route"] == f"/{DETECTOR}/DetectImage"
     request.id = "by-message"
@@ -265,12 +273,13 @@ def test_a_cancelled_request_affects_no_other(
     detector_stub: DetectorStub, server: RunningServer, three_faces_jpeg: bytes
 ) -> None:
     """A cancelled call is not a success; it is logged with status 499."""
-    request = pb.DetectImageRequest(image=three_faces_jpeg)
-    call = detector_stub.DetectImage.future(request, metadata=(("x-request-id", "cancelled"),))
-    time.sleep(0.03)
+    slow = pb.DetectImageRequest(image=jpeg(np.zeros((5000, 8000, 3), np.uint8)))
+    call = detector_stub.DetectImage.future(slow, metadata=(("x-request-id", "cancelled"),))
+    server.wait_until(lambda: at_work(server), GUARD_S, "at work")
     assert call.cancel()
-    logged = server.wait_for_event("request", 5, where=lambda e: e["id"] == "cancelled")
+    logged = server.wait_for_event("request", where=lambda e: e["id"] == "cancelled")
     assert logged["status"] == 499
+    request = pb.DetectImageRequest(image=three_faces_jpeg)
     assert len(detector_stub.DetectImage(request).faces) == 3
 
 

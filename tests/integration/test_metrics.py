@@ -198,6 +198,8 @@ def test_metrics_are_exactly_the_documented_ones(
 
 
 def test_gauges_show_the_current_state(server: RunningServer) -> None:
+    at_work = [("deepfake_inflight_requests", (("model", model),)) for model in MODELS]
+    server.wait_until(lambda: not any(map(scrape(server).get, at_work)), GUARD_S, "idle")
     samples = scrape(server)
     for model in MODELS:
         key = (("model", model),)
@@ -222,27 +224,27 @@ def test_clients_cannot_create_new_series(
     detector_stub: DetectorStub,
     channel: grpc.Channel,
 ) -> None:
-    def call(n: int) -> None:
-        http.get(f"/path/{n}")
-        http.post(f"/predictions/model-{n}", content=TEXT)
-        http.post(f"/predictions/detector/2{n}", content=TEXT)
-        http.get(f"/v2/models/model-{n}/ready")
-        http.request("PROPFIND", f"/predictions/detector/{n}")
-        http.post("/predictions/detector", content=TEXT, headers={"X-Request-ID": f"id-{n}"})
-        for act in (
-            lambda: detector_stub.DetectImage(pb.DetectImageRequest(model=f"model-{n}", id=str(n))),
-            lambda: channel.unary_unary(f"/deepfake.v1.Detector/Method{n}")(b""),
-        ):
-            with pytest.raises(grpc.RpcError):
-                act()
+    def calls(n: int) -> list[Callable[[], Any]]:
+        rpc = pb.DetectImageRequest(model=f"model-{n}", id=str(n))
+        named = {"X-Request-ID": f"id-{n}"}
+        return [
+            lambda: http.get(f"/path/{n}"),
+            lambda: http.post(f"/predictions/model-{n}", content=TEXT),
+            lambda: http.post(f"/predictions/detector/2{n}", content=TEXT),
+            lambda: http.get(f"/v2/models/model-{n}/ready"),
+            lambda: http.request("PROPFIND", f"/predictions/detector/{n}"),
+            lambda: http.post("/predictions/detector", content=TEXT, headers=named),
+            lambda: detector_stub.DetectImage(rpc),
+        ]
 
-    call(0)
-    time.sleep(0.2)  # a gRPC call is counted just after its response
-    before = set(scrape(server))
-    for n in range(1, 6):
-        call(n)
-    time.sleep(0.2)
-    assert set(scrape(server)) == before
+    known = []
+    for n in range(6):
+        with pytest.raises(grpc.RpcError):
+            channel.unary_unary(f"/deepfake.v1.Detector/Method{n}")(b"")  # not counted
+        rise(server, calls(n))
+        known.append(set(scrape(server)))
+    before = known[0]
+    assert known[-1] == before
     routes = {dict(labels)["route"] for name, labels in before if "requests_total" in name}
     assert "unmatched" in routes
     assert not any(re.search(r"/\d|model-|Method", route) for route in routes)
@@ -271,8 +273,8 @@ def test_a_client_that_disconnects_is_counted_as_499(server: RunningServer) -> N
     before = scrape(server)[gone]
     with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + image)
-        server.wait_until(lambda: scrape(server)[at_work] == 1, 30, "at work")
-    server.wait_until(lambda: scrape(server)[gone] == before + 1, 30, "counted")
+        server.wait_until(lambda: scrape(server)[at_work] == 1, GUARD_S, "at work")
+    server.wait_until(lambda: scrape(server)[gone] == before + 1, GUARD_S, "counted")
 
 
 def test_the_metrics_port_serves_only_metrics(server: RunningServer) -> None:

@@ -418,7 +418,7 @@ def test_a_trace_is_continued(
     headers = {"traceparent": TRACE, "X-Request-ID": "traced"}
     response = http.post(DETECTOR, content=astronaut_jpeg, headers=headers)
     assert response.headers["traceparent"] == TRACE
-    logged = server.wait_for_event("request", 5, where=lambda event: event["id"] == "traced")
+    logged = server.wait_for_event("request", where=lambda event: event["id"] == "traced")
     assert logged["traceparent"] == TRACE
 
 

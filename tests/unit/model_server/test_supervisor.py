@@ -244,7 +244,7 @@ async def test_a_connection_lost_during_registration_does_not_end_the_server(
 async def test_a_registration_that_times_out_ends_the_server(
     make: Callable[..., World],
 ) -> None:
-    world = make(start_timeout_s=0.1)
+    world = make(start_timeout_s=1)
 
     async def never(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
@@ -259,7 +259,7 @@ async def test_a_registration_that_times_out_ends_the_server(
 async def test_workers_that_never_start_end_the_server_with_their_last_log_lines(
     make: Callable[..., World],
 ) -> None:
-    world = make(start_timeout_s=0.1)
+    world = make(start_timeout_s=1)
     world.ready = ["LOADING"]
     async with world.running() as task:
         with pytest.raises(StartupFailed, match="out of luck"):

@@ -40,10 +40,15 @@ class App:
             return False
 
 
+STALL_TIMEOUT_S = 1.5
+
+
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[App, int]]:
     app = App()
-    protocol = partial(LimitedHeadProtocol, table=ConnectionTable(4), stall_timeout_s=0.3)
+    protocol = partial(
+        LimitedHeadProtocol, table=ConnectionTable(4), stall_timeout_s=STALL_TIMEOUT_S
+    )
     config = uvicorn.Config(app, port=0, http=cast(Any, protocol), lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     config.load()
@@ -68,9 +73,9 @@ async def test_a_connection_without_a_whole_head_is_closed(
 
 async def test_a_second_head_has_its_own_time(served: tuple[App, int]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
-    for _ in range(3):
+    for _ in range(6):  # longer than the timeout in all, and far shorter each
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n")
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(STALL_TIMEOUT_S / 5)
         writer.write(b"\r\n")
         async with asyncio.timeout(30):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")

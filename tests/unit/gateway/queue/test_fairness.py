@@ -86,6 +86,8 @@ async def test_slow_receivers_of_one_key_do_not_delay_those_of_another(store: Jo
     running = asyncio.create_task(worker.run(stop))
     async with asyncio.timeout(60):
         await fast.wait()
+        while len(delivering) < 3:
+            await asyncio.sleep(0.05)
     await asyncio.sleep(0.6)
     assert len(delivering - {"fast"}) == 2, "half of the deliveries"
     stop.set()
