@@ -291,8 +291,8 @@ def test_fetched_bytes_count_as_uploaded_ones_do(
 def strict(
     server: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    """Allows a stall of one second in total, and then 100,000 bytes per second."""
-    pace = {"upload_stall_timeout_s": 1, "upload_min_bytes_per_s": 100_000}
+    """Allows a stall of two seconds in total, and then 100,000 bytes per second."""
+    pace = {"upload_stall_timeout_s": 2, "upload_min_bytes_per_s": 100_000}
     folder = tmp_path_factory.mktemp("strict")
     with RunningGateway.start(folder, server.url, embedded_worker="false", **pace) as gateway:
         yield gateway

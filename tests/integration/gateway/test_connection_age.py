@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grpc
@@ -44,14 +45,22 @@ def _connections(seen: list[grpc.ChannelConnectivity]) -> int:
 def test_a_stream_outlives_the_maximum_age_of_its_connection(
     server: RunningServer, tmp_path: Path, astronaut_jpeg: bytes
 ) -> None:
+    responded = threading.Semaphore(0)
+
     def frames() -> Iterator[pb.StreamFrame]:
         for _ in range(8):
             time.sleep(0.5)
             yield pb.StreamFrame(image=astronaut_jpeg)
+            assert responded.acquire(timeout=GUARD_S)
+
+    def numbers(responses: Iterable[pb.StreamVerdict]) -> Iterator[int]:
+        for response in responses:
+            yield response.frame
+            responded.release()
 
     settings = {"grpc_connection_age_s": 1, "embedded_worker": "false"}
     with RunningGateway.start(tmp_path, server.url, **settings) as gateway:
         with grpc.insecure_channel(gateway.grpc_target) as channel:
-            responses = list(DetectorStub(channel).DetectStream(frames()))
+            frame_numbers = list(numbers(DetectorStub(channel).DetectStream(frames())))
         assert gateway.stop() == 0
-    assert [response.frame for response in responses] == list(range(1, 9))
+    assert frame_numbers == list(range(1, 9))

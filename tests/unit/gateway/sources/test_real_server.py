@@ -6,12 +6,14 @@ Without it on PATH these tests skip; with REQUIRE_RTSP=1 they fail. `make rtsp-s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from deepfake_serving.gateway.sources.segment import Segment
 from tests.support.ports import free_port
 from tests.unit.gateway.sources.conftest import frame_times
 
+GUARD_S = 120
 _SERVER = "rtsp-simple-server"
 _PUBLISH = """
 import sys, time, av
@@ -67,20 +70,39 @@ def published(
     server = subprocess.Popen(
         [program, folder / "server.yml"], cwd=folder, stdout=subprocess.DEVNULL
     )
-    time.sleep(1)
-    publisher = subprocess.Popen([sys.executable, "-c", _PUBLISH, clip, url])
+    processes = [server]
     try:
-        time.sleep(1)
+        _until(lambda: b" 404 " in _describe(rtsp, url))  # it responds
+        processes.append(subprocess.Popen([sys.executable, "-c", _PUBLISH, clip, url]))
+        _until(lambda: b" 200 " in _describe(rtsp, url))
         yield url, f"http://127.0.0.1:{hls}/camera/"
     finally:
-        for process in (publisher, server):
+        for process in processes:
             process.kill()
             process.wait()
 
 
+def _describe(port: int, url: str) -> bytes:
+    """Returns the status line of the response to a DESCRIBE; nothing without a server."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+    ):
+        connection.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        return connection.recv(4096).partition(b"\r\n")[0]
+    return b""
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + GUARD_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 async def first(fetcher: Fetcher, url: str, folder: Path) -> Segment:
     async with aclosing(open_source(fetcher, url, folder, 2.0).segments()) as segments:
-        return await asyncio.wait_for(anext(segments), 30)
+        return await asyncio.wait_for(anext(segments), GUARD_S)
 
 
 async def test_a_published_stream_is_read(
@@ -110,7 +132,7 @@ async def test_a_path_without_a_publisher_is_unreachable(
 
 async def index_of(url: str) -> str:
     """Waits until the server has created the playlist."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+    async with httpx.AsyncClient() as client, asyncio.timeout(GUARD_S):
         while (await client.get(f"{url}index.m3u8")).status_code != 200:
             await asyncio.sleep(0.2)
     return f"{url}index.m3u8"
