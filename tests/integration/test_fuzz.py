@@ -244,7 +244,7 @@ def test_any_headers_get_a_response(
     lines = [target + b" HTTP/1.1", b"Connection: close"]
     lines += [name + b": " + value for name, value in headers]
     lines += [b"Content-Length: %d" % len(body), b"", body]
-    with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=60) as connection:
         connection.sendall(b"\r\n".join(lines))
         response = b""
         while b"\r\n\r\n" not in response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"):

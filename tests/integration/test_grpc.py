@@ -34,7 +34,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def at_work(server: RunningServer) -> bool:
     """Returns whether the detector has a request."""
-    text = httpx.get(server.metrics_url, timeout=10).text
+    text = httpx.get(server.metrics_url, timeout=60).text
     return 'deepfake_inflight_requests{model="detector"} 1.0' in text
 
 
@@ -206,7 +206,7 @@ def test_an_empty_or_too_large_batch_is_refused(
     detector_stub: DetectorStub, count: int, status: int, slug: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
-        detector_stub.DetectBatch(pb.DetectBatchRequest(images=[b""] * count), timeout=10)
+        detector_stub.DetectBatch(pb.DetectBatchRequest(images=[b""] * count), timeout=60)
     rpc_problem_of(refusal.value, INVALID, status, slug)
 
 
@@ -231,7 +231,7 @@ def test_a_message_far_over_the_limit_is_refused_by_grpc_itself(
 
 def raw_call(channel: grpc.Channel, method: str, data: bytes) -> bytes:
     call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
-    response = call(data, timeout=10)
+    response = call(data, timeout=60)
     assert isinstance(response, bytes)
     return response
 

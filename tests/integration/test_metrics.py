@@ -43,7 +43,7 @@ PROCESS = {
 
 def scrape(server: RunningServer) -> Counter[Sample]:
     """Returns every sample by name and labels."""
-    response = httpx.get(server.metrics_url, timeout=10)
+    response = httpx.get(server.metrics_url, timeout=60)
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = text_string_to_metric_families(response.text)

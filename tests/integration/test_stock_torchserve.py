@@ -59,7 +59,7 @@ def stock(archive_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         below = psutil.Process(launcher.pid).children(recursive=True)
         os.killpg(launcher.pid, signal.SIGKILL)
         launcher.wait()
-        psutil.wait_procs(below, timeout=10)
+        psutil.wait_procs(below, timeout=60)
 
 
 def test_the_detector_finds_and_classifies_a_face(stock: str, astronaut_jpeg: bytes) -> None:

@@ -83,6 +83,6 @@ async def test_grpc_and_live_frames_have_a_verdict(
     assert len(stub.DetectImage(pb.DetectImageRequest(image=photo[1])).faces) == 1
     async with websockets.connect(gateway.url.replace("http", "ws") + "/v1/stream") as socket:
         await socket.send(photo[1])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             message = json.loads(await socket.recv())
     assert len(message["verdict"]["faces"]) == 1

@@ -86,8 +86,8 @@ def apart(opened: Callable[[], AbstractAsyncContextManager[str]]) -> Iterator[tu
 
     context = opened()
     try:
-        yield start(context.__aenter__()).result(30), start
-        start(context.__aexit__(None, None, None)).result(30)
+        yield start(context.__aenter__()).result(120), start
+        start(context.__aexit__(None, None, None)).result(120)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -183,7 +183,7 @@ def test_a_playlist_is_followed_to_its_end(live: httpx.Client, tmp_path: Path, k
         growing = start(playlist.grow())
         with live.stream("GET", job["links"]["events"]) as stream:
             lines = [line for line in stream.iter_lines() if line.startswith("data: ")]
-        growing.result(1)
+        growing.result(60)
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
     completed = events[-1]
     assert (completed["state"], completed["result"]["ended"]) == ("succeeded", "source")

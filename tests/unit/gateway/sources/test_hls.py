@@ -25,7 +25,7 @@ from tests.unit.gateway.sources.conftest import SECONDS, all_of, files_in, frame
 
 
 async def read(source: HLS) -> list[Segment]:
-    async with aclosing(source.segments()) as segments, asyncio.timeout(20):
+    async with aclosing(source.segments()) as segments, asyncio.timeout(120):
         return [segment async for segment in segments]
 
 

@@ -43,7 +43,7 @@ def server_of() -> Any:
 
 async def first(fetcher: Fetcher, url: str, folder: Path, count: int = 1) -> list[Segment]:
     async with aclosing(open_source(fetcher, url, folder, 2.0).segments()) as segments:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             return [await anext(segments) for _ in range(count)]
 
 

@@ -128,5 +128,5 @@ async def test_an_unreachable_s3_is_a_problem(
     monkeypatch.setattr("deepfake_serving.gateway.storage.objects._RETRIES", {"max_retries": 1})
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(UpstreamUnavailable):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await Objects.open(s3_variables).get("a")
