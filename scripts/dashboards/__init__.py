@@ -7,6 +7,7 @@ from functools import partial
 
 from scripts.dashboards.document import text
 from scripts.dashboards.drift import DRIFT
+from scripts.dashboards.gpus import GPUS
 from scripts.dashboards.jobs import JOBS
 from scripts.dashboards.models import MODELS
 from scripts.dashboards.overview import OVERVIEW
@@ -15,5 +16,5 @@ from scripts.dashboards.pools import POOLS
 FOLDER = "k8s/helm/deepfake-serving/files/dashboards"
 PAGES: dict[str, Callable[[], str]] = {
     f"{FOLDER}/{board.uid.removeprefix('deepfake-')}.json": partial(text, board)
-    for board in (OVERVIEW, POOLS, MODELS, JOBS, DRIFT)
+    for board in (OVERVIEW, POOLS, MODELS, GPUS, JOBS, DRIFT)
 }

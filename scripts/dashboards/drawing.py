@@ -113,8 +113,15 @@ _DRAWINGS: dict[str, Callable[[Axes, Panel, list[tuple[str, Series]], str], None
 }
 
 
+_SUFFIXES = {
+    **{"s": " s", "reqps": " req/s", "cps": " /s", "cpm": " /min"},
+    **{"percent": " %", "mbytes": " MiB", "celsius": " °C", "watt": " W"},
+}
+
+
 def _with_unit(value: float, unit: str) -> str:
     if unit == "percentunit":
         return f"{value:.3g}" if abs(value) > 1e6 else f"{100 * value:.3g} %"
-    suffix = {"s": " s", "reqps": " req/s", "cps": " /s", "cpm": " /min"}.get(unit, "")
-    return f"{value:.3g}{suffix}"
+    if unit == "hertz":
+        return f"{value / 1e6:.4g} MHz"
+    return f"{value:.4g}{_SUFFIXES.get(unit, '')}"

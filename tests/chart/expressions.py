@@ -39,6 +39,13 @@ EVENTS = {
 """Metrics without a series until an event; all others need one image over REST."""
 
 
+DCGM = {
+    f"DCGM_FI_DEV_{name}": frozenset({"gpu", "GPU_I_PROFILE"})
+    for name in ("GPU_UTIL", "FB_USED", "SM_CLOCK", "GPU_TEMP", "POWER_USAGE", "XID_ERRORS")
+}
+"""Labels of the default metrics of NVIDIA's exporter that dashboards use."""
+
+
 @dataclass(frozen=True)
 class Expression:
     """A PromQL expression and its source. Dashboard variables match everything."""

@@ -17,6 +17,7 @@ from PIL import Image
 from scripts.dashboards import FOLDER, PAGES
 from scripts.dashboards.preview import preview
 from scripts.dashboards.prometheus import Prometheus
+from tests.chart.expressions import DCGM
 from tests.support.ports import free_port
 
 LABELS = 'namespace="a",app_kubernetes_io_instance="b",app_kubernetes_io_component="gateway"'
@@ -64,7 +65,31 @@ def samples(now: float) -> str:
                 f'deepfake_requests_total{{{LABELS},route="/v1/images",code="{code}"}} '
                 f"{index * code} {at:.0f}"
             )
-    return "\n".join([*lines, "# EOF", ""])
+    return "\n".join([*lines, *gpu_samples(now), "# EOF", ""])
+
+
+def gpu_samples(now: float) -> Iterator[str]:
+    """Yields ten minutes of a pool with two GPUs, one of them split by MIG, and of another pod."""
+    at = [f"{now - 600 + 15 * index:.0f}" for index in range(41)]
+    model_server = LABELS.replace("gateway", "model-server") + ',deepfake_serving_pool="gpu"'
+    yield "# TYPE deepfake_ready gauge"
+    for pod in ("gpu-1", "gpu-2"):
+        yield from (f'deepfake_ready{{{model_server},pod="{pod}"}} 1 {then}' for then in at)
+    yield "# TYPE deepfake_verdicts counter"
+    labels = f'{model_server},pod="gpu-1",model="detector",verdict="real"'
+    for index, then in enumerate(at):
+        yield f"deepfake_verdicts_total{{{labels}}} {index * 3000} {then}"
+    devices = [
+        'pod="gpu-1",container="model-server",gpu="0"',
+        'pod="gpu-2",container="model-server",gpu="1",GPU_I_PROFILE="1g.10gb"',
+        'pod="another",container="train",gpu="2"',
+    ]
+    for number, name in enumerate(DCGM):
+        yield f"# TYPE {name} gauge"
+        for device in devices:
+            for index, then in enumerate(at):
+                value = 0 if "XID" in name else 50 + number + index % 7
+                yield f'{name}{{namespace="a",{device}}} {value} {then}'
 
 
 def test_panels_with_data_are_drawn_and_the_others_named(prometheus: str, tmp_path: Path) -> None:
@@ -73,10 +98,27 @@ def test_panels_with_data_are_drawn_and_the_others_named(prometheus: str, tmp_pa
     with Prometheus(prometheus, 10, rate_interval=60) as source:
         empty = preview(board, source, image)
     titles = {each["title"] for each in board["panels"] if each["type"] != "row"}
-    assert titles - set(empty) == {"Requests", "Requests by route"}
+    assert titles - set(empty) == {"Ready model servers", "Requests", "Requests by route"}
     with Image.open(image) as drawn:
         assert drawn.width > 1000
         assert len(drawn.convert("RGB").getcolors(2**24)) > 100
+
+
+def test_gpus_are_those_of_the_model_servers(prometheus: str, tmp_path: Path) -> None:
+    board = json.loads(PAGES[f"{FOLDER}/gpus.json"]())
+    panels = {
+        each["title"]: each["targets"][0]["expr"]
+        for each in board["panels"][1:]
+        if "targets" in each
+    }
+    with Prometheus(prometheus, 10, rate_interval=60) as source:
+        assert preview(board, source, tmp_path / "gpus.png") == []
+        devices = {s.labels["pod"]: s.labels for s in source.range(panels["Utilization"])}
+        (images,) = source.range(panels["Images per second and GPU"])
+    assert devices.keys() == {"gpu-1", "gpu-2"}
+    assert devices["gpu-2"]["GPU_I_PROFILE"] == "1g.10gb"
+    assert devices["gpu-1"]["deepfake_serving_pool"] == "gpu"
+    assert images.values[-1] == pytest.approx(3000 / 15 / 2, rel=0.01)
 
 
 def test_a_refused_query_is_an_error(prometheus: str) -> None:

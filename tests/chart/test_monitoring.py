@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from tests.chart.conftest import WATCHED
-from tests.chart.expressions import Expression, collect
+from tests.chart.expressions import DCGM, Expression, collect
 from tests.chart.helm import ROOT, Object, only, render
 from tests.chart.promql import Selector, selectors
 
@@ -88,6 +88,9 @@ def _wrong(selector: Selector, recorded: Labels) -> str | None:
     if ":" in selector.name:
         known = recorded.get(selector.name)
         unknown = selector.labels - known if known is not None else {"any"}
+        return f"{selector.name}: {unknown}" if unknown else None
+    if selector.name in DCGM:
+        unknown = selector.labels - DCGM[selector.name] - SCRAPED - {POOL}  # joined
         return f"{selector.name}: {unknown}" if unknown else None
     for side in _sides(selector):
         known = metrics()[side][1].get(selector.name)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from websockets.sync.client import connect
 
-from tests.chart.expressions import Expression, check_live, collect
+from tests.chart.expressions import DCGM, Expression, check_live, collect
 from tests.chart.helm import Object, only, render
 from tests.cluster import prometheus
 from tests.cluster.kube import Release, run, wait_until
@@ -82,10 +82,9 @@ def await_results(
     end = time.monotonic() + _TIMEOUT_S
     while True:
         everything_happens(release, image, folder)
-        # No live source is followed here: the setting is off by default.
-        failures = check_live(
-            prometheus.url(), expressions, missing={"deepfake_live_windows_total"}
-        )
+        # No live source is followed here, as the setting is off by default, and there is no GPU.
+        missing = {"deepfake_live_windows_total", *DCGM}
+        failures = check_live(prometheus.url(), expressions, missing)
         if not failures or time.monotonic() > end:
             return failures
         time.sleep(5)
