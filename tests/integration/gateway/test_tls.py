@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 import time
@@ -14,7 +15,10 @@ import grpc
 import httpx
 import pytest
 import trustme
+from websockets.sync.client import connect
 
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
@@ -67,10 +71,11 @@ def gateway_to(
 ) -> RunningGateway:
     url = f"https://{host}:{server.ports['http']}"
     pool = {"name": "a", "url": url, "grpc_port": server.ports["grpc"]}
+    copies = {"name": "copies", "url": url, "shadow": 1}
     tls: dict[str, Any] = {"upstream_ca": folder / "ca.crt"}
     if (folder / "tls.crt").exists():
         tls |= {"upstream_certificate": folder / "tls.crt", "upstream_key": folder / "tls.key"}
-    routing = json.dumps({"pools": [pool]})
+    routing = json.dumps({"pools": [pool, copies]})
     return RunningGateway.start(data, wait_ready=wait_ready, routing=routing, **tls)
 
 
@@ -120,6 +125,26 @@ def test_images_calls_and_videos_pass(
         time.sleep(0.2)
     assert job["state"] == "succeeded", job
     assert len(ends(tls_gateway)) == len(ends(tls_server)) == 2
+
+
+def test_live_frames_and_shadow_traffic_pass(
+    tls_gateway: RunningGateway, three_faces_jpeg: bytes
+) -> None:
+    def copies() -> float:
+        text = httpx.get(tls_gateway.metrics_url, timeout=30).text
+        compared = r'^deepfake_shadow_requests_total\{.*outcome="compared".*\} (\S+)$'
+        return sum(map(float, re.findall(compared, text, re.MULTILINE)))
+
+    before = copies()
+    address = tls_gateway.url.replace("http", "ws") + "/v1/stream"
+    with connect(address, max_size=None, proxy=None) as stream:
+        stream.send(three_faces_jpeg)
+        assert len(json.loads(stream.recv(GUARD_S))["verdict"]["faces"]) == 3
+    with grpc.insecure_channel(tls_gateway.grpc_target) as channel:
+        frames = iter([pb.StreamFrame(image=three_faces_jpeg)])
+        (response,) = DetectorStub(channel).DetectStream(frames, timeout=GUARD_S)
+    assert len(response.verdict.faces) == 3
+    tls_gateway.wait_until(lambda: copies() > before, GUARD_S, "a compared copy")
 
 
 def test_a_client_without_a_certificate_is_refused(
