@@ -12,9 +12,8 @@ _CARD = """# {name}
 
 |  |  |
 | --- | --- |
-| source | {source} |
+{sources}
 | authors' code | {repository} |
-| sha256 of the source | `{source_sha256}` |
 | weights | `{file}`, sha256 `{sha256}` |
 | licence | {licence} |
 | parameters | {parameters:,} |
@@ -42,6 +41,10 @@ def write_card(record: dict[str, Any]) -> str:
         **{
             **record,
             **{name: record["weights"][name] for name in ("file", "sha256")},
+            "sources": "\n".join(
+                f"| source | {source['url']}, sha256 `{source['sha256']}` |"
+                for source in record["sources"]
+            ),
             "network": network,
             "superfluous": _superfluous(record["superfluous"]),
         }

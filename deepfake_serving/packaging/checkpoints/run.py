@@ -170,8 +170,10 @@ def _convert(
         "name": name,
         "kind": request.kind,
         "summary": kind.summary,
-        "source": ", ".join(map(_public, request.sources)),
-        "source_sha256": ", ".join(file.digest for file in files),
+        "sources": [
+            {"url": _public(source), "sha256": file.digest}
+            for source, file in zip(request.sources, files, strict=True)
+        ],
         "published_as": published,
         "repository": kind.repository,
         "licence": licence,

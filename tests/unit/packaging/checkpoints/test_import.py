@@ -172,12 +172,12 @@ def test_licence_source_and_digests_are_kept(keras_file: Path, tmp_path: Path) -
     assert (weights.licence, weights.source) == ("Apache-2.0", KINDS["mesonet-h5"].repository)
     assert weights.sha256 == sha256(out / weights.file)
     record = json.loads((out / "foreign.json").read_text())
-    assert record["source_sha256"] == sha256(keras_file)
-    assert record["source"] == "meso.h5"  # without the importing machine's folders
+    # without the importing machine's folders
+    assert record["sources"] == [{"url": "meso.h5", "sha256": sha256(keras_file)}]
     assert len(record["proof"]) == 3
     card = (out / "foreign.md").read_text()
     assert "Apache-2.0" in card
-    assert record["source_sha256"] in card
+    assert f"| source | meso.h5, sha256 `{sha256(keras_file)}` |" in card
     assert any("three crops" in line for line in lines)
 
 
