@@ -11,6 +11,13 @@ from scripts.chart_values.types import STRICT, Enabled, Image, Name, Placement, 
 
 
 @with_config(STRICT)
+class Exporter(TypedDict, total=False):
+    enabled: bool
+    image: Image
+    resources: Resources
+
+
+@with_config(STRICT)
 class Redis(Placement, total=False):
     enabled: bool
     existingSecret: Name
@@ -22,6 +29,7 @@ class Redis(Placement, total=False):
     externalUrl: Annotated[str, Field(pattern=r"^(rediss?(\+sentinel|\+cluster)?://.+)?$")]
     externalUrlSecret: Name
     podDisruptionBudget: Enabled
+    exporter: Exporter
 
 
 @with_config(STRICT)

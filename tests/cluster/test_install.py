@@ -113,6 +113,19 @@ def test_network_policies_open_only_the_required_connections(
     assert in_pod(code).strip() == ("open" if open_ else "shut")
 
 
+def test_the_metrics_of_redis_are_served_beside_it(
+    release: Release, in_pod: Callable[..., str]
+) -> None:
+    image = {"repository": "deepfake-redis-exporter", "tag": "dev"}
+    release.upgrade(values={"redis": {"exporter": {"enabled": True, "image": image}}})
+    address = release.pods("redis")[0]["status"]["podIP"]
+    code = (
+        "import urllib.request as r\n"
+        f"print(r.urlopen('http://{address}:9121/metrics', timeout=30).read().decode())"
+    )
+    assert "\nredis_up 1\n" in in_pod(code)
+
+
 def test_pods_connect_only_to_what_they_need(release: Release) -> None:
     """A worker reaches Redis, but neither the API server nor a metadata service."""
     pod = release.pods("worker")[0]["metadata"]["name"]
