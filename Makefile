@@ -36,7 +36,7 @@ QUICK := -m "not slow"
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser browsers screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
-	chart chart-lint chart-tools manifests images cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
+	chart chart-lint chart-tools manifests images chaos cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
 help:  ## list the targets
@@ -229,6 +229,10 @@ cluster-smoke: build/.dev  ## install, predict and upgrade under load only: 3 mi
 
 cluster-e2e: build/.dev archives  ## the chart on the cluster of KUBECONFIG, after `make images`: 25 minutes; see docs/kubernetes.md
 	$(BIN)/pytest tests/cluster
+
+chaos: build/.dev  ## make chaos [REQUESTS=50000] [EVENTS=upgrade,kill-gateway] [SEED=1] [REDIS_GONE_S=300]: requests and jobs on the cluster of KUBECONFIG during kills and outages, after `make images`
+	$(BIN)/python -m tests.chaos --requests $(or $(REQUESTS),50000) --seed $(or $(SEED),1) \
+		--redis-gone-s $(or $(REDIS_GONE_S),300) $(if $(EVENTS),--events $(EVENTS))
 
 # Files that record what is installed and built.
 

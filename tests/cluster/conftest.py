@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kube import Release, kubectl, run, wait_until
+from tests.cluster.kube import Release, create_namespace, delete_namespace, run, wait_until
 from tests.cluster.load import Clients
 
 HERE = Path(__file__).parent
@@ -29,25 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
 
-def _open_host_paths() -> None:
-    """See hostpath.yaml."""
-    classes = json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]
-    if any(each["provisioner"] == "kubernetes.io/host-path" for each in classes):
-        kubectl("apply", "-f", str(HERE / "hostpath.yaml"))
-        kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/hostpath-opener")
-
-
 @pytest.fixture(scope="session")
 def namespace() -> Iterator[str]:
     """Creates a namespace that admits only restricted pods."""
-    _open_host_paths()
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
-    kubectl("create", "namespace", NAMESPACE)
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    kubectl("label", "namespace", NAMESPACE, label)
+    create_namespace(NAMESPACE)
     yield NAMESPACE
     if "KEEP" not in os.environ:
-        kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+        delete_namespace(NAMESPACE)
 
 
 @pytest.fixture(scope="session")

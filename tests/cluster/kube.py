@@ -14,9 +14,20 @@ from typing import Any
 from tests.support.paths import ROOT
 
 CHART = ROOT / "k8s" / "helm" / "deepfake-serving"
-VALUES = Path(__file__).with_name("values.yaml")
+HERE = Path(__file__).parent
+VALUES = HERE / "values.yaml"
 
 Object = dict[str, Any]
+
+TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replicas": 2}}
+"""Values with two gateways and two model servers."""
+
+
+def with_settings(values: Object, log_level: str) -> Object:
+    """Returns the values with another setting, so that every pod is replaced."""
+    settings = {"settings": {"log_level": log_level}}
+    model = {"defaults": {**values["modelServer"]["defaults"], **settings}}
+    return {"modelServer": model, "gateway": {**values["gateway"], **settings}}
 
 
 def run(*command: str, timeout_s: float = 300, stdin: str | None = None) -> str:
@@ -41,6 +52,26 @@ def wait_until(true: Callable[[], bool], timeout_s: float, what: str) -> float:
         assert time.monotonic() - begun < timeout_s, f"not after {timeout_s} s: {what}"
         time.sleep(0.5)
     return time.monotonic() - begun
+
+
+def create_namespace(name: str) -> None:
+    """Creates a namespace that admits only restricted pods; one that exists is replaced."""
+    _open_host_paths()
+    delete_namespace(name)
+    kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+
+
+def delete_namespace(name: str) -> None:
+    kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
+
+
+def _open_host_paths() -> None:
+    """See hostpath.yaml."""
+    classes = json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]
+    if any(each["provisioner"] == "kubernetes.io/host-path" for each in classes):
+        kubectl("apply", "-f", str(HERE / "hostpath.yaml"))
+        kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/hostpath-opener")
 
 
 @dataclass(frozen=True)
@@ -82,9 +113,12 @@ class Release:
 
     # what is there
 
+    def selector(self, component: str) -> str:
+        return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+
     def pods(self, component: str, pool: str | None = None) -> list[Object]:
         """Returns the pods that are not terminating."""
-        selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
+        selector = self.selector(component)
         if pool:
             selector += f",deepfake-serving/pool={pool}"
         items: list[Object] = self.get("pods", "-l", selector)["items"]

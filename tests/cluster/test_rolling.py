@@ -9,17 +9,8 @@ from typing import Any
 import pytest
 
 from tests.cluster import prometheus
-from tests.cluster.kube import Object, Release, kubectl, run, wait_until
+from tests.cluster.kube import TWO, Release, kubectl, run, wait_until, with_settings
 from tests.cluster.load import Clients
-
-TWO: Object = {"modelServer": {"defaults": {"replicas": 2}}, "gateway": {"replicas": 2}}
-
-
-def with_settings(values: Object, log_level: str) -> Object:
-    """Returns the values with another setting, so that every pod is replaced."""
-    settings = {"settings": {"log_level": log_level}}
-    model = {"defaults": {**values["modelServer"]["defaults"], **settings}}
-    return {"modelServer": model, "gateway": {**values["gateway"], **settings}}
 
 
 def names(release: Release) -> set[str]:

@@ -1,0 +1,41 @@
+"""Changes by an operator or a controller, which leave pods their grace period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+
+from tests.chaos.cluster import COUNTS, Cluster
+from tests.chaos.events.base import Event
+from tests.cluster.kube import TWO, with_settings
+
+_LEVELS = cycle(["warning", "info"])
+
+
+def _upgrade(cluster: Cluster) -> None:
+    """Replaces every gateway, worker and model server."""
+    cluster.release.upgrade(values=with_settings(TWO, next(_LEVELS)))
+
+
+def _scale(cluster: Cluster) -> None:
+    """Takes one gateway and one model server away, and brings them back."""
+    names = [n for each in ("gateway", "model-server") for n in cluster.deployments(each)]
+    for count in (1, 2):
+        cluster.release.kubectl("scale", f"--replicas={count}", "deployment", *names)
+        for name in names:
+            cluster.release.kubectl("rollout", "status", f"deployment/{name}", "--timeout=240s")
+
+
+def _delete(component: str) -> Callable[[Cluster], None]:
+    def happen(cluster: Cluster) -> None:
+        name = cluster.victim(component)["metadata"]["name"]
+        cluster.release.kubectl("delete", "pod", name, "--wait=false")
+
+    return happen
+
+
+GRACEFUL = [
+    Event("upgrade", _upgrade),
+    Event("scale", _scale),
+    *(Event(f"delete-{component}", _delete(component)) for component in COUNTS),
+]

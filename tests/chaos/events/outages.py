@@ -1,0 +1,56 @@
+"""Networks, disks and services that are gone for a time.
+
+Two are missing. A jump of the clock: containers have the clock of their node, so it would jump for
+everything there. A full disk of Redis: that takes a file system of its own below the volume.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+from tests.chaos.cluster import Cluster
+from tests.chaos.events.base import Event
+from tests.chaos.events.kills import PROCESSES
+
+DROP_S, DNS_S, DISK_S = 30, 30, 30
+
+
+def _drop_packets(cluster: Cluster) -> None:
+    """Cuts one model server off, probes included, as when its node loses its network."""
+    with cluster.nodes.dropping(cluster.victim("model-server"), "INPUT ! -i lo"):
+        time.sleep(DROP_S)
+
+
+def _dns_gone(cluster: Cluster) -> None:
+    """Drops what every pod sends to a name server."""
+    with ExitStack() as stack:
+        for pod in cluster.pods():
+            rules = [f"OUTPUT -p {protocol} --dport 53" for protocol in ("udp", "tcp")]
+            stack.enter_context(cluster.nodes.dropping(pod, *rules))
+        time.sleep(DNS_S)
+
+
+def _disk_full(cluster: Cluster) -> None:
+    """Fills the scratch folders and the media volume of gateways and worker."""
+    with ExitStack() as stack:
+        for component in ("gateway", "worker"):
+            for pod in cluster.release.pods(component):
+                process = PROCESSES[component][1]
+                stack.enter_context(cluster.nodes.full(pod, process, "/tmp", "/media"))
+        time.sleep(DISK_S)
+
+
+def _redis_gone(cluster: Cluster) -> None:
+    name = f"statefulset/{cluster.release.fullname}-redis"
+    cluster.release.kubectl("scale", "--replicas=0", name)
+    time.sleep(cluster.redis_gone_s)
+    cluster.release.kubectl("scale", "--replicas=1", name)
+
+
+OUTAGES = [
+    Event("drop-packets", _drop_packets, outage=True),
+    Event("dns-gone", _dns_gone, outage=True),
+    Event("disk-full", _disk_full, outage=True),
+    Event("redis-gone", _redis_gone, outage=True),
+]
