@@ -269,7 +269,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ManifestError(f"{path}: {error}") from error
+        raise ManifestError(f"{path}: {error.strerror or error}") from error
     return load_manifest(content, str(path))
 
 

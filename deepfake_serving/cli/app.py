@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Analyse in this process": (analysis.detect, analysis.video),
-    "Archives of images and videos": (archives.bulk, archives.report),
+    "Analyse many files": (archives.bulk, archives.report),
     "Call a gateway": (jobs.submit, jobs.watch),
     "Models": (models.package, models.fetch, models.import_checkpoint),
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from deepfake_serving import assets
 from deepfake_serving.cli.output import note
 from deepfake_serving.packaging.bundled import needs_packing, pack, packable_manifests
+from model_handlers.manifest import ManifestError
 
 
 def bundled_archive(model: str) -> Path:
-    """Returns the archive of a model in the default folder, packed if it is a bundled one."""
+    """Returns the archive of a model in the default folder, packed if it is a bundled one.
+
+    Raises:
+        ManifestError: there is no such model.
+    """
     for manifest in manifests_to_pack([model]):
         note_packing([manifest])
-        pack(manifest, assets.archives())
-    return assets.archives() / f"{model}.mar"
+        with choosing_home():
+            pack(manifest, assets.archives())
+    archive = assets.archives() / f"{model}.mar"
+    if not archive.exists():
+        known = ", ".join(sorted(packable_manifests()))
+        raise ManifestError(f"there is no model {model!r} here; there are: {known}")
+    return archive
+
+
+@contextmanager
+def choosing_home() -> Iterator[None]:
+    """Adds to an error of the file system how another folder is chosen."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.strerror}; {assets.HOME_VARIABLE} names another folder"
+        folder = error.filename or str(assets.archives())
+        raise OSError(error.errno, reason, folder) from error
 
 
 def manifests_to_pack(models: Sequence[str]) -> list[Path]:

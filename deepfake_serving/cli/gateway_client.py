@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,15 @@ from urllib.parse import quote
 
 import requests
 
-from deepfake_serving.contracts.problems import Problem, UpstreamUnavailable, from_dict
+from deepfake_serving.contracts.problems import (
+    InvalidRequest,
+    Problem,
+    UpstreamUnavailable,
+    from_dict,
+)
 
-_URL_PREFIXES = ("http://", "https://", "rtsp://", "rtsps://")
+_SERVER_PREFIXES = ("http://", "https://")
+_URL_PREFIXES = (*_SERVER_PREFIXES, "rtsp://", "rtsps://")
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10, 60
 
 
@@ -20,6 +27,8 @@ class GatewayClient:
     """A gateway at a URL. Every method raises `Problem`."""
 
     def __init__(self, server: str, key: str | None = None) -> None:
+        if not server.startswith(_SERVER_PREFIXES):
+            raise InvalidRequest(f"a server's URL begins with http:// or https://: {server!r}")
         self.server = server.rstrip("/")
         self._session = requests.Session()
         if key:
@@ -70,6 +79,8 @@ def _reason(error: requests.RequestException) -> str:
         return "no response in time"
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return "it has no TLS; use http://"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from deepfake_serving.contracts.reasons import reason_of
+
 T = TypeVar("T")
 
 _UNWRAPPED = 100_000
@@ -50,8 +52,15 @@ def warn_untrained(trained: bool) -> None:
 
 def fail(error: Exception) -> NoReturn:
     """Prints an error and exits with 2."""
-    errors.print(Text(f"deepfake-serving: {error}", "red"), soft_wrap=True)
+    errors.print(Text(f"deepfake-serving: {_line(error)}", "red"), soft_wrap=True)
     sys.exit(2)
+
+
+def _line(error: Exception) -> str:
+    """Returns an operating system's error without its number: `file: No such file or directory`."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {reason_of(error)}"
+    return reason_of(error)
 
 
 def exit_now(end: SystemExit) -> NoReturn:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deepfake_serving import assets
 from deepfake_serving.contracts.models import ModelCard, Thresholds
+from deepfake_serving.contracts.reasons import reason_of
 
 FOLDER = assets.CONFIG / "ensembles"
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -95,7 +96,11 @@ def find_ensemble(name: str) -> EnsembleSpec:
         EnsembleError: there is none, or it is wrong.
     """
     shipped = FOLDER / f"{name}.yaml"
-    return read_ensemble(shipped if shipped.is_file() and "/" not in name else Path(name))
+    path = shipped if shipped.is_file() and "/" not in name else Path(name)
+    if not path.exists():
+        known = ", ".join(sorted(each.stem for each in FOLDER.glob("*.yaml")))
+        raise EnsembleError(f"there is no ensemble {name!r}: name a file, or one of {known}")
+    return read_ensemble(path)
 
 
 def read_ensemble(path: Path) -> EnsembleSpec:
@@ -112,4 +117,4 @@ def read_ensemble(path: Path) -> EnsembleSpec:
         )
         raise EnsembleError(f"{path}: {reasons}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise EnsembleError(f"{path}: {error}") from error
+        raise EnsembleError(f"{path}: {reason_of(error)}") from error

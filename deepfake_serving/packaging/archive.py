@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from deepfake_serving.assets import MODEL_STORE
+from deepfake_serving.contracts.reasons import reason_of
 from model_handlers.manifest import (
     CLASSIFIER_GRAPH,
     GRAPHS_FOLDER,
@@ -92,7 +93,7 @@ def open_archive(path: Path) -> Archive:
         with zipfile.ZipFile(path) as archive:
             content = archive.read(MANIFEST_FILE)
     except Exception as error:  # zipfile raises many kinds of exceptions on broken archives
-        raise ManifestError(f"{path}: not a model archive: {error}") from error
+        raise ManifestError(f"{path}: not a model archive: {reason_of(error)}") from error
     return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
 
 

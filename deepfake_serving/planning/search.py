@@ -54,7 +54,9 @@ def fewest_replicas(
     alone = replace(template, replicas=1, autoscaling=None)
     idle = constant_rate(alone, _IDLE_LOAD * template.replica.rate, seed, _IDLE_REQUESTS)
     if (fastest := idle.percentile(95)) > p95_s:
-        raise Unreachable(f"the p95 without load is {fastest:.3f} s")
+        raise Unreachable(
+            f"no number of replicas keeps {p95_s:g} s: without load, the p95 is {fastest:.3f} s"
+        )
     gateways = max(2, ceil(rate * template.gateway_s / _GATEWAY_LOAD))
 
     def run(replicas: int) -> Plan:

@@ -21,6 +21,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from deepfake_serving.contracts.reasons import reason_of
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -102,7 +104,7 @@ def _content(variable: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_bytes().decode())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"{variable}: {path} can't be read: {error}") from error
+        raise SettingsError(f"{variable}: {path} can't be read: {reason_of(error)}") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

@@ -1,4 +1,4 @@
-"""`bulk` and `report`: archives of images and videos, on a machine or a Ray cluster."""
+"""`bulk` and `report`: many images and videos, on a machine or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ def bulk(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Detectors at once; default: all the cluster can run.")
+        int | None,
+        typer.Option(min=1, help="Number of workers; default: all that the cluster can run."),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, help="CPU cores per worker.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per worker, also a fraction.")] = 0,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction.")] = 0,
     sample: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the files, the same in every run.")
     ] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="First files only.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Analyse only the first N files.")
+    ] = None,
     chunk: Annotated[
         int, typer.Option(min=1, max=10_000, help="Images per task and per part of the tables.")
     ] = 256,
@@ -49,7 +52,7 @@ def bulk(
         bool, typer.Option("--explain", help="Store a heatmap of each face of an image.")
     ] = False,
 ) -> None:
-    """Analyses an archive into Parquet tables; the same command goes on with an interrupted run."""
+    """Analyses many images and videos into Parquet tables. The same command resumes a run."""
     from deepfake_serving.cli.bulk.destination import Destination, RunInfo
     from deepfake_serving.cli.bulk.listing import prepare
     from deepfake_serving.cli.bulk.models import find_model
@@ -89,10 +92,10 @@ def _finish(destination: Destination, run: RunInfo) -> None:
 
 @requires("bulk")
 def report(
-    result: Annotated[str, typer.Argument(help="What --out of bulk named.")],
+    result: Annotated[str, typer.Argument(help="Folder or prefix that `bulk --out` wrote.")],
     page: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
 ) -> None:
-    """Summarises a bulk result: verdicts, problems, the distribution of the probabilities."""
+    """Summarises what `bulk` wrote: verdicts, problems, the distribution of the scores."""
     from deepfake_serving.cli.bulk.destination import Destination
     from deepfake_serving.cli.bulk.page import print_summary, write_page
     from deepfake_serving.cli.bulk.summary import summarise

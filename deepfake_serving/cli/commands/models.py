@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deepfake_serving import assets
+from deepfake_serving.cli.bundled import choosing_home
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.output import fail, note
 from deepfake_serving.packaging.archive import digest_of
@@ -30,7 +32,8 @@ def package(
     were not trained on research-only data.
     """
     for path in manifests or bundled_manifests().values():
-        archive = pack(path, out or assets.archives())
+        with choosing_home() if out is None else nullcontext():
+            archive = pack(path, out or assets.archives())
         untrained = "" if archive.manifest.trained else "  (untrained)"
         print(f"{archive.digest}  {archive.path}{untrained}")
 

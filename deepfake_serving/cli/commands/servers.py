@@ -70,11 +70,11 @@ def _print_gateway(ports: dict[str, int]) -> None:
 
     url = f"http://127.0.0.1:{ports['http']}"
     command = shlex.join(["curl", "-sS", "-F", f"file=@{_test_image()}", f"{url}/v1/images"])
-    hint, settings = "Or try:", load_settings()
+    hint, settings = "or try:", load_settings()
     if settings.keys_file is not None and settings.auth != "none":
-        hint = "Or try, with an API key in DFK_KEY:"
+        hint = "or try, with an API key in DFK_KEY:"
         command += ' -H "Authorization: Bearer $DFK_KEY"'
-    print(f"\nReady: {url}\n\n{hint}\n\n  {command}\n", flush=True)
+    print(f"\nReady: open {url} in a browser, {hint}\n\n  {command}\n", flush=True)
     if sys.stdout.isatty():
         webbrowser.open(url)
 

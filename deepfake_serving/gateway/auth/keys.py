@@ -20,6 +20,7 @@ from limits import parse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from deepfake_serving.contracts.problems import Forbidden, InvalidRequest, Unauthorized
+from deepfake_serving.contracts.reasons import reason_of
 from deepfake_serving.gateway.auth.usage import NO_QUOTA, Quota
 
 log = structlog.get_logger(__name__)
@@ -137,7 +138,7 @@ class Keys:
             self._entries = _read(self.path)
         except (OSError, ValueError, yaml.YAMLError) as error:
             if strict:
-                raise ValueError(f"{self.path}: {error}") from error
+                raise ValueError(f"{self.path}: {reason_of(error)}") from error
             log.error("key file not reloaded", path=str(self.path), reason=str(error))
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from deepfake_serving.contracts.reasons import reason_of
+
 
 class PersonModelError(ValueError):
     """A model that can't be used; the message names the file and the reason."""
@@ -60,7 +62,7 @@ def read_person_model(path: Path) -> tuple[PersonModel, bytes]:
         reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise PersonModelError(f"{path}: {reasons}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise PersonModelError(f"{path}: {error}") from error
+        raise PersonModelError(f"{path}: {reason_of(error)}") from error
     if (digest := hashlib.sha256(network).hexdigest()) != model.weights.sha256:
         raise PersonModelError(f"{path}: {model.weights.file} has the sha256 {digest}")
     return model, network

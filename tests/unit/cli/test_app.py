@@ -317,7 +317,7 @@ def test_a_missing_archive_is_reported_in_one_line(
     missing = tmp_path / "[red] :smile: [/none].mar"
     assert main(monkeypatch, "detect", "--archive", missing, put(tmp_path / "a.jpg")) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"deepfake-serving: {missing}: not a model archive")
+    assert line == f"deepfake-serving: {missing}: not a model archive: No such file or directory"
 
 
 def test_an_archive_that_fails_to_load_leaves_no_files(

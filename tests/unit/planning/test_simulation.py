@@ -79,7 +79,7 @@ def test_workers_keep_some_of_their_time_idle() -> None:
 
 
 def test_a_latency_below_the_service_time_is_unreachable() -> None:
-    with pytest.raises(Unreachable, match="without load is"):
+    with pytest.raises(Unreachable, match="without load, the p95 is"):
         fewest_replicas(Deployment(ReplicaSpec()), 10, 0.01)
 
 
