@@ -31,6 +31,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF", "HEIF", "TIFF")
 """Supported formats. MPO, the JPEG of phones with several lenses, is read as JPEG."""
 
 SUPPORTED = "JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF"
+VIDEOS = "videos go to /v1/videos, or to `deepfake-serving video`"
+
+_VIDEO_BRANDS = (b"iso", b"mp4", b"avc1", b"qt  ", b"M4V", b"3g", b"dash", b"MSNV")
+"""Beginnings of the brands of MP4 and QuickTime. Raw photos, for example, have other brands."""
 
 _BACKGROUND = (255, 255, 255)
 _MAGIC = (
@@ -91,7 +95,7 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
         Overloaded: images that take too long are being decoded.
     """
     if not data:
-        raise InvalidRequest("the body is empty; an encoded image was expected")
+        raise InvalidRequest("the image is empty")
     if len(data) > spec.max_bytes:
         raise TooLarge(f"the image has {len(data)} bytes; the limit is {spec.max_bytes}")
     check_parts(data, spec.max_scans, spec.max_chunks)
@@ -113,6 +117,8 @@ def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
             raise UndecodableMedia("the image is corrupt: its header can't be read") from error
+        if _is_video(data):
+            raise UnsupportedMediaType(f"this is a video, not an image; {VIDEOS}") from error
         raise UnsupportedMediaType(f"not a supported image format; send {SUPPORTED}") from error
     except Image.DecompressionBombError as error:
         raise TooManyPixels(
@@ -152,6 +158,13 @@ def _has_known_magic(data: bytes) -> bool:
     webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
     heif = data[4:8] == b"ftyp" and data[8:12] in _BRANDS
     return webp or heif or data.startswith(_MAGIC)
+
+
+def _is_video(data: bytes) -> bool:
+    """Returns whether the first bytes are those of MP4, QuickTime, Matroska, WebM or AVI."""
+    avi = data[:4] == b"RIFF" and data[8:12] == b"AVI "
+    mp4 = data[4:8] == b"ftyp" and data[8:12].startswith(_VIDEO_BRANDS)
+    return avi or mp4 or data.startswith(b"\x1a\x45\xdf\xa3")
 
 
 def _check_tiles(image: Image.Image, spec: DecodeSpec) -> None:

@@ -219,7 +219,7 @@ class Predictor:
             headers[wire.OPTIONS_HEADER] = call.options
         if isinstance(call.content, bytes):
             if not call.content:
-                raise InvalidRequest("the body is empty; an encoded image was expected")
+                raise InvalidRequest("the image is empty")
             self._check_size(call.content)
             return call.content, headers
         tensor = call.content

@@ -430,6 +430,24 @@ def test_an_unknown_format_is_unsupported(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        *(b"\0\0\0\x20ftypisom", b"\0\0\0\x14ftypqt  "),
+        *(b"\x1a\x45\xdf\xa3\x01\0\0\0", b"RIFF\0\0\0\0AVI LIST"),
+    ],
+    ids=["mp4", "quicktime", "matroska", "avi"],
+)
+def test_a_video_is_sent_to_where_videos_are_analysed(head: bytes) -> None:
+    with pytest.raises(UnsupportedMediaType, match=r"this is a video, .* go to /v1/videos"):
+        decode(head + bytes(64), SPEC)
+
+
+def test_a_raw_photo_is_not_called_a_video() -> None:
+    with pytest.raises(UnsupportedMediaType, match="JPEG, PNG, WebP"):
+        decode(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", SPEC)
+
+
+@pytest.mark.parametrize(
     ("form", "share"),
     [
         *itertools.product(["PNG", "WEBP", "BMP", "GIF"], [0.02, 0.1, 0.5, 0.8]),
