@@ -15,6 +15,9 @@ _INTERNAL = [
 ]
 """Public by number, but routed into the local network or nowhere."""
 
+NOT_PUBLIC = "leads to an address that is not public, and that fetch_private does not allow"
+"""Why a URL or a page is refused; it names no address."""
+
 
 class AddressPolicy:
     """Allows public addresses, and the networks that are configured as well."""

@@ -8,7 +8,7 @@ import ssl
 from asyncio import StreamReader, StreamWriter
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
-from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
+from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC, AddressPolicy
 
 _CONNECT_S = 10
 _PER_ADDRESS_S = 4
@@ -27,7 +27,7 @@ async def open_connection(
         async with asyncio.timeout(_CONNECT_S):
             addresses = await _resolve(host, port)
             if not all(policy.allows(address[0]) for _, address in addresses):
-                raise RefusedURL("the URL leads to an address that is not public")
+                raise RefusedURL(f"the URL {NOT_PUBLIC}")
             connected = await _connect_first(addresses)
             context = ssl.create_default_context() if tls else None
             name = host if tls else None

@@ -23,7 +23,7 @@ from deepfake_serving.contracts.problems import (
     TooLarge,
     UnreachableURL,
 )
-from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
+from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC, AddressPolicy
 from deepfake_serving.gateway.fetch.urls import parse_url
 from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.gateway.storage.spool import write_problem
@@ -92,7 +92,7 @@ class Fetcher:
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return
         if not any(self.policy.allows(str(address[0])) for *_, address in found):
-            raise RefusedURL("the URL leads to an address that is not public")
+            raise RefusedURL(f"the URL {NOT_PUBLIC}")
 
     async def fetch(self, url: str, write: Callable[[bytes], object], max_bytes: int) -> URL:
         """Passes the media to `write` in chunks, target redirects; returns the final URL.
@@ -213,7 +213,7 @@ def _as_problem(error: BaseException) -> Problem:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, _AddressRefused):
-            return RefusedURL("the URL leads to an address that is not public")
+            return RefusedURL(f"the URL {NOT_PUBLIC}")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return UnreachableURL("the URL's certificate is not trusted")

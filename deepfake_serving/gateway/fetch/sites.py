@@ -20,6 +20,7 @@ import orjson
 
 from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
+from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.runtime.process.shutdown import end_with_parent
 
@@ -79,7 +80,7 @@ class Sites:
         if "url" in found:
             return str(self._fetcher.check(found["url"]))
         if found.get("error") == "refused":
-            raise RefusedURL("the page leads to an address that is not public")
+            raise RefusedURL(f"the page {NOT_PUBLIC}")
         raise UnreachableURL("no video was found at the URL")
 
 

@@ -29,8 +29,8 @@ def _parse_urls(document: Any) -> list[str]:
     unknown = next((str(name) for name in members if name not in ("url", "urls")), None)
     if unknown is not None:
         raise InvalidRequest(
-            f"the JSON has a member {unknown[:80]!r}: it has 'url' or 'urls' alone, "
-            "and options go into the query of the URL"
+            f"the JSON has a member {unknown[:80]!r}; it may only have 'url' or 'urls'. "
+            "Options are query parameters"
         )
     strings = isinstance(urls, list) and all(isinstance(url, str) for url in urls)
     if not urls or not strings or len(members) > 1:
@@ -58,7 +58,7 @@ def media_link(url: str, fetcher: Fetcher | None) -> RemoteMedia:
         RefusedURL
     """
     if fetcher is None:
-        raise RefusedURL("this service does not fetch URLs")
+        raise RefusedURL("URLs are not fetched here (fetch_urls): send the file itself")
     fetcher.check(url)
     return RemoteMedia(url)
 
@@ -78,6 +78,6 @@ def video_link(
     if not (live or rtsp):
         return media_link(url, fetcher)
     if fetcher is None or not allow_live:
-        raise RefusedURL("this service does not follow live sources")
+        raise RefusedURL("live sources are off: source_enabled is not set")
     fetcher.check(url, RTSP_SCHEMES if rtsp else WEB)
     return RemoteMedia(url, live=True)

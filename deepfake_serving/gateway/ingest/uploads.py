@@ -26,6 +26,11 @@ from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
 _MAX_CONCURRENT_FETCHES = 4
 """Concurrent fetches of one request."""
 
+_CONTENT_TYPES = (
+    "send a form (multipart/form-data), a file as such (image/jpeg, application/octet-stream) "
+    "or a URL as application/json"
+)
+
 LinkFactory = Callable[[str], RemoteMedia]
 
 
@@ -117,7 +122,7 @@ async def _read(
     if kind == "multipart/form-data":
         return [*await _read_form(request, request.headers["Content-Type"], spool, max_files)]
     if kind.startswith(("multipart/", "text/")) or kind == "application/x-www-form-urlencoded":
-        raise UnsupportedMediaType(f"media can't be sent as {kind}: send a form, a body or JSON")
+        raise UnsupportedMediaType(f"the Content-Type is {kind}; {_CONTENT_TYPES}")
     return [await _read_body(request, spool)]
 
 

@@ -158,7 +158,7 @@ class Submission:
         options = request.options(self.settings, live=live)
         if request.webhook is not None:
             if self.settings.webhook_secret is None or self.fetcher is None:
-                raise InvalidRequest("webhooks are not configured on this server")
+                raise InvalidRequest("webhooks are off: webhook_secret is not set")
             await self.fetcher.check_resolved(request.webhook)
         if request.model:
             self.upstream.check_model(request.model)

@@ -55,7 +55,7 @@ class LiveJob:
         """
         settings = self.settings
         if self.fetcher is None or not settings.source_enabled or job.source.url is None:
-            raise RefusedURL("this server does not follow live sources")
+            raise RefusedURL("live sources are off: source_enabled is not set")
         windows = await Windows.open(self.objects, job.id)
         processor = WindowProcessor(
             settings, self.upstream, self.objects, job, windows, report, self.count

@@ -111,6 +111,17 @@ def test_a_bad_request_is_a_problem_of_the_right_type(
     problem_of(api.post("/v1/images", **sent), status, slug)
 
 
+def test_the_content_type_that_curl_sets_by_itself_is_refused_with_others(
+    api: httpx.Client,
+) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem = problem_of(
+        api.post("/v1/images", content=b"\xff\xd8", headers=headers), 415, "unsupported-media-type"
+    )
+    assert "image/jpeg" in problem["detail"]
+    assert "application/json" in problem["detail"]
+
+
 def test_a_batch_keeps_its_order_including_bad_images(
     api: httpx.Client, astronaut_jpeg: bytes, no_face_jpeg: bytes
 ) -> None:
