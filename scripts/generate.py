@@ -11,14 +11,16 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 from unittest.mock import Mock
 
+import grpc
 from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
 from deepfake_serving.assets import home
-from deepfake_serving.contracts.problems import BY_TYPE
+from deepfake_serving.contracts.problems import BY_TYPE, TYPE_PREFIX
 from deepfake_serving.gateway.metrics import Metrics as GatewayMetrics
 from deepfake_serving.gateway.metrics import PoolGauges
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
@@ -80,9 +82,10 @@ def _settings_table(kind: type[ServerSettings]) -> list[str]:
 
 def problems_page() -> str:
     """Returns the page of every problem type."""
+    names = {code.value[0]: code.name for code in grpc.StatusCode}
     rows = [
-        f"| `{uri}` | {cls.status} | {cls.grpc_code} | {cls.title} |"
-        for uri, cls in sorted(BY_TYPE.items(), key=lambda pair: (pair[1].status, pair[0]))
+        f"| `{cls.slug}` | {cls.status} | {names[cls.grpc_code]} | {_first_line(cls)} |"
+        for cls in sorted(BY_TYPE.values(), key=lambda cls: (cls.status, cls.slug))
     ]
     return "\n".join(
         [
@@ -90,15 +93,25 @@ def problems_page() -> str:
             "# Problems\n",
             "Every REST error is `application/problem+json` "
             "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Every gRPC error has the status "
-            "code below, and the same problem in the details of its `google.rpc.Status`. `detail` "
-            "gives the reason and the limit, if one was exceeded. `retry_after_s` (and the header "
-            "`Retry-After`) says when to retry.\n",
-            "| type | HTTP | gRPC code | title |",
+            "code below, and the same problem in the details of its `google.rpc.Status`.\n",
+            "| member | content |",
+            "| --- | --- |",
+            f"| `type` | `{TYPE_PREFIX}` and a name of the table below |",
+            "| `title`, `status` | the type in words; the HTTP status |",
+            "| `detail` | the reason, and the limit if one was exceeded |",
+            "| `id` | the id of the request, for reports and logs |",
+            "| `retry_after_s` | when to retry, in seconds; also the header `Retry-After` |",
+            "",
+            "| type | HTTP | gRPC | meaning, and what to do |",
             "| --- | --- | --- | --- |",
             *rows,
             "",
         ]
     )
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").partition("\n")[0]
 
 
 def metrics_page() -> str:
@@ -200,10 +213,20 @@ def _read(path: Path) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    annotation = str(field.annotation).replace("typing.", "").replace("pathlib.", "")
-    name = annotation.removeprefix("<class '").removesuffix("'>").rsplit(".", 1)[-1]
-    text = annotation if "[" in annotation or "|" in annotation else name
-    return "`" + text.replace("|", "\\|").replace("_local.", "") + "`"
+    """Returns a setting's type as operators write it, without None, which is `unset`."""
+    annotation: Any = field.annotation
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (each for each in get_args(annotation) if each is not NoneType)
+    kind = get_origin(annotation)
+    if kind is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(annotation))
+    if kind is tuple:
+        return "list: `a,b`"
+    if kind is dict or annotation is Routing:
+        return "JSON object"
+    return {bool: "`true`, `false`", int: "integer", float: "number", Path: "path"}.get(
+        annotation, "text"
+    )
 
 
 def _default(field: FieldInfo) -> str:
@@ -215,6 +238,10 @@ def _default(field: FieldInfo) -> str:
         value = str(value).replace(str(home()), "$DEEPFAKE_HOME")
     if isinstance(value, tuple):
         value = ",".join(value)
+    if isinstance(value, bool):
+        value = str(value).lower()
+    if isinstance(value, float):
+        value = f"{value:g}"
     return f"`{value}`" if value not in (None, {}, "") else "unset"
 
 

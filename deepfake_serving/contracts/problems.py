@@ -1,33 +1,33 @@
 """Every error that a client can receive, as one tree of exceptions.
 
     Problem
-    ├── InvalidRequest        400  the request itself is malformed
-    ├── Unauthorized          401  no API key, or an unknown one
-    ├── Forbidden             403  the API key's scopes don't cover this
-    ├── NotFound              404  no such route, job or image
-    │   └── UnknownModel      404  no such model or version
-    ├── MethodNotAllowed      405  the route exists, the method does not
-    ├── SlowRequest           408  the body arrived too slowly
-    ├── Conflict              409  contradicts an earlier request or the job's state
-    ├── UnsupportedVersion    412  a version of the tus protocol that is not supported
-    ├── TooLarge              413  more bytes than the limit
-    │   └── MessageTooLarge   413  a gRPC message of more bytes than the limit
-    ├── UnsupportedMediaType  415  not a supported format
-    │   └── UnsupportedCoding 415  the body is compressed in a way that is not supported
-    ├── UndecodableMedia      422  a known format whose content is broken
-    ├── TooManyPixels         422  would decode to more pixels than the limit
-    ├── InvalidCursor         422  a cursor that no page of results had
-    ├── RefusedURL            422  a URL that the policy forbids to fetch
-    ├── UnreachableURL        422  a URL that could not be fetched
-    ├── Overloaded            429  the queue is full; retry after `retry_after_s`
-    ├── RateLimited           429  the API key's own limit; retry after `retry_after_s`
-    ├── QuotaExceeded         429  the API key's quota of the day; retry after `retry_after_s`
-    ├── Internal              500  an error of the service, never of the request
-    ├── NotReady              503  starting, draining, or no worker is up
-    ├── UpstreamUnavailable   503  a server behind this one did not respond, also after retries
-    │   └── EnsembleUnavailable 503  too few members of an ensemble responded
-    ├── DeadlineExceeded      504  the request's deadline passed
-    └── StorageFull           507  no space left for an upload
+    ├── InvalidRequest        400
+    ├── Unauthorized          401
+    ├── Forbidden             403
+    ├── NotFound              404
+    │   └── UnknownModel      404
+    ├── MethodNotAllowed      405
+    ├── SlowRequest           408
+    ├── Conflict              409
+    ├── UnsupportedVersion    412
+    ├── TooLarge              413
+    │   └── MessageTooLarge   413
+    ├── UnsupportedMediaType  415
+    │   └── UnsupportedCoding 415
+    ├── UndecodableMedia      422
+    ├── TooManyPixels         422
+    ├── InvalidCursor         422
+    ├── RefusedURL            422
+    ├── UnreachableURL        422
+    ├── Overloaded            429
+    ├── RateLimited           429
+    ├── QuotaExceeded         429
+    ├── Internal              500
+    ├── NotReady              503
+    ├── UpstreamUnavailable   503
+    │   └── EnsembleUnavailable 503
+    ├── DeadlineExceeded      504
+    └── StorageFull           507
 
 Each class is one RFC 9457 problem type on HTTP and one status code with the same detail on gRPC
 (the integer values of https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
@@ -78,110 +78,162 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
+    """The request is malformed: `detail` names the parameter, field or member to correct."""
+
     slug, title, status, grpc_code = "invalid-request", "Invalid request", 400, 3
 
 
 class Unauthorized(Problem):
+    """The API key is missing or unknown: send `Authorization: Bearer dfk_…`."""
+
     slug, title, status, grpc_code = "unauthorized", "Unauthorized", 401, 16
 
 
 class Forbidden(Problem):
+    """The API key lacks a scope, or the operation is not allowed: use a key with that scope."""
+
     slug, title, status, grpc_code = "forbidden", "Forbidden", 403, 7
 
 
 class NotFound(Problem):
+    """There is no such route, job or image, or it is another key's, or it was deleted."""
+
     slug, title, status, grpc_code = "not-found", "Not found", 404, 5
 
 
 class UnknownModel(NotFound):
+    """There is no such model or version: `GET /v1/models` lists them."""
+
     slug, title = "unknown-model", "Unknown model"
 
 
 class MethodNotAllowed(Problem):
+    """The route exists, the method does not: `Allow` lists those that do."""
+
     slug, title, status, grpc_code = "method-not-allowed", "Method not allowed", 405, 12
 
 
 class SlowRequest(Problem):
+    """The body arrived too slowly: send it again, or less at once."""
+
     slug, title, status, grpc_code = "slow-request", "Slow request", 408, 4
 
 
 class Conflict(Problem):
+    """The request contradicts an earlier one, or the state of the job: read that first."""
+
     slug, title, status, grpc_code = "conflict", "Conflict", 409, 9
 
 
 class UnsupportedVersion(Problem):
+    """That version of the tus protocol is not supported: use 1.0.0."""
+
     slug, title, status, grpc_code = "unsupported-version", "Unsupported version", 412, 9
 
 
 class TooLarge(Problem):
+    """The file or body has more bytes than the limit in `detail`: send a smaller one."""
+
     slug, title, status, grpc_code = "too-large", "Too large", 413, 3
 
 
 class MessageTooLarge(TooLarge):
+    """The gRPC message is over the limit: send fewer or smaller images."""
+
     slug, title, grpc_code = "message-too-large", "Message too large", 8  # as gRPC itself has it
 
 
 class UnsupportedMediaType(Problem):
+    """The format or Content-Type is not supported: `detail` lists those that are."""
+
     slug, title, status, grpc_code = "unsupported-media-type", "Unsupported media type", 415, 3
 
 
 class UnsupportedCoding(UnsupportedMediaType):
+    """The Content-Encoding is not supported: send gzip, deflate or no coding."""
+
     slug, title = "unsupported-content-coding", "Unsupported content coding"
 
 
 class UndecodableMedia(Problem):
+    """The format is known, but the file is damaged: export or download it again."""
+
     slug, title, status, grpc_code = "undecodable-media", "Undecodable media", 422, 3
 
 
 class TooManyPixels(Problem):
+    """The image would decode to more pixels than the limit: scale it down."""
+
     slug, title, status, grpc_code = "too-many-pixels", "Too many pixels", 422, 3
 
 
 class InvalidCursor(Problem):
+    """No page of results had this cursor: list from the start."""
+
     slug, title, status, grpc_code = "invalid-cursor", "Invalid cursor", 422, 3
 
 
 class RefusedURL(Problem):
+    """The policy forbids fetching this URL: send the file itself."""
+
     slug, title, status, grpc_code = "refused-url", "Refused URL", 422, 3
 
 
 class UnreachableURL(Problem):
+    """The URL could not be fetched: check it, or send the file itself."""
+
     slug, title, status, grpc_code = "unreachable-url", "Unreachable URL", 422, 9
 
 
 class Overloaded(Problem):
+    """The queue is full: retry after `retry_after_s`."""
+
     slug, title, status, grpc_code = "overloaded", "Overloaded", 429, 8
 
 
 class RateLimited(Problem):
+    """The API key has reached its rate limit: retry after `retry_after_s`."""
+
     slug, title, status, grpc_code = "rate-limited", "Rate limited", 429, 8
 
 
 class QuotaExceeded(Problem):
+    """The API key has used up a daily quota: retry after `retry_after_s`."""
+
     slug, title, status, grpc_code = "quota-exceeded", "Quota exceeded", 429, 8
 
 
 class Internal(Problem):
-    pass
+    """A bug of the service, never the fault of the request: report its `id`."""
 
 
 class NotReady(Problem):
+    """The service starts or stops, or no worker is up: retry."""
+
     slug, title, status, grpc_code = "not-ready", "Not ready", 503, 14
 
 
 class UpstreamUnavailable(Problem):
+    """A model server or store did not respond, also after retries: retry later."""
+
     slug, title, status, grpc_code = "upstream-unavailable", "Upstream unavailable", 503, 14
 
 
 class EnsembleUnavailable(UpstreamUnavailable):
+    """Too few members of the ensemble responded: retry, or choose one model."""
+
     slug, title = "ensemble-unavailable", "Ensemble unavailable"
 
 
 class DeadlineExceeded(Problem):
+    """The deadline of the request passed: allow more time, or send less."""
+
     slug, title, status, grpc_code = "deadline-exceeded", "Deadline exceeded", 504, 4
 
 
 class StorageFull(Problem):
+    """There is no space left for an upload: delete jobs, or tell the operator."""
+
     slug, title, status, grpc_code = "storage-full", "Storage full", 507, 8
 
 
