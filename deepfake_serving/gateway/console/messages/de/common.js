@@ -69,7 +69,7 @@ export default {
   windows: { one: "{count} Abschnitt", other: "{count} Abschnitte" },
   "face.number": "Gesicht {n}",
   "face.small": "Kleines Gesicht: Eine Fälschung wird leicht übersehen.",
-  "face.confidence": "erkannt mit Sicherheit {score}",
+  "face.confidence": "Sicherheit der Erkennung: {score}",
 
   "format.ms": "{n}\u00a0ms",
   "format.s": "{n}\u00a0s",

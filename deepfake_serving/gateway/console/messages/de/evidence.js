@@ -10,7 +10,7 @@ export default {
   "heatmap.meaning":
     "Jedes Gesicht, wie das Modell es bekam, und daneben die Stellen, die seinen Wert erhöhten oder senkten. Eine Heatmap zeigt, worauf das Modell reagierte, nicht, was manipuliert wurde.",
   "heatmap.meaningOfRollout":
-    "Jedes Gesicht, wie das Modell es bekam, und daneben in Violett die Stellen, die seine Aufmerksamkeit am meisten erreichten (Attention Rollout). Dorthin sah es, gleich was es schloss: Die Heatmap zeigt nicht, was den Wert erhöhte oder senkte.",
+    "Jedes Gesicht, wie das Modell es bekam, und daneben in Violett die Stellen, die seine Aufmerksamkeit am meisten erreichten (Attention Rollout). Dorthin sah das Modell, unabhängig vom Ergebnis: Die Heatmap zeigt nicht, was den Wert erhöhte oder senkte.",
   "heatmap.member": "Heatmaps des Mitglieds",
   "heatmap.opacity": "Deckkraft der Heatmaps",
   "heatmap.raises": "+ erhöht den Wert",

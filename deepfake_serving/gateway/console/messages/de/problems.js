@@ -7,10 +7,10 @@ export default {
   "problem.what-to-do": "Was tun:",
   "problem.wait": "Der Dienst bittet, {seconds} s zu warten.",
   "problem.id": "Kennung der Anfrage:",
-  "problem.advice": "Versuchen Sie es erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+  "problem.advice": "Versuchen Sie es erneut; besteht das Problem weiter, wenden Sie sich an den Betreiber des Dienstes.",
 
   "problem.undecodable-media.title": "Diese Datei ist beschädigt und lässt sich nicht öffnen",
-  "problem.undecodable-media.advice": "Exportieren oder laden Sie sie noch einmal, und wählen Sie die neue Datei.",
+  "problem.undecodable-media.advice": "Exportieren Sie sie neu oder laden Sie sie noch einmal herunter, und wählen Sie die neue Datei.",
   "problem.unsupported-media-type.title": "Dieser Dateityp wird nicht unterstützt",
   "problem.unsupported-media-type.advice":
     "Wählen Sie ein Bild (JPEG, PNG, WebP …) oder ein Video; es zählt der Inhalt, nicht der Name.",
@@ -26,7 +26,7 @@ export default {
     "Schneiden Sie den wichtigen Teil heraus, oder exportieren Sie es mit niedrigerer Bitrate.",
   "problem.empty-file.title": "Diese Datei ist leer",
   "problem.empty-file.detail": "{name} hat keinen Inhalt.",
-  "problem.empty-file.advice": "Exportieren oder laden Sie sie noch einmal, und wählen Sie die neue Datei.",
+  "problem.empty-file.advice": "Exportieren Sie sie neu oder laden Sie sie noch einmal herunter, und wählen Sie die neue Datei.",
   "problem.archive.title": "Archive werden nicht geöffnet",
   "problem.archive.detail": "{name} ist ein Archiv.",
   "problem.archive.advice": "Entpacken Sie es, und ziehen Sie den Ordner oder die Dateien hierher.",
@@ -76,13 +76,13 @@ export default {
   "problem.quota-exceeded.title": "Das Tageskontingent ist aufgebraucht",
   "problem.quota-exceeded.advice":
     "Dieser API-Schlüssel darf heute nichts mehr. Versuchen Sie es morgen (UTC), oder bitten Sie den Betreiber um mehr.",
-  "problem.internal.title": "Der Dienst ist gescheitert",
+  "problem.internal.title": "Fehler im Dienst",
   "problem.internal.advice": "Das ist ein Fehler im Dienst. Melden Sie ihn mit der Kennung unten.",
   "problem.not-ready.title": "Der Dienst ist nicht bereit",
   "problem.not-ready.advice": "Der Dienst startet gerade. Versuchen Sie es in einer Minute erneut.",
   "problem.upstream-unavailable.title": "Ein Teil des Dienstes antwortet nicht",
   "problem.upstream-unavailable.advice":
-    "Versuchen Sie es in einer Minute erneut; wenn es bleibt, wenden Sie sich an den Betreiber des Dienstes.",
+    "Versuchen Sie es in einer Minute erneut; besteht das Problem weiter, wenden Sie sich an den Betreiber des Dienstes.",
   "problem.ensemble-unavailable.title": "Zu wenige Modelle antworten",
   "problem.ensemble-unavailable.advice":
     "Wählen Sie ein einzelnes Modell, oder versuchen Sie es in einer Minute noch einmal.",
@@ -95,7 +95,7 @@ export default {
   "problem.unreachable.detail": "Der Dienst hat nicht geantwortet.",
   "problem.unreachable.advice":
     "Prüfen Sie Ihre Verbindung und ob der Dienst läuft; versuchen Sie es dann erneut.",
-  "problem.console.title": "Die Konsole ist gescheitert",
+  "problem.console.title": "Fehler in der Konsole",
   "problem.no-camera.title": "Keine Kamera gefunden",
   "problem.no-camera.detail": "Der Browser hat keine Kamera gefunden.",
   "problem.no-camera.advice": "Schließen Sie eine Kamera an, und versuchen Sie es erneut.",

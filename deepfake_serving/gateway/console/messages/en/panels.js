@@ -19,7 +19,7 @@ export default {
   "upload.url": "Submitting {name} …",
   "upload.share": "Uploading {name}: {share} of {size}",
   "upload.speed": "{speed} per second",
-  "upload.lost": "{name}: the service can't be reached or is busy. The upload goes on by itself.",
+  "upload.lost": "{name}: the service can't be reached or is busy. The upload resumes by itself.",
   "upload.accepting": "Uploaded. Waiting for the service to accept it …",
   "upload.waiting": "{name} waits for the uploads before it.",
   "upload.stopped": "The upload was stopped.",
