@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import shlex
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -16,7 +18,8 @@ class MissingExtra(Exception):
     """A command needs a package that is not installed; the message names the extra to install."""
 
     def __init__(self, module: str, extra: str) -> None:
-        super().__init__(f'{module} is not installed: pip install "deepfake-serving[{extra}]"')
+        pip = f"{shlex.quote(sys.executable)} -m pip install"
+        super().__init__(f'{module} is not installed: {pip} "deepfake-serving[{extra}]"')
 
 
 def requires(extra: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

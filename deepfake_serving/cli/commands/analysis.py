@@ -14,7 +14,7 @@ from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
 
 Archive = Annotated[
     Path | None,
-    typer.Option(help="Archive of a detector; default: the bundled one, packed once per version."),
+    typer.Option(help="Model archive (.mar); default: the bundled one, packed once per version."),
 ]
 
 Model = Annotated[

@@ -25,38 +25,39 @@ _POSITIVE: dict[str, Any] = {"min": 1e-6}
 
 @requires("plan")
 def plan(
-    rate: Annotated[float, typer.Option(help="Images per second, the highest.", **_POSITIVE)],
-    p95: Annotated[float, typer.Option(help="Latency to keep, seconds.", **_POSITIVE)],
+    rate: Annotated[float, typer.Option(help="Peak rate, images per second.", **_POSITIVE)],
+    p95: Annotated[float, typer.Option(help="Target of the p95 latency, seconds.", **_POSITIVE)],
     server: Annotated[
-        str | None, typer.Option(help="Gateway whose measured service time is used.")
+        str | None, typer.Option(help="Gateway whose measured times replace --service-ms.")
     ] = None,
     key: Key = None,
     model: Annotated[str, typer.Option(help="Model of --server.")] = "detector",
     service_ms: Annotated[
-        float, typer.Option(help="Mean time of a worker for one image.", **_POSITIVE)
+        float, typer.Option(help="Mean time of a worker for one image, ms.", **_POSITIVE)
     ] = 40,
     variation: Annotated[
         float, typer.Option(min=0, help="Standard deviation of that time over its mean.")
     ] = 0.5,
     workers: Annotated[int, typer.Option(min=1, help="Workers of a replica, one per core.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images that a worker takes at once.")] = 2,
+    batch: Annotated[int, typer.Option(min=1, help="Images in one batch of a worker.")] = 2,
     batch_share: Annotated[
-        float, typer.Option(min=0, help="Time of a further image in a batch over the first one's.")
+        float,
+        typer.Option(min=0, help="Time of each further image of a batch, relative to the first."),
     ] = 1.0,
-    max_in_flight: Annotated[int, typer.Option(min=1, help="Requests in a replica at most.")] = 32,
+    max_in_flight: Annotated[int, typer.Option(min=1, help="Maximum requests in a replica.")] = 32,
     startup_s: Annotated[float, typer.Option(min=0, help="Start-up time of a replica.")] = 10,
     utilization: Annotated[
         float, typer.Option(min=0.01, max=1, help="Share of the time in which workers may be busy.")
     ] = 0.8,
     profile: Annotated[
         Path | None,
-        typer.Option(help="CSV of seconds,rate: autoscaling is simulated over it.", exists=True),
+        typer.Option(help="CSV of seconds,rate, to simulate autoscaling over it.", exists=True),
     ] = None,
     min_replicas: Annotated[int, typer.Option(min=1, help="For autoscaling.")] = 1,
     price: Annotated[float | None, typer.Option(min=0, help="Price of a replica an hour.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Finds the replicas and gateways that keep a latency, and the autoscaler's target."""
+    """Finds how many replicas and gateways meet a latency target, and the autoscaler's target."""
     from deepfake_serving.planning.profile import read_profile
     from deepfake_serving.planning.replica import ReplicaSpec
     from deepfake_serving.planning.search import autoscale, fewest_replicas

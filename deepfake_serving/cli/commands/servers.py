@@ -31,7 +31,7 @@ def gateway() -> None:
 
 @requires("gateway")
 def worker() -> None:
-    """Runs a worker, with the gateway's settings."""
+    """Runs a worker. Settings: DEEPFAKE_GATEWAY_* variables (docs/settings.md)."""
     from deepfake_serving.gateway.worker.__main__ import main
 
     raise typer.Exit(main())
@@ -46,6 +46,7 @@ def up() -> None:
     - 8000: console and REST, DEEPFAKE_GATEWAY_HTTP_PORT
     - 8001: gRPC, DEEPFAKE_GATEWAY_GRPC_PORT
     - 8002: metrics, DEEPFAKE_GATEWAY_METRICS_PORT
+    - 8003: metrics of the worker, DEEPFAKE_GATEWAY_WORKER_METRICS_PORT
     - 8080: model server, DEEPFAKE_MODEL_SERVER_HTTP_PORT
     - 8081: its gRPC, DEEPFAKE_MODEL_SERVER_GRPC_PORT
     - 8082: its metrics, DEEPFAKE_MODEL_SERVER_METRICS_PORT

@@ -92,7 +92,7 @@ def _connect(path: str) -> Database:
 
     See https://www.sqlite.org/wal.html. Committed jobs survive a power failure.
     """
-    with _map_errors():
+    with _map_errors(f"{path} "):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -273,13 +273,13 @@ def _existing(database: Database, idempotency: tuple[str, str], now: float) -> R
 
 
 @contextmanager
-def _map_errors() -> Iterator[None]:
-    """Maps errors of SQLite to problems."""
+def _map_errors(path: str = "") -> Iterator[None]:
+    """Maps errors of SQLite to problems. Only errors at the start name the file."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise StorageFull("the job store is full") from error
         raise UpstreamUnavailable(
-            f"the job store cannot be read: {error}", retry_after_s=5
+            f"the job store {path}cannot be read: {error}", retry_after_s=5
         ) from error

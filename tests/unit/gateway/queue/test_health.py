@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.queue.store import open_store
 from tests.support.redis_server import RedisServer
@@ -47,3 +49,10 @@ async def test_a_redis_that_hangs_is_unhealthy(
             finally:
                 redis_server.process.send_signal(signal.SIGCONT)
             await until(lambda: health.healthy)
+
+
+async def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jobs.sqlite").mkdir()
+    with pytest.raises(UpstreamUnavailable, match=r"jobs\.sqlite cannot be read"):
+        async with open_store(f"sqlite:///{tmp_path}/jobs.sqlite", max_queued=1, max_attempts=1):
+            pass
