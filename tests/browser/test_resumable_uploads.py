@@ -65,7 +65,7 @@ async def test_an_upload_resumes_when_the_network_is_back(open_page: OpenPage, c
     page = await open_page("#/video")
     offsets = _watch_offsets(page)
     await page.set_input_files("input[type=file]", cut)
-    waiting = page.get_by_text("The upload goes on by itself")
+    waiting = page.get_by_text("The upload resumes by itself")
     await expect(waiting).to_be_visible()
     await page.context.set_offline(True)
     async with page.expect_event("requestfailed"):
