@@ -249,9 +249,14 @@ def test_a_live_source_of_a_killed_worker_is_continued_by_another(
     completed = cancel(live, job)
     windows = windows_of(live, job)
     gaps = [w["gap"] for w in windows if w["gap"]]
-    assert gaps == ["the job moved to another worker"] * 3
+    moved = [gap for gap in gaps if gap == "the job moved to another worker"]
+    assert len(moved) == 3
+    assert set(gaps) - set(moved) <= {"the analysis fell behind"}, "on a busy machine"
     assert all(a["end_s"] <= b["start_s"] for a, b in itertools.pairwise(windows))
-    assert (completed["result"]["windows"], completed["result"]["gaps"]) == (len(windows), 3)
+    assert (completed["result"]["windows"], completed["result"]["gaps"]) == (
+        len(windows),
+        len(gaps),
+    )
 
 
 def test_live_sources_delay_no_video_and_are_limited(
