@@ -28,6 +28,8 @@ class FakeReplica:
 
     def __init__(self, address: str, models: tuple[str, ...] = ("detector",)) -> None:
         self.address, self.models, self.ready = address, models, True
+        self.phase = "serving"
+        """The phase that it names while it is not ready."""
         self.hangs = False
         """Whether its health checks get no response."""
         self.described: dict[str, Any] = {}
@@ -51,7 +53,8 @@ class FakeReplica:
         async def readyz(request: web.Request) -> web.Response:
             if self.hangs:
                 return await hang(request)
-            return web.json_response({}, status=200 if self.ready else 503)
+            document = {"phase": self.phase}
+            return web.json_response(document, status=200 if self.ready else 503)
 
         async def index(_: web.Request) -> web.Response:
             return web.json_response({"models": [self.reference(name) for name in self.models]})
@@ -118,6 +121,17 @@ def context(seconds: float = 5.0) -> RequestContext:
 
 async def detect(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
     return orjson.loads(await upstream.detect_image(b"image", model, context(seconds)))
+
+
+async def in_flight(
+    upstream: Upstream, replica: FakeReplica, seconds: float
+) -> list[asyncio.Task[Any]]:
+    """Starts requests until one of them waits at the replica."""
+    requests = []
+    while not replica.requests:
+        requests.append(asyncio.create_task(detect(upstream, seconds=seconds)))
+        await asyncio.sleep(0.02)
+    return requests
 
 
 async def until(condition: Callable[[], bool]) -> None:

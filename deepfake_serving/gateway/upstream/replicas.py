@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,7 +44,11 @@ class Replica:
     """Why TLS failed in the last check; None: it did not."""
     _late: int = 0
     """Checks in a row without a response in time."""
-    _vanished: asyncio.Event = field(default_factory=asyncio.Event)
+    _vanished: bool = False
+    _stalled: bool = False
+    """Whether it is not ready and yet holds requests: it waits for a lost worker or TorchServe."""
+    _checked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the end of a check, and replaced."""
 
     @property
     def url(self) -> str:
@@ -73,28 +77,44 @@ class Replica:
         finally:
             self.in_flight -= 1
 
-    async def while_reachable(self, work: Awaitable[T]) -> T:
-        """Awaits `work`, and cancels it when the replica's host vanishes.
+    async def while_serving(self, work: Awaitable[T], has_other: Callable[[], bool]) -> T:
+        """Awaits `work`, and cancels it when the replica is lost.
 
-        A host without a network sends no reset, so `work` would wait until its deadline.
+        A host without a network sends no reset, so `work` would wait until its deadline. A model
+        server without a worker holds requests until it has one again, which is right only where
+        there is no other replica.
+
+        Args:
+            has_other: whether another replica could do the work.
 
         Raises:
-            UpstreamUnavailable: the host has vanished.
+            UpstreamUnavailable: the host has vanished, or another replica could do the work.
         """
-        first, result = await first_of(work, self._vanished.wait())
+        first, result = await first_of(work, self._loss(has_other))
         if first == 1:
-            detail = "a model server was lost: its host has vanished"
-            raise UpstreamUnavailable(detail, retry_after_s=5)
+            raise UpstreamUnavailable(f"a model server was lost: {result}", retry_after_s=5)
         return cast("T", result)
+
+    async def _loss(self, has_other: Callable[[], bool]) -> str:
+        """Waits for a loss; returns what it is."""
+        while True:
+            if self._vanished:
+                return "its host has vanished"
+            if self._stalled and has_other():
+                return "it has no worker"
+            await self._checked.wait()
 
     async def check(self, session: aiohttp.ClientSession) -> None:
         """Updates the replica's health and models from its `/readyz` and `/`."""
-        if not await self._reachable():
+        self._vanished = not await self._reachable()
+        if self._vanished:
             self.healthy = False
-            self._vanished.set()
-            return
-        if self._vanished.is_set():
-            self._vanished = asyncio.Event()
+        else:
+            await self._update(session)
+        self._checked.set()
+        self._checked = asyncio.Event()
+
+    async def _update(self, session: aiohttp.ClientSession) -> None:
         try:
             await self._ask(session)
         except TimeoutError:
@@ -108,6 +128,7 @@ class Replica:
         get = partial(session.get, timeout=_TIMEOUT, server_hostname=self.pool.server_name)
         async with get(f"{self.url}/readyz") as response:
             ready = response.status == 200
+            self._stalled = not ready and await _holds_requests(response)
         if ready:
             async with get(f"{self.url}/") as response:
                 document = await response.json()
@@ -132,6 +153,15 @@ class Replica:
             writer.close()
             return True
         return False
+
+
+async def _holds_requests(response: aiohttp.ClientResponse) -> bool:
+    """Returns whether a replica that is not ready neither starts nor ends, by its `/readyz`."""
+    try:
+        document = await response.json()
+    except (aiohttp.ContentTypeError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("phase") == "serving"
 
 
 def _tls_error(error: Exception) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -48,7 +48,7 @@ async def send_with_retries(
         tried.append(replica)
         try:
             if hedging is None or model is None:
-                return await _attempt(replica, send)
+                return await _attempt(pools, model, send, tried)
             return await _hedged(pools, model, send, tried, hedging)
         except Problem as problem:
             if not isinstance(problem, RETRYABLE) or len(tried) >= _MAX_ATTEMPTS:
@@ -57,9 +57,15 @@ async def send_with_retries(
             log.warning("retry", id=request_id, replica=replica.url, problem=problem.slug)
 
 
-async def _attempt(replica: Replica, send: Send[T]) -> T:
+async def _attempt(pools: Pools, model: str | None, send: Send[T], tried: Sequence[Replica]) -> T:
+    """Sends a request to the last of the tried replicas."""
+    replica = tried[-1]
+
+    def has_other() -> bool:
+        return len(tried) < _MAX_ATTEMPTS and _other(pools, model, tried) is not None
+
     with replica.track_request():
-        return await replica.while_reachable(send(replica))
+        return await replica.while_serving(send(replica), has_other)
 
 
 async def _hedged(
@@ -68,7 +74,7 @@ async def _hedged(
     """Sends a request to the last of the tried replicas, and to another one if that is slow."""
     clock = asyncio.get_running_loop().time
     started, delay_s = clock(), hedging.delay_s(model)
-    tasks = [asyncio.create_task(_attempt(tried[-1], send))]
+    tasks = [asyncio.create_task(_attempt(pools, model, send, tuple(tried)))]
     second = None
     try:
         if delay_s is not None:
@@ -76,7 +82,7 @@ async def _hedged(
             second = None if tasks[0].done() else _other(pools, model, tried)
         if second is not None and hedging.spend():
             tried.append(second)
-            tasks.append(asyncio.create_task(_attempt(second, send)))
+            tasks.append(asyncio.create_task(_attempt(pools, model, send, tuple(tried))))
         position, result = await first_success(tasks)
     finally:
         await cancel(tasks)
@@ -86,7 +92,7 @@ async def _hedged(
     return result
 
 
-def _other(pools: Pools, model: str, tried: list[Replica]) -> Replica | None:
+def _other(pools: Pools, model: str | None, tried: Sequence[Replica]) -> Replica | None:
     """Returns a free replica that was not tried; None if there is none."""
     try:
         replica = pools.choose(model, tried)

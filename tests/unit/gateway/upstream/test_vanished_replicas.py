@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any
 
 from aiohttp import web
 
-from tests.support.replicas import FakeReplica, Names, detect, hang, serving, until
+from tests.support.replicas import FakeReplica, Names, hang, in_flight, serving, until
 
 DEADLINE_S = 60.0
 """Far above the seconds that it takes to notice, so that a request that waits for it fails."""
@@ -77,7 +76,7 @@ async def test_what_is_in_flight_at_a_vanished_replica_is_sent_to_another(names:
     first, second = VanishingReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
         first.predict = hang
-        requests = await _in_flight(upstream, first)
+        requests = await in_flight(upstream, first, DEADLINE_S)
         first.vanish()
         assert {result["by"] for result in await asyncio.gather(*requests)} == {"127.0.0.3"}
         assert [replica.healthy for replica in upstream.pools.all()] == [False, True]
@@ -87,7 +86,7 @@ async def test_a_vanished_replica_that_has_left_dns_keeps_no_request(names: Name
     first, second = VanishingReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
         first.predict = hang
-        requests = await _in_flight(upstream, first)
+        requests = await in_flight(upstream, first, DEADLINE_S)
         names.addresses["a"] = ["127.0.0.3"]
         await until(lambda: [r.address for r in upstream.pools.all()] == ["127.0.0.3"])
         first.vanish()
@@ -105,7 +104,7 @@ async def test_a_replica_that_stops_finishes_what_is_in_flight(names: Names) -> 
             return web.json_response({"by": "127.0.0.2"})
 
         first.predict = slow
-        requests = await _in_flight(upstream, first)
+        requests = await in_flight(upstream, first, DEADLINE_S)
         names.addresses["a"] = ["127.0.0.3"]
         await until(lambda: [r.address for r in upstream.pools.all()] == ["127.0.0.3"])
         first.refuse()
@@ -114,12 +113,3 @@ async def test_a_replica_that_stops_finishes_what_is_in_flight(names: Names) -> 
         results = await asyncio.gather(*requests)
         assert "127.0.0.2" in {result["by"] for result in results}
         assert len(first.requests) + len(second.requests) == len(requests)
-
-
-async def _in_flight(upstream: Any, replica: FakeReplica) -> list[asyncio.Task[Any]]:
-    """Starts requests until one of them waits at the replica."""
-    requests = []
-    while not replica.requests:
-        requests.append(asyncio.create_task(detect(upstream, seconds=DEADLINE_S)))
-        await asyncio.sleep(0.02)
-    return requests
