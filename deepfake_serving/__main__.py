@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -13,7 +14,10 @@ def main() -> None:
     from deepfake_serving.cli.app import main as run
 
     signal.signal(signal.SIGINT, handler)
-    run()
+    try:
+        run()
+    except KeyboardInterrupt:  # before a command begins: click handles those of commands
+        sys.exit(130)
 
 
 if __name__ == "__main__":

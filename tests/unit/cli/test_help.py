@@ -27,7 +27,7 @@ from deepfake_serving.__main__ import main
 
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "deepfake_serving.cli.app":
+        if name == sys.argv[1]:
             os.kill(os.getpid(), signal.SIGINT)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -95,7 +95,10 @@ def test_an_unknown_model_is_refused_with_those_that_exist(tmp_path: Path) -> No
     assert ended.stderr.startswith(known)
 
 
-def test_ctrl_c_during_the_imports_ends_without_a_traceback() -> None:
-    command = [sys.executable, "-c", INTERRUPTED]
+@pytest.mark.parametrize(
+    ("module", "code"), [("deepfake_serving.cli.app", -2), ("typer.rich_utils", 130)]
+)
+def test_ctrl_c_before_a_command_begins_prints_no_traceback(module: str, code: int) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, module]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (-2, "")
+    assert (ended.returncode, ended.stderr.strip()) == (code, "")
