@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 from standardwebhooks import Webhook
 
 _PREFIX = "whsec_"
+_FORM = (
+    f"the secret must be {_PREFIX} and base64 of 24 to 64 bytes, as "
+    f'`echo "{_PREFIX}$(openssl rand -base64 32)"` prints'
+)
 
 
 def parse_secret(secret: str) -> Webhook:
@@ -24,9 +28,9 @@ def parse_secret(secret: str) -> Webhook:
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except ValueError as error:  # not base64, or not even ASCII
-        raise ValueError("the secret is not valid base64") from error
+        raise ValueError(_FORM) from error
     if not secret.startswith(_PREFIX) or not 24 <= len(key) <= 64:
-        raise ValueError(f"the secret must be {_PREFIX} and base64 of 24 to 64 bytes")
+        raise ValueError(_FORM)
     return Webhook(key)
 
 

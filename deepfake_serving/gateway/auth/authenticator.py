@@ -11,6 +11,7 @@ from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStat
 from deepfake_serving.gateway.auth.usage import NO_QUOTA, Quota, UsageMeter
 from deepfake_serving.gateway.queue.usage import MemoryUsage, Unit
 from deepfake_serving.gateway.settings import Settings, SettingsError
+from deepfake_serving.runtime.settings import variable_of
 
 _UNITS: dict[Scope, tuple[Unit, ...]] = {
     "images": ("requests", "images", "bytes"),
@@ -181,8 +182,9 @@ def open_authenticator(
         raise SettingsError("auth: keys are required, but keys_file is unset")
     if settings.auth == "auto" and keys is None and not _is_loopback(settings.host):
         raise SettingsError(
-            f"auth: {settings.host} is open to others: set keys_file, or auth to none "
-            "where a proxy in front of the gateway authenticates clients"
+            f"auth: {settings.host} is open to others: set {variable_of(settings, 'keys_file')} "
+            f"to a file of API keys (`deepfake-serving key`), or {variable_of(settings, 'auth')} "
+            "to none where a proxy in front of the gateway authenticates clients"
         )
     authenticator.open_on_loopback = settings.auth == "auto" and keys is None
     return authenticator

@@ -32,5 +32,5 @@ def test_the_example_of_the_specification_is_reproduced() -> None:
     ],
 )
 def test_an_invalid_secret_is_refused(secret: str) -> None:
-    with pytest.raises(ValueError, match="the secret"):
+    with pytest.raises(ValueError, match="whsec_ and base64 of 24 to 64 bytes"):
         parse_secret(secret)

@@ -219,6 +219,11 @@ def test_a_gateway_without_keys_must_be_enabled_explicitly(settings: dict[str, s
         open_authenticator(Settings(**settings))  # type: ignore[arg-type]
 
 
+def test_a_gateway_that_others_reach_names_the_variable_of_the_key_file() -> None:
+    with pytest.raises(SettingsError, match="DEEPFAKE_GATEWAY_KEYS_FILE to a file of API keys"):
+        open_authenticator(Settings(host="gateway"))
+
+
 async def test_a_used_up_quota_refuses_what_would_use_it(tmp_path: Path) -> None:
     key, entry = generate("team-a", ["images", "videos", "jobs"])
     quota = "  daily: {requests: 5, images: 2, video_seconds: 60}\n"
