@@ -88,7 +88,12 @@ class Metrics(ServerMetrics):
         )
         self.ready = Gauge("deepfake_ready", "1 if /readyz returns 200.", registry=None)
         self.jobs = JobGauges()
-        self.build = Gauge("deepfake_build_info", "1.", ("version",), registry=registry)
+        self.build = Gauge(
+            "deepfake_build_info",
+            "Always 1; the version is a label.",
+            ("version",),
+            registry=registry,
+        )
         self.build.labels(VERSION).set(1)
 
     def hedged(self, pool: str, second_won: bool) -> None:

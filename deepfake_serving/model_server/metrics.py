@@ -149,6 +149,8 @@ class Gauges(Collector):
         for model in self.models.values():
             ref = model.ref
             info.add_metric([ref.name, ref.version, ref.digest or "", str(ref.trained).lower()], 1)
-        build = GaugeMetricFamily("deepfake_build_info", "1.", labels=["version"])
+        build = GaugeMetricFamily(
+            "deepfake_build_info", "Always 1; the version is a label.", labels=["version"]
+        )
         build.add_metric([VERSION], 1)
         return [queue, inflight, workers, ready, info, build]

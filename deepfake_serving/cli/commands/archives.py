@@ -107,5 +107,7 @@ def report(
         raise NotFound(f"{destination.url} holds no result of bulk")
     summary = summarise(destination)
     print_summary(summary)
+    if summary.files < run.files:
+        note(f"{run.files - summary.files} of {run.files} files are not done: run bulk again")
     if page is not None:
         write_page(page, run, summary)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from deepfake_serving.cli.app import app
 from deepfake_serving.cli.bulk import destination as destinations
 from deepfake_serving.cli.bulk.destination import Destination, RunInfo
 from deepfake_serving.cli.bulk.listing import prepare
@@ -72,6 +74,14 @@ def test_images_are_in_chunks_and_a_video_is_a_chunk(source: Path, tmp_path: Pat
         ("image", ["d.jpg"]),
     ]
     assert (info.files, destination.get("model.mar")) == (4, b"archive")
+
+
+def test_a_report_of_an_unfinished_run_says_so(source: Path, tmp_path: Path) -> None:
+    destination = Destination(str(tmp_path / "out"))
+    prepare(destination, wanted(source), {}, 2)
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert "4 of 4 files are not done" in result.stderr
 
 
 def test_a_list_of_several_parts_has_every_chunk(
