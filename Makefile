@@ -91,7 +91,7 @@ test: build/.dev clients archives  ## all checks and tests that need no cluster,
 unit: build/.dev  ## unit and property tests
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit $(QUICK) $(PARALLEL) --dist worksteal
 
-test-slow: build/.dev build/.mlflow archives  ## tests marked slow: kills, trainings, load tests, archives in bulk, every request of the API's document
+test-slow: build/.dev build/.mlflow archives  ## tests marked slow: kills, trainings, load tests, bulk analysis, every request of the API's document
 	PATH="$(CURDIR)/build/bin:$$PATH" $(BIN)/pytest tests/unit tests/integration -m slow $(PARALLEL) --dist loadfile
 
 test-nightly: build/.dev build/.mlflow clients archives  ## unit and integration with many examples of every property (an hour)

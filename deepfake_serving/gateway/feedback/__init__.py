@@ -1,1 +1,1 @@
-"""Feedback on verdicts: labels from people who know better, for the next evaluation."""
+"""Feedback on verdicts: what a file really is, as labels for the next evaluation."""

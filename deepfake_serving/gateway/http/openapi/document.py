@@ -44,7 +44,7 @@ TAGS: list[dict[str, Any]] = [
         "externalDocs": {"url": "https://tus.io/protocols/resumable-upload"},
     },
     {"name": "jobs", "description": "Progress, results and media of jobs."},
-    {"name": "feedback", "description": "Labels of people who know better, for evaluation."},
+    {"name": "feedback", "description": "What files really are, as labels for evaluation."},
     {
         "name": "open inference protocol",
         "description": "Tensors in and out, forwarded to a model server.",

@@ -32,7 +32,7 @@ _ZIP = {"application/zip": {"schema": {"type": "string", "format": "binary"}}}
 @router.post(
     "/v1/feedback",
     status_code=201,
-    summary="Label a response as right or wrong",
+    summary="Label a response as real or fake",
     responses={201: {"model": FeedbackDocument}},
     openapi_extra={"requestBody": FEEDBACK_BODY},
 )

@@ -117,7 +117,7 @@ async def create_upload(
     responses={200: {"model": UploadDocument, "headers": _OFFSET}},
 )
 async def get_upload(request: Request, upload_id: str, principal: Owner) -> Response:
-    """HEAD, as tus has it, returns the same headers."""
+    """HEAD, which tus clients send, returns the same headers."""
     gateway = get_gateway(request)
     upload = await gateway.uploads.find(upload_id, principal)
     offset = await gateway.uploads.offset(upload)
@@ -142,7 +142,7 @@ async def append_upload(
         int, Header(alias="Upload-Offset", ge=0, description="Where the bytes begin.")
     ],
 ) -> Response:
-    """Bytes are kept also where the connection breaks off: read the offset, and send the rest.
+    """Bytes are kept even if the connection breaks: read the offset, and send the rest.
     An offset other than that of the upload is 409."""
     gateway = get_gateway(request)
     gateway.disk_space.check()
