@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from deepfake_serving.contracts.video import Shot, VideoVerdict
 from deepfake_serving.video.aggregate import aggregate, fake_frame_ratio, highest_faces
 from deepfake_serving.video.build_shot import ShotResult
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.renumbering import renumbered, renumbered_shot
 from deepfake_serving.video.people.grouping import MAX_TRACKS, TrackIdentity, with_people
-from deepfake_serving.video.reader import Reader
+from deepfake_serving.video.reader import VideoFacts
 from deepfake_serving.video.scored_frames import DetectionResult
 
 LEFT_OUT = "was left out of"
@@ -31,6 +32,8 @@ class VideoAccumulator:
     similarity: float | None = None
     shots: list[Shot] = field(default_factory=list)
     image_names: list[str] = field(default_factory=list)
+    sampled: int = 0
+    """Frames that were sent to the detector."""
     frames: int = 0
     rare_tracks: int = 0
     crowded_frames: int = 0
@@ -49,7 +52,8 @@ class VideoAccumulator:
     """Warnings that a network has no heatmaps, in their order."""
 
     def add_results(self, results: Sequence[DetectionResult]) -> None:
-        """Counts the detector's problems, and notes the model."""
+        """Counts the detector's results and problems, and notes the model."""
+        self.sampled += len(results)
         for result in results:
             if isinstance(result, Problem):
                 self.failed_frames, self.last_problem = self.failed_frames + 1, result
@@ -68,15 +72,39 @@ class VideoAccumulator:
         self.rare_tracks += result.rare_tracks
         self.identities += result.identities
 
-    def verdict(self, reader: Reader, options: VideoOptions) -> VideoVerdict:
+    def append(self, later: VideoAccumulator) -> None:
+        """Adds the results of the next part, whose shots were counted from 1."""
+        before = len(self.shots)
+        self.shots += [renumbered_shot(shot, before) for shot in later.shots]
+        self.image_names += [renumbered(name, before) for name in later.image_names]
+        self.identities += later.identities
+        for name in ("sampled", "frames", "rare_tracks", "crowded_frames", "empty_shots"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.failed_frames += later.failed_frames
+        self.last_problem = later.last_problem or self.last_problem
+        self.model = self.model or later.model
+        self.left_out.update(later.left_out)
+        self.without_heatmaps.update(later.without_heatmaps)
+
+    def verdict(
+        self,
+        video: VideoFacts,
+        size: tuple[int, int] | None,
+        seconds: Mapping[str, float],
+        options: VideoOptions,
+    ) -> VideoVerdict:
         """Aggregates the verdict.
+
+        Args:
+            size: Width and height of the first frame.
+            seconds: Time spent by stage.
 
         Raises:
             Problem: no frame was scored, and why.
         """
-        if self.model is None or reader.size is None:
+        if self.model is None or size is None:
             raise self.last_problem or UndecodableMedia("the video has no frame to analyse")
-        video, thresholds = reader.video, options.thresholds
+        thresholds = options.thresholds
         if self.similarity is not None:
             self.shots = with_people(self.shots, self.identities, self.similarity)
         probability, spread = aggregate(self.shots, options.aggregation, thresholds)
@@ -91,17 +119,22 @@ class VideoAccumulator:
             fake_frame_ratio=fake_frame_ratio(self.shots, thresholds),
             duration_s=round(video.end_s, 3),
             frame_rate=video.frame_rate,
-            width=reader.size[0],
-            height=reader.size[1],
+            width=size[0],
+            height=size[1],
             complete=video.complete,
             model=self.model,
-            warnings=[*video.warnings, *self._warnings(options)],
+            warnings=[*video.warnings, *self._warnings(options, video.thinned)],
             gallery=self.image_names,
-            timings_ms={stage: round(1000 * s, 1) for stage, s in reader.seconds.items()},
+            timings_ms={stage: round(1000 * s, 1) for stage, s in seconds.items()},
         )
 
-    def _warnings(self, options: VideoOptions) -> list[str]:
+    def _warnings(self, options: VideoOptions, thinned: int) -> list[str]:
         warnings = []
+        if thinned and options.sampling.policy != "per_shot":
+            warnings.append(
+                f"{thinned} shots have more than {options.per_shot} sampled frames: an even "
+                "selection of them counts"
+            )
         if self.last_problem is not None:
             reason = self.last_problem.detail
             warnings.append(f"{self.failed_frames} frames failed; the last problem: {reason}")

@@ -15,8 +15,11 @@ from deepfake_serving.video.accumulator import VideoAccumulator
 from deepfake_serving.video.build_shot import build_shot
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.gallery.heatmaps import FRAMES_PER_REQUEST
+from deepfake_serving.video.isolation.messages import summarised
 from deepfake_serving.video.isolation.process import DecodeProcess
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.result import PartResult
 from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.pipelined import pipelined
 from deepfake_serving.video.progress import ProgressReporter
@@ -51,10 +54,29 @@ async def analyse(
     Raises:
         Problem: the file is no video, is broken from the start, or no frame could be scored.
     """
+    result = await analyse_part(path, detect, options, save_image, on_progress, embedder)
+    return await asyncio.to_thread(result.verdict, options)
+
+
+async def analyse_part(
+    path: Path,
+    detect: Detect,
+    options: VideoOptions,
+    save_image: SaveImage,
+    on_progress: Callable[[Progress], None],
+    embedder: FaceEmbedder | None = None,
+    part: Part | None = None,
+    on_start: Callable[[int], None] = lambda _: None,
+) -> PartResult:
+    """Analyses a part of a file, or the whole, as `analyse` does. Shots are counted from 1.
+
+    Args:
+        on_start: Called with the number of parts of the video, once it is known.
+    """
     start = time.perf_counter()
-    reader: Reader = (DecodeProcess if options.isolated else VideoReader)(path, options)
+    reader: Reader = (DecodeProcess if options.isolated else VideoReader)(path, options, part)
     progress = ProgressReporter(on_progress)
-    analysis = _Analysis(detect, options, save_image, reader, embedder)
+    analysis = _Analysis(detect, options, save_image, reader, embedder, part)
     batches = pipelined(
         reader.batches(),
         analysis.detect,
@@ -64,12 +86,23 @@ async def analyse(
     )
     async with aclosing(batches):
         async for batch, results in batches:
+            if not analysis.started:
+                on_start(len(reader.video.part_starts))
             await analysis.add(batch, results)
-            progress.update(len(batch.samples), batch.read_s, reader.video.duration_s)
+            progress.update(len(batch.samples), *_position(batch, reader, part))
             del batch  # frees its pixels before the next batch arrives
     await analysis.end()
     reader.seconds["total"] = time.perf_counter() - start
-    return await asyncio.to_thread(analysis.accumulator.verdict, reader, options)
+    return analysis.result()
+
+
+def _position(batch: Batch, reader: Reader, part: Part | None) -> tuple[float, float | None]:
+    """Returns the seconds that were read, and those to read."""
+    video = reader.video
+    if part is None:
+        return batch.read_s, video.duration_s
+    begin, end = [*video.part_starts, video.duration_s or 0.0][part.number : part.number + 2]
+    return max(0.0, batch.read_s - begin), end - begin
 
 
 class _Analysis:
@@ -82,10 +115,14 @@ class _Analysis:
         save_image: SaveImage,
         reader: Reader,
         embedder: FaceEmbedder | None,
+        part: Part | None,
     ) -> None:
         self._detect, self._options, self._save_image = detect, options, save_image
         self._reader, self._embedder = reader, embedder
         self._collector: ShotCollector | None = None
+        self._part, self.started = part, False
+        self._first_cut: SceneCut | None = None
+        self._end_cut: SceneCut | None = None
         self.accumulator = VideoAccumulator(embedder.model.similarity if embedder else None)
 
     async def detect(self, batch: Batch) -> list[DetectionResult]:
@@ -101,29 +138,62 @@ class _Analysis:
 
     async def add(self, batch: Batch, results: Sequence[DetectionResult]) -> None:
         """Adds a scored batch."""
+        self.started = True
         scored = await asyncio.to_thread(scored_frames, batch.samples, results, self._options)
         self.accumulator.add_results(results)
         frames = iter(scored)
         for event in batch.events:
             if isinstance(event, SceneCut):
-                await self._finish(self._shots().cut(event))
+                await self._cut(event)
             elif (frame := next(frames)) is not None:
                 self.accumulator.crowded_frames += frame.left_out > 0
                 await self._finish(self._shots().add(frame))
 
     async def end(self) -> None:
         """Finishes the last shots."""
-        await self._finish(self._shots().end(self._reader.video.end_s))
+        if self._begins_at_start or self._first_cut is not None:
+            cut, end_s = self._end_cut, self._reader.video.end_s
+            await self._finish(self._shots().end(end_s if cut is None else cut.t_s))
+
+    def result(self) -> PartResult:
+        """Returns the result, after the end."""
+        reader = self._reader
+        return PartResult(
+            self._part or Part(0),
+            self._first_cut,
+            self._end_cut,
+            summarised(reader.video),
+            reader.size,
+            reader.seconds,
+            self.accumulator,
+        )
+
+    @property
+    def _begins_at_start(self) -> bool:
+        return self._part is None or self._part.number == 0
+
+    async def _cut(self, cut: SceneCut) -> None:
+        """Adds a cut. At one that begins a part, the shots before it end."""
+        if cut.part is None:
+            await self._finish(self._shots().cut(cut))
+        elif self._part is None:
+            await self._finish(self._shots().end(cut.t_s))
+            self._collector = self._new_collector(cut.t_s)
+        elif cut.part == self._part.number:
+            self._first_cut, self._collector = cut, self._new_collector(cut.t_s)
+        else:
+            self._end_cut = cut
 
     def _shots(self) -> ShotCollector:
         """Returns the collector, which starts with the first frame."""
         if self._collector is None:
-            options = self._options
-            min_shot_s = options.min_shot_s if options.shots else math.inf
-            self._collector = ShotCollector(
-                min_shot_s, options.per_shot, self._reader.video.start_s
-            )
+            self._collector = self._new_collector(self._reader.video.start_s)
         return self._collector
+
+    def _new_collector(self, start_s: float) -> ShotCollector:
+        options = self._options
+        min_shot_s = options.min_shot_s if options.shots else math.inf
+        return ShotCollector(min_shot_s, options.per_shot, start_s)
 
     async def _finish(self, shots: Sequence[ShotFrames]) -> None:
         start = time.perf_counter()

@@ -32,6 +32,9 @@ class VideoOptions:
     max_faces: int = 16
     """Faces of a frame that count, the largest first."""
 
+    part_s: float | None = 300.0
+    """Seconds of the parts that a long video is analysed in; None: it is one part."""
+
     max_duration_s: float = 4 * 3600
     """Seconds of presentation, after which the analysis of a longer video ends."""
     max_frames: int = 20_000

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import defaultdict
+import zlib
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from deepfake_serving.video.decoding.duration import measure_end_s
+from deepfake_serving.video.decoding.duration import DEFAULT_FRAME_RATE, measure_end_s
 from deepfake_serving.video.decoding.frames import Frame, VideoDecoder
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter, Pixels
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.boundaries import Boundaries, Part, part_starts
 from deepfake_serving.video.sampling import Sampler
-from deepfake_serving.video.scene_cuts import SceneCut, SceneCutDetector
+from deepfake_serving.video.scene_cuts import WARM_UP, WINDOW, SceneCut, SceneCutDetector
 
 _MAX_BATCH_FRAMES = 8
 _MAX_BATCH_S = 10.0
@@ -85,6 +87,9 @@ class VideoFacts(Protocol):
     start_s: float
     end_s: float
     complete: bool
+    steady: bool
+    part_starts: list[float]
+    thinned: int
     warnings: list[str]
 
 
@@ -120,15 +125,18 @@ class Reader(Protocol):
 class VideoReader:
     """Reads one video, once. `video` holds what is known of it so far."""
 
-    def __init__(self, path: Path, options: VideoOptions) -> None:
-        self._path, self._options = path, options
+    def __init__(self, path: Path, options: VideoOptions, part: Part | None = None) -> None:
+        """Reads the whole video, or a part of it alone: up to the cut where the next begins."""
+        self._path, self._options, self._part = path, options, part
         self._stop = threading.Event()
-        self.video = VideoDecoder(path, options.decode_limits, self._stop)
+        self.video = VideoDecoder(path, options.decode_limits, self._stop, self._begin_s)
         self.size: tuple[int, int] | None = None
         """Width and height of the first frame, upright."""
         self.seconds: dict[str, float] = defaultdict(float)
         """Time spent by stage."""
-        self._sampled = 0
+        self._sampled = 0 if part is None else part.sampled
+        self._boundaries = Boundaries([0.0], options.min_shot_s)
+        self._read_s = 0.0
         self._latest_size: tuple[int, int] | None = None
         self._sizes = 0
 
@@ -145,12 +153,13 @@ class VideoReader:
         batch = Batch()
         with contextlib.closing(iter(self.video)) as frames:
             for event in self._events(frames):
-                if isinstance(event, Sample) and batch.is_full(event.pixels):
+                full = isinstance(event, Sample) and batch.is_full(event.pixels)
+                if full or (isinstance(event, SceneCut) and event.part is not None):
                     yield batch
                     batch = Batch()
                 if event is not None:
                     batch.events.append(event)
-                batch.read_s = self.video.end_s
+                batch.read_s = self._read_s
                 full = isinstance(event, Sample) and batch.is_full(event.pixels)
                 event = None  # only the batch keeps the pixels alive
                 if full or batch.is_overdue:
@@ -159,29 +168,79 @@ class VideoReader:
         yield batch
 
     def _events(self, frames: Iterator[Frame]) -> Iterator[Sample | SceneCut | None]:
-        """Yields None for a frame that is neither sampled nor reveals a cut."""
+        """Yields None for a frame that is neither sampled nor follows a cut."""
         converter = FrameConverter()
-        cut_detector = SceneCutDetector()
         sampler: Sampler | None = None
-        while (frame := self._decode(frames)) is not None:
-            if sampler is None:
-                sampler = self._new_sampler()
-            with self._timed("shots"):
-                thumbnail = converter.thumbnail(frame)
-                cut = cut_detector.feed(thumbnail, frame.index, frame.t_s)
+        awaited = 0 if self._part is None else self._part.number
+        for frame, thumbnail, cut in self._with_cuts(frames, converter):
+            sampler = sampler or self._new_sampler()
+            self._read_s = frame.end_s
             if cut is not None:
                 sampler.start_shot()
-                yield cut
-            if not sampler.select(frame.index, frame.t_s):
+                if cut.part is not None:
+                    sampler.start_part(frame.index)
+            selected = sampler.select(frame.index, frame.t_s)
+            if awaited and (cut is None or cut.part != awaited):
+                if self._boundaries.is_over(awaited, frame.t_s):
+                    return
                 yield None
                 continue
+            if awaited:
+                awaited, sampler.thinned = 0, 0
+            elif cut is not None and cut.part is not None and self._part is not None:
+                yield cut
+                return
+            self.video.thinned = sampler.thinned
+            yield cut
+            if not selected:
+                continue
             if self._sampled >= self._options.max_frames:
+                self.video.end_s = frame.end_s
                 self.video.truncate(f"only {self._sampled} frames were analysed")
                 return
             self._sampled += 1
             yield self._sample(frame, thumbnail, converter)
-        if sampler is not None:
-            self._warn_of_thinning(sampler.thinned)
+
+    def _with_cuts(
+        self, frames: Iterator[Frame], converter: FrameConverter
+    ) -> Iterator[tuple[Frame, Pixels, SceneCut | None]]:
+        """Yields frames with their thumbnails and the cut before them, once that is known."""
+        cut_detector = SceneCutDetector()
+        waiting: deque[tuple[Frame, Pixels]] = deque()
+        while (frame := self._decode(frames)) is not None:
+            with self._timed("shots"):
+                thumbnail = converter.thumbnail(frame)
+                is_cut = cut_detector.feed(thumbnail)
+            waiting.append((frame, thumbnail))
+            if len(waiting) > WINDOW:
+                earlier, thumbnail = waiting.popleft()
+                yield earlier, thumbnail, self._scene_cut(earlier, thumbnail, is_cut)
+        for frame, thumbnail in waiting:
+            yield frame, thumbnail, None
+
+    def _scene_cut(self, frame: Frame, thumbnail: Pixels, is_cut: bool) -> SceneCut | None:
+        if frame.index == (WARM_UP if self._part is not None and self._part.number else 0):
+            self._boundaries.begin(frame.t_s)
+        if not is_cut:
+            return None
+        part = self._boundaries.part_of(frame.t_s)
+        return SceneCut(frame.t_s, part, 0 if part is None else zlib.crc32(thumbnail.tobytes()))
+
+    def _begin_s(self) -> float:
+        """Finds the starts of the parts; returns when decoding begins, before that of its part.
+
+        By then all cuts that may matter are found.
+        """
+        video, options = self.video, self._options
+        frames = (video.duration_s or 0.0) * (video.frame_rate or DEFAULT_FRAME_RATE)
+        if video.steady and options.shots and frames < options.max_decoded:
+            video.part_starts = part_starts(video.duration_s, options.part_s)
+        self._boundaries = Boundaries(video.part_starts, options.min_shot_s)
+        if self._part is None or self._part.number == 0:
+            return 0.0
+        warm_up = WARM_UP + 2 * WINDOW
+        before_s = options.min_shot_s + warm_up / (video.frame_rate or DEFAULT_FRAME_RATE)
+        return video.part_starts[self._part.number] - before_s
 
     def _decode(self, frames: Iterator[Frame]) -> Frame | None:
         with self._timed("decode"):
@@ -198,19 +257,12 @@ class VideoReader:
         return Sample(frame.index, frame.t_s, size[0], pixels, thumbnail)
 
     def _warn_of_size(self, size: tuple[int, int], t_s: float) -> None:
-        self._latest_size = size
+        self._latest_size, self.video.steady = size, False
         self._sizes += 1
         if self._sizes <= _MAX_SIZE_WARNINGS:
             self.video.warnings.append(
                 f"the frame size changes to {size[0]} x {size[1]} at {t_s:.1f} s: boxes are in "
                 "pixels of their own frame"
-            )
-
-    def _warn_of_thinning(self, shots: int) -> None:
-        if shots and self._options.sampling.policy != "per_shot":
-            self.video.warnings.append(
-                f"{shots} shots have more than {self._options.per_shot} sampled frames: an even "
-                "selection of them counts"
             )
 
     def _new_sampler(self) -> Sampler:

@@ -75,10 +75,15 @@ class Sampler:
         """`uniform` needs `duration_s`."""
         self._every = int(sampling.value) if sampling.policy == "every" else None
         self._step_s = _step_s(sampling, duration_s)
-        self._next_s = 0.0
+        self._first_index, self._last_step = 0, -1
         self._per_shot = per_shot
         self.thinned = 0
         """Shots of more frames than `per_shot`."""
+        self.start_shot()
+
+    def start_part(self, index: int) -> None:
+        """Starts a new part of the video, by which every Nth frame is counted again."""
+        self._first_index = index
         self.start_shot()
 
     def start_shot(self) -> None:
@@ -104,11 +109,10 @@ class Sampler:
 
     def _on_grid(self, index: int, t_s: float) -> bool:
         if self._every is not None:
-            return index % self._every == 0
-        if t_s < self._next_s:
-            return False
-        self._next_s = (math.floor(t_s / self._step_s + _ROUNDING) + 1) * self._step_s
-        return True
+            return (index - self._first_index) % self._every == 0
+        step, before = math.floor(t_s / self._step_s + _ROUNDING), self._last_step
+        self._last_step = step
+        return step > before
 
 
 def _step_s(sampling: Sampling, duration_s: float | None) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
@@ -13,16 +12,22 @@ from scenedetect.detectors import AdaptiveDetector
 from deepfake_serving.video.decoding.duration import DEFAULT_FRAME_RATE
 from deepfake_serving.video.decoding.pixels import Pixels
 
-_WINDOW = 2
+WINDOW = 2
 """Frames on both sides of a cut that it is compared with."""
+WARM_UP = WINDOW + 1
+"""Frames at the start in which no cut is found for certain."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneCut:
-    """A cut. Frames from `index` on, which is shown at `t_s`, come after it."""
+    """A cut before a frame that is shown at `t_s`.
 
-    index: int
+    With `part`, a part of the video begins there, and `checksum` is that of the frame's thumbnail.
+    """
+
     t_s: float
+    part: int | None = None
+    checksum: int = 0
 
 
 class SceneCutDetector:
@@ -40,18 +45,19 @@ class SceneCutDetector:
 
     def __init__(self) -> None:
         self._size: tuple[int, int] | None = None
-        self._latest: deque[SceneCut] = deque(maxlen=_WINDOW + 1)
-        self._detector = AdaptiveDetector(min_scene_len=0, window_width=_WINDOW)
+        self._frames = 0
+        self._detector = AdaptiveDetector(min_scene_len=0, window_width=WINDOW)
 
-    def feed(self, thumbnail: Pixels, index: int, t_s: float) -> SceneCut | None:
-        """Adds the next frame, uint8 (h, w, 3) BGR; returns a cut that it reveals.
+    def feed(self, thumbnail: Pixels) -> bool:
+        """Adds the next frame, uint8 (h, w, 3) BGR.
 
-        The cut lies two frames before the frame that reveals it.
+        Returns:
+            Whether there is a cut before the frame `WINDOW` frames ago, which this one reveals.
         """
         height, width = thumbnail.shape[:2]
         self._size = self._size or (width, height)
         if self._size != (width, height):  # the frame size may change within a stream
             thumbnail = cv2.resize(thumbnail, self._size).astype(np.uint8)
-        self._latest.append(SceneCut(index, t_s))
-        cuts = self._detector.process_frame(FrameTimecode(index, DEFAULT_FRAME_RATE), thumbnail)
-        return self._latest[0] if cuts else None
+        timecode = FrameTimecode(self._frames, DEFAULT_FRAME_RATE)
+        self._frames += 1
+        return bool(self._detector.process_frame(timecode, thumbnail))

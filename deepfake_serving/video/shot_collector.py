@@ -73,17 +73,14 @@ class ShotCollector:
         return final
 
     def cut(self, cut: SceneCut) -> list[ShotFrames]:
-        """Adds a cut. Frames after it may have been added before it."""
+        """Adds a cut between the frames before and after it."""
         last = self._open[-1]
-        frames = last.segments[-1]
-        later = [frame for frame in frames if frame.index >= cut.index]
-        last.segments[-1] = frames[: len(frames) - len(later)]
         if cut.t_s - last.start_s < self._min_shot_s:
-            last.segments.append(later)
+            last.segments.append([])
             return []
         final = self._pop_final(math.inf)
         last.end_s = cut.t_s
-        self._open.append(ShotFrames(cut.t_s, segments=[later]))
+        self._open.append(ShotFrames(cut.t_s))
         return final
 
     def end(self, t_s: float) -> list[ShotFrames]:

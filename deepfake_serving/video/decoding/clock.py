@@ -50,6 +50,10 @@ class Clock:
         self._last_s = now
         return now
 
+    def timestamp_s(self, t_s: float) -> float:
+        """Returns the timestamp of a presentation time, after the first tick."""
+        return t_s + (self._offset_s or 0.0)
+
     def _first(self, timestamp_s: float | None) -> float:
         if timestamp_s is None:
             return 0.0

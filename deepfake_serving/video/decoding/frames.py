@@ -7,9 +7,10 @@ on it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +35,7 @@ from deepfake_serving.video.decoding.duration import (
 )
 from deepfake_serving.video.decoding.interlacing import unflagged_field_order
 from deepfake_serving.video.decoding.limits import DecodeLimits
+from deepfake_serving.video.decoding.seeking import LeadingFrames, is_seekable, seek
 from deepfake_serving.video.memory.estimate import check_memory
 from deepfake_serving.video.memory.shortage import check_shortage
 from deepfake_serving.video.presentation.combing import FieldOrder
@@ -58,6 +60,7 @@ class Frame:
 
     index: int
     t_s: float
+    end_s: float
     image: VideoFrame
     aspect: Fraction
     orientation: Orientation
@@ -78,9 +81,21 @@ class Frame:
 class VideoDecoder:
     """Iterates over the frames of one file. Its attributes fill up while the file is read."""
 
-    def __init__(self, path: Path, limits: DecodeLimits, stop: threading.Event) -> None:
-        """Setting `stop`, from any thread, ends the iteration with `Cancelled`."""
+    def __init__(
+        self,
+        path: Path,
+        limits: DecodeLimits,
+        stop: threading.Event,
+        begin_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Setting `stop`, from any thread, ends the iteration with `Cancelled`.
+
+        Args:
+            begin_s: Returns the time in seconds before which frames may be left out. It is called
+                once `duration_s` and `steady` are known.
+        """
         self._path, self._limits, self._stop = path, limits, stop
+        self._begin_s = begin_s
         self.frame_rate: float | None = None
         """Frames per second, as declared."""
         self.duration_s: float | None = None
@@ -95,6 +110,11 @@ class VideoDecoder:
         self.broken = 0
         """Packets that could not be decoded, and damaged frames."""
         self.complete = True
+        self.steady = True
+        """Whether frames are the same after a seek, as far as was seen: with reliable times, of one
+        kind and undamaged."""
+        self.part_starts, self.thinned = [0.0], 0
+        """Set by the reader: the starts of parts, and the number of shots that it thinned out."""
         self.warnings: list[str] = []
 
     def __iter__(self) -> Generator[Frame, None, None]:
@@ -110,8 +130,11 @@ class VideoDecoder:
         with open_video(self._path, self._limits.max_pixels, self._stop) as (container, stream):
             check_memory(stream, THREADS, self._limits.max_memory_bytes)
             self._describe(container, stream)
-            yield from self._limited(container, stream)
-        if not self.decoded:
+            begin_s = self._begin_s()
+            yield from self._limited(container, stream, begin_s)
+        if begin_s > 0:
+            pass
+        elif not self.decoded:
             check_shortage(self._limits.max_memory_bytes)
             raise UndecodableMedia("the video is broken: no frame can be decoded")
         self._check_complete()
@@ -129,18 +152,24 @@ class VideoDecoder:
         self._declared_s = declared_end_s(container, stream)
         if self._declared_s is not None:
             self.duration_s = min(self._declared_s, self._limits.max_duration_s)
+        self.steady = is_seekable(container, stream) and self._field_order is None
 
-    def _limited(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+    def _limited(
+        self, container: InputContainer, stream: VideoStream, begin_s: float
+    ) -> Iterator[Frame]:
         interval_s = 1 / (self.frame_rate or DEFAULT_FRAME_RATE)
         base = float(stream.time_base or 0)
         clock = Clock(interval_s, start_s(container), may_jump=self.may_jump)
-        for shown in self._shown(container, stream):
+        if begin_s > 0:
+            self._start(clock, base)
+            seek(container, stream, clock.timestamp_s(begin_s))
+        for shown in self._shown(container, stream, sought=begin_s > 0):
             t_s = clock.tick(None if shown.pts is None else shown.pts * base)
-            if self.decoded == 0:
+            if self.decoded == 0 and begin_s <= 0:
                 self.start_s = t_s
                 self._check_start(shown.pts, stream)
             if clock.jumped:
-                self._declared_s = None
+                self._declared_s, self.steady = None, False
             if t_s > self._limits.max_duration_s:
                 self.truncate(f"only the first {self._limits.max_duration_s:g} s were analysed")
                 return
@@ -148,27 +177,48 @@ class VideoDecoder:
                 self.truncate(f"only the first {self.decoded} frames were decoded")
                 return
             self.end_s = t_s + (shown.duration * base or interval_s)
-            yield Frame(self.decoded, t_s, shown.image, shown.aspect, shown.orientation)
+            yield Frame(self.decoded, t_s, self.end_s, shown.image, shown.aspect, shown.orientation)
             self.decoded += 1
 
-    def _shown(self, container: InputContainer, stream: VideoStream) -> Iterator[ShownFrame]:
+    def _start(self, clock: Clock, base: float) -> None:
+        """Starts the clock with the first frame of the file, before a seek to a later one."""
+        with (
+            open_video(self._path, self._limits.max_pixels, self._stop) as (container, stream),
+            contextlib.closing(self._shown(container, stream)) as frames,
+        ):
+            first = next(frames, None)
+            if first is not None:
+                self.start_s = clock.tick(None if first.pts is None else first.pts * base)
+                self._check_start(first.pts, stream)
+
+    def _shown(
+        self, container: InputContainer, stream: VideoStream, *, sought: bool = False
+    ) -> Generator[ShownFrame, None, None]:
         presentation = Presentation(self._field_order)
         aspect = PixelAspect(stream)
-        for image in self._images(container, stream):
+        for image in self._images(container, stream, sought):
+            self.steady &= not image.interlaced_frame
             yield from presentation.show(image, aspect.of(image))
         yield from presentation.flush()
 
-    def _images(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    def _images(
+        self, container: InputContainer, stream: VideoStream, sought: bool
+    ) -> Iterator[VideoFrame]:
         decoder = open_decoder(stream, self.warnings)
+        leading = LeadingFrames(sought)
         for packet in self._packets(container, stream):
+            leading.add(packet)
             try:
                 images = decoder.decode(packet)
             except av.FFmpegError as error:
                 if error.errno == errno.ENOMEM:
                     raise
-                self._count_broken()
+                if not leading:
+                    self._count_broken()
                 continue
             for image in images:
+                if leading.holds(image):
+                    continue
                 if image.is_corrupt:
                     self._count_broken()
                 else:
@@ -194,6 +244,7 @@ class VideoDecoder:
         """Counts a part that cannot be decoded, unless memory is short, which is no damage."""
         check_shortage(self._limits.max_memory_bytes)
         self.broken += 1
+        self.steady = False
 
     def _check_start(self, pts: int | None, stream: VideoStream) -> None:
         if pts is None or stream.start_time is None or stream.time_base is None:

@@ -18,17 +18,18 @@ from deepfake_serving.contracts.problems import Problem, UndecodableMedia
 from deepfake_serving.video.isolation.messages import send_batch, send_header
 from deepfake_serving.video.memory.shortage import allocated_bytes
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.boundaries import Part
 from deepfake_serving.video.reader import VideoReader
 
 
 def main() -> None:
     """Decodes one video. Ends early if the parent process closes the connection."""
-    path, options = pickle.load(sys.stdin.buffer)  # from the parent process
+    path, options, part = pickle.load(sys.stdin.buffer)  # from the parent process
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with Connection(int(sys.argv[1]), readable=False) as connection:
         previous = _limit_memory(options.max_memory_bytes)
         try:
-            header = _decode(connection, path, options)
+            header = _decode(connection, path, options, part)
         except BrokenPipeError:
             return
         finally:
@@ -36,9 +37,11 @@ def main() -> None:
         send_header(connection, header)
 
 
-def _decode(connection: Connection, path: Path, options: VideoOptions) -> dict[str, object]:
+def _decode(
+    connection: Connection, path: Path, options: VideoOptions, part: Part | None
+) -> dict[str, object]:
     """Returns the last message: empty, or with a problem or a defect."""
-    reader = VideoReader(path, options)
+    reader = VideoReader(path, options, part)
     try:
         for batch in reader.batches():
             send_batch(connection, batch, reader)

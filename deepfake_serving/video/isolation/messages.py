@@ -6,7 +6,7 @@ as unpickling would.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, Pixels
-from deepfake_serving.video.reader import Batch, Sample, VideoReader
+from deepfake_serving.video.reader import Batch, Sample, VideoFacts, VideoReader
 from deepfake_serving.video.scene_cuts import SceneCut
 
 _MAX_HEADER_BYTES = 16 * 2**20
@@ -29,7 +29,15 @@ class VideoSummary:
     start_s: float = 0.0
     end_s: float = 0.0
     complete: bool = True
+    steady: bool = False
+    part_starts: list[float] = field(default_factory=lambda: [0.0])
+    thinned: int = 0
     warnings: list[str] = field(default_factory=list)
+
+
+def summarised(video: VideoFacts) -> VideoSummary:
+    """Returns a copy of what is known of a video so far."""
+    return VideoSummary(**{each.name: getattr(video, each.name) for each in fields(VideoSummary)})
 
 
 def send_batch(connection: Connection, batch: Batch, reader: VideoReader) -> None:
@@ -88,13 +96,8 @@ def _receive_array(connection: Connection, shape: list[int]) -> Pixels:
 
 
 def _state(reader: VideoReader) -> dict[str, Any]:
-    video = reader.video
-    summary = VideoSummary(
-        video.frame_rate,
-        video.duration_s,
-        video.start_s,
-        video.end_s,
-        video.complete,
-        video.warnings,
-    )
-    return {"video": asdict(summary), "size": reader.size, "seconds": dict(reader.seconds)}
+    return {
+        "video": asdict(summarised(reader.video)),
+        "size": reader.size,
+        "seconds": dict(reader.seconds),
+    }

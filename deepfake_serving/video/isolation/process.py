@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import Internal, Problem, UndecodableMe
 from deepfake_serving.video.decoding.container import Cancelled
 from deepfake_serving.video.isolation.messages import VideoSummary, receive_batch, receive_header
 from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.boundaries import Part
 from deepfake_serving.video.reader import Batch
 
 _CRASHES = frozenset(
@@ -30,8 +31,9 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 class DecodeProcess:
     """A `Reader` whose video cannot harm this process, whatever decoding it takes or breaks."""
 
-    def __init__(self, path: Path, options: VideoOptions) -> None:
-        self._path, self._options = path, options
+    def __init__(self, path: Path, options: VideoOptions, part: Part | None = None) -> None:
+        """Reads the whole video, or a part of it alone."""
+        self._path, self._options, self._part = path, options, part
         self._lock, self._stopped = threading.Lock(), False
         self._process: subprocess.Popen[bytes] | None = None
         self.video = VideoSummary()
@@ -79,7 +81,7 @@ class DecodeProcess:
             )
         assert process.stdin is not None
         with process.stdin as stdin:
-            stdin.write(pickle.dumps((self._path, self._options)))
+            stdin.write(pickle.dumps((self._path, self._options, self._part)))
         return process
 
     def _receive(

@@ -7,8 +7,8 @@ from av.video.stream import VideoStream
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.video.memory.references import reference_frames
 
-_SPARE_FRAMES = 2
-"""The frame being decoded, and the one being converted."""
+_SPARE_FRAMES = 4
+"""The frame being decoded, the one being converted, and those that wait for a cut to be known."""
 
 
 def check_memory(stream: VideoStream, threads: int, max_bytes: int) -> None:

@@ -121,10 +121,11 @@ AREAS: dict[str, Area] = {
         "deepfake_serving.video",
         (
             ("analyse",),
+            ("parts",),
             ("accumulator",),
             ("build_shot", "scored_frames", "isolation"),
             ("",),
-            ("options", "scene_cuts"),
+            ("options", "scene_cuts", "parts.boundaries", "parts.renumbering"),
             ("sampling",),
             ("decoding",),
             ("presentation", "memory"),

@@ -84,7 +84,7 @@ def show(*frames: av.VideoFrame, aspect: Fraction = Fraction(1)) -> list[ShownFr
 
 
 def pixels(shown: ShownFrame) -> Pixels:
-    frame = Frame(0, 0.0, shown.image, shown.aspect, shown.orientation)
+    frame = Frame(0, 0.0, 0.0, shown.image, shown.aspect, shown.orientation)
     return FrameConverter().full_size(frame)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.video.decoding.pixels import Pixels
-from deepfake_serving.video.scene_cuts import SceneCut, SceneCutDetector
+from deepfake_serving.video.scene_cuts import WINDOW, SceneCut, SceneCutDetector
 from deepfake_serving.video.shot_collector import ScoredFrame, ShotCollector, ShotFrames
 from tests.unit.video.conftest import pan
 
@@ -21,8 +21,8 @@ SMALL = np.zeros((2, 2, 3), np.uint8)
 
 def cut_times(frames: list[Pixels], rate: float = RATE) -> list[float]:
     detector = SceneCutDetector()
-    found = [detector.feed(frame, index, index / rate) for index, frame in enumerate(frames)]
-    return [cut.t_s for cut in found if cut is not None]
+    found = [detector.feed(frame) for frame in frames]
+    return [(index - WINDOW) / rate for index, is_cut in enumerate(found) if is_cut]
 
 
 def test_cuts_are_found_at_the_first_frame_of_the_new_shot(
@@ -45,30 +45,15 @@ def test_cuts_close_to_each_other_are_detected(astronaut: Pixels, no_face: Pixel
     assert cut_times(frames) == [12 / RATE, 24 / RATE, 36 / RATE]
 
 
-@pytest.mark.parametrize("start", [0.0, 0.0000417, 1e6 / 3])
-def test_a_cut_has_the_timestamp_of_its_frame(
-    start: float, astronaut: Pixels, no_face: Pixels
-) -> None:
-    """Rounded times put the frame before or after its own cut."""
-    detector = SceneCutDetector()
-    times = [start + index * 1001 / 30000 for index in range(60)]
-    frames = enumerate(pan(astronaut, 30) + pan(no_face, 30))
-    cuts = [detector.feed(frame, index, times[index]) for index, frame in frames]
-    (cut,) = filter(None, cuts)
-    assert (cut.index, cut.t_s) == (30, times[30])
-
-
 def collected(
-    times: list[float], cut_s: list[float], end_s: float, late: int = 0, per_shot: int = 64
+    times: list[float], cut_s: list[float], end_s: float, per_shot: int = 64
 ) -> list[ShotFrames]:
-    """Adds frames at `times`, and each cut `late` frames after the first frame of its shot."""
+    """Adds frames at `times`, and each cut before the first frame of its shot."""
     collector, shots, pending = ShotCollector(1.5, per_shot), [], list(cut_s)
     for index, t_s in enumerate(times):
+        while pending and t_s >= pending[0]:
+            shots += collector.cut(SceneCut(pending.pop(0)))
         shots += collector.add(ScoredFrame(index, t_s, SMALL, []))
-        if pending and times[max(0, index - late)] >= pending[0]:
-            t_s = pending.pop(0)
-            first = next(number for number, each in enumerate(times) if each >= t_s)
-            shots += collector.cut(SceneCut(first, t_s))
     return shots + collector.end(end_s)
 
 
@@ -76,10 +61,9 @@ def spans(shots: list[ShotFrames]) -> list[tuple[float, float, list[float]]]:
     return [(shot.start_s, shot.end_s, [frame.t_s for frame in shot.frames]) for shot in shots]
 
 
-@pytest.mark.parametrize("late", [0, 1])
-def test_frames_belong_to_the_shot_of_their_time_even_if_the_cut_is_late(late: int) -> None:
+def test_frames_belong_to_the_shot_of_their_time() -> None:
     times = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    assert spans(collected(times, [2.0], 6.0, late)) == [
+    assert spans(collected(times, [2.0], 6.0)) == [
         (0.0, 2.0, [0.0, 1.0]),
         (2.0, 6.0, [2.0, 3.0, 4.0, 5.0]),
     ]
@@ -114,15 +98,12 @@ def test_a_short_segment_is_not_thinned_by_a_long_one() -> None:
 @given(
     count=st.integers(1, 60),
     gaps=st.lists(st.floats(0.1, 9), max_size=6),
-    late=st.integers(0, 2),
     per_shot=st.integers(2, 64),
 )
-def test_only_thinning_drops_frames(
-    count: int, gaps: list[float], late: int, per_shot: int
-) -> None:
+def test_only_thinning_drops_frames(count: int, gaps: list[float], per_shot: int) -> None:
     times = [i * 0.4 for i in range(count)]
     ends = [float(t) for t in np.cumsum(gaps) if t < times[-1]]
-    shots = collected(times, ends, count * 0.4, late, per_shot)
+    shots = collected(times, ends, count * 0.4, per_shot)
     assert shots[0].start_s == 0.0
     assert shots[-1].end_s == count * 0.4
     assert all(a.end_s == b.start_s for a, b in itertools.pairwise(shots))
