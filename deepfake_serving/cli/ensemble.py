@@ -20,18 +20,29 @@ from model_handlers.items import Item, Options
 from model_handlers.pipeline.tasks import Outcome
 
 
-def open_detector(model: str, archive: Path | None) -> LocalDetector:
+def open_detector(model: str, archive: Path | None, threads: int = 0) -> LocalDetector:
     """Loads an archive, else an ensemble of this name or file, else a model of this name.
 
     Raises:
         ManifestError, EnsembleError: it can't be used.
     """
-    if archive is not None:
-        return LocalDetector(archive)
-    spec = ensemble_of(model)
+    archives = archives_of(model, archive)
+    spec = None if archive is not None else ensemble_of(model)
     if spec is not None:
-        return LocalEnsemble(spec, {name: bundled_archive(name) for name in spec.archives})
-    return LocalDetector(bundled_archive(model))
+        return LocalEnsemble(spec, archives, threads=threads)
+    return LocalDetector(archives[model], threads=threads)
+
+
+def archives_of(model: str, archive: Path | None) -> dict[str, Path]:
+    """Returns the archives of a model, or of an ensemble's members, packed where necessary.
+
+    Raises:
+        EnsembleError: the file of the ensemble is wrong.
+    """
+    if archive is not None:
+        return {model: archive}
+    spec = ensemble_of(model)
+    return {name: bundled_archive(name) for name in ([model] if spec is None else spec.archives)}
 
 
 def ensemble_of(model: str) -> EnsembleSpec | None:

@@ -12,7 +12,7 @@ from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.video import Aggregation
-from deepfake_serving.video.analyse import analyse
+from deepfake_serving.video.analyse import Detect, SaveImage, analyse
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.people.manifest import PersonModelError
@@ -66,20 +66,33 @@ def analyse_video(
     Raises:
         Problem: the video can't be used.
     """
-    if gallery is not None:
-        gallery.mkdir(parents=True, exist_ok=True)
-
-    async def save(name: str, image: bytes) -> None:
-        if gallery is not None:
-            (gallery / name).write_bytes(image)
 
     def on_progress(progress: Progress) -> None:
         if report is not None:
             report(progress.stage, progress.percent)
 
+    options = dataclasses.replace(options, thresholds=detector.thresholds)
+    detect, save_image = detection(detector, options), image_writer(gallery)
+    analysis = analyse(path, detect, options, save_image, on_progress, embedder)
+    return dataclasses.asdict(asyncio.run(analysis))
+
+
+def detection(detector: LocalDetector, options: VideoOptions) -> Detect:
+    """Returns what scores frames, in a thread."""
+
     async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
         return await asyncio.to_thread(detector.frames, frames, explain=options.explain)
 
-    options = dataclasses.replace(options, thresholds=detector.thresholds)
-    analysis = analyse(path, detect, options, save, on_progress, embedder)
-    return dataclasses.asdict(asyncio.run(analysis))
+    return detect
+
+
+def image_writer(folder: Path | None) -> SaveImage:
+    """Returns what writes images to a folder, which it creates; None: it writes none."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def save(name: str, image: bytes) -> None:
+        if folder is not None:
+            (folder / name).write_bytes(image)
+
+    return save

@@ -83,16 +83,23 @@ def video(
             help="Manifest of a model that embeds faces, to find the same people (import)."
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Processes that share a long video, of five minutes each."
+        ),
+    ] = 1,
     model: Model = "detector",
     archive: Archive = None,
 ) -> None:
-    """Analyses a video in this process, without a server."""
-    from deepfake_serving.cli.ensemble import open_detector
-    from deepfake_serving.cli.video import analyse_video, open_embedder, video_options
+    """Analyses a video on this machine, without a server."""
+    from deepfake_serving.cli.divided import analyse_file
+    from deepfake_serving.cli.video import video_options
 
     options = video_options(sampling, aggregation, shots, explain)
-    embedder = open_embedder(person_model)
-    with open_detector(model, archive) as detector, progress_bar() as report:
-        verdict = analyse_video(path, detector, options, gallery, report, embedder)
+    with progress_bar() as report:
+        verdict = analyse_file(
+            path, options, model, archive, person_model, gallery, workers, report
+        )
     warn_untrained(verdict["model"]["trained"])
     results.print_video(verdict, as_json)
