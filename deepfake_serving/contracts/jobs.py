@@ -18,6 +18,8 @@ STATES: tuple[State, ...] = ("queued", "running", "succeeded", "failed", "dead",
 ENDED: frozenset[State] = frozenset({"succeeded", "failed", "dead", "cancelled"})
 IMAGE, VIDEO = "image", "video"
 """The kinds of jobs that analyse one media file."""
+PART = "part"
+"""The kind of a part of a long video, which clients don't see."""
 LIVE = "live"
 """The kind of a job that follows a live source until the source ends or the job is cancelled."""
 

@@ -156,6 +156,14 @@ class Backend(Protocol):
         """Returns the number of jobs by state."""
         ...
 
+    async def parts(self, job_id: str) -> list[str]:
+        """Returns the ids of the records of kind `part` that belong to a job."""
+        ...
+
+    async def part_counts(self) -> dict[str, int]:
+        """Returns the number of parts by state. No other list or number includes them."""
+        ...
+
     async def oldest_queued(self) -> float | None:
         """Returns the creation time of the oldest queued job."""
         ...

@@ -15,6 +15,7 @@ from deepfake_serving.contracts.jobs import (
     ENDED,
     IMAGE,
     LIVE,
+    PART,
     Job,
     Progress,
     State,
@@ -30,10 +31,11 @@ _MAX_DELIVERIES = 12
 _FIRST = 0.0
 """The due time of jobs that come before all others."""
 
-QueueName = Literal["jobs", "images", "live", "webhooks"]
+QueueName = Literal["jobs", "parts", "images", "live", "webhooks"]
 """Videos take minutes, images less than a second, live sources may run forever and receivers of
-webhooks may be slow, so each has its own queue and none blocks another."""
-QUEUE_BY_KIND: dict[str, QueueName] = {IMAGE: "images", LIVE: "live"}
+webhooks may be slow, so each has its own queue and none blocks another. Parts of long videos come
+after all jobs."""
+QUEUE_BY_KIND: dict[str, QueueName] = {IMAGE: "images", LIVE: "live", PART: "parts"}
 """The queues of kinds of jobs; others wait in `jobs`."""
 
 
@@ -181,6 +183,16 @@ def cancelled(record: Record, now: float) -> Record | None:
     if record.job.state == "queued":
         return ended(record, "cancelled", now)
     return replace(record, cancelling=True).with_job()
+
+
+def taken_over(record: Record, now: float) -> Record | None:
+    """Ends a part for the worker of the whole video, which analyses it itself.
+
+    Returns:
+        None if it has ended, or another worker holds it.
+    """
+    held = record.job.state == "running" and record.due_at is not None and record.due_at > now
+    return None if held or record.job.state in ENDED else ended(record, "cancelled", now)
 
 
 def recovered(record: Record, now: float, grace_s: float) -> Record | None:

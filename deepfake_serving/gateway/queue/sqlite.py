@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deepfake_serving.contracts.jobs import PART
 from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
 from deepfake_serving.gateway.queue.collections.collection import Name
@@ -64,6 +65,7 @@ CREATE TABLE IF NOT EXISTS turns (
 """
 
 
+_VISIBLE = f"kind != '{PART}'"
 _SUMMARY = "json_extract(CAST(record AS TEXT), '$.job.summary.{}')"
 _CONDITIONS = {
     "owner": "owner = ?",
@@ -162,7 +164,7 @@ class SQLiteBackend:
         await self._run(lambda database: database.execute(sql, (queue, owner or "", now)))
 
     async def queued_of(self, owner: str) -> int:
-        sql = "SELECT count(*) FROM jobs WHERE state = 'queued' AND owner = ?"
+        sql = "SELECT count(*) FROM jobs WHERE state = 'queued' AND owner = ? AND " + _VISIBLE
         count: int = (await self._rows(sql, owner))[0][0]
         return count
 
@@ -173,7 +175,7 @@ class SQLiteBackend:
     async def page(
         self, query: Query, limit: int, before: tuple[float, str] | None
     ) -> list[Record]:
-        conditions, values = ["1"], list[Any]()
+        conditions, values = [_VISIBLE], list[Any]()
         for name, condition in _CONDITIONS.items():
             if getattr(query, name) is not None:
                 conditions.append(condition)
@@ -202,10 +204,19 @@ class SQLiteBackend:
         self._reserve.restore()
 
     async def counts(self) -> dict[str, int]:
-        return dict(await self._rows("SELECT state, count(*) FROM jobs GROUP BY state"))
+        sql = f"SELECT state, count(*) FROM jobs WHERE {_VISIBLE} GROUP BY state"
+        return dict(await self._rows(sql))
+
+    async def parts(self, job_id: str) -> list[str]:
+        sql = "SELECT id FROM jobs WHERE id > ? AND id < ? AND kind = ?"
+        return [row[0] for row in await self._rows(sql, f"{job_id}-", f"{job_id}.", PART)]
+
+    async def part_counts(self) -> dict[str, int]:
+        sql = "SELECT state, count(*) FROM jobs WHERE kind = ? GROUP BY state"
+        return dict(await self._rows(sql, PART))
 
     async def oldest_queued(self) -> float | None:
-        sql = "SELECT min(created_at) FROM jobs WHERE state = 'queued'"
+        sql = "SELECT min(created_at) FROM jobs WHERE state = 'queued' AND " + _VISIBLE
         oldest: float | None = (await self._rows(sql))[0][0]
         return oldest
 

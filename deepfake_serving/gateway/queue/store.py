@@ -8,7 +8,6 @@ expired is claimed by another worker.
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -18,15 +17,10 @@ from typing import Any, Literal
 import structlog
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Progress
-from deepfake_serving.contracts.problems import (
-    Internal,
-    InvalidCursor,
-    NotFound,
-    Overloaded,
-    Problem,
-)
+from deepfake_serving.contracts.problems import Internal, NotFound, Overloaded, Problem
 from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.backend import ALL, Backend, Query, UnreadableRecord
+from deepfake_serving.gateway.queue.cursor import cursor_after, parse_cursor
 from deepfake_serving.gateway.queue.records import Claim, QueueName, Record
 from deepfake_serving.gateway.queue.redis.url import SCHEMES
 from deepfake_serving.gateway.queue.watch import ChangeWatcher
@@ -38,7 +32,6 @@ _CLAIM_BATCH = 16
 _UNREADABLE_RETRY_S = 300.0
 """Until an unreadable record is tried again, perhaps by another version."""
 _MAX_RUNNING = 1000
-_CURSOR = re.compile(r"([0-9]{1,12}\.[0-9]{1,17}):([\w-]{1,64})")
 
 
 class JobStore:
@@ -105,9 +98,9 @@ class JobStore:
         Raises:
             InvalidCursor
         """
-        page = await self.backend.page(query, limit + 1, _parse_cursor(cursor))
+        page = await self.backend.page(query, limit + 1, parse_cursor(cursor))
         jobs = [record.job for record in page[:limit]]
-        return jobs, f"{jobs[-1].created_at!r}:{jobs[-1].id}" if len(page) > limit else None
+        return jobs, cursor_after(jobs[-1]) if len(page) > limit else None
 
     async def claim(
         self, lease_s: float, queue: QueueName = "jobs", exclude: Collection[str | None] = ()
@@ -192,6 +185,7 @@ class JobStore:
             NotFound
         """
         await self._change(job_id, lambda r: records.cancelled(r, self.clock()))
+        await self.delete_parts(job_id)
         return await self._existing(job_id)
 
     async def recover_abandoned(self, grace_s: float) -> None:
@@ -208,8 +202,23 @@ class JobStore:
                 )
 
     async def delete(self, job_id: str) -> None:
-        """Deletes a job."""
+        """Deletes a job with its parts."""
         await self.backend.remove(job_id)
+        await self.delete_parts(job_id)
+
+    async def submit_part(self, part: Job) -> None:
+        """Stores a part of a long video, whose id is that of its job, a dash and a number."""
+        await self.backend.insert(Record(part, due_at=part.created_at), None, accept_new=True)
+
+    async def take_part(self, part_id: str) -> bool:
+        """Ends a part that no worker holds; returns whether it did so."""
+        part = await self._change(part_id, lambda r: records.taken_over(r, self.clock()))
+        return part is not None
+
+    async def delete_parts(self, job_id: str) -> None:
+        """Deletes the parts of a job, so that their workers lose them."""
+        for part_id in await self.backend.parts(job_id):
+            await self.backend.remove(part_id)
 
     async def counts(self) -> dict[str, int]:
         """Returns the number of jobs by state."""
@@ -259,19 +268,6 @@ def _map_errors() -> Iterator[None]:
         yield
     except UnreadableRecord as error:
         raise Internal(str(error)) from error
-
-
-def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:
-    """
-    Raises:
-        InvalidCursor: it is not one that `list` returned.
-    """
-    if cursor is None:
-        return None
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        raise InvalidCursor("the cursor is not one that a list of jobs returned")
-    return float(match[1]), match[2]
 
 
 @asynccontextmanager

@@ -37,7 +37,10 @@ from deepfake_serving.gateway.queue.redis.transactions import (
     OWNERS,
     QUEUED,
     insert,
+    job_of,
     key_of,
+    part_state_key,
+    parts_key,
     read,
     state_key,
     turns_key,
@@ -192,17 +195,29 @@ class RedisBackend:
             async with self._client.pipeline(transaction=True) as pipeline:
                 pipeline.delete(key_of(job_id))
                 pipeline.hdel(OWNERS, job_id)
-                for index in (ALL, *DUE.values(), *map(state_key, STATES)):
+                pipeline.srem(parts_key(job_of(job_id)), job_id)
+                states = *map(state_key, STATES), *map(part_state_key, STATES)
+                for index in (ALL, *DUE.values(), *states):
                     pipeline.zrem(index, job_id)
                 for waiting in QUEUED.values():
                     pipeline.lrem(waiting, 0, job_id)
                 await pipeline.execute()
 
     async def counts(self) -> dict[str, int]:
+        return await self._sizes(state_key)
+
+    async def parts(self, job_id: str) -> list[str]:
+        with map_errors():
+            return [each.decode() for each in await self._client.smembers(parts_key(job_id))]
+
+    async def part_counts(self) -> dict[str, int]:
+        return await self._sizes(part_state_key)
+
+    async def _sizes(self, key_of_state: Callable[[str], str]) -> dict[str, int]:
         with map_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for state in STATES:
-                    pipeline.zcard(state_key(state))
+                    pipeline.zcard(key_of_state(state))
                 return dict(zip(STATES, await pipeline.execute(), strict=True))
 
     async def oldest_queued(self) -> float | None:

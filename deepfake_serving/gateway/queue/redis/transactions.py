@@ -3,10 +3,12 @@
 {deepfake}:job:<id>      the record
 {deepfake}:jobs          sorted set of ids by creation
 {deepfake}:due           sorted set of ids by when a worker may claim them
-{deepfake}:due:<queue>   the same of images and of live sources
+{deepfake}:due:<queue>   the same of images, of live sources and of parts of long videos
 {deepfake}:due:webhooks  sorted set of ids by when their webhooks are due
 {deepfake}:state:<state> sorted set of ids by creation
-{deepfake}:queued        list of queued ids; KEDA's Redis scaler reads its length
+{deepfake}:parts:<state> sorted set of ids of parts, which are in no other set but `due:parts`
+{deepfake}:parts-of:<id> set of ids of the parts of a job
+{deepfake}:queued        list of queued ids, also of parts; KEDA's Redis scaler reads its length
 {deepfake}:queued:<queue> the same of images and of live sources
 {deepfake}:owners        hash of the owners of jobs, those without one left out
 {deepfake}:turns:<queue> hash of when each owner's last job was claimed
@@ -21,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deepfake_serving.contracts.jobs import PART
 from deepfake_serving.contracts.problems import Conflict
 from deepfake_serving.gateway.queue.backend import dump, parse
 from deepfake_serving.gateway.queue.records import QueueName, Record
@@ -31,12 +34,14 @@ OWNERS = f"{TAG}:owners"
 MARKER = f"{TAG}:marker"
 DUE: dict[QueueName, str] = {
     "jobs": f"{TAG}:due",
+    "parts": f"{TAG}:due:parts",
     "images": f"{TAG}:due:images",
     "live": f"{TAG}:due:live",
     "webhooks": f"{TAG}:due:webhooks",
 }
 QUEUED: dict[QueueName, str] = {
     "jobs": f"{TAG}:queued",
+    "parts": f"{TAG}:queued",
     "images": f"{TAG}:queued:images",
     "live": f"{TAG}:queued:live",
 }
@@ -57,6 +62,18 @@ def turns_key(queue: QueueName) -> str:
 
 def state_key(state: str) -> str:
     return f"{TAG}:state:{state}"
+
+
+def part_state_key(state: str) -> str:
+    return f"{TAG}:parts:{state}"
+
+
+def parts_key(job_id: str) -> str:
+    return f"{TAG}:parts-of:{job_id}"
+
+
+def job_of(part_id: str) -> str:
+    return part_id.rpartition("-")[0]
 
 
 async def insert(
@@ -127,7 +144,10 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
     """Writes a record and its indexes."""
     job = after.job
     pipeline.set(key_of(job.id), dump(after))
-    pipeline.zadd(ALL, {job.id: job.created_at})
+    if job.kind == PART:
+        pipeline.sadd(parts_key(job_of(job.id)), job.id)
+    else:
+        pipeline.zadd(ALL, {job.id: job.created_at})
     if before is None and job.owner is not None:
         pipeline.hset(OWNERS, job.id, job.owner)
     for queue, index in DUE.items():
@@ -137,9 +157,10 @@ def _write(pipeline: Any, before: Record | None, after: Record) -> None:
             pipeline.zrem(index, job.id)
     if before is not None and before.job.state == job.state:
         return
+    in_state = part_state_key if job.kind == PART else state_key
     if before is not None:
-        pipeline.zrem(state_key(before.job.state), job.id)
-    pipeline.zadd(state_key(job.state), {job.id: job.created_at})
+        pipeline.zrem(in_state(before.job.state), job.id)
+    pipeline.zadd(in_state(job.state), {job.id: job.created_at})
     if job.state == "queued":
         pipeline.rpush(QUEUED[after.queue], job.id)
     elif before is not None and before.job.state == "queued":
