@@ -192,7 +192,9 @@ class JobGauges(Collector):
         healthy = self.health is not None and self.health.healthy
         up = GaugeMetricFamily("deepfake_job_store_up", "1 if the job store responds.", healthy)
         counts = self.counts if healthy else None
-        jobs = GaugeMetricFamily("deepfake_jobs", "Jobs by state.", labels=["state"])
+        jobs = GaugeMetricFamily(
+            "deepfake_jobs", "Jobs by state, with parts of long videos.", labels=["state"]
+        )
         for state in STATES if counts is not None else ():
             jobs.add_metric([state], (counts or {}).get(state, 0))
         age = GaugeMetricFamily(

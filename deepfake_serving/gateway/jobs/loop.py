@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from deepfake_serving.contracts.jobs import Job, Progress
+from deepfake_serving.contracts.jobs import PART, Job, Progress
 from deepfake_serving.contracts.problems import (
     Internal,
     InvalidRequest,
@@ -156,10 +156,16 @@ class Worker:
             renewing.cancel()
 
     async def _claim(self, queue: QueueName) -> Claim | None:
-        """Claims a job. Receivers of webhooks may be slow, so one owner's have half of the
-        deliveries, and others' wait for none of them."""
+        """Claims a job; if none waits, a part of a long video.
+
+        Receivers of webhooks may be slow, so one owner's have half of the deliveries, and others'
+        wait for none of them.
+        """
         if queue != "webhooks":
-            return await self.store.claim(self.lease_s, queue)
+            claim = await self.store.claim(self.lease_s, queue)
+            if claim is None and queue == "jobs" and PART in self.handlers:
+                claim = await self.store.claim(self.lease_s, "parts")
+            return claim
         share = max(1, self.concurrency[queue] // 2)
         async with self._claiming:  # each is counted before the next
             busy = {owner for owner, count in self._delivering.items() if count >= share}

@@ -34,6 +34,9 @@ async def run_maintenance(
         try:
             await store.recover_abandoned(settings.lease_s)
             counts, oldest_s = await store.counts(), await store.oldest_queued_age()
+            parts = await store.backend.part_counts()
+            for state in ("queued", "running"):  # workers are scaled by them
+                counts[state] = counts.get(state, 0) + parts.get(state, 0)
             metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
             if rounds % _RETENTION_EVERY == 0:
                 await _delete_expired(settings, store, objects, metrics)

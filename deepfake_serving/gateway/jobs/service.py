@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from deepfake_serving.contracts.jobs import ENDED, LIVE, Job
+from deepfake_serving.contracts.jobs import ENDED, LIVE, PART, Job
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import NotFound
 from deepfake_serving.gateway.auth.authenticator import Principal
@@ -52,7 +52,7 @@ class JobService:
             NotFound: there is no such job, or it has another owner.
         """
         job = await self.store.get(job_id)
-        if job is None or not principal.may_see(job.owner):
+        if job is None or job.kind == PART or not principal.may_see(job.owner):
             raise NotFound(f"no job {job_id[:80]!r}")
         return job
 

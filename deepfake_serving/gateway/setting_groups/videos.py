@@ -21,6 +21,12 @@ class VideoSettings(ServerSettings):
     video_aggregation: Aggregation = Field(
         "shots", description="Default aggregation of faces to one probability."
     )
+    video_part_s: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds of the parts of a long video, which idle workers share "
+        "(docs/jobs.md#parts-of-long-videos); 0: a video is one part.",
+    )
     max_video_s: float = Field(4 * 3600, gt=0, description="Maximum seconds analysed of one video.")
     max_video_frames: int = Field(20_000, ge=1, description="Maximum frames analysed of one video.")
     max_decode_memory_bytes: int = Field(

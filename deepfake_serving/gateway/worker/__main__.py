@@ -9,7 +9,7 @@ import sys
 import structlog
 import uvloop
 
-from deepfake_serving.contracts.jobs import IMAGE, LIVE, VIDEO
+from deepfake_serving.contracts.jobs import IMAGE, LIVE, PART, VIDEO
 from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.fetch.sites import Sites
 from deepfake_serving.gateway.jobs.loop import WORKSPACES, Handler, Worker
@@ -19,6 +19,7 @@ from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsErro
 from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
 from deepfake_serving.gateway.worker.media import JobMedia
+from deepfake_serving.gateway.worker.part import PartJob
 from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
@@ -88,6 +89,16 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
     sites = None
     if fetcher is not None and settings.fetch_sites:
         sites = Sites(fetcher, settings.fetch_private)
+    video = VideoJob(
+        settings,
+        upstream,
+        objects,
+        JobMedia(objects, fetcher, count_usage, sites),
+        count_usage,
+        services.predictions,
+        _embedder(settings),
+        services.store,
+    )
     provenance = ProvenanceReader(read_anchors(settings.provenance_anchors))
     handlers: dict[str, Handler] = {
         IMAGE: ImageJob(
@@ -98,15 +109,8 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
             provenance,
             services.on_image,
         ),
-        VIDEO: VideoJob(
-            settings,
-            upstream,
-            objects,
-            JobMedia(objects, fetcher, count_usage, sites),
-            count_usage,
-            services.predictions,
-            _embedder(settings),
-        ),
+        VIDEO: video,
+        PART: PartJob(services.store, objects, video.analyse_part),
         LIVE: LiveJob(settings, upstream, objects, fetcher, count_usage, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)

@@ -17,6 +17,7 @@ def video_options(job: Job, settings: Settings, thresholds: Thresholds) -> Video
         thresholds=thresholds,
         shots=job.options["shots"],
         explain=job.options.get("explain", False),  # jobs of earlier versions have none
+        part_s=settings.video_part_s or None,
         max_duration_s=settings.max_video_s,
         max_frames=settings.max_video_frames,
         max_memory_bytes=settings.max_decode_memory_bytes,

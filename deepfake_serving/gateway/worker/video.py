@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.problems import NotFound, Problem
@@ -18,17 +19,24 @@ from deepfake_serving.gateway.jobs.document import image_name, link_result, thum
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.predictions.log import PredictionLog
 from deepfake_serving.gateway.predictions.prediction import video_prediction
+from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
+from deepfake_serving.gateway.worker.division import Division
 from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.runtime.serialization import from_json, to_json
 from deepfake_serving.video.accumulator import LEFT_OUT
-from deepfake_serving.video.analyse import analyse
+from deepfake_serving.video.analyse import Detect, SaveImage, analyse, analyse_part
 from deepfake_serving.video.decoding.pixels import Pixels
+from deepfake_serving.video.options import VideoOptions
+from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.result import NotDivisible, PartResult
 from deepfake_serving.video.people.embedder import FaceEmbedder
+
+log = structlog.get_logger(__name__)
 
 
 class VideoJob:
@@ -43,8 +51,15 @@ class VideoJob:
         count_usage: CountUsage,
         predictions: PredictionLog | None = None,
         embedder: FaceEmbedder | None = None,
+        store: JobStore | None = None,
     ) -> None:
-        """`count_usage` is called with the seconds of each analysed video."""
+        """Sets up a handler.
+
+        Args:
+            count_usage: Called with the seconds of each analysed video.
+            store: Where idle workers find the parts of a long video; None: it is not shared.
+        """
+        self.store = store
         self.settings, self.upstream = settings, upstream
         self.objects, self.media, self.count_usage = objects, media, count_usage
         self.predictions, self.embedder = predictions, embedder
@@ -80,8 +95,42 @@ class VideoJob:
         async def save_image(name: str, image: bytes) -> None:
             await self.objects.put(f"jobs/{job.id}/gallery/{name}", image)
 
+        options = self._options(job)
+        if self.store is not None and options.part_s is not None:
+            division = Division(job, path, self.store, self.objects, self.analyse_part, report)
+            try:
+                result = await division.analysed(options.max_frames)
+                return await asyncio.to_thread(result.verdict, options)
+            except NotDivisible as error:
+                log.info("video not divisible", id=job.id, reason=str(error))
+        detect = self._detection(job, options)
+        return await analyse(path, detect, options, save_image, report, self.embedder)
+
+    async def analyse_part(
+        self,
+        job: Job,
+        path: Path,
+        part: Part,
+        save_image: SaveImage,
+        report: Callable[[Progress], None],
+        on_start: Callable[[int], None] = lambda _: None,
+    ) -> PartResult:
+        """Analyses a part of a file with the options of a job.
+
+        Raises:
+            Problem
+        """
+        options = self._options(job)
+        detect = self._detection(job, options)
+        return await analyse_part(
+            path, detect, options, save_image, report, self.embedder, part, on_start
+        )
+
+    def _options(self, job: Job) -> VideoOptions:
+        return video_options(job, self.settings, self.upstream.thresholds(job.options["model"]))
+
+    def _detection(self, job: Job, options: VideoOptions) -> Detect:
         model = job.options["model"]
-        options = video_options(job, self.settings, self.upstream.thresholds(model))
 
         async def detect(frames: Sequence[Pixels]) -> list[dict[str, Any] | Problem]:
             deadline = asyncio.get_running_loop().time() + self.settings.request_timeout_s
@@ -90,7 +139,7 @@ class VideoJob:
                 frames, model, context, explain=options.explain
             )
 
-        return await analyse(path, detect, options, save_image, report, self.embedder)
+        return detect
 
     async def _store(
         self, job: Job, verdict: VideoVerdict, cache_key: str, *, cached: bool = False
@@ -121,7 +170,8 @@ class VideoJob:
         models = sorted(str(ref.digest) for ref in served.values())
         owner = [] if self.settings.shared_cache else [job.owner]
         people = [] if self.embedder is None else [self.embedder.digest]
-        inputs = [digest, models, job.options, *owner, *people]
+        parts = self.settings.video_part_s
+        inputs = [digest, models, job.options, *owner, *people, parts]
         hashed = hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS))
         return f"cache/{hashed.hexdigest()}"
 
