@@ -19,6 +19,7 @@ from deepfake_serving.contracts.problems import StorageFull
 from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.jobs.document import link_result
 from deepfake_serving.gateway.queue.store import JobStore, open_store
+from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.runtime.serialization import from_json
@@ -133,6 +134,13 @@ async def film(store_url: str, tmp_path: Path) -> AsyncIterator[Film]:
         for process in film.processes:
             process.kill()
             process.join()
+
+
+def test_a_length_of_0_divides_nothing() -> None:
+    job = Job("a", "video", "queued", Source("a"), OPTIONS, 0.0)
+    given = [Settings(), Settings(video_part_s=0)]
+    found = [video_options(job, each, USUAL_THRESHOLDS).part_s for each in given]
+    assert found == [300.0, None]
 
 
 @pytest.mark.slow
