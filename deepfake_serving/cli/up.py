@@ -16,7 +16,7 @@ from deepfake_serving import assets
 from deepfake_serving.cli.bundled import manifests_to_pack, note_packing
 from deepfake_serving.cli.up_ports import choose_ports
 from deepfake_serving.ensembles.spec import EnsembleError, find_ensemble
-from deepfake_serving.runtime.process.shutdown import end_with_parent, on_stop_signal
+from deepfake_serving.runtime.process.shutdown import end_with_parent, stop_signals
 from deepfake_serving.runtime.settings import variable_of
 
 _COMMANDS = {
@@ -32,14 +32,13 @@ async def run_all(
 ) -> int:
     """Runs until a signal or until one process exits; returns the exit code.
 
-    The gateway stops first, so that its requests still reach their models. If this process is
-    killed, all of them stop at once.
+    The gateway stops first, so that its requests still reach their models. A second signal kills
+    what has not ended; if this process is killed, all of them stop at once.
 
     Args:
         variables: added to the environment of the processes.
     """
-    stop = asyncio.Event()
-    on_stop_signal(stop.set)
+    signals = stop_signals()
     running: dict[str, asyncio.subprocess.Process] = {}
     for name, command in commands.items():
         # in a separate session: Ctrl-C reaches it only through this process, in order
@@ -50,18 +49,36 @@ async def run_all(
             preexec_fn=end_with_parent(signal.SIGTERM),
         )
     exits = {asyncio.create_task(process.wait()): name for name, process in running.items()}
-    stopped = asyncio.create_task(stop.wait())
+    stopped = asyncio.create_task(signals.get())
     done, _ = await asyncio.wait({stopped, *exits}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     code = 0
-    for task in done - {stopped}:
-        code = int(task.result() or 0) or 1
-        _report(f"the {exits[task]} has ended")
-    for process in reversed(running.values()):
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            await process.wait()
+    for task, name in exits.items():
+        if task in done:
+            code = task.result() or 1
+            _report(f"the {name} has ended")
+    if stopped in done:
+        _report("stopping: requests and a running job may finish; Ctrl-C again ends them at once")
+    await _stop([process for process in running.values() if process.returncode is None], signals)
     return code
+
+
+async def _stop(
+    processes: Sequence[asyncio.subprocess.Process], signals: asyncio.Queue[None]
+) -> None:
+    """Stops the processes, the last one first; a signal kills what has not ended."""
+    again = asyncio.create_task(signals.get())
+    for process in reversed(processes):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        ending = asyncio.create_task(process.wait())
+        await asyncio.wait({ending, again}, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            for each in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(each.pid, signal.SIGKILL)
+        await ending
+    again.cancel()
 
 
 def main() -> int:

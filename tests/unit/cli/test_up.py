@@ -27,15 +27,20 @@ _RUN = """
 import asyncio, sys
 from deepfake_serving.cli.up import run_all
 child = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+if len(sys.argv) > 2:
+    child = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {child}"
 commands = {name: (sys.executable, "-c", child, f"{sys.argv[1]}/{name}") for name in ("a", "b")}
 sys.exit(asyncio.run(run_all(commands)))
 """
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
-    """`run_all` with two children, in a process of its own."""
-    with subprocess.Popen([sys.executable, "-c", _RUN, str(folder)], cwd=ROOT) as process:
+def running(
+    folder: Path, *ignore: str
+) -> Iterator[tuple[subprocess.Popen[bytes], list[psutil.Process]]]:
+    """`run_all` with two children, in a process of its own; they may `ignore` SIGTERM."""
+    command = [sys.executable, "-c", _RUN, str(folder), *ignore]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
         try:
             children: list[psutil.Process] = []
             while len(children) < 2 or not all((folder / name).exists() for name in "ab"):
@@ -68,6 +73,18 @@ def test_the_processes_end_with_their_parent(tmp_path: Path, number: str, code: 
         assert process.wait(300) == code
         _, alive = psutil.wait_procs(children, 300)
         assert alive == []
+
+
+@pytest.mark.usefixtures("_default_signals")
+def test_a_second_signal_ends_processes_that_take_long(tmp_path: Path) -> None:
+    with running(tmp_path, "ignore") as (process, children):
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert b"Ctrl-C again" in process.stderr.readline()
+        assert psutil.wait_procs(children, 0.5)[0] == []
+        process.send_signal(signal.SIGINT)
+        assert process.wait(300) == 0
+        assert psutil.wait_procs(children, 300)[1] == []
 
 
 def test_a_closed_terminal_does_not_end_processes_started_by_nohup(tmp_path: Path) -> None:
