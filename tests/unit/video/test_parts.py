@@ -25,8 +25,10 @@ from deepfake_serving.video.parts.result import (
     missing,
     sequence,
 )
+from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.sampling import Sampling
 from tests.support.films import LENGTHS, SECONDS, detect, textures
+from tests.support.person_models import write_model
 from tests.support.videos import RATE, write_video
 
 
@@ -47,8 +49,8 @@ class Analysed:
 class Analyst:
     """Analyses a file as a whole, or by parts."""
 
-    def __init__(self, path: Path, **options: Any) -> None:
-        self.path, self.options = path, VideoOptions(**options)
+    def __init__(self, path: Path, embedder: FaceEmbedder | None = None, **options: Any) -> None:
+        self.path, self.options, self.embedder = path, VideoOptions(**options), embedder
         self.images: dict[int, dict[str, bytes]] = {}
 
     async def whole(self) -> Analysed:
@@ -57,7 +59,9 @@ class Analyst:
         async def save(name: str, data: bytes) -> None:
             images[name] = data
 
-        verdict = await analyse(self.path, detect, self.options, save, lambda _: None)
+        verdict = await analyse(
+            self.path, detect, self.options, save, lambda _: None, self.embedder
+        )
         return Analysed(verdict, images)
 
     async def part(self, part: Part) -> PartResult:
@@ -66,7 +70,9 @@ class Analyst:
         async def save(name: str, data: bytes) -> None:
             images[name] = data
 
-        return await analyse_part(self.path, detect, self.options, save, lambda _: None, part=part)
+        return await analyse_part(
+            self.path, detect, self.options, save, lambda _: None, self.embedder, part
+        )
 
     async def divided(self) -> tuple[Analysed, list[PartResult]]:
         """Analyses the last part first, so that none profits from another."""
@@ -112,6 +118,20 @@ async def test_any_number_of_parts_has_the_result_of_the_whole(film: Path) -> No
         divided, found = await analyst.divided()
         assert len(found) > 1
         assert divided.differences(await analyst.whole()) == []
+
+
+async def test_people_are_found_in_all_parts(film: Path, tmp_path: Path) -> None:
+    embedder = FaceEmbedder(write_model(tmp_path, similarity=0.95))
+    analyst = Analyst(film, embedder, part_s=SECONDS / 3)
+    divided, found = await analyst.divided()
+    assert divided.differences(await analyst.whole()) == []
+    shots, begin, numbers = divided.verdict.shots, 0, []
+    for result in found:
+        own = shots[begin : begin + len(result.accumulator.shots)]
+        numbers.append({track.person for shot in own for track in shot.tracks})
+        begin += len(own)
+    assert set.intersection(*numbers) - {None}, "a person of every part"
+    assert len(set.union(*numbers)) > 2
 
 
 @pytest.mark.slow
