@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepfake_serving.contracts.video import VideoVerdict
+from deepfake_serving.gateway.worker.part_document import part_from_json, part_to_json
 from deepfake_serving.video.analyse import analyse, analyse_part
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Boundaries, Part, part_starts
@@ -70,9 +71,10 @@ class Analyst:
         async def save(name: str, data: bytes) -> None:
             images[name] = data
 
-        return await analyse_part(
+        result = await analyse_part(
             self.path, detect, self.options, save, lambda _: None, self.embedder, part
         )
+        return part_from_json(part_to_json(result))  # as workers pass it on
 
     async def divided(self) -> tuple[Analysed, list[PartResult]]:
         """Analyses the last part first, so that none profits from another."""
