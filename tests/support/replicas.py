@@ -115,11 +115,11 @@ async def serving(
         yield Upstream(monitored)
 
 
-def context(seconds: float = 5.0) -> RequestContext:
+def context(seconds: float = 60.0) -> RequestContext:
     return RequestContext("id-1", asyncio.get_running_loop().time() + seconds, None)
 
 
-async def detect(upstream: Upstream, model: str = "detector", seconds: float = 5.0) -> Any:
+async def detect(upstream: Upstream, model: str = "detector", seconds: float = 60.0) -> Any:
     return orjson.loads(await upstream.detect_image(b"image", model, context(seconds)))
 
 

@@ -95,7 +95,7 @@ async def predictor(upstream: Upstream) -> Predictor:
 
 
 def call(
-    predictor: Predictor, content: bytes | Tensor = b"image", left_s: float = 5, **more: Any
+    predictor: Predictor, content: bytes | Tensor = b"image", left_s: float = 60, **more: Any
 ) -> Call:
     deadline = predictor.deadline(left_s)
     return Call(predictor.model("detector"), content, "id-1", deadline, **more)
