@@ -139,7 +139,7 @@ async def test_an_image_is_sent_with_id_trace_options_and_deadline(
     assert headers["traceparent"] == TRACE
     assert headers[wire.OPTIONS_HEADER] == '{"crops": true}'
     assert headers["content-type"] == "application/octet-stream"
-    assert float(headers[wire.DEADLINE_HEADER]) == pytest.approx(sent_at + 5, abs=1)
+    assert float(headers[wire.DEADLINE_HEADER]) == pytest.approx(sent_at + 60, abs=5)
     assert wire.LENGTH_HEADER not in headers
 
 
