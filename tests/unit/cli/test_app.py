@@ -70,7 +70,9 @@ def loaded(archives: dict[str, Archive]) -> LocalDetector:
 @pytest.fixture
 def run(mar: Path, loaded: LocalDetector, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """`deepfake-serving detect` with an archive that all tests load once."""
-    monkeypatch.setattr("deepfake_serving.cli.ensemble.LocalDetector", {mar: loaded}.__getitem__)
+    monkeypatch.setattr(
+        "deepfake_serving.cli.ensemble.LocalDetector", lambda path, threads: {mar: loaded}[path]
+    )
 
     def detect(*arguments: object) -> Result:
         given = ["detect", "--archive", str(mar), *map(str, arguments)]
