@@ -108,7 +108,7 @@ def test_a_stack_uses_its_own_ports_and_ends_with_its_terminal(
     terminal = Terminal(sys.executable, "-m", "deepfake_serving", "up", env=env)
     processes: list[psutil.Process] = []
     try:
-        terminal.wait_for(f"Ready: {url}".encode())
+        terminal.wait_for(f"Ready: open {url}".encode())
         terminal.wait_for(b'$DFK_KEY"')
         processes = psutil.Process(terminal.process.pid).children(recursive=True)
         names = " ".join(" ".join(each.cmdline()) for each in processes)
