@@ -128,7 +128,7 @@ def test_the_printed_curl_line_works(run: MakeRun, clone: Path) -> None:
 
 def test_startup_shows_progress_and_no_warning_about_the_model(run: MakeRun) -> None:
     text = "".join(run.output)
-    for step in ("[1/3]", "[2/3]", "[3/3]", "Ready: http"):
+    for step in ("[1/3]", "[2/3]", "[3/3]", "Ready: open http"):
         assert step in text
     assert "untrained" not in text
 
