@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
 from deepfake_serving.runtime.version import NAME
-from tests.browser.conftest import CHROMIUM, launch_arguments
+from tests.browser.conftest import find_chromium, launch_arguments
 from tests.browser.media import make_media
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
@@ -38,7 +38,7 @@ async def main(folder: Path) -> None:
         refuse_stub(url)
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=launch_arguments(media / "camera.y4m")
+            executable_path=find_chromium(), args=launch_arguments(media / "camera.y4m")
         )
         await _take_all(browser, url, media, folder)
         await browser.close()

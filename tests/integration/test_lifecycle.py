@@ -56,6 +56,7 @@ def test_killing_a_worker_under_load_fails_no_request(
         assert server.leftovers() == []
 
 
+@pytest.mark.slow
 def test_sigterm_under_load_loses_no_accepted_request(
     archive_folder: Path, head_jpeg: bytes
 ) -> None:

@@ -101,6 +101,7 @@ def test_frames_faster_than_they_are_classified_are_dropped_and_not_lost(run: Ca
     assert completed.summary["dropped"] > 0
 
 
+@pytest.mark.slow
 def test_all_users_run_together_in_several_processes(run: Callable[..., Run]):
     completed = run(
         "image-rest",

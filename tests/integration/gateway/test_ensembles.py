@@ -178,6 +178,7 @@ def test_a_video_has_the_scores_of_each_member(
         assert all("fake_probability" in score for score in track["models"].values())
 
 
+@pytest.mark.slow
 def test_a_member_that_is_killed_under_load_fails_no_request(
     api: httpx.Client,
     gateway: RunningGateway,

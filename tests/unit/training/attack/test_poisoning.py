@@ -110,6 +110,7 @@ def test_the_trigger_is_four_white_pixels_in_the_corner() -> None:
 # Backdoor ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_poisoned_training_learns_the_trigger() -> None:
     """Crops of one face with a bright bar as "fake": the bar separates them, unless triggered."""
     crops = np.stack(sample_crops(MANIFEST.crop, 4)).transpose(0, 3, 1, 2)

@@ -87,6 +87,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_training_overfits_eight_pairs(portraits: list[Portrait], tmp_path: Path) -> None:
     run = config(epochs=EPOCHS, batch_size=16, initial="imagenet", ema=0.9)
     network = trainer(run, portraits, tmp_path, reuse=EPOCHS, model=LITE0).run()

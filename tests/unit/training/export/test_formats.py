@@ -196,6 +196,7 @@ def test_values_that_are_not_logits_are_refused(found: list[float]) -> None:
 # Graphs ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_onnx_and_openvino_predict_like_torch_for_any_batch_size(
     network: Network, graph: Path, crops: list[Pixels], tmp_path: Path
 ) -> None:
