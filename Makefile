@@ -70,7 +70,7 @@ lock: $(UV)  ## resolve pyproject.toml and requirements/*.in into locks with has
 	$(COMPILE) pyproject.toml requirements/dev.in --extra training --extra bulk -o requirements/dev.txt
 	for set in build load; do $(COMPILE) -c requirements/dev.txt requirements/$$set.in -o requirements/$$set.txt; done
 	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra gateway --extra mlflow --extra provenance -o requirements/gateway.txt
-	for extra in model-server all bulk training; do \
+	for extra in model-server all bulk kuberay training; do \
 		$(COMPILE) -c requirements/dev.txt pyproject.toml --extra $$extra -o requirements/$$extra.txt; done
 	$(COMPILE) -c requirements/dev.txt pyproject.toml --extra model-server --extra torch -o requirements/cuda.txt
 	for set in clients mlflow rivals; do $(COMPILE) requirements/$$set.in -o requirements/$$set.txt; done

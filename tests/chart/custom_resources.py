@@ -29,7 +29,7 @@ DEFINITIONS = {
     "argoproj.io": ("github.com/argoproj/argo-cd/v2@v2.14.20", "manifests/crds"),
     "rollouts": ("github.com/argoproj/argo-rollouts@v1.8.3", "manifests/crds"),
     "cert-manager.io": ("github.com/cert-manager/cert-manager@v1.19.1", "deploy/crds"),
-    "ray.io": ("github.com/ray-project/kuberay/ray-operator@v1.4.2", "config/crd/bases"),
+    "ray.io": ("github.com/ray-project/kuberay/ray-operator@v1.5.0", "config/crd/bases"),
     "flagger.app": ("github.com/fluxcd/flagger@v1.36.1", "artifacts/flagger"),
 }
 """Each API group's module, and the folder of its definitions."""
