@@ -3,8 +3,9 @@
     python -m benchmarks.parts_bench [--hours 2] [--frame-ms 20] [--processes 0 1 2 4]
 
 Nothing is asserted. The detector is a stub that takes a fixed time for each frame without using the
-processor, like a model server on another machine. `0` stands for the whole video in one pass. The
-times of an equal number of processes differ by what else the machine does.
+processor, like a model server on another machine. Each part is read in a process of its own, as
+workers do. `0` stands for the whole video in one pass, 1 for a worker alone, which reads on from
+part to part. The times of an equal number of processes differ by what else the machine does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
+import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.video.analyse import Detect, analyse, analyse_part
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.joining import Joins, alone
 from deepfake_serving.video.parts.result import PartResult, merged, sequence
 from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.pipeline.decode import Pixels
@@ -44,9 +47,23 @@ async def _ignore(_: str, __: bytes) -> None:
     return None
 
 
-def _part(path: Path, options: VideoOptions, frame_s: float, part: Part) -> PartResult:
-    detect = _detector(frame_s)
-    return asyncio.run(analyse_part(path, detect, options, _ignore, lambda _: None, part=part))
+async def _all(_: int) -> bool:
+    return True
+
+
+def _cpu_s() -> float:
+    """Returns the CPU time of this process and those that it has started and that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _part(
+    path: Path, options: VideoOptions, frame_s: float, part: Part, joins: Joins = alone
+) -> PartResult:
+    analysis = analyse_part(
+        path, _detector(frame_s), options, _ignore, lambda _: None, part=part, joins=joins
+    )
+    return asyncio.run(analysis)
 
 
 def _whole(path: Path, options: VideoOptions, frame_s: float) -> VideoVerdict:
@@ -54,6 +71,8 @@ def _whole(path: Path, options: VideoOptions, frame_s: float) -> VideoVerdict:
 
 
 def _shared(path: Path, options: VideoOptions, frame_s: float, processes: int) -> VideoVerdict:
+    if processes == 1:
+        return _part(path, options, frame_s, Part(0), _all).verdict(options)
     parts = [Part(number) for number in range(count_parts(path, options))]
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(_part, path, options, frame_s, part) for part in parts]
@@ -65,14 +84,15 @@ def measure(path: Path, options: VideoOptions, frame_s: float, processes: Sequen
     """Prints the time of each number of processes, and how much sooner than one pass it is."""
     first = 0.0
     for count in processes:
-        begun = time.perf_counter()
+        begun, used_s = time.perf_counter(), _cpu_s()
         run = _whole(path, options, frame_s) if not count else None
         verdict = run or _shared(path, options, frame_s, count)
         seconds = time.perf_counter() - begun
         first = first or seconds
         print(
             f"{count} processes: {seconds:.1f} s, {first / seconds:.2f} x as fast; "
-            f"{(verdict.duration_s or 0) / seconds:.0f} x real time, {len(verdict.shots)} shots, "
+            f"{(verdict.duration_s or 0) / seconds:.0f} x real time, {_cpu_s() - used_s:.1f} s of "
+            f"CPU time; {len(verdict.shots)} shots, "
             f"{verdict.frames_analyzed} frames, p {verdict.fake_probability}"
         )
 
@@ -87,7 +107,9 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = long_film(Path(folder) / "film.mp4", given.hours)
-        options = VideoOptions(max_frames_per_shot=10_000, max_frames=10**9, part_s=given.part_s)
+        options = VideoOptions(
+            max_frames_per_shot=10_000, max_frames=10**9, part_s=given.part_s, isolated=True
+        )
         measure(path, options, given.frame_ms / 1000, given.processes)
 
 

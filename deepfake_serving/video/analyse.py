@@ -19,6 +19,7 @@ from deepfake_serving.video.isolation.messages import summarised
 from deepfake_serving.video.isolation.process import DecodeProcess
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.joining import Joining, Joins, alone
 from deepfake_serving.video.parts.result import PartResult
 from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.pipelined import pipelined
@@ -67,21 +68,31 @@ async def analyse_part(
     embedder: FaceEmbedder | None = None,
     part: Part | None = None,
     on_start: Callable[[int], None] = lambda _: None,
+    joins: Joins = alone,
 ) -> PartResult:
     """Analyses a part of a file, or the whole, as `analyse` does. Shots are counted from 1.
 
     Args:
         on_start: Called with the number of parts of the video, once it is known.
+        joins: Called where a part ends; the parts that it joins cost no start and no seek.
     """
     start = time.perf_counter()
-    reader: Reader = (DecodeProcess if options.isolated else VideoReader)(path, options, part)
+    joining = Joining(joins)
+    reader: Reader = (DecodeProcess if options.isolated else VideoReader)(
+        path, options, part, joining.joined
+    )
+
+    def stop() -> None:
+        joining.stop()
+        reader.stop()
+
     progress = ProgressReporter(on_progress)
-    analysis = _Analysis(detect, options, save_image, reader, embedder, part)
+    analysis = _Analysis(detect, options, save_image, reader, embedder, part, joining.parts)
     batches = pipelined(
         reader.batches(),
         analysis.detect,
         options.max_in_flight,
-        reader.stop,
+        stop,
         lambda batch: batch.large,
     )
     async with aclosing(batches):
@@ -89,20 +100,22 @@ async def analyse_part(
             if not analysis.started:
                 on_start(len(reader.video.part_starts))
             await analysis.add(batch, results)
-            progress.update(len(batch.samples), *_position(batch, reader, part))
+            progress.update(len(batch.samples), *_position(batch, reader, part, joining.parts))
             del batch  # frees its pixels before the next batch arrives
     await analysis.end()
     reader.seconds["total"] = time.perf_counter() - start
     return analysis.result()
 
 
-def _position(batch: Batch, reader: Reader, part: Part | None) -> tuple[float, float | None]:
+def _position(
+    batch: Batch, reader: Reader, part: Part | None, joined: Sequence[int]
+) -> tuple[float, float | None]:
     """Returns the seconds that were read, and those to read."""
     video = reader.video
     if part is None:
         return batch.read_s, video.duration_s
-    begin, end = [*video.part_starts, video.duration_s or 0.0][part.number : part.number + 2]
-    return max(0.0, batch.read_s - begin), end - begin
+    times, last = [*video.part_starts, video.duration_s or 0.0], [part.number, *joined][-1]
+    return max(0.0, batch.read_s - times[part.number]), times[last + 1] - times[part.number]
 
 
 class _Analysis:
@@ -116,11 +129,12 @@ class _Analysis:
         reader: Reader,
         embedder: FaceEmbedder | None,
         part: Part | None,
+        joined: Sequence[int],
     ) -> None:
         self._detect, self._options, self._save_image = detect, options, save_image
         self._reader, self._embedder = reader, embedder
         self._collector: ShotCollector | None = None
-        self._part, self.started = part, False
+        self._part, self._joined, self.started = part, joined, False
         self._first_cut: SceneCut | None = None
         self._end_cut: SceneCut | None = None
         self.accumulator = VideoAccumulator(embedder.model.similarity if embedder else None)
@@ -176,7 +190,7 @@ class _Analysis:
         """Adds a cut. At one that begins a part, the shots before it end."""
         if cut.part is None:
             await self._finish(self._shots().cut(cut))
-        elif self._part is None:
+        elif self._part is None or cut.part in self._joined:
             await self._finish(self._shots().end(cut.t_s))
             self._collector = self._new_collector(cut.t_s)
         elif cut.part == self._part.number:

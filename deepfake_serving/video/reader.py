@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,14 @@ _MAX_EMPTY_BATCH_AGE_S = 1.0
 """Age at which a batch without a sample leaves."""
 
 _MAX_SIZE_WARNINGS = 3
+
+GoesOn = Callable[[int], bool]
+"""Decides, where a part ends, whether its reader goes on with the part of this number."""
+
+
+def stops(_: int) -> bool:
+    """Ends each part where the next one begins."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +133,17 @@ class Reader(Protocol):
 class VideoReader:
     """Reads one video, once. `video` holds what is known of it so far."""
 
-    def __init__(self, path: Path, options: VideoOptions, part: Part | None = None) -> None:
-        """Reads the whole video, or a part of it alone: up to the cut where the next begins."""
+    def __init__(
+        self,
+        path: Path,
+        options: VideoOptions,
+        part: Part | None = None,
+        goes_on: GoesOn = stops,
+    ) -> None:
+        """Reads the whole video, or a part of it: up to the cut where the next begins, unless it
+        goes on there."""
         self._path, self._options, self._part = path, options, part
+        self._goes_on: GoesOn = (lambda _: True) if part is None else goes_on
         self._stop = threading.Event()
         self.video = VideoDecoder(path, options.decode_limits, self._stop, self._begin_s)
         self.size: tuple[int, int] | None = None
@@ -187,7 +203,7 @@ class VideoReader:
                 continue
             if awaited:
                 awaited, sampler.thinned = 0, 0
-            elif cut is not None and cut.part is not None and self._part is not None:
+            elif cut is not None and cut.part is not None and not self._goes_on(cut.part):
                 yield cut
                 return
             self.video.thinned = sampler.thinned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 
@@ -20,6 +21,7 @@ from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
 from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.part import PartJob
+from deepfake_serving.gateway.worker.part_media import PartMedia
 from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
@@ -62,7 +64,8 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
     ):
         await asyncio.to_thread(delete_abandoned, WORKSPACES)
         log.info("ready", metrics_port=port)
-        await _new_worker(settings, metrics, services).run(stop)
+        with contextlib.closing(PartMedia(services.store, services.objects)) as part_media:
+            await _new_worker(settings, metrics, services, part_media).run(stop)
     log.info("stopped")
     return 0
 
@@ -77,7 +80,9 @@ def _embedder(settings: Settings) -> FaceEmbedder | None:
         raise SettingsError(f"person_model: {error}") from error
 
 
-def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Worker:
+def _new_worker(
+    settings: Settings, metrics: Metrics, services: Services, part_media: PartMedia
+) -> Worker:
     upstream, objects, fetcher = services.upstream, services.objects, services.fetcher
     usage = services.store.backend.usage
 
@@ -110,7 +115,7 @@ def _new_worker(settings: Settings, metrics: Metrics, services: Services) -> Wor
             services.on_image,
         ),
         VIDEO: video,
-        PART: PartJob(services.store, objects, video.analyse_part),
+        PART: PartJob(objects, part_media, video.analyse_part),
         LIVE: LiveJob(settings, upstream, objects, fetcher, count_usage, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)

@@ -1,7 +1,8 @@
 """The division of one long video among the worker that claimed it and idle ones.
 
 The worker of the video never waits for a part that nobody analyses: it takes such a part itself. So
-one worker alone comes to an end, and so does one whose helpers have died.
+one worker alone comes to an end, and so does one whose helpers have died. Where it comes to the end
+of a part and no other worker has the next, it reads on. So one worker alone reads the video once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from deepfake_serving.gateway.worker.part import AnalysePart, part_folder, parts
 from deepfake_serving.gateway.worker.part_document import part_from_json
 from deepfake_serving.runtime.tasks import background
 from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.joining import Joins
 from deepfake_serving.video.parts.renumbering import renumbered
 from deepfake_serving.video.parts.result import (
     PartResult,
@@ -58,6 +60,8 @@ class Division:
         self._analyse, self._report = analyse, report
         self._progress: dict[int, Progress] = {}
         self._results: dict[int, PartResult] = {}
+        self._joined: dict[int, int] = {}
+        """Parts in the result of an earlier one, by their numbers."""
         self._submitting: asyncio.Task[None] | None = None
         self._begun = time.monotonic()
 
@@ -71,22 +75,22 @@ class Division:
         try:
             first = await self._own(Part(0))
             count = len(first.video.part_starts)
-            if self._submitting is None or count == 1:
+            if self._submitting is None or count == 1 or first.end is None:
                 return first
             await self._submitting
             async with background(self._watch()):
                 await self._collect(count, max_frames)
                 found = sequence(self._results)
                 while (again := beyond_limit(found, max_frames)) is not None:
-                    await self._own(again)
+                    await self._own(again, self._always)
                     found = sequence(self._results)
             await self._keep_images(found)
             return merged(found)
         finally:
             await self._clean()
 
-    async def _own(self, part: Part) -> PartResult:
-        """Analyses a part in this worker."""
+    async def _own(self, part: Part, joins: Joins | None = None) -> PartResult:
+        """Analyses a part in this worker, and those after it that it joins."""
         folder = self._folder(part.number) if part.number else f"jobs/{self._job.id}/gallery"
 
         async def save_image(name: str, image: bytes) -> None:
@@ -95,10 +99,32 @@ class Division:
         def report(progress: Progress) -> None:
             self._note(part.number, progress)
 
-        result = await self._analyse(self._job, self._path, part, save_image, report, self._start)
+        async def joins_free(number: int) -> bool:
+            if free := await self._is_free(number):
+                self._joined[number] = part.number
+            return free
+
+        result = await self._analyse(
+            self._job, self._path, part, save_image, report, self._start, joins or joins_free
+        )
         self._results[part.number] = result
         self._note(part.number, Progress("analyse", result.accumulator.sampled, 100.0))
         return result
+
+    async def _is_free(self, number: int) -> bool:
+        """Takes a part if no other worker has it, and returns whether it did."""
+        if self._submitting is None:
+            return False
+        await asyncio.shield(self._submitting)
+        if self._is_done(number):
+            return False
+        with contextlib.suppress(Problem):
+            part = await self._store.get(self._id(number))
+            return part is None or await self._store.take_part(part.id)
+        return False
+
+    async def _always(self, _: int) -> bool:
+        return True
 
     def _start(self, count: int) -> None:
         """Submits the parts once, when their number is known."""
@@ -150,7 +176,7 @@ class Division:
     async def _collect_ended(self, count: int) -> None:
         """Reads the results of parts that others have analysed."""
         for number in range(1, count):
-            if number in self._results:
+            if self._is_done(number):
                 continue
             part = await self._reached(partial(self._store.get, self._id(number)))
             if part is not None and part.state not in ENDED:
@@ -174,9 +200,12 @@ class Division:
         """Takes the first part that no worker holds, of those that may still be needed."""
         for number in range(needed, count):
             take = partial(self._store.take_part, self._id(number))
-            if number not in self._results and await self._reached(take):
+            if not self._is_done(number) and await self._reached(take):
                 return number
         return None
+
+    def _is_done(self, number: int) -> bool:
+        return number in self._results or number in self._joined
 
     async def _reached(self, call: Callable[[], Awaitable[T]]) -> T:
         """Calls the store until it responds, for as long as the lease of the job lasts."""
@@ -191,7 +220,7 @@ class Division:
         """Follows the progress of the parts of others."""
         while True:
             await asyncio.sleep(_POLL_S)
-            for number in self._progress.keys() - self._results.keys():
+            for number in self._progress.keys() - self._results.keys() - self._joined.keys():
                 with contextlib.suppress(Problem):  # asked again
                     part = await self._store.get(self._id(number))
                     if part is not None and part.state == "running":
@@ -200,6 +229,9 @@ class Division:
     def _note(self, number: int, progress: Progress) -> None:
         """Reports the progress of all parts together."""
         self._progress[number] = progress
+        for joined, begin in self._joined.items():
+            if begin == number:
+                self._progress[joined] = replace(progress, frames=0)
         frames = sum(each.frames for each in self._progress.values())
         known = [each.percent or 0.0 for each in self._progress.values()]
         share = sum(known) / len(known) / 100

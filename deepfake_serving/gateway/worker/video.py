@@ -33,6 +33,7 @@ from deepfake_serving.video.analyse import Detect, SaveImage, analyse, analyse_p
 from deepfake_serving.video.decoding.pixels import Pixels
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
+from deepfake_serving.video.parts.joining import Joins, alone
 from deepfake_serving.video.parts.result import NotDivisible, PartResult
 from deepfake_serving.video.people.embedder import FaceEmbedder
 
@@ -114,6 +115,7 @@ class VideoJob:
         save_image: SaveImage,
         report: Callable[[Progress], None],
         on_start: Callable[[int], None] = lambda _: None,
+        joins: Joins = alone,
     ) -> PartResult:
         """Analyses a part of a file with the options of a job.
 
@@ -123,7 +125,7 @@ class VideoJob:
         options = self._options(job)
         detect = self._detection(job, options)
         return await analyse_part(
-            path, detect, options, save_image, report, self.embedder, part, on_start
+            path, detect, options, save_image, report, self.embedder, part, on_start, joins
         )
 
     def _options(self, job: Job) -> VideoOptions:

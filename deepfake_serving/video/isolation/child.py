@@ -1,6 +1,7 @@
 """The decoding process: `python -m deepfake_serving.video.isolation.child <descriptor>`.
 
-It reads its task from standard input, limits its memory, and sends batches until the video ends.
+It reads its task from standard input, limits its memory, and sends batches until the video ends. At
+the end of a part it sends the question whether to go on with the next, and reads a byte.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import cv2
 
 from deepfake_serving.contracts.problems import Problem, UndecodableMedia
-from deepfake_serving.video.isolation.messages import send_batch, send_header
+from deepfake_serving.video.isolation.messages import YES, send_batch, send_header, send_question
 from deepfake_serving.video.memory.shortage import allocated_bytes
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
@@ -41,7 +42,12 @@ def _decode(
     connection: Connection, path: Path, options: VideoOptions, part: Part | None
 ) -> dict[str, object]:
     """Returns the last message: empty, or with a problem or a defect."""
-    reader = VideoReader(path, options, part)
+
+    def goes_on(number: int) -> bool:
+        send_question(connection, number)
+        return sys.stdin.buffer.read(1) == YES
+
+    reader = VideoReader(path, options, part, goes_on)
     try:
         for batch in reader.batches():
             send_batch(connection, batch, reader)

@@ -18,6 +18,8 @@ from deepfake_serving.video.reader import Batch, Sample, VideoFacts, VideoReader
 from deepfake_serving.video.scene_cuts import SceneCut
 
 _MAX_HEADER_BYTES = 16 * 2**20
+YES, NO = b"1", b"0"
+"""Replies to the question whether to go on with a part."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,11 @@ def send_batch(connection: Connection, batch: Batch, reader: VideoReader) -> Non
 def send_header(connection: Connection, header: dict[str, Any]) -> None:
     """Sends a message without pixels."""
     connection.send_bytes(orjson.dumps(header))
+
+
+def send_question(connection: Connection, number: int) -> None:
+    """Sends the question whether to go on with the part of this number."""
+    send_header(connection, {"goes_on": number})
 
 
 def receive_header(connection: Connection) -> dict[str, Any]:

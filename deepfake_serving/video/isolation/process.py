@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -16,24 +17,38 @@ from typing import Any
 
 from deepfake_serving.contracts.problems import Internal, Problem, UndecodableMedia, from_dict
 from deepfake_serving.video.decoding.container import Cancelled
-from deepfake_serving.video.isolation.messages import VideoSummary, receive_batch, receive_header
+from deepfake_serving.video.isolation.messages import (
+    NO,
+    YES,
+    VideoSummary,
+    receive_batch,
+    receive_header,
+)
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
-from deepfake_serving.video.reader import Batch
+from deepfake_serving.video.reader import Batch, GoesOn, stops
 
 _CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 )
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Threads of libraries that are not needed here, whose stacks would count as memory."""
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": os.devnull}
+"""Threads of libraries that are not needed here, whose stacks would count as memory, and programs:
+PySceneDetect starts `ffmpeg` when it is imported, which costs a fifth of the start."""
 
 
 class DecodeProcess:
     """A `Reader` whose video cannot harm this process, whatever decoding it takes or breaks."""
 
-    def __init__(self, path: Path, options: VideoOptions, part: Part | None = None) -> None:
-        """Reads the whole video, or a part of it alone."""
+    def __init__(
+        self,
+        path: Path,
+        options: VideoOptions,
+        part: Part | None = None,
+        goes_on: GoesOn = stops,
+    ) -> None:
+        """Reads the whole video, or a part of it, as `VideoReader` does."""
         self._path, self._options, self._part = path, options, part
+        self._goes_on = goes_on
         self._lock, self._stopped = threading.Lock(), False
         self._process: subprocess.Popen[bytes] | None = None
         self.video = VideoSummary()
@@ -66,6 +81,7 @@ class DecodeProcess:
             finally:
                 process.kill()
                 process.wait()
+                _close(process)
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
         module = "deepfake_serving.video.isolation.child"
@@ -76,12 +92,10 @@ class DecodeProcess:
                 [sys.executable, "-m", module, str(descriptor)],
                 stdin=subprocess.PIPE,
                 pass_fds=(descriptor,),
-                env=os.environ | _ONE_THREAD,
+                env=os.environ | _ENVIRONMENT,
                 start_new_session=True,  # a terminal's signals are for the worker, which drains
             )
-        assert process.stdin is not None
-        with process.stdin as stdin:
-            stdin.write(pickle.dumps((self._path, self._options, self._part)))
+        _write(process, pickle.dumps((self._path, self._options, self._part)))
         return process
 
     def _receive(
@@ -90,6 +104,10 @@ class DecodeProcess:
         while True:
             try:
                 header = receive_header(connection)
+                if "goes_on" in header:
+                    reply = YES if self._goes_on(int(header["goes_on"])) else NO
+                    _write(process, reply)
+                    continue
                 batch = receive_batch(connection, header) if "events" in header else None
             except (EOFError, OSError, ValueError, LookupError, TypeError) as error:
                 process.kill()
@@ -119,3 +137,17 @@ class DecodeProcess:
         if code < 0 and -code in _CRASHES:
             return UndecodableMedia(f"the video crashes its decoder ({signal.Signals(-code).name})")
         return Internal(f"the decoding process ended with {code}")
+
+
+def _write(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Writes to a process; that one has ended is seen when its next message is received."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(data)
+        process.stdin.flush()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()

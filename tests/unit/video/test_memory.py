@@ -220,3 +220,15 @@ async def test_cancelling_kills_the_process(moving: list[Pixels], tmp_path: Path
     with pytest.raises(asyncio.CancelledError):
         await running
     assert decoding_processes() == []
+
+
+def test_a_decoding_process_starts_no_program(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries look for `ffmpeg` when they are imported."""
+    program, started = tmp_path / "ffmpeg", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\n: >'{started}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert list(DecodeProcess(clip, VideoOptions()).batches())
+    assert not started.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from deepfake_serving.gateway.worker.part_document import part_from_json, part_t
 from deepfake_serving.video.analyse import analyse, analyse_part
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Boundaries, Part, part_starts
+from deepfake_serving.video.parts.joining import Joins, alone
 from deepfake_serving.video.parts.renumbering import renumbered
 from deepfake_serving.video.parts.result import (
     NotDivisible,
@@ -65,14 +67,21 @@ class Analyst:
         )
         return Analysed(verdict, images)
 
-    async def part(self, part: Part) -> PartResult:
+    async def part(self, part: Part, joins: Joins = alone) -> PartResult:
         images = self.images[part.number] = {}
 
         async def save(name: str, data: bytes) -> None:
             images[name] = data
 
         result = await analyse_part(
-            self.path, detect, self.options, save, lambda _: None, self.embedder, part
+            self.path,
+            detect,
+            self.options,
+            save,
+            lambda _: None,
+            self.embedder,
+            part,
+            joins=joins,
         )
         return part_from_json(part_to_json(result))  # as workers pass it on
 
@@ -85,12 +94,15 @@ class Analyst:
         while (again := beyond_limit(found, self.options.max_frames)) is not None:
             results[again.number] = await self.part(again)
             found = sequence(results)
+        return self.merged(found), found
+
+    def merged(self, found: list[PartResult]) -> Analysed:
         images, shots = dict[str, bytes](), 0
         for result in found:
             own = self.images[result.part.number]
             images |= {renumbered(name, shots): data for name, data in own.items()}
             shots += len(result.accumulator.shots)
-        return Analysed(merged(found).verdict(self.options), images), found
+        return Analysed(merged(found).verdict(self.options), images)
 
 
 CODECS: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -120,6 +132,42 @@ async def test_any_number_of_parts_has_the_result_of_the_whole(film: Path) -> No
         divided, found = await analyst.divided()
         assert len(found) > 1
         assert divided.differences(await analyst.whole()) == []
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+async def test_joined_parts_have_the_result_of_the_whole(film: Path, isolated: bool) -> None:
+    analyst = Analyst(film, part_s=SECONDS / 4, isolated=isolated)
+    offered: list[int] = []
+
+    async def two(number: int) -> bool:
+        offered.append(number)
+        return number == 1
+
+    first = await analyst.part(Part(0), two)
+    assert offered == [1, 2]
+    assert first.end is not None
+    assert first.end.part == 2
+    results = {0: first} | {number: await analyst.part(Part(number)) for number in (2, 3)}
+    assert missing(results, 10**9) is None
+    found = sequence(results)
+    assert [each.part.number for each in found] == [0, 2, 3]
+    assert analyst.merged(found).differences(await analyst.whole()) == []
+
+
+async def test_an_analysis_that_waits_for_a_decision_is_cancelled(film: Path) -> None:
+    analyst = Analyst(film, part_s=SECONDS / 4)
+    offered = asyncio.Event()
+
+    async def undecided(_: int) -> bool:
+        offered.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    analysis = asyncio.create_task(analyst.part(Part(0), undecided))
+    await offered.wait()
+    analysis.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await analysis
 
 
 async def test_people_are_found_in_all_parts(film: Path, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ as they are analysed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.part import PartJob
+from deepfake_serving.gateway.worker.part_media import PartMedia
 from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.pipeline.decode import Pixels
@@ -66,8 +68,9 @@ def settings() -> Settings:
     return Settings(video_part_s=SECONDS / PARTS)
 
 
-def new_worker(store: JobStore, folder: Path, name: str) -> Worker:
-    """Returns a worker; `name` is in the lines that its stub writes."""
+@contextmanager
+def new_worker(store: JobStore, folder: Path, name: str) -> Iterator[Worker]:
+    """Creates a worker; `name` is in the lines that its stub writes."""
     objects = Objects.open(f"file://{folder}/objects")
     upstream = cast(Upstream, StubUpstream(folder, name, folder / "ready"))
 
@@ -76,8 +79,9 @@ def new_worker(store: JobStore, folder: Path, name: str) -> Worker:
 
     media = JobMedia(objects, None, count_usage)
     video = VideoJob(settings(), upstream, objects, media, count_usage, store=store)
-    handlers = {VIDEO: video, PART: PartJob(store, objects, video.analyse_part)}
-    return Worker(store, handlers, lease_s=LEASE_S, drain_s=0.2)
+    with closing(PartMedia(store, objects)) as part_media:
+        handlers = {VIDEO: video, PART: PartJob(objects, part_media, video.analyse_part)}
+        yield Worker(store, handlers, lease_s=LEASE_S, drain_s=0.2)
 
 
 def run_worker(url: str, folder: Path, name: str) -> None:
@@ -87,4 +91,5 @@ def run_worker(url: str, folder: Path, name: str) -> None:
 
 async def _run(url: str, folder: Path, name: str) -> None:
     async with open_store(url, max_queued=10, max_attempts=5) as store:
-        await new_worker(store, folder, name).run(asyncio.Event())
+        with new_worker(store, folder, name) as worker:
+            await worker.run(asyncio.Event())

@@ -22,8 +22,10 @@ from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.worker.options import video_options
+from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.runtime.serialization import from_json
 from deepfake_serving.video.analyse import analyse
+from deepfake_serving.video.parts.result import PartResult
 from tests.support.films import LENGTHS, detect, textures
 from tests.support.videos import write_video
 from tests.unit.gateway.jobs import parts_process
@@ -73,13 +75,14 @@ class Film:
     async def first_worker(self) -> AsyncIterator[None]:
         """Runs the worker that claims the video, in this process."""
         stop = asyncio.Event()
-        running = asyncio.create_task(new_worker(self.store, self.folder, "first").run(stop))
-        try:
-            await self.state({"running"})
-            yield
-        finally:
-            stop.set()
-            await running
+        with new_worker(self.store, self.folder, "first") as worker:
+            running = asyncio.create_task(worker.run(stop))
+            try:
+                await self.state({"running"})
+                yield
+            finally:
+                stop.set()
+                await running
 
     async def state(self, states: set[str]) -> Job:
         async with asyncio.timeout(TIMEOUT_S):
@@ -144,10 +147,19 @@ def test_a_length_of_0_divides_nothing() -> None:
 
 
 @pytest.mark.slow
-async def test_one_worker_analyses_all_parts(film: Film) -> None:
+async def test_one_worker_reads_the_video_once(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    analyse_part = VideoJob.analyse_part
+
+    async def recorded(handler: VideoJob, *arguments: Any) -> PartResult:
+        read.append(arguments[2].number)
+        return await analyse_part(handler, *arguments)
+
+    monkeypatch.setattr(VideoJob, "analyse_part", recorded)
     (film.folder / "ready").touch()
     async with film.first_worker():
         await film.assert_result_of_one()
+    assert read == [0]
     assert film.lines("parts") == []
 
 
