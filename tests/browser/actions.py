@@ -39,7 +39,7 @@ async def submit_video(page: Page, file: Path) -> None:
 async def analyse_video(page: Page, file: Path) -> dict[str, Any]:
     """Submits a video, waits for its verdict and returns the job from the API."""
     await submit_video(page, file)
-    await expect(page.locator(".finding")).to_be_visible(timeout=240_000)
+    await expect(page.locator(".finding")).to_be_visible()
     job_id = page.url.rsplit("/", 1)[1]
     response = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
     job: dict[str, Any] = await response.json()

@@ -25,13 +25,17 @@ from playwright.async_api import (
 
 from tests.browser.media import make_media
 from tests.browser.stub_gateway import stub_gateway
+from tests.support.running import GUARD_S
 
 CHROMIUM = ("chromium-headless-shell", "chromium", "google-chrome")
 SHARED: dict[str, Any] = {"scope": "session", "loop_scope": "session"}
 
+GUARD_MS = GUARD_S * 1000
+"""Timeout of actions and expected states, long enough for a busy machine."""
+
 OpenPage = Callable[..., Awaitable[Page]]
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=GUARD_MS)
 
 
 def find_chromium() -> Path | None:
@@ -122,7 +126,7 @@ async def open_page(browser: Browser, console: str) -> AsyncIterator[OpenPage]:
             permissions=["camera", "clipboard-read", "clipboard-write"],
         )
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(GUARD_MS)
         page = await context.new_page()
         browser_errors.listen(page)
         await page.goto(f"{console}/{path}")

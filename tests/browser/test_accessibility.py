@@ -102,7 +102,7 @@ async def test_history_and_jobs(open_page: OpenPage, media: Path, dark: bool) ->
 async def test_live(open_page: OpenPage, dark: bool) -> None:
     page = await open_page("#/live", dark=dark)
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".face-overlay .box")).to_have_count(1, timeout=60_000)
+    await expect(page.locator(".face-overlay .box")).to_have_count(1)
     await assert_accessible(page)
     await page.get_by_role("button", name="Stop").click()
     await expect(page.locator(".live-now")).to_have_text("Stopped.")

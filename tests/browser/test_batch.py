@@ -21,9 +21,7 @@ FILES = ("astronaut.jpg", "coffee.jpg", "group.jpg", "notes.txt")
 
 async def _batch(page: Page, media: Path, *names: str) -> None:
     await page.set_input_files("input[type=file]", [media / name for name in names])
-    await expect(page.get_by_text(f"{len(names)} of {len(names)} finished")).to_be_visible(
-        timeout=60_000
-    )
+    await expect(page.get_by_text(f"{len(names)} of {len(names)} finished")).to_be_visible()
 
 
 async def test_the_table_has_a_row_for_each_file_and_a_bad_file_affects_no_other(

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_the_camera_is_analysed_until_it_is_stopped(open_page: OpenPage) -> None:
     page = await open_page("#/live")
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".face-overlay .box")).to_have_count(1, timeout=60_000)
-    await expect(page.locator(".score-trace .dots circle").nth(4)).to_be_attached(timeout=60_000)
+    await expect(page.locator(".face-overlay .box")).to_have_count(1)
+    await expect(page.locator(".score-trace .dots circle").nth(4)).to_be_attached()
     await expect(page.locator(".facts")).to_contain_text(re.compile(r"\d+ sent, \d+ dropped"))
     await expect(page.locator(".facts")).to_contain_text(re.compile(r"0\.\d\d"))
     assert await page.locator("video").evaluate("v => v.srcObject.active") is True
@@ -43,7 +43,7 @@ async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
 
     await page.route_web_socket("**/v1/stream*", respond)
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".live-now")).to_contain_text("Likely real", timeout=60_000)
+    await expect(page.locator(".live-now")).to_contain_text("Likely real")
     await expect(page.locator(".live-now")).to_contain_text("0.12")
     await expect(page.locator(".facts")).to_contain_text("0.91")
 
@@ -51,7 +51,7 @@ async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
 async def test_leaving_the_panel_releases_the_camera(open_page: OpenPage) -> None:
     page = await open_page("#/live")
     await page.get_by_role("button", name="Start the camera").click()
-    await expect(page.locator(".score-trace .dots circle").first).to_be_attached(timeout=60_000)
+    await expect(page.locator(".score-trace .dots circle").first).to_be_attached()
     stream = await page.evaluate_handle("document.querySelector('video').srcObject")
     await open_panel(page, "Image")
     await expect(page.get_by_role("heading", name="Image")).to_be_visible()

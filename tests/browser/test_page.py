@@ -159,7 +159,7 @@ async def test_the_image_panel_works_by_keyboard_alone(open_page: OpenPage, medi
 async def test_the_video_panel_works_by_keyboard_alone(open_page: OpenPage, media: Path) -> None:
     page = await open_page("#/video")
     await _choose(page, media / "shots.mp4")
-    await expect(page.locator(".finding")).to_be_visible(timeout=240_000)
+    await expect(page.locator(".finding")).to_be_visible()
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
     await _tab_to(page, "[role=slider]")
     await page.keyboard.press("PageDown")
@@ -223,7 +223,7 @@ async def test_the_api_key_is_prompted_for_kept_per_tab_and_sent_with_every_requ
 
 async def analyse_with_key(page: Page, media: Path) -> None:
     await page.set_input_files("input[type=file]", media / "shots.mp4")
-    await expect(page.locator(".finding")).to_be_visible(timeout=240_000)
+    await expect(page.locator(".finding")).to_be_visible()
     await page.wait_for_function("() => document.querySelector('video').readyState >= 2")
     await page.wait_for_function(
         "() => [...document.querySelectorAll('.frame-button img')].every((i) => i.naturalWidth)"

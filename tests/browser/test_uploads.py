@@ -85,8 +85,8 @@ async def test_leaving_during_an_upload_warns(
     await page.locator("h1").click()  # browsers warn only after the user did something
     async with page.expect_request(re.compile(r"/v1/(images|videos)")):
         await page.set_input_files("input[type=file]", media / name)
-    await page.evaluate("setTimeout(() => location.reload())")
-    await page.wait_for_timeout(500)
+    async with page.expect_event("dialog"):
+        await page.evaluate("setTimeout(() => location.reload())")
     assert warnings == ["beforeunload"]
     assert len(held) == 1
 
