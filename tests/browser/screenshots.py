@@ -22,7 +22,7 @@ from deepfake_serving.runtime.version import NAME
 from tests.browser.conftest import find_chromium, launch_arguments
 from tests.browser.media import make_media
 from tests.support.paths import ROOT
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 DOCS = ROOT / "docs" / "images"
 ARCHIVES = ROOT / "build" / "archives"
@@ -53,7 +53,7 @@ def _start_stack(stack: AsyncExitStack) -> str:
 
 def refuse_stub(url: str) -> None:
     """Ends the program where the service is not the gateway: scores would be made up."""
-    name = httpx.get(f"{url}/v1/info").json().get("name")
+    name = httpx.get(f"{url}/v1/info", timeout=GUARD_S).json().get("name")
     if name != NAME:
         sys.exit(f"{url} is a stub ({name}): screenshots show a real stack")
 

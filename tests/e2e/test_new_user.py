@@ -30,6 +30,7 @@ from tests.support.documented_commands import run as run_block
 from tests.support.load import LoadClients
 from tests.support.ports import free_port
 from tests.support.processes import command
+from tests.support.running import GUARD_S
 from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.timeout(1800)
@@ -160,7 +161,7 @@ def test_the_commands_of_the_first_pages_work(run: MakeRun, clone: Path, block: 
 def test_each_kind_of_body_gets_the_right_response(
     run: MakeRun, name: str, status: int, expected: int | str
 ) -> None:
-    response = httpx.post(f"{run.url}/v1/images", content=_bodies()[name], timeout=60)
+    response = httpx.post(f"{run.url}/v1/images", content=_bodies()[name], timeout=GUARD_S)
     assert response.status_code == status
     document = response.json()
     if isinstance(expected, str):
@@ -184,9 +185,11 @@ def test_a_video_is_classified_from_the_command_line(run: MakeRun, clone: Path) 
     assert job["state"] == "succeeded"
     assert job["result"]["verdict"] == "real"
     assert [len(shot["tracks"]) for shot in job["result"]["shots"]] == [1, 0, 2]
-    page = httpx.get(run.url)
+    page = httpx.get(run.url, timeout=GUARD_S)
     assert "<title>" in page.text
-    assert httpx.get(run.url + job["result"]["gallery"][0]).content.startswith(b"\xff\xd8")
+    assert httpx.get(run.url + job["result"]["gallery"][0], timeout=GUARD_S).content.startswith(
+        b"\xff\xd8"
+    )
 
 
 def test_killing_a_worker_under_load_fails_no_request(run: MakeRun) -> None:

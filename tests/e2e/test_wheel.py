@@ -22,6 +22,7 @@ from PIL import Image
 
 from tests.support.paths import ROOT
 from tests.support.ports import free_ports
+from tests.support.running import GUARD_S
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -138,14 +139,14 @@ def url(everything: Path, folder: Path, environment: dict[str, str]) -> Iterator
 
 def test_up_serves_images_and_the_console(url: str, portrait: Path) -> None:
     response = httpx.post(
-        f"{url}/v1/images", files={"file": (portrait.name, portrait.read_bytes())}, timeout=60
+        f"{url}/v1/images", files={"file": (portrait.name, portrait.read_bytes())}, timeout=GUARD_S
     )
     verdict = response.json()
     print(f"\nup: {response.status_code} {verdict['verdict']} {verdict['fake_probability']:.3f}")
     assert response.status_code == 200
     assert verdict["verdict"] == "real"
-    assert "<title>" in httpx.get(url).text
-    assert httpx.get(f"{url}/docs").status_code == 200
+    assert "<title>" in httpx.get(url, timeout=GUARD_S).text
+    assert httpx.get(f"{url}/docs", timeout=GUARD_S).status_code == 200
 
 
 def test_a_gateway_has_no_torch_and_no_torchserve(

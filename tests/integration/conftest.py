@@ -18,7 +18,7 @@ from deepfake_serving.packaging.archive import Archive
 from model_handlers.pipeline.decode import Pixels
 from tests.support.images import jpeg
 from tests.support.requests import MAX_BODY, MAX_ITEMS
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def unhurt(server: RunningServer) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=GUARD_S) as client:
         yield client
 
 

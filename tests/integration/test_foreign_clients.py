@@ -40,7 +40,7 @@ def _run(client: str, server: RunningServer, image: Path) -> dict[str, Any]:
     script = Path(__file__).parent / "clients" / f"{client}_client.py"
     ports = [str(server.ports[name]) for name in ("http", "grpc")]
     completed = subprocess.run(
-        [PYTHON, script, *ports, image], capture_output=True, text=True, timeout=120, check=False
+        [PYTHON, script, *ports, image], capture_output=True, text=True, timeout=600, check=False
     )
     assert completed.returncode == 0, completed.stderr
     reported = json.loads(completed.stdout)

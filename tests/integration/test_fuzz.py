@@ -27,7 +27,7 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oi
 from tests.support.paths import MODELS
 from tests.support.properties import examples
 from tests.support.requests import BAD_IMAGES, bomb, joined
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -244,7 +244,9 @@ def test_any_headers_get_a_response(
     lines = [target + b" HTTP/1.1", b"Connection: close"]
     lines += [name + b": " + value for name, value in headers]
     lines += [b"Content-Length: %d" % len(body), b"", body]
-    with socket.create_connection(("127.0.0.1", server.ports["http"]), timeout=60) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", server.ports["http"]), timeout=GUARD_S
+    ) as connection:
         connection.sendall(b"\r\n".join(lines))
         response = b""
         while b"\r\n\r\n" not in response.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n"):
@@ -470,5 +472,7 @@ def test_any_bytes_as_http2_leave_the_server_running(
 ) -> None:
     """Sends arbitrary bytes to the gRPC port."""
     start = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + struct.pack(">IBI", 4, 0, 0)
-    with socket.create_connection(("127.0.0.1", server.ports["grpc"]), timeout=60) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", server.ports["grpc"]), timeout=GUARD_S
+    ) as connection:
         connection.sendall(start + data if preface else data)

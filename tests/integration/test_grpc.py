@@ -34,7 +34,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def at_work(server: RunningServer) -> bool:
     """Returns whether the detector has a request."""
-    text = httpx.get(server.metrics_url, timeout=60).text
+    text = httpx.get(server.metrics_url, timeout=GUARD_S).text
     return 'deepfake_inflight_requests{model="detector"} 1.0' in text
 
 

@@ -48,7 +48,7 @@ def test_killing_a_worker_under_load_fails_no_request(
             counts = clients.stop()
         assert counts.failed == []
         assert counts.refused == 0
-        retries = httpx.get(server.metrics_url).text
+        retries = httpx.get(server.metrics_url, timeout=GUARD_S).text
         assert 'deepfake_upstream_retries_total{model="detector"} 0.0' not in retries
         server.wait_ready()  # which one worker is enough for; TorchServe takes its time
         server.wait_until(lambda: len(server.workers()) == workers, 300, "all workers are back")
@@ -79,7 +79,7 @@ def test_not_ready_while_draining_but_still_serving(
     with RunningServer.start(archive_folder, models="detector", drain_delay_s=3600) as server:
         server.signal(signal.SIGTERM)
         server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
-        response = httpx.post(_url(server), content=astronaut_jpeg, timeout=60)
+        response = httpx.post(_url(server), content=astronaut_jpeg, timeout=GUARD_S)
         assert response.status_code == 200
         assert response.headers["connection"] == "close"
         server.signal(signal.SIGTERM)
@@ -110,7 +110,10 @@ def test_killing_java_under_load_fails_no_request_and_restarts_it(
         assert counts.failed == []
         server.wait_ready()
         assert server.java() != old
-        assert "deepfake_torchserve_restarts_total 1.0" in httpx.get(server.metrics_url).text
+        assert (
+            "deepfake_torchserve_restarts_total 1.0"
+            in httpx.get(server.metrics_url, timeout=GUARD_S).text
+        )
         assert server.stop() == 0
         assert server.leftovers() == []
 
@@ -119,7 +122,7 @@ def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=1) as server:
         os.kill(server.workers().pop(), signal.SIGKILL)
         server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        assert httpx.get(f"{server.url}/healthz", timeout=GUARD_S).status_code == 200
         server.wait_ready()
 
 
@@ -157,7 +160,7 @@ def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
     def last_lines(timeout_s: float) -> list[str]:
         settings = {"models": "detector", "start_timeout_s": timeout_s, "gpus": 0}
         with RunningServer.start(tmp_path, wait_ready=False, **settings) as server:
-            response = httpx.post(_url(server), content=b"x", timeout=60)
+            response = httpx.post(_url(server), content=b"x", timeout=GUARD_S)
             assert response.status_code == 503
             assert response.headers["retry-after"] == "5"
             assert server.wait() == 1
@@ -188,7 +191,7 @@ def test_requests_over_capacity_are_refused_and_the_others_served(
         counts = clients.stop()
         assert set(counts.statuses) == {200, 429}
         assert counts.lost == []
-        text = httpx.get(server.metrics_url).text
+        text = httpx.get(server.metrics_url, timeout=GUARD_S).text
         refused = f'deepfake_problems_total{{type="overloaded"}} {float(counts.statuses[429])}'
         assert refused in text
 

@@ -43,7 +43,7 @@ PROCESS = {
 
 def scrape(server: RunningServer) -> Counter[Sample]:
     """Returns every sample by name and labels."""
-    response = httpx.get(server.metrics_url, timeout=60)
+    response = httpx.get(server.metrics_url, timeout=GUARD_S)
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = text_string_to_metric_families(response.text)
@@ -186,7 +186,9 @@ def test_metrics_are_exactly_the_documented_ones(
     for image in (no_face_jpeg, three_faces_jpeg, TEXT):
         http.post("/predictions/detector", content=image)
     exposed = {}
-    for family in text_string_to_metric_families(httpx.get(server.metrics_url).text):
+    for family in text_string_to_metric_families(
+        httpx.get(server.metrics_url, timeout=GUARD_S).text
+    ):
         name = family.name + ("_total" if family.type == "counter" else "")
         assert family.documentation
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
@@ -271,7 +273,9 @@ def test_a_client_that_disconnects_is_counted_as_499(server: RunningServer) -> N
     image = jpeg(np.zeros((5000, 8000, 3), np.uint8))
     head = f"POST /predictions/detector HTTP/1.1\r\nHost: t\r\nContent-Length: {len(image)}"
     before = scrape(server)[gone]
-    with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", server.ports["http"]), timeout=GUARD_S
+    ) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + image)
         server.wait_until(lambda: scrape(server)[at_work] == 1, GUARD_S, "at work")
     server.wait_until(lambda: scrape(server)[gone] == before + 1, GUARD_S, "counted")
@@ -279,5 +283,7 @@ def test_a_client_that_disconnects_is_counted_as_499(server: RunningServer) -> N
 
 def test_the_metrics_port_serves_only_metrics(server: RunningServer) -> None:
     base = server.metrics_url.removesuffix("/metrics")
-    assert httpx.get(base + "/").status_code == 404
-    assert httpx.post(base + "/predictions/detector", content=b"x").status_code == 404
+    assert httpx.get(base + "/", timeout=GUARD_S).status_code == 404
+    assert (
+        httpx.post(base + "/predictions/detector", content=b"x", timeout=GUARD_S).status_code == 404
+    )

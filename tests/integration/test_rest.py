@@ -509,7 +509,7 @@ def test_bytes_that_are_not_http_close_the_connection(
 
 @pytest.fixture
 def connection(server: RunningServer) -> Iterator[http.client.HTTPConnection]:
-    created = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=30)
+    created = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=GUARD_S)
     yield created
     created.close()
 
@@ -570,7 +570,9 @@ def test_a_client_that_disconnects_early_affects_no_other(
     server: RunningServer, http: httpx.Client, astronaut_jpeg: bytes
 ) -> None:
     for _ in range(5):
-        with socket.create_connection(("127.0.0.1", server.ports["http"])) as connection:
+        with socket.create_connection(
+            ("127.0.0.1", server.ports["http"]), timeout=GUARD_S
+        ) as connection:
             connection.sendall(post(DETECTOR, body=astronaut_jpeg))
     assert http.post(DETECTOR, content=astronaut_jpeg).status_code == 200
 

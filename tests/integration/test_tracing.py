@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.integration
@@ -84,6 +84,7 @@ def test_one_trace_spans_from_the_client_to_the_stages(
                 f"{gateway.url}/v1/images",
                 content=astronaut_jpeg,
                 headers={"Content-Type": "image/jpeg", "traceparent": parent},
+                timeout=GUARD_S,
             )
             assert response.status_code == 200
             with grpc.insecure_channel(gateway.grpc_target) as channel:
@@ -95,11 +96,12 @@ def test_one_trace_spans_from_the_client_to_the_stages(
                 content=video.read_bytes(),
                 params={"sampling": "uniform:2"},
                 headers={"traceparent": parent},
+                timeout=GUARD_S,
             ).json()
             end = time.monotonic() + 60
             while job["state"] != "succeeded" and time.monotonic() < end:
                 time.sleep(0.1)
-                job = httpx.get(f"{gateway.url}{job['links']['self']}").json()
+                job = httpx.get(f"{gateway.url}{job['links']['self']}", timeout=GUARD_S).json()
             assert job["state"] == "succeeded"
             assert gateway.stop() == 0
         assert server.stop() == 0

@@ -22,7 +22,7 @@ from model_handlers.manifest import read_manifest
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.faces import FaceDetector
 from tests.support.paths import MANIFESTS, ROOT
-from tests.support.running import RunningServer
+from tests.support.running import GUARD_S, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DETECTOR = "/predictions/detector"
@@ -77,7 +77,9 @@ def test_a_trained_model_is_exported_packed_and_served(
     archives = tmp_path / "archives"
     digest = build_archive(manifest, archives, store).digest
     with RunningServer.start(archives, models="tiny") as server:
-        response = httpx.post(f"{server.url}/predictions/tiny", content=astronaut_jpeg, timeout=60)
+        response = httpx.post(
+            f"{server.url}/predictions/tiny", content=astronaut_jpeg, timeout=GUARD_S
+        )
         assert response.status_code == 200
         assert response.json()["model"]["trained"] is True
         assert response.json()["model"]["digest"] == digest

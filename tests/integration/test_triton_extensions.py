@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.requests import BAD_IMAGES, problem_of, same
-from tests.support.running import RunningGateway, RunningProcess, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningProcess, RunningServer
 from tests.support.versions import VERSIONS
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("unhurt")]
@@ -52,7 +52,7 @@ def responses(
     image.write_bytes(astronaut_jpeg)
     ports = [str(served.ports[name]) for name in PROTOCOLS]
     completed = subprocess.run(
-        [PYTHON, SCRIPT, *ports, image], capture_output=True, text=True, timeout=120, check=False
+        [PYTHON, SCRIPT, *ports, image], capture_output=True, text=True, timeout=600, check=False
     )
     assert completed.returncode == 0, completed.stderr
     reported: dict[str, Any] = json.loads(completed.stdout)
@@ -102,7 +102,7 @@ def test_v1_predictions_are_verdicts(served: RunningProcess, astronaut_jpeg: byt
     image = {"image": {"b64": base64.b64encode(astronaut_jpeg).decode()}}
     text = {"image": {"b64": base64.b64encode(BAD_IMAGES["text"][0]).decode()}}
     path = "/v1/models/detector:predict"
-    with httpx.Client(base_url=served.url, timeout=60) as client:
+    with httpx.Client(base_url=served.url, timeout=GUARD_S) as client:
         alone = client.post("/v2/models/detector/infer", json=_infer(image)).json()
         response = client.post(path, json={"instances": [image, text]})
         assert response.status_code == 200
@@ -123,7 +123,7 @@ def _infer(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_names_of_models(served: RunningProcess) -> None:
-    with httpx.Client(base_url=served.url, timeout=60) as client:
+    with httpx.Client(base_url=served.url, timeout=GUARD_S) as client:
         assert "detector" in client.get("/v2/models").json()["models"]
         bad = client.post("/v2/repository/index", content=b'{"ready": 1}')
         problem_of(bad, 400, "invalid-request")

@@ -40,7 +40,7 @@ def test_images_of_many_sizes_do_not_grow_a_worker(archive_folder: Path, astrona
     """Before kernels of shapes were limited: 50 images 253 MB, 300 images 359 MB."""
     with (
         RunningServer.start(archive_folder, models="detector", workers=1) as server,
-        httpx.Client(base_url=server.url, timeout=60) as client,
+        httpx.Client(base_url=server.url, timeout=GUARD_S) as client,
     ):
         sizes = []
         for number, image in enumerate(images_of_many_sizes(astronaut, 250)):
@@ -88,7 +88,7 @@ def _post_until_recycled(server: RunningServer, portrait: Pixels) -> None:
 
 
 def metrics(server: RunningServer) -> str:
-    return httpx.get(server.metrics_url).text
+    return httpx.get(server.metrics_url, timeout=GUARD_S).text
 
 
 def _recycled(server: RunningServer) -> float:

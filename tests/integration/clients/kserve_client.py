@@ -30,8 +30,8 @@ async def main(http_port: str, grpc_port: str, image: str) -> None:
     logging.disable(logging.CRITICAL)
     url = f"http://127.0.0.1:{http_port}"
     async with (
-        InferenceRESTClient(RESTConfig(protocol="v2")) as rest,
-        InferenceGRPCClient(f"127.0.0.1:{grpc_port}") as rpc,
+        InferenceRESTClient(RESTConfig(protocol="v2", timeout=300)) as rest,
+        InferenceGRPCClient(f"127.0.0.1:{grpc_port}", timeout=300) as rpc,
     ):
         requests = requests_of(Path(image))
         text = InferRequest("detector", [encoded(b"a text")])

@@ -18,7 +18,9 @@ from PIL import Image
 
 
 def main(http_port: str, grpc_port: str, image: str) -> None:
-    http = tritonclient.http.InferenceServerClient(f"127.0.0.1:{http_port}")
+    http = tritonclient.http.InferenceServerClient(
+        f"127.0.0.1:{http_port}", connection_timeout=300, network_timeout=300
+    )
     grpc = tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}")
     responses = {
         "http": send_requests(tritonclient.http, http, Path(image)),

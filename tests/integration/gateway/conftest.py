@@ -12,7 +12,7 @@ import pytest
 
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.support.published_schema import checked_client
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 
 MAX_IMAGE = 4 * 2**20
@@ -55,7 +55,7 @@ def no_defects(gateway: RunningGateway) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def api(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with checked_client(gateway.url, timeout=60) as client:
+    with checked_client(gateway.url, timeout=GUARD_S) as client:
         yield client
 
 

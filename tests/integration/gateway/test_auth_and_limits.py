@@ -27,7 +27,7 @@ from deepfake_serving.gateway.auth.keys import generate
 from tests.support.files_server import serving_files
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ class Locked:
 
     def client(self, name: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.keys[name]}"}
-        return checked_client(self.gateway.url, headers=headers, timeout=60)
+        return checked_client(self.gateway.url, headers=headers, timeout=GUARD_S)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def test_only_probes_and_pages_are_served_without_a_key(locked: Locked) -> None:
-    with checked_client(locked.gateway.url) as anonymous:
+    with checked_client(locked.gateway.url, timeout=GUARD_S) as anonymous:
         for path in ("/healthz", "/readyz", "/", "/docs", "/v1/info", "/openapi.json"):
             assert anonymous.get(path).status_code == 200, path
         for path in ("/v1/jobs", "/v1/models", "/v2", "/metrics", "/v1/jobs/x/events"):
@@ -83,7 +83,7 @@ def test_only_probes_and_pages_are_served_without_a_key(locked: Locked) -> None:
 
 
 def test_health_of_the_inference_protocol_needs_no_key(locked: Locked) -> None:
-    with checked_client(locked.gateway.url) as nobody:
+    with checked_client(locked.gateway.url, timeout=GUARD_S) as nobody:
         for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/detector/ready"):
             assert nobody.get(path).status_code == nobody.head(path).status_code == 200, path
         problem_of(nobody.get("/v2/models/detector"), 401, "unauthorized")
@@ -108,7 +108,7 @@ def test_health_of_the_inference_protocol_needs_no_key(locked: Locked) -> None:
 def test_a_refused_key_is_reported_with_the_reason(
     locked: Locked, headers: dict[str, str], detail: str
 ) -> None:
-    with checked_client(locked.gateway.url, headers=headers) as client:
+    with checked_client(locked.gateway.url, headers=headers, timeout=GUARD_S) as client:
         problem = problem_of(client.get("/v1/jobs"), 401, "unauthorized")
     assert problem["detail"].startswith(detail)
 
@@ -179,7 +179,7 @@ def test_a_gateway_without_model_servers_is_not_ready(
     with RunningGateway.start(
         tmp_path, "http://127.0.0.1:9", wait_ready=False, embedded_worker="false"
     ) as gateway:
-        with checked_client(gateway.url) as api:
+        with checked_client(gateway.url, timeout=GUARD_S) as api:
             assert api.get("/readyz").json() == {
                 "ready": False,
                 "reasons": ["no model server is up"],
@@ -302,7 +302,9 @@ def strict(
 def _post(gateway: RunningGateway, path: str, headers: str, chunks: Iterator[bytes]) -> bytes:
     """Returns the response, up to the end of the connection, which the gateway must close."""
     address = httpx.URL(gateway.url)
-    with socket.create_connection((address.host, address.port or 80), timeout=60) as connection:
+    with socket.create_connection(
+        (address.host, address.port or 80), timeout=GUARD_S
+    ) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
         with contextlib.suppress(ConnectionError):
             for chunk in chunks:
@@ -368,7 +370,7 @@ def test_a_body_in_chunks_with_pauses_is_read(
             time.sleep(0.2)
             yield astronaut_jpeg[start : start + 40_000]
 
-    with checked_client(strict.url, timeout=60) as api:
+    with checked_client(strict.url, timeout=GUARD_S) as api:
         response = api.post("/v1/images", content=chunks())
     assert response.status_code == 200
     assert response.json()["faces"]

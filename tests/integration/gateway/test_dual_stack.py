@@ -8,7 +8,7 @@ import grpc
 import httpx
 import pytest
 
-from tests.support.running import RunningGateway, RunningProcess, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningProcess, RunningServer
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +19,7 @@ def _check_ports(server: RunningProcess) -> None:
     for host in HOSTS:
         for port in ("http", "metrics"):
             url = f"http://{host}:{server.ports[port]}/metrics"
-            assert httpx.get(url, timeout=60, trust_env=False).status_code in (200, 404), url
+            assert httpx.get(url, timeout=GUARD_S, trust_env=False).status_code in (200, 404), url
         with grpc.insecure_channel(f"{host}:{server.ports['grpc']}") as channel:
             grpc.channel_ready_future(channel).result(60)
 

@@ -198,7 +198,7 @@ def test_a_member_that_is_killed_under_load_fails_no_request(
     assert set(face["models"]["detector-mixed"]) == {"unavailable"}
     assert face["models"]["detector"]["fake_probability"] > 0
     assert verdict["warnings"]
-    by_model = _scored(httpx.get(gateway.metrics_url).text)
+    by_model = _scored(httpx.get(gateway.metrics_url, timeout=GUARD_S).text)
     print(f"responses: {counts.statuses}; scores by member: {by_model}")
     assert by_model["detector"] > by_model["detector-mixed"] > 0
 

@@ -18,7 +18,7 @@ from deepfake_serving.gateway.auth.keys import generate
 from deepfake_serving.training.development.sets import read_sets
 from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +54,7 @@ def clients(
     running: RunningGateway, created: dict[str, tuple[str, str]]
 ) -> Iterator[dict[str, httpx.Client]]:
     opened = {
-        name: checked_client(running.url, headers={"X-API-Key": key}, timeout=60)
+        name: checked_client(running.url, headers={"X-API-Key": key}, timeout=GUARD_S)
         for name, (key, _) in created.items()
     }
     yield opened

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ def test_a_full_disk_is_a_problem_and_affects_nothing_else(
 ) -> None:
     objects = f"file://{disk}/objects"
     with RunningGateway.start(tmp_path, server.url, objects=objects) as gateway:
-        with checked_client(gateway.url, timeout=60) as api:
+        with checked_client(gateway.url, timeout=GUARD_S) as api:
             problem_of(api.post("/v1/videos", content=bytes(9 * 2**20)), 507, "storage-full")
             assert api.post("/v1/images", content=astronaut_jpeg).status_code == 200
             assert api.post("/v1/videos", content=video.read_bytes()).status_code == 202
@@ -40,7 +40,7 @@ def test_a_full_disk_turns_uploads_off_and_lets_jobs_be_read_and_deleted(
 ) -> None:
     """Database and objects share the disk, to the last byte of which another process writes."""
     with RunningGateway.start(disk, server.url) as gateway:
-        with checked_client(gateway.url, timeout=60) as api:
+        with checked_client(gateway.url, timeout=GUARD_S) as api:
             job = api.post("/v1/videos", content=video.read_bytes()).json()["id"]
             gateway.wait_until(
                 lambda: api.get(f"/v1/jobs/{job}").json()["state"] == "succeeded", 120, "analysed"

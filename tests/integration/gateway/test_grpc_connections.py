@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from tests.integration.gateway.test_hostile_grpc import Client
-from tests.support.running import RunningGateway
+from tests.support.running import GUARD_S, RunningGateway
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def running(folder: Path, **settings: Any) -> Iterator[RunningGateway]:
 
 
 def connect(gateway: RunningGateway, *sent: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", gateway.ports["grpc"]), timeout=60)
+    connection = socket.create_connection(("127.0.0.1", gateway.ports["grpc"]), timeout=GUARD_S)
     for data in sent:
         connection.sendall(data)
     return connection

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 KNOWN = 120
@@ -63,7 +63,7 @@ async def test_the_other_replica_responds_for_one_that_stalls(
         urls = (server.url, f"http://127.0.0.1:{front.sockets[0].getsockname()[1]}")
         opening = asyncio.to_thread(RunningGateway.start, tmp_path, *urls, hedge_share=0.1)
         with await opening as gateway:
-            async with httpx.AsyncClient(base_url=gateway.url, timeout=90) as api:
+            async with httpx.AsyncClient(base_url=gateway.url, timeout=GUARD_S) as api:
                 for _ in range(KNOWN):
                     await _detect(api, astronaut_jpeg)
                 with proxy.stalling():
@@ -83,7 +83,7 @@ async def _detect(
 
 
 async def _won_by_second(gateway: RunningGateway) -> float:
-    async with httpx.AsyncClient() as api:
+    async with httpx.AsyncClient(timeout=GUARD_S) as api:
         text = (await api.get(f"http://127.0.0.1:{gateway.ports['metrics']}/metrics")).text
     counts = re.findall(r'^deepfake_upstream_hedges_total\{.*first="second".*\} (\S+)$', text, re.M)
     return sum(map(float, counts))

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.running import RunningGateway
+from tests.support.running import GUARD_S, RunningGateway
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
 def send(gateway: RunningGateway, request: bytes) -> tuple[int, bytes]:
     """Returns how many bytes were sent before the connection closed, and the response."""
     sent, response = 0, b""
-    with socket.create_connection(("127.0.0.1", gateway.ports["http"]), 60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.ports["http"]), GUARD_S) as connection:
         with contextlib.suppress(ConnectionError):
             while sent < len(request):
                 sent += connection.send(request[sent : sent + LIMIT])
@@ -67,13 +67,13 @@ def test_a_head_of_forty_megabytes_is_refused_early(
     sent, response = send(alone, request_bytes)
     assert sent < 16 * MIB  # what the sockets buffer
     assert response == b"" or b" 431 " in response.splitlines()[0] or b" 400 " in response
-    assert httpx.get(alone.url + "/healthz", timeout=60).status_code == 200
+    assert httpx.get(alone.url + "/healthz", timeout=GUARD_S).status_code == 200
 
 
 def test_another_client_is_served_while_a_long_head_arrives(alone: RunningGateway) -> None:
-    with socket.create_connection(("127.0.0.1", alone.ports["http"]), 60) as connection:
+    with socket.create_connection(("127.0.0.1", alone.ports["http"]), GUARD_S) as connection:
         connection.sendall(HEAD + b"X: " + b"a" * (LIMIT // 2))
-        assert httpx.get(alone.url + "/healthz", timeout=60).status_code == 200
+        assert httpx.get(alone.url + "/healthz", timeout=GUARD_S).status_code == 200
         time.sleep(0.2)
         with contextlib.suppress(ConnectionError):
             connection.sendall(b"a" * LIMIT)
@@ -81,20 +81,22 @@ def test_another_client_is_served_while_a_long_head_arrives(alone: RunningGatewa
 
 
 def test_heads_below_the_limit_pass_also_on_one_connection(alone: RunningGateway) -> None:
-    with httpx.Client() as client:
+    with httpx.Client(timeout=GUARD_S) as client:
         for _ in range(4):
             response = client.get(alone.url + "/healthz", headers={"X": "a" * (LIMIT - 1000)})
             assert response.status_code == 200
 
 
 def test_a_body_is_longer_than_a_head_may_be(alone: RunningGateway) -> None:
-    response = httpx.post(alone.url + "/v1/images", content=iter([bytes(MIB)] * 4), timeout=60)
+    response = httpx.post(alone.url + "/v1/images", content=iter([bytes(MIB)] * 4), timeout=GUARD_S)
     assert response.status_code == 503  # no model server is up
 
 
 def test_liveness_is_that_of_the_gateway(alone: RunningGateway) -> None:
     """Readiness is that of the model servers."""
-    live, ready = (httpx.get(f"{alone.url}/v2/health/{probe}") for probe in ("live", "ready"))
+    live, ready = (
+        httpx.get(f"{alone.url}/v2/health/{probe}", timeout=GUARD_S) for probe in ("live", "ready")
+    )
     assert (live.status_code, live.json()) == (200, {"live": True})
     assert ready.status_code == 503
 
@@ -114,9 +116,11 @@ def test_a_gateway_with_few_files_serves_others_while_idle_connections_fill_them
         address = ("127.0.0.1", gateway.ports["http"])
         with contextlib.ExitStack() as stack:
             for number in range(400):
-                stack.enter_context(contextlib.closing(socket.create_connection(address)))
+                stack.enter_context(
+                    contextlib.closing(socket.create_connection(address, timeout=GUARD_S))
+                )
                 if number % 100 == 99:
-                    assert httpx.get(f"{gateway.url}/healthz", timeout=30).status_code == 200
+                    assert httpx.get(f"{gateway.url}/healthz", timeout=GUARD_S).status_code == 200
         warnings = gateway.events("too many connections")
         assert warnings
         assert warnings[0]["files"] == 256

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.gateway.test_jobs import ended, submit
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway
+from tests.support.running import GUARD_S, RunningGateway
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
@@ -25,7 +25,9 @@ PATHS = [
 
 def send_and_receive(gateway: RunningGateway, request: bytes) -> bytes:
     """Sends bytes and returns all that comes back until the connection closes."""
-    with socket.create_connection(("127.0.0.1", gateway.ports["http"]), timeout=60) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", gateway.ports["http"]), timeout=GUARD_S
+    ) as connection:
         connection.sendall(request)
         received = b""
         while chunk := connection.recv(65536):
@@ -88,7 +90,7 @@ def test_a_wrong_method_is_refused_with_the_allowed_methods(
 
 def test_a_trailing_slash_is_ignored(api: httpx.Client, astronaut_jpeg: bytes) -> None:
     url = str(api.base_url).rstrip("/")
-    with httpx.Client(timeout=60) as client:  # the published paths have no such slash
+    with httpx.Client(timeout=GUARD_S) as client:  # the published paths have no such slash
         response = client.post(f"{url}/v1/images/", content=astronaut_jpeg)
         assert (response.status_code, len(response.json()["faces"])) == (200, 1)
         for path in ("/healthz/", "/v1/jobs/", "/v2/health/live/", "/docs/"):
@@ -134,7 +136,9 @@ def test_http_1_0_requests_need_no_host(gateway: RunningGateway) -> None:
 def test_idle_connections_stay_open_longer_than_uvicorns_default(gateway: RunningGateway) -> None:
     """Uvicorn's own default is 5 s, that of load balancers 60 s."""
     request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gateway.ports["http"]), timeout=60) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", gateway.ports["http"]), timeout=GUARD_S
+    ) as connection:
         for _ in range(2):
             connection.sendall(request)
             received = b""

@@ -18,7 +18,7 @@ from tests.integration.gateway.conftest import MAX_IMAGE
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.redis_server import RedisServer, redis_program
 from tests.support.requests import problem_of, same
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 from tests.support.webhooks import webhook_receiver
 
@@ -52,7 +52,7 @@ def gateway(
 
 @pytest.fixture(scope="module")
 def api(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with checked_client(gateway.url, timeout=60) as client:
+    with checked_client(gateway.url, timeout=GUARD_S) as client:
         yield client
 
 

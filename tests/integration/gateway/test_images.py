@@ -20,7 +20,7 @@ from model_handlers.manifest import read_manifest
 from tests.integration.gateway.conftest import MAX_IMAGE
 from tests.support.paths import MANIFESTS
 from tests.support.requests import BAD_IMAGES, problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
@@ -50,7 +50,9 @@ def site(astronaut_jpeg: bytes) -> Iterator[str]:
 def test_a_verdict_equals_that_of_the_model_server(
     api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
 ) -> None:
-    own = httpx.post(f"{server.url}/predictions/detector", content=astronaut_jpeg).json()
+    own = httpx.post(
+        f"{server.url}/predictions/detector", content=astronaut_jpeg, timeout=GUARD_S
+    ).json()
     for sent in (
         {"content": astronaut_jpeg},
         {"content": astronaut_jpeg, "headers": {"Content-Type": "image/jpeg"}},
@@ -168,7 +170,7 @@ def test_the_inference_protocol_is_proxied(
     api: httpx.Client, server: RunningServer, astronaut_jpeg: bytes
 ) -> None:
     for path in ("/v2", "/v2/models/detector", "/v2/models/faces", "/v2/health/ready"):
-        assert api.get(path).json() == httpx.get(server.url + path).json()
+        assert api.get(path).json() == httpx.get(server.url + path, timeout=GUARD_S).json()
     wrong = api.post("/v2/models/detector/infer", json={"inputs": []})
     assert wrong.status_code == 400
     assert wrong.headers["Content-Type"] == MEDIA_TYPE
@@ -182,7 +184,9 @@ def test_the_inference_protocol_is_proxied(
 
 
 def test_models_are_listed_with_their_digests(api: httpx.Client, server: RunningServer) -> None:
-    below = {m["name"]: m["digest"] for m in httpx.get(server.url).json()["models"]}
+    below = {
+        m["name"]: m["digest"] for m in httpx.get(server.url, timeout=GUARD_S).json()["models"]
+    }
     listed = api.get("/v1/models").json()["models"]
     assert {m["name"]: m["digest"] for m in listed} == below
     assert listed[0]["pools"] == [{"name": "pool-0", "digest": listed[0]["digest"]}]
@@ -202,7 +206,7 @@ def test_thresholds_and_card_of_models_are_public(api: httpx.Client) -> None:
 
 def test_metrics_count_requests(gateway: RunningGateway, api: httpx.Client) -> None:
     def count() -> float:
-        lines = httpx.get(gateway.metrics_url).text.splitlines()
+        lines = httpx.get(gateway.metrics_url, timeout=GUARD_S).text.splitlines()
         series = 'deepfake_requests_total{code="415",route="/v1/images"}'
         return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 

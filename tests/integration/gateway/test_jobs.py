@@ -21,7 +21,7 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import Dete
 from tests.integration.gateway.conftest import MAX_VIDEO
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 from tests.support.webhooks import Deliveries, webhook_receiver
 
@@ -271,7 +271,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
 ) -> None:
     """kill -9 of the gateway and its worker in the middle of one job, with others in the queue."""
     with RunningGateway.start(tmp_path, server.url, lease_s=2) as first:
-        with checked_client(first.url, timeout=60) as api:
+        with checked_client(first.url, timeout=GUARD_S) as api:
             ids = [submit(api, long_video)["id"]]
             ids += [submit(api, video.read_bytes(), params={"sampling": f"every:{n}"})["id"]
                     for n in (2, 3, 4)]  # fmt: skip
@@ -279,7 +279,7 @@ def test_a_killed_gateway_has_lost_no_accepted_job(
         first.process.send_signal(signal.SIGKILL)
         worker.kill()
     with RunningGateway.start(tmp_path, server.url, lease_s=2) as second:
-        with checked_client(second.url, timeout=60) as api:
+        with checked_client(second.url, timeout=GUARD_S) as api:
             assert [ended(api, job_id)["state"] for job_id in ids] == ["succeeded"] * 4
         assert second.stop() == 0
 
@@ -298,13 +298,13 @@ def test_a_stopped_gateway_releases_its_job(
 ) -> None:
     settings = {"lease_s": 60, "worker_drain_s": 0}
     with RunningGateway.start(tmp_path, server.url, **settings) as first:
-        with checked_client(first.url, timeout=60) as api:
+        with checked_client(first.url, timeout=GUARD_S) as api:
             job = submit(api, long_video, params={"sampling": "every:6"})
             while api.get(f"/v1/jobs/{job['id']}").json()["state"] != "running":
                 time.sleep(0.02)
         assert first.stop() == 0
     with RunningGateway.start(tmp_path, server.url, **settings) as second:
-        with checked_client(second.url, timeout=60) as api:
+        with checked_client(second.url, timeout=GUARD_S) as api:
             completed = ended(api, job["id"])
             assert (completed["state"], completed["attempt"]) == ("succeeded", 1)
         assert second.stop() == 0

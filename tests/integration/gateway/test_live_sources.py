@@ -30,7 +30,7 @@ from tests.support.media_servers import (
 )
 from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import pan, scenes, write_video
 
 pytestmark = pytest.mark.integration
@@ -63,7 +63,7 @@ def following(
 
 @pytest.fixture(scope="module")
 def live(following: RunningGateway) -> Iterator[httpx.Client]:
-    with checked_client(following.url, timeout=60) as client:
+    with checked_client(following.url, timeout=GUARD_S) as client:
         yield client
 
 

@@ -131,7 +131,7 @@ def posted(api: httpx.Client, path: str, content: bytes) -> httpx.Response:
 
 def counted(gateway: RunningGateway, outcome: str) -> float:
     name = f'deepfake_predictions_total{{outcome="{outcome}"}} '
-    text = httpx.get(f"http://127.0.0.1:{gateway.ports['metrics']}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{gateway.ports['metrics']}/metrics", timeout=GUARD_S).text
     (line,) = [line for line in text.splitlines() if line.startswith(name)]
     return float(line.removeprefix(name))
 

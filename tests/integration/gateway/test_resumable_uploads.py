@@ -15,7 +15,7 @@ from tusclient.client import TusClient
 from deepfake_serving.gateway.auth.keys import generate
 from tests.support.published_schema import checked_client
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +59,7 @@ def gateways(
 @pytest.fixture
 def api(gateways: list[RunningGateway], keys: dict[str, str]) -> Iterator[httpx.Client]:
     headers = {"X-API-Key": keys["one"]}
-    with checked_client(gateways[0].url, headers=headers, timeout=60) as client:
+    with checked_client(gateways[0].url, headers=headers, timeout=GUARD_S) as client:
         yield client
 
 
@@ -67,7 +67,7 @@ def api(gateways: list[RunningGateway], keys: dict[str, str]) -> Iterator[httpx.
 def other(gateways: list[RunningGateway], keys: dict[str, str]) -> Iterator[httpx.Client]:
     """A client of the second gateway, with the key of an admin."""
     headers = {"X-API-Key": keys["two"]}
-    with checked_client(gateways[1].url, headers=headers, timeout=60) as client:
+    with checked_client(gateways[1].url, headers=headers, timeout=GUARD_S) as client:
         yield client
 
 
@@ -131,7 +131,7 @@ def test_bytes_before_a_broken_connection_are_kept(
         f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {keys['one']}\r\n"
         f"Content-Type: {BODY}\r\nUpload-Offset: 0\r\nContent-Length: {len(data)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", gateways[0].ports["http"]), 60) as connection:
+    with socket.create_connection(("127.0.0.1", gateways[0].ports["http"]), GUARD_S) as connection:
         connection.sendall(head.encode() + data[:70_000])
 
     def offset() -> int:
@@ -169,9 +169,11 @@ def test_an_upload_is_found_by_its_own_key_alone(api: httpx.Client, other: httpx
 def test_keys_need_the_scope_of_videos(
     gateways: list[RunningGateway], keys: dict[str, str]
 ) -> None:
-    with checked_client(gateways[0].url, headers={"X-API-Key": keys["viewer"]}) as viewer:
+    with checked_client(
+        gateways[0].url, headers={"X-API-Key": keys["viewer"]}, timeout=GUARD_S
+    ) as viewer:
         problem_of(viewer.post("/v1/uploads", headers={"Upload-Length": "1"}), 403, "forbidden")
-    with checked_client(gateways[0].url) as anonymous:
+    with checked_client(gateways[0].url, timeout=GUARD_S) as anonymous:
         problem_of(anonymous.post("/v1/uploads"), 401, "unauthorized")
         response = anonymous.options("/v1/uploads")
     assert response.status_code == 204
@@ -253,7 +255,9 @@ def test_a_key_has_a_limit_of_open_uploads(
 def test_bytes_count_as_usage_of_the_key(
     api: httpx.Client, gateways: list[RunningGateway], keys: dict[str, str]
 ) -> None:
-    with checked_client(gateways[0].url, headers={"X-API-Key": keys["two"]}) as admin:
+    with checked_client(
+        gateways[0].url, headers={"X-API-Key": keys["two"]}, timeout=GUARD_S
+    ) as admin:
 
         def used() -> int:
             usage = admin.get("/v1/usage").json()["keys"]

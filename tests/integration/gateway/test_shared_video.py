@@ -76,7 +76,7 @@ def test_a_killed_worker_changes_nothing(settings: dict[str, Any], tmp_path: Pat
     video = write_video(tmp_path / "film.mp4", scenes() * 6).read_bytes()
     with ExitStack() as stack:
         gateway = stack.enter_context(RunningGateway.run(settings))
-        api = stack.enter_context(checked_client(gateway.url, timeout=60))
+        api = stack.enter_context(checked_client(gateway.url, timeout=GUARD_S))
         found = []
         for count in (3, 1):
             workers = [RunningWorker(settings) for _ in range(count)]

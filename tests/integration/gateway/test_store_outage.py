@@ -16,7 +16,7 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import Dete
 from tests.support.published_schema import checked_client
 from tests.support.redis_server import RedisServer, redis_program
 from tests.support.requests import problem_of
-from tests.support.running import RunningGateway, RunningServer
+from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ def gateway(
 def test_images_need_no_job_store(
     outage: str, gateway: RunningGateway, redis_server: RedisServer, astronaut_jpeg: bytes
 ) -> None:
-    with checked_client(gateway.url, timeout=60) as api:
+    with checked_client(gateway.url, timeout=GUARD_S) as api:
         if outage == "killed":
             redis_server.kill()
         else:
@@ -80,7 +80,7 @@ def _degraded(api: httpx.Client) -> bool:
 
 
 def _gauge(gateway: RunningGateway, name: str) -> float:
-    text = httpx.get(f"http://127.0.0.1:{gateway.ports['metrics']}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{gateway.ports['metrics']}/metrics", timeout=GUARD_S).text
     match = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
     assert match, text
     return float(match[1])

@@ -34,7 +34,7 @@ class TLSServer(RunningServer):
 
     def readyz(self) -> httpx.Response:
         listening = self.wait_for_event("listening")
-        return httpx.get(f"http://127.0.0.1:{listening['probe']}/readyz", timeout=30)
+        return httpx.get(f"http://127.0.0.1:{listening['probe']}/readyz", timeout=GUARD_S)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def infer(gateway: RunningGateway, image: bytes) -> oip.ModelInferResponse:
 
 
 def ends(server: RunningServer | RunningGateway) -> list[str]:
-    text = httpx.get(server.metrics_url, timeout=30).text
+    text = httpx.get(server.metrics_url, timeout=GUARD_S).text
     name = "deepfake_certificate_expiry_timestamp_seconds{"
     return [line for line in text.splitlines() if line.startswith(name)]
 
@@ -120,7 +120,7 @@ def test_images_calls_and_videos_pass(
             f"{tls_gateway.url}/v1/videos", files={"file": file}, timeout=GUARD_S
         ).json()
     url, end = f"{tls_gateway.url}/v1/jobs/{job['id']}", time.monotonic() + GUARD_S
-    while (job := httpx.get(url, timeout=30).json())["state"] in ("queued", "running"):
+    while (job := httpx.get(url, timeout=GUARD_S).json())["state"] in ("queued", "running"):
         assert time.monotonic() < end, job
         time.sleep(0.2)
     assert job["state"] == "succeeded", job
@@ -131,7 +131,7 @@ def test_live_frames_and_shadow_traffic_pass(
     tls_gateway: RunningGateway, three_faces_jpeg: bytes
 ) -> None:
     def copies() -> float:
-        text = httpx.get(tls_gateway.metrics_url, timeout=30).text
+        text = httpx.get(tls_gateway.metrics_url, timeout=GUARD_S).text
         compared = r'^deepfake_shadow_requests_total\{.*outcome="compared".*\} (\S+)$'
         return sum(map(float, re.findall(compared, text, re.MULTILINE)))
 
@@ -156,6 +156,7 @@ def test_a_client_without_a_certificate_is_refused(
             f"https://{NAME}:{tls_server.ports['http']}/readyz",
             verify=ssl.create_default_context(cafile=ca),
             trust_env=False,
+            timeout=GUARD_S,
         )
     target = f"{NAME}:{tls_server.ports['grpc']}"
     with (

@@ -18,6 +18,7 @@ from deepfake_serving.model_server.server import Server
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.packaging.archive import Archive
+from tests.support.running import GUARD_S
 
 
 def _has_ipv6() -> bool:
@@ -73,7 +74,7 @@ async def test_watching_health_ends_when_cancelled_during_a_change() -> None:
 async def test_rest_metrics_and_grpc_listen_on_ipv4_ipv6_and_names(
     archives: dict[str, Archive], host: str
 ) -> None:
-    async with listening(archives, host) as ports, httpx.AsyncClient() as client:
+    async with listening(archives, host) as ports, httpx.AsyncClient(timeout=GUARD_S) as client:
         assert len(set(ports.values())) == 3
         netloc = f"[{host}]" if ":" in host else host
         ready = await client.get(f"http://{netloc}:{ports['http']}/readyz")

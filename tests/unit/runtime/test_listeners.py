@@ -10,6 +10,7 @@ import pytest
 from deepfake_serving.runtime.listeners import metrics_listener, open_listener
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.settings import SettingsError
+from tests.support.running import GUARD_S
 
 
 async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> None:
@@ -17,7 +18,7 @@ async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> No
     metrics.requests.labels("/route", "200").inc()
     async with (
         metrics_listener(metrics, "127.0.0.1", 0, "A_PORT") as port,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=GUARD_S) as client,
     ):
         base = f"http://127.0.0.1:{port}"
         response = await client.get(base + "/metrics")
@@ -26,7 +27,7 @@ async def test_the_metrics_port_serves_only_metrics_until_the_block_ends() -> No
         assert 'deepfake_requests_total{code="200",route="/route"} 1.0' in response.text
         assert (await client.get(base + "/")).status_code == 404
         assert (await client.post(base + "/predictions/detector")).status_code == 404
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=GUARD_S) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(base + "/metrics")
 

@@ -86,7 +86,7 @@ def _describe(port: int, url: str) -> bytes:
     """Returns the status line of the response to a DESCRIBE; nothing without a server."""
     with (
         contextlib.suppress(OSError),
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=GUARD_S) as connection,
     ):
         connection.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
         return connection.recv(4096).partition(b"\r\n")[0]
@@ -132,7 +132,7 @@ async def test_a_path_without_a_publisher_is_unreachable(
 
 async def index_of(url: str) -> str:
     """Waits until the server has created the playlist."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(GUARD_S):
+    async with httpx.AsyncClient(timeout=GUARD_S) as client, asyncio.timeout(GUARD_S):
         while (await client.get(f"{url}index.m3u8")).status_code != 200:
             await asyncio.sleep(0.2)
     return f"{url}index.m3u8"
