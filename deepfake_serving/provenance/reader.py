@@ -17,6 +17,7 @@ from deepfake_serving.runtime.serialization import from_json
 from deepfake_serving.runtime.settings import SettingsError
 
 _MAX_CONCURRENT = 2
+_MAX_CPU_S = 10
 _MAX_OUTPUT_BYTES = 256 * 1024
 _CHILD = "deepfake_serving.provenance.child"
 
@@ -36,11 +37,12 @@ def read_anchors(path: Path | None) -> str:
 class ProvenanceReader:
     """Reads up to two images at once; others wait."""
 
-    def __init__(self, anchors: str = "", timeout_s: float = 10) -> None:
+    def __init__(self, anchors: str = "", timeout_s: float = 60) -> None:
         """
         Args:
             anchors: certificates, PEM, whose signatures are trusted.
-            timeout_s: limit of one image, from the start of its process.
+            timeout_s: limit of one image, from the start of its process. Processor time has a
+                limit of its own, which is what hostile files run into.
         """
         self._anchors, self._timeout_s = anchors.encode(), timeout_s
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
@@ -63,7 +65,7 @@ class ProvenanceReader:
 
     async def _run(self, image: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _CHILD, str(max(1, round(self._timeout_s)))),
+            *(sys.executable, "-P", "-m", _CHILD, str(_MAX_CPU_S)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

@@ -36,7 +36,7 @@ def submit(api: httpx.Client, video: bytes, **given: Any) -> dict[str, Any]:
     return job
 
 
-def ended(api: httpx.Client, job_id: str, within_s: float = 300) -> dict[str, Any]:
+def ended(api: httpx.Client, job_id: str, within_s: float = 2 * GUARD_S) -> dict[str, Any]:
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         job: dict[str, Any] = api.get(f"/v1/jobs/{job_id}").json()
