@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from scripts import chart_values, dashboards, openapi
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NOTE = "<!-- Made by `make generate` from {source}; do not edit. -->\n"
+_GRPC_VERSION = re.compile(r"(?<=^GRPC_GENERATED_VERSION = ')[\d.]+", re.MULTILINE)
 
 
 def settings_page() -> str:
@@ -199,6 +201,15 @@ def compile_protos(out: Path) -> None:
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         check=True,
     )
+    for stubs in out.rglob("*_pb2_grpc.py"):
+        stubs.write_text(_GRPC_VERSION.sub(_oldest_grpc(), stubs.read_text()))
+
+
+def _oldest_grpc() -> str:
+    """Returns the minimum version of pyproject.toml; by default, stubs refuse a gRPC that is older
+    than the compiler was."""
+    (version,) = re.findall(r'"grpcio>=([\d.]+)', _read(_ROOT / "pyproject.toml"))
+    return str(version)
 
 
 def _stale_protos() -> list[str]:

@@ -13,11 +13,12 @@ import grpc
 import pytest
 
 from tests.integration.gateway.test_hostile_grpc import Client
+from tests.support import http2
+from tests.support.http2 import PREFACE
 from tests.support.running import GUARD_S, RunningGateway
 
 pytestmark = pytest.mark.integration
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """An empty SETTINGS frame (RFC 9113, 3.4)."""
 NEVER_WITHIN_TEST = 3600
@@ -80,3 +81,15 @@ def test_connections_past_the_limit_are_closed_at_once(tmp_path: Path) -> None:
         health, end = Client(gateway.grpc_target), time.monotonic() + 60
         while health.call("/grpc.health.v1.Health/Check", b"") is not grpc.StatusCode.OK:
             assert time.monotonic() < end
+
+
+def test_headers_that_are_no_text_end_their_own_call_alone(tmp_path: Path) -> None:
+    """In some versions of gRPC, such a path ends the server for everybody."""
+    check = "/grpc.health.v1.Health/Check"
+    with running(tmp_path) as gateway:
+        for name in (b":path", b":authority", b"user-agent", b"x-api-key", b"x-request-id"):
+            call = http2.call(check.encode(), b"", {name: b"/deepfake.v1.Detector/\xc4\xff"})
+            with connect(gateway, call) as connection:
+                connection.shutdown(socket.SHUT_WR)
+                read_to_end(connection)
+            assert Client(gateway.grpc_target).call(check, b"") is grpc.StatusCode.OK, name

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 
+from tests.support import http2
 from tests.support.fuzz.mutation import header_positions, mutated
 
 _TIMEOUT_S = 60.0
@@ -24,7 +25,6 @@ _HEADS = (
     b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-api-key\r\n",
 )
 _BODY = b"5\r\nhello\r\n0\r\n\r\n"
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob", "DetectStream")
 
 
@@ -38,34 +38,9 @@ async def send_head(port: int, key: str, chance: random.Random) -> str:
 async def send_frames(port: int, key: str, message: bytes, chance: random.Random) -> str:
     """Sends mutated frames of a call with a key; returns whether frames came back."""
     path = f"/deepfake.v1.Detector/{chance.choice(_METHODS)}"
-    frames = _PREFACE + _frame(4, 0, 0, b"") + _frame(1, 4, 1, _header_block(path, key))
-    data = b"\0" + len(message).to_bytes(4) + message
-    frames += _frame(0, 1, 1, data[: 2**14])
-    whole = mutated(frames, [len(_PREFACE), *header_positions(frames)], frames, chance)
+    frames = http2.call(path.encode(), message, {b"x-api-key": key.encode()})
+    whole = mutated(frames, [len(http2.PREFACE), *header_positions(frames)], frames, chance)
     return "frames" if await _send_and_read(port, whole) else "closed"
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Returns a frame (RFC 9113, 4.1)."""
-    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
-
-
-def _header_block(path: str, key: str) -> bytes:
-    """Returns a call's headers, as literals that are not indexed (RFC 7541, 6.2.2)."""
-    headers = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": path,
-        ":authority": "localhost",
-        "te": "trailers",
-        "content-type": "application/grpc",
-        "grpc-timeout": "20S",
-        "x-api-key": key,
-    }
-    return b"".join(
-        b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-        for name, value in headers.items()
-    )
 
 
 async def _send_and_read(port: int, data: bytes) -> bytes:

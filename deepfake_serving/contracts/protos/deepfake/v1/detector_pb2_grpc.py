@@ -5,7 +5,7 @@ import warnings
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
