@@ -13,11 +13,13 @@ import uvloop
 from deepfake_serving.gateway.server import Ports, serve
 from deepfake_serving.gateway.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.process.memory import share_one_arena
 from deepfake_serving.runtime.tracing import configure_tracing
 
 
 def main(on_ready: Callable[[Ports], None] | None = None) -> int:
     """Exit codes: 0 after a signal, 2 for a wrong setting."""
+    share_one_arena()
     try:
         settings = load_settings()
         configure_logs(settings)

@@ -14,7 +14,7 @@ import uvloop
 from deepfake_serving.model_server.server import Server
 from deepfake_serving.model_server.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
-from deepfake_serving.runtime.process.memory import keep_freed_memory
+from deepfake_serving.runtime.process.memory import keep_freed_memory, share_one_arena
 from deepfake_serving.runtime.tracing import configure_tracing
 from model_handlers.manifest import ManifestError
 
@@ -22,6 +22,7 @@ from model_handlers.manifest import ManifestError
 def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     """Runs the server. Exit codes: 0 after a signal, 1 if it can't serve, 2 for a wrong setting."""
     keep_freed_memory()
+    share_one_arena()
     try:
         settings = load_settings()
         configure_logs(settings)

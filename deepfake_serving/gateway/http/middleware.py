@@ -15,7 +15,12 @@ from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import ClientDisconnected, Gateway
 from deepfake_serving.gateway.http.responses import problem_response
 from deepfake_serving.gateway.ingest.min_rate import MinRateReceive
-from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
+from deepfake_serving.runtime.request_scope import (
+    CANCELLED,
+    RequestScope,
+    as_problem,
+    forget_traceback,
+)
 
 _UNCOUNTED = ("/healthz", "/readyz", "/metrics")
 """Probes are neither counted nor logged; they would hide the clients' requests."""
@@ -81,6 +86,7 @@ class RequestScopeMiddleware:
             if sender.status is None:
                 response = problem_response(problem, request_scope.id, scope["path"])
                 await response(scope, receive, sender)
+            forget_traceback(problem)
         finally:
             principal: Principal | None = scope["state"].get("principal")
             if principal is not None:

@@ -30,7 +30,12 @@ from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
 from deepfake_serving.runtime.http_problems import problem_body, problem_headers
-from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
+from deepfake_serving.runtime.request_scope import (
+    CANCELLED,
+    RequestScope,
+    as_problem,
+    forget_traceback,
+)
 from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.version import NAME, VERSION
 from model_handlers.wire import FLAGS
@@ -101,6 +106,7 @@ async def _request_scope(request: web.Request, handler: Handler) -> web.StreamRe
         response = _problem_response(problem, request_scope.id, request.path)
         if request.content.exception() is not None:
             response.force_close()  # the start of the next request is unknown
+        forget_traceback(problem)
     response.headers["X-Request-ID"] = request_scope.id
     if request_scope.traceparent:
         response.headers["traceparent"] = request_scope.traceparent

@@ -6,6 +6,8 @@ a thread of its own. With one arena, such a thread reuses the memory of those be
 
 Once a large block was freed, however, glibc serves all up to its size from the heap, where small
 ones that live longer keep the freed pages of a burst forever, unless malloc_trim(3) returns them.
+It does not return the top of an arena other than the first, up to the size of two large blocks for
+each of a server's threads. With one arena there is none.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import platform
 _MMAP_THRESHOLD = 32 * 2**20
 """Bytes; the maximum that glibc accepts."""
 _TRIM_THRESHOLD = 128 * 2**20
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _TRIM_EVERY_S = 15.0
 
 WORKER_ENVIRONMENT = {
@@ -34,6 +36,13 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
         libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
+
+
+def share_one_arena() -> None:
+    """Lets all threads that are still to start allocate from the first arena; does nothing without
+    glibc."""
+    if _is_glibc():
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 async def return_freed_memory(every_s: float = _TRIM_EVERY_S) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -13,11 +14,13 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.model_server.grpc_api.server import follow_health
 from deepfake_serving.model_server.server import Server
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.packaging.archive import Archive
+from tests.support import http2
 from tests.support.running import GUARD_S
 
 
@@ -84,5 +87,42 @@ async def test_rest_metrics_and_grpc_listen_on_ipv4_ipv6_and_names(
         async with grpc.aio.insecure_channel(f"{netloc}:{ports['grpc']}") as channel:
             health = await health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=60
+            )
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_a_refused_request_leaves_nothing_to_the_garbage_collector(
+    archives: dict[str, Archive],
+) -> None:
+    """Its problem and the frames that it went through would refer to each other and to its body."""
+    async with (
+        listening(archives, "127.0.0.1") as ports,
+        httpx.AsyncClient(timeout=GUARD_S) as client,
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            infer = f"http://127.0.0.1:{ports['http']}/v2/models/detector/infer"
+            assert (await client.post(infer, content=b"[" * 2000)).status_code == 400
+            async with asyncio.timeout(GUARD_S):
+                while any(isinstance(each, InvalidRequest) for each in gc.get_objects()):
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.enable()
+
+
+async def test_a_grpc_path_that_is_no_text_ends_its_own_call_alone(
+    archives: dict[str, Archive],
+) -> None:
+    """In some versions of gRPC, it ends the server for everybody."""
+    async with listening(archives, "127.0.0.1") as ports:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports["grpc"])
+        writer.write(http2.call(b"/deepfake.v1.Detector/\xc4\xff", b"", {}))
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{ports['grpc']}") as channel:
+            health = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=GUARD_S
             )
         assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING

@@ -50,6 +50,25 @@ held = resident() - before
 asyncio.run(main())
 print(held, resident() - before)
 """
+_THREADS = """
+import ctypes, resource, threading
+from deepfake_serving.runtime.process.memory import share_one_arena
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
+
+def burst():
+    for _ in range(2):  # the first is mapped, and later ones of its size are not
+        bytearray(b"x" * (30 * 2**20))
+
+{setup}
+before = resident()
+thread = threading.Thread(target=burst)
+thread.start()
+thread.join()
+ctypes.CDLL(None).malloc_trim(0)
+print(resident() - before)
+"""
 _SETUP = (
     "from deepfake_serving.runtime.process.memory import keep_freed_memory; keep_freed_memory()"
 )
@@ -95,3 +114,14 @@ def test_what_a_burst_freed_is_returned() -> None:
     held, remaining = map(int, completed.stdout.split())
     assert held > 150
     assert remaining <= 20
+
+
+def _kept_by_a_thread(setup: str) -> int:
+    command = [sys.executable, "-c", _THREADS.format(setup=setup)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@glibc
+def test_what_a_thread_freed_is_returned() -> None:
+    assert _kept_by_a_thread("") > 20
+    assert _kept_by_a_thread("share_one_arena()") < 10
