@@ -190,12 +190,18 @@ def _classifier_graph(network: _Network, weights: bytes | None) -> tuple[bytes, 
 
     from deepfake_serving.packaging.openvino_ir import intermediate_representation
     from model_handlers.networks.inference import load_network, served_module
+    from model_handlers.networks.network import Network
+    from model_handlers.networks.planes import PlanesModule
+    from model_handlers.pipeline.crops.noise import takes_planes
 
     named = {"name": "model", "version": "0.0", "task": "classifier"}
     manifest = Manifest.model_validate(named | network._asdict())
-    module = served_module(load_network(manifest, load(weights) if weights else None), manifest)
+    loaded = load_network(manifest, load(weights) if weights else None)
     size = network.crop.size
-    return intermediate_representation(module, (-1, size, size, 3))
+    if isinstance(loaded, Network) and takes_planes(manifest):
+        module = PlanesModule(loaded, manifest)
+        return intermediate_representation(module, (-1, module.channels, size, size), signed=True)
+    return intermediate_representation(served_module(loaded, manifest), (-1, size, size, 3))
 
 
 def _torchserve_manifest(manifest: Manifest) -> dict[str, Any]:

@@ -12,18 +12,20 @@ from torch import nn
 
 
 def intermediate_representation(
-    module: nn.Module, shape: tuple[int, int, int, int]
+    module: nn.Module, shape: tuple[int, int, int, int], *, signed: bool = False
 ) -> tuple[bytes, bytes]:
     """Returns the graph (.xml) and its constants (.bin), in full precision.
 
     Args:
-        module: a module with one input, 8-bit images.
-        shape: shape of the input, (n, h, w, 3), -1 for variable sizes.
+        module: a module with one input of 8-bit integers.
+        shape: shape of the input, such as (n, h, w, 3), -1 for variable sizes.
+        signed: whether the integers have a sign.
     """
     from model_handlers.backends.openvino_runtime import openvino
 
-    example = torch.zeros(1, *(64 if size == -1 else size for size in shape[1:]), dtype=torch.uint8)
-    kind = (openvino.PartialShape(list(shape)), openvino.Type.u8)
+    dtype = torch.int8 if signed else torch.uint8
+    example = torch.zeros(1, *(64 if size == -1 else size for size in shape[1:]), dtype=dtype)
+    kind = (openvino.PartialShape(list(shape)), openvino.Type.i8 if signed else openvino.Type.u8)
     with warnings.catch_warnings():
         # Tracing is deprecated for torch.export, but that writes PReLU as a choice between two
         # products, with which P-Net takes three times as long on canvases of many sizes.

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from model_handlers.backends.openvino_runtime import openvino
-from model_handlers.manifest import CLASSIFIER_GRAPH, GRAPHS_FOLDER, Manifest, ManifestError
+from model_handlers.manifest import (
+    CLASSIFIER_GRAPH,
+    GRAPHS_FOLDER,
+    Manifest,
+    ManifestError,
+    NoiseSpec,
+)
+from model_handlers.pipeline.crops.noise import NoisePlanes
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
 from model_handlers.pipeline.mipmap import Mipmap
@@ -50,6 +57,7 @@ class OpenVINOGraph:
         compiled = openvino.compile_model(model, "CPU", settings)
         self._request = compiled.create_infer_request()
         self._outputs, self._batch = len(compiled.outputs), batch
+        self.takes_planes: bool = model.input().element_type == openvino.Type.i8
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
 
     def __call__(self, *images: Pixels) -> tuple[Floats, ...]:
@@ -70,6 +78,17 @@ class OpenVINOGraph:
         return tuple(outputs[index][:count] for index in range(self._outputs))
 
 
+class PlanesGraph:
+    """A graph of noise planes, run on crops (n, s, s, 3)."""
+
+    def __init__(self, graph: Graph, noise: NoiseSpec) -> None:
+        self._graph, self._planes = graph, NoisePlanes(noise)
+
+    def __call__(self, *images: Pixels) -> tuple[Floats, ...]:
+        outputs = [self._graph(self._planes(crop)[None]) for crops in images for crop in crops]
+        return tuple(np.concatenate(part) for part in zip(*outputs, strict=True))
+
+
 def build_cascade(folder: Path, threads: int) -> Cascade:
     """Loads MTCNN's networks from an unpacked archive, in bf16 if the CPU supports it.
 
@@ -84,7 +103,8 @@ def build_classifier(folder: Path, manifest: Manifest, threads: int) -> Graph:
 
     An explainable network has a second output: maps (n, h, w) as `Manifest.heatmap` names them.
     """
-    return _graph(folder, CLASSIFIER_GRAPH, manifest.precision, threads)
+    graph = _graph(folder, CLASSIFIER_GRAPH, manifest.precision, threads)
+    return PlanesGraph(graph, manifest.noise) if graph.takes_planes else graph
 
 
 def _graph(folder: Path, name: str, precision: str, threads: int) -> OpenVINOGraph:

@@ -1,9 +1,4 @@
-"""Noise residuals by SRM high-pass kernels, applied to each colour plane.
-
-The kernels are those of the spatial rich model (Fridrich & Kodovsky, "Rich Models for Steganalysis
-of Digital Images", IEEE TIFS 2012) in the choice of Zhou et al., "Learning Rich Features for Image
-Manipulation Detection", CVPR 2018 (arXiv:1805.04953).
-"""
+"""Noise residuals by SRM high-pass kernels, applied to each colour plane."""
 
 from __future__ import annotations
 
@@ -11,40 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_handlers.manifest import Kernel, NoiseSpec
-
-_SECOND_ORDER = [
-    [0, 0, 0, 0, 0],
-    [0, -1, 2, -1, 0],
-    [0, 2, -4, 2, 0],
-    [0, -1, 2, -1, 0],
-    [0, 0, 0, 0, 0],
-]
-_SQUARE = [
-    [-1, 2, -2, 2, -1],
-    [2, -6, 8, -6, 2],
-    [-2, 8, -12, 8, -2],
-    [2, -6, 8, -6, 2],
-    [-1, 2, -2, 2, -1],
-]
-_LINE = [
-    [0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 0],
-    [0, 1, -2, 1, 0],
-    [0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 0],
-]
-
-KERNELS: dict[Kernel, tuple[list[list[int]], int]] = {
-    "second_order": (_SECOND_ORDER, 4),
-    "square": (_SQUARE, 12),
-    "line": (_LINE, 2),
-}
-"""Name → (5x5 kernel, divisor). The 3x3 ones are padded with zeros to 5x5."""
+from model_handlers.manifest import NoiseSpec
+from model_handlers.srm_kernels import KERNELS
 
 
 class SRM(nn.Module):
     """Residuals of an RGB image, truncated to ±`truncation` grey levels and scaled to [-1, 1].
+
+    Fixed kernels are the published ones, in whole numbers, whatever the weights file has: rounded
+    kernels don't sum to zero, and the network sees the difference.
 
     Shapes:
         input: float (n, 3, h, w) in grey levels 0..255.
@@ -52,14 +22,23 @@ class SRM(nn.Module):
         blue. Borders are reflected, so that they cause no residuals.
     """
 
+    whole: Tensor
+    divisors: Tensor
+
     def __init__(self, spec: NoiseSpec) -> None:
         super().__init__()
-        kernels = [torch.tensor(KERNELS[k][0]) / KERNELS[k][1] for k in spec.kernels]
-        bank = torch.stack(kernels).unsqueeze(1).repeat(3, 1, 1, 1)
-        self.weight = nn.Parameter(bank, requires_grad=spec.learnable)
-        self.truncation = spec.truncation
+        kernels = torch.tensor([KERNELS[name][0] for name in spec.kernels], dtype=torch.float32)
+        divisors = torch.tensor([float(KERNELS[name][1]) for name in spec.kernels])
+        whole, divisors = kernels.unsqueeze(1).repeat(3, 1, 1, 1), divisors.repeat(3).view(-1, 1, 1)
+        self.weight = nn.Parameter(whole / divisors[:, None], requires_grad=spec.learnable)
+        self.register_buffer("whole", whole, persistent=False)
+        self.register_buffer("divisors", divisors, persistent=False)
+        self.learnable, self.truncation = spec.learnable, spec.truncation
 
     def forward(self, images: Tensor) -> Tensor:
         padded = functional.pad(images, (2, 2, 2, 2), mode="reflect")
-        residual = functional.conv2d(padded, self.weight, groups=3)
+        if self.learnable:
+            residual = functional.conv2d(padded, self.weight, groups=3)
+        else:
+            residual = functional.conv2d(padded, self.whole, groups=3) / self.divisors
         return residual.clamp(-self.truncation, self.truncation) / self.truncation

@@ -17,7 +17,10 @@ from safetensors.torch import load_file
 from deepfake_serving.packaging.openvino_ir import intermediate_representation
 from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 from model_handlers.backends import openvino, pytorch
+from model_handlers.backends.openvino import PlanesGraph
 from model_handlers.manifest import (
+    CLASSIFIER_GRAPH,
+    GRAPHS_FOLDER,
     MANIFEST_FILE,
     MTCNN_FILE,
     NETWORK_FILE,
@@ -25,6 +28,7 @@ from model_handlers.manifest import (
     parse_manifest,
     read_manifest,
 )
+from model_handlers.networks.inference import load_network, served_module
 from model_handlers.pipeline.decode import Pixels
 from tests.support.paths import ROOT
 
@@ -55,6 +59,25 @@ def test_openvino_logits_and_maps_equal_torch(unpacked: Unpacked, patches: Pixel
     np.testing.assert_allclose(ours, expected, atol=2e-3)
     np.testing.assert_allclose(our_maps, maps, atol=2e-3)
     assert np.ptp(expected) > 0.5, "patches that are classified alike would prove nothing"
+
+
+def test_a_graph_of_crops_gives_the_same_logits(
+    unpacked: Unpacked, patches: Pixels, tmp_path: Path
+) -> None:
+    """Archives of earlier versions have such graphs."""
+    folder = unpacked("detector")
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    module = served_module(load_network(manifest, load_file(folder / NETWORK_FILE)), manifest)
+    (tmp_path / GRAPHS_FOLDER).mkdir()
+    parts = intermediate_representation(module, (-1, 224, 224, 3))
+    for suffix, content in zip(("xml", "bin"), parts, strict=True):
+        (tmp_path / GRAPHS_FOLDER / f"{CLASSIFIER_GRAPH}.{suffix}").write_bytes(content)
+    by_planes, by_crops = (
+        openvino.build_classifier(where, manifest, threads=1) for where in (folder, tmp_path)
+    )
+    assert isinstance(by_planes, PlanesGraph)
+    assert not isinstance(by_crops, PlanesGraph)
+    np.testing.assert_allclose(by_planes(patches)[0], by_crops(patches)[0], atol=1e-4)
 
 
 def test_a_lower_precision_is_close(unpacked: Unpacked, patches: Pixels) -> None:

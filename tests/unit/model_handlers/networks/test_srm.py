@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model_handlers.manifest import Kernel, NoiseSpec
-from model_handlers.networks.srm import KERNELS, SRM
+from model_handlers.networks.srm import SRM
+from model_handlers.srm_kernels import KERNELS
 from tests.support.properties import examples
 
 # As printed in Zhou et al. 2018, figure 4, with their divisors.
@@ -99,7 +100,7 @@ def test_every_kernel_name_in_the_manifest_has_a_kernel() -> None:
 @given(value=st.integers(0, 255))
 def test_a_uniform_image_has_no_residual(value: int) -> None:
     found = residuals(np.full((3, 8, 8), float(value)), NoiseSpec(kernels=ALL))
-    np.testing.assert_allclose(found, 0, atol=1e-4)  # twelfths do not add up to zero in fp32
+    np.testing.assert_array_equal(found, 0)
 
 
 def test_a_linear_gradient_has_no_residual_away_from_the_border() -> None:
@@ -149,3 +150,16 @@ def test_only_learnable_kernels_get_a_gradient() -> None:
 @pytest.mark.parametrize("learnable", [False, True])
 def test_kernels_are_saved_in_the_weights_file(learnable: bool) -> None:
     assert list(SRM(NoiseSpec(learnable=learnable)).state_dict()) == ["weight"]
+
+
+def test_fixed_kernels_are_the_published_ones_whatever_the_weights_are() -> None:
+    fixed, learnt = (
+        SRM(NoiseSpec(kernels=ALL, learnable=learnable)) for learnable in (False, True)
+    )
+    pixels = torch.tensor(image(), dtype=torch.float32)[None]
+    before = fixed(pixels)
+    other = {"weight": fixed.weight.half().float()}
+    fixed.load_state_dict(other)
+    learnt.load_state_dict(other)
+    torch.testing.assert_close(fixed(pixels), before, rtol=0, atol=0)
+    assert not torch.equal(learnt(pixels), before)
