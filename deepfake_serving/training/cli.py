@@ -146,13 +146,17 @@ def calibrate_all(
     out: Annotated[Path, typer.Option(help="File for the calibration.")] = (
         _BUILD / "calibration.json"
     ),
+    max_fpr: Annotated[
+        float, typer.Option(min=0, max=1, help="Maximum share of a set's reals called fake.")
+    ] = 0.01,
 ) -> None:
     """Fits one calibration to all development sets, with a limit on the false positives of each."""
     from deepfake_serving.training.calibration.development_sets import fit_sets
     from deepfake_serving.training.predict.scores import read_scores
 
     files = sorted(evaluation.glob("*/scores.csv"))
-    fit_sets({file.parent.name: read_scores(file) for file in files}).write(out)
+    sets = {file.parent.name: read_scores(file) for file in files}
+    fit_sets(sets, max_fpr).write(out)
     typer.echo(out.read_text(encoding="utf-8"))
 
 

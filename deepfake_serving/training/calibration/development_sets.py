@@ -25,7 +25,7 @@ from model_handlers.pipeline.calibration import calibrate
 
 Floats = npt.NDArray[np.float64]
 Sets = Mapping[str, Sequence[Score]]
-MAX_FALSE_POSITIVE_RATE = 0.03
+MAX_FALSE_POSITIVE_RATE = 0.01
 """Maximum share of a set's real faces that are called fake."""
 MAX_SUSPICIOUS_RATE = 0.15
 """Maximum share of a set's real faces that are called suspicious or fake."""
