@@ -6,13 +6,13 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.4",
-    "digest": "sha256:10453cfbbf23ceb86295669f60792f285c260aa1e6f7165df766a6b9d6e64506",
+    "version": "1.5",
+    "digest": "sha256:a18ba1c3acc4ab2ff6b437e7383b7235cb65eb021b77ed2a4eccaa6c4917e06f",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.241441,
+    "fake_probability": 0.232829,
     "faces": [
         {
             "box": [179.6, 60.5, 269.1, 174.7],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.2, 143.2],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.241441,
+            "fake_probability": 0.232829,
             "verdict": "real",
-            "models": {"detector": {"fake_probability": 0.241441}},
+            "models": {"detector": {"fake_probability": 0.232829}},
             "heatmap": None,
         }
     ],
