@@ -1,7 +1,7 @@
 """Fixtures: a real Chromium, media, and the console of CONSOLE_URL or of the stub gateway.
 
 Without Chromium these tests skip; with REQUIRE_CHROMIUM=1 they fail. Its headless shell, the same
-engine without a window, needs half the CPU time and is preferred.
+engine without a window, needs less CPU time and is preferred.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def chromium_path() -> Path:
     found = find_chromium()
     if found is None:
         missing = f"neither {' nor '.join(CHROMIUM)} is installed"
-        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip)(missing)
+        if os.environ.get("REQUIRE_CHROMIUM") == "1":
+            pytest.fail(missing)
+        pytest.skip(missing)
     return found
 
 
