@@ -46,9 +46,9 @@ def append_line(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
 
 
-def submit_jobs(url: str, folder: Path, count: int) -> None:
+def submit_jobs(url: str, folder: Path, count: int, pause_s: float = 0.0) -> None:
     """Runs in a process of its own."""
-    asyncio.run(_submit(url, folder, count))
+    asyncio.run(_submit(url, folder, count, pause_s))
 
 
 def run_jobs(url: str, folder: Path, lease_s: float = LEASE_S) -> None:
@@ -56,14 +56,15 @@ def run_jobs(url: str, folder: Path, lease_s: float = LEASE_S) -> None:
     asyncio.run(_run(url, folder, lease_s))
 
 
-async def _submit(url: str, folder: Path, count: int) -> None:
-    """Submits jobs, appends the accepted ones to `accepted`, then waits to be killed."""
+async def _submit(url: str, folder: Path, count: int, pause_s: float) -> None:
+    """Tries to submit jobs, appends the accepted ones to `accepted`, then waits to be killed."""
     async with open_store(url, max_queued=10_000, max_attempts=MAX_ATTEMPTS) as store:
         for _ in range(count):
             job = Job(uuid.uuid4().hex, "video", "queued", Source("a"), {}, time.time())
             with contextlib.suppress(UpstreamUnavailable):  # not accepted
                 await store.submit(job)
                 append_line(folder / "accepted", job.id)
+            await asyncio.sleep(pause_s)
         await asyncio.Event().wait()
 
 

@@ -16,6 +16,8 @@ from tests.unit.gateway.jobs.test_kills import Processes, all_succeeded, submitt
 
 pytestmark = pytest.mark.slow
 KILLS, JOBS = 2, 40
+PAUSE_S = 0.02
+SUBMITTED = 1500  # at most, however long a failover takes: all must be run within the time limit
 
 
 @pytest.fixture(params=["cluster", "sentinels"])
@@ -39,7 +41,7 @@ async def test_killed_primaries_lose_no_accepted_job(
             await submitted(store, "long")
             processes.start(run_jobs)
             await processes.wait_for_lines("attempts", 1)
-            submitter = processes.start(submit_jobs, 10_000)
+            submitter = processes.start(submit_jobs, SUBMITTED, PAUSE_S)
             for kill in range(1, KILLS + 1):
                 await processes.wait_for_lines("accepted", JOBS * kill)
                 old = servers.primary()

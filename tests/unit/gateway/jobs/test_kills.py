@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import multiprocessing
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -84,18 +86,15 @@ async def ended(store: JobStore, job_id: str = "a") -> Job:
 async def all_succeeded(store: JobStore, ids: set[str]) -> dict[str, Job]:
     """Waits until all jobs succeeded, and asserts that ended jobs never change."""
     seen: dict[str, Job] = {}
-    async with asyncio.timeout(TIMEOUT_S):
-        while True:
-            try:
-                page, _ = await store.list(limit=10_000)
-            except Problem:
-                page = []
+    end = time.monotonic() + TIMEOUT_S
+    while not ids <= seen.keys():
+        assert time.monotonic() < end, f"{len(ids - seen.keys())} of {len(ids)} jobs have not ended"
+        with contextlib.suppress(Problem):
+            page, _ = await store.list(limit=10_000)
             for job in page:
                 if job.id in seen or job.state in ENDED:
                     assert seen.setdefault(job.id, job) == job, "it ended before"
-            if ids <= seen.keys():
-                break
-            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)
     assert {job.state for job in seen.values()} == {"succeeded"}
     return seen
 
