@@ -19,7 +19,7 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.feedback.images import AnalysedImages
 from deepfake_serving.gateway.feedback.service import FeedbackService
 from deepfake_serving.gateway.feedback.store import FeedbackStore
-from deepfake_serving.gateway.grpc_api.server import build_server, follow_health
+from deepfake_serving.gateway.grpc_api.server import build_server
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.http.connections import ConnectionTable, max_backlog
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
@@ -40,6 +40,7 @@ from deepfake_serving.runtime.listeners import (
     open_listener,
 )
 from deepfake_serving.runtime.process.shutdown import drain, stop_signals
+from deepfake_serving.runtime.rpc.listener import GrpcListener
 from deepfake_serving.runtime.tasks import first_of
 
 log = structlog.get_logger(__name__)
@@ -182,12 +183,13 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stack.push_async_callback(_stop, server, serving)
-    rpc, health = build_server(gateway, stack)
-    ports["grpc"] = bind_grpc(rpc, settings.host, settings.grpc_port, ENV_PREFIX + "GRPC_PORT")
-    await rpc.start()
-    stack.push_async_callback(rpc.stop, settings.drain_timeout_s)
-    following = asyncio.create_task(follow_health(health, gateway))
-    stack.callback(following.cancel)
+    rpc = GrpcListener(
+        partial(build_server, gateway),
+        partial(bind_grpc, settings.host, variable=ENV_PREFIX + "GRPC_PORT"),
+    )
+    ports["grpc"] = await stack.enter_async_context(
+        rpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)
+    )
     return ports, server
 
 

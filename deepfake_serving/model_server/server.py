@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
 
-from deepfake_serving.model_server.grpc_api.server import build_server, follow_health
+from deepfake_serving.model_server.grpc_api.server import build_server
 from deepfake_serving.model_server.http.app import build_app, build_probes
 from deepfake_serving.model_server.limits.admission import AdmissionController
 from deepfake_serving.model_server.metrics import Metrics
@@ -27,6 +28,7 @@ from deepfake_serving.runtime.listeners import (
 )
 from deepfake_serving.runtime.process.memory import return_freed_memory
 from deepfake_serving.runtime.process.shutdown import drain, stop_signals
+from deepfake_serving.runtime.rpc.listener import GrpcListener
 from deepfake_serving.runtime.tasks import background, first_of
 from deepfake_serving.runtime.tls.certificates import Certificates
 from deepfake_serving.runtime.tls.files import TLSFiles
@@ -120,18 +122,18 @@ class Server:
         tls = certificates.context() if certificates else None
         await web.SockSite(self._rest, listener, ssl_context=tls).start()
         ports["http"] = int(self._rest.addresses[0][1])
-        self._grpc, health = build_server(self.predictor)
-        ports["grpc"] = bind_grpc(
-            self._grpc,
-            settings.host,
-            settings.grpc_port,
-            ENV_PREFIX + "GRPC_PORT",
-            server_credentials(certificates) if certificates else None,
+        self._grpc = GrpcListener(
+            partial(build_server, self.predictor),
+            partial(
+                bind_grpc,
+                settings.host,
+                variable=ENV_PREFIX + "GRPC_PORT",
+                credentials=server_credentials(certificates) if certificates else None,
+            ),
         )
-        await self._grpc.start()
-        stack.push_async_callback(self._grpc.stop, settings.drain_timeout_s)
-        following = asyncio.create_task(follow_health(health, self.state))
-        stack.callback(following.cancel)
+        ports["grpc"] = await stack.enter_async_context(
+            self._grpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)
+        )
         if settings.probe_port is not None:
             ports["probe"] = await self._listen_to_probes(stack, settings.probe_port)
         return ports

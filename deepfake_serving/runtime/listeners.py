@@ -44,21 +44,22 @@ def open_listener(host: str, port: int, backlog: int = 2048) -> socket.socket:
     Raises:
         OSError: the port can't be bound.
     """
-    host = _without_missing_ipv6(host)
+    host = without_missing_ipv6(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == _ALL and socket.has_dualstack_ipv6()
     return socket.create_server((host, port), family=family, backlog=backlog, dualstack_ipv6=both)
 
 
-def _without_missing_ipv6(host: str) -> str:
+def without_missing_ipv6(host: str) -> str:
     """Returns `0.0.0.0` for `::` on a kernel without IPv6, as gRPC does."""
     return "0.0.0.0" if host == _ALL and not socket.has_dualstack_ipv6() else host
 
 
 def bind_grpc(
-    server: grpc.aio.Server,
     host: str,
+    server: grpc.aio.Server,
     port: int,
+    *,
     variable: str,
     credentials: grpc.ServerCredentials | None = None,
 ) -> int:
@@ -84,7 +85,7 @@ async def metrics_listener(
         SettingsError: the port can't be bound; it names the variable.
     """
     with bind_errors(variable, host, port):
-        server, thread = start_http_server(port, _without_missing_ipv6(host), metrics.registry)
+        server, thread = start_http_server(port, without_missing_ipv6(host), metrics.registry)
     server.set_app(_only_metrics(server.get_app()))
     try:
         yield server.server_port

@@ -35,11 +35,11 @@ _UNLIMITED = 0
 _HEALTH_INTERVAL_S = 0.5
 
 
-def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Server, Health]:
-    """Builds a server with all services, not yet bound or started, and its health service.
+def build_server(gateway: Gateway, stack: AsyncExitStack) -> grpc.aio.Server:
+    """Builds a server with all services, not yet bound or started.
 
     Args:
-        stack: closes the services' upstream channels.
+        stack: closes the services' upstream channels, and ends the updates of the health status.
     """
     longest = max_message_bytes(gateway)
     keyless = MessageMemory(_KEYLESS_MESSAGES * longest, longest, _KEYLESS_TIMEOUT_S, KEYLESS_BYTES)
@@ -56,7 +56,10 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> tuple[grpc.aio.Serv
         handlers = {m.name: handler(service, m) for m in descriptor.methods}
         generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
-    return server, Health(server, _SERVICES)
+    health = Health(server, _SERVICES)
+    following = asyncio.create_task(_follow_health(health, gateway))
+    stack.callback(following.cancel)
+    return server
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
@@ -77,7 +80,7 @@ def _options(gateway: Gateway) -> list[tuple[str, int]]:
     ]
 
 
-async def follow_health(health: Health, gateway: Gateway) -> None:
+async def _follow_health(health: Health, gateway: Gateway) -> None:
     """Keeps the status of grpc.health.v1 equal to that of /readyz, until it is cancelled."""
     while True:
         await health.set(not gateway.unready_reasons())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import grpc
@@ -38,8 +39,12 @@ _QUIET = (f"/{_INFERENCE.full_name}/ServerLive", f"/{_INFERENCE.full_name}/Serve
 """Probes: neither counted nor logged, as on REST."""
 
 
-def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Health]:
-    """Builds a server with all services, not yet bound or started, and its health service."""
+def build_server(predictor: Predictor, stack: AsyncExitStack) -> grpc.aio.Server:
+    """Builds a server with all services, not yet bound or started.
+
+    Args:
+        stack: ends the updates of the health status.
+    """
     limit = predictor.settings.max_body_bytes + 64 * 1024
     server = grpc.aio.server(options=server_options(limit))
     wrap = _Wrapper(predictor)
@@ -49,7 +54,10 @@ def build_server(predictor: Predictor) -> tuple[grpc.aio.Server, Health]:
             wrap(InferenceService(predictor), _INFERENCE),
         )
     )
-    return server, Health(server, _SERVICES)
+    health = Health(server, _SERVICES)
+    following = asyncio.create_task(follow_health(health, predictor.state))
+    stack.callback(following.cancel)
+    return server
 
 
 async def follow_health(health: Health, state: ServerState) -> None:
