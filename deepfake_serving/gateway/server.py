@@ -41,7 +41,7 @@ from deepfake_serving.runtime.listeners import (
 )
 from deepfake_serving.runtime.process.shutdown import drain, stop_signals
 from deepfake_serving.runtime.rpc.listener import GrpcListener
-from deepfake_serving.runtime.tasks import first_of
+from deepfake_serving.runtime.tasks import background, first_of
 
 log = structlog.get_logger(__name__)
 
@@ -141,8 +141,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             on_timed=services.on_image,
         )
         metrics.watch_readiness(lambda: not gateway.unready_reasons())
-        maintaining = asyncio.create_task(run_maintenance(settings, store, objects, metrics))
-        stack.callback(maintaining.cancel)
+        await stack.enter_async_context(
+            background(run_maintenance(settings, store, objects, metrics))
+        )
         await stack.enter_async_context(
             delivering_webhooks(settings.webhook_secret, fetcher, store, metrics.webhook_attempted)
         )

@@ -1,11 +1,15 @@
-"""Tasks in the background, and waiting for the first of several."""
+"""Tasks in the background, repeated ones too, and waiting for the first of several."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 async def first_of(*awaitables: Awaitable[Any]) -> tuple[int, Any]:
@@ -38,3 +42,22 @@ async def background(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def repeat(work: Callable[[], Awaitable[object]], every_s: float, name: str) -> None:
+    """Runs `work` at once and every `every_s` seconds after that, until it is cancelled.
+
+    An exception ends that run alone: what goes on in the background must not stop unnoticed. The
+    first of several in a row is logged, with the task's name.
+    """
+    failing = False
+    while True:
+        try:
+            await work()
+        except Exception:
+            if not failing:
+                log.exception("background task failed", task=name)
+            failing = True
+        else:
+            failing = False
+        await asyncio.sleep(every_s)

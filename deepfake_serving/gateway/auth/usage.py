@@ -188,6 +188,10 @@ class UsageMeter:
             if not was_failing:
                 log.warning("usage not stored", problem=problem.slug, detail=problem.detail)
             return True
+        except Exception:  # the next flush must follow all the same
+            if not was_failing:
+                log.exception("usage not stored")
+            return True
         return False
 
     def reset_s(self) -> int:

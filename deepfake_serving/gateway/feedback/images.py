@@ -116,6 +116,10 @@ class AnalysedImages:
             if not was_failing:
                 log.warning("image responses not stored", problem=problem.slug)
             return True
+        except Exception:  # the next flush must follow all the same
+            if not was_failing:
+                log.exception("image responses not stored")
+            return True
         return False
 
     async def _keep(self, record: ImageRecord, image: bytes) -> str | None:

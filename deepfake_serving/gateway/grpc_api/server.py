@@ -18,6 +18,7 @@ from deepfake_serving.gateway.grpc_api.keyless import KEYLESS_BYTES, KeylessLimi
 from deepfake_serving.gateway.grpc_api.message_memory import MessageMemory
 from deepfake_serving.runtime.rpc.health import Health
 from deepfake_serving.runtime.rpc.options import server_options
+from deepfake_serving.runtime.tasks import repeat
 
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
@@ -57,7 +58,13 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> grpc.aio.Server:
         generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
     health = Health(server, _SERVICES)
-    following = asyncio.create_task(_follow_health(health, gateway))
+
+    async def follow_readiness() -> None:
+        await health.set(not gateway.unready_reasons())
+
+    following = asyncio.create_task(
+        repeat(follow_readiness, _HEALTH_INTERVAL_S, "health status of gRPC")
+    )
     stack.callback(following.cancel)
     return server
 
@@ -78,10 +85,3 @@ def _options(gateway: Gateway) -> list[tuple[str, int]]:
         ("grpc.http2.max_pings_without_data", _UNLIMITED),
         *((name, int(limit * 1000)) for name, limit in limits_s.items() if limit),
     ]
-
-
-async def _follow_health(health: Health, gateway: Gateway) -> None:
-    """Keeps the status of grpc.health.v1 equal to that of /readyz, until it is cancelled."""
-    while True:
-        await health.set(not gateway.unready_reasons())
-        await asyncio.sleep(_HEALTH_INTERVAL_S)

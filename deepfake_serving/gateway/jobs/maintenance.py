@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -17,33 +19,44 @@ from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.uploads.retention import delete_expired_uploads
+from deepfake_serving.runtime.tasks import repeat
 
 log = structlog.get_logger(__name__)
 
 _INTERVAL_S = 2.0
-_RETENTION_EVERY = 150
-"""Rounds between two runs of the retention: five minutes."""
+_RETENTION_INTERVAL_S = 300.0
 
 
 async def run_maintenance(
     settings: Settings, store: JobStore, objects: Objects, metrics: Metrics
 ) -> None:
-    """Runs until cancelled. A failed round is retried with the next one."""
-    rounds = 0
-    while True:
-        try:
-            await store.recover_abandoned(settings.lease_s)
-            counts, oldest_s = await store.counts(), await store.oldest_queued_age()
-            parts = await store.backend.part_counts()
-            for state in ("queued", "running"):  # workers are scaled by them
-                counts[state] = counts.get(state, 0) + parts.get(state, 0)
-            metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
-            if rounds % _RETENTION_EVERY == 0:
-                await _delete_expired(settings, store, objects, metrics)
-        except Problem as problem:
-            log.warning("maintenance failed", problem=problem.slug, detail=problem.detail)
-        rounds += 1
-        await asyncio.sleep(_INTERVAL_S)
+    """Runs until cancelled. Recovery, counts and retention fail apart from each other."""
+    async with asyncio.TaskGroup() as group:
+        for work, every_s, name in (
+            (partial(store.recover_abandoned, settings.lease_s), _INTERVAL_S, "recovery of jobs"),
+            (partial(_count_jobs, store, metrics), _INTERVAL_S, "counts of jobs"),
+            (
+                partial(_delete_expired, settings, store, objects, metrics),
+                _RETENTION_INTERVAL_S,
+                "retention",
+            ),
+        ):
+            group.create_task(repeat(partial(_warned, work, name), every_s, name))
+
+
+async def _warned(work: Callable[[], Awaitable[object]], name: str) -> None:
+    try:
+        await work()
+    except Problem as problem:
+        log.warning("maintenance failed", task=name, problem=problem.slug, detail=problem.detail)
+
+
+async def _count_jobs(store: JobStore, metrics: Metrics) -> None:
+    counts, oldest_s = await store.counts(), await store.oldest_queued_age()
+    parts = await store.backend.part_counts()
+    for state in ("queued", "running"):  # workers are scaled by them
+        counts[state] = counts.get(state, 0) + parts.get(state, 0)
+    metrics.jobs.counts, metrics.jobs.oldest_queued_s = counts, oldest_s
 
 
 async def _delete_expired(

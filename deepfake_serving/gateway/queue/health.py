@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.runtime.tasks import background
+from deepfake_serving.runtime.tasks import background, repeat
 
 log = structlog.get_logger(__name__)
 
@@ -36,13 +36,8 @@ class StoreHealth:
     async def monitor(self) -> AsyncIterator[None]:
         """Checks the store once, then once a second while the context is open."""
         await self._update()
-        async with background(self._run()):
+        async with background(repeat(self._update, _INTERVAL_S, "health of the job store")):
             yield
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(_INTERVAL_S)
-            await self._update()
 
     async def _update(self) -> None:
         before, self.reason = self.reason, await self._failure()
@@ -59,4 +54,6 @@ class StoreHealth:
             return f"the job store did not respond within {_TIMEOUT_S:g} s"
         except Problem as problem:
             return problem.detail
+        except Exception as error:
+            return f"the job store failed: {type(error).__name__}"
         return None

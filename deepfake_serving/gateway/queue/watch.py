@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.runtime.tasks import background
+from deepfake_serving.runtime.tasks import background, repeat
 
 _POLL_S = 0.25
 _DELETED = 2**62
@@ -46,18 +46,16 @@ class ChangeWatcher:
 
     def polling(self) -> AbstractAsyncContextManager[None]:
         """Polls while the context is open."""
-        return background(self._poll())
+        return background(repeat(self._poll, _POLL_S, "changes of jobs"))
 
     async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(_POLL_S)
-            if not self._waiters:
-                continue
-            with contextlib.suppress(Problem):  # retried with the next poll
-                job_ids = list(self._waiters)
-                versions = await self._get_versions(job_ids)
-                for job_id in job_ids:
-                    self._notify(job_id, versions.get(job_id, _DELETED))
+        if not self._waiters:
+            return
+        with contextlib.suppress(Problem):  # retried with the next poll
+            job_ids = list(self._waiters)
+            versions = await self._get_versions(job_ids)
+            for job_id in job_ids:
+                self._notify(job_id, versions.get(job_id, _DELETED))
 
     def _notify(self, job_id: str, version: int) -> None:
         events = self._waiters.get(job_id)

@@ -25,6 +25,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.replicas import Replica
+from deepfake_serving.runtime.tasks import background, repeat
 from deepfake_serving.runtime.tls.certificates import Certificates
 
 log = structlog.get_logger(__name__)
@@ -54,16 +55,18 @@ class Pools:
     @contextlib.asynccontextmanager
     async def monitor(self) -> AsyncIterator[None]:
         """Resolves and checks the replicas once, then keeps doing so in the background."""
-        await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
+        await self._resolve_all()
         await asyncio.gather(*self._checks.values())
-        tasks = [asyncio.create_task(self._resolve_loop()), asyncio.create_task(self._check_loop())]
         try:
-            yield
+            async with (
+                background(repeat(self._resolve_all, _RESOLVE_INTERVAL_S, "resolving of pools")),
+                background(repeat(self._start_checks, _CHECK_INTERVAL_S, "checks of replicas")),
+            ):
+                yield
         finally:
-            tasks += self._checks.values()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for check in self._checks.values():
+                check.cancel()
+            await asyncio.gather(*self._checks.values(), return_exceptions=True)
 
     def all(self) -> Iterable[Replica]:
         """Returns the replicas of all pools."""
@@ -132,19 +135,15 @@ class Pools:
         reason = f": TLS failed: {'; '.join(errors)}" if errors else ""
         return UpstreamUnavailable(f"{subject} is up{reason}", retry_after_s=5)
 
-    async def _resolve_loop(self) -> None:
-        while True:
-            await asyncio.sleep(_RESOLVE_INTERVAL_S)
-            await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
+    async def _resolve_all(self) -> None:
+        await asyncio.gather(*(self._resolve(pool) for pool in self.routing.pools))
 
-    async def _check_loop(self) -> None:
+    async def _start_checks(self) -> None:
         """Starts checks that do not wait for each other: one that hangs delays no other."""
-        while True:
-            await asyncio.sleep(_CHECK_INTERVAL_S)
-            self._leaving = {replica for replica in self._leaving if replica.in_flight}
-            self._checks = {r: task for r, task in self._checks.items() if not task.done()}
-            for replica in {*self.all(), *self._leaving} - set(self._checks):
-                self._start_check(replica)
+        self._leaving = {replica for replica in self._leaving if replica.in_flight}
+        self._checks = {r: task for r, task in self._checks.items() if not task.done()}
+        for replica in {*self.all(), *self._leaving} - set(self._checks):
+            self._start_check(replica)
 
     def _start_check(self, replica: Replica) -> None:
         self._checks[replica] = asyncio.create_task(self._check(replica))

@@ -121,7 +121,7 @@ class Replica:
             self._late += 1
             busy = self.healthy and self.in_flight > 0
             self.healthy = busy and self._late <= _MAX_LATE
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # whatever it responds, it is not healthy
             self.healthy, self.tls_error = False, _tls_error(error)
 
     async def _ask(self, session: aiohttp.ClientSession) -> None:

@@ -24,7 +24,7 @@ from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.worker.part import AnalysePart, part_folder, parts_folder
 from deepfake_serving.gateway.worker.part_document import part_from_json
-from deepfake_serving.runtime.tasks import background
+from deepfake_serving.runtime.tasks import background, repeat
 from deepfake_serving.video.parts.boundaries import Part
 from deepfake_serving.video.parts.joining import Joins
 from deepfake_serving.video.parts.renumbering import renumbered
@@ -78,7 +78,7 @@ class Division:
             if self._submitting is None or count == 1 or first.end is None:
                 return first
             await self._submitting
-            async with background(self._watch()):
+            async with background(repeat(self._watch, _POLL_S, "progress of parts")):
                 await self._collect(count, max_frames)
                 found = sequence(self._results)
                 while (again := beyond_limit(found, max_frames)) is not None:
@@ -218,13 +218,11 @@ class Division:
 
     async def _watch(self) -> None:
         """Follows the progress of the parts of others."""
-        while True:
-            await asyncio.sleep(_POLL_S)
-            for number in self._progress.keys() - self._results.keys() - self._joined.keys():
-                with contextlib.suppress(Problem):  # asked again
-                    part = await self._store.get(self._id(number))
-                    if part is not None and part.state == "running":
-                        self._note(number, part.progress)
+        for number in self._progress.keys() - self._results.keys() - self._joined.keys():
+            with contextlib.suppress(Problem):  # asked again
+                part = await self._store.get(self._id(number))
+                if part is not None and part.state == "running":
+                    self._note(number, part.progress)
 
     def _note(self, number: int, progress: Progress) -> None:
         """Reports the progress of all parts together."""

@@ -51,13 +51,17 @@ class EmbeddedWorker:
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=asyncio.subprocess.PIPE, start_new_session=True
-            )
-            code = await self.process.wait()
-            if loop.time() - started > _MAX_BACKOFF_S:
-                backoff_s = _BACKOFF_S
-            log.warning("worker exited", code=code, restart_in_s=backoff_s)
+            try:
+                self.process = await asyncio.create_subprocess_exec(
+                    *self.command, stdin=asyncio.subprocess.PIPE, start_new_session=True
+                )
+            except OSError as error:  # too many processes or open files, for now
+                log.warning("worker not started", reason=str(error), retry_in_s=backoff_s)
+            else:
+                code = await self.process.wait()
+                if loop.time() - started > _MAX_BACKOFF_S:
+                    backoff_s = _BACKOFF_S
+                log.warning("worker exited", code=code, restart_in_s=backoff_s)
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 

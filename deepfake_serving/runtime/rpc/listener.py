@@ -12,13 +12,14 @@ import contextlib
 import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import grpc.aio
 import structlog
 
 from deepfake_serving.runtime.listeners import without_missing_ipv6
 from deepfake_serving.runtime.settings import SettingsError
-from deepfake_serving.runtime.tasks import background
+from deepfake_serving.runtime.tasks import background, repeat
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +58,8 @@ class GrpcListener:
             self._port = port
             await self._start()
             try:
-                async with background(self._watch(host)):
+                watch = partial(self._watch, host)
+                async with background(repeat(watch, _CHECK_INTERVAL_S, "gRPC server")):
                     yield self._port
             finally:
                 await self.stop(timeout_s)
@@ -74,12 +76,10 @@ class GrpcListener:
         await self._server.start()
 
     async def _watch(self, host: str) -> None:
-        while True:
-            await asyncio.sleep(_CHECK_INTERVAL_S)
-            if await _refuses(host, self._port):
-                async with self._changing:
-                    if not self._stopped:
-                        await self._restart()
+        if await _refuses(host, self._port):
+            async with self._changing:
+                if not self._stopped:
+                    await self._restart()
 
     async def _restart(self) -> None:
         log.error("gRPC server ended, starting another", port=self._port)

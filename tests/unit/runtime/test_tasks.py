@@ -1,12 +1,14 @@
-"""Waiting for the first of several tasks."""
+"""Tasks in the background, and waiting for the first of several."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+import structlog
 
-from deepfake_serving.runtime.tasks import first_of
+from deepfake_serving.runtime.tasks import background, first_of, repeat
+from tests.support.running import GUARD_S
 
 
 async def test_the_first_task_to_end_gives_the_result_and_the_others_are_cancelled() -> None:
@@ -57,3 +59,34 @@ async def test_cancelling_the_wait_cancels_every_task() -> None:
     await asyncio.wait({waiting})
     assert waiting.cancelled()
     assert cancelled == [0, 1]
+
+
+async def test_a_repeated_task_goes_on_after_an_exception_and_logs_the_first_in_a_row() -> None:
+    """Runs 1, 4 and 5 fail."""
+    runs = 0
+    done = asyncio.Event()
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 7:
+            done.set()
+        if runs in (1, 4, 5):
+            raise ZeroDivisionError
+
+    with structlog.testing.capture_logs() as logs:
+        async with background(repeat(work, 0.001, "counting")):
+            await asyncio.wait_for(done.wait(), GUARD_S)
+    assert [(entry["event"], entry["task"]) for entry in logs] == [
+        ("background task failed", "counting")
+    ] * 2
+
+
+async def test_a_repeated_task_runs_at_once_and_ends_when_cancelled() -> None:
+    running = asyncio.Event()
+
+    async def work() -> None:
+        running.set()
+
+    async with background(repeat(work, 3600, "rare")):
+        await asyncio.wait_for(running.wait(), GUARD_S)

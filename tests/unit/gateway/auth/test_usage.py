@@ -21,6 +21,7 @@ from deepfake_serving.gateway.queue.usage import (
     day_of,
 )
 from tests.support.redis_server import RedisServer
+from tests.support.running import GUARD_S
 
 DAY_S = 24 * 3600
 NOON = 20_000 * DAY_S + DAY_S // 2
@@ -158,6 +159,21 @@ async def test_a_failing_store_is_logged_once_and_what_was_counted_is_stored_at_
             store.failing = False
     assert [each["event"] for each in logs] == ["usage not stored"]
     assert await store.read(meter.today()) == {"a": {"requests": 7}}
+
+
+async def test_usage_is_stored_after_an_unexpected_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.auth.usage._FLUSH_S", 0.01)
+    store = MemoryUsage()
+    meter = UsageMeter(store, clock=Clock())
+    async with meter.flushing(), asyncio.timeout(GUARD_S):
+        with monkeypatch.context() as broken, capture_logs() as logs:
+            broken.setattr(store, "add", lambda *_: 1 / 0)
+            meter.add("a", "requests", 7)
+            while not logs:
+                await asyncio.sleep(0.01)
+        while await store.read(meter.today()) != {"a": {"requests": 7}}:
+            await asyncio.sleep(0.01)
+    assert [each["event"] for each in logs] == ["usage not stored"]
 
 
 async def test_a_job_does_not_fail_for_its_usage() -> None:

@@ -56,3 +56,17 @@ async def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None
     with pytest.raises(UpstreamUnavailable, match=r"jobs\.sqlite cannot be read"):
         async with open_store(f"sqlite:///{tmp_path}/jobs.sqlite", max_queued=1, max_attempts=1):
             pass
+
+
+async def test_a_check_that_fails_unexpectedly_is_unhealthy_and_followed_by_others() -> None:
+    failing = True
+
+    async def check() -> None:
+        if failing:
+            raise ZeroDivisionError
+
+    health = StoreHealth(check)
+    async with health.monitor():
+        assert health.reason == "the job store failed: ZeroDivisionError"
+        failing = False
+        await until(lambda: health.healthy)
