@@ -67,7 +67,7 @@ async def test_a_server_that_ended_is_replaced_on_its_port(host: str) -> None:
     servers = Servers()
     async with listener_on(host, servers).listening(host, 0, 1) as port:
         assert await serves(host, port)
-        await servers.built[0].stop(None)  # nothing tells the listener
+        await servers.built[0].stop(None)  # the listener is not notified
         assert not await serves(host, port)
         await until(lambda: len(servers.built) == 2)
         async with asyncio.timeout(GUARD_S):
@@ -82,7 +82,7 @@ async def test_it_waits_while_another_process_has_the_port() -> None:
     servers = Servers()
     async with listener_on("127.0.0.1", servers).listening("127.0.0.1", 0, 1) as port:
         await servers.built[0].stop(None)
-        taken = bound(port)  # before the loop gets to the listener's check
+        taken = holder_of(port)  # before the loop gets to the listener's check
         await until(lambda: len(servers.built) >= 3)
         taken.close()
         async with asyncio.timeout(GUARD_S):
@@ -121,7 +121,7 @@ async def test_a_port_in_use_is_a_wrong_setting() -> None:
     assert servers.closed == 1
 
 
-def bound(port: int) -> socket.socket:
+def holder_of(port: int) -> socket.socket:
     """Returns a socket that is bound to the port, and refuses connections, once it is free."""
     while True:
         holder = socket.socket()
