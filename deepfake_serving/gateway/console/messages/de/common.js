@@ -41,7 +41,7 @@ export default {
   "verdict.fake.meaning": "Mindestens ein Gesicht wirkt auf das Modell manipuliert. Gesucht wurden: {detects}.",
   "verdict.no_face.meaning": "Es wurde kein Gesicht gefunden, also wurde nichts bewertet.",
   "verdict.real.caveat":
-    "Das beweist nicht, dass das Bild echt ist: Eine neuartige oder sorgfältige Fälschung kann unbemerkt bleiben, und untersucht werden nur Gesichter, nicht ihre Umgebung.",
+    "Das beweist keine Echtheit: Eine neuartige oder sorgfältige Fälschung kann unbemerkt bleiben, und untersucht werden nur Gesichter, nicht ihre Umgebung.",
   "verdict.suspicious.caveat":
     "Werten Sie das als unbekannt: Suchen Sie die Quelle, eine bessere Kopie oder andere Belege.",
   "verdict.fake.caveat":

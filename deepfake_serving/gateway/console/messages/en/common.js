@@ -40,7 +40,7 @@ export default {
   "verdict.fake.meaning": "At least one face looks manipulated to the model. It was made to find {detects}.",
   "verdict.no_face.meaning": "No face was found, so nothing was scored.",
   "verdict.real.caveat":
-    "This isn't proof that the image is genuine: a new or careful forgery can go undetected, and only faces are analysed, not what surrounds them.",
+    "This isn't proof of authenticity: a new or careful forgery can go undetected, and only faces are analysed, not what surrounds them.",
   "verdict.suspicious.caveat": "Treat it as unknown: look for the source, a better copy or other evidence.",
   "verdict.fake.caveat":
     "This isn't proof of a forgery: heavy compression, filters, make-up and poor light can look the same. It doesn't say who made it, how, or why.",
