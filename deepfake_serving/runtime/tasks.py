@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from deepfake_serving.contracts.problems import Problem
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,16 +50,24 @@ async def repeat(work: Callable[[], Awaitable[object]], every_s: float, name: st
     """Runs `work` at once and every `every_s` seconds after that, until it is cancelled.
 
     An exception ends that run alone: what goes on in the background must not stop unnoticed. The
-    first of several in a row is logged, with the task's name.
+    first of several in a row is logged with the task's name: a problem as a warning, any other
+    exception as an error with its traceback.
     """
     failing = False
     while True:
         try:
             await work()
-        except Exception:
+        except Exception as error:
             if not failing:
-                log.exception("background task failed", task=name)
+                _log_failure(name, error)
             failing = True
         else:
             failing = False
         await asyncio.sleep(every_s)
+
+
+def _log_failure(task: str, error: Exception) -> None:
+    if isinstance(error, Problem):
+        log.warning("background task failed", task=task, problem=error.slug, detail=error.detail)
+    else:
+        log.error("background task failed", task=task, exc_info=error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from deepfake_serving.gateway.feedback.records import FaceRecord, ImageRecord
 from deepfake_serving.gateway.queue.collections.collection import Collection, Document
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.runtime.serialization import from_json, to_json
+from deepfake_serving.runtime.tasks import background, repeat
 
 log = structlog.get_logger(__name__)
 
@@ -94,33 +94,14 @@ class AnalysedImages:
     @asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:
         """Flushes once a second while the context is open, and at its end."""
-        working = asyncio.create_task(self._flush_forever())
         try:
-            yield
+            async with background(repeat(self.flush, _FLUSH_S, "storing of image responses")):
+                yield
         finally:
-            working.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-            await self._try_flush(was_failing=False)
-
-    async def _flush_forever(self) -> None:
-        failing = False
-        while True:
-            await asyncio.sleep(_FLUSH_S)
-            failing = await self._try_flush(was_failing=failing)
-
-    async def _try_flush(self, *, was_failing: bool) -> bool:
-        try:
-            await self.flush()
-        except Problem as problem:
-            if not was_failing:
+            try:
+                await self.flush()
+            except Problem as problem:
                 log.warning("image responses not stored", problem=problem.slug)
-            return True
-        except Exception:  # the next flush must follow all the same
-            if not was_failing:
-                log.exception("image responses not stored")
-            return True
-        return False
 
     async def _keep(self, record: ImageRecord, image: bytes) -> str | None:
         name = hashlib.sha256(_key(record.owner, record.id).encode()).hexdigest()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 
-import structlog
-
-from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.feedback.retention import (
     delete_expired_feedback,
     delete_expired_images,
@@ -21,8 +17,6 @@ from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.uploads.retention import delete_expired_uploads
 from deepfake_serving.runtime.tasks import repeat
 
-log = structlog.get_logger(__name__)
-
 _INTERVAL_S = 2.0
 _RETENTION_INTERVAL_S = 300.0
 
@@ -31,24 +25,13 @@ async def run_maintenance(
     settings: Settings, store: JobStore, objects: Objects, metrics: Metrics
 ) -> None:
     """Runs until cancelled. Recovery, counts and retention fail apart from each other."""
+    recover = partial(store.recover_abandoned, settings.lease_s)
+    count = partial(_count_jobs, store, metrics)
+    delete = partial(_delete_expired, settings, store, objects, metrics)
     async with asyncio.TaskGroup() as group:
-        for work, every_s, name in (
-            (partial(store.recover_abandoned, settings.lease_s), _INTERVAL_S, "recovery of jobs"),
-            (partial(_count_jobs, store, metrics), _INTERVAL_S, "counts of jobs"),
-            (
-                partial(_delete_expired, settings, store, objects, metrics),
-                _RETENTION_INTERVAL_S,
-                "retention",
-            ),
-        ):
-            group.create_task(repeat(partial(_warned, work, name), every_s, name))
-
-
-async def _warned(work: Callable[[], Awaitable[object]], name: str) -> None:
-    try:
-        await work()
-    except Problem as problem:
-        log.warning("maintenance failed", task=name, problem=problem.slug, detail=problem.detail)
+        group.create_task(repeat(recover, _INTERVAL_S, "recovery of jobs"))
+        group.create_task(repeat(count, _INTERVAL_S, "counts of jobs"))
+        group.create_task(repeat(delete, _RETENTION_INTERVAL_S, "retention"))
 
 
 async def _count_jobs(store: JobStore, metrics: Metrics) -> None:

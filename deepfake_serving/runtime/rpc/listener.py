@@ -29,8 +29,6 @@ Bind = Callable[[grpc.aio.Server, int], int]
 """Binds a server to a port, 0 for a free one; returns the port. Raises `SettingsError`."""
 
 _CHECK_INTERVAL_S = 1.0
-_SEVERAL = None
-"""The errno if a name's addresses fail for different reasons: they refuse, or can't be reached."""
 
 
 class GrpcListener:
@@ -96,7 +94,9 @@ async def _refuses(host: str, port: int) -> bool:
     """Returns whether nothing listens on a TCP port of this machine."""
     try:
         _, writer = await asyncio.open_connection(without_missing_ipv6(host), port)
-    except OSError as error:  # others are such as too many open files
-        return error.errno in (errno.ECONNREFUSED, _SEVERAL)
+    except OSError as error:
+        # Any other number proves nothing, such as too many open files. None is asyncio's for a name
+        # whose addresses fail in different ways: they refuse, or can't be reached.
+        return error.errno in (errno.ECONNREFUSED, None)
     writer.close()
     return False

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 import structlog
 
+from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.runtime.tasks import background, first_of, repeat
 from tests.support.running import GUARD_S
 
@@ -80,6 +81,23 @@ async def test_a_repeated_task_goes_on_after_an_exception_and_logs_the_first_in_
     assert [(entry["event"], entry["task"]) for entry in logs] == [
         ("background task failed", "counting")
     ] * 2
+    assert {entry["log_level"] for entry in logs} == {"error"}
+
+
+async def test_a_problem_of_a_repeated_task_is_a_warning() -> None:
+    failed = asyncio.Event()
+
+    async def work() -> None:
+        failed.set()
+        raise UpstreamUnavailable("the job store cannot be reached")
+
+    with structlog.testing.capture_logs() as logs:
+        async with background(repeat(work, 0.001, "counting")):
+            await asyncio.wait_for(failed.wait(), GUARD_S)
+            await asyncio.sleep(0.05)
+    (entry,) = logs
+    assert entry["log_level"] == "warning"
+    assert entry["detail"] == "the job store cannot be reached"
 
 
 async def test_a_repeated_task_runs_at_once_and_ends_when_cancelled() -> None:
