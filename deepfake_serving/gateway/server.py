@@ -187,6 +187,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
     rpc = GrpcListener(
         partial(build_server, gateway),
         partial(bind_grpc, settings.host, variable=ENV_PREFIX + "GRPC_PORT"),
+        gateway.metrics.grpc_restarts.inc,
     )
     ports["grpc"] = await stack.enter_async_context(
         rpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)

@@ -130,6 +130,7 @@ class Server:
                 variable=ENV_PREFIX + "GRPC_PORT",
                 credentials=server_credentials(certificates) if certificates else None,
             ),
+            self.metrics.grpc_restarts.inc,
         )
         ports["grpc"] = await stack.enter_async_context(
             self._grpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)

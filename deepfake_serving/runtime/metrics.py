@@ -23,7 +23,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class ServerMetrics:
-    """Requests, their durations, problems, and the process; servers add their own to `registry`."""
+    """Requests, problems, restarts of gRPC, the process; servers add their own to `registry`."""
 
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
@@ -39,6 +39,11 @@ class ServerMetrics:
         )
         self.problems = Counter(
             "deepfake_problems", "Problems returned to clients, by type.", ("type",), registry=r
+        )
+        self.grpc_restarts = Counter(
+            "deepfake_grpc_server_restarts",
+            "Starts of another gRPC server after one had ended by itself, failed ones too.",
+            registry=r,
         )
         ProcessCollector(registry=r)
 

@@ -34,8 +34,9 @@ _CHECK_INTERVAL_S = 1.0
 class GrpcListener:
     """A port, and the gRPC server that serves it now."""
 
-    def __init__(self, build: Build, bind: Bind) -> None:
-        self._build, self._bind = build, bind
+    def __init__(self, build: Build, bind: Bind, on_restart: Callable[[], object]) -> None:
+        """`on_restart` is called before each start of another server, which may fail."""
+        self._build, self._bind, self._on_restart = build, bind, on_restart
         self._stack = AsyncExitStack()
         self._changing = asyncio.Lock()
         self._stopped = False
@@ -81,6 +82,7 @@ class GrpcListener:
 
     async def _restart(self) -> None:
         log.error("gRPC server ended, starting another", port=self._port)
+        self._on_restart()
         with contextlib.suppress(Exception):  # what ended it
             await self._server.stop(None)
         await self._stack.aclose()

@@ -15,8 +15,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deepfake_serving.contracts.problems import InvalidRequest
-from deepfake_serving.model_server.grpc_api.server import follow_health
-from deepfake_serving.model_server.server import Server
+from deepfake_serving.model_server import server
+from deepfake_serving.model_server.grpc_api.server import build_server, follow_health
+from deepfake_serving.model_server.prediction.predictor import Predictor
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.packaging.archive import Archive
@@ -35,7 +36,7 @@ def _has_ipv6() -> bool:
 
 @contextlib.asynccontextmanager
 async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[dict[str, int]]:
-    server = Server(
+    serving = server.Server(
         Settings(
             archives=archives["detector"].path.parent,
             host=host,
@@ -47,8 +48,8 @@ async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[di
         )
     )
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(server.supervisor.stop)
-        yield await server._listen(stack)
+        stack.push_async_callback(serving.supervisor.stop)
+        yield await serving._listen(stack)
 
 
 class _Health:
@@ -112,6 +113,28 @@ async def test_a_refused_request_leaves_nothing_to_the_garbage_collector(
                     await asyncio.sleep(0.01)
         finally:
             gc.enable()
+
+
+async def test_restarts_of_the_grpc_server_are_counted_from_zero(
+    archives: dict[str, Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def keep(predictor: Predictor, stack: contextlib.AsyncExitStack) -> grpc.aio.Server:
+        built.append(build_server(predictor, stack))
+        return built[-1]
+
+    monkeypatch.setattr(server, "build_server", keep)
+    async with (
+        listening(archives, "127.0.0.1") as ports,
+        httpx.AsyncClient(timeout=GUARD_S) as client,
+    ):
+        url = f"http://127.0.0.1:{ports['metrics']}/metrics"
+        assert "deepfake_grpc_server_restarts_total 0.0" in (await client.get(url)).text
+        await built[0].stop(None)
+        async with asyncio.timeout(GUARD_S):
+            while "deepfake_grpc_server_restarts_total 1.0" not in (await client.get(url)).text:
+                await asyncio.sleep(0.02)
 
 
 async def test_a_grpc_path_that_is_no_text_ends_its_own_call_alone(

@@ -23,11 +23,12 @@ CHECK = "/grpc.health.v1.Health/Check"
 
 
 class Servers:
-    """Builds servers with the health service, and keeps them."""
+    """Builds servers with the health service, keeps them, and counts restarts."""
 
     def __init__(self) -> None:
         self.built: list[grpc.aio.Server] = []
         self.closed = 0
+        self.restarts = 0
 
     def build(self, stack: AsyncExitStack) -> grpc.aio.Server:
         server = grpc.aio.server()
@@ -38,12 +39,16 @@ class Servers:
         self.built.append(server)
         return server
 
+    def count_restart(self) -> None:
+        self.restarts += 1
+
     def _close(self) -> None:
         self.closed += 1
 
 
 def listener_on(host: str, servers: Servers) -> GrpcListener:
-    return GrpcListener(servers.build, partial(bind_grpc, host, variable="PORT"))
+    bind = partial(bind_grpc, host, variable="PORT")
+    return GrpcListener(servers.build, bind, servers.count_restart)
 
 
 async def serves(host: str, port: int) -> bool:
@@ -67,6 +72,7 @@ async def test_a_server_that_ended_is_replaced_on_its_port(host: str) -> None:
     servers = Servers()
     async with listener_on(host, servers).listening(host, 0, 1) as port:
         assert await serves(host, port)
+        assert servers.restarts == 0
         await servers.built[0].stop(None)  # the listener is not notified
         assert not await serves(host, port)
         await until(lambda: len(servers.built) == 2)
@@ -75,7 +81,7 @@ async def test_a_server_that_ended_is_replaced_on_its_port(host: str) -> None:
                 await asyncio.sleep(0.02)
         assert servers.closed == 1, "what belonged to the first"
     assert not await serves(host, port)
-    assert (len(servers.built), servers.closed) == (2, 2)
+    assert (len(servers.built), servers.closed, servers.restarts) == (2, 2, 1)
 
 
 async def test_it_waits_while_another_process_has_the_port() -> None:
@@ -88,6 +94,7 @@ async def test_it_waits_while_another_process_has_the_port() -> None:
         async with asyncio.timeout(GUARD_S):
             while not await serves("127.0.0.1", port):
                 await asyncio.sleep(0.02)
+    assert servers.restarts == len(servers.built) - 1, "failed ones too"
 
 
 async def test_a_stopped_server_is_not_replaced() -> None:
@@ -96,7 +103,7 @@ async def test_a_stopped_server_is_not_replaced() -> None:
     async with listener.listening("127.0.0.1", 0, 1):
         await listener.stop(1)
         await asyncio.sleep(2.5)  # more than two checks
-    assert len(servers.built) == 1
+    assert (len(servers.built), servers.restarts) == (1, 0)
 
 
 async def test_a_busy_server_is_not_replaced() -> None:
