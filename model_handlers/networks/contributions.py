@@ -43,5 +43,26 @@ def added_odds(logits: Tensor, maps: Tensor, others: Tensor, other_maps: Tensor)
     return share * maps + (1 - share) * other_maps
 
 
+def redistribute(contributions: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns contributions (n, *size) of a coarser grid, with the same sum.
+
+    Each position's contribution goes to those that cover it, in proportion to the area. As matrices
+    it is the same on every runtime and for every size, unlike adaptive pooling.
+    """
+    rows, columns = (
+        _overlaps(old, new).to(contributions)
+        for old, new in zip(contributions.shape[1:], size, strict=True)
+    )
+    return rows @ contributions @ columns.T
+
+
+def _overlaps(old: int, new: int) -> Tensor:
+    """Returns the share of each of `old` intervals in each of `new` ones: (new, old)."""
+    starts = torch.arange(old) / old
+    limits = torch.arange(new + 1)[:, None] / new
+    below = ((limits - starts) * old).clamp(0, 1)  # of each old interval below each limit
+    return below[1:] - below[:-1]
+
+
 def _by_channel(weights: Tensor) -> Tensor:
     return weights.reshape(-1, weights.shape[-1], 1, 1)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import cast
 
 import timm
-from torch import nn
+from timm.models.efficientnet import EfficientNet
+from torch import Tensor
 
 from model_handlers.manifest import EncoderSpec, ManifestError
 
+_STAGES = 3
+"""Stages that the synthesis head reads. The two before add nothing and take time to pool."""
 
-def build_encoder(spec: EncoderSpec, channels: int) -> tuple[nn.Module, int]:
+
+def build_encoder(spec: EncoderSpec, channels: int) -> tuple[EfficientNet, int]:
     """Builds an untrained EfficientNet (Tan & Le 2019, arXiv:1905.11946; V2: arXiv:2104.00298).
 
     Args:
@@ -29,4 +33,18 @@ def build_encoder(spec: EncoderSpec, channels: int) -> tuple[nn.Module, int]:
     encoder = timm.create_model(
         spec.architecture, pretrained=False, in_chans=channels, num_classes=0, global_pool=""
     )
-    return encoder, cast(int, encoder.num_features)
+    return cast(EfficientNet, encoder), cast(int, encoder.num_features)
+
+
+def stage_features(encoder: EfficientNet) -> int:
+    """Counts the channels of the maps that `stage_maps` returns."""
+    return sum(stage["num_chs"] for stage in encoder.feature_info[-_STAGES:])
+
+
+def stage_maps(encoder: EfficientNet, planes: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Returns the encoder's feature map, and the maps (n, channels, h, w) of its last stages.
+
+    A stage ends before the resolution is halved: these have an 8th, a 16th and a 32nd of the
+    crop's.
+    """
+    return cast(tuple[Tensor, list[Tensor]], encoder.forward_intermediates(planes, indices=_STAGES))

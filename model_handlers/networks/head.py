@@ -1,4 +1,4 @@
-"""The heads: from the encoder's feature map to one logit per face."""
+"""The heads: from the encoder's feature maps to one logit per face."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from model_handlers.manifest import HeadSpec
-from model_handlers.networks.contributions import max_contributions, mean_contributions
+from model_handlers.networks.contributions import (
+    max_contributions,
+    mean_contributions,
+    redistribute,
+)
 
 
 class CNNHead(nn.Module):
@@ -49,21 +53,38 @@ class CNNHead(nn.Module):
 
 
 class SynthesisHead(nn.Linear):
-    """A linear layer on the mean features: whether a face was synthesised as a whole.
+    """A linear layer on the mean features of several stages: is the face synthesised as a whole?
 
     Such a face has no blending border and no second camera, which the CNN head learns to find.
+    Traces of upsampling are in earlier features: Durall et al., "Watch your Up-Convolution", CVPR
+    2020 (arXiv:2003.01826).
 
     Shapes:
-        input: (n, features, h, w); output: (n,) logits, above zero for synthesised.
+        input: a list of (n, channels_i, h_i, w_i), `features` channels in all; output: (n,) logits,
+        above zero for synthesised.
     """
 
     def __init__(self, features: int) -> None:
         super().__init__(features, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = super().forward(features.mean(dim=(2, 3))).squeeze(1)
+    def forward(self, stages: list[Tensor]) -> Tensor:  # type: ignore[override]
+        logits: Tensor = super().forward(mean_features(stages)).squeeze(1)
         return logits
 
-    def explain(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits (n,), and contributions (n, h, w): without the bias, their sum."""
-        return self(features), mean_contributions(features, self.weight[0])
+    def explain(self, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns logits (n,), and contributions (n, h, w) of the last stage's size.
+
+        Without the bias, the logit is the contributions' sum.
+        """
+        weights = torch.split(self.weight[0], [maps.shape[1] for maps in stages])
+        height, width = stages[-1].shape[2:]
+        parts = [
+            redistribute(mean_contributions(maps, weight), (height, width))
+            for maps, weight in zip(stages, weights, strict=True)
+        ]
+        return self(stages), torch.stack(parts).sum(dim=0)
+
+
+def mean_features(stages: list[Tensor]) -> Tensor:
+    """Returns the means (n, features) of the stages' maps (n, channels_i, h_i, w_i)."""
+    return torch.cat([maps.mean(dim=(2, 3)) for maps in stages], dim=1)

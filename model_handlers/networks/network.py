@@ -8,7 +8,7 @@ from torch import Tensor
 from model_handlers.manifest import Manifest, ManifestError
 from model_handlers.networks.classifier_network import ClassifierNetwork
 from model_handlers.networks.contributions import added_odds
-from model_handlers.networks.encoder import build_encoder
+from model_handlers.networks.encoder import build_encoder, stage_features, stage_maps
 from model_handlers.networks.head import CNNHead, SynthesisHead
 from model_handlers.networks.srm import SRM
 
@@ -28,7 +28,9 @@ class Network(ClassifierNetwork):
         channels = 3 * self.rgb + (3 * len(noise.kernels) if self.srm is not None else 0)
         self.encoder, features = build_encoder(manifest.encoder, channels)
         self.head = CNNHead(manifest.head, features)
-        self.synthesis = SynthesisHead(features) if manifest.head.synthesis else None
+        self.synthesis = (
+            SynthesisHead(stage_features(self.encoder)) if manifest.head.synthesis else None
+        )
         for name in ("mean", "std"):
             values = torch.tensor(getattr(manifest.encoder, name)).view(1, 3, 1, 1) * 255
             self.register_buffer(name, values, persistent=False)
@@ -42,19 +44,19 @@ class Network(ClassifierNetwork):
 
     def classify(self, planes: Tensor) -> Tensor:
         """Returns logits (n,) of planes (n, channels, s, s)."""
-        features = self.encoder(planes)
-        logits: Tensor = self.head(features)
         if self.synthesis is None:
+            logits: Tensor = self.head(self.encoder(planes))
             return logits
-        return torch.logaddexp(logits, self.synthesis(features))  # adds the odds
+        features, stages = stage_maps(self.encoder, planes)
+        return torch.logaddexp(self.head(features), self.synthesis(stages))  # adds the odds
 
     def explain(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits (n,) and contributions (n, s/32, s/32)."""
-        features = self.encoder(planes)
-        logits, maps = self.head.explain(features)
         if self.synthesis is None:
-            return logits, maps
-        others, other_maps = self.synthesis.explain(features)
+            return self.head.explain(self.encoder(planes))
+        features, stages = stage_maps(self.encoder, planes)
+        logits, maps = self.head.explain(features)
+        others, other_maps = self.synthesis.explain(stages)
         return torch.logaddexp(logits, others), added_odds(logits, maps, others, other_maps)
 
 

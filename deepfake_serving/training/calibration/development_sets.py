@@ -30,6 +30,9 @@ MAX_FALSE_POSITIVE_RATE = 0.01
 MAX_SUSPICIOUS_RATE = 0.15
 """Maximum share of a set's real faces that are called suspicious or fake."""
 
+_LOGIT_ERROR = 0.01
+"""By how much the logits of served weights, in half precision and on any runtime, may be higher."""
+
 _MIN_REALS = 30
 """Minimum number of real faces of a set that counts for the limit."""
 
@@ -83,7 +86,8 @@ def _fit(
     limit_logits = _limit_logits(sets, max_share)
     if not limit_logits:
         raise ValueError(f"no set has {_MIN_REALS} real faces of one variant")
-    limit_logit, odds = max(limit_logits), _log_odds(thresholds.fake_above)
+    limit_logit = max(limit_logits) + _LOGIT_ERROR
+    odds = _log_odds(thresholds.fake_above)
     distance = limit_logit - max(_limit_logits(sets, max_suspicious))
     steep = (odds - _log_odds(thresholds.suspicious_from)) / distance if distance > 0 else 0.0
     logits, labels, weights = _weighted(sets)

@@ -47,7 +47,7 @@ def synthesis_text(exported: Content) -> str | None:
     if not synthesis:
         return None
     return (
-        "The synthesis head is a logistic regression on the mean features of "
+        "The synthesis head is a logistic regression on the mean features of the last stages for "
         f"{synthesis['crops']:,} crops, {synthesis['synthesised']:,} of them fakes of the source "
         f"`{synthesis['source']}` and all others real (C {synthesis['c']:g}). Its log-odds are "
         f"moved by {synthesis['prior']:g}, since such faces are rarer in service."

@@ -61,7 +61,7 @@ class DistillationConfig(StrictModel):
 
 
 class SynthesisConfig(StrictModel):
-    """The fit of the synthesis head: a logistic regression on a trained network's mean features.
+    """The fit of the synthesis head: a logistic regression on the stages' mean features.
 
     Synthesised faces are rarer in service than in the fit: `prior` moves the log-odds of all (King
     & Zeng 2001, "Logistic Regression in Rare Events Data").
@@ -69,7 +69,7 @@ class SynthesisConfig(StrictModel):
 
     source: str = Field(description="source of the mixture whose fakes are synthesised as a whole")
     pairs: int = Field(default=6000, ge=2)
-    c: float = Field(default=1e-4, gt=0, description="inverse strength of L2 regularisation")
+    c: float = Field(default=1e-2, gt=0, description="inverse strength of L2 regularisation")
     prior: float = Field(default=-3.0, le=0, description="added to the log-odds")
 
 

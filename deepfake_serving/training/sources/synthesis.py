@@ -20,6 +20,8 @@ from deepfake_serving.training.config.training import SynthesisConfig, read_conf
 from deepfake_serving.training.engine.initialization import load_without_synthesis
 from deepfake_serving.training.engine.run_folder import SYNTHESIS
 from deepfake_serving.training.sources.mixture import Mixture, read_packs
+from model_handlers.networks.encoder import stage_maps
+from model_handlers.networks.head import mean_features
 from model_handlers.networks.network import Network, build_network
 from model_handlers.pipeline.decode import Pixels
 
@@ -45,7 +47,7 @@ def fit_synthesis(packs: Path, spec_path: Path, weights: Path, out: Path) -> Non
     network = build_network(training_manifest(spec))
     network.load_state_dict(load_without_synthesis(weights))
     mixture = Mixture(spec.mixture, read_packs(spec.mixture, packs), spec.seed)
-    features, labels = mean_features(network, _crops(mixture, spec.synthesis))
+    features, labels = crop_features(network, _crops(mixture, spec.synthesis))
     weight, bias = fit_head(features, labels, spec.synthesis)
     state = network.state_dict() | {"synthesis.weight": weight, "synthesis.bias": bias}
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, out)
@@ -70,10 +72,10 @@ def fit_head(
 
 
 @torch.inference_mode()
-def mean_features(
+def crop_features(
     network: Network, crops: Iterator[Crop]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Computes the encoder's mean features (n, features) of crops; returns their labels (n,) too.
+    """Computes the stages' mean features (n, features) of crops; returns their labels (n,) too.
 
     Crops of a batch have one size.
     """
@@ -81,7 +83,8 @@ def mean_features(
     features, labels = [], []
     for batch in _batches(crops):
         pixels = torch.from_numpy(np.stack([crop for crop, _ in batch])).permute(0, 3, 1, 2)
-        features.append(network.encoder(network.planes(pixels.float())).mean(dim=(2, 3)).numpy())
+        _, stages = stage_maps(network.encoder, network.planes(pixels.float()))
+        features.append(mean_features(stages).numpy())
         labels += [label for _, label in batch]
     return np.concatenate(features), np.array(labels)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.5",
-    "digest": "sha256:a18ba1c3acc4ab2ff6b437e7383b7235cb65eb021b77ed2a4eccaa6c4917e06f",
+    "version": "1.6",
+    "digest": "sha256:8b6657878135342b8dda9482e9d40da4b0679f0e148ce994dbe3cf7ce6d26270",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.232829,
+    "fake_probability": 0.161156,
     "faces": [
         {
             "box": [179.6, 60.5, 269.1, 174.7],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.2, 143.2],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.232829,
+            "fake_probability": 0.161156,
             "verdict": "real",
-            "models": {"detector": {"fake_probability": 0.232829}},
+            "models": {"detector": {"fake_probability": 0.161156}},
             "heatmap": None,
         }
     ],

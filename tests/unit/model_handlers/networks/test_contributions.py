@@ -10,7 +10,8 @@ from torch import Tensor
 
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.classifier_network import ClassifierNetwork
-from model_handlers.networks.contributions import max_contributions
+from model_handlers.networks.contributions import max_contributions, redistribute
+from model_handlers.networks.encoder import stage_maps
 from model_handlers.networks.inference import (
     InferenceModule,
     build_classifier_network,
@@ -21,7 +22,6 @@ from model_handlers.networks.network import Network
 SMALL = {"name": "efficientnet", "architecture": "test_efficientnet"}
 EXPLAINABLE: dict[str, dict[str, Any]] = {
     "ours": {},
-    "synthesis": {"head": {"synthesis": True}},
     "efficientnet": {"network": SMALL},
     "two classes": {"network": {**SMALL, "classes": 2}, "fake_class": 0},
     "three classes": {"network": {**SMALL, "classes": 3}},
@@ -50,8 +50,8 @@ def network(**entries: Any) -> ClassifierNetwork:
     return built
 
 
-def planes(built: ClassifierNetwork) -> Tensor:
-    values = torch.randint(0, 256, (3, 3, 96, 96), generator=torch.Generator().manual_seed(0))
+def planes(built: ClassifierNetwork, size: int = 96) -> Tensor:
+    values = torch.randint(0, 256, (3, 3, size, size), generator=torch.Generator().manual_seed(0))
     return built.planes(values.float())
 
 
@@ -66,8 +66,6 @@ def features_of(built: ClassifierNetwork) -> list[Tensor]:
 
     if isinstance(built, Network):
         built.head.convolutions.register_forward_hook(lambda _, __, output: keep(output))
-        if built.synthesis is not None:
-            built.encoder.register_forward_hook(lambda _, __, output: keep(output))
         return kept
     body: Any = built.body
     forward = body.forward_head
@@ -83,17 +81,7 @@ def test_maps_are_the_gradients_times_the_features(case: str) -> None:
     kept = features_of(built)
     logits, maps = built.explain(planes(built))
     logits.sum().backward()
-    if case == "synthesis":
-        # The gradient of the encoder's map comes from both heads; only one is linear in it.
-        assert isinstance(built, Network)
-        assert built.synthesis is not None
-        encoder, head = kept
-        share = 1 - torch.sigmoid(built.head(encoder) - built.synthesis(encoder))
-        weight = built.synthesis.weight[0] / encoder[0, 0].numel()
-        expected = share[:, None, None] * torch.einsum("nchw,c->nhw", encoder, weight)
-        kept = [head]
-    else:
-        expected = torch.zeros_like(maps)
+    expected = torch.zeros_like(maps)
     for features in kept:
         assert features.grad is not None
         expected = expected + (features * features.grad).sum(1)
@@ -115,6 +103,46 @@ def test_maps_and_bias_sum_to_the_logit() -> None:
     with torch.inference_mode():
         logits, maps = built.explain(planes(built))
         torch.testing.assert_close(maps.sum(dim=(1, 2)) + built.head.linear.bias, logits)
+
+
+@pytest.mark.parametrize("size", [96, 84])
+def test_maps_of_the_synthesis_head_and_its_bias_sum_to_its_logit(size: int) -> None:
+    built = network(head={"synthesis": True}, crop={"size": size})
+    assert isinstance(built, Network)
+    assert built.synthesis is not None
+    with torch.inference_mode():
+        features, stages = stage_maps(built.encoder, planes(built, size))
+        logits, maps = built.synthesis.explain(stages)
+    assert maps.shape == (3, *features.shape[2:])
+    torch.testing.assert_close(maps.sum(dim=(1, 2)) + built.synthesis.bias, logits)
+
+
+def test_maps_of_both_heads_are_weighted_by_their_share_of_the_odds() -> None:
+    built = network(head={"synthesis": True})
+    assert isinstance(built, Network)
+    assert built.synthesis is not None
+    with torch.inference_mode():
+        features, stages = stage_maps(built.encoder, planes(built))
+        logits, maps = built.head.explain(features)
+        others, other_maps = built.synthesis.explain(stages)
+        share = (logits.exp() / (logits.exp() + others.exp()))[:, None, None]
+        _, found = built.explain(planes(built))
+    torch.testing.assert_close(found, share * maps + (1 - share) * other_maps)
+
+
+def test_a_coarser_grid_has_the_area_of_the_finer_one() -> None:
+    fine = torch.arange(1.0, 6.0).reshape(1, 5, 1).repeat(1, 1, 2)
+    found = redistribute(fine, (2, 1))
+    torch.testing.assert_close(found, torch.tensor([[[9.0], [21.0]]]))
+    torch.testing.assert_close(redistribute(fine, (5, 2)), fine)
+
+
+def test_a_region_of_the_crop_is_at_the_same_place_in_the_coarser_grid() -> None:
+    fine = torch.zeros(1, 112, 112)
+    fine[0, 32:48, 80:96] = 1
+    coarse = redistribute(fine, (7, 7))
+    assert coarse[0, 2, 5] == 256
+    assert coarse.sum() == 256
 
 
 def test_equal_maxima_share() -> None:

@@ -23,7 +23,7 @@ from model_handlers.manifest import (
     parse_manifest,
     read_manifest,
 )
-from model_handlers.networks.encoder import build_encoder
+from model_handlers.networks.encoder import build_encoder, stage_features, stage_maps
 from model_handlers.networks.head import CNNHead
 from model_handlers.networks.network import Network, build_network
 from model_handlers.networks.reduction import Reduction
@@ -86,6 +86,20 @@ def test_every_efficientnet_can_be_built(architecture: str, features: int) -> No
 def test_an_unknown_encoder_is_refused_by_name(architecture: str) -> None:
     with pytest.raises(ManifestError, match=r"encoder\.architecture: .*" + architecture):
         build_encoder(manifest(encoder={"architecture": architecture}).encoder, 3)
+
+
+def test_stage_maps_are_those_of_the_last_three_resolutions() -> None:
+    encoder, _ = build_encoder(
+        manifest(encoder={"architecture": "tf_efficientnet_lite0"}).encoder, 3
+    )
+    features, stages = stage_maps(encoder.eval(), torch.rand(2, 3, 96, 96))
+    assert [tuple(maps.shape[1:]) for maps in stages] == [
+        (40, 12, 12),
+        (112, 6, 6),
+        (320, 3, 3),
+    ]
+    assert features.shape == (2, 1280, 3, 3)
+    assert stage_features(encoder) == 472
 
 
 # Head --------------------------------------------------------------------------------------------
@@ -336,8 +350,9 @@ def test_the_odds_of_the_synthesis_head_are_added() -> None:
     assert network.synthesis is not None
     planes = network.planes(crops())
     with torch.no_grad():
-        features = network.encoder(planes)
-        odds = network.head(features).exp() + network.synthesis(features).exp()
+        features, stages = stage_maps(network.encoder, planes)
+        torch.testing.assert_close(features, network.encoder(planes))
+        odds = network.head(features).exp() + network.synthesis(stages).exp()
         torch.testing.assert_close(network.classify(planes), odds.log())
 
 

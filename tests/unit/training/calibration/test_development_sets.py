@@ -30,10 +30,11 @@ def _sets(shift: float = 1.5) -> Sets:
 
 @pytest.mark.parametrize("max_share", [0.01, 0.03])
 def test_false_positives_are_limited_in_every_set(max_share: float) -> None:
+    """Also if the served weights, in half precision, give slightly higher logits."""
     sets = _sets()
     fitted = fit_sets(sets, max_share)
     for name, scores in sets.items():
-        reals = [s.logit for s in scores if not s.fake]
+        reals = [s.logit + 0.005 for s in scores if not s.fake]
         called = calibrate(reals, fitted.calibration) > fitted.thresholds.fake_above
         assert called.mean() <= max_share, name
     fakes = [s.logit for s in sets["easy"] if s.fake]

@@ -185,7 +185,9 @@ def test_metrics_are_logged_to_the_tracker(
     )
 
 
-@pytest.mark.parametrize("path", sorted(PRESETS.glob("*-*-*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted(PRESETS.glob("*-[0-9][0-9][0-9]-*.yaml")), ids=lambda p: p.stem
+)
 def test_presets_match_their_names(path: Path) -> None:
     preset = read_config(path)
     size, optimizer = path.stem.split("-")[1:]

@@ -18,8 +18,9 @@ from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import SynthesisConfig, read_config
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.engine.initialization import initialize_network
-from deepfake_serving.training.sources.synthesis import fit_head, fit_synthesis, mean_features
+from deepfake_serving.training.sources.synthesis import crop_features, fit_head, fit_synthesis
 from model_handlers.manifest import parse_manifest, read_manifest
+from model_handlers.networks.encoder import stage_maps
 from model_handlers.networks.network import build_network
 from tests.support.packs import build_examples, build_pack
 
@@ -87,7 +88,7 @@ def test_a_fit_adds_a_head_and_changes_nothing_else(packs: Path, tmp_path: Path)
     save_file(trained.state_dict(), weights)
     fit_synthesis(packs, spec, weights, out)
     state = load_file(out)
-    added = {"synthesis.weight": (1, 256), "synthesis.bias": (1,)}
+    added = {"synthesis.weight": (1, 144), "synthesis.bias": (1,)}
     assert {
         name: tuple(state[name].shape) for name in state.keys() - trained.state_dict().keys()
     } == added
@@ -100,14 +101,15 @@ def test_a_fit_adds_a_head_and_changes_nothing_else(packs: Path, tmp_path: Path)
     assert again.synthesis is None
 
 
-def test_features_are_the_encoders_means_with_labels_in_order() -> None:
+def test_features_are_the_means_of_the_stages_with_labels_in_order() -> None:
     network = build_network(parse_manifest(MANIFEST, "small.yaml"))
     crops = [(np.full((64, 64, 3), value, np.uint8), value % 2) for value in range(70)]
-    features, labels = mean_features(network, iter(crops))
+    features, labels = crop_features(network, iter(crops))
     assert labels.tolist() == [value % 2 for value in range(70)]
     last = torch.full((1, 3, 64, 64), 69.0)
     with torch.no_grad():
-        expected = network.encoder(network.planes(last)).mean(dim=(2, 3))
+        _, stages = stage_maps(network.encoder, network.planes(last))
+        expected = torch.cat([maps.mean(dim=(2, 3)) for maps in stages], dim=1)
     np.testing.assert_allclose(features[-1:], expected, atol=1e-4)
 
 
