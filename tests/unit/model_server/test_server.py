@@ -22,6 +22,7 @@ from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import ServerState
 from deepfake_serving.packaging.archive import Archive
 from tests.support import http2
+from tests.support.restarts import assert_restart_is_counted
 from tests.support.running import GUARD_S
 
 
@@ -125,16 +126,8 @@ async def test_restarts_of_the_grpc_server_are_counted_from_zero(
         return built[-1]
 
     monkeypatch.setattr(server, "build_server", keep)
-    async with (
-        listening(archives, "127.0.0.1") as ports,
-        httpx.AsyncClient(timeout=GUARD_S) as client,
-    ):
-        url = f"http://127.0.0.1:{ports['metrics']}/metrics"
-        assert "deepfake_grpc_server_restarts_total 0.0" in (await client.get(url)).text
-        await built[0].stop(None)
-        async with asyncio.timeout(GUARD_S):
-            while "deepfake_grpc_server_restarts_total 1.0" not in (await client.get(url)).text:
-                await asyncio.sleep(0.02)
+    async with listening(archives, "127.0.0.1") as ports:
+        await assert_restart_is_counted(ports["metrics"], built[0])
 
 
 async def test_a_grpc_path_that_is_no_text_ends_its_own_call_alone(

@@ -29,6 +29,8 @@ EXPLAINABLE: dict[str, dict[str, Any]] = {
     "resnet": {"network": {"name": "resnet", "architecture": "resnet10t"}},
     "xception": {"network": {"name": "xception"}, "crop": {"size": 96}},
 }
+SYNTHESIS: dict[str, Any] = {"head": {"synthesis": True}}
+"""Explainable too, but by a sum that is no gradient times features: it weighs two heads."""
 OTHERS: dict[str, dict[str, Any]] = {
     "meso": {"name": "meso4"},
     "f3net": {"name": "f3net"},
@@ -89,9 +91,11 @@ def test_maps_are_the_gradients_times_the_features(case: str) -> None:
     assert maps.detach().std() > 0
 
 
-@pytest.mark.parametrize("case", EXPLAINABLE)
-def test_explaining_changes_no_logit(case: str) -> None:
-    built = network(**EXPLAINABLE[case])
+@pytest.mark.parametrize(
+    "entries", [*EXPLAINABLE.values(), SYNTHESIS], ids=[*EXPLAINABLE, "synthesis"]
+)
+def test_explaining_changes_no_logit(entries: dict[str, Any]) -> None:
+    built = network(**entries)
     with torch.inference_mode():
         logits, _ = built.explain(planes(built))
         torch.testing.assert_close(logits, built.classify(planes(built)))
@@ -107,7 +111,7 @@ def test_maps_and_bias_sum_to_the_logit() -> None:
 
 @pytest.mark.parametrize("size", [96, 84])
 def test_maps_of_the_synthesis_head_and_its_bias_sum_to_its_logit(size: int) -> None:
-    built = network(head={"synthesis": True}, crop={"size": size})
+    built = network(**SYNTHESIS, crop={"size": size})
     assert isinstance(built, Network)
     assert built.synthesis is not None
     with torch.inference_mode():
@@ -118,7 +122,7 @@ def test_maps_of_the_synthesis_head_and_its_bias_sum_to_its_logit(size: int) -> 
 
 
 def test_maps_of_both_heads_are_weighted_by_their_share_of_the_odds() -> None:
-    built = network(head={"synthesis": True})
+    built = network(**SYNTHESIS)
     assert isinstance(built, Network)
     assert built.synthesis is not None
     with torch.inference_mode():
