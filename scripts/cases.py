@@ -117,14 +117,13 @@ def main() -> int:
     given = parser.parse_args()
     expected = yaml.safe_load((given.expected or given.folder / "cases.yaml").read_text())
     failed = 0
-    with LocalDetector(given.archive or bundled_archive("detector")) as detector:
-        runner = Runner(given.folder, detector)
-        for name, outcome in expected.items():
-            seen, wrong = runner.run(name, outcome or {})
-            failed += bool(wrong)
-            print(f"{'FAIL' if wrong else 'ok  '}  {name:40}  {seen}", flush=True)
-            for each in wrong:
-                print(f"      expected {each}")
+    runner = Runner(given.folder, LocalDetector(given.archive or bundled_archive("detector")))
+    for name, outcome in expected.items():
+        seen, wrong = runner.run(name, outcome or {})
+        failed += bool(wrong)
+        print(f"{'FAIL' if wrong else 'ok  '}  {name:40}  {seen}", flush=True)
+        for each in wrong:
+            print(f"      expected {each}")
     print(f"{len(expected) - failed} of {len(expected)} cases are as expected")
     return min(failed, 1)
 

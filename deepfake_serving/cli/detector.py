@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging.archive import open_archive
 from deepfake_serving.provenance.reader import ProvenanceReader
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
 from model_handlers.handler import run_isolated
 from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
@@ -24,9 +24,12 @@ from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import Outcome
 
+_UNPACKED = "deepfake-detector-"
+"""Prefix of the folders that hold an archive's files while they are loaded."""
+
 
 class LocalDetector:
-    """A detector loaded from its archive; a context manager that removes the unpacked files."""
+    """A detector loaded from its archive, of which no file is needed afterwards."""
 
     def __init__(self, archive: Path, device: str | None = None, threads: int = 0) -> None:
         """Loads the archive.
@@ -42,25 +45,17 @@ class LocalDetector:
         opened = open_archive(archive)
         if opened.manifest.task != "detector":
             raise ManifestError(f"{archive}: holds a {opened.manifest.task}, not a detector")
-        self._scratch = tempfile.TemporaryDirectory(prefix="deepfake-")
-        try:
+        runtime = Runtime(
+            device=device, threads=threads, digests={opened.manifest.name: opened.digest}
+        )
+        delete_abandoned(_UNPACKED)
+        with workspace(_UNPACKED) as folder:
             with zipfile.ZipFile(archive) as files:
-                files.extractall(self._scratch.name)
-            digests = {opened.manifest.name: opened.digest}
-            runtime = Runtime(device=device, threads=threads, digests=digests)
-            self._task = load_task(Path(self._scratch.name), runtime)
-        except BaseException:
-            self._scratch.cleanup()
-            raise
+                files.extractall(folder)
+            self._task = load_task(folder, runtime)
         self.model = self._task.model
         labels = opened.manifest.thresholds
         self.thresholds = Thresholds(labels.suspicious_from, labels.fake_above)
-
-    def __enter__(self) -> LocalDetector:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._scratch.cleanup()
 
     @property
     def max_bytes(self) -> int:

@@ -7,7 +7,6 @@ import dataclasses
 import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,7 @@ from deepfake_serving.cli.output import note
 from deepfake_serving.cli.video import analyse_video, detection, image_writer, open_embedder
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import Internal
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
 from deepfake_serving.video.analyse import analyse_part
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
@@ -32,6 +32,9 @@ from deepfake_serving.video.parts.result import (
     sequence,
 )
 from deepfake_serving.video.reader import VideoReader
+
+_IMAGES = "deepfake-video-"
+"""Prefix of the folders of the parts' images."""
 
 Report = Callable[[str, float | None], None]
 """Receives the stage and the percentage."""
@@ -74,8 +77,8 @@ def analyse_file(
         except NotDivisible as error:
             note(f"analysing the whole video again: {error}")
     embedder = open_embedder(person_model)
-    with open_detector(model, archive) as detector:
-        return analyse_video(path, detector, options, gallery, report, embedder)
+    detector = open_detector(model, archive)
+    return analyse_video(path, detector, options, gallery, report, embedder)
 
 
 def count_parts(path: Path, options: VideoOptions) -> int:
@@ -104,9 +107,10 @@ def analyse_parts(
     """
     parts = [Part(number) for number in range(count_parts(video.path, video.options))]
     archives_of(video.model, video.archive)
-    with tempfile.TemporaryDirectory(prefix="deepfake-") as folder:
+    delete_abandoned(_IMAGES)
+    with workspace(_IMAGES) as folder:
         if gallery is not None:
-            video = dataclasses.replace(video, images=Path(folder))
+            video = dataclasses.replace(video, images=folder)
         with ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _load, (video,)
         ) as pool:
@@ -117,7 +121,7 @@ def analyse_parts(
             finally:
                 pool.shutdown(cancel_futures=True)
         if gallery is not None:
-            _move_images(found, Path(folder), gallery)
+            _move_images(found, folder, gallery)
     options = dataclasses.replace(video.options, thresholds=thresholds)
     return dataclasses.asdict(merged(found).verdict(options))
 

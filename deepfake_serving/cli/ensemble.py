@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +67,9 @@ class LocalEnsemble(LocalDetector):
     ) -> None:
         """Loads the members. The first one finds the faces, unless the ensemble names a model."""
         self._spec = spec
-        with ExitStack() as stack:
-            self._members = {
-                name: stack.enter_context(LocalDetector(archives[name], device, threads))
-                for name in spec.archives
-            }
-            self._loaded = stack.pop_all()
+        self._members = {
+            name: LocalDetector(archives[name], device, threads) for name in spec.archives
+        }
         self._finder = next(iter(self._members.values()))
         self._task = self._finder._task
         refs = [self._members[name].model for name in spec.models]
@@ -81,9 +77,6 @@ class LocalEnsemble(LocalDetector):
         trained = all(ref.trained for ref in refs)
         self.model = ModelRef(spec.name, spec.version, digest, trained)
         self.thresholds = spec.thresholds
-
-    def __exit__(self, *_: object) -> None:
-        self._loaded.close()
 
     def run(self, items: list[Item], options: Sequence[Options] | None = None) -> list[Outcome]:
         """Returns the ensemble's verdict or a problem for each item."""

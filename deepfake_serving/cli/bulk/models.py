@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from pathlib import Path
 
 from deepfake_serving.cli.bulk.destination import Destination
@@ -12,9 +11,12 @@ from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.cli.ensemble import LocalEnsemble, ensemble_of
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.packaging.archive import open_archive
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
 
 _ARCHIVE = "model.mar"
 _ENSEMBLE = "ensemble.json"
+_COPIES = "deepfake-bulk-"
+"""Prefix of the folders that hold a worker's archives while they are loaded."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,15 +47,14 @@ def find_model(model: str, archive: Path | None) -> RunModel:
 
 def load_model(destination: Destination, device: str | None, threads: int) -> LocalDetector:
     """Loads the model of the run in a destination."""
-    with tempfile.TemporaryDirectory(prefix="deepfake-") as scratch:
+    delete_abandoned(_COPIES)
+    with workspace(_COPIES) as folder:
         try:
             spec = EnsembleSpec.model_validate_json(destination.get(_ENSEMBLE))
         except FileNotFoundError:
-            path = _copy(destination, _ARCHIVE, Path(scratch))
+            path = _copy(destination, _ARCHIVE, folder)
             return LocalDetector(path, device, threads)
-        archives = {
-            name: _copy(destination, _member(name), Path(scratch)) for name in spec.archives
-        }
+        archives = {name: _copy(destination, _member(name), folder) for name in spec.archives}
         return LocalEnsemble(spec, archives, device, threads)
 
 

@@ -50,17 +50,15 @@ def detect(
     from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
     from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 
-    with open_detector(model, archive) as detector:
-        warn_untrained(detector.model.trained)
-        reader = ProvenanceReader(read_anchors(anchors)) if provenance else None
-        found = detector.documents(
-            images, batch, annotate, explain=explain is not None, provenance=reader
-        )
-        documents = tracked(
-            found if explain is None else write_heatmaps(found, explain), len(images)
-        )
-        show = results.print_json_lines if as_json else results.print_image_table
-        problems = show(documents)
+    detector = open_detector(model, archive)
+    warn_untrained(detector.model.trained)
+    reader = ProvenanceReader(read_anchors(anchors)) if provenance else None
+    found = detector.documents(
+        images, batch, annotate, explain=explain is not None, provenance=reader
+    )
+    documents = tracked(found if explain is None else write_heatmaps(found, explain), len(images))
+    show = results.print_json_lines if as_json else results.print_image_table
+    problems = show(documents)
     raise typer.Exit(1 if problems else 0)
 
 

@@ -322,6 +322,17 @@ def test_a_missing_archive_is_reported_in_one_line(
     assert line == f"deepfake-serving: {missing}: not a model archive: No such file or directory"
 
 
+def test_a_loaded_detector_needs_no_files(
+    mar: Path, tmp_path: Path, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a killed process, as Ray's workers end, leaves none."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    detector = LocalDetector(mar)
+    assert list(tmp_path.iterdir()) == []
+    (document,) = detector.images([head], explain=True)
+    assert document["faces"][0]["heatmap"]
+
+
 def test_an_archive_that_fails_to_load_leaves_no_files(
     mar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,9 +36,8 @@ def pair(
 def test_members_score_the_same_faces(
     pair: LocalEnsemble, archives: dict[str, Archive], three_faces: Pixels
 ) -> None:
-    with pair, LocalDetector(archives["detector"].path) as single:
-        (alone,) = single.run([three_faces])
-        together, problem = pair.run([three_faces, b"no image"])
+    (alone,) = LocalDetector(archives["detector"].path).run([three_faces])
+    together, problem = pair.run([three_faces, b"no image"])
     assert isinstance(problem, Problem)
     assert isinstance(alone, ImageVerdict)
     assert isinstance(together, ImageVerdict)
@@ -55,8 +54,7 @@ def test_files_have_the_ensembles_verdicts(
     pair: LocalEnsemble, tmp_path: Path, three_faces: Pixels
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(three_faces))
-    with pair:
-        document, missing = pair.documents([tmp_path / "a.jpg", tmp_path / "none"], 8, None)
+    document, missing = pair.documents([tmp_path / "a.jpg", tmp_path / "none"], 8, None)
     assert (document["model"]["name"], len(document["faces"])) == ("pair", 3)
     assert missing["detail"].startswith("the file can't be read")
 
@@ -64,8 +62,7 @@ def test_files_have_the_ensembles_verdicts(
 def test_frames_of_a_video_have_the_ensembles_verdicts(
     pair: LocalEnsemble, astronaut: Pixels
 ) -> None:
-    with pair:
-        results = pair.frames(pan(astronaut, 3))
+    results = pair.frames(pan(astronaut, 3))
     assert [len(result["faces"]) for result in results if not isinstance(result, Problem)] == [
         1
     ] * 3
@@ -75,9 +72,8 @@ def test_heatmaps_are_files_of_each_member(
     pair: LocalEnsemble, tmp_path: Path, astronaut: Pixels
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(astronaut))
-    with pair:
-        documents = pair.documents([tmp_path / "a.jpg"], 8, None, explain=True)
-        (document,) = write_heatmaps(documents, tmp_path / "maps")
+    documents = pair.documents([tmp_path / "a.jpg"], 8, None, explain=True)
+    (document,) = write_heatmaps(documents, tmp_path / "maps")
     assert document["faces"][0]["heatmap"] is None
     assert not document["warnings"]
     assert {path.name for path in (tmp_path / "maps").iterdir()} == {"a-1-one.png", "a-1-two.png"}

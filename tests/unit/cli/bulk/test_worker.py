@@ -39,8 +39,7 @@ def faces(source: Path, out: Path, model: RunModel, *, explain: bool = False) ->
     )
     prepare(destination, wanted, model.objects, 8)
     worker = ChunkWorker(WorkerOptions(destination.url, 8, 1, None, "every:5", explain=explain))
-    with worker._detector:
-        assert worker({"chunk": np.array([0])})["files"].tolist() == [2]
+    assert worker({"chunk": np.array([0])})["files"].tolist() == [2]
     [problem] = (row["problem"] for row in pq.read_table(out / "files").to_pylist()[1:])
     assert problem.endswith(":unsupported-media-type")
     rows: list[Any] = pq.read_table(out / "faces").to_pylist()
