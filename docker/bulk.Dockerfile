@@ -19,24 +19,28 @@ COPY model_handlers model_handlers
 COPY model_store model_store
 RUN /build/bin/python -m build --wheel --no-isolation --outdir /dist
 
-FROM python AS build
+FROM python AS dependencies
 WORKDIR /app
 COPY requirements/kuberay.txt requirements/
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/kuberay.txt \
  && rm -f .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
  && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
+
+# The project is a layer of its own, so that images built with a cache share that of the dependencies.
+FROM dependencies AS package
 COPY --from=wheel /dist /dist
-RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps /dist/*.whl \
- && .venv/bin/python -m pip check
-COPY build/archives archives
+RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps --prefix /package /dist/*.whl \
+ && PYTHONPATH=$(echo /package/lib/python3*/site-packages) .venv/bin/python -m pip check
 
 FROM ${BASE}
 # KubeRay's probes call wget.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates wget \
  && rm -rf /var/lib/apt/lists/*
-COPY --from=build /app /app
+COPY --from=dependencies /app/.venv /app/.venv
+COPY --from=package /package /app/.venv
+COPY build/archives /app/archives
 # Some versions of KubeRay start Ray in a login shell, whose PATH is Debian's.
 RUN ln -s /app/.venv/bin/ray /app/.venv/bin/deepfake-serving /app/.venv/bin/python /usr/local/bin/
 WORKDIR /app

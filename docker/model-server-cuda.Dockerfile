@@ -19,25 +19,31 @@ COPY model_handlers model_handlers
 COPY model_store model_store
 RUN /build/bin/python -m build --wheel --no-isolation --outdir /dist
 
-FROM python AS build
+FROM python AS dependencies
 WORKDIR /app
 COPY requirements/cuda.txt requirements/
 RUN python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/cuda.txt \
  && rm -f .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
  && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
+
+# The project is a layer of its own, so that images built with a cache share that of the dependencies.
+FROM dependencies AS package
 COPY --from=wheel /dist /dist
-RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps /dist/*.whl \
- && .venv/bin/python -m pip check \
- && .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
-COPY scripts/__init__.py scripts/smoke.py scripts/
-COPY build/archives archives
+RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps --prefix /package /dist/*.whl \
+ && PYTHONPATH=$(echo /package/lib/python3*/site-packages) .venv/bin/python -m pip check
+
+FROM dependencies AS runtime
+RUN .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
-COPY --from=build /app /app
+COPY --from=runtime /app/.venv /app/.venv
+COPY --from=package /package /app/.venv
+COPY build/archives /app/archives
+COPY scripts/__init__.py scripts/smoke.py /app/scripts/
 COPY docker/defaults/model-server.yaml /app/defaults.yaml
 WORKDIR /app
 ENV DEEPFAKE_HOME=/app \
