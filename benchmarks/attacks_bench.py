@@ -1,9 +1,9 @@
-"""Ordinary clients of a gateway, with and without attackers beside them.
+"""Ordinary clients of every kind, with and without attackers beside them.
 
-    python -m benchmarks.attacks_bench [--minutes 5] [--rate 1.0]
+    python -m benchmarks.attacks_bench [--minutes 5] [--alone 5] [--rate 1.0]
 
-After a warm-up, windows of the same length: without attackers, and with those of
-`benchmarks.attackers`, whose process has a low priority, as it shares the machine.
+After a warm-up, two windows: without attackers, and with those of `benchmarks.attackers`, whose
+process has a low priority, as it shares the machine.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
-import httpx
 import numpy as np
 import psutil
 
 from benchmarks.data.workloads import workloads
+from benchmarks.load.ordinary import Measured, Media, OrdinaryClients
 from deepfake_serving.gateway.auth.keys import generate
 from deepfake_serving.packaging.archive import build_archive
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
+from tests.support.videos import scenes, write_video
 
 _WARMUP_S = 30.0
 _SCOPES = ("images", "videos", "jobs", "stream", "infer")
@@ -35,8 +35,9 @@ _LOW_PRIORITY = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="length of each window")
-    parser.add_argument("--rate", type=float, default=1.0, help="ordinary requests a second")
+    parser.add_argument("--minutes", type=float, default=5.0, help="with attackers")
+    parser.add_argument("--alone", type=float, help="minutes without, by default as many")
+    parser.add_argument("--rate", type=float, default=1.0, help="images a second")
     options = parser.parse_args()
     keys = {name: generate(name, _SCOPES) for name in ("ordinary", "attacker")}
     with tempfile.TemporaryDirectory() as scratch:
@@ -49,19 +50,27 @@ def main() -> None:
                 folder / "data", server.url, keys_file=folder / "keys.yaml"
             ) as gateway,
         ):
+            media = Media(
+                workloads()["portrait"].jpeg,
+                write_video(folder / "video.mp4", scenes()).read_bytes(),
+            )
+            ordinary = OrdinaryClients(
+                gateway.url, f"127.0.0.1:{gateway.ports['grpc']}", keys["ordinary"][0], media
+            )
             seconds = options.minutes * 60
-            asyncio.run(_measure(gateway, keys["ordinary"][0], _WARMUP_S, options.rate))
-            _report("at rest", gateway, server, None)
+            alone_s = seconds if options.alone is None else options.alone * 60
+            asyncio.run(ordinary.measure(_WARMUP_S, options.rate))
+            _report("at rest", gateway, server, {})
             used = _processor_s(gateway, server)
-            alone = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
+            alone = asyncio.run(ordinary.measure(alone_s, options.rate))
             _report("without attackers", gateway, server, alone, used)
             attacking = _start_attackers(gateway, keys["attacker"][0])
             used = _processor_s(gateway, server)
-            beside = asyncio.run(_measure(gateway, keys["ordinary"][0], seconds, options.rate))
+            beside = asyncio.run(ordinary.measure(seconds, options.rate))
             _report("with attackers", gateway, server, beside, used)
             print(attacking.communicate(timeout=180)[0], flush=True)
             time.sleep(20)
-            _report("after a rest", gateway, server, None)
+            _report("after a rest", gateway, server, {})
 
 
 def _start_attackers(gateway: RunningGateway, key: str) -> subprocess.Popen[str]:
@@ -74,34 +83,6 @@ def _start_attackers(gateway: RunningGateway, key: str) -> subprocess.Popen[str]
     process.stdout.readline()  # it has built what it sends
     os.setpriority(os.PRIO_PROCESS, process.pid, _LOW_PRIORITY)
     return process
-
-
-async def _measure(
-    gateway: RunningGateway, key: str, seconds: float, rate: float
-) -> tuple[list[float], Counter[str]]:
-    """Sends images at a fixed rate; returns the seconds of each, and the statuses."""
-    image = workloads()["portrait"].jpeg
-    durations, statuses = list[float](), Counter[str]()
-
-    async def send(client: httpx.AsyncClient) -> None:
-        begun = time.perf_counter()
-        try:
-            status = str((await client.post("/v1/images", content=image)).status_code)
-        except httpx.HTTPError as error:
-            status = type(error).__name__
-        durations.append(time.perf_counter() - begun)
-        statuses[status] += 1
-
-    headers = {"X-API-Key": key}
-    async with (
-        httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=60) as client,
-        asyncio.TaskGroup() as requests,
-    ):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            requests.create_task(send(client))
-            await asyncio.sleep(1 / rate)
-    return durations, statuses
 
 
 def _processes(gateway: RunningGateway, server: RunningServer) -> dict[str, list[psutil.Process]]:
@@ -127,7 +108,7 @@ def _report(
     name: str,
     gateway: RunningGateway,
     server: RunningServer,
-    measured: tuple[list[float], Counter[str]] | None,
+    measured: dict[str, Measured],
     used: dict[str, float] | None = None,
 ) -> None:
     """Prints memory, and what was measured.
@@ -144,10 +125,10 @@ def _report(
         now = _processor_s(gateway, server)
         seconds = {each: round(now[each] - before, 1) for each, before in used.items()}
         print(f"{name}: processor seconds {seconds}", flush=True)
-    if measured is not None:
-        durations, statuses = measured
-        p50, p99 = np.percentile(durations, [50, 99]) * 1000
-        print(f"{name}: {dict(statuses)}, p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
+    for kind, each in measured.items():
+        p50, p99 = np.percentile(each.seconds, [50, 99]) * 1000
+        counts = ", ".join(f"{count} x {status}" for status, count in each.statuses.items())
+        print(f"{name}: {kind}: {counts}, p50 {p50:.0f} ms, p99 {p99:.0f} ms", flush=True)
 
 
 if __name__ == "__main__":
