@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from deepfake_serving.contracts.jobs import PART, Job, Progress
+from deepfake_serving.contracts.jobs import ENDED, PART, Job, Progress, State
 from deepfake_serving.contracts.problems import (
     Internal,
     InvalidRequest,
@@ -210,8 +210,9 @@ class Worker:
                     handling.cancel()
                     return
             if loop.time() > leased_until:
-                run.lost = True
+                run.lost = True  # for good: the handler is cancelled, so its lease must end
                 handling.cancel()
+                return
 
     async def _end(self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]) -> None:
         await asyncio.wait({handling})
@@ -219,14 +220,20 @@ class Worker:
             log.warning("lease lost", id=claim.job.id)
             return
         state = await self._store_outcome(claim, run, handling)
-        if state is not None:
+        if state in ENDED:
             log.info("job ended", id=claim.job.id, state=state)
             self.on_end(claim.job, state)
+        elif state is not None:  # another attempt follows
+            log.info("attempt ended", id=claim.job.id, state=state)
 
     async def _store_outcome(
         self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]
-    ) -> str | None:
-        """Stores the outcome, and retries until the store is reachable again."""
+    ) -> State | None:
+        """Stores the outcome, and retries until the store is reachable again.
+
+        Returns:
+            The job's state; None if it was deleted.
+        """
         while True:
             try:
                 await self._acknowledge(claim, run, handling)

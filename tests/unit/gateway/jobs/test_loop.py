@@ -14,6 +14,7 @@ from deepfake_serving.contracts.problems import Internal, UndecodableMedia, Upst
 from deepfake_serving.gateway.jobs import loop as worker_module
 from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
 from deepfake_serving.gateway.queue import records
+from deepfake_serving.gateway.queue.records import Claim
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
 from deepfake_serving.gateway.queue.store import JobStore
 
@@ -228,6 +229,49 @@ async def test_an_outage_of_the_store_loses_no_result(
     async with working(store, work):
         done = await ended(store)
     assert (done.state, done.attempt, failures) == ("succeeded", 1, [])
+
+
+async def test_a_job_goes_on_after_an_outage_that_outlasts_its_lease(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fails on demand, and responds again while the handler still cleans up."""
+    started, cleaning = asyncio.Event(), asyncio.Event()
+    heartbeat = store.heartbeat
+
+    async def unreliable(claim: Claim, progress: Progress, lease_s: float) -> str:
+        if started.is_set() and not cleaning.is_set():
+            raise UpstreamUnavailable("unreachable")
+        return await heartbeat(claim, progress, lease_s)
+
+    async def work(job: Job, *_: object) -> Outcome:
+        if job.attempt > 1:
+            return DONE
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await asyncio.sleep(0.5)  # ten heartbeats
+        return DONE
+
+    monkeypatch.setattr(store, "heartbeat", unreliable)
+    await submitted(store)
+    async with working(store, work, lease_s=1.0):
+        done = await ended(store)
+    assert (done.state, done.attempt) == ("succeeded", 2)
+
+
+async def test_only_ends_are_reported(store: JobStore) -> None:
+    async def work(job: Job, *_: object) -> Outcome:
+        if job.attempt == 1:
+            raise UpstreamUnavailable("unreachable")
+        return DONE
+
+    ends: list[str] = []
+    await submitted(store)
+    async with working(store, work, on_end=lambda _, state: ends.append(state), drain_s=60):
+        await ended(store)
+    assert ends == ["succeeded"]
 
 
 async def test_webhooks_are_retried_until_they_succeed(store: JobStore) -> None:
