@@ -25,7 +25,7 @@ _UNITS: dict[Scope, tuple[Unit, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Shares of one API key: its own limits, else half of what all keys have, so that none can
-    take everything from the others. The only key of a gateway has all."""
+    take everything from the others. The only key of a gateway has all, as clients without keys."""
 
     max_queued: int | None = None
     max_streams: int | None = None
@@ -110,7 +110,7 @@ class Authenticator:
             Unauthorized, Forbidden, RateLimited, QuotaExceeded
         """
         if self._keys is None:
-            return Principal()
+            return Principal(limits=Limits(only=True))
         entry = self._keys.find(_key(headers))
         status = await self._limiter.hit(entry.id, entry.rate)
         if status is not None:

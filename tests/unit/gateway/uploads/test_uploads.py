@@ -19,7 +19,7 @@ from deepfake_serving.contracts.problems import (
     SlowRequest,
     TooLarge,
 )
-from deepfake_serving.gateway.auth.authenticator import Limits, Principal
+from deepfake_serving.gateway.auth.authenticator import Authenticator, Limits, Principal
 from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.uploads import service
@@ -171,6 +171,15 @@ async def test_a_key_opens_half_of_all_uploads(sqlite_url: str, objects: Objects
         await two.create(10, None, TWO)
         with pytest.raises(Overloaded, match="4 resumable uploads are open"):
             await two.create(10, None, Principal("three"))
+
+
+async def test_clients_without_keys_open_all_uploads(sqlite_url: str, objects: Objects) -> None:
+    anyone = await Authenticator(None, None, None).authorize({}, "videos")
+    async with gateways(sqlite_url, objects) as (one, two, _):
+        for uploads in (one, two, one, two):
+            await uploads.create(1000, None, anyone)
+        with pytest.raises(Overloaded, match="4 resumable uploads are open"):
+            await one.create(1000, None, anyone)
 
 
 async def test_the_length_of_all_uploads_is_limited(sqlite_url: str, objects: Objects) -> None:
