@@ -178,7 +178,11 @@ class VideoJob:
         return f"cache/{hashed.hexdigest()}"
 
     async def _reuse_cached(self, cache_key: str, job: Job) -> Outcome | None:
-        """Copies the result of an earlier job, so that it outlives that job."""
+        """Copies the result of an earlier job, so that it outlives that job.
+
+        Returns:
+            None if there is none, or none that this version can read.
+        """
         try:
             source = (await self.objects.get(cache_key)).decode()
             result = await self.objects.get(f"jobs/{source}/result.json")
@@ -187,6 +191,9 @@ class VideoJob:
                 keys = f"jobs/{source}/gallery/{name}", f"jobs/{job.id}/gallery/{name}"
                 await self.objects.copy(*keys)
         except NotFound:
+            return None
+        except ValueError as error:
+            log.warning("cached result not readable", id=job.id, reason=str(error)[:200])
             return None
         return await self._store(job, verdict, cache_key, cached=True)
 
