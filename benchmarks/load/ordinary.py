@@ -27,7 +27,7 @@ Send = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What is sent: an encoded image, and a short video."""
+    """Media that are sent: an encoded image, and a short video."""
 
     image: bytes
     video: bytes
