@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Collection as Keys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from deepfake_serving.gateway.queue.collections.collection import Document, Name
-
-_PAGE = 200
+from deepfake_serving.gateway.queue.redis.pages import PAGE, descending
 
 
 class RedisCollection:
@@ -40,19 +39,14 @@ class RedisCollection:
         return None if data is None or created_at is None else Document(key, created_at, data)
 
     async def page(self, limit: int, before: tuple[float, str] | None = None) -> list[Document]:
-        top = "+inf" if before is None else before[0]
+        top = None if before is None else before[0]
         found: list[tuple[float, str]] = []
-        start = 0
         with self._map_errors():
-            while len(found) < limit:
-                members = await self._client.zrevrangebyscore(
-                    self._times, top, "-inf", start=start, num=_PAGE, withscores=True
-                )
-                if not members:
-                    break
-                start += len(members)
-                entries = [(at, member.decode()) for member, at in members]
-                found += [entry for entry in entries if before is None or entry < before]
+            async with aclosing(descending(self._client, self._times, top)) as pages:
+                async for entries in pages:
+                    found += [entry for entry in entries if before is None or entry < before]
+                    if len(found) >= limit:
+                        break
             found = found[:limit]
             keys = [key for _, key in found]
             data = await self._client.hmget(self._data, keys) if keys else []
@@ -73,5 +67,5 @@ class RedisCollection:
             old = await self._client.zrangebyscore(self._times, "-inf", f"({before}")
             excess = await self._client.zrange(self._times, 0, -(max_count + 1))
         keys = [member.decode() for member in {*old, *excess}]
-        for start in range(0, len(keys), _PAGE):
-            await self.remove(keys[start : start + _PAGE])
+        for start in range(0, len(keys), PAGE):
+            await self.remove(keys[start : start + PAGE])

@@ -12,7 +12,7 @@ failover takes back, such as a claim or an end, happens again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -29,6 +29,7 @@ from deepfake_serving.gateway.queue.collections.collection import Name
 from deepfake_serving.gateway.queue.collections.redis import RedisCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.redis.pages import descending
 from deepfake_serving.gateway.queue.redis.pool import open_pool
 from deepfake_serving.gateway.queue.redis.transactions import (
     ALL,
@@ -51,7 +52,6 @@ from deepfake_serving.gateway.queue.redis.usage import RedisUsage, map_errors
 
 _CONNECT_TIMEOUT_S, _TIMEOUT_S = 1, 3
 _REPLICATION_TIMEOUT_MS = 1000
-_PAGE = 200
 
 
 @asynccontextmanager
@@ -175,19 +175,15 @@ class RedisBackend:
     ) -> list[Record]:
         found: list[Record] = []
         source = ALL if query.state is None else state_key(query.state)
-        top = "+inf" if before is None else before[0]
-        start = 0
+        top = None if before is None else before[0]
         with map_errors():
-            while len(found) < limit:
-                ids = await self._client.zrevrangebyscore(
-                    source, top, "-inf", start=start, num=_PAGE
-                )
-                if not ids:
-                    break
-                start += len(ids)
-                data = await self._client.mget([key_of(each.decode()) for each in ids])
-                records = parse_readable(each for each in data if each is not None)
-                found += [r for r in records if query.matches(r.job) and _is_before(r, before)]
+            async with aclosing(descending(self._client, source, top)) as pages:
+                async for members in pages:
+                    data = await self._client.mget([key_of(job_id) for _, job_id in members])
+                    records = parse_readable(each for each in data if each is not None)
+                    found += [r for r in records if query.matches(r.job) and _is_before(r, before)]
+                    if len(found) >= limit:
+                        break
         return found[:limit]
 
     async def remove(self, job_id: str) -> None:
