@@ -82,7 +82,7 @@ class RequestScopeMiddleware:
             self._end(scope, request_scope, CANCELLED, None)
             raise
         except Exception as error:
-            problem = as_problem(error, request_scope)
+            problem = as_problem(_cause(error), request_scope)
             if sender.status is None:
                 response = problem_response(problem, request_scope.id, scope["path"])
                 await response(scope, receive, sender)
@@ -101,6 +101,12 @@ class RequestScopeMiddleware:
         if scope["path"] not in _UNCOUNTED:
             request_scope.route = getattr(scope.get("route"), "path", "unmatched")
             request_scope.end(status, self.gateway.metrics, problem)
+
+
+def _cause(error: Exception) -> Exception:
+    """Returns the problem that cut a response short, which Starlette raises as a RuntimeError."""
+    problem = error.__cause__
+    return problem if isinstance(error, RuntimeError) and isinstance(problem, Problem) else error
 
 
 def _has_one_host(scope: Scope, headers: Headers) -> bool:

@@ -115,7 +115,7 @@ class JobService:
         job = await self.get(job_id, principal)
         yield job
         while job.state not in ENDED:
-            changed = await self.store.changed(job_id, job.version, timeout_s=2)
+            changed = await self.store.changed(job, timeout_s=2)
             if changed is not None:
                 job = changed
             yield changed

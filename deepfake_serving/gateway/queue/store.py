@@ -229,15 +229,17 @@ class JobStore:
         created = await self.backend.oldest_queued()
         return 0.0 if created is None else max(0.0, self.clock() - created)
 
-    async def changed(self, job_id: str, version: int, timeout_s: float) -> Job | None:
-        """Waits until the job has another version; None after the timeout.
+    async def changed(self, job: Job, timeout_s: float) -> Job | None:
+        """Waits until a job has changed; None after the timeout.
+
+        A failover of Redis may take versions back, so the job is compared as well in the end.
 
         Raises:
             NotFound: the job was deleted.
         """
-        if not await self._watcher.wait(job_id, version, timeout_s):
-            return None
-        return await self._existing(job_id)
+        await self._watcher.wait(job.id, job.version, timeout_s)
+        current = await self._existing(job.id)
+        return None if current == job else current
 
     def watching(self) -> AbstractAsyncContextManager[None]:
         """Polls for `changed` while the context is open."""

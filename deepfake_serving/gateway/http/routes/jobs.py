@@ -11,8 +11,9 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
 from deepfake_serving.contracts.jobs import ENDED, Job
+from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.auth.authenticator import Principal
-from deepfake_serving.gateway.context import Gateway, get_gateway
+from deepfake_serving.gateway.context import Gateway, get_gateway, get_request_scope
 from deepfake_serving.gateway.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.ranges import parse_range
@@ -20,6 +21,7 @@ from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.routes.job_filter import job_filter
 from deepfake_serving.gateway.jobs.document import job_document, raw_result
 from deepfake_serving.gateway.queue.backend import Query as JobQuery
+from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.serialization import to_json
 
 router = APIRouter(tags=["jobs"])
@@ -119,22 +121,29 @@ async def watch_job(
     if job.state in ENDED and last == _END:
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventSourceResponse(_events(gateway, job_id, principal, last), headers=headers)
+    events = _events(gateway, get_request_scope(request), job_id, principal, last)
+    return EventSourceResponse(events, headers=headers)
 
 
 async def _events(
-    gateway: Gateway, job_id: str, principal: Principal, last: str | None
+    gateway: Gateway, scope: RequestScope, job_id: str, principal: Principal, last: str | None
 ) -> AsyncIterator[bytes]:
-    """Yields the events after the one that the client received last."""
-    async for job in gateway.jobs.watch(job_id, principal):
-        if gateway.draining:
-            return  # the client reconnects to another gateway
-        if job is None or str(job.version) == last:
-            yield format_sse_event(comment="heartbeat")
-        elif job.state in ENDED:
-            yield _event("end", _END, job, await gateway.jobs.result(job))
-        else:
-            yield _event("progress", str(job.version), job)
+    """Yields the events after the one that the client received last.
+
+    A problem ends them: on reconnecting, the client gets it as the response.
+    """
+    try:
+        async for job in gateway.jobs.watch(job_id, principal):
+            if gateway.draining:
+                return  # the client reconnects to another gateway
+            if job is not None and job.state in ENDED:
+                yield _event("end", _END, job, await gateway.jobs.result(job))
+            elif job is None or str(job.version) == last:
+                yield format_sse_event(comment="heartbeat")
+            else:
+                yield _event("progress", str(job.version), job)
+    except Problem as problem:
+        scope.problem = problem
 
 
 def _event(name: str, event_id: str, job: Job, result: bytes | None = None) -> bytes:

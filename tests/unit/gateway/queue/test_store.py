@@ -330,16 +330,16 @@ async def test_a_webhook_is_due_until_it_is_delivered(store: JobStore, clock: Cl
 
 
 async def test_watchers_are_notified_of_changes(store: JobStore) -> None:
-    await store.submit(job())
-    assert await store.changed("a", 1, timeout_s=0.6) is None
-    watching = [asyncio.create_task(store.changed("a", 1, timeout_s=60)) for _ in range(50)]
+    first, _ = await store.submit(job())
+    assert await store.changed(first, timeout_s=0.6) is None
+    watching = [asyncio.create_task(store.changed(first, timeout_s=60)) for _ in range(50)]
     await asyncio.sleep(0.3)
     await claimed(store)
     changed = await asyncio.gather(*watching)
     assert {each.state for each in changed if each is not None} == {"running"}
     last = changed[0]
     assert last is not None
-    watching = [asyncio.create_task(store.changed("a", last.version, timeout_s=60))]
+    watching = [asyncio.create_task(store.changed(last, timeout_s=60))]
     await asyncio.sleep(0.3)
     await store.delete("a")
     with pytest.raises(NotFound):
