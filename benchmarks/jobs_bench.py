@@ -64,14 +64,11 @@ async def work(
 
 async def watch(store: JobStore, job_id: str, seen_at: dict[str, float]) -> None:
     """Waits for changes like an event stream, until the job has ended."""
-    version = 1
-    while True:
-        changed = await store.changed(job_id, version, timeout_s=10)
-        if changed is not None:
-            version = changed.version
-            if changed.state in ENDED:
-                seen_at[job_id] = time.perf_counter()
-                return
+    job = await store.get(job_id)
+    assert job is not None
+    while job.state not in ENDED:
+        job = await store.changed(job, timeout_s=10) or job
+    seen_at[job_id] = time.perf_counter()
 
 
 async def _timed(
