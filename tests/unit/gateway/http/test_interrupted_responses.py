@@ -19,6 +19,7 @@ from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway import server
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.settings import load_settings
+from tests.support.running import GUARD_S
 
 JOB = Job("a", "video", "queued", Source("a.mp4", "jobs/a/media"), {}, time.time())
 MEDIA_BYTES = 256 * 2**20
@@ -42,7 +43,10 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Gateway, httpx.AsyncClie
         ports, _ = await server._listen(stack, gateway)
         await gateway.jobs.store.submit(JOB)
         url = f"http://127.0.0.1:{ports['http']}"
-        yield gateway, await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
+        yield (
+            gateway,
+            await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=GUARD_S)),
+        )
 
 
 def ends(logs: list[Any]) -> list[tuple[str, str | None]]:
