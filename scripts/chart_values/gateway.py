@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.settings import Settings
-from scripts.chart_values.server_settings import PORTS, server_settings
+from scripts.chart_values.server_settings import SET_BY_CHART, server_settings
 from scripts.chart_values.types import (
     STRICT,
     AnyObject,
@@ -32,7 +32,7 @@ GatewayOptions = Annotated[
             server_settings(
                 Settings,
                 {
-                    *PORTS,
+                    *SET_BY_CHART,
                     *("routing", "jobs", "objects", "auth", "keys_file", "webhook_secret"),
                     *("upstream_ca", "upstream_certificate", "upstream_key"),
                     *("embedded_worker", "worker_jobs", "worker_drain_s", "worker_metrics_port"),

@@ -8,7 +8,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from deepfake_serving.model_server.settings import Settings
-from scripts.chart_values.server_settings import PORTS, server_settings
+from scripts.chart_values.server_settings import SET_BY_CHART, server_settings
 from scripts.chart_values.types import (
     STRICT,
     AnyObject,
@@ -33,7 +33,7 @@ ModelServerOptions = Annotated[
             server_settings(
                 Settings,
                 {
-                    *PORTS,
+                    *SET_BY_CHART,
                     *("models", "archives", "digests", "request_timeout_s", "start_timeout_s"),
                     *("probe_port", "tls_certificate", "tls_key", "tls_client_ca"),
                 },

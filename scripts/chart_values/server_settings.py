@@ -6,8 +6,8 @@ from typing import Any
 
 from deepfake_serving.runtime.settings import ServerSettings
 
-PORTS = {"http_port", "grpc_port", "metrics_port"}
-"""Settings of both servers that the chart sets."""
+SET_BY_CHART = {"http_port", "grpc_port", "metrics_port", "drain_delay_s", "drain_timeout_s"}
+"""Settings of both servers that the chart sets: the grace period of pods covers their drain."""
 
 
 def server_settings(kind: type[ServerSettings], set_by_chart: set[str]) -> dict[str, Any]:

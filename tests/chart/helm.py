@@ -54,7 +54,22 @@ def render(
     )
     if completed.returncode:
         raise RenderError(completed.stderr)
-    return [each for each in yaml.safe_load_all(completed.stdout) if each]
+    return documents(completed.stdout)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which readers keep the last, the first or none."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Object:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{twice}{node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
+def documents(text: str) -> list[Object]:
+    """Reads Helm's output."""
+    return [each for each in yaml.load_all(text, _UniqueKeys) if each]
 
 
 def only(manifests: Iterable[Object], kind: str) -> list[Object]:

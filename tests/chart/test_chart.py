@@ -16,7 +16,7 @@ from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.settings import Settings as GatewaySettings
 from deepfake_serving.model_server.settings import Settings as ModelServerSettings
 from scripts import chart_values, manifests
-from tests.chart.helm import only, tool
+from tests.chart.helm import documents, only, tool
 
 CHART = manifests.CHART
 CASES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -32,7 +32,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 def render(*options: str) -> list[Object]:
     completed = helm("template", "r", str(CHART), "-n", "ns", *options)
     assert completed.returncode == 0, completed.stderr
-    return [each for each in yaml.safe_load_all(completed.stdout) if each]
+    return documents(completed.stdout)
 
 
 def pods(objects: list[Object]) -> list[Object]:
@@ -139,8 +139,8 @@ def test_two_releases_share_no_object_names(case: Path) -> None:
     if "fullnameOverride" in case.read_text():
         return
     completed = helm("template", "other", str(CHART), "-n", "ns", "-f", str(case))
-    others = [o for o in yaml.safe_load_all(completed.stdout) if o]
-    assert not ours & {(o["kind"], o["metadata"]["name"]) for o in others}
+    others = {(o["kind"], o["metadata"]["name"]) for o in documents(completed.stdout)}
+    assert not ours & others
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,7 @@ def test_two_releases_share_no_object_names(case: Path) -> None:
             "'/gateway/settings': additional properties 'max_streamz'",
         ),
         ("gateway.settings.routing=x", "'/gateway/settings': additional properties 'routing'"),
+        ("gateway.settings.drain_timeout_s=600", "additional properties 'drain_timeout_s'"),
         ("modelServer.defaults.gpu.resource=gpu", "'/modelServer/defaults/gpu/resource'"),
         ("modelServer.pools[0].models[0]=detector", "missing property 'name'"),
         ("image.gateway.digest=sha256:12", "'/image/gateway/digest'"),

@@ -2,37 +2,41 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Prefix of object names. Those of Services are DNS labels: at most 63 characters, no dot, a letter first. */}}
 {{- define "deepfake.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else -}}
+{{- $full := .Values.fullnameOverride }}
+{{- if not $full }}
 {{- $name := include "deepfake.name" . }}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" }}
+{{- $full = ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | replace "." "-" }}
 {{- end }}
+{{- if not (regexMatch "^[a-z]" $full) }}
+{{- fail (printf "fullnameOverride: names of Services begin with a letter, and %s does not" $full) }}
+{{- end }}
+{{- $full | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{/* Labels that select pods: (dict "root" $ "component" "gateway"). They never contain the chart's version. */}}
 {{- define "deepfake.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "deepfake.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "deepfake.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- with .pool }}
-deepfake-serving/pool: {{ . }}
+deepfake-serving/pool: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Labels of every object: same arguments. */}}
+{{/* Labels of every object: same arguments, and optionally "own": those of one kind of object, which win over
+     `commonLabels`. Neither changes what selects pods. */}}
 {{- define "deepfake.labels" -}}
-{{ include "deepfake.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: deepfake-serving
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $standard := dict
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "app.kubernetes.io/part-of" "deepfake-serving"
+      "app.kubernetes.io/managed-by" .root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
+{{- $selecting := include "deepfake.selectorLabels" . | fromYaml }}
+{{- mustMergeOverwrite $standard (.root.Values.commonLabels | default dict) (.own | default dict) $selecting | toYaml }}
 {{- end }}
 
 {{/* Image reference: the digest, else the tag, else the appVersion: (dict "root" $ "image" map). */}}
@@ -61,28 +65,36 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- mustMergeOverwrite (deepCopy .root.Values.modelServer.defaults) .pool | toYaml }}
 {{- end }}
 
-{{/* The number of pods: (dict "root" $ "name" "…" "type" "hpa" "replicas" 2). An autoscaler owns it; stating the
-     current number keeps a Deployment from falling to one pod when an autoscaler is switched on. */}}
+{{/* The number of pods: (dict "root" $ "name" "…" "scaling" map "replicas" 2). An autoscaler owns it; stating the
+     current number keeps a Deployment from falling to one pod when an autoscaler is switched on. An HPA leaves a
+     Deployment at 0 as it is, so at least the minimum is stated. */}}
 {{- define "deepfake.replicas" -}}
-{{- if eq .type "none" -}}
+{{- if eq .scaling.type "none" -}}
 replicas: {{ .replicas }}
 {{- else }}
 {{- with lookup "apps/v1" "Deployment" .root.Release.Namespace .name -}}
-replicas: {{ .spec.replicas }}
+replicas: {{ max .spec.replicas $.scaling.minReplicas }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Fails for limits that no number of pods is within: (dict "at" "gateway" "scaling" map). */}}
+{{- define "deepfake.validateScaling" -}}
+{{- if gt (int .scaling.minReplicas) (int .scaling.maxReplicas) }}
+{{- fail (printf "%s.autoscaling: minReplicas is greater than maxReplicas" .at) }}
 {{- end }}
 {{- end }}
 
 {{/* Common part of every pod spec: (dict "root" $ "values" map); the values may have extras. */}}
 {{- define "deepfake.podSpec" -}}
-serviceAccountName: {{ .values.serviceAccountName | default (include "deepfake.serviceAccountName" .root) }}
+serviceAccountName: {{ .values.serviceAccountName | default (include "deepfake.serviceAccountName" .root) | quote }}
 automountServiceAccountToken: false
 # A Service named deepfake-… would otherwise set variables that look like settings.
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- range $name := list "hostAliases" "dnsConfig" "resourceClaims" }}
@@ -109,11 +121,13 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
-{{- $affinity := .values.affinity }}
+{{- $affinity := deepCopy (.values.affinity | default dict) }}
 {{- if .colocated }}
-{{- $affinity = mustMergeOverwrite (deepCopy .values.affinity) (include "deepfake.colocationAffinity" . | fromYaml) }}
+{{- $toPods := $affinity.podAffinity | default dict }}
+{{- $required := concat ($toPods.requiredDuringSchedulingIgnoredDuringExecution | default list) (include "deepfake.colocationTerms" . | fromYamlArray) }}
+{{- $_ := set $affinity "podAffinity" (mustMergeOverwrite $toPods (dict "requiredDuringSchedulingIgnoredDuringExecution" $required)) }}
 {{- end }}
 {{- with $affinity }}
 affinity: {{- toYaml . | nindent 2 }}
@@ -134,13 +148,11 @@ topologySpreadConstraints:
 {{- end }}
 
 {{/* Puts all pods that share a ReadWriteOnce volume on one node. */}}
-{{- define "deepfake.colocationAffinity" -}}
-podAffinity:
-  requiredDuringSchedulingIgnoredDuringExecution:
-    - topologyKey: kubernetes.io/hostname
-      labelSelector:
-        matchLabels:
-          deepfake-serving/media: {{ .root.Release.Name }}
+{{- define "deepfake.colocationTerms" -}}
+- topologyKey: kubernetes.io/hostname
+  labelSelector:
+    matchLabels:
+      deepfake-serving/media: {{ .root.Release.Name | quote }}
 {{- end }}
 
 {{/* Whether pods share a ReadWriteOnce volume: "true" or nothing. */}}
@@ -159,6 +171,13 @@ prometheus.io/port: {{ $.port | quote }}
 prometheus.io/path: /metrics
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Annotations of a server's pods: (dict "root" $ "port" 8002 "settings" text "own" map). Those of the values win, but
+     over the hash of the settings, by which changed ones replace the pods. */}}
+{{- define "deepfake.podAnnotations" -}}
+{{- $scraping := include "deepfake.scrapeAnnotations" . | fromYaml }}
+{{- mustMergeOverwrite $scraping (.own | default dict) (dict "deepfake-serving/settings" (.settings | sha256sum)) | toYaml }}
 {{- end }}
 
 {{/* Settings as a YAML file; the server that reads it validates them. */}}

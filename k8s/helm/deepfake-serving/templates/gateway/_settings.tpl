@@ -69,17 +69,17 @@ file:///media
 - {name: DEEPFAKE_GATEWAY_CONFIG, value: /etc/deepfake/settings/gateway.yaml}
 {{- if $values.redis.enabled }}
 - name: DEEPFAKE_GATEWAY_JOBS
-  valueFrom: {secretKeyRef: {name: {{ $values.redis.existingSecret | default (printf "%s-redis" (include "deepfake.fullname" .root)) }}, key: url}}
+  valueFrom: {secretKeyRef: {name: {{ $values.redis.existingSecret | default (printf "%s-redis" (include "deepfake.fullname" .root)) | quote }}, key: url}}
 {{- else if $values.redis.externalUrlSecret }}
 - name: DEEPFAKE_GATEWAY_JOBS
-  valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret }}, key: url}}
+  valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret | quote }}, key: url}}
 {{- else }}
 - name: DEEPFAKE_GATEWAY_JOBS
   value: {{ required "redis.externalUrl: required if redis.enabled is false" $values.redis.externalUrl | quote }}
 {{- end }}
 {{- with $values.gateway.webhookSecret }}
 - name: DEEPFAKE_GATEWAY_WEBHOOK_SECRET
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: webhook-secret}}
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: webhook-secret}}
 {{- end }}
 {{- if eq $values.media.type "s3" }}
 {{- with $values.media.s3 }}
@@ -109,7 +109,7 @@ file:///media
 {{/* Credentials of the object store from a Secret, if one is named. */}}
 {{/* (dict "root" $ "values" map) */}}
 {{- define "deepfake.gateway.envFrom" -}}
-{{- $sources := .values.extraEnvFrom }}
+{{- $sources := .values.extraEnvFrom | default list }}
 {{- if and (eq .root.Values.media.type "s3") .root.Values.media.s3.credentialsSecret }}
 {{- $sources = prepend $sources (dict "secretRef" (dict "name" .root.Values.media.s3.credentialsSecret)) }}
 {{- end }}
@@ -132,15 +132,16 @@ envFrom: {{- toYaml . | nindent 2 }}
   configMap: {name: {{ include "deepfake.fullname" . }}-gateway}
 {{- if eq .Values.media.type "volume" }}
 - name: media
-  persistentVolumeClaim: {claimName: {{ .Values.media.volume.existingClaim | default (printf "%s-media" (include "deepfake.fullname" .)) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.media.volume.existingClaim | default (printf "%s-media" (include "deepfake.fullname" .)) | quote }}}
 {{- end }}
 {{- include "deepfake.tls.volume" (dict "root" . "side" "client") }}
 {{- end }}
 
+{{/* Labels of the pods of gateway and worker: the arguments of `deepfake.labels`. */}}
 {{- define "deepfake.gateway.podLabels" -}}
-{{- if include "deepfake.sharesRWOVolume" . }}
-deepfake-serving/media: {{ .Release.Name }}
-{{- end }}
+{{- $media := dict }}
+{{- if include "deepfake.sharesRWOVolume" .root }}{{ $_ := set $media "deepfake-serving/media" .root.Release.Name }}{{ end }}
+{{- mustMergeOverwrite (include "deepfake.labels" . | fromYaml) $media | toYaml }}
 {{- end }}
 
 {{- define "deepfake.gateway.image" -}}

@@ -80,10 +80,10 @@
 {{- with .pool.delivery }}
 {{- if eq .type "pvc" }}
 - name: models
-  persistentVolumeClaim: {claimName: {{ .claimName }}, readOnly: true}
+  persistentVolumeClaim: {claimName: {{ .claimName | quote }}, readOnly: true}
 {{- else if eq .type "imageVolume" }}
 - name: models
-  image: {reference: {{ .reference }}, pullPolicy: IfNotPresent}
+  image: {reference: {{ .reference | quote }}, pullPolicy: IfNotPresent}
 {{- else if eq .type "fetch" }}
 - name: models
   emptyDir: {sizeLimit: {{ .sizeLimit }}}
@@ -117,7 +117,14 @@
 {{- if and (eq $pool.autoscaling.type "keda") (eq (int $pool.autoscaling.requestsPerReplica) 0) }}
 {{- fail (printf "%s.autoscaling.requestsPerReplica: at least 1 with keda, which scales by this metric only" $at) }}
 {{- end }}
-{{- if gt (int $pool.autoscaling.minReplicas) (int $pool.autoscaling.maxReplicas) }}
-{{- fail (printf "%s.autoscaling: minReplicas is greater than maxReplicas" $at) }}
+{{- include "deepfake.validateScaling" (dict "at" $at "scaling" $pool.autoscaling) }}
+{{- end }}
+
+{{/* Fails for pools of one name, whose objects would be the same. */}}
+{{- define "deepfake.model.validatePools" -}}
+{{- $names := list }}
+{{- range .Values.modelServer.pools }}
+{{- if has .name $names }}{{ fail (printf "modelServer.pools: two have the name %s" .name) }}{{ end }}
+{{- $names = append $names .name }}
 {{- end }}
 {{- end }}

@@ -7,10 +7,8 @@ apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
 metadata:
   name: {{ include "deepfake.fullname" $.root }}-{{ $.component }}
-  namespace: {{ $.root.Release.Namespace }}
-  labels:
-    {{- include "deepfake.labels" $ | nindent 4 }}
-    {{- with .labels }}{{ toYaml . | nindent 4 }}{{ end }}
+  namespace: {{ $.root.Release.Namespace | quote }}
+  labels: {{- include "deepfake.labels" (merge (dict "own" .labels) $) | nindent 4 }}
 spec:
   selector:
     matchLabels: {{- include "deepfake.selectorLabels" $ | nindent 6 }}

@@ -10,7 +10,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "deepfake.fullname" .root }}-{{ .component }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "deepfake.labels" . | nindent 4 }}
 spec:
   podSelector:
@@ -24,9 +24,24 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* Peers that call the gateway besides `gatewayFrom`: nodes, the pod of `helm test`, and a prober in the cluster. */}}
+{{- define "deepfake.networkPolicy.gatewayCallers" -}}
+{{- include "deepfake.networkPolicy.nodes" . }}
+{{- if .Values.tests.enabled }}
+{{ include "deepfake.networkPolicy.peer" (dict "root" . "component" "test") }}
+{{- end }}
+{{- with .Values.monitoring.probe }}
+{{- if and .enabled (not .url) }}
+{{- with $.Values.networkPolicy.metricsFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Ingress rule of a metrics port: (dict "root" $ "port" 8002). */}}
 {{- define "deepfake.networkPolicy.metricsIngress" -}}
-{{- $peers := concat .root.Values.networkPolicy.metricsFrom (include "deepfake.networkPolicy.nodes" .root | fromYamlArray) }}
+{{- $peers := concat (.root.Values.networkPolicy.metricsFrom | default list) (include "deepfake.networkPolicy.nodes" .root | fromYamlArray) }}
 {{- with $peers }}
 - from: {{- toYaml . | nindent 4 }}
   ports: [{port: {{ $.port }}, protocol: TCP}]
@@ -50,7 +65,7 @@ apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata:
   name: {{ include "deepfake.fullname" .root }}-{{ .component | default "default" }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels: {{- include "deepfake.labels" . | nindent 4 }}
 spec:
   endpointSelector:

@@ -9,7 +9,7 @@
 {{- define "deepfake.tls.volume" -}}
 {{- if .root.Values.modelServer.tls.enabled }}
 - name: tls
-  secret: {secretName: {{ include "deepfake.tls.secret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "deepfake.tls.secret" . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 
@@ -22,7 +22,7 @@
 
 {{/* The part that the certificates of both sides share. */}}
 {{- define "deepfake.tls.certificate" -}}
-secretName: {{ include "deepfake.tls.secret" . }}
+secretName: {{ include "deepfake.tls.secret" . | quote }}
 {{- with .root.Values.modelServer.tls.certManager }}
 {{- if not .issuerRef }}{{ fail "modelServer.tls.certManager.issuerRef: required unless serverSecret and clientSecret are named" }}{{ end }}
 issuerRef: {{- toYaml .issuerRef | nindent 2 }}
