@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 
 from deepfake_serving.gateway.feedback.retention import (
@@ -19,6 +20,7 @@ from deepfake_serving.runtime.tasks import repeat
 
 _INTERVAL_S = 2.0
 _RETENTION_INTERVAL_S = 300.0
+_LEFTOVER_AGE_S = 3600.0
 
 
 async def run_maintenance(
@@ -61,3 +63,5 @@ async def _delete_expired(
         uploads, objects, store.clock(), settings.upload_expire_s
     )
     metrics.upload_events("expired", expired)
+    for prefix in ("cache", "images", "jobs", "uploads"):
+        await objects.delete_leftovers(prefix, time.time() - _LEFTOVER_AGE_S)

@@ -15,6 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
+from deepfake_serving.gateway.storage.leftovers import delete_leftovers
 
 _CHUNK_BYTES = 4 * 2**20
 _READ_BYTES = 2**20
@@ -129,6 +130,13 @@ class Objects:
         """Deletes every object below a prefix."""
         for key, _, _ in await self.list(prefix):
             await self.delete(key)
+
+    async def delete_leftovers(self, prefix: str, before: float) -> None:
+        """Deletes what killed writers left below a prefix in a folder before a time, and empty
+        folders. S3 has rules for that itself (docs/jobs.md#retention)."""
+        if self._folder is not None:
+            folder = self._folder / self._checked(prefix)
+            await asyncio.to_thread(delete_leftovers, folder, before)
 
     async def list(self, prefix: str) -> list[tuple[str, int, float]]:
         """Lists the objects below a prefix: key, size in bytes, time of the last change."""
