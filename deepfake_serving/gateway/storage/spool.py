@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import tempfile
-from pathlib import Path
 from typing import IO
 
 from deepfake_serving.contracts.problems import Internal, Problem, StorageFull, TooLarge
@@ -20,12 +19,11 @@ class Spool:
     def __init__(self, max_bytes: int) -> None:
         """`max_bytes` limits each file."""
         self.max_bytes = max_bytes
-        self._folder = tempfile.TemporaryDirectory(prefix="deepfake-upload-")
         self._files: list[SpooledFile] = []
 
     def create(self, name: str | None) -> SpooledFile:
         """Creates an empty file with this display name."""
-        file = SpooledFile(name, self.max_bytes, Path(self._folder.name))
+        file = SpooledFile(name, self.max_bytes)
         self._files.append(file)
         return file
 
@@ -35,18 +33,20 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         for file in self._files:
             file.close()
-        self._folder.cleanup()
 
 
 class SpooledFile:
-    """A file: its display name, size in bytes and digest (`sha256:…`)."""
+    """A file: its display name, size in bytes and digest (`sha256:…`).
 
-    def __init__(self, name: str | None, max_bytes: int, folder: Path) -> None:
+    On disk it has no name, so that it ends with the process, however that ends.
+    """
+
+    def __init__(self, name: str | None, max_bytes: int) -> None:
         self.name, self.max_bytes = name, max_bytes
         self.size = 0
         self._hash = hashlib.sha256()
         self._stream: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by the spool
-            _MAX_MEMORY_BYTES, dir=str(folder)
+            _MAX_MEMORY_BYTES
         )
 
     @property

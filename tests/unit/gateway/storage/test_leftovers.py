@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -60,3 +63,20 @@ async def test_killed_writers_and_deleted_objects_leave_nothing(
     assert left(folder) == {
         "jobs", "jobs/kept", "jobs/kept/media", "jobs/kept/gallery", "jobs/kept/gallery/a.jpg",
     }  # fmt: skip
+
+
+UPLOAD = """
+import os, signal
+from deepfake_serving.gateway.storage.spool import Spool
+
+with Spool(2**22) as spool:
+    spool.create("film.mp4").write(bytes(2**21))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_uploads_end_with_a_killed_process(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    ended = subprocess.run([sys.executable, "-c", UPLOAD], env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert left(tmp_path) == set()
