@@ -9,7 +9,7 @@ import { el, facts } from "../lib/dom.js";
 import { bytes, duration, score } from "../lib/format.js";
 import { t } from "../messages.js";
 
-const QUESTIONS = ["score", "proof", "image", "video", "rest"];
+const QUESTIONS = ["score", "proof", "share", "image", "video", "rest"];
 
 export function aboutPanel() {
   return { title: t("about.title"), open };

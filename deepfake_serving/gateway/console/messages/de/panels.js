@@ -72,6 +72,7 @@ export default {
   "history.stop.name": "{name} anhalten",
   "history.stop.done": "{name}: angehalten.",
   "history.stop.question": "Diese Analyse anhalten? Die bisherigen Ergebnisse gehen verloren.",
+  "history.stop.question-live": "Diese Quelle nicht weiter verfolgen? Die bisherigen Ergebnisse bleiben erhalten.",
   "history.images": "Bilder",
   "history.images-kept":
     "Der Dienst speichert keine Bilder. Nur diese Seite behält die seit dem Öffnen analysierten, bis sie geschlossen oder neu geladen wird.",
@@ -102,7 +103,9 @@ export default {
   "job.progress": "Fortschritt der Analyse",
   "job.cancel": "Analyse abbrechen",
   "job.cancelling": "Wird abgebrochen …",
-  "job.cancelled": "Diese Analyse wurde abgebrochen; nichts davon wurde gespeichert.",
+  "job.cancelled": "Diese Analyse wurde abgebrochen und hat kein Ergebnis.",
+  "job.cancelled-stored":
+    "Der Dienst speichert die Datei noch. Sie können sie unter „Verlauf“ löschen; sonst löscht der Dienst sie nach einiger Zeit.",
   "job.dead": "Der Dienst hat es mehrmals vergeblich versucht.",
   "job.failed": "Diese Datei kann nicht analysiert werden.",
   "job.attempts": "Versuche",
@@ -130,13 +133,17 @@ export default {
   "key.forget": "API-Schlüssel vergessen",
 
   "about.title": "Was diese Werte bedeuten",
-  "about.lede": "Ein Wert sagt, wie wahrscheinlich ein Gesicht manipuliert wurde, von 0, echt, bis 1, gefälscht.",
+  "about.lede":
+    "Ein Wert ist die Schätzung eines Modells, wie wahrscheinlich ein Gesicht manipuliert wurde, von 0, echt, bis 1, gefälscht.",
   "about.below": "unter {high}",
   "about.above": "über {low}",
   "about.no-score": "kein Wert",
   "about.score.question": "Woher kommt ein Wert?",
   "about.score.text":
-    "Gesichter werden erkannt, ausgeschnitten und einzeln bewertet. Ein mit echten und manipulierten Gesichtern trainiertes Modell untersucht Oberfläche und Rauschen. Seine Ausgabe ist kalibriert: Von vielen Gesichtern wie denen der Kalibrierung mit dem Wert 0,80 sind etwa acht von zehn Fälschungen.",
+    "Gesichter werden erkannt, ausgeschnitten und einzeln bewertet. Ein mit echten und manipulierten Gesichtern trainiertes Modell untersucht Oberfläche und Rauschen. Seine Ausgabe liegt auf einer Skala von 0 bis 1, mit Schwellen zwischen den Urteilen.",
+  "about.share.question": "Sind die meisten Gesichter mit dem Urteil „wahrscheinlich gefälscht“ Fälschungen?",
+  "about.share.text":
+    "Das hängt davon ab, wie viele Fälschungen es gibt, und das weiß das Modell nicht. Beispiel: 100 von 10.000 Gesichtern sind Fälschungen. Ein Modell, das die Hälfte der Fälschungen und eines von hundert echten Gesichtern „wahrscheinlich gefälscht“ nennt, irrt in zwei von drei dieser Fälle: Es nennt 99 echte Gesichter so und 50 Fälschungen.",
   "about.proof.question": "Ist ein Wert ein Beweis?",
   "about.proof.text":
     "Nein. Er ist die Schätzung eines Modells, und das Modell kann sie nicht erklären. Fälschungen mit Verfahren, die es beim Training noch nicht gab, können niedrige Werte haben; echte Bilder, die komprimiert, gefiltert oder retuschiert wurden, hohe. Beschuldigen Sie niemanden allein aufgrund eines Wertes.",

@@ -67,6 +67,7 @@ export default {
   "history.stop.name": "Stop {name}",
   "history.stop.done": "{name}: stopped.",
   "history.stop.question": "Stop this analysis? The results so far are lost.",
+  "history.stop.question-live": "Stop following this source? The results so far are kept.",
   "history.images": "Images",
   "history.images-kept":
     "The service doesn't store images. This page alone keeps those analysed since it was opened, until it is closed or reloaded.",
@@ -97,7 +98,9 @@ export default {
   "job.progress": "Progress of the analysis",
   "job.cancel": "Cancel the analysis",
   "job.cancelling": "Cancelling …",
-  "job.cancelled": "This analysis was cancelled; nothing of it was stored.",
+  "job.cancelled": "This analysis was cancelled and has no result.",
+  "job.cancelled-stored":
+    "The service still stores the file. You can delete it under History; otherwise the service deletes it after a while.",
   "job.dead": "The service tried several times without success.",
   "job.failed": "This file can't be analysed.",
   "job.attempts": "Attempts",
@@ -125,13 +128,16 @@ export default {
   "key.forget": "Forget the API key",
 
   "about.title": "What these scores mean",
-  "about.lede": "A score says how likely a face was manipulated, from 0, real, to 1, fake.",
+  "about.lede": "A score is a model's estimate of how likely a face was manipulated, from 0, real, to 1, fake.",
   "about.below": "below {high}",
   "about.above": "above {low}",
   "about.no-score": "no score",
   "about.score.question": "Where does a score come from?",
   "about.score.text":
-    "Faces are detected, cropped and scored one by one. A model trained on real and manipulated faces analyses their texture and noise. Its output is calibrated: of many faces like those it was calibrated on that score 0.80, about eight in ten are fakes.",
+    "Faces are detected, cropped and scored one by one. A model trained on real and manipulated faces analyses their texture and noise. Its output is put on a scale from 0 to 1, with thresholds between the verdicts.",
+  "about.share.question": "Are most faces called “likely fake” really fakes?",
+  "about.share.text":
+    "That depends on how many fakes there are, which the model doesn't know. Example: 100 of 10,000 faces are fakes. A model that calls half of the fakes and one in a hundred real faces “likely fake” is wrong in two of three such cases: it calls 99 real faces so, and 50 fakes.",
   "about.proof.question": "Is a score proof?",
   "about.proof.text":
     "No. It is one model's estimate, and the model can't explain it. Forgeries by methods that didn't exist when the model was trained can score low; genuine images that were compressed, filtered or retouched can score high. Don't accuse anyone by a score alone.",
