@@ -109,7 +109,9 @@ async def test_at_most_three_images_are_in_flight(open_page: OpenPage, media: Pa
         held.append(route)
 
     await page.route("**/v1/images", keep_waiting)
-    await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 5)
+    await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 2)
+    await expect(page.locator(".state", has_text="sent")).to_have_count(2)
+    await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 3)
     await expect(page.locator(".state", has_text="sent")).to_have_count(3)
     await expect(page.locator(".state", has_text="waiting")).to_have_count(2)
     assert len(held) == 3

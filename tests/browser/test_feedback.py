@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.actions import analyse_image, analyse_video, problem_response
+from tests.browser.actions import analyse_image, analyse_video, open_panel, problem_response
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -40,11 +40,30 @@ async def test_an_image_is_labelled_with_the_opposite_and_a_note(
     assert (given["id"], given["label"], given["note"]) == (
         verdict["id"], "fake", "a swap <of> mine",
     )  # fmt: skip
-    await page.get_by_role("button", name="This is wrong: astronaut.jpg").click()
+    await page.get_by_role("button", name="Change your label: astronaut.jpg").click()
     await page.get_by_role("dialog").get_by_label("real").check()
     await page.get_by_role("dialog").get_by_role("button", name="Send").click()
     await expect(page.locator(".given")).to_contain_text("You labelled this as real.")
     assert (await last_given(page))["label"] == "real"
+
+
+async def test_a_label_stays_when_the_report_is_drawn_again(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    verdict = await analyse_image(page, media / "astronaut.jpg")
+    await send(page, "astronaut.jpg")
+    await page.get_by_role("button", name="Show heatmaps").click()
+    await expect(page.locator(".provenance")).to_be_visible()
+    await expect(page.locator(".given")).to_contain_text("You labelled this as fake.")
+    await page.get_by_role("button", name="Change your label: astronaut.jpg").click()
+    await page.get_by_role("dialog").get_by_label("real").check()
+    await page.get_by_role("dialog").get_by_role("button", name="Send").click()
+    await expect(page.locator(".given")).to_contain_text("You labelled this as real.")
+    assert (await last_given(page))["id"] == verdict["id"]
+    await open_panel(page, "History")
+    await page.get_by_role("link", name="astronaut.jpg").click()
+    await expect(page.locator(".given")).to_contain_text("You labelled this as real.")
 
 
 async def test_a_face_among_several_is_labelled(open_page: OpenPage, media: Path) -> None:

@@ -46,6 +46,20 @@ async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
     await expect(page.locator(".live-now")).to_contain_text("Likely real")
     await expect(page.locator(".live-now")).to_contain_text("0.12")
     await expect(page.locator(".facts")).to_contain_text("0.91")
+    await expect(page.locator(".live-caution")).to_contain_text("This isn't proof of authenticity")
+    await expect(page.locator(".live-caution")).to_contain_text("Not looked for: ")
+
+
+async def test_a_camera_that_is_disconnected_ends_the_session(open_page: OpenPage) -> None:
+    """The loss is simulated: the fake camera stays."""
+    page = await open_page("#/live")
+    await page.get_by_role("button", name="Start the camera").click()
+    await expect(page.locator(".score-trace .dots circle").first).to_be_attached()
+    await page.locator("video").evaluate(
+        "video => video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+    )
+    await expect(page.locator(".problem h2")).to_have_text("The camera is gone")
+    await expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
 
 
 async def test_leaving_the_panel_releases_the_camera(open_page: OpenPage) -> None:

@@ -12,6 +12,7 @@ from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.live import LiveVerdict, Window
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.gateway.live.windows import add_window
+from tests.browser.actions import open_panel
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -61,6 +62,12 @@ async def test_a_live_source_shows_progress_and_its_report_when_cancelled(
     await expect(page.locator(".progress-card")).to_contain_text(
         "40 frames · 2 windows · now: likely fake"
     )
+    await page.route("**/v1/jobs?*", lambda route: route.fulfill(json={"jobs": [running]}))
+    await open_panel(page, "History")
+    await page.get_by_role("button", name="Stop rtsp://camera/1").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("The results so far are kept.")
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    await page.go_back()
     await page.get_by_role("button", name="Cancel the analysis").click()
     await expect(page.locator(".verdict")).to_have_text("Likely fake")
     await expect(page.locator(".big-score")).to_contain_text("0.91")

@@ -312,7 +312,7 @@ async def test_cancelling_a_job_cancels_it_in_the_service(
     await page.get_by_label("Score of the video").select_option("confident")
     await submit_video(page, tmp_path / "long.mp4")
     await page.get_by_role("button", name="Cancel the analysis").click()
-    await expect(page.locator(".notice")).to_contain_text("was cancelled")
+    await expect(page.locator(".notice")).to_contain_text("has no result. The service still stores")
     job_id = page.url.rsplit("/", 1)[1]
     response = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
     assert (await response.json())["state"] == "cancelled"

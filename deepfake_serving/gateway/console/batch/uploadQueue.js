@@ -10,13 +10,17 @@ import { pause } from "../lib/pause.js";
 const CONCURRENCY = 3;
 const MAX_ATTEMPTS = 6;
 
+/** The end of the work of each slot; images that are added later wait for it. */
+const slots = Array.from({ length: CONCURRENCY }, () => Promise.resolve());
+
 /** @param {Function} onChange called with each row whose state changed */
 export function analyseAll(rows, signal, onChange) {
   const waiting = [...rows];
   const worker = async () => {
     for (let row = waiting.shift(); row; row = waiting.shift()) await analyse(row, signal, onChange);
   };
-  return guard(Promise.all(Array.from({ length: CONCURRENCY }, worker)));
+  slots.forEach((slot, n) => (slots[n] = slot.then(worker, worker)));
+  return guard(Promise.all(slots));
 }
 
 async function analyse(row, signal, onChange) {

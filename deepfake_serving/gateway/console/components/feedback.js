@@ -9,6 +9,9 @@ import { t } from "../messages.js";
 const OPPOSITE = { real: "fake", fake: "real" };
 const MAX_NOTE = 1000;
 
+/** Labels that were sent, by what they are of: a report that is drawn again shows them. */
+const sentLabels = new Map();
+
 /**
  * @param {Object} subject
  * @param {string} subject.id of the image's verdict, or of the job
@@ -18,12 +21,14 @@ const MAX_NOTE = 1000;
  * @param {boolean} [ofImage] the service may remember no images, and then takes no labels for them
  */
 export function feedbackButton({ id, verdict, name, part = {} }, ofImage = true) {
+  const key = JSON.stringify([id, part]);
   const given = el("span", { class: "fine-print given" });
   const button = el(
     "button",
     { type: "button", class: "link wrong", hidden: ofImage, "aria-label": t("feedback.name", { name }), onclick: open },
     t("feedback.wrong"),
   );
+  showGiven();
   if (ofImage) info().then((service) => (button.hidden = !service.feedback), () => null);
   return el("div", { class: "feedback" }, button, given);
 
@@ -38,7 +43,8 @@ export function feedbackButton({ id, verdict, name, part = {} }, ofImage = true)
       } catch (error) {
         return failureText(error);
       }
-      given.textContent = t(`feedback.given.${label}`);
+      sentLabels.set(key, label);
+      showGiven();
       return null;
     };
     const sent = await openDialog({
@@ -52,11 +58,15 @@ export function feedbackButton({ id, verdict, name, part = {} }, ofImage = true)
       accept: t("feedback.send"),
       check: send,
     });
-    if (sent) {
-      button.textContent = t("feedback.change");
-      announce(given.textContent);
-    }
+    if (sent) announce(given.textContent);
     button.focus();
+  }
+
+  function showGiven() {
+    if (!sentLabels.has(key)) return;
+    given.textContent = t(`feedback.given.${sentLabels.get(key)}`);
+    button.textContent = t("feedback.change");
+    button.setAttribute("aria-label", t("feedback.change-name", { name }));
   }
 }
 

@@ -16,7 +16,8 @@ export function historyRow(job, reload, fail) {
   const state = stateText(job);
   const act = ENDED.includes(job.state) ? "delete" : "stop";
   const remove = async () => {
-    const content = el("p", {}, t(`history.${act}.question`));
+    const live = act === "stop" && job.kind === "live" ? "-live" : "";
+    const content = el("p", {}, t(`history.${act}.question${live}`));
     if (!(await openDialog({ title: name, content, accept: t(`history.${act}`), dangerous: true }))) return;
     await fetchJson(jobPath(job.id), { method: "DELETE" }).then(
       () => announce(t(`history.${act}.done`, { name })),

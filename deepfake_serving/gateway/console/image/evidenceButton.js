@@ -26,7 +26,9 @@ export function evidenceButton(analysis, show) {
     try {
       // An image that the service fetched is named by its URL.
       const content = mediaBody(image ?? name);
-      analysis.verdict = await upload(withQuery("/v1/images", { ...EVIDENCE, model: verdict.model.name }), content, () => {}, new AbortController().signal);
+      const path = withQuery("/v1/images", { ...EVIDENCE, model: verdict.model.name });
+      const again = await upload(path, content, () => {}, new AbortController().signal);
+      analysis.verdict = { ...again, id: verdict.id }; // what the user labels stays one analysis
       await show(analysis);
     } catch (error) {
       button.disabled = false;

@@ -62,7 +62,7 @@ function outcome(job, scale) {
   if (job.kind === "live" && job.result && ["succeeded", "cancelled"].includes(job.state))
     return sourceReport(job, scale);
   if (job.state === "succeeded") return job.kind === "image" ? imageJobReport(job) : videoReport(job, scale);
-  if (job.state === "cancelled") return el("p", { class: "notice" }, t("job.cancelled"));
+  if (job.state === "cancelled") return cancelled(job);
   return el(
     "div",
     {},
@@ -73,4 +73,10 @@ function outcome(job, scale) {
       [t("details.id"), el("code", {}, job.id)],
     ]),
   );
+}
+
+/** Says that there is no result, and what is stored all the same. */
+function cancelled({ links }) {
+  const stored = links?.media ? ` ${t("job.cancelled-stored")}` : "";
+  return el("p", { class: "notice" }, t("job.cancelled") + stored);
 }

@@ -6,13 +6,18 @@ import { localProblem } from "../api/problems.js";
 const LONGEST_SIDE = 960;
 const QUALITY = 0.8;
 
-/** @throws {Problem} explains why there is no camera */
-export async function openCamera() {
+/**
+ * @param {Function} onLost called when the camera is disconnected or taken away
+ * @throws {Problem} explains why there is no camera
+ */
+export async function openCamera(onLost) {
   if (!navigator.mediaDevices) {
     throw localProblem("camera-insecure");
   }
   try {
-    return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } }, audio: false });
+    for (const track of stream.getTracks()) track.addEventListener("ended", onLost);
+    return stream;
   } catch (error) {
     throw explain(error);
   }

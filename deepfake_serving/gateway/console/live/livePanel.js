@@ -1,8 +1,8 @@
 /** Live panel: the camera, analysed frame by frame. */
 
-import { Problem, problemCard } from "../api/problems.js";
+import { localProblem, Problem, problemCard } from "../api/problems.js";
 import { faceOverlay } from "../components/faceOverlay.js";
-import { untrainedWarning } from "../components/finding.js";
+import { cardLink, explanation, untrainedWarning } from "../components/finding.js";
 import { defaultScale, verdictFor } from "../components/scale.js";
 import { badge, verdictLabel } from "../components/verdicts.js";
 import { announce, el } from "../lib/dom.js";
@@ -30,7 +30,7 @@ export function livePanel() {
     show(true);
     output.replaceChildren(el("p", { class: "busy", role: "status" }, t("live.waiting")));
     try {
-      camera = await openCamera();
+      camera = await openCamera(() => end(localProblem("camera-lost")));
       if (!running) return release();
       view = await liveView(camera, await defaultScale());
       output.replaceChildren(view.element);
@@ -76,13 +76,15 @@ async function liveView(camera, scale) {
   const view = faceOverlay(video, video.videoWidth, video.videoHeight);
   const chart = scoreTrace(scale);
   const now = el("p", { class: "live-now" }, t("live.first"));
-  const [latest, counts, notes] = [el("dd", {}, "–"), el("dd", {}, "–"), el("div")];
+  const [latest, counts] = [el("dd", {}, "–"), el("dd", {}, "–")];
+  const [caution, notes] = [el("div", { class: "live-caution" }), el("div")];
   const text = el(
     "div",
     { class: "result-text" },
     now,
     el("dl", { class: "facts" }, el("dt", {}, t("live.latest")), latest, el("dt", {}, t("live.frames")), counts),
     chart.element,
+    caution,
     notes,
   );
   const element = el("div", { class: "result" }, view.element, text);
@@ -96,16 +98,21 @@ async function liveView(camera, scale) {
     }
     draw(view, video, verdict);
     chart.add(verdict.fake_probability, p);
-    now.replaceChildren(badge(verdictOf(verdict, p, scale), p));
+    const current = verdictOf(verdict, p, scale);
+    now.replaceChildren(badge(current, p));
     latest.textContent = score(verdict.fake_probability);
     notes.replaceChildren(...[untrainedWarning(verdict.model)].filter(Boolean));
-    announced = announceChange(verdictOf(verdict, p, scale), announced);
+    if (current === announced) return; // announced and explained when it changes, not eight times a second
+    announced = current;
+    announce(t("live.verdict", { verdict: verdictLabel(current) }));
+    caution.replaceChildren(...explained(current, scale));
   }
 
   /** Clears what belongs to a moment that is over; the chart stays. */
   function stop() {
     view.draw([]);
     now.replaceChildren(t("live.stopped"));
+    caution.replaceChildren();
     latest.textContent = "–";
   }
 
@@ -124,8 +131,8 @@ function verdictOf(verdict, smoothed, scale) {
   return verdictFor(smoothed, scale) ?? verdict.verdict;
 }
 
-/** Announces a verdict when it changes, not eight times a second. */
-function announceChange(current, announced) {
-  if (current !== announced) announce(t("live.verdict", { verdict: verdictLabel(current) }));
-  return current;
+/** Returns what a verdict means and what it does not, as beside every other verdict. */
+function explained(verdict, scale) {
+  const texts = explanation(verdict, scale).map(([name, text]) => el("p", { class: name }, text));
+  return [...texts, cardLink(scale)].filter(Boolean);
 }

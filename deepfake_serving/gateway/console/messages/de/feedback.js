@@ -4,6 +4,7 @@ export default {
   "feedback.wrong": "Das stimmt nicht",
   "feedback.name": "Das stimmt nicht: {name}",
   "feedback.change": "Angabe ändern",
+  "feedback.change-name": "Angabe ändern: {name}",
   "feedback.title": "{name}: Was ist es wirklich?",
   "feedback.question": "Es ist",
   "feedback.label.real": "echt",

@@ -106,6 +106,9 @@ export default {
   "problem.camera-busy.title": "Die Kamera lässt sich nicht verwenden",
   "problem.camera-busy.advice":
     "Schließen Sie andere Programme, die die Kamera verwenden, und versuchen Sie es erneut.",
+  "problem.camera-lost.title": "Die Kamera ist weg",
+  "problem.camera-lost.detail": "Sie wurde getrennt, oder der Browser oder das System hat sie dieser Seite entzogen.",
+  "problem.camera-lost.advice": "Schließen Sie sie wieder an oder erlauben Sie sie, und schalten Sie die Kamera ein.",
   "problem.camera-insecure.title": "Keine Kamera auf unsicheren Seiten",
   "problem.camera-insecure.detail": "Diese Seite wurde von einem anderen Rechner über http:// geöffnet.",
   "problem.camera-insecure.advice":

@@ -4,6 +4,7 @@ export default {
   "feedback.wrong": "This is wrong",
   "feedback.name": "This is wrong: {name}",
   "feedback.change": "Change your label",
+  "feedback.change-name": "Change your label: {name}",
   "feedback.title": "{name}: what is it really?",
   "feedback.question": "It is",
   "feedback.label.real": "real",

@@ -100,6 +100,9 @@ export default {
   "problem.camera-refused.advice": "Allow the camera for this page in the browser's address bar, and try again.",
   "problem.camera-busy.title": "The camera can't be used",
   "problem.camera-busy.advice": "Close other programs that use the camera, and try again.",
+  "problem.camera-lost.title": "The camera is gone",
+  "problem.camera-lost.detail": "It was disconnected, or the browser or the system took it away from this page.",
+  "problem.camera-lost.advice": "Connect or allow it again, and start the camera.",
   "problem.camera-insecure.title": "No camera on insecure pages",
   "problem.camera-insecure.detail": "This page was opened over plain http:// from another computer.",
   "problem.camera-insecure.advice":

@@ -1,0 +1,51 @@
+"""Tables on a phone: verdicts and buttons keep their words whole beside long names of files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.actions import horizontal_overflow
+from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_BROKEN = """() => {
+  const broken = [];
+  for (const cell of document.querySelectorAll("td .badge, td .state, td button")) {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+      for (const { 0: word, index } of walker.currentNode.data.matchAll(/\\S+/g)) {
+        const range = document.createRange();
+        range.setStart(walker.currentNode, index);
+        range.setEnd(walker.currentNode, index + word.length);
+        if (range.getClientRects().length > 1) broken.push(word);
+      }
+  }
+  return broken;
+}"""
+"""Words of verdicts, states and buttons that lie on several lines."""
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_no_word_of_a_verdict_is_broken(
+    open_page: OpenPage, media: Path, tmp_path: Path, language: str
+) -> None:
+    long_name = tmp_path / f"{'x' * 180}.jpg"
+    shutil.copy(media / "astronaut.jpg", long_name)
+    page = await open_page("#/about", width=360, height=740)
+    await page.locator("#language").select_option(language)
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    await page.goto(page.url.replace("about", "batch"))
+    files = [long_name, media / "swapped.jpg", media / "unsure.jpg", media / "coffee.jpg"]
+    await page.set_input_files("input[type=file]", files)
+    await expect(page.locator("td .badge")).to_have_count(len(files))
+    assert await page.evaluate(_BROKEN) == []
+    assert await horizontal_overflow(page) == 0
+    await page.locator("#tab-history").click()
+    await expect(page.get_by_role("link", name="coffee.jpg")).to_be_visible()
+    assert await page.evaluate(_BROKEN) == []
+    assert await horizontal_overflow(page) == 0
