@@ -77,7 +77,7 @@ class Runner:
         return self._seen[name, is_image]
 
     def _image(self, path: Path) -> dict[str, Any]:
-        (document,) = self._detector.documents([path], 1, None)
+        (document,) = self._detector.documents([path], 1)
         if "type" in document:
             return {"problem": document["type"].rpartition(":")[2], "warnings": []}
         return document

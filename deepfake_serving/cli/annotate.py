@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from deepfake_serving.cli.evidence.names import OutputNames
 from deepfake_serving.contracts.verdict import FaceVerdict, ImageVerdict
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode
@@ -18,31 +18,20 @@ _INK = (255, 255, 255)
 
 
 class Annotator:
-    """Writes a PNG per image into a folder; images of the same name get a number.
+    """Writes a PNG per image into a folder."""
 
-    Never overwrites an input, not even if it is in that folder.
-    """
-
-    def __init__(self, folder: Path, images: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, names: OutputNames) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._used = {path.resolve() for path in images}
+        self._folder, self._names = folder, names
 
     def draw(self, path: Path, data: bytes, outcome: Outcome, spec: DecodeSpec) -> Path | None:
         """Draws a verdict and returns the copy's path; a problem has no copy."""
         if not isinstance(outcome, ImageVerdict):
             return None
-        target = self._target(path.stem)
+        [target] = self._names.choose(self._folder, path.stem, [".png"])
         image = annotated(decode(data, spec), outcome)
         encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         target.write_bytes(encoded.tobytes())
-        return target
-
-    def _target(self, stem: str) -> Path:
-        target, number = self._folder / f"{stem}.png", 2
-        while target.resolve() in self._used:
-            target, number = self._folder / f"{stem}-{number}.png", number + 1
-        self._used.add(target.resolve())
         return target
 
 

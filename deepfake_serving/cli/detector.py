@@ -66,7 +66,7 @@ class LocalDetector:
         self,
         images: Sequence[Path],
         batch: int,
-        annotate: Path | None,
+        annotator: Annotator | None = None,
         *,
         explain: bool = False,
         provenance: ProvenanceReader | None = None,
@@ -74,10 +74,10 @@ class LocalDetector:
         """Yields a document per image, in order: its verdict or its problem, and `file`.
 
         Args:
+            annotator: draws each verdict; None: none is drawn.
             explain: whether faces get a heatmap.
             provenance: reads the provenance of the images; None: it is not read.
         """
-        annotator = Annotator(annotate, images) if annotate is not None else None
         for start in range(0, len(images), batch):
             paths = images[start : start + batch]
             contents = [self._read(path) for path in paths]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from urllib.parse import quote
 
 import requests
 
+from deepfake_serving.contracts.jobs import ENDED
 from deepfake_serving.contracts.problems import (
+    BY_TYPE,
     InvalidRequest,
     Problem,
     UpstreamUnavailable,
@@ -21,6 +25,11 @@ from deepfake_serving.contracts.problems import (
 _SERVER_PREFIXES = ("http://", "https://")
 _URL_PREFIXES = (*_SERVER_PREFIXES, "rtsp://", "rtsps://")
 _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10, 60
+_RECONNECT_S = 60.0
+"""Time in which a job whose events ended early must be reached again."""
+_PAUSE_S = 1.0
+_PASSING = (502, 503, 504)
+"""Statuses of a gateway, or of a proxy before it, that is being replaced."""
 
 
 class GatewayClient:
@@ -32,45 +41,108 @@ class GatewayClient:
         self.server = server.rstrip("/")
         self._session = requests.Session()
         if key:
-            self._session.headers["Authorization"] = f"Bearer {key}"
+            self._session.headers["Authorization"] = f"Bearer {_header('API key', key)}"
 
     def submit(
         self, video: str, options: dict[str, str], idempotency: str | None
     ) -> dict[str, Any]:
         """Submits a file, a URL or a live source; returns the job."""
-        headers = {"Idempotency-Key": idempotency} if idempotency else {}
+        headers = {}
+        if idempotency:
+            headers["Idempotency-Key"] = _header("idempotency key", idempotency)
         if video.startswith(_URL_PREFIXES):
             return self._submit(params=options, json={"url": video}, headers=headers)
         path = Path(video)
-        headers |= {"Content-Type": "application/octet-stream", "X-Filename": quote(path.name)}
+        name = quote(os.fsencode(path.name))
+        headers |= {"Content-Type": "application/octet-stream", "X-Filename": name}
         with path.open("rb") as stream:
             return self._submit(params=options, data=stream, headers=headers)
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """Yields the job now and after every change; the last one holds the result."""
-        path = f"/v1/jobs/{quote(job_id)}/events"
+        """Yields the job now and after every change; the last one has ended and holds the result.
+
+        A gateway that is replaced ends its streams, so the next one is asked.
+        """
+        reached_s = None
+        while True:
+            try:
+                for job in self._events(job_id):
+                    reached_s = time.monotonic()
+                    yield job
+                    if job["state"] in ENDED:
+                        return
+            except Problem as problem:
+                if reached_s is None or problem.status not in _PASSING:
+                    raise
+                if time.monotonic() - reached_s > _RECONNECT_S:
+                    raise
+            if reached_s is None:
+                raise self._no_gateway()
+            time.sleep(_PAUSE_S)
+
+    def _events(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Yields the jobs of a stream, which may end before the job has."""
+        path = f"/v1/jobs/{quote(os.fsencode(job_id), safe='')}/events"
         with self.request("GET", path, stream=True) as response:
-            for line in response.iter_lines():
-                if line.startswith(b"data: "):
-                    yield json.loads(line.removeprefix(b"data: "))
+            try:
+                for line in response.iter_lines():
+                    if line.startswith(b"data: "):
+                        yield self._object(line.removeprefix(b"data: "), "state", "progress")
+            except requests.RequestException as error:
+                raise UpstreamUnavailable(
+                    f"{self.server} does not respond any more: {_reason(error)}"
+                ) from None
 
     def _submit(self, **given: Any) -> dict[str, Any]:
-        document: dict[str, Any] = self.request("POST", "/v1/videos", **given).json()
-        return document
+        return self._object(self.request("POST", "/v1/videos", **given).content, "id")
+
+    def models(self) -> list[dict[str, Any]]:
+        """Returns the documents of the models."""
+        listed = self._object(self.request("GET", "/v1/models").content, "models")
+        models: list[dict[str, Any]] = listed["models"]
+        return models
 
     def request(self, method: str, path: str, **given: Any) -> requests.Response:
         """Sends a request; returns the response if it succeeded."""
         timeout = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
         try:
             response = self._session.request(method, self.server + path, timeout=timeout, **given)
+        except ValueError:  # of requests, urllib3 or the codec of host names
+            raise InvalidRequest(f"not the URL of a server: {self.server!r}") from None
         except requests.RequestException as error:
             raise UpstreamUnavailable(f"{self.server} does not respond: {_reason(error)}") from None
-        if response.ok:
-            return response
+        if not response.ok:
+            raise self._problem(response)
+        return response
+
+    def _problem(self, response: requests.Response) -> Problem:
         try:
-            raise from_dict(response.json())
+            document = self._object(response.content, "type", "detail")
+        except Problem:
+            document = {}
+        if str(document.get("type")) in BY_TYPE:
+            return from_dict(document)
+        kind = UpstreamUnavailable if response.status_code in _PASSING else Problem
+        return kind(f"{self.server} responded with status {response.status_code}")
+
+    def _object(self, body: bytes, *members: str) -> dict[str, Any]:
+        """Returns the JSON object of a response, which has these members."""
+        try:
+            document = json.loads(body)
         except ValueError:
-            raise Problem(f"{self.server} responded with status {response.status_code}") from None
+            document = None
+        if not isinstance(document, dict) or not document.keys() >= set(members):
+            raise self._no_gateway()
+        return document
+
+    def _no_gateway(self) -> Problem:
+        return Problem(f"{self.server} does not respond as a gateway does")
+
+
+def _header(what: str, value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise InvalidRequest(f"the {what} has a character that is not printable ASCII")
+    return value
 
 
 def _reason(error: requests.RequestException) -> str:

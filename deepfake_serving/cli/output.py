@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ from deepfake_serving.contracts.reasons import reason_of
 T = TypeVar("T")
 
 _UNWRAPPED = 100_000
+_BREAK = re.compile(r"\s*\n\s*")
 errors = Console(stderr=True)
 
 
@@ -51,16 +53,18 @@ def warn_untrained(trained: bool) -> None:
 
 
 def fail(error: Exception) -> NoReturn:
-    """Prints an error and exits with 2."""
-    errors.print(Text(f"deepfake-serving: {_line(error)}", "red"), soft_wrap=True)
+    """Prints an error, in one line, and exits with 2."""
+    line = printable(f"deepfake-serving: {_text(error)}")
+    line.stylize("red")
+    errors.print(line, soft_wrap=True)
     sys.exit(2)
 
 
-def _line(error: Exception) -> str:
-    """Returns an operating system's error without its number: `file: No such file or directory`."""
+def _text(error: Exception) -> str:
+    """Returns an error's text; an operating system's without its number: `file: No such file`."""
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {reason_of(error)}"
-    return reason_of(error)
+        return f"{os.fsdecode(error.filename)}: {reason_of(error)}"
+    return _BREAK.sub(" ", reason_of(error))
 
 
 def exit_now(end: SystemExit) -> NoReturn:

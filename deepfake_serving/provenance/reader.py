@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from deepfake_serving.assets import PACKAGE
+from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.provenance import Provenance
 from deepfake_serving.runtime.process.shutdown import end_with_parent
 from deepfake_serving.runtime.serialization import from_json
@@ -19,6 +20,7 @@ from deepfake_serving.runtime.settings import SettingsError
 _MAX_CONCURRENT = 2
 _MAX_CPU_S = 10
 _MAX_OUTPUT_BYTES = 256 * 1024
+_PEM = "-----BEGIN CERTIFICATE-----"
 _CHILD = "deepfake_serving.provenance.child"
 
 
@@ -26,12 +28,25 @@ def read_anchors(path: Path | None) -> str:
     """Reads the setting `provenance_anchors`.
 
     Raises:
-        SettingsError: it names no file that can be read.
+        SettingsError: it names no file of certificates that can be read.
     """
     try:
-        return path.read_text() if path is not None else ""
-    except (OSError, ValueError) as error:
+        return load_anchors(path) if path is not None else ""
+    except (OSError, InvalidRequest) as error:
         raise SettingsError(f"provenance_anchors: {error}") from error
+
+
+def load_anchors(path: Path) -> str:
+    """Reads a PEM file of certificates.
+
+    Raises:
+        OSError: it can't be read.
+        InvalidRequest: it has none.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if _PEM not in text:
+        raise InvalidRequest(f"{path}: no certificate in PEM format")
+    return text
 
 
 class ProvenanceReader:

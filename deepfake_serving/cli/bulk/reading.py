@@ -17,6 +17,7 @@ from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from deepfake_serving.cli.bulk.stores import is_remote, locate
 from deepfake_serving.cli.bulk.tables import Source
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
+from deepfake_serving.contracts.reasons import reason_of
 
 Content = tuple[Source, bytes | Problem]
 
@@ -44,22 +45,34 @@ def batches(paths: Sequence[str], size: int, max_bytes: int) -> Iterator[list[Co
 
 def _read(path: str, max_bytes: int) -> Content:
     try:
-        data = _remote(path, max_bytes) if is_remote(path) else _local(path, max_bytes)
+        with _reading(path):
+            data = _remote(path, max_bytes) if is_remote(path) else _local(path, max_bytes)
     except Problem as problem:
         return Source(path), problem
-    except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
-        return Source(path), InvalidRequest(f"the file can't be read: {_reason(error)}")
-    except OSError as error:
-        if is_remote(path):
-            raise
-        return Source(path), InvalidRequest(f"the file can't be read: {_reason(error)}")
     return Source(path, len(data), hashlib.sha256(data).hexdigest()), data
 
 
-def _reason(error: Exception) -> str:
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Raises `InvalidRequest` for a file that can't be read; a store's failure keeps its error."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
+        raise _unreadable(error) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in its path
+        if is_remote(path):
+            raise
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InvalidRequest:
     if isinstance(error, FileNotFoundError):
-        return "there is none"
-    return getattr(error, "strerror", None) or "access is denied"
+        reason = "there is none"
+    elif isinstance(error, OSError | ValueError):
+        reason = reason_of(error)
+    else:
+        reason = "access is denied"
+    return InvalidRequest(f"the file can't be read: {reason}")
 
 
 def _local(path: str, max_bytes: int) -> bytes:
@@ -90,18 +103,22 @@ def local_copy(path: str) -> Iterator[tuple[Path, Source]]:
     """Yields a video's path on this machine, and its size and digest; a copy is removed after use.
 
     Raises:
-        InvalidRequest: there is no such file.
+        InvalidRequest: the file can't be read.
     """
-    try:
-        if not is_remote(path):
-            with Path(path).open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            yield Path(path), Source(path, Path(path).stat().st_size, digest)
-            return
-        with tempfile.NamedTemporaryFile(suffix=Path(path).suffix) as copy:
-            yield Path(copy.name), _download(path, copy)
-    except FileNotFoundError as error:
-        raise InvalidRequest("the file can't be read: there is none") from error
+    with contextlib.ExitStack() as stack:
+        with _reading(path):
+            if is_remote(path):
+                copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=Path(path).suffix))
+                found = Path(copy.name), _download(path, copy)
+            else:
+                found = Path(path), _described(path)
+        yield found
+
+
+def _described(path: str) -> Source:
+    with Path(path).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Source(path, stream.tell(), digest)
 
 
 def _download(path: str, target: IO[bytes]) -> Source:

@@ -39,26 +39,38 @@ def detect(
         bool, typer.Option("--provenance", help="Read content credentials and metadata too.")
     ] = False,
     anchors: Annotated[
-        Path | None, typer.Option(help="PEM file of certificates whose credentials are trusted.")
+        Path | None,
+        typer.Option(
+            help="PEM file of certificates whose credentials are trusted; implies --provenance."
+        ),
     ] = None,
     model: Model = "detector",
     archive: Archive = None,
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
 ) -> None:
     """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
+    from deepfake_serving.cli.annotate import Annotator
     from deepfake_serving.cli.ensemble import open_detector
     from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
-    from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
+    from deepfake_serving.cli.evidence.names import OutputNames
+    from deepfake_serving.provenance.reader import ProvenanceReader, load_anchors
 
     detector = open_detector(model, archive)
     warn_untrained(detector.model.trained)
-    reader = ProvenanceReader(read_anchors(anchors)) if provenance else None
+    reader = ProvenanceReader("" if anchors is None else load_anchors(anchors))
+    names = OutputNames(images)
+    annotator = None if annotate is None else Annotator(annotate, names)
     found = detector.documents(
-        images, batch, annotate, explain=explain is not None, provenance=reader
+        images,
+        batch,
+        annotator,
+        explain=explain is not None,
+        provenance=reader if provenance or anchors is not None else None,
     )
-    documents = tracked(found if explain is None else write_heatmaps(found, explain), len(images))
+    if explain is not None:
+        found = write_heatmaps(found, explain, names)
     show = results.print_json_lines if as_json else results.print_image_table
-    problems = show(documents)
+    problems = show(tracked(found, len(images)))
     raise typer.Exit(1 if problems else 0)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from deepfake_serving.cli.commands.analysis import Archive, Model
 from deepfake_serving.cli.extras import requires
-from deepfake_serving.cli.options import SAMPLING
+from deepfake_serving.cli.options import SAMPLING, finite
 from deepfake_serving.cli.output import count_chunks, note, warn_untrained
 
 if TYPE_CHECKING:
@@ -36,9 +36,14 @@ def bulk(
         typer.Option(min=1, help="Number of workers; default: all that the cluster can run."),
     ] = None,
     cpus: Annotated[int, typer.Option(min=1, help="CPU cores per worker.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per worker; may be a fraction.")] = 0,
+    gpus: Annotated[
+        float, typer.Option(min=0, callback=finite, help="GPUs per worker; may be a fraction.")
+    ] = 0,
     sample: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the files, the same in every run.")
+        float,
+        typer.Option(
+            min=0, max=1, callback=finite, help="Share of the files, the same in every run."
+        ),
     ] = 1,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Analyse only the first N files.")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.gateway_client import GatewayClient
-from deepfake_serving.cli.options import Key
+from deepfake_serving.cli.options import Key, finite
 from deepfake_serving.cli.output import fail, note, tables
 from deepfake_serving.contracts.problems import NotReady
 
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from deepfake_serving.planning.search import Plan
     from deepfake_serving.planning.simulation import Result
 
-_POSITIVE: dict[str, Any] = {"min": 1e-6}
+_NUMBER: dict[str, Any] = {"min": 0, "callback": finite}
+_POSITIVE = _NUMBER | {"min": 1e-6}
+_MAX_RATE = 100_000
+"""Requests per second whose replicas are still simulated within half a minute."""
 
 
 @requires("plan")
 def plan(
-    rate: Annotated[float, typer.Option(help="Peak rate, images per second.", **_POSITIVE)],
+    rate: Annotated[
+        float,
+        typer.Option(help="Peak rate, images per second.", max=_MAX_RATE, **_POSITIVE),
+    ],
     p95: Annotated[float, typer.Option(help="Target of the p95 latency, seconds.", **_POSITIVE)],
     server: Annotated[
         str | None, typer.Option(help="Gateway whose measured times replace --service-ms.")
@@ -36,25 +42,35 @@ def plan(
         float, typer.Option(help="Mean time of a worker for one image, ms.", **_POSITIVE)
     ] = 40,
     variation: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of that time over its mean.")
+        float, typer.Option(help="Standard deviation of that time over its mean.", **_NUMBER)
     ] = 0.5,
     workers: Annotated[int, typer.Option(min=1, help="Workers of a replica, one per core.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images in one batch of a worker.")] = 2,
     batch_share: Annotated[
         float,
-        typer.Option(min=0, help="Time of each further image of a batch, relative to the first."),
+        typer.Option(
+            help="Time of each further image of a batch, relative to the first.", **_NUMBER
+        ),
     ] = 1.0,
     max_in_flight: Annotated[int, typer.Option(min=1, help="Maximum requests in a replica.")] = 32,
-    startup_s: Annotated[float, typer.Option(min=0, help="Start-up time of a replica.")] = 10,
+    startup_s: Annotated[float, typer.Option(help="Start-up time of a replica.", **_NUMBER)] = 10,
     utilization: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Share of the time in which workers may be busy.")
+        float,
+        typer.Option(
+            min=0.01,
+            max=1,
+            callback=finite,
+            help="Share of the time in which workers may be busy.",
+        ),
     ] = 0.8,
     profile: Annotated[
         Path | None,
         typer.Option(help="CSV of seconds,rate, to simulate autoscaling over it.", exists=True),
     ] = None,
     min_replicas: Annotated[int, typer.Option(min=1, help="For autoscaling.")] = 1,
-    price: Annotated[float | None, typer.Option(min=0, help="Price of a replica an hour.")] = None,
+    price: Annotated[
+        float | None, typer.Option(help="Price of a replica an hour.", **_NUMBER)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Finds how many replicas and gateways meet a latency target, and the autoscaler's target."""
@@ -86,8 +102,7 @@ def plan(
 
 def _measured(client: GatewayClient, model: str) -> tuple[float, int]:
     """Returns the mean time of an image, in milliseconds, and the workers of a replica."""
-    listed = client.request("GET", "/v1/models").json()["models"]
-    cost = next((each["cost"] for each in listed if each["name"] == model), None)
+    cost = next((each["cost"] for each in client.models() if each["name"] == model), None)
     if not cost or not cost["image_ms"]:
         raise NotReady(f"{client.server} has measured no time of {model}: send it images first")
     return cost["image_ms"], cost["workers"]

@@ -10,19 +10,26 @@ from typing import Any
 
 from PIL import Image
 
+from deepfake_serving.cli.evidence.names import OutputNames
 
-def write_heatmaps(documents: Iterator[dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
+
+def write_heatmaps(
+    documents: Iterator[dict[str, Any]], folder: Path, names: OutputNames
+) -> Iterator[dict[str, Any]]:
     """Writes a PNG per face, named after its image, and yields the documents unchanged.
 
-    Images of the same name get a number. In an ensemble there is one per face and member.
+    In an ensemble there is one per face and member.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    used: set[str] = set()
     for document in documents:
-        stem = _unused(Path(document["file"]).stem, used)
-        for number, face in enumerate(document.get("faces", []), 1):
-            for suffix, heatmap in _heatmaps(face):
-                draw_heatmap(heatmap).save(folder / f"{stem}-{number}{suffix}.png")
+        heatmaps = {
+            f"-{number}{suffix}.png": heatmap
+            for number, face in enumerate(document.get("faces", []), 1)
+            for suffix, heatmap in _heatmaps(face)
+        }
+        paths = names.choose(folder, Path(document["file"]).stem, list(heatmaps))
+        for path, heatmap in zip(paths, heatmaps.values(), strict=True):
+            draw_heatmap(heatmap).save(path)
         yield document
 
 
@@ -48,12 +55,3 @@ def draw_heatmap(heatmap: dict[str, Any]) -> Image.Image:
 def _image(uri: str) -> Image.Image:
     data = base64.b64decode(uri.partition(",")[2])
     return Image.open(io.BytesIO(data)).convert("RGBA")
-
-
-def _unused(stem: str, used: set[str]) -> str:
-    name, number = stem, 1
-    while name in used:
-        number += 1
-        name = f"{stem}-{number}"
-    used.add(name)
-    return name

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from deepfake_serving.cli import app as cli
 from deepfake_serving.cli.annotate import Annotator
 from deepfake_serving.cli.detector import LocalDetector
+from deepfake_serving.cli.evidence.names import OutputNames
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive, open_archive
@@ -433,7 +434,7 @@ def test_an_output_folder_that_is_a_file_is_reported_in_one_line(
 
 
 def test_no_copy_is_written_for_a_problem(tmp_path: Path, detector: DetectorTask) -> None:
-    annotator = Annotator(tmp_path / "out", [])
+    annotator = Annotator(tmp_path / "out", OutputNames([]))
     spec = detector.manifest.decode
     assert annotator.draw(Path("a.jpg"), b"", UndecodableMedia("broken"), spec) is None
 

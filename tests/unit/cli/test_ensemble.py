@@ -11,6 +11,7 @@ from deepfake_serving.cli import ensemble as module
 from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.cli.ensemble import LocalEnsemble, open_detector
 from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
+from deepfake_serving.cli.evidence.names import OutputNames
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.verdict import ImageVerdict
 from deepfake_serving.packaging.archive import Archive
@@ -54,7 +55,7 @@ def test_files_have_the_ensembles_verdicts(
     pair: LocalEnsemble, tmp_path: Path, three_faces: Pixels
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(three_faces))
-    document, missing = pair.documents([tmp_path / "a.jpg", tmp_path / "none"], 8, None)
+    document, missing = pair.documents([tmp_path / "a.jpg", tmp_path / "none"], 8)
     assert (document["model"]["name"], len(document["faces"])) == ("pair", 3)
     assert missing["detail"].startswith("the file can't be read")
 
@@ -72,8 +73,8 @@ def test_heatmaps_are_files_of_each_member(
     pair: LocalEnsemble, tmp_path: Path, astronaut: Pixels
 ) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(astronaut))
-    documents = pair.documents([tmp_path / "a.jpg"], 8, None, explain=True)
-    (document,) = write_heatmaps(documents, tmp_path / "maps")
+    documents = pair.documents([tmp_path / "a.jpg"], 8, explain=True)
+    (document,) = write_heatmaps(documents, tmp_path / "maps", OutputNames([]))
     assert document["faces"][0]["heatmap"] is None
     assert not document["warnings"]
     assert {path.name for path in (tmp_path / "maps").iterdir()} == {"a-1-one.png", "a-1-two.png"}

@@ -80,6 +80,14 @@ def test_a_file_that_is_missing_is_named_without_an_error_number(tmp_path: Path)
     assert (ended.returncode, ended.stderr) == (2, reason)
 
 
+def test_an_error_is_one_line_whatever_its_text(tmp_path: Path) -> None:
+    manifest = tmp_path / "a\x1b[2J\n.yaml"
+    manifest.write_text("a: [")
+    ended = run("package", manifest)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "\x1b" not in ended.stderr
+
+
 def test_a_folder_that_cannot_be_written_names_the_variable_of_another(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = run("detect", "a.jpg", DEEPFAKE_HOME=str(tmp_path / "file"))

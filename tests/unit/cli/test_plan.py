@@ -72,3 +72,10 @@ def test_what_can_not_be_kept_is_an_error(tmp_path: Path) -> None:
     assert run("--service-ms", "400", code=2) == ""
     (tmp_path / "empty.csv").write_text("")
     run("--profile", str(tmp_path / "empty.csv"), code=2)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e12"])
+@pytest.mark.parametrize("option", ["--rate", "--p95", "--service-ms", "--variation", "--price"])
+def test_numbers_that_cannot_be_simulated_are_refused(option: str, number: str) -> None:
+    if number != "1e12" or option == "--rate":
+        run(option, number, code=2)

@@ -54,6 +54,16 @@ def test_a_folder_has_its_images_and_videos_and_links_to_folders_are_not_followe
     assert names == ["a/film.mp4", "a/z.PNG", "b.jpg", "c.HEIC"]
 
 
+def test_a_link_to_itself_is_no_file(folder: Path) -> None:
+    (folder / "self.jpg").symlink_to("self.jpg")
+    assert len(list(list_inputs(str(folder)))) == 4
+
+
+def test_a_byte_order_mark_of_a_list_is_no_part_of_a_path(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.jpg\r\nb.jpg\n", encoding="utf-8-sig")
+    assert list(list_inputs(str(tmp_path / "list.txt"))) == ["a.jpg", "b.jpg"]
+
+
 def test_a_glob_has_the_media_that_match(folder: Path) -> None:
     assert list(list_inputs(f"{folder}/**/*.txt")) == []
     assert list(list_inputs(f"{folder}/a/*")) == [f"{folder}/a/film.mp4", f"{folder}/a/z.PNG"]

@@ -77,3 +77,27 @@ def test_an_ensemble_has_a_score_and_a_heatmap_of_each_member(
         assert set(dict(row["models"])) == set(dict(row["heatmaps"])) == {"one", "two"}
     [image, _] = pq.read_table(tmp_path / "out" / "files").to_pylist()
     assert (image["model"], image["model_digest"]) == ("pair", model.digest)
+
+
+def test_paths_that_cannot_be_opened_are_problems_of_their_own(
+    archives: dict[str, Archive], tmp_path: Path
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "folder.jpg").mkdir()
+    paths = [tmp_path / "folder.mp4", tmp_path / ("x" * 300 + ".mp4"), "nul\0.mp4", "nul\0.jpg"]
+    source = tmp_path / "list.txt"
+    source.write_text("\n".join(map(str, [*paths, tmp_path / "folder.jpg"])))
+    model = find_model("detector", archives["detector"].path)
+    destination = Destination(str(tmp_path / "out"))
+    wanted = RunInfo(str(source), None, 1, None, "every:5", model.name, model.digest)
+    run = prepare(destination, wanted, model.objects, 8)
+    worker = ChunkWorker(WorkerOptions(destination.url, 8, 1, None, "every:5"))
+    worker({"chunk": np.arange(run.chunks)})
+    rows = pq.read_table(tmp_path / "out" / "files").to_pylist()
+    assert [row["problem_detail"] for row in rows] == [
+        "the file can't be read: Is a directory",
+        "the file can't be read: File name too long",
+        "the file can't be read: embedded null byte",
+        "the file can't be read: embedded null byte",
+        "the file can't be read: Is a directory",
+    ]

@@ -1,0 +1,166 @@
+"""The client of a gateway, against a stub that responds as gateways, proxies and other sites do.
+
+A real gateway ends its streams only when it is replaced, and never sends other documents.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from deepfake_serving.cli import app as cli
+from deepfake_serving.cli import gateway_client
+from deepfake_serving.cli.gateway_client import GatewayClient
+from deepfake_serving.contracts.problems import InvalidRequest, NotFound, Problem
+
+Response = tuple[int, bytes]
+"""A status and a body, which is cut short where it ends with `CUT`."""
+
+CUT = b"CUT"
+
+
+class Site:
+    """Responds to one request after another; the last response is repeated."""
+
+    def __init__(self) -> None:
+        self.responses: list[Response] = []
+        self.names: list[str | None] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body = (
+                    site.responses.pop(0) if len(site.responses) > 1 else site.responses[0]
+                )
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.removesuffix(CUT))
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                site.names.append(self.headers["X-Filename"])
+                self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setattr(gateway_client, "_PAUSE_S", 0.0)
+    site = Site()
+    yield site
+    site.close()
+
+
+def event(state: str) -> bytes:
+    progress = {"stage": state, "percent": None}
+    job = {"state": state, "kind": "video", "progress": progress, "problem": None, "result": None}
+    return b": heartbeat\n\nid: 1\ndata: " + json.dumps(job).encode() + b"\n\n"
+
+
+def states(client: GatewayClient) -> list[str]:
+    return [job["state"] for job in client.watch("a")]
+
+
+def test_a_job_is_watched_on_when_its_gateway_is_replaced(site: Site) -> None:
+    unready = json.dumps({"type": "about:blank", "detail": "starting"}).encode()
+    site.responses = [
+        (200, event("queued")),
+        (200, event("running") + CUT),
+        (502, b"<html>Bad Gateway"),
+        (503, unready),
+        (200, event("running") + event("failed")),
+    ]
+    client = GatewayClient(site.url)
+    assert states(client) == ["queued", "running", "failed"]
+
+
+def test_a_gateway_that_does_not_come_back_is_given_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_client, "_RECONNECT_S", 0.0)
+    site.responses = [(200, event("running")), (502, b"")]
+    with pytest.raises(Problem, match="responded with status 502"):
+        states(GatewayClient(site.url))
+
+
+def test_a_job_that_is_gone_ends_the_watch(site: Site) -> None:
+    gone = json.dumps(NotFound("there is no such job").to_dict()).encode()
+    site.responses = [(200, event("running")), (404, gone)]
+    with pytest.raises(NotFound, match="there is no such job"):
+        states(GatewayClient(site.url))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"data: hello\n\n", b"data: [1]\n\n", b'data: {"state": "running"}\n\n'],
+)
+def test_a_site_that_is_no_gateway_is_named(site: Site, body: bytes) -> None:
+    site.responses = [(200, body)]
+    with pytest.raises(Problem, match=f"{site.url} does not respond as a gateway does"):
+        states(GatewayClient(site.url))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"x"', b'{"error": "x"}'])
+@pytest.mark.parametrize("path", ["/v1/videos", "/v1/models"])
+def test_a_response_of_another_kind_is_no_traceback(
+    site: Site, tmp_path: Path, body: bytes, path: str
+) -> None:
+    def call() -> Any:
+        client = GatewayClient(site.url)
+        return client.models() if path == "/v1/models" else client.submit(str(film), {}, None)
+
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"x")
+    site.responses = [(200, body)]
+    with pytest.raises(Problem, match="does not respond as a gateway does"):
+        call()
+    site.responses = [(418, body)]
+    with pytest.raises(Problem, match="responded with status 418"):
+        call()
+
+
+def test_a_file_name_is_sent_as_its_bytes(site: Site, tmp_path: Path) -> None:
+    site.responses = [(202, b'{"id": "a"}')]
+    for name in (b"caf\xe9.mp4", "é.mp4".encode()):
+        path = os.fsencode(tmp_path) + b"/" + name
+        Path(os.fsdecode(path)).write_bytes(b"x")
+        result = CliRunner().invoke(cli.app, ["submit", os.fsdecode(path), "--server", site.url])
+        assert (result.exit_code, result.stdout) == (0, "a\n")
+    assert site.names == ["caf%E9.mp4", "%C3%A9.mp4"]
+
+
+@pytest.mark.parametrize("value", ["ключ", "a\nb", "é"])
+def test_a_header_that_cannot_be_sent_is_named(site: Site, value: str) -> None:
+    with pytest.raises(InvalidRequest, match="the API key has a character"):
+        GatewayClient(site.url, value)
+    with pytest.raises(InvalidRequest, match="the idempotency key has a character"):
+        GatewayClient(site.url).submit("http://x/a.mp4", {}, value)
+
+
+@pytest.mark.parametrize(
+    "server", ["http://", "http://.a", "http://a:b", "http://[::1", f"http://{'a' * 80}.de"]
+)
+def test_a_server_that_is_no_url_is_named(server: str) -> None:
+    with pytest.raises(InvalidRequest, match="not the URL of a server"):
+        GatewayClient(server).models()
