@@ -8,6 +8,7 @@ import ssl
 from asyncio import StreamReader, StreamWriter
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
+from deepfake_serving.gateway.fetch import names
 from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC, AddressPolicy
 
 _CONNECT_S = 10
@@ -41,9 +42,8 @@ async def open_connection(
 
 
 async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
-    loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await names.look_up(host, port)
     except (socket.gaierror, UnicodeError) as error:
         raise UnreachableURL("the source's host is unknown") from error
     return [(family, (str(address[0]), port)) for family, _, _, _, address in found]

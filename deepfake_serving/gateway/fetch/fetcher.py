@@ -23,6 +23,7 @@ from deepfake_serving.contracts.problems import (
     TooLarge,
     UnreachableURL,
 )
+from deepfake_serving.gateway.fetch import names
 from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC, AddressPolicy
 from deepfake_serving.gateway.fetch.urls import parse_url
 from deepfake_serving.gateway.settings import Settings, SettingsError
@@ -88,7 +89,7 @@ class Fetcher:
         host = self.check(url).raw_host or ""
         try:
             async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
-                found = await asyncio.get_running_loop().getaddrinfo(host, None)
+                found = await names.look_up(host, 0)
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return
         if not any(self.policy.allows(str(address[0])) for *_, address in found):
@@ -113,7 +114,10 @@ class Fetcher:
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
         """Opens a client whose connections are checked; it keeps no cookies and uses no proxies."""
         connector = aiohttp.TCPConnector(
-            socket_factory=self._socket, use_dns_cache=False, force_close=True
+            resolver=names.Resolver(),
+            socket_factory=self._socket,
+            use_dns_cache=False,
+            force_close=True,
         )
         timeout = aiohttp.ClientTimeout(
             total=self.timeout_s, sock_connect=_CONNECT_TIMEOUT_S, sock_read=_READ_TIMEOUT_S

@@ -26,6 +26,7 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
 )
 from deepfake_serving.gateway.fetch import fetcher as fetcher_module
+from deepfake_serving.gateway.fetch import names
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 
@@ -151,13 +152,12 @@ async def test_dns_rebinding_does_not_change_the_address(
         responses = iter(["203.0.114.9", *["127.0.0.1"] * 9])
         looked_up: list[str] = []
 
-        async def getaddrinfo(host: str, *_: Any, **__: Any) -> list[Any]:
+        async def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
             looked_up.append(next(responses))
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (looked_up[-1], port))]
 
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
-        await getaddrinfo("rebinding.test")  # a check before connecting would get this one
+        monkeypatch.setattr(names, "look_up", look_up)
+        await look_up("rebinding.test")  # a check before connecting would get this one
         with pytest.raises(RefusedURL):
             await fetch(f"http://rebinding.test:{port}/", policy=AddressPolicy())
     assert requests == []
@@ -339,12 +339,12 @@ async def test_neither_cookies_nor_proxies_are_used(monkeypatch: pytest.MonkeyPa
 async def test_a_url_for_later_is_resolved_now_if_possible(
     addresses: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+    async def look_up(*_: Any, **__: Any) -> list[Any]:
         if not addresses:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(names, "look_up", look_up)
     fetcher = Fetcher(AddressPolicy(), 5)
     with pytest.raises(RefusedURL) if refused else contextlib.nullcontext():
         await fetcher.check_resolved("https://hooks.example/a")

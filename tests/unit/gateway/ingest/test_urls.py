@@ -46,7 +46,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 
 def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+    async def look_up(host: str, port: int, **_: Any) -> list[Any]:
         responses = table.get(host)
         if responses is None:  # libc parses numeric addresses in any spelling without a DNS query
             return socket.getaddrinfo(
@@ -55,7 +55,7 @@ def _look_up_in(table: Names, monkeypatch: pytest.MonkeyPatch) -> None:
         response = responses.pop(0) if len(responses) > 1 else responses[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in response.split()]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("deepfake_serving.gateway.fetch.names.look_up", look_up)
 
 
 @asynccontextmanager

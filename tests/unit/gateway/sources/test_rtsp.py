@@ -19,6 +19,7 @@ from deepfake_serving.contracts.problems import (
     UnreachableURL,
     UnsupportedMediaType,
 )
+from deepfake_serving.gateway.fetch import names
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.sources import rtsp
@@ -205,13 +206,13 @@ async def test_a_name_is_resolved_once_and_all_of_its_addresses_are_checked(
 ) -> None:
     looked_up = 0
 
-    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+    async def look_up(host: str, port: int, **_: Any) -> list[Any]:
         nonlocal looked_up
         looked_up += 1
         public, private = ("93.184.216.34", port), ("127.0.0.1", port)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", each) for each in (public, private)]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(names, "look_up", look_up)
     async with listening("127.0.0.1") as (port, connections):
         with pytest.raises(RefusedURL):
             await first(Fetcher(AddressPolicy(), 10), f"rtsp://both.test:{port}/", tmp_path)
