@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from deepfake_serving.contracts.problems import BY_TYPE
-from tests.browser.actions import LABELS, analyse_image, problem_response
+from tests.browser.actions import LABELS, analyse_image, open_panel, problem_response
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -241,3 +242,24 @@ async def test_every_problem_type_has_a_title_and_advice_of_its_own(
         titles.add(await page.locator(".problem h2").text_content())
         seen.add(await page.locator(".advice").text_content())
     assert len(titles) == len(seen) == len(BY_TYPE) - 1
+
+
+async def test_a_late_verdict_does_not_replace_the_report_that_is_read(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".finding")).to_be_visible()
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/v1/images", held.put)
+    await page.set_input_files("input[type=file]", media / "coffee.jpg")
+    late = await held.get()
+    await open_panel(page, "History")
+    await page.get_by_role("link", name="astronaut.jpg").click()
+    await expect(page.locator("figcaption")).to_have_text("astronaut.jpg")
+    await late.continue_()
+    await expect(page.locator("#announcer")).to_contain_text("coffee.jpg")
+    await expect(page.locator("figcaption")).to_have_text("astronaut.jpg")
+    assert (await page.title()).startswith("astronaut.jpg")
+    await open_panel(page, "Image")
+    await expect(page.locator("figcaption")).to_have_text("coffee.jpg")

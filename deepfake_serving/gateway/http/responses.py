@@ -76,4 +76,4 @@ def validation_message(error: Mapping[str, Any]) -> str:
 
 
 def _message(location: Sequence[Any], message: str) -> str:
-    return f"{'.'.join(map(str, location))}: {message}"
+    return f"{'.'.join(map(str, location))}: {message.removeprefix('Value error, ')}"

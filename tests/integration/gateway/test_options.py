@@ -47,6 +47,14 @@ def test_an_unknown_query_parameter_is_refused(
     assert known in problem["detail"]
 
 
+@pytest.mark.parametrize(("path", "name"), [("/v1/jobs", "created_from"), ("/v1/usage", "day")])
+def test_a_date_that_is_none_is_refused_in_plain_words(
+    api: httpx.Client, path: str, name: str
+) -> None:
+    problem = problem_of(api.get(path, params={name: "yesterday"}), 400, "invalid-request")
+    assert problem["detail"] == f"{name}: a date of RFC 3339 was expected"
+
+
 def test_an_unknown_query_parameter_of_a_stream_is_refused(gateway: RunningGateway) -> None:
     url = gateway.url.replace("http", "ws", 1)
     with connect(f"{url}/v1/stream?modle=detector", proxy=None) as stream:

@@ -21,6 +21,7 @@ import { tour } from "./tour.js";
 export function imagePanel() {
   const output = el("div", { class: "output" });
   let running = new AbortController();
+  let latest = null; // the place of the file that was chosen last: its progress, then its report or problem
   registerPanel("image", { onFiles: ([file]) => analyse(file), onURL: (url) => analyse(url) });
   const lede = el("p", { class: "lede" }, t("image.lede"));
   const toTry = examples(analyse);
@@ -32,15 +33,16 @@ export function imagePanel() {
     const controller = (running = new AbortController());
     const [name, image] = typeof source === "string" ? [source, null] : [source.name || t("files.pasted"), source];
     const sending = uploadProgress(source, t("image.analysing", { name }), () => controller.abort());
-    output.replaceChildren(sending.element);
+    const place = (latest = el("div", {}, sending.element));
+    output.replaceChildren(place);
     try {
       await checkFile(source, "image");
       const verdict = await upload(withQuery("/v1/images", modelParameters()), mediaBody(source), sending.show, controller.signal);
       const id = saveAnalysis(name, verdict, image);
-      await show(getAnalysis(id));
+      await show(getAnalysis(id), place);
     } catch (error) {
       if (running !== controller) return; // another image was chosen meanwhile
-      output.replaceChildren(
+      place.replaceChildren(
         error.name === "AbortError"
           ? el("p", { class: "notice" }, t("upload.stopped"))
           : problemCard(error, () => analyse(source), name),
@@ -48,20 +50,21 @@ export function imagePanel() {
     }
   }
 
-  async function show(analysis) {
-    output.replaceChildren(await imageReport(analysis, show));
+  /** Shows a report in its own place: one that comes late does not replace another that is read meanwhile. */
+  async function show(analysis, place) {
+    place.replaceChildren(await imageReport(analysis, (again) => show(again, place)));
     const { verdict, fake_probability: p, faces } = analysis.verdict;
     const figure = p === null ? [] : [t("image.score", { score: score(p) }), t("faces", { count: faces.length })];
     announce(`${analysis.name}: ${[verdictLabel(verdict), ...figure].join(", ")}`);
-    if (element.isConnected) setTitle(analysis.name);
+    if (place.isConnected) setTitle(analysis.name);
   }
 
   function open(id) {
-    if (id === null) return element;
+    toTry.hidden = Boolean(id ?? latest);
     const analysis = getAnalysis(id);
-    toTry.hidden = true;
-    if (analysis) show(analysis);
-    else output.replaceChildren(el("p", { class: "notice" }, t("image.gone")));
+    const place = id === null ? latest : el("div", {}, analysis ? null : el("p", { class: "notice" }, t("image.gone")));
+    output.replaceChildren(...(place ? [place] : []));
+    if (analysis) show(analysis, place);
     return element;
   }
 
