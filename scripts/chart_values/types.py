@@ -93,6 +93,6 @@ class Pod(Placement, Extras, total=False):
 class Scaling(TypedDict, total=False):
     minReplicas: PositiveCount
     maxReplicas: PositiveCount
-    cpuUtilization: Percent
+    cpuUtilization: Annotated[int, Field(ge=1, le=100)]
     scaleUpStabilizationSeconds: Annotated[int, Field(ge=0, le=3600)]
     scaleDownStabilizationSeconds: Annotated[int, Field(ge=0, le=3600)]

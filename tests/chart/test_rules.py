@@ -146,3 +146,19 @@ def test_workers_that_scale_to_zero_raise_no_alert() -> None:
     manifests = render(*WATCHED, values={"worker": {"autoscaling": scaling}})
     assert 'component="worker"' not in _named(manifests, "DeepfakeMetricsAbsent")
     assert 'component="worker"' in _named(render(*WATCHED), "DeepfakeMetricsAbsent")
+
+
+def test_alerts_of_single_pods_wait_as_long_as_a_model_server_may_take_to_start() -> None:
+    slow = {"name": "slow", "startTimeoutSeconds": 1800, "deliveryTimeoutSeconds": 3600}
+    manifests = render(*WATCHED, values={"modelServer": {"pools": [{"name": "cpu"}, slow]}})
+    for manifest, minutes in ((render(*WATCHED), 15), (manifests, 92)):
+        waits = {
+            each["alert"]: (
+                each["for"],
+                f"for {minutes} minutes" in each["annotations"]["description"],
+            )
+            for each in alerts(rules(manifest))
+            if each["alert"] in ("DeepfakeTargetDown", "DeepfakeReplicaNotReady")
+        }
+        assert waits == dict.fromkeys(waits, (f"{minutes}m", True))
+        assert len(waits) == 2

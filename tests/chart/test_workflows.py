@@ -377,3 +377,14 @@ def test_dependabot_covers_every_folder_with_pinned_versions() -> None:
     for each in updates:
         for folder in each.get("directories", [each.get("directory")]):
             assert list(ROOT.glob(folder.lstrip("/") or "*")), folder
+
+
+def test_the_documented_deployment_gives_every_required_input() -> None:
+    """On a tag, as the environment `production` allows no branch."""
+    text = (ROOT / "docs" / "delivery.md").read_text().replace("\\\n", "")
+    (command,) = re.findall(r"gh workflow run deploy\.yml (.*)", text)
+    inputs = _workflow("deploy.yml")[True]["workflow_dispatch"]["inputs"]
+    assert set(re.findall(r"-f ([\w-]+)=", command)) == {
+        name for name, each in inputs.items() if each["required"]
+    }
+    assert re.search(r"--ref v\d", command)

@@ -114,6 +114,9 @@
 {{- if and (eq $pool.autoscaling.type "hpa") (eq (int $pool.autoscaling.minReplicas) 0) }}
 {{- fail (printf "%s.autoscaling.minReplicas: only keda scales to zero" $at) }}
 {{- end }}
+{{- if and (eq $pool.autoscaling.type "hpa") (eq (add $pool.autoscaling.requestsPerReplica $pool.autoscaling.cpuUtilization) 0) }}
+{{- fail (printf "%s.autoscaling: an HPA needs requestsPerReplica or cpuUtilization" $at) }}
+{{- end }}
 {{- if and (eq $pool.autoscaling.type "keda") (eq (int $pool.autoscaling.requestsPerReplica) 0) }}
 {{- fail (printf "%s.autoscaling.requestsPerReplica: at least 1 with keda, which scales by this metric only" $at) }}
 {{- end }}

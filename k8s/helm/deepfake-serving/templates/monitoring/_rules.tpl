@@ -23,9 +23,11 @@ groups:
 {{- $release := printf "namespace=%q,app_kubernetes_io_instance=%q" .Release.Namespace .Release.Name }}
 {{- $lasting := list }}
 {{- $models := list }}
+{{- $startMinutes := 15 }}
 {{- range .Values.modelServer.pools }}
 {{- $pool := include "deepfake.pool" (dict "root" $ "pool" .) | fromYaml }}
 {{- $least := ternary $pool.replicas $pool.autoscaling.minReplicas (eq $pool.autoscaling.type "none") }}
+{{- $startMinutes = max $startMinutes (div (add $pool.startTimeoutSeconds $pool.deliveryTimeoutSeconds 179) 60) }}
 {{- if gt (int $least) 0 }}
 {{- $lasting = append $lasting $pool.name }}
 {{- $models = concat $models $pool.models }}
@@ -43,6 +45,7 @@ groups:
       "probed" .probe.enabled
       "by" "namespace, app_kubernetes_io_instance"
       "lasting" $lasting
+      "startMinutes" $startMinutes
       "models" (uniq $models | sortAlpha)
       "workers" (ternary $.Values.worker.replicas $.Values.worker.autoscaling.minReplicas (eq $.Values.worker.autoscaling.type "none"))
       "slo" .slo

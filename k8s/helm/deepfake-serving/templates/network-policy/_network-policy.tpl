@@ -92,7 +92,14 @@ spec:
 {{- end }}
 {{- if .Values.networkPolicy.publicEgress }}
 - to: {{- include "deepfake.networkPolicy.publicAddresses" . | nindent 4 }}
-  ports: [{port: 80, protocol: TCP}, {port: 443, protocol: TCP}]
+  ports:
+    - {port: 80, protocol: TCP}
+    - {port: 443, protocol: TCP}
+    {{- if .Values.gateway.settings.source_enabled }}
+    # RTSP, and RTSP with TLS.
+    - {port: 554, protocol: TCP}
+    - {port: 322, protocol: TCP}
+    {{- end }}
 {{- end }}
 {{- with .Values.networkPolicy.gatewayEgress }}
 {{ toYaml . }}
