@@ -242,3 +242,12 @@ def test_the_recorded_series_of_the_dashboards_are_there() -> None:
 def test_every_alert_is_tested() -> None:
     groups = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
     assert {rule["alert"] for group in groups for rule in group["rules"]} == set(BROKEN)
+
+
+def test_redis_refuses_jobs_before_its_memory_is_full() -> None:
+    """Else the kernel kills it, again and again as it reads what fills it."""
+    redis = SERVICES["redis"]
+    command = redis["command"]
+    (most,) = re.findall(r"^(\d+)mb$", command[command.index("--maxmemory") + 1])
+    (limit,) = re.findall(r"^(\d+)m$", redis["deploy"]["resources"]["limits"]["memory"])
+    assert int(most) <= 0.75 * int(limit)
