@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pi_heif
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL import (
+    AvifImagePlugin,
+    ExifTags,
+    Image,
+    PngImagePlugin,
+    UnidentifiedImageError,
+)
 
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
@@ -21,8 +27,10 @@ from model_handlers.images.av1 import largest_frame
 from model_handlers.images.colour_profile import to_srgb
 from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
+from model_handlers.images.heif_colours import avif_profile, heic_profile
 from model_handlers.images.png_colours import png_profile
 from model_handlers.images.time_limit import LimitedFile, within
+from model_handlers.images.wide_samples import correct_planes, to_8_bit
 from model_handlers.manifest import DecodeSpec
 
 Pixels = npt.NDArray[np.uint8]
@@ -47,8 +55,8 @@ _MIN_SHARE = 0.5
 """Share of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
 """Width and height of a TIFF's tiles (TIFF 6.0, section 15)."""
-_FLOAT_WHITES = (1.0, 255.0, 65535.0)
-"""Values of white that software writes into floating-point TIFFs, which do not state theirs."""
+_MAX_METADATA_BYTES = 16 * 2**20
+"""Length of a PNG's text or profile, decompressed. Editors write more than Pillow's own 1 MiB."""
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -75,8 +83,9 @@ def decode(data: bytes, spec: DecodeSpec) -> Pixels:
 def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
     """Decodes the first frame of an image in one of `FORMATS`.
 
-    EXIF orientation is applied, colours of an ICC profile or of a PNG's chunks are converted to
-    sRGB, alpha is flattened onto white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
+    EXIF orientation is applied, colours of an ICC profile, of a PNG's chunks or of code points in
+    AVIF and HEIC are converted to sRGB, alpha is flattened onto white, grey, palette, CMYK and
+    16-bit images become 8-bit RGB.
 
     Args:
         data: the encoded image.
@@ -113,6 +122,7 @@ def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
                 _check_pixels(image.width, image.height, spec)
                 _check_tiles(image, spec)
                 _check_coded_size(image, data, spec)
+                correct_planes(image)
                 return _decoded(image, data, spec)
     except UnidentifiedImageError as error:
         if _has_known_magic(data):
@@ -194,9 +204,20 @@ def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:
         if image.format not in ("JPEG", "MPO"):
             raise
         return _decoded_in_part(data, spec)
-    if image.format == "PNG" and (profile := png_profile(data)) is not None:
+    if (profile := _stated_profile(image, data)) is not None:
         image.info["icc_profile"] = profile
     return DecodedImage(_to_rgb(image), _warnings_of_frames(image))
+
+
+def _stated_profile(image: Image.Image, data: bytes) -> bytes | None:
+    """Returns the profile of colours that a file states otherwise; None if its own counts."""
+    if image.format == "PNG":
+        return png_profile(data)
+    if image.info.get("icc_profile"):
+        return None
+    if image.format == "AVIF":
+        return avif_profile(data)
+    return heic_profile(image.info) if image.format == "HEIF" else None
 
 
 def _decoded_in_part(data: bytes, spec: DecodeSpec) -> DecodedImage:
@@ -224,7 +245,7 @@ def _warnings_of_frames(image: Image.Image) -> list[str]:
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
-    return np.asarray(_flatten(to_srgb(_to_8_bit(_upright(image)))))
+    return np.asarray(_flatten(to_srgb(to_8_bit(_upright(image)))))
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -234,29 +255,6 @@ def _upright(image: Image.Image) -> Image.Image:
     except Exception:  # Pillow's EXIF reader raises many kinds of exceptions, too
         method = None
     return image if method is None else image.transpose(method)
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Scales 16-bit and floating-point grey to 8 bits, which Pillow's own conversion would clip."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    wide = _to_16_bit(image)
-    grey = Image.fromarray((wide // 257).astype(np.uint8))
-    grey.info["icc_profile"] = image.info.get("icc_profile")
-    if "transparency" in image.info:
-        alpha = (wide != image.info["transparency"]).astype(np.uint8) * 255
-        grey.putalpha(Image.fromarray(alpha))
-    return grey
-
-
-def _to_16_bit(image: Image.Image) -> npt.NDArray[np.int64]:
-    """Returns values up to 65535. Floating-point values are taken to end at 1, 255 or 65535."""
-    if image.mode != "F":
-        return np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    highest = float(values.max(initial=0.0))
-    white = next((end for end in _FLOAT_WHITES if highest <= end), 65535.0)
-    return np.rint(np.clip(values / white, 0, 1) * 65535).astype(np.int64)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -272,4 +270,5 @@ pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+PngImagePlugin.MAX_TEXT_CHUNK = _MAX_METADATA_BYTES
 Image.init()  # loads the plugins now instead of within the first request

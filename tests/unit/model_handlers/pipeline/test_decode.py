@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
@@ -30,6 +31,7 @@ from deepfake_serving.contracts.problems import (
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
 from tests.support.properties import examples
+from tests.support.tiff import BLACK_IS_ZERO, RGB, WHITE_IS_ZERO, tiff
 
 SPEC = DecodeSpec()
 HEIGHT, WIDTH = 40, 56
@@ -247,6 +249,34 @@ def test_16_bit_grey_is_scaled_and_not_clipped() -> None:
     pixels = decode(encode(Image.fromarray(wide), "PNG"), SPEC)
     assert difference(pixels, grey_rgb(wide // 257)) == 0
     assert len(np.unique(pixels)) == 256
+
+
+@pytest.mark.parametrize(("kind", "bits"), [(WHITE_IS_ZERO, 16), (BLACK_IS_ZERO, 12)])
+def test_grey_of_scanners_is_neither_negative_nor_dark(kind: int, bits: int) -> None:
+    grey = np.arange(256).reshape(8, 32)
+    if bits == 16:
+        samples = (65535 - grey * 257).astype("<u2").tobytes()
+    else:
+        first, second = (half * 4095 // 255 for half in (grey.ravel()[::2], grey.ravel()[1::2]))
+        packed = [first >> 4, first << 4 & 0xF0 | second >> 8, second & 0xFF]
+        samples = np.stack(packed, -1).astype(np.uint8).tobytes()
+    shown = decode(tiff(32, 8, bits, kind, [samples]), SPEC)
+    assert np.abs(shown.astype(int) - grey[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_channels_in_planes_of_their_own_are_read(order: str) -> None:
+    wide = (scene().astype(np.uint16) << 8 | 99).astype(f"{order}u2")
+    planes = [wide[..., channel].tobytes() for channel in range(3)]
+    assert (decode(tiff(WIDTH, HEIGHT, 16, RGB, planes, order), SPEC) == scene()).all()
+
+
+def test_large_metadata_of_a_png_is_no_damage() -> None:
+    text = PngInfo()
+    text.add_text("Raw profile type xmp", "0" * 3 * 2**20, zip=True)
+    assert (decode(encode(scene(), "PNG", pnginfo=text), SPEC) == scene()).all()
+    profile = bytes(2**21)
+    assert (decode(encode(scene(), "PNG", icc_profile=profile), SPEC) == scene()).all()
 
 
 def test_16_bit_rgb_is_scaled() -> None:
