@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepfake_serving.cli.bulk.stores import folder, is_remote, locate
-from deepfake_serving.contracts.problems import Conflict
+from deepfake_serving.contracts.problems import Conflict, NotFound
 
 CHUNKS_PER_PART = 1024
 LIST = pa.schema([("chunk", pa.int64()), ("kind", pa.string()), ("paths", pa.list_(pa.binary()))])
@@ -71,11 +71,28 @@ class Destination:
     """A folder, or a prefix of a bucket as `s3://bucket/prefix`."""
 
     def __init__(self, url: str) -> None:
+        """Creates the folder where there is none.
+
+        Raises:
+            OSError: it can't be created.
+        """
         self.url = url if is_remote(url) else str(Path(url).absolute())
         if is_remote(url):
             self._store, _, self._prefix = locate(url)
         else:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
             self._store, self._prefix = folder(self.url), ""
+
+    @classmethod
+    def existing(cls, url: str) -> Destination:
+        """Returns one that `bulk` has written.
+
+        Raises:
+            NotFound: there is no such folder.
+        """
+        if not is_remote(url) and not Path(url).is_dir():
+            raise NotFound(f"there is no folder {url}")
+        return cls(url)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
@@ -94,11 +111,17 @@ class Destination:
             yield from (folder + meta["path"].removeprefix(prefix) for meta in batch)
 
     def run_info(self) -> RunInfo | None:
-        """Returns the options of the run here; None before its list is complete."""
+        """Returns the options of the run here; None before its list is complete.
+
+        Raises:
+            Conflict: they can't be read.
+        """
         try:
             return RunInfo(**json.loads(self.get(_RUN)))
         except FileNotFoundError:
             return None
+        except (ValueError, TypeError) as error:
+            raise Conflict(f"{self.url} holds a {_RUN} that is not one of bulk") from error
 
     def start(self, info: RunInfo, model: Mapping[str, bytes]) -> None:
         """Stores the objects of the model, and marks the list as complete."""

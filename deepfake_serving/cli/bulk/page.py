@@ -56,13 +56,17 @@ def _counts(summary: Summary) -> list[tuple[str, int, float]]:
 
 
 def _thumbnail(row: dict[str, Any]) -> str | None:
-    """Returns a JPEG as a data URI; None for a video and a file that can't be read any more."""
+    """Returns a JPEG as a data URI; None for a video and an image that can't be read any more."""
     spec = DecodeSpec()
     [[(_, data)]] = batches([row["path"]], 1, spec.max_bytes)
     if row["kind"] != "image" or isinstance(data, Problem):
         return None
-    image = decode(data, spec)
+    try:
+        image = decode(data, spec)
+    except Problem:  # it has changed
+        return None
     scale = _THUMBNAIL_PX / max(image.shape[:2])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
-from deepfake_serving.contracts.problems import InvalidRequest
+from deepfake_serving.contracts.problems import InvalidRequest, UpstreamUnavailable
 from deepfake_serving.packaging.object_store import bucket_store
 
 _REMOTE = re.compile(r"((s3|gs)://([\w.-]+))(?:/(.*))?", re.ASCII | re.DOTALL)
@@ -31,10 +34,20 @@ def locate(url: str) -> tuple[ObjectStore, str, str]:
     return _bucket(scheme, bucket), root, (key or "").rstrip("/")
 
 
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Raises `UpstreamUnavailable`, of one line, for errors of a store, such as a full disk."""
+    try:
+        yield
+    except BaseError as error:
+        reason = str(error).partition("\n")[0]
+        raise UpstreamUnavailable(reason) from error
+
+
 @lru_cache(maxsize=16)
 def folder(path: str) -> ObjectStore:
-    """Returns the store of a folder, which is created."""
-    return LocalStore(path, mkdir=True)
+    """Returns the store of a folder."""
+    return LocalStore(path)
 
 
 @lru_cache(maxsize=16)

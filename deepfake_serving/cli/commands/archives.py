@@ -62,26 +62,28 @@ def bulk(
     from deepfake_serving.cli.bulk.listing import prepare
     from deepfake_serving.cli.bulk.models import find_model
     from deepfake_serving.cli.bulk.run import Resources, analyse_chunks, connected
+    from deepfake_serving.cli.bulk.stores import store_errors
     from deepfake_serving.cli.bulk.worker import WorkerOptions
     from deepfake_serving.cli.video import video_options
 
     video_options(sampling, "shots", shots=True)
     found = find_model(model, archive)
     warn_untrained(found.trained)
-    destination = Destination(out)
-    wanted = RunInfo(source, column, sample, limit, sampling, found.name, found.digest, explain)
-    run = prepare(destination, wanted, found.objects, chunk)
-    done = destination.done()
-    chunks = [number for number in range(run.chunks) if number not in done]
-    note(f"{run.files} files in {run.chunks} chunks, {len(done)} of them done")
-    if chunks:
-        destination.forget_attempts()
-        device = "cuda" if gpus else None
-        options = WorkerOptions(destination.url, batch, cpus, device, sampling, explain)
-        with connected(address):
-            results = analyse_chunks(chunks, options, Resources(workers, cpus, gpus))
-            count_chunks(results, run.chunks, len(done))
-    _finish(destination, run)
+    with store_errors():
+        destination = Destination(out)
+        wanted = RunInfo(source, column, sample, limit, sampling, found.name, found.digest, explain)
+        run = prepare(destination, wanted, found.objects, chunk)
+        done = destination.done()
+        chunks = [number for number in range(run.chunks) if number not in done]
+        note(f"{run.files} files in {run.chunks} chunks, {len(done)} of them done")
+        if chunks:
+            destination.forget_attempts()
+            device = "cuda" if gpus else None
+            options = WorkerOptions(destination.url, batch, cpus, device, sampling, explain)
+            with connected(address):
+                results = analyse_chunks(chunks, options, Resources(workers, cpus, gpus))
+                count_chunks(results, run.chunks, len(done))
+        _finish(destination, run)
 
 
 def _finish(destination: Destination, run: RunInfo) -> None:
@@ -103,16 +105,18 @@ def report(
     """Summarises what `bulk` wrote: verdicts, problems, the distribution of the scores."""
     from deepfake_serving.cli.bulk.destination import Destination
     from deepfake_serving.cli.bulk.page import print_summary, write_page
+    from deepfake_serving.cli.bulk.stores import store_errors
     from deepfake_serving.cli.bulk.summary import summarise
     from deepfake_serving.contracts.problems import NotFound
 
-    destination = Destination(result)
-    run = destination.run_info()
-    if run is None:
-        raise NotFound(f"{destination.url} holds no result of bulk")
-    summary = summarise(destination)
-    print_summary(summary)
-    if summary.files < run.files:
-        note(f"{run.files - summary.files} of {run.files} files are not done: run bulk again")
-    if page is not None:
-        write_page(page, run, summary)
+    with store_errors():
+        destination = Destination.existing(result)
+        run = destination.run_info()
+        if run is None:
+            raise NotFound(f"{destination.url} holds no result of bulk")
+        summary = summarise(destination)
+        print_summary(summary)
+        if summary.files < run.files:
+            note(f"{run.files - summary.files} of {run.files} files are not done: run bulk again")
+        if page is not None:
+            write_page(page, run, summary)

@@ -98,7 +98,7 @@ def import_checkpoint(
         for each, (summary, published) in summaries.items():
             print(f"{each}: {summary} ({published or 'no stated licence'})")
         return
-    given, digests = tuple(sources or [""]), tuple(sha256 or [])
+    given, digests = tuple(sources or []), tuple(sha256 or [])
     request = ImportRequest(kind, given, out, licence, name, digests, architecture, task)
     try:
         with shown_progress(kind) as progress:

@@ -67,11 +67,13 @@ def import_checkpoint(
     Nothing is written to `out` unless every step succeeds.
 
     Raises:
-        CheckpointError: the kind is unknown, the licence or digest is missing or wrong, or the
-            tensors are not those of the kind's network.
+        CheckpointError: the kind is unknown, a source, licence or digest is missing or wrong, or
+            the tensors are not those of the kind's network.
         FetchError: the source can't be fetched.
     """
     kind = _kind(request.kind)
+    if not request.sources:
+        raise CheckpointError(f"{request.kind}: name its checkpoint, a path or URL")
     licence = request.licence or kind.licence
     if licence is None:
         raise CheckpointError(

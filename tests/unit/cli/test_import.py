@@ -41,3 +41,9 @@ def test_an_error_is_one_line_with_exit_code_2(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+def test_a_missing_checkpoint_is_an_error() -> None:
+    result = CliRunner().invoke(app, ["import", "effort"])
+    assert result.exit_code == 2
+    assert "effort: name its checkpoint, a path or URL" in result.stderr

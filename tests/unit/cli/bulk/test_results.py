@@ -16,10 +16,18 @@ from deepfake_serving.cli.bulk import destination as destinations
 from deepfake_serving.cli.bulk.destination import Destination, RunInfo
 from deepfake_serving.cli.bulk.listing import prepare
 from deepfake_serving.cli.bulk.page import write_page
-from deepfake_serving.cli.bulk.summary import summarise
+from deepfake_serving.cli.bulk.stores import store_errors
+from deepfake_serving.cli.bulk.summary import Summary, summarise
 from deepfake_serving.cli.bulk.tables import FACES, FILES, Source, encode, image_rows, video_rows
-from deepfake_serving.contracts.problems import Conflict, InvalidRequest, UndecodableMedia
+from deepfake_serving.contracts.problems import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    UndecodableMedia,
+    UpstreamUnavailable,
+)
 from tests.support.images import jpeg
+from tests.support.small_disk import fill, small_disk
 
 MODEL = {"name": "detector", "version": "1.3", "digest": "sha256:1", "trained": True}
 FACE = {
@@ -82,6 +90,28 @@ def test_a_report_of_an_unfinished_run_says_so(source: Path, tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["report", str(tmp_path / "out")])
     assert result.exit_code == 0
     assert "4 of 4 files are not done" in result.stderr
+
+
+def test_a_report_creates_no_folder(tmp_path: Path) -> None:
+    missing = tmp_path / "misspelt"
+    error = CliRunner().invoke(app, ["report", str(missing)]).exception
+    assert (type(error), str(error)) == (NotFound, f"there is no folder {missing}")
+    assert not missing.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}'])
+def test_another_run_json_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    error = CliRunner().invoke(app, ["report", str(tmp_path)]).exception
+    assert isinstance(error, Conflict)
+    assert str(error) == f"{tmp_path} holds a run.json that is not one of bulk"
+
+
+def test_a_destination_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as found:
+        Destination(str(tmp_path / "file"))
+    assert found.value.filename == str(tmp_path / "file")
 
 
 def test_a_list_of_several_parts_has_every_chunk(
@@ -255,3 +285,27 @@ def test_a_report_has_the_faces_that_members_disagree_about_most_first(tmp_path:
     assert summary.disagreements[0]["difference"] == pytest.approx(0.8)
     write_page(tmp_path / "page.html", wanted(tmp_path), summary)
     assert "one 0.100, two 0.900" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_has_no_thumbnail_of_a_file_that_has_changed(tmp_path: Path) -> None:
+    for name, content in (
+        ("gone.jpg", b"x"),
+        ("strip.jpg", jpeg(np.zeros((1, 9000, 3), np.uint8))),
+    ):
+        (tmp_path / name).write_bytes(content)
+    rows = [
+        {"path": str(tmp_path / name), "kind": "image", "verdict": "real", "fake_probability": 0.1}
+        for name in ("gone.jpg", "strip.jpg")
+    ]
+    summary = Summary(files=2, highest=[row | {"model": "detector", "faces": 1} for row in rows])
+    write_page(tmp_path / "page.html", wanted(tmp_path), summary)
+    assert (tmp_path / "page.html").read_text().count("data:image/jpeg") == 1
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        destination = Destination(str(disk))
+        fill(disk)
+        with pytest.raises(UpstreamUnavailable, match="No space left") as found, store_errors():
+            destination.put("files/part-00000000.parquet", bytes(10_000))
+    assert "\n" not in str(found.value)
