@@ -132,7 +132,7 @@ def evaluate_all(
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = _BUILD / "development",
     cache: Annotated[Path, typer.Option(help="Cache of detected faces.")] = _BUILD / "cache",
 ) -> None:
-    """Scores all development sets, unchanged, after JPEG 50 and at half size."""
+    """Scores all development sets: unchanged, after JPEG 50, at half size and after H.264."""
     from deepfake_serving.training.development.run import evaluate_all as run
 
     typer.echo(run(media, model, out, weights, frames, cache / "index", robustness))

@@ -18,7 +18,7 @@ from deepfake_serving.training.predict.predictor import Predictor
 from deepfake_serving.training.predict.scores import Score
 from model_handlers.pipeline.faces import FaceDetector
 
-VARIANTS = (Corruption("jpeg", 50), Corruption("downscale", 0.5))
+VARIANTS = (Corruption("jpeg", 50), Corruption("downscale", 0.5), Corruption("h264", 28))
 """Corruptions after which every set is scored, in addition to unchanged files."""
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.6",
+    "version": "1.7",
     "digest": "sha256:8b6657878135342b8dda9482e9d40da4b0679f0e148ce994dbe3cf7ce6d26270",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.161156,
+    "fake_probability": 0.17171,
     "faces": [
         {
             "box": [179.6, 60.5, 269.1, 174.7],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.2, 143.2],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.161156,
+            "fake_probability": 0.17171,
             "verdict": "real",
-            "models": {"detector": {"fake_probability": 0.161156}},
+            "models": {"detector": {"fake_probability": 0.17171}},
             "heatmap": None,
         }
     ],
@@ -57,7 +57,7 @@ JOB: dict[str, Any] = {
         "name": "film.mp4",
         "url": None,
         "bytes": 1373195,
-        "digest": "sha256:40544991df2a24de97ef7271b2774d462afa7147196856f3b423786960764eaa",
+        "digest": "sha256:65904cd584335365a63a1b61a004ab1afef5322050b85bfbc1b311aba5111b0e",
     },
     "options": {
         "sampling": "every:5",

@@ -65,8 +65,8 @@ def test_sets_may_lack_a_class(astronaut: Pixels, tmp_path: Path) -> None:
     assert list(read_sets(tmp_path)) == ["both", "only_real"]
     both, only_real = score_sets(tmp_path, predict, build_face_detector(), 1)
     assert both.faceless == 1
-    assert [s.variant for s in only_real.scores] == ["as is", "jpeg 50", "downscale 0.5"]
-    as_it_is, _, half = (s.face_px for s in only_real.scores)
+    assert [s.variant for s in only_real.scores] == ["as is", "jpeg 50", "downscale 0.5", "h264 28"]
+    as_it_is, _, half, _ = (s.face_px for s in only_real.scores)
     assert half == pytest.approx(as_it_is / 2, rel=0.02)
 
 
