@@ -45,7 +45,8 @@ _COPIES = 16
 
 
 class Division:
-    """One attempt at one video. Its parts and their objects are gone when it ends."""
+    """One attempt at one video. Its parts and their objects are gone when it ends, and so are those
+    of earlier attempts. Later ones may exist already, if this worker has lost the job."""
 
     def __init__(
         self,
@@ -141,7 +142,7 @@ class Division:
 
     async def _submit_parts(self, count: int) -> None:
         job, source = self._job, self._job.source
-        await self._store.delete_parts(job.id)  # of an earlier attempt
+        await self._delete_parts()
         if source.object is None:
             key = f"{parts_folder(job.id, job.attempt)}/media"
             with self._path.open("rb") as file:
@@ -264,8 +265,16 @@ class Division:
         self._submitting.cancel()
         await asyncio.gather(self._submitting, return_exceptions=True)
         with contextlib.suppress(Problem):
-            await self._store.delete_parts(self._job.id)
-            await self._objects.delete_all(f"jobs/{self._job.id}/parts")
+            await self._delete_parts()
+            for attempt in range(self._job.attempt + 1):
+                await self._objects.delete_all(parts_folder(self._job.id, attempt))
+
+    async def _delete_parts(self) -> None:
+        """Deletes the parts of this attempt and of earlier ones."""
+        for part_id in await self._store.backend.parts(self._job.id):
+            part = await self._store.get(part_id)
+            if part is not None and part.options["attempt"] <= self._job.attempt:
+                await self._store.delete(part_id)
 
     def _id(self, number: int) -> str:
         return f"{self._job.id}-{number}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import multiprocessing
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.process import BaseProcess
@@ -21,6 +23,7 @@ from deepfake_serving.gateway.jobs.document import link_result
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
+from deepfake_serving.gateway.worker.division import Division
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.runtime.serialization import from_json
@@ -91,6 +94,11 @@ class Film:
                 if job is not None and job.state in states:
                     return job
                 await asyncio.sleep(0.05)
+
+    async def leased(self) -> bool:
+        record = await self.store.backend.get(self.job.id)
+        assert record is not None
+        return record.due_at is not None and record.due_at > self.store.clock()
 
     async def analysed_by(self, *names: str) -> None:
         """Waits until these workers have begun a part each."""
@@ -212,6 +220,53 @@ async def test_the_next_attempt_replaces_the_parts_of_a_killed_worker(film: Film
     for name in ("ready", "go-first", "go-third"):
         (film.folder / name).touch()
     async with film.first_worker():
+        await film.assert_result_of_one(attempt=2)
+
+
+async def results(film: Film, prefix: str) -> list[str]:
+    stored = await film.objects.list(prefix)
+    return [key for key, _, _ in stored if key.endswith("/result.json")]
+
+
+@pytest.mark.slow
+async def test_a_worker_that_lost_the_video_leaves_the_next_attempt_alone(
+    film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected: list[str] = []
+    read = Division._read
+
+    async def recorded(division: Division, part: Job) -> PartResult | None:
+        result = await read(division, part)
+        collected.append(part.id)
+        return result
+
+    monkeypatch.setattr(Division, "_read", recorded)
+    lost = film.start("second")
+    async with asyncio.timeout(TIMEOUT_S):
+        while len(await film.store.backend.parts(film.job.id)) < PARTS - 1:
+            await asyncio.sleep(0.05)
+    os.kill(int(lost.pid or 0), signal.SIGSTOP)
+    async with asyncio.timeout(TIMEOUT_S):
+        while await film.leased():
+            await asyncio.sleep(0.05)
+    async with film.first_worker(), asyncio.timeout(TIMEOUT_S):
+        while (await film.state({"running"})).attempt < 2:
+            await asyncio.sleep(0.05)
+        film.start("fourth")
+        await film.analysed_by("fourth")
+        (film.folder / "go-third").touch()
+        film.start("third")
+        prefix = f"jobs/{film.job.id}/parts"
+        while len(await results(film, f"{prefix}/2")) < PARTS - 2:
+            await asyncio.sleep(0.05)
+        (film.folder / "ready").touch()
+        while len(collected) < PARTS - 2:
+            await asyncio.sleep(0.05)
+        await film.objects.put(f"{prefix}/1/0/result.json", b"of the first attempt")
+        os.kill(int(lost.pid or 0), signal.SIGCONT)
+        while await results(film, f"{prefix}/1"):
+            await asyncio.sleep(0.05)
+        (film.folder / "go-fourth").touch()
         await film.assert_result_of_one(attempt=2)
 
 
