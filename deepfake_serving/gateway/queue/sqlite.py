@@ -151,13 +151,16 @@ class SQLiteBackend:
     async def due(
         self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
     ) -> list[str]:
-        columns = "SELECT id, coalesce(owner, '') FROM jobs"
-        sql = f"{columns} WHERE due_at <= ? AND {_QUEUE} = ? ORDER BY due_at LIMIT ?"
-        due = await self._rows(sql, now, queue, WINDOW)
+        left_out = [owner or "" for owner in exclude]
+        sql = (
+            f"SELECT id, coalesce(owner, '') AS key FROM jobs WHERE due_at <= ? AND {_QUEUE} = ? "
+            f"AND key NOT IN ({','.join('?' * len(left_out))}) ORDER BY due_at LIMIT ?"
+        )
+        due = await self._rows(sql, now, queue, *left_out, WINDOW)
         if not due:
             return []
         turns = await self._rows("SELECT owner, served_at FROM turns WHERE queue = ?", queue)
-        return in_turns(due, dict(turns), exclude)[:limit]
+        return in_turns(due, dict(turns))[:limit]
 
     async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
         sql = "INSERT OR REPLACE INTO turns VALUES (?, ?, ?)"

@@ -140,15 +140,21 @@ class RedisBackend:
     async def due(
         self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
     ) -> list[str]:
+        due, passed = list[tuple[str, str]](), 0
         with map_errors():
-            found = await self._client.zrangebyscore(DUE[queue], "-inf", now, start=0, num=WINDOW)
-            if not found:
-                return []
-            ids = [member.decode() for member in found]
-            due = zip(ids, await self._owners(ids), strict=True)
+            while not due:
+                found = await self._client.zrangebyscore(
+                    DUE[queue], "-inf", now, start=passed, num=WINDOW
+                )
+                if not found:
+                    return []
+                passed += len(found)
+                ids = [member.decode() for member in found]
+                owners = zip(ids, await self._owners(ids), strict=True)
+                due = [(each, owner) for each, owner in owners if (owner or None) not in exclude]
             turns = await self._client.hgetall(turns_key(queue))
         served = {owner.decode(): float(at) for owner, at in turns.items()}
-        return in_turns(due, served, exclude)[:limit]
+        return in_turns(due, served)[:limit]
 
     async def served(self, queue: QueueName, owner: str | None, now: float) -> None:
         with map_errors():
