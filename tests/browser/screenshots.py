@@ -69,7 +69,7 @@ async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> No
     await video(wide, url, media)
     await save(wide, folder / "console-video.png")
     await wide.goto(f"{url}/#/history")
-    await wide.locator("tbody tr").first.wait_for()
+    await wide.get_by_role("link", name="shots.mp4").wait_for()
     await save(wide, folder / "console-history.png")
 
     dark = await _page(browser, url, dark=True)
