@@ -119,3 +119,13 @@ async def test_a_service_that_keeps_images_says_so(open_page: OpenPage) -> None:
     await page.route("**/v1/info", lambda route: route.fulfill(json=info | {"keeps_images": True}))
     await page.reload()
     await expect(page.get_by_text("The service keeps analysed images")).to_be_visible()
+
+
+async def test_an_empty_history_names_no_filter(open_page: OpenPage) -> None:
+    page = await open_page("#/about")
+    none = {"jobs": [], "next": None}
+    await page.route("**/v1/jobs?**", lambda route: route.fulfill(json=none))
+    await open_panel(page, "History")
+    await expect(page.get_by_text("Nothing is stored yet.")).to_be_visible()
+    await page.get_by_label("State").select_option("failed")
+    await expect(page.get_by_text("No analyses match.")).to_be_visible()

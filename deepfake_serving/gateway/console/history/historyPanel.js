@@ -66,7 +66,8 @@ function videos() {
   }
 
   function showWhetherEmpty() {
-    output.replaceChildren(...(body.children.length ? [] : [el("p", { class: "notice" }, t("history.none"))]));
+    const none = t(filter.state || filter.text.trim() ? "history.none" : "history.empty");
+    output.replaceChildren(...(body.children.length ? [] : [el("p", { class: "notice" }, none)]));
   }
 
   /** What was loaded with "Show more" stays below. After a failure the user decides when to try again. */

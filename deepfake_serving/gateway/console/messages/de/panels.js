@@ -63,6 +63,7 @@ export default {
   "history.actions": "Aktionen",
   "history.more": "Mehr anzeigen",
   "history.none": "Keine Analyse passt dazu.",
+  "history.empty": "Noch ist nichts gespeichert.",
   "history.delete": "Löschen",
   "history.delete.name": "{name} löschen",
   "history.delete.done": "{name}: gelöscht.",

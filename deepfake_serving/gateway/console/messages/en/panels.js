@@ -59,6 +59,7 @@ export default {
   "history.actions": "Actions",
   "history.more": "Show more",
   "history.none": "No analyses match.",
+  "history.empty": "Nothing is stored yet.",
   "history.delete": "Delete",
   "history.delete.name": "Delete {name}",
   "history.delete.done": "{name}: deleted.",
