@@ -41,6 +41,9 @@ _SCRATCH = "deepfake-torchserve-"
 
 _CHECK_INTERVAL_S = 1.0
 _STARTING_INTERVAL_S = 0.1
+_REPORT_INTERVAL_S = 30.0
+"""How often the log says that models are not ready, with the workers' last lines."""
+_REPORTED_LINES = 5
 
 
 class StartupFailed(Exception):
@@ -82,6 +85,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         timeout_s = self.settings.start_timeout_s
         not_ready_since: float | None = loop.time()
+        report_at = loop.time() + _REPORT_INTERVAL_S
         while True:
             await self._check()
             if all(model.ready for model in self.state.models.values()):
@@ -90,9 +94,14 @@ class Supervisor:
                     self._set_phase(Phase.SERVING)
             elif not_ready_since is None:
                 not_ready_since = loop.time()
+                report_at = loop.time() + _REPORT_INTERVAL_S
                 log.warning("not ready", **self.state.describe())
             elif loop.time() - not_ready_since > timeout_s:
                 self._fail(timeout_s)
+            elif loop.time() > report_at and self.process is not None:
+                report_at = loop.time() + _REPORT_INTERVAL_S
+                lines = self.process.last_words()[-_REPORTED_LINES:]
+                log.warning("not ready", last_words=lines, **self.state.describe())
             await self._pause()
 
     async def stop(self) -> None:

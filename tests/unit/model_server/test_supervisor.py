@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from deepfake_serving.contracts.problems import Internal
 from deepfake_serving.model_server import supervisor as supervisor_module
@@ -264,6 +265,20 @@ async def test_workers_that_never_start_end_the_server_with_their_last_log_lines
     async with world.running() as task:
         with pytest.raises(StartupFailed, match="out of luck"):
             await asyncio.wait_for(task, 60)
+
+
+async def test_the_log_says_why_workers_do_not_start_before_the_server_ends(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "_REPORT_INTERVAL_S", 0.02)
+    world = make()
+    world.ready = ["UNLOADED", "UNLOADED"]
+    with capture_logs() as logs:
+        async with world.running():
+            await world.until(lambda: sum("last_words" in each for each in logs) >= 2)
+    reports = [each for each in logs if "last_words" in each]
+    assert {each["event"] for each in reports} == {"not ready"}
+    assert reports[0]["last_words"] == ["out of luck"]
 
 
 async def test_workers_that_do_not_recover_end_the_server(make: Callable[..., World]) -> None:
