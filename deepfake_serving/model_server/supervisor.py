@@ -42,7 +42,7 @@ _SCRATCH = "deepfake-torchserve-"
 _CHECK_INTERVAL_S = 1.0
 _STARTING_INTERVAL_S = 0.1
 _REPORT_INTERVAL_S = 30.0
-"""How often the log says that models are not ready, with the workers' last lines."""
+"""Seconds between log lines that say why models are not ready yet."""
 _REPORTED_LINES = 5
 
 
