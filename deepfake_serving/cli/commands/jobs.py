@@ -76,5 +76,6 @@ def _print_job(job: dict[str, Any]) -> None:
         else:
             results.print_video(job["result"], as_json=False)
     else:
-        reason = (job["problem"] or {}).get("detail", "")
-        errors.print(Text(f"{job['state']}: {reason}", "red"), soft_wrap=True)
+        problem = job["problem"]
+        ended = job["state"] + (f": {problem['detail']}" if problem else "")
+        errors.print(Text(ended, "red"), soft_wrap=True)

@@ -15,17 +15,24 @@ class OutputNames:
 
     def __init__(self, inputs: Iterable[Path]) -> None:
         self._used = {path.resolve() for path in inputs}
+        self._numbers: dict[tuple[Path, str], int] = {}
+        """Numbers that the latest files of a stem have, of which thousands may be the same."""
 
     def choose(self, folder: Path, stem: str, endings: Sequence[str]) -> list[Path]:
         """Returns a path for each ending, such as `-1.png`. Stems of the same name get a number."""
         while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
             stem = stem[:-1]
-        name, number = stem, 1
-        while not self._used.isdisjoint(_resolved(folder, name, endings)):
+        number = self._numbers.get((folder, stem), 1)
+        while not self._used.isdisjoint(_resolved(folder, _numbered(stem, number), endings)):
             number += 1
-            name = f"{stem}-{number}"
+        self._numbers[folder, stem] = number
+        name = _numbered(stem, number)
         self._used.update(_resolved(folder, name, endings))
         return [folder / f"{name}{ending}" for ending in endings]
+
+
+def _numbered(stem: str, number: int) -> str:
+    return stem if number == 1 else f"{stem}-{number}"
 
 
 def _resolved(folder: Path, name: str, endings: Sequence[str]) -> list[Path]:

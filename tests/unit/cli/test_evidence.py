@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deepfake_serving.cli import app as cli
+from deepfake_serving.cli.evidence import names
 from deepfake_serving.cli.evidence.names import OutputNames
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.packaging.archive import Archive
@@ -83,3 +84,20 @@ def test_anchors_without_a_certificate_are_named(
     else:
         assert isinstance(error, InvalidRequest)
         assert str(error) == f"{anchors}: no certificate in PEM format"
+
+
+def test_thousands_of_images_of_one_name_are_not_compared_with_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def resolved(folder: Path, name: str, endings: Sequence[str]) -> list[Path]:
+        tried.append(name)
+        return [folder / f"{name}{ending}" for ending in endings]
+
+    monkeypatch.setattr(names, "_resolved", resolved)
+    chosen = OutputNames([])
+    paths = [chosen.choose(tmp_path, "frame", [".png"])[0].name for _ in range(1000)]
+    assert paths[:2] == ["frame.png", "frame-2.png"]
+    assert len(set(paths)) == 1000
+    assert len(tried) < 4000
