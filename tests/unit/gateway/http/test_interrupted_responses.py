@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,8 @@ from structlog.testing import capture_logs
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.contracts.problems import UpstreamUnavailable
-from deepfake_serving.gateway import server
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.settings import load_settings
+from tests.support.listening_gateway import listening_gateway
 from tests.support.running import GUARD_S
 
 JOB = Job("a", "video", "queued", Source("a.mp4", "jobs/a/media"), {}, time.time())
@@ -29,24 +27,11 @@ MEDIA_BYTES = 256 * 2**20
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[tuple[Gateway, httpx.AsyncClient]]:
     """A gateway with a job, and its client."""
-    settings = load_settings(
-        host="127.0.0.1",
-        http_port=0,
-        grpc_port=0,
-        metrics_port=0,
-        jobs=f"sqlite:///{tmp_path}/jobs.sqlite",
-        objects=f"file://{tmp_path}/objects",
-        drain_timeout_s=0.1,
-    )
-    async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(server.open_gateway(settings))
-        ports, _ = await server._listen(stack, gateway)
+    async with listening_gateway(tmp_path) as (gateway, ports):
         await gateway.jobs.store.submit(JOB)
         url = f"http://127.0.0.1:{ports['http']}"
-        yield (
-            gateway,
-            await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=GUARD_S)),
-        )
+        async with httpx.AsyncClient(base_url=url, timeout=GUARD_S) as client:
+            yield gateway, client
 
 
 def ends(logs: list[Any]) -> list[tuple[str, str | None]]:
