@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepfake_serving.cli.annotate import Annotator
+from deepfake_serving.cli.evidence.annotate import Annotator
 from deepfake_serving.cli.evidence.provenance import add_provenance
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging.archive import open_archive
 from deepfake_serving.provenance.reader import ProvenanceReader
-from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 from model_handlers.handler import run_isolated
 from model_handlers.items import Item, Options
 from model_handlers.loading import Runtime, load_task
@@ -48,8 +48,7 @@ class LocalDetector:
         runtime = Runtime(
             device=device, threads=threads, digests={opened.manifest.name: opened.digest}
         )
-        delete_abandoned(_UNPACKED)
-        with workspace(_UNPACKED) as folder:
+        with tidy_workspace(_UNPACKED) as folder:
             with zipfile.ZipFile(archive) as files:
                 files.extractall(folder)
             self._task = load_task(folder, runtime)

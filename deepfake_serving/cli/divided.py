@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import multiprocessing
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.cli.ensemble import archives_of, open_detector
+from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.cli.output import note
 from deepfake_serving.cli.video import analyse_video, detection, image_writer, open_embedder
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import Internal
-from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 from deepfake_serving.video.analyse import analyse_part
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.parts.boundaries import Part
@@ -107,8 +107,7 @@ def analyse_parts(
     """
     parts = [Part(number) for number in range(count_parts(video.path, video.options))]
     archives_of(video.model, video.archive)
-    delete_abandoned(_IMAGES)
-    with workspace(_IMAGES) as folder:
+    with tidy_workspace(_IMAGES) as folder:
         if gallery is not None:
             video = dataclasses.replace(video, images=folder)
         with ProcessPoolExecutor(
@@ -121,7 +120,7 @@ def analyse_parts(
             finally:
                 pool.shutdown(cancel_futures=True)
         if gallery is not None:
-            _move_images(found, folder, gallery)
+            _copy_images(found, folder, gallery)
     options = dataclasses.replace(video.options, thresholds=thresholds)
     return dataclasses.asdict(merged(found).verdict(options))
 
@@ -144,13 +143,13 @@ def _analysed(
     return found, thresholds
 
 
-def _move_images(found: Sequence[PartResult], folder: Path, gallery: Path) -> None:
+def _copy_images(found: Sequence[PartResult], folder: Path, gallery: Path) -> None:
     gallery.mkdir(parents=True, exist_ok=True)
     shots = 0
     for result in found:
         for name in result.accumulator.image_names:
             source = folder / str(result.part.number) / name
-            shutil.move(source, gallery / renumbered(name, shots))
+            write_whole(gallery / renumbered(name, shots), source.read_bytes())
         shots += len(result.accumulator.shots)
 
 

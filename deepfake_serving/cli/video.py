@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from deepfake_serving.cli.detector import LocalDetector
+from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.video import Aggregation
@@ -93,6 +94,6 @@ def image_writer(folder: Path | None) -> SaveImage:
 
     async def save(name: str, image: bytes) -> None:
         if folder is not None:
-            (folder / name).write_bytes(image)
+            write_whole(folder / name, image)
 
     return save

@@ -32,7 +32,7 @@ from deepfake_serving.model_server.torchserve.warmup import (
     WarmupCheckFailed,
     check_result,
 )
-from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +72,8 @@ class Supervisor:
             predictor.admission,
             lambda model: metrics.recycled.labels(model).inc(),
         )
-        delete_abandoned(_SCRATCH)
         self._closing = contextlib.ExitStack()
-        self._scratch = self._closing.enter_context(workspace(_SCRATCH))
+        self._scratch = self._closing.enter_context(tidy_workspace(_SCRATCH))
 
     async def run(self) -> None:
         """Starts TorchServe and supervises it until cancelled.

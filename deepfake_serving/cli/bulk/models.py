@@ -11,7 +11,7 @@ from deepfake_serving.cli.detector import LocalDetector
 from deepfake_serving.cli.ensemble import LocalEnsemble, ensemble_of
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.packaging.archive import open_archive
-from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 
 _ARCHIVE = "model.mar"
 _ENSEMBLE = "ensemble.json"
@@ -47,8 +47,7 @@ def find_model(model: str, archive: Path | None) -> RunModel:
 
 def load_model(destination: Destination, device: str | None, threads: int) -> LocalDetector:
     """Loads the model of the run in a destination."""
-    delete_abandoned(_COPIES)
-    with workspace(_COPIES) as folder:
+    with tidy_workspace(_COPIES) as folder:
         try:
             spec = EnsembleSpec.model_validate_json(destination.get(_ENSEMBLE))
         except FileNotFoundError:

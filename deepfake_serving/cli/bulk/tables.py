@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepfake_serving.cli.evidence.heatmaps import draw_heatmap
+from deepfake_serving.cli.evidence.heatmaps import heatmap_png
 
 _SCORES = pa.map_(pa.string(), pa.float64())
 
@@ -152,13 +152,7 @@ def _heatmaps(face: Row, model: str) -> dict[str, bytes] | None:
     """Returns the heatmap of the model, or those of the members of an ensemble; None without."""
     own = {model: face["heatmap"]} if face["heatmap"] else {}
     members = {m: score["heatmap"] for m, score in face["models"].items() if "heatmap" in score}
-    return {name: _png(heatmap) for name, heatmap in (own | members).items()} or None
-
-
-def _png(heatmap: Row) -> bytes:
-    buffer = io.BytesIO()
-    draw_heatmap(heatmap).save(buffer, "PNG")
-    return buffer.getvalue()
+    return {name: heatmap_png(heatmap) for name, heatmap in (own | members).items()} or None
 
 
 def _only(schema: pa.Schema, row: Row) -> Row:

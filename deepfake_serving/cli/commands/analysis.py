@@ -11,6 +11,7 @@ from deepfake_serving.cli import results
 from deepfake_serving.cli.extras import requires
 from deepfake_serving.cli.options import AGGREGATION, SAMPLING
 from deepfake_serving.cli.output import progress_bar, tracked, warn_untrained
+from deepfake_serving.cli.piped import input_path, seekable
 
 Archive = Annotated[
     Path | None,
@@ -24,7 +25,10 @@ Model = Annotated[
 
 @requires("all")
 def detect(
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files; - is stdin."),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document per line, in input order.")
     ] = False,
@@ -49,12 +53,13 @@ def detect(
     batch: Annotated[int, typer.Option(min=1, max=256, help="Images per batch.")] = 8,
 ) -> None:
     """Analyses images in this process, without a server. Exits with 1 if one is unreadable."""
-    from deepfake_serving.cli.annotate import Annotator
     from deepfake_serving.cli.ensemble import open_detector
+    from deepfake_serving.cli.evidence.annotate import Annotator
     from deepfake_serving.cli.evidence.heatmaps import write_heatmaps
     from deepfake_serving.cli.evidence.names import OutputNames
     from deepfake_serving.provenance.reader import ProvenanceReader, load_anchors
 
+    images = [input_path(image) for image in images]
     detector = open_detector(model, archive)
     warn_untrained(detector.model.trained)
     reader = ProvenanceReader("" if anchors is None else load_anchors(anchors))
@@ -76,7 +81,7 @@ def detect(
 
 @requires("all")
 def video(
-    path: Annotated[Path, typer.Argument(help="A video file.")],
+    path: Annotated[Path, typer.Argument(help="A video file; - is stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
     sampling: Annotated[str, typer.Option(help=SAMPLING)] = "every:5",
     aggregation: Annotated[str, typer.Option(help=AGGREGATION)] = "shots",
@@ -107,9 +112,9 @@ def video(
     from deepfake_serving.cli.video import video_options
 
     options = video_options(sampling, aggregation, shots, explain)
-    with progress_bar() as report:
+    with progress_bar() as report, seekable(input_path(path)) as file:
         verdict = analyse_file(
-            path, options, model, archive, person_model, gallery, workers, report
+            file, options, model, archive, person_model, gallery, workers, report
         )
     warn_untrained(verdict["model"]["trained"])
     results.print_video(verdict, as_json)

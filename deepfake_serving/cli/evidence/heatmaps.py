@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from deepfake_serving.cli.evidence.names import OutputNames
+from deepfake_serving.cli.evidence.whole_files import write_whole
 
 
 def write_heatmaps(
@@ -29,7 +30,7 @@ def write_heatmaps(
         }
         paths = names.choose(folder, Path(document["file"]).stem, list(heatmaps))
         for path, heatmap in zip(paths, heatmaps.values(), strict=True):
-            draw_heatmap(heatmap).save(path)
+            write_whole(path, heatmap_png(heatmap))
         yield document
 
 
@@ -40,6 +41,13 @@ def _heatmaps(face: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for model, score in face["models"].items():
         if "heatmap" in score:
             yield f"-{model}", score["heatmap"]
+
+
+def heatmap_png(heatmap: dict[str, Any]) -> bytes:
+    """Returns a PNG of `draw_heatmap`."""
+    buffer = io.BytesIO()
+    draw_heatmap(heatmap).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def draw_heatmap(heatmap: dict[str, Any]) -> Image.Image:

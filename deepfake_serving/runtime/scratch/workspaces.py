@@ -30,6 +30,14 @@ def workspace(prefix: str) -> Iterator[Path]:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def tidy_workspace(prefix: str) -> Iterator[Path]:
+    """Creates a folder as `workspace` does, once those of killed processes are deleted."""
+    delete_abandoned(prefix)
+    with workspace(prefix) as folder:
+        yield folder
+
+
 def delete_abandoned(prefix: str) -> int:
     """Deletes the folders with a prefix that no process has locked, and returns how many."""
     deleted = 0

@@ -20,8 +20,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from deepfake_serving.cli import app as cli
-from deepfake_serving.cli.annotate import Annotator
 from deepfake_serving.cli.detector import LocalDetector
+from deepfake_serving.cli.evidence.annotate import Annotator
 from deepfake_serving.cli.evidence.names import OutputNames
 from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.verdict import ImageVerdict

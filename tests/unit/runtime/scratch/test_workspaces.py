@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deepfake_serving.runtime.scratch.workspaces import delete_abandoned, workspace
+from deepfake_serving.runtime.scratch.workspaces import (
+    delete_abandoned,
+    tidy_workspace,
+    workspace,
+)
 
 
 def test_only_abandoned_folders_are_deleted(
@@ -31,3 +35,15 @@ def test_only_abandoned_folders_are_deleted(
         assert running.exists()
     assert not running.exists()
     assert (other / "media").exists()
+
+
+def test_a_tidy_workspace_deletes_abandoned_ones_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed = tmp_path / "deepfake-copies-a"
+    killed.mkdir()
+    os.utime(killed, (0, 0))
+    with tidy_workspace("deepfake-copies-") as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+    assert list(tmp_path.iterdir()) == []

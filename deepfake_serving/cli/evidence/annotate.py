@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from deepfake_serving.cli.evidence.names import OutputNames
+from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.contracts.verdict import FaceVerdict, ImageVerdict
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode
@@ -31,7 +32,7 @@ class Annotator:
         [target] = self._names.choose(self._folder, path.stem, [".png"])
         image = annotated(decode(data, spec), outcome)
         encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-        target.write_bytes(encoded.tobytes())
+        write_whole(target, encoded.tobytes())
         return target
 
 
