@@ -17,7 +17,7 @@ from model_handlers.images.matrix_profile import (
 
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
 """Luminance of diffuse white in HDR (ITU-R BT.2408), and of what is shown as white."""
-_KNEE = 0.8
+_KNEE = 0.5
 """Linear light up to which tone mapping changes nothing."""
 STEPS = np.arange(4096) / 4095
 """Code values, 0 to 1, at which the curve of a profile is given."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
-_BITS_TAG, _PHOTOMETRIC_TAG, _PLANES_TAG = 258, 262, 284
-"""Bits of a sample, what its values mean, and how channels are stored (TIFF 6.0, section 8)."""
-_WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+_BITS_TAG, _PHOTOMETRIC_TAG, _PLANES_TAG, _FORMAT_TAG = 258, 262, 284, 339
+"""Bits of a sample, what its values mean, how channels are stored and whether they are signed (TIFF
+6.0, sections 8 and 19)."""
+_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
+_ONE_PLANE, _SEPARATE_PLANES = 1, 2
 _FLOAT_WHITES = (1.0, 255.0, 65535.0)
-"""Values of white that software writes into floating-point TIFFs, which do not state theirs."""
+_INT_WHITES = (255.0, 65535.0, 2.0**31 - 1, 2.0**32 - 1)
+"""Values of white that software writes into TIFFs of floating-point or 32-bit samples, which do not
+state theirs."""
 
 
 def correct_planes(image: ImageFile.ImageFile) -> None:
@@ -23,10 +29,14 @@ def correct_planes(image: ImageFile.ImageFile) -> None:
     """
     tags: Any = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS_TAG, ())
-    if tags.get(_PLANES_TAG) != _SEPARATE_PLANES or not {12, 16}.intersection(bits):
+    if not isinstance(image, TiffImageFile) or tags.get(_PLANES_TAG) != _SEPARATE_PLANES:
         return
-    little = "L" if len(bits) > 1 else ""  # as Pillow names what it can read
-    suffix = f";{bits[0]}{'B' if tags.prefix == b'MM' else little}"
+    if len(bits) == 1:  # a single plane is as good as none
+        tags[_PLANES_TAG] = _ONE_PLANE
+        image._setup()
+    if 16 not in bits or len(bits) == 1:
+        return
+    suffix = f";16{'B' if tags.prefix == b'MM' else 'L'}"
     image.tile = [
         tile._replace(args=(f"{tile.args[0]}{suffix}", *tile.args[1:]))
         if tile.codec_name == "raw" and isinstance(tile.args, tuple)
@@ -36,7 +46,7 @@ def correct_planes(image: ImageFile.ImageFile) -> None:
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:
-    """Scales 12-bit, 16-bit and floating-point grey to 8 bits. Pillow's conversion would clip it.
+    """Scales wide and floating-point grey to 8 bits. Pillow's conversion would clip it.
 
     Images of other modes stay as they are.
     """
@@ -54,18 +64,22 @@ def to_8_bit(image: Image.Image) -> Image.Image:
 def _to_16_bit(image: Image.Image) -> npt.NDArray[np.int64]:
     """Returns values up to 65535, which is white."""
     tags = getattr(image, "tag_v2", {})
+    bits, kind = tags.get(_BITS_TAG), tags.get(_FORMAT_TAG, (_UNSIGNED,))[0]
+    stored = np.asarray(image)
     if image.mode == "F":
-        values = _float_to_16_bit(image)
+        values = _scaled(stored, _FLOAT_WHITES)
+    elif bits == (32,):
+        values = _scaled(stored if kind == _SIGNED else stored.view(np.uint32), _INT_WHITES)
+    elif bits == (12,) or kind == _SIGNED:
+        values = _scaled(stored, (4095.0 if bits == (12,) else 32767.0,))
     else:
-        values = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        if tags.get(_BITS_TAG) == (12,):
-            values = values * 65535 // 4095
+        values = np.clip(stored.astype(np.int64), 0, 65535)
     return 65535 - values if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO else values
 
 
-def _float_to_16_bit(image: Image.Image) -> npt.NDArray[np.int64]:
-    """Returns values up to 65535 of floating-point ones, which end at 1, 255 or 65535."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+def _scaled(stored: npt.NDArray[Any], whites: Sequence[float]) -> npt.NDArray[np.int64]:
+    """Returns values up to 65535 of those that end at the first of `whites` that holds them."""
+    values = np.nan_to_num(stored.astype(np.float64))
     highest = float(values.max(initial=0.0))
-    white = next((end for end in _FLOAT_WHITES if highest <= end), 65535.0)
+    white = next((end for end in whites if highest <= end), whites[-1])
     return np.rint(np.clip(values / white, 0, 1) * 65535).astype(np.int64)

@@ -29,6 +29,7 @@ from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
 from model_handlers.images.heif_colours import avif_profile, heic_profile
 from model_handlers.images.png_colours import png_profile
+from model_handlers.images.tiff_layout import unsupported_layout
 from model_handlers.images.time_limit import LimitedFile, within
 from model_handlers.images.wide_samples import correct_planes, to_8_bit
 from model_handlers.manifest import DecodeSpec
@@ -98,7 +99,7 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
     Raises:
         InvalidRequest: `data` is empty.
         TooLarge, TooManyPixels: over a limit, which the message states.
-        UnsupportedMediaType: not one of `FORMATS`.
+        UnsupportedMediaType: not one of `FORMATS`, or a TIFF of unusual samples.
         UndecodableMedia: a supported format, but corrupt, of too many scans or chunks, or one that
             takes too long.
         Overloaded: images that take too long are being decoded.
@@ -125,6 +126,8 @@ def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
                 correct_planes(image)
                 return _decoded(image, data, spec)
     except UnidentifiedImageError as error:
+        if (unsupported := unsupported_layout(data)) is not None:
+            raise UnsupportedMediaType(unsupported) from error
         if _has_known_magic(data):
             raise UndecodableMedia("the image is corrupt: its header can't be read") from error
         if _is_video(data):

@@ -28,7 +28,7 @@ from deepfake_serving.video.presentation.colour_curves import (
 
 _LEVEL = 8
 _SIDE = _LEVEL**2
-_KNEE = 0.8
+_KNEE = 0.5
 """Linear light, of a display's white, up to which tone mapping changes nothing."""
 LINEAR_GAMMA = 2.2
 """Linear light is encoded with this gamma before the table is applied, for its dark colours."""
@@ -95,16 +95,15 @@ def to_srgb(values: Light, space: ColourSpace) -> Light:
 def _tone_map(light: Light, peak: float) -> Light:
     """Compresses what is brighter than the knee into the rest of a display's range.
 
-    The brightest channel decides, so hues stay. The curve is smooth at the knee, and `peak`
-    becomes white.
+    Each channel for itself, so that bright skin becomes pale, as in SDR cameras. By its brightest
+    channel it would keep its hue, but become flat, with edges where another channel begins to
+    decide. The curve is smooth at the knee, and `peak` becomes white.
     """
     if peak <= 1:
         return light
-    brightest = np.maximum(light.max(-1, keepdims=True), 1e-9)
-    headroom, excess = 1 - _KNEE, np.maximum(brightest - _KNEE, 0)
+    headroom, excess = 1 - _KNEE, np.maximum(light - _KNEE, 0)
     bend = (peak - _KNEE) * headroom / (peak - 1)  # maps the excess of `peak` to `headroom`
-    mapped = _KNEE + excess * bend / (excess + bend)
-    return light * np.where(brightest > _KNEE, mapped / brightest, 1)
+    return np.where(light > _KNEE, _KNEE + excess * bend / (excess + bend), light)
 
 
 def _to_rgb(values: Light, space: ColourSpace) -> Light:

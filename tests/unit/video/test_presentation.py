@@ -98,8 +98,8 @@ def test_hdr_is_shown_as_its_sdr_original(transfer: int, encode: Encode, face: P
     coded = encode(linear(face))
     shown = pixels(show(frame_of(coded, 0, transfer, BT2020))[0])
     assert difference((coded * 255).astype(np.uint8), face) > 15
-    assert difference(shown, face) < 2
-    dark = face.max(-1) < 230  # below the knee of the tone mapping
+    assert difference(shown, face) < 3
+    dark = face.max(-1) < 185  # below the knee of the tone mapping
     assert np.abs(shown.astype(int) - face)[dark].mean() < 0.7
 
 
@@ -125,6 +125,22 @@ def test_hdr_files_are_shown_as_their_sdr_original(
     seen = read(path)
     assert len(seen.images) == 4
     assert difference(seen.images[2], face) < 4
+
+
+@pytest.mark.parametrize(("transfer", "least"), [(PQ, 0.92), (HLG, 0.98)], ids=["pq", "hlg"])
+def test_bright_and_saturated_skin_keeps_its_shading(
+    transfer: int, least: float, face: Pixels
+) -> None:
+    """SDR pixels with the tags of HDR are such skin; tone mapping must not flatten it."""
+    shown = pixels(show(frame_of(face / 255, 0, transfer, BT2020))[0])
+    assert np.corrcoef(shading(shown), shading(face))[0, 1] > least
+
+
+def shading(image: Pixels) -> Values:
+    """Returns the second derivative of the luminance of the portrait's face, flat."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1.5)
+    return np.asarray(cv2.Laplacian(smooth, cv2.CV_32F)[60:190, 90:190].ravel(), np.float64)
 
 
 def test_hdr_is_converted_like_ffmpegs_own_converter(face: Pixels) -> None:
@@ -207,7 +223,7 @@ def test_ictcp_is_converted(face: Pixels) -> None:
     to_lms = np.array([[1688, 2146, 262], [683, 2951, 462], [99, 309, 3688]]) / 4096
     to_ictcp = np.array([[2048, 2048, 0], [6610, -13613, 7003], [17933, -17390, -543]]) / 4096
     values = as_pq(linear(face) @ to_lms.T) @ to_ictcp.T + [0, 0.5, 0.5]
-    assert difference(pixels(show(frame_of(values, 14, PQ, BT2020))[0]), face) < 2
+    assert difference(pixels(show(frame_of(values, 14, PQ, BT2020))[0]), face) < 3
 
 
 def every_colour_tag() -> list[tuple[int, int, int]]:

@@ -57,7 +57,7 @@ JOB: dict[str, Any] = {
         "name": "film.mp4",
         "url": None,
         "bytes": 1373195,
-        "digest": "sha256:65904cd584335365a63a1b61a004ab1afef5322050b85bfbc1b311aba5111b0e",
+        "digest": "sha256:9df7d0ef6ae303a982b8cb45c643a1acf1ca514e4d4b7f343a866518272cece1",
     },
     "options": {
         "sampling": "every:5",

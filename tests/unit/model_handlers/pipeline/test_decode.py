@@ -31,7 +31,15 @@ from deepfake_serving.contracts.problems import (
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, check_tensor, decode
 from tests.support.properties import examples
-from tests.support.tiff import BLACK_IS_ZERO, RGB, WHITE_IS_ZERO, tiff
+from tests.support.tiff import (
+    BLACK_IS_ZERO,
+    FLOATING_POINT,
+    RGB,
+    SIGNED,
+    UNSIGNED,
+    WHITE_IS_ZERO,
+    tiff,
+)
 
 SPEC = DecodeSpec()
 HEIGHT, WIDTH = 40, 56
@@ -262,6 +270,60 @@ def test_grey_of_scanners_is_neither_negative_nor_dark(kind: int, bits: int) -> 
         samples = np.stack(packed, -1).astype(np.uint8).tobytes()
     shown = decode(tiff(32, 8, bits, kind, [samples]), SPEC)
     assert np.abs(shown.astype(int) - grey[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "samples", "white", "order"),
+    [
+        (16, SIGNED, 32767, "<"),
+        (16, SIGNED, 32767, ">"),
+        (32, UNSIGNED, 255, "<"),
+        (32, UNSIGNED, 65535, "<"),
+        (32, UNSIGNED, 2**32 - 1, "<"),
+        (32, SIGNED, 2**31 - 1, "<"),
+        (32, SIGNED, 2**31 - 1, ">"),
+    ],
+)
+def test_signed_and_32_bit_grey_is_scaled_and_not_clipped(
+    bits: int, samples: int, white: int, order: str
+) -> None:
+    grey = np.arange(256).reshape(8, 32)
+    letter = "i" if samples == SIGNED else "u"
+    stored = np.rint(grey / 255 * white).astype(f"{order}{letter}{bits // 8}").tobytes()
+    shown = decode(tiff(32, 8, bits, BLACK_IS_ZERO, [stored], order, samples=samples), SPEC)
+    assert np.abs(shown.astype(int) - grey[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "samples", "order", "named"),
+    [
+        (3, 32, FLOATING_POINT, "<", "3 x 32 floating-point bits"),
+        (4, 16, FLOATING_POINT, ">", "4 x 16 floating-point bits"),
+        (1, 64, FLOATING_POINT, "<", "1 x 64 floating-point bits"),
+        (3, 32, UNSIGNED, "<", "3 x 32 bits"),
+        (2, 16, UNSIGNED, ">", "2 x 16 bits"),
+        (1, 32, UNSIGNED, ">", "1 x 32 bits"),
+    ],
+)
+def test_a_tiff_of_unusual_samples_is_unsupported_and_not_corrupt(
+    channels: int, bits: int, samples: int, order: str, named: str
+) -> None:
+    kind = RGB if channels > 2 else BLACK_IS_ZERO
+    plane = bytes(32 * 8 * bits // 8)
+    data = tiff(32, 8, bits, kind, [plane] * channels, order, samples=samples)
+    with pytest.raises(UnsupportedMediaType, match=f"{named}.*8 or 16 bits per channel"):
+        decode(data, SPEC)
+
+
+def test_a_tiff_of_unknown_compression_is_unsupported_and_not_corrupt() -> None:
+    data = tiff(32, 8, 8, BLACK_IS_ZERO, [bytes(256)], compression=34712)
+    with pytest.raises(UnsupportedMediaType, match="compression 34712"):
+        decode(data, SPEC)
+
+
+def test_a_tiff_of_impossible_samples_is_corrupt() -> None:
+    with pytest.raises(UndecodableMedia, match="header"):
+        decode(tiff(32, 8, 200, BLACK_IS_ZERO, [bytes(256)]), SPEC)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
