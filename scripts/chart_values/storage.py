@@ -22,7 +22,7 @@ class Redis(Placement, total=False):
     enabled: bool
     existingSecret: Name
     image: Image
-    command: list[str]
+    command: Annotated[list[str], Field(min_length=1)]
     size: Quantity
     storageClassName: str
     resources: Resources

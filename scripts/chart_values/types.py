@@ -62,6 +62,9 @@ class Placement(TypedDict, total=False):
     nodeSelector: Strings
     affinity: AnyObject
     tolerations: list[AnyObject]
+    priorityClassName: Name
+    podLabels: Strings
+    podAnnotations: Strings
 
 
 @with_config(STRICT)
@@ -82,11 +85,8 @@ class Extras(TypedDict, total=False):
 @with_config(STRICT)
 class Pod(Placement, Extras, total=False):
     resources: Resources
-    priorityClassName: Name
     topologySpreadConstraints: list[AnyObject]
     podDisruptionBudget: Budget
-    podLabels: Strings
-    podAnnotations: Strings
 
 
 @with_config(STRICT)

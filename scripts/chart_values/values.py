@@ -9,7 +9,16 @@ from scripts.chart_values.gateway import Gateway, Worker
 from scripts.chart_values.model_server import ModelServer
 from scripts.chart_values.monitoring import Monitoring, Tracing
 from scripts.chart_values.storage import Media, Redis
-from scripts.chart_values.types import STRICT, AnyObject, Cidr, Image, Name, PortNumber, Strings
+from scripts.chart_values.types import (
+    STRICT,
+    AnyObject,
+    Cidr,
+    Image,
+    Name,
+    Placement,
+    PortNumber,
+    Strings,
+)
 
 
 @with_config(STRICT)
@@ -43,7 +52,7 @@ class NetworkPolicy(TypedDict, total=False):
 
 
 @with_config(STRICT)
-class Tests(TypedDict, total=False):
+class Tests(Placement, total=False):
     enabled: bool
 
 

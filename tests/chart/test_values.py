@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+import yaml
+
 from tests.chart.conftest import WATCHED
-from tests.chart.helm import Object, only, render
+from tests.chart.helm import CHART, Object, RenderError, only, render
 
 DIGEST = f"sha256:{'0' * 64}"
 NUMBERED: Object = {
@@ -87,3 +91,35 @@ def test_a_label_that_several_values_set_is_given_once() -> None:
         labels = each["spec"]["template"]["metadata"]["labels"]
         assert labels["team"] == "own"
         assert each["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("redis", "at '': missing property 'redis'"),
+        ("redis.exporter", "at '/redis': missing property 'exporter'"),
+        ("modelServer.defaults.models", "at '/modelServer/defaults': missing property 'models'"),
+    ],
+)
+def test_a_map_that_templates_need_is_named_if_it_is_null(path: str, error: str) -> None:
+    with pytest.raises(RenderError, match=error):
+        render(f"{path}=null")
+
+
+def test_other_maps_and_lists_may_be_null_as_if_they_were_empty() -> None:
+    """So may `settings:` with all its lines commented out."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    others = list(_optional(schema, schema, yaml.safe_load((CHART / "values.yaml").read_text())))
+    assert {"gateway.settings", "modelServer.defaults.resources", "commonLabels"} <= set(others)
+    render(*WATCHED, "gateway.ingress.enabled=true", *(f"{each}=null" for each in others))
+
+
+def _optional(schema: Object, kind: Object, values: Object) -> Iterator[str]:
+    """Yields the paths of maps and lists in values.yaml that the schema does not require."""
+    for key, each in values.items():
+        if key not in kind.get("required", []):
+            yield from [key] if isinstance(each, dict | list) else []
+        elif isinstance(each, dict):
+            name = kind["properties"][key]["$ref"].rpartition("/")[2]
+            inner = _optional(schema, schema["definitions"][name], each)
+            yield from (f"{key}.{path}" for path in inner)

@@ -112,26 +112,27 @@ securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 {{- toYaml .Values.containerSecurityContext }}
 {{- end }}
 
-{{/* Node selection and spreading: (dict "root" $ "values" map "component" "…" "pool" "…" "colocated" "true"). */}}
-{{- define "deepfake.scheduling" -}}
-{{- with .values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
+{{/* Node selection and priority: a map with the usual fields. */}}
+{{- define "deepfake.placement" -}}
+{{- range $name := list "nodeSelector" "affinity" "tolerations" }}
+{{- with get $ $name }}
+{{ $name }}: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .values.priorityClassName }}
+{{- with .priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{/* Node selection and spreading: (dict "root" $ "values" map "component" "…" "pool" "…" "colocated" "true"). */}}
+{{- define "deepfake.scheduling" -}}
 {{- $affinity := deepCopy (.values.affinity | default dict) }}
 {{- if .colocated }}
 {{- $toPods := $affinity.podAffinity | default dict }}
 {{- $required := concat ($toPods.requiredDuringSchedulingIgnoredDuringExecution | default list) (include "deepfake.colocationTerms" . | fromYamlArray) }}
 {{- $_ := set $affinity "podAffinity" (mustMergeOverwrite $toPods (dict "requiredDuringSchedulingIgnoredDuringExecution" $required)) }}
 {{- end }}
-{{- with $affinity }}
-affinity: {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "deepfake.placement" (set (pick .values "nodeSelector" "tolerations" "priorityClassName") "affinity" $affinity) }}
 topologySpreadConstraints:
 {{- if .values.topologySpreadConstraints }}
   {{- toYaml .values.topologySpreadConstraints | nindent 2 }}

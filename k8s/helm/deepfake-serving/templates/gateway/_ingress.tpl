@@ -21,7 +21,7 @@
 {{- if $.grpc }}{{ $_ := set $known "haproxy.org/server-proto" "h2" }}{{ end }}
 {{- end }}
 {{- end }}
-{{- with mustMergeOverwrite $known .own }}
+{{- with mustMergeOverwrite $known (.own | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

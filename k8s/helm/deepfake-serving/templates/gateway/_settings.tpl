@@ -47,7 +47,7 @@ file:///media
       "upstream_certificate" "/etc/deepfake-tls/tls.crt"
       "upstream_key" "/etc/deepfake-tls/tls.key") }}
 {{- end }}
-{{- $settings := mustMergeOverwrite $derived (deepCopy .Values.gateway.settings) }}
+{{- $settings := mustMergeOverwrite $derived (deepCopy (.Values.gateway.settings | default dict)) }}
 {{- range $file, $_ := include "deepfake.gateway.ensembleFiles" . | fromYaml }}
 {{- $_ := set $settings "ensembles" (append ($settings.ensembles | default list) (printf "/etc/deepfake/settings/%s" $file)) }}
 {{- end }}

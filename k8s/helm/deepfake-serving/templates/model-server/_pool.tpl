@@ -29,7 +29,7 @@
       "tls_key" "/etc/deepfake-tls/tls.key"
       "tls_client_ca" "/etc/deepfake-tls/ca.crt") }}
 {{- end }}
-{{- mustMergeOverwrite $derived .pool.settings | toYaml }}
+{{- mustMergeOverwrite $derived (.pool.settings | default dict) | toYaml }}
 {{- end }}
 
 {{/* Folder of the archives inside the pod. */}}

@@ -95,7 +95,7 @@ spec:
   ports:
     - {port: 80, protocol: TCP}
     - {port: 443, protocol: TCP}
-    {{- if .Values.gateway.settings.source_enabled }}
+    {{- if (.Values.gateway.settings | default dict).source_enabled }}
     # RTSP, and RTSP with TLS.
     - {port: 554, protocol: TCP}
     - {port: 322, protocol: TCP}
