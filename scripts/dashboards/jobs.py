@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from scripts.dashboards.model import Dashboard, Panel, Query
-from scripts.dashboards.query import gateway, largest, quantile, rate, total, worker
+from scripts.dashboards.query import gateway, largest, quantile, rate, shared, total, worker
 
 _ENDED, _SECONDS = "deepfake_jobs_ended_total", "deepfake_job_duration_seconds_bucket"
 
 _BACKLOG = [
     Panel(
         "Backlog",
-        "Queued and running jobs. Every gateway exports the same counts, so this is the maximum.",
+        "Queued and running jobs. Gateways of a release export the same counts: its maximum.",
         "none",
-        [Query(largest(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
+        [Query(shared(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
         stacked=True,
     ),
     Panel(
@@ -75,7 +75,7 @@ _WORK = [
         "Kept",
         "Ended jobs not yet deleted by retention, by state.",
         "none",
-        [Query(largest(gateway("deepfake_jobs", 'state!~"queued|running"'), "state"), "{{state}}")],
+        [Query(shared(gateway("deepfake_jobs", 'state!~"queued|running"'), "state"), "{{state}}")],
         stacked=True,
     ),
 ]

@@ -10,6 +10,7 @@ from scripts.dashboards.query import (
     quantile,
     rate,
     recorded,
+    shared,
     total,
 )
 
@@ -64,7 +65,7 @@ _SLO = [
         "Healthy replicas",
         "Model servers that are ready and reachable from the gateways, by pool.",
         "none",
-        Query(largest(gateway("deepfake_replicas", 'state="healthy"'), "pool"), "{{pool}}"),
+        Query(shared(gateway("deepfake_replicas", 'state="healthy"'), "pool"), "{{pool}}"),
     ),
 ]
 
@@ -141,9 +142,9 @@ _CAPACITY = [
     ),
     Panel(
         "Jobs",
-        "Queued and running. Every gateway exports the same counts, so this is the maximum.",
+        "Queued and running. Gateways of a release export the same counts: its maximum.",
         "none",
-        [Query(largest(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
+        [Query(shared(gateway("deepfake_jobs", 'state=~"queued|running"'), "state"), "{{state}}")],
     ),
     Panel(
         "Retries",

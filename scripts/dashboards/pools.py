@@ -9,6 +9,7 @@ from scripts.dashboards.query import (
     model_server,
     quantile,
     rate,
+    shared,
     total,
 )
 
@@ -32,11 +33,11 @@ def _load(*by: str) -> str:
 _REPLICAS = [
     Panel(
         "Replicas seen by gateways",
-        "Maximum over the gateways. Unhealthy replicas get no requests.",
+        "Maximum over the gateways of a release. Unhealthy replicas get no requests.",
         "none",
         [
             Query(
-                largest(gateway("deepfake_replicas", _GATEWAY_POOL), "pool", "state"),
+                shared(gateway("deepfake_replicas", _GATEWAY_POOL), "pool", "state"),
                 "{{pool}} {{state}}",
             )
         ],

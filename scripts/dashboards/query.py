@@ -42,8 +42,13 @@ def total(expression: str, *by: str) -> str:
 
 
 def largest(expression: str, *by: str) -> str:
-    """Maximum by these labels, for values that every gateway exports alike."""
+    """Maximum by these labels."""
     return f"max by ({', '.join(by)}) ({expression})"
+
+
+def shared(expression: str, *by: str) -> str:
+    """Sum over the releases of counts that every gateway of one exports alike."""
+    return total(largest(expression, *RELEASE, *by), *by)
 
 
 def quantile(q: float, buckets: str, *by: str) -> str:

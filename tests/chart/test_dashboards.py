@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from scripts.dashboards import FOLDER, PAGES
-from tests.chart.helm import ROOT, Object, only
+from tests.chart.helm import ROOT, Object, only, tool
 
 BOARDS = {name: json.loads(page()) for name, page in PAGES.items()}
 board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda each: each["uid"])
@@ -44,6 +47,47 @@ def test_latency_leaves_out_what_lasts_until_the_client_disconnects() -> None:
     lasting += [f"/{detector.full_name}/{name}" for name in streaming]
     assert all(left_out.fullmatch(route) for route in lasting)
     assert not left_out.fullmatch("/v1/images")
+
+
+def test_counts_that_every_gateway_exports_are_added_up_over_releases(tmp_path: Path) -> None:
+    """Two releases, one with two gateways, have four healthy replicas and eight queued jobs."""
+    counts = {
+        "overview": {"Healthy replicas": 4, "Jobs": 8},
+        "jobs": {"Backlog": 8, "Kept": 6},
+        "pools": {"Replicas seen by gateways": 4},
+    }
+    series = [
+        {
+            "series": f'{name},app_kubernetes_io_component="gateway",namespace="ns",'
+            f'app_kubernetes_io_instance="{release}",pod="{pod}"}}',
+            "values": str(value),
+        }
+        for release, pod in (("a", "a1"), ("a", "a2"), ("b", "b1"))
+        for name, value in (
+            ('deepfake_replicas{pool="cpu",state="healthy"', 1 if pod == "a1" else 2),
+            ('deepfake_jobs{state="queued"', 4),
+            ('deepfake_jobs{state="succeeded"', 3),
+        )
+    ]
+    expected = [
+        {
+            "expr": f"sum({_filled(panel['targets'][0]['expr'])})",
+            "eval_time": "0s",
+            "exp_samples": [{"labels": "{}", "value": counts[name][panel["title"]]}],
+        }
+        for name in counts
+        for panel in panels(BOARDS[f"{FOLDER}/{name}.json"])
+        if panel["title"] in counts[name]
+    ]
+    assert len(expected) == 5
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": expected}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"tests": [test]}))
+    subprocess.run([tool("promtool"), "test", "rules", tmp_path / "test.yaml"], check=True)
+
+
+def _filled(expression: str) -> str:
+    """Selects all, as a dashboard does at first."""
+    return re.sub(r'=~"\$\w+"', '=~".*"', expression)
 
 
 @board

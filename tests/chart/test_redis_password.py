@@ -43,9 +43,9 @@ def test_the_password_works_and_is_in_no_argument(
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
     )
-    patient = Retry(ConstantBackoff(0.1), 100)
+    again = Retry(ConstantBackoff(0.1), 100)
     try:
-        with redis.Redis(port=port, password=PASSWORD, retry=patient) as client:
+        with redis.Redis(port=port, password=PASSWORD, retry=again) as client:
             assert client.config_get("appendfsync") == {"appendfsync": "always"}  # type: ignore[no-untyped-call]
         assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
