@@ -26,7 +26,7 @@ from deepfake_serving.video.presentation.colour_tables import (
     ColourSpace,
     hald_image,
 )
-from deepfake_serving.video.presentation.geometry import side_data
+from deepfake_serving.video.presentation.side_data import side_data
 
 _SCALER_MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
 """Matrix coefficients that FFmpeg's scaler converts: RGB, those of television, unspecified."""
@@ -89,7 +89,7 @@ def _check(image: VideoFrame, space: ColourSpace) -> None:
             "the video's colours are not supported: "
             f"matrix {matrix}, transfer function {transfer}, primaries {primaries} of ITU-T H.273"
         )
-    if Type.DOVI_METADATA in image.side_data and transfer == 2:
+    if Type.DOVI_METADATA in side_data(image) and transfer == 2:
         raise UnsupportedMediaType("Dolby Vision without a base layer of its own is not supported")
 
 
@@ -112,10 +112,11 @@ def _peak(image: VideoFrame) -> float:
 
 
 def _stated_nits(image: VideoFrame) -> float | None:
-    light = side_data(image, Type.CONTENT_LIGHT_LEVEL)
+    entries = side_data(image)
+    light = entries.get(Type.CONTENT_LIGHT_LEVEL)
     if light is not None and (nits := struct.unpack_from("=I", light)[0]):
         return float(nits)
-    mastering = side_data(image, Type.MASTERING_DISPLAY_METADATA)
+    mastering = entries.get(Type.MASTERING_DISPLAY_METADATA)
     if mastering is None:
         return None
     numerator, denominator = struct.unpack_from("=2i", mastering, 72)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from deepfake_serving.video.presentation.side_data import side_data
 
 _MATRIX_BYTES = 36
 _MAX_ASPECT = 16
@@ -36,18 +37,12 @@ class Orientation:
         return (width, height) if self.quarter_turns % 2 == 0 else (height, width)
 
 
-def side_data(image: VideoFrame, kind: Type) -> bytes | None:
-    """Returns the side data of a frame, as FFmpeg's structures; None where it has none."""
-    entries: Any = image.side_data
-    return bytes(entries[kind]) if kind in entries else None
-
-
 def orientation_of(image: VideoFrame) -> Orientation:
     """Reads the display matrix (ISO/IEC 14496-12, 6.2.2), from the container or the codec.
 
     Other angles are rounded to quarter turns.
     """
-    raw = side_data(image, Type.DISPLAYMATRIX)
+    raw = side_data(image).get(Type.DISPLAYMATRIX)
     if raw is None or len(raw) < _MATRIX_BYTES:
         return Orientation()
     a, b, _, c, d = struct.unpack_from("=5i", raw)

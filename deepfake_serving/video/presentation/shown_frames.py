@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -19,16 +18,7 @@ from deepfake_serving.video.presentation.combing import FieldOrder
 from deepfake_serving.video.presentation.conversion_errors import conversion_errors
 from deepfake_serving.video.presentation.filter_graph import FilterGraph, Properties, ShownFrame
 from deepfake_serving.video.presentation.geometry import Orientation, orientation_of
-
-_SIDE_DATA = frozenset(
-    {
-        Type.DISPLAYMATRIX,
-        Type.MASTERING_DISPLAY_METADATA,
-        Type.CONTENT_LIGHT_LEVEL,
-        Type.DOVI_METADATA,
-    }
-)
-"""Side data that the presentation depends on."""
+from deepfake_serving.video.presentation.side_data import side_data
 
 
 class Presentation:
@@ -93,7 +83,6 @@ class Presentation:
 
 
 def _attributes(image: VideoFrame) -> tuple[Any, ...]:
-    entries: Any = image.side_data  # typed as a mapping, whose iterator yields its values
     return (
         image.width,
         image.height,
@@ -103,5 +92,5 @@ def _attributes(image: VideoFrame) -> tuple[Any, ...]:
         image.color_trc,
         image.color_primaries,
         image.interlaced_frame,
-        *([bytes(each) for each in entries if each.type in _SIDE_DATA] if len(entries) else ()),
+        side_data(image),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -28,6 +29,10 @@ from tests.support.videos import pan, write_video
 from tests.unit.video.conftest import Detect
 
 MIB = 2**20
+_HDR10 = (
+    "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:hdr10=1:repeat-headers=1:max-cll=1000,400:"
+    "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+)
 
 
 async def discard_image(_: str, __: bytes) -> None: ...
@@ -232,3 +237,30 @@ def test_a_decoding_process_starts_no_program(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert list(DecodeProcess(clip, VideoOptions()).batches())
     assert not started.exists()
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options"),
+    [
+        ("libx264", "yuv420p", {}),
+        ("libx264", "yuv420p", {"x264-params": "interlaced=1"}),
+        ("libx265", "yuv420p10le", {"x265-params": f"{_HDR10}:log-level=none"}),
+        ("prores_ks", "yuva444p10le", {"profile": "4444"}),
+    ],
+    ids=["plain", "interlaced", "HDR10", "alpha"],
+)
+def test_frames_are_freed_without_the_garbage_collector(
+    codec: str, pix_fmt: str, options: dict[str, str], moving: list[Pixels], tmp_path: Path
+) -> None:
+    path = write_video(
+        tmp_path / "clip.mov", moving, codec=codec, pix_fmt=pix_fmt, codec_options=options
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in VideoReader(path, VideoOptions()).batches():
+            pass
+        kept = sum(type(each) is av.VideoFrame for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 2
