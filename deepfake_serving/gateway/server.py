@@ -39,7 +39,7 @@ from deepfake_serving.runtime.listeners import (
     metrics_listener,
     open_listener,
 )
-from deepfake_serving.runtime.process.shutdown import drain, stop_signals
+from deepfake_serving.runtime.process.shutdown import CLOSE_S, drain, stop_signals
 from deepfake_serving.runtime.rpc.listener import GrpcListener
 from deepfake_serving.runtime.tasks import background, first_of
 
@@ -60,7 +60,7 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
     signals = stop_signals()
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(open_gateway(settings))
-        ports, server = await _listen(stack, gateway)
+        ports, server, rpc = await _listen(stack, gateway)
         log.info("listening", host=settings.host, **ports)
         if settings.embedded_worker:
             await stack.enter_async_context(EmbeddedWorker().running())
@@ -68,12 +68,12 @@ async def serve(settings: Settings, on_ready: Callable[[Ports], None] | None = N
         stack.callback(announcing.cancel)
         await signals.get()
         log.info("draining")
-        await first_of(_drain(gateway, server), signals.get())
+        await first_of(_drain(gateway, server, rpc), signals.get())
     log.info("stopped")
     return 0
 
 
-async def _drain(gateway: Gateway, server: uvicorn.Server) -> None:
+async def _drain(gateway: Gateway, server: uvicorn.Server, rpc: GrpcListener) -> None:
     """Finishes what is in flight; each response closes its connection, so that clients move on."""
 
     async def close_listeners() -> None:
@@ -85,6 +85,7 @@ async def _drain(gateway: Gateway, server: uvicorn.Server) -> None:
     await drain(
         gateway.in_flight,
         close_listeners,
+        rpc.stop,
         delay_s=settings.drain_delay_s,
         timeout_s=settings.drain_timeout_s,
     )
@@ -150,8 +151,10 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvicorn.Server]:
-    """Opens HTTP, gRPC and metrics; on exit each stops after its requests have ended."""
+async def _listen(
+    stack: AsyncExitStack, gateway: Gateway
+) -> tuple[Ports, uvicorn.Server, GrpcListener]:
+    """Opens HTTP, gRPC and metrics; on exit requests in flight have `CLOSE_S` left."""
     settings = gateway.settings
     ports = {}
     ports["metrics"] = await stack.enter_async_context(
@@ -178,7 +181,7 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
             server_header=False,
             lifespan="off",
             timeout_keep_alive=settings.keep_alive_timeout_s,
-            timeout_graceful_shutdown=int(settings.drain_timeout_s) or None,
+            timeout_graceful_shutdown=int(CLOSE_S),
             ws_max_size=settings.max_image_bytes + 1,
         )
     )
@@ -190,9 +193,9 @@ async def _listen(stack: AsyncExitStack, gateway: Gateway) -> tuple[Ports, uvico
         gateway.metrics.grpc_restarts.inc,
     )
     ports["grpc"] = await stack.enter_async_context(
-        rpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)
+        rpc.listening(settings.host, settings.grpc_port)
     )
-    return ports, server
+    return ports, server, rpc
 
 
 class _Uvicorn(uvicorn.Server):

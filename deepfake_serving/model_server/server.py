@@ -27,7 +27,7 @@ from deepfake_serving.runtime.listeners import (
     open_listener,
 )
 from deepfake_serving.runtime.process.memory import return_freed_memory
-from deepfake_serving.runtime.process.shutdown import drain, stop_signals
+from deepfake_serving.runtime.process.shutdown import CLOSE_S, drain, stop_signals
 from deepfake_serving.runtime.rpc.listener import GrpcListener
 from deepfake_serving.runtime.tasks import background, first_of
 from deepfake_serving.runtime.tls.certificates import Certificates
@@ -99,8 +99,7 @@ class Server:
         return code
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> dict[str, int]:
-        """Opens metrics, REST, gRPC and probes; on exit each closes after its requests have
-        finished."""
+        """Opens metrics, REST, gRPC and probes; on exit requests in flight have `CLOSE_S` left."""
         settings, ports = self.settings, {}
         ports["metrics"] = await stack.enter_async_context(
             metrics_listener(
@@ -112,7 +111,7 @@ class Server:
             handler_cancellation=True,
             access_log=None,
             read_bufsize=_READ_AHEAD,
-            shutdown_timeout=settings.drain_timeout_s,
+            shutdown_timeout=CLOSE_S,
         )
         await self._rest.setup()
         stack.push_async_callback(self._rest.cleanup)
@@ -133,7 +132,7 @@ class Server:
             self.metrics.grpc_restarts.inc,
         )
         ports["grpc"] = await stack.enter_async_context(
-            self._grpc.listening(settings.host, settings.grpc_port, settings.drain_timeout_s)
+            self._grpc.listening(settings.host, settings.grpc_port)
         )
         if settings.probe_port is not None:
             ports["probe"] = await self._listen_to_probes(stack, settings.probe_port)
@@ -165,13 +164,13 @@ class Server:
             log.warning("second signal: requests in flight are dropped", requests=pending)
 
     async def _finish(self) -> None:
-        delay_s, timeout_s = self.settings.drain_delay_s, self.settings.drain_timeout_s
-        loop = asyncio.get_running_loop()
-        end = loop.time() + delay_s + timeout_s
         await drain(
-            self.state.in_flight, self._close_listeners, delay_s=delay_s, timeout_s=timeout_s
+            self.state.in_flight,
+            self._close_listeners,
+            self._grpc.stop,
+            delay_s=self.settings.drain_delay_s,
+            timeout_s=self.settings.drain_timeout_s,
         )
-        await self._grpc.stop(max(0.0, end - loop.time()))
 
     async def _close_listeners(self) -> None:
         for site in tuple(self._rest.sites):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 async def first_of(*awaitables: Awaitable[Any]) -> tuple[int, Any]:
@@ -33,6 +35,16 @@ async def first_of(*awaitables: Awaitable[Any]) -> tuple[int, Any]:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until(event: asyncio.Event, items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yields the items that arrive before the event."""
+    missing = object()
+    while True:
+        first, item = await first_of(anext(items, missing), event.wait())
+        if first == 1 or item is missing:
+            return
+        yield item
 
 
 @contextlib.asynccontextmanager

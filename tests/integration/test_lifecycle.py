@@ -87,11 +87,18 @@ def test_not_ready_while_draining_but_still_serving(
 
 
 def test_a_second_signal_stops_at_once(archive_folder: Path) -> None:
-    with RunningServer.start(archive_folder, models="detector", drain_delay_s=3600) as server:
-        server.signal(signal.SIGTERM)
-        server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
-        server.signal(signal.SIGINT)
-        assert server.wait(GUARD_S) == 0, "within much less than the delay"
+    """An upload that never ends does not hold it up."""
+    settings = {"models": "detector", "drain_delay_s": 3600, "drain_timeout_s": 3600}
+    with RunningServer.start(archive_folder, **settings) as server:
+        address = "127.0.0.1", server.ports["http"]
+        with socket.create_connection(address, timeout=GUARD_S) as connection:
+            headers = "Host: test\r\nExpect: 100-continue\r\nContent-Length: 1000"
+            connection.sendall(f"POST /predictions/detector HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+            assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            server.signal(signal.SIGTERM)
+            server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
+            server.signal(signal.SIGINT)
+            assert server.wait(GUARD_S) == 0, "within much less than the delay and the timeout"
         assert server.leftovers() == []
 
 

@@ -25,5 +25,5 @@ async def listening_gateway(folder: Path) -> AsyncIterator[tuple[Gateway, dict[s
     )
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(server.open_gateway(settings))
-        ports, _ = await server._listen(stack, gateway)
+        ports, *_ = await server._listen(stack, gateway)
         yield gateway, ports

@@ -11,6 +11,10 @@ from deepfake_serving.gateway.upstream.client import RequestContext
 from deepfake_serving.runtime.request_scope import RequestScope
 
 
+class StreamStopped(Exception):
+    """A stream ends because the gateway stops: the call may be continued at another gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """The context of a service method. `remaining_s` is None without a deadline."""

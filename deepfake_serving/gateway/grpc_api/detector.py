@@ -13,7 +13,7 @@ from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.video import Aggregation, VideoVerdict
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedback_request
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
@@ -130,11 +130,11 @@ class DetectorService:
         self, request: pb.JobRequest, call: Call
     ) -> AsyncIterator[pb.Job]:
         async for job in self.gateway.jobs.watch(request.id, call.principal):
-            if job is None:
-                continue
-            if job.state in ENDED:
+            if job is not None and job.state in ENDED:
                 yield await self._with_result(job)
-            else:
+            elif self.gateway.in_flight.closing.is_set():
+                raise StreamStopped
+            elif job is not None:
                 yield job_message(job_document(job))
 
     async def SendFeedback(  # noqa: N802

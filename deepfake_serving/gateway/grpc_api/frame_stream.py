@@ -10,8 +10,9 @@ from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
+from deepfake_serving.runtime.tasks import first_of
 
 Verdicts = asyncio.Queue[pb.StreamVerdict | None]
 
@@ -24,20 +25,29 @@ async def detect_frames(
     The stream ends as over WebSocket: after `live_idle_timeout_s` without a frame, and after
     `live_max_duration_s`. Frames wait in a short queue; where they arrive faster than they are
     analysed, old ones drop.
+
+    Raises:
+        StreamStopped: the gateway stops; after the verdicts of the frames that have arrived.
     """
     loop, settings = asyncio.get_running_loop(), gateway.settings
-    end = loop.time() + settings.live_max_duration_s
+    end, closing = loop.time() + settings.live_max_duration_s, gateway.in_flight.closing
+    stopped = False
 
     async def next_message() -> pb.StreamFrame | None:
         """Returns None where the stream ends, is idle for too long or has reached its maximum."""
+        nonlocal stopped
         try:
             async with asyncio.timeout_at(min(loop.time() + settings.live_idle_timeout_s, end)):
-                return await anext(messages, None)
+                which, message = await first_of(anext(messages, None), closing.wait())
         except TimeoutError:
             return None
+        stopped = which == 1
+        return None if stopped else message
 
     first = await next_message()
     if first is None:
+        if stopped:
+            raise StreamStopped
         return
     frames, verdicts = FrameQueue(), Verdicts(1)
     frames.put_image(first.image)
@@ -72,6 +82,8 @@ async def detect_frames(
         finally:
             working.cancel()
             counter.labels("dropped").inc(frames.dropped)
+    if stopped:
+        raise StreamStopped
 
 
 async def _next(verdicts: Verdicts, working: asyncio.Task[None]) -> pb.StreamVerdict | None:

@@ -14,13 +14,14 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from deepfake_serving.contracts.problems import NotReady
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.message_memory import Message, MessageMemory
-from deepfake_serving.runtime.rpc.errors import parse
+from deepfake_serving.runtime.rpc.errors import abort, parse
 from deepfake_serving.runtime.rpc.request_scope import GrpcRequestScope
 from deepfake_serving.runtime.rpc.wire import check_items
 
@@ -107,20 +108,34 @@ class _Handler:
 
     async def unary(self, _: object, context: ServicerContext) -> Any:
         """Returns the response of a method."""
-        async with (scope := self._request_scope(context)):
-            call = await self._authorized(scope, context)
-            if self._method.client_streaming:
-                return await self._operation(self._parse_all(context, call), call)
-            async with self._memory.read(context.read, call.principal.id) as message:
-                self._count_bytes(call, len(message[0]))
-                return await self._operation(self._parse(message, scope), call)
+        with self._gateway.in_flight.track():
+            async with (scope := self._request_scope(context)):
+                call = await self._authorized(scope, context)
+                if self._method.client_streaming:
+                    return await self._operation(self._parse_all(context, call), call)
+                async with self._memory.read(context.read, call.principal.id) as message:
+                    self._count_bytes(call, len(message[0]))
+                    return await self._operation(self._parse(message, scope), call)
 
     async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
-        """Yields the responses of a method."""
-        async with (scope := self._request_scope(context)):
-            call = await self._authorized(scope, context)
-            async for response in self._operation(await self._request(context, scope, call), call):
-                yield response
+        """Yields the responses of a method.
+
+        One that stops with the gateway has not failed, and is counted as those of REST are. Its
+        client gets a status nevertheless, which says that there is more.
+        """
+        stopped = False
+        with self._gateway.in_flight.track():
+            async with (scope := self._request_scope(context)):
+                call = await self._authorized(scope, context)
+                request = await self._request(context, scope, call)
+                try:
+                    async for response in self._operation(request, call):
+                        yield response
+                except StreamStopped:
+                    stopped = True
+            if stopped:
+                detail = "the gateway is stopping: call again, and another one continues"
+                await abort(context, NotReady(detail, retry_after_s=1), scope.request_scope.id)
 
     async def _request(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
         """Returns the messages of a client's stream, or the only message."""

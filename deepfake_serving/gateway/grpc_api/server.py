@@ -57,7 +57,7 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> grpc.aio.Server:
         handlers = {m.name: handler(service, m) for m in descriptor.methods}
         generic = grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
         server.add_generic_rpc_handlers((generic,))
-    health = Health(server, _SERVICES)
+    health = Health(server, _SERVICES, gateway.in_flight.closing)
 
     async def follow_readiness() -> None:
         await health.set(not gateway.unready_reasons())

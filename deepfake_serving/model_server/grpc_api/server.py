@@ -54,7 +54,7 @@ def build_server(predictor: Predictor, stack: AsyncExitStack) -> grpc.aio.Server
             wrap(InferenceService(predictor), _INFERENCE),
         )
     )
-    health = Health(server, _SERVICES)
+    health = Health(server, _SERVICES, predictor.state.in_flight.closing)
     following = asyncio.create_task(follow_health(health, predictor.state))
     stack.callback(following.cancel)
     return server

@@ -5,7 +5,8 @@ https://grpc.io/docs/guides/reflection/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -13,20 +14,29 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from deepfake_serving.runtime.tasks import first_of, until
+
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 
 class Health:
     """The health service of a server, with one status for all its services."""
 
-    def __init__(self, server: grpc.aio.Server, services: Sequence[str]) -> None:
-        """Adds health and reflection to `server`; `services` are full names."""
+    def __init__(
+        self, server: grpc.aio.Server, services: Sequence[str], closing: asyncio.Event
+    ) -> None:
+        """Adds health and reflection to `server`.
+
+        Args:
+            services: full names.
+            closing: ends their streams, which clients keep open for as long as they are connected.
+        """
         self._services = ("", *services)
-        self._servicer: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stubs
+        self._servicer: Any = _HealthServicer(closing)
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
         names = (*services, health.SERVICE_NAME, _REFLECTION_V1, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        server.add_generic_rpc_handlers((_reflection_v1(names),))
+        versions = (reflection.SERVICE_NAME, _REFLECTION_V1)
+        server.add_generic_rpc_handlers(tuple(_reflection(v, names, closing) for v in versions))
 
     async def set(self, ready: bool) -> None:
         """Reports SERVING or NOT_SERVING for every service."""
@@ -35,15 +45,34 @@ class Health:
             await self._servicer.set(service, status.SERVING if ready else status.NOT_SERVING)
 
 
-def _reflection_v1(names: Sequence[str]) -> grpc.GenericRpcHandler[Any, Any]:
-    """Returns the handler of grpc.reflection.v1.
+class _HealthServicer(health.aio.HealthServicer):  # type: ignore[name-defined,misc]  # not in its stubs
+    """Ends `Watch` when the server closes."""
 
-    grpcio-reflection has v1alpha only, whose messages are the same on the wire.
+    def __init__(self, closing: asyncio.Event) -> None:
+        super().__init__()
+        self._closing = closing
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - the protocol's name
+        await first_of(super().Watch(request, context), self._closing.wait())
+
+
+def _reflection(
+    version: str, names: Sequence[str], closing: asyncio.Event
+) -> grpc.GenericRpcHandler[Any, Any]:
+    """Returns the handler of grpc.reflection.v1alpha or v1.
+
+    grpcio-reflection has v1alpha only; the messages are the same on the wire.
     """
     servicer: Any = reflection.aio.ReflectionServicer(names)  # type: ignore[attr-defined]  # not in its stubs
+
+    async def info(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        read = until(closing, aiter(requests))
+        async for response in servicer.ServerReflectionInfo(read, context):
+            yield response
+
     method = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
+        info,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    return grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": method})
+    return grpc.method_handlers_generic_handler(version, {"ServerReflectionInfo": method})

@@ -18,6 +18,7 @@ import grpc.aio
 import structlog
 
 from deepfake_serving.runtime.listeners import without_missing_ipv6
+from deepfake_serving.runtime.process.shutdown import CLOSE_S
 from deepfake_serving.runtime.settings import SettingsError
 from deepfake_serving.runtime.tasks import background, repeat
 
@@ -42,13 +43,14 @@ class GrpcListener:
         self._stopped = False
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int, timeout_s: float) -> AsyncIterator[int]:
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
         """Serves while the block runs; yields the port.
+
+        Calls that are in flight on exit are cancelled after a moment: `stop` is for a drain.
 
         Args:
             host: an address at which this process reaches the port.
             port: 0 for a free one.
-            timeout_s: how long calls in flight may take on exit.
 
         Raises:
             SettingsError: the port can't be bound.
@@ -61,7 +63,7 @@ class GrpcListener:
                 async with background(repeat(watch, _CHECK_INTERVAL_S, "gRPC server")):
                     yield self._port
             finally:
-                await self.stop(timeout_s)
+                await self.stop(CLOSE_S)
 
     async def stop(self, timeout_s: float) -> None:
         """Accepts no more calls, and waits up to `timeout_s` seconds for those in flight."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 import structlog
 
 from deepfake_serving.contracts.problems import UpstreamUnavailable
-from deepfake_serving.runtime.tasks import background, first_of, repeat
+from deepfake_serving.runtime.tasks import background, first_of, repeat, until
 from tests.support.running import GUARD_S
 
 
@@ -27,6 +28,21 @@ async def test_the_first_task_to_end_gives_the_result_and_the_others_are_cancell
 
     assert await first_of(endless(), ends()) == (1, "result")
     assert cancelled.is_set()
+
+
+async def test_items_are_read_until_an_event_or_their_end() -> None:
+    event = asyncio.Event()
+
+    async def items(*, endless: bool) -> AsyncIterator[int]:
+        yield 1
+        yield 2
+        if endless:
+            event.set()
+            await asyncio.Event().wait()
+
+    assert [n async for n in until(event, items(endless=False))] == [1, 2]
+    async with asyncio.timeout(GUARD_S):
+        assert [n async for n in until(event, items(endless=True))] == [1, 2]
 
 
 async def test_the_first_argument_wins_if_two_tasks_end_at_once() -> None:

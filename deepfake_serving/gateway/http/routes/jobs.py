@@ -134,7 +134,7 @@ async def _events(
     """
     try:
         async for job in gateway.jobs.watch(job_id, principal):
-            if gateway.draining:
+            if gateway.in_flight.closing.is_set():
                 return  # the client reconnects to another gateway
             if job is not None and job.state in ENDED:
                 yield _event("end", _END, job, await gateway.jobs.result(job))

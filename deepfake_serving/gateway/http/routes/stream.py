@@ -19,7 +19,7 @@ from deepfake_serving.runtime.tasks import first_of
 
 router = APIRouter()
 
-_NORMAL_CLOSURE, _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1000, 1008, 1013
+_NORMAL_CLOSURE, _POLICY_VIOLATION, _SERVICE_RESTART, _TRY_AGAIN_LATER = 1000, 1008, 1012, 1013
 """Close codes of RFC 6455, section 7.4.1, and of its registry."""
 
 
@@ -75,22 +75,32 @@ async def _serve(
 
     try:
         await first_of(read(), score_frames(frames, detect, send, count))
-        await socket.close(_NORMAL_CLOSURE, "the stream was idle or reached its maximum duration")
+        if gateway.in_flight.closing.is_set():
+            await socket.close(_SERVICE_RESTART, "the gateway is stopping")
+        else:
+            await socket.close(_NORMAL_CLOSURE, "the stream was idle or reached its maximum")
     finally:
         counter.labels("dropped").inc(frames.dropped)
         scope.note(model=model, frames=analysed, dropped=frames.dropped)
 
 
 async def _read_frames(socket: WebSocket, gateway: Gateway, frames: FrameQueue) -> None:
-    """Reads frames until the stream is idle for too long or reaches its maximum duration."""
+    """Reads frames until the stream is idle for too long, reaches its maximum duration, or the
+    gateway stops."""
     settings, loop = gateway.settings, asyncio.get_running_loop()
+    closing = gateway.in_flight.closing
     end = loop.time() + settings.live_max_duration_s
     while loop.time() < end:
         try:
             async with asyncio.timeout(min(settings.live_idle_timeout_s, end - loop.time())):
-                frames.put_image(await _read_frame(socket, settings.max_image_bytes))
+                which, image = await first_of(
+                    _read_frame(socket, settings.max_image_bytes), closing.wait()
+                )
         except TimeoutError:
             return
+        if which == 1:
+            return
+        frames.put_image(image)
 
 
 async def _read_frame(socket: WebSocket, max_bytes: int) -> bytes:

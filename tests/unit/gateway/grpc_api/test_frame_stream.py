@@ -11,10 +11,13 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
-from deepfake_serving.gateway.grpc_api.call import Call
+from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
+from deepfake_serving.runtime.process.shutdown import InFlight
+from tests.support.running import GUARD_S
 
 VERDICT = b'{"id": "1", "verdict": "no_face", "fake_probability": null, "faces": []}'
 
@@ -38,13 +41,17 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
         authenticator=MagicMock(),
         upstream=Upstream(),
         track_stream=lambda _: contextlib.nullcontext(),
+        in_flight=InFlight(),
     )
     return cast("Gateway", fake)
 
 
-async def consume(source: Gateway, messages: AsyncIterator[pb.StreamFrame]) -> None:
-    async for _ in detect_frames(source, messages, cast("Call", MagicMock())):
-        pass
+async def consume(
+    source: Gateway, messages: AsyncIterator[pb.StreamFrame], verdicts: list[int] | None = None
+) -> None:
+    async for verdict in detect_frames(source, messages, cast("Call", MagicMock())):
+        if verdicts is not None:
+            verdicts.append(verdict.frame)
 
 
 def test_a_stream_without_a_first_frame_ends() -> None:
@@ -79,3 +86,25 @@ def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
         await asyncio.sleep(0)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("first", [[], [pb.StreamFrame(image=b"x", model="detector")]])
+async def test_a_stream_stops_with_the_gateway(first: list[pb.StreamFrame]) -> None:
+    """After the response to each frame that has arrived."""
+    source, verdicts = gateway(60, 60), list[int]()
+
+    async def detect_image(*_: Any) -> bytes:
+        source.in_flight.closing.set()
+        raise UndecodableMedia("not an image")
+
+    async def frames() -> AsyncIterator[pb.StreamFrame]:
+        for frame in first:
+            yield frame
+        if not first:
+            source.in_flight.closing.set()
+        await asyncio.Event().wait()
+
+    source.upstream.detect_image = detect_image  # type: ignore[method-assign]
+    with pytest.raises(StreamStopped):
+        await asyncio.wait_for(consume(source, frames(), verdicts), GUARD_S)
+    assert len(verdicts) == len(first)

@@ -127,7 +127,8 @@ class DetectorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Returns the job now and after every change, until it has ended.
+        """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
+        UNAVAILABLE and the problem not-ready: call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +142,8 @@ class DetectorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DetectStream(self, request_iterator, context):
-        """Classifies live frames. Newer frames replace waiting ones, which are dropped.
+        """Classifies live frames. Newer frames replace waiting ones, which are dropped. A gateway that stops ends the stream as
+        that of WatchJob, after the verdicts of the frames that have arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

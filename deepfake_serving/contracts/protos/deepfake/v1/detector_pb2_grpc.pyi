@@ -51,11 +51,15 @@ class DetectorStub:
     CancelJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Cancels a job that has not ended."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
-    """Returns the job now and after every change, until it has ended."""
+    """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
+    UNAVAILABLE and the problem not-ready: call again.
+    """
     SendFeedback: _grpc.UnaryUnaryMultiCallable[_detector_pb2.FeedbackRequest, _detector_pb2.Feedback]
     """Labels an image response or a job of the client as real or fake, as a whole or one face of it."""
     DetectStream: _grpc.StreamStreamMultiCallable[_detector_pb2.StreamFrame, _detector_pb2.StreamVerdict]
-    """Classifies live frames. Newer frames replace waiting ones, which are dropped."""
+    """Classifies live frames. Newer frames replace waiting ones, which are dropped. A gateway that stops ends the stream as
+    that of WatchJob, after the verdicts of the frames that have arrived.
+    """
 
 @_typing.type_check_only
 class DetectorAsyncStub(DetectorStub):
@@ -73,11 +77,15 @@ class DetectorAsyncStub(DetectorStub):
     CancelJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Cancels a job that has not ended."""
     WatchJob: _aio.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
-    """Returns the job now and after every change, until it has ended."""
+    """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
+    UNAVAILABLE and the problem not-ready: call again.
+    """
     SendFeedback: _aio.UnaryUnaryMultiCallable[_detector_pb2.FeedbackRequest, _detector_pb2.Feedback]  # type: ignore[assignment]
     """Labels an image response or a job of the client as real or fake, as a whole or one face of it."""
     DetectStream: _aio.StreamStreamMultiCallable[_detector_pb2.StreamFrame, _detector_pb2.StreamVerdict]  # type: ignore[assignment]
-    """Classifies live frames. Newer frames replace waiting ones, which are dropped."""
+    """Classifies live frames. Newer frames replace waiting ones, which are dropped. A gateway that stops ends the stream as
+    that of WatchJob, after the verdicts of the frames that have arrived.
+    """
 
 class DetectorServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -134,7 +142,9 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         request: _detector_pb2.JobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_detector_pb2.Job], _abc.AsyncIterator[_detector_pb2.Job]]:
-        """Returns the job now and after every change, until it has ended."""
+        """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
+        UNAVAILABLE and the problem not-ready: call again.
+        """
 
     @_abc_1.abstractmethod
     def SendFeedback(
@@ -150,6 +160,8 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_detector_pb2.StreamFrame],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_detector_pb2.StreamVerdict], _abc.AsyncIterator[_detector_pb2.StreamVerdict]]:
-        """Classifies live frames. Newer frames replace waiting ones, which are dropped."""
+        """Classifies live frames. Newer frames replace waiting ones, which are dropped. A gateway that stops ends the stream as
+        that of WatchJob, after the verdicts of the frames that have arrived.
+        """
 
 def add_DetectorServicer_to_server(servicer: DetectorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
