@@ -121,6 +121,9 @@ class Backend(Protocol):
     ) -> list[str]:
         """Returns the ids of a queue's due records, in the order of `fairness.in_turns`.
 
+        A call reads a limited number of records: where all of them are left out, it returns none,
+        and the next call with the same `exclude` reads on.
+
         Args:
             exclude: Owners whose records are left out.
         """

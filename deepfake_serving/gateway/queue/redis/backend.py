@@ -85,6 +85,8 @@ class RedisBackend:
         """`client` is a `Redis`, whose types would allow text where there are bytes."""
         self._client, self.usage = client, RedisUsage(client)
         self._min_replicas = min_replicas
+        self._passed: dict[QueueName, tuple[frozenset[str | None], int]] = {}
+        """Due records that are not read again: all are of these excluded owners."""
 
     def collection(self, name: Name) -> RedisCollection:
         return RedisCollection(name, self._client, map_errors)
@@ -140,18 +142,20 @@ class RedisBackend:
     async def due(
         self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
     ) -> list[str]:
-        due, passed = list[tuple[str, str]](), 0
+        excluded = frozenset(exclude)
+        before, start = self._passed.pop(queue, (excluded, 0))
+        start = start if before == excluded else 0
         with map_errors():
-            while not due:
-                found = await self._client.zrangebyscore(
-                    DUE[queue], "-inf", now, start=passed, num=WINDOW
-                )
-                if not found:
-                    return []
-                passed += len(found)
-                ids = [member.decode() for member in found]
-                owners = zip(ids, await self._owners(ids), strict=True)
-                due = [(each, owner) for each, owner in owners if (owner or None) not in exclude]
+            found = await self._client.zrangebyscore(
+                DUE[queue], "-inf", now, start=start, num=WINDOW
+            )
+            ids = [member.decode() for member in found]
+            owners = zip(ids, await self._owners(ids), strict=True)
+            due = [(each, owner) for each, owner in owners if (owner or None) not in excluded]
+            if due or found:
+                self._passed[queue] = excluded, start if due else start + len(found)
+            if not due:
+                return []
             turns = await self._client.hgetall(turns_key(queue))
         served = {owner.decode(): float(at) for owner, at in turns.items()}
         return in_turns(due, served)[:limit]

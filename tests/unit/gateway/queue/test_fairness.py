@@ -61,6 +61,24 @@ async def test_a_key_has_its_share_of_the_queue(store: JobStore) -> None:
     await submit(store, "a4", "a", 3)
 
 
+@pytest.mark.parametrize("store_url", ["redis"], indirect=True)
+async def test_a_backlog_of_a_key_that_is_left_out_is_read_a_window_at_a_time(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.queue.redis.backend.WINDOW", 4)
+    for name in [f"a{n}" for n in range(10)] + ["b"]:
+        await submit(store, name, name[0])
+    due, now = store.backend.due, store.clock() + 60
+    assert [await due(now, 16, "jobs", {"a"}) for _ in range(4)] == [[], [], ["b"], ["b"]]
+    await store.delete("b")
+    await submit(store, "c", "c")
+    for n in range(10):
+        await store.delete(f"a{n}")
+    assert [await due(now, 16, "jobs", {"a"}) for _ in range(2)] == [[], ["c"]]
+    await submit(store, "a", "a")
+    assert set(await due(now, 16, "jobs")) == {"a", "c"}
+
+
 @pytest.mark.parametrize("window", [WINDOW, 4], ids=["", "many"])
 async def test_slow_receivers_of_one_key_do_not_delay_those_of_another(
     window: int, store: JobStore, monkeypatch: pytest.MonkeyPatch
