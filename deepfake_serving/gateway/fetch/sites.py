@@ -12,7 +12,6 @@ import mimetypes
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -23,6 +22,10 @@ from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, Un
 from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.runtime.process.shutdown import end_with_parent
+from deepfake_serving.runtime.scratch.workspaces import workspace
+
+SCRATCH = "deepfake-site-"
+"""Prefix of the folders of the processes."""
 
 _MAX_CONCURRENT = 2
 _MAX_OUTPUT_BYTES = 64 * 1024
@@ -88,14 +91,14 @@ class Sites:
 async def _start() -> AsyncIterator[asyncio.subprocess.Process]:
     """Starts the process without our environment, and kills it afterwards."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    with tempfile.TemporaryDirectory(prefix="deepfake-site-") as folder:
+    with workspace(SCRATCH) as folder:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "deepfake_serving.gateway.fetch.site_process"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             cwd=folder,
-            env=environment | {"PYTHONPATH": str(PACKAGE.parent), "HOME": folder},
+            env=environment | {"PYTHONPATH": str(PACKAGE.parent), "HOME": str(folder)},
             start_new_session=True,
             preexec_fn=end_with_parent(signal.SIGKILL),
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,8 @@ from aiohttp import web
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.address_policy import AddressPolicy
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.fetch.sites import Sites
+from deepfake_serving.gateway.fetch.sites import SCRATCH, Sites
+from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
 from tests.support.paths import ROOT
 
 ALLOWED = ["127.0.0.1/32"]
@@ -124,6 +127,26 @@ async def test_a_slow_page_times_out_and_its_process_ends() -> None:
         with pytest.raises(DeadlineExceeded, match="limit of 3 s"):
             await sites(timeout_s=3).resolve(f"{url}/watch")
     assert _children() <= before
+
+
+async def test_the_folder_of_a_running_process_is_not_taken_for_one_of_a_killed_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"{SCRATCH}killed").mkdir()
+    left: list[int] = []
+
+    async def page(_: web.BaseRequest) -> web.Response:
+        for name in os.listdir(tmp_path):
+            os.utime(tmp_path / name, (0, 0))
+        delete_abandoned(SCRATCH)
+        left.append(len(os.listdir(tmp_path)))
+        return web.Response(text=PAGE.format("/clip.mp4"), content_type="text/html")
+
+    async with serving(page) as url:
+        await sites().resolve(f"{url}/watch")
+    assert set(left) == {1}
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_cancelled_request_ends_the_process() -> None:
