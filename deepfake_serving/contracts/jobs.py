@@ -78,6 +78,7 @@ class Job:
         owner: The API key that submitted the job.
         webhook: A URL that is notified of the job's end.
         delivery: The state of that notification; None before the job's end.
+        daily: Of a live source, the daily quotas of its API key when it was submitted, by unit.
         traceparent: The trace that the job was submitted in.
         version: Counts the job's changes.
     """
@@ -99,5 +100,6 @@ class Job:
     owner: str | None = None
     webhook: str | None = None
     delivery: WebhookDelivery | None = None
+    daily: dict[str, float] | None = None
     traceparent: str | None = None
     version: int = 1

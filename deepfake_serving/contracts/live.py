@@ -13,8 +13,9 @@ from typing import Any, Literal
 from deepfake_serving.contracts.verdict import Label, ModelRef
 from deepfake_serving.contracts.video import Shot
 
-EndOfSource = Literal["source", "lost", "bound"]
-"""The reason why a live source ended: by itself, unreachable for too long, or at the time limit."""
+EndOfSource = Literal["source", "lost", "bound", "quota"]
+"""The reason why a live source ended: by itself, unreachable for too long, at the time limit, or
+because the daily quota of its API key was used up."""
 
 
 @dataclass(frozen=True, slots=True)

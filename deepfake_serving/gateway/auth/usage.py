@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import math
 import time
+import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, get_args
@@ -16,12 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from deepfake_serving.contracts.problems import Problem, QuotaExceeded
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
 from deepfake_serving.gateway.queue.usage import (
+    Batch,
     Unit,
     Usage,
     UsageStore,
     add_up,
     day_of,
 )
+from deepfake_serving.runtime.tasks import background, repeat
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +59,8 @@ class UsageMeter:
     """Counts usage in memory, and adds it to what all gateways share once a second.
 
     So a quota may be exceeded by the requests of about a second, and by the request that reaches
-    it. While the store fails, what this gateway has counted applies.
+    it. While the store fails, what this gateway has counted applies. Each unit is stored once, also
+    where a flush was cancelled or its response was lost.
     """
 
     def __init__(
@@ -67,9 +72,11 @@ class UsageMeter:
         """`on_use` is called with each key, unit and amount."""
         self._store, self._on_use, self._clock = store, on_use, clock
         self._pending: dict[str, Amounts] = {}
-        self._sending: dict[str, Amounts] = {}
+        """By day."""
+        self._sending: deque[Batch] = deque()
+        self._source, self._batches = uuid.uuid4().hex, 0
         self._stored: tuple[str, Amounts] = "", {}
-        """All by day; what is stored is that of one day."""
+        """The stored usage of one day."""
         self._storing = asyncio.Lock()
         """Held while usage moves to the store: a reader would find it in neither place."""
 
@@ -84,8 +91,8 @@ class UsageMeter:
         """Returns what a key has used today."""
         day, stored = self._stored
         today = self.today()
-        parts = [self._pending.get(today, {}), self._sending.get(today, {})]
-        parts += [stored] if day == today else []
+        parts: list[Usage] = [batch.usage for batch in self._sending if batch.day == today]
+        parts += [self._pending.get(today, {})] + ([stored] if day == today else [])
         return sum(part.get(key, {}).get(unit, 0.0) for part in parts)
 
     def statuses(self, key: str, limits: dict[Unit, float]) -> list[RateLimitStatus]:
@@ -123,6 +130,8 @@ class UsageMeter:
         """
         async with self._storing:
             usage = await self._store.read(day)
+            for batch in self._sending:
+                add_up(usage, batch.usage if batch.day == day else {})
             add_up(usage, self._pending.get(day, {}))
         return usage
 
@@ -134,65 +143,42 @@ class UsageMeter:
         """Stores what was counted since the last time, and reads what all have used today.
 
         Raises:
-            Problem: the store fails; what was counted is kept.
+            Problem: the store fails; what was counted is kept. It may have been stored all the
+                same, so the same batches are sent again before others.
         """
         async with self._storing:
+            await self._send()
             for day in list(self._pending):
-                await self._send(day)
+                self._batches += 1
+                usage = self._pending.pop(day)
+                self._sending.append(Batch(self._source, self._batches, day, usage))
+            await self._send()
             today = self.today()
             self._stored = today, await self._store.read(today)
 
-    async def _send(self, day: str) -> None:
-        usage = self._pending[day]
-        self._pending[day], self._sending[day] = {}, usage
-        try:
-            await self._store.add(day, usage)
-        except BaseException:
-            add_up(self._pending[day], usage)
-            raise
-        finally:
-            del self._sending[day]
-        self._note_stored(day, usage)
-
-    def _note_stored(self, day: str, usage: Usage) -> None:
-        if day == self._stored[0]:
-            add_up(self._stored[1], usage)
-        if not self._pending[day]:
-            del self._pending[day]
+    async def _send(self) -> None:
+        while self._sending:
+            await self._store.add(self._sending[0])
+            batch = self._sending.popleft()
+            if batch.day == self._stored[0]:
+                add_up(self._stored[1], batch.usage)
 
     @asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:
         """Flushes once a second while the context is open, and at its end."""
-        stop = asyncio.Event()
-        await self._try_flush(was_failing=False)
-        working = asyncio.create_task(self._flush_until(stop))
+        with contextlib.suppress(Problem):  # `repeat` logs the next
+            await self.flush()
         try:
-            yield
+            async with background(repeat(self.flush, _FLUSH_S, "usage")):
+                yield
         finally:
-            stop.set()
-            await working
+            await self._flush_last()
 
-    async def _flush_until(self, stop: asyncio.Event) -> None:
-        failing = False
-        while not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _FLUSH_S)
-                break
-            failing = await self._try_flush(was_failing=failing)
-        await self._try_flush(was_failing=failing)
-
-    async def _try_flush(self, *, was_failing: bool) -> bool:
+    async def _flush_last(self) -> None:
         try:
             await self.flush()
         except Problem as problem:
-            if not was_failing:
-                log.warning("usage not stored", problem=problem.slug, detail=problem.detail)
-            return True
-        except Exception:  # the next flush must follow all the same
-            if not was_failing:
-                log.exception("usage not stored")
-            return True
-        return False
+            log.warning("usage lost", problem=problem.slug, detail=problem.detail)
 
     def reset_s(self) -> int:
         """Returns the seconds until the end of the day (UTC)."""

@@ -22,6 +22,7 @@ from deepfake_serving.contracts.problems import (
     InvalidRequest,
     NotFound,
     Problem,
+    QuotaExceeded,
     RefusedURL,
     TooLarge,
     TooManyPixels,
@@ -31,6 +32,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.queue.records import Claim, QueueName
 from deepfake_serving.gateway.queue.store import JobStore
+from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.runtime import tracing
 from deepfake_serving.runtime.scratch.workspaces import workspace
 from deepfake_serving.runtime.tasks import first_of
@@ -47,6 +49,7 @@ _POLL_S = 0.25
 FINAL = (
     InvalidRequest,
     NotFound,
+    QuotaExceeded,
     RefusedURL,
     TooLarge,
     TooManyPixels,
@@ -59,11 +62,15 @@ FINAL = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a job: the object key of its result, and the summary that lists show."""
+    """The outcome of a job: the object key of its result, and the summary that lists show.
+
+    `video_seconds` is what its key has used, once the job has succeeded.
+    """
 
     result: str
     summary: dict[str, Any]
     cached: bool = False
+    video_seconds: float = 0.0
 
 
 Handler = Callable[[Job, Path, Report], Awaitable[Outcome]]
@@ -83,6 +90,7 @@ class Worker:
         drain_s: float = 20.0,
         deliver: Callable[[Job], Awaitable[bool]] | None = None,
         on_end: Callable[[Job, str], None] = lambda _job, _state: None,
+        count_usage: CountUsage = lambda _key, _unit, _amount: None,
     ) -> None:
         """Sets up a worker.
 
@@ -92,13 +100,14 @@ class Worker:
             drain_s: How long running jobs may continue after the stop.
             deliver: Delivers a job's webhook, and returns whether it succeeded.
             on_end: Called with each ended job and its state.
+            count_usage: Called with the usage of each job that succeeded.
         """
         self.store, self.handlers = store, handlers
         self.lease_s, self.drain_s = lease_s, drain_s
         self.concurrency: Mapping[QueueName, int] = (
             {"jobs": 1} if concurrency is None else concurrency
         )
-        self.deliver, self.on_end = deliver, on_end
+        self.deliver, self.on_end, self.count_usage = deliver, on_end, count_usage
         self._delivering: Counter[str | None] = Counter()
         self._claiming = asyncio.Lock()
 
@@ -255,9 +264,10 @@ class Worker:
         error = handling.exception()
         if error is None:
             outcome = handling.result()
-            await self.store.finish(
+            if await self.store.finish(
                 claim, outcome.result, outcome.summary, outcome.cached, run.progress
-            )
+            ):
+                self.count_usage(claim.job.owner, "video_seconds", outcome.video_seconds)
         elif isinstance(error, Problem):
             await self.store.fail(claim, error, final=isinstance(error, FINAL))
         else:

@@ -86,6 +86,7 @@ class Submission:
             created_at=time.time(),
             owner=owner.id,
             webhook=request.webhook,
+            daily=owner.limits.daily.model_dump(exclude_none=True) if live else None,
             traceparent=traceparent,
         )
         idempotency = _idempotency(media, kind, request, owner)

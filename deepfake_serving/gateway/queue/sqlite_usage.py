@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from deepfake_serving.gateway.queue.usage import Unit, Usage, oldest_day
+from deepfake_serving.gateway.queue.usage import Batch, Unit, oldest_day
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS usage (
@@ -16,7 +16,18 @@ CREATE TABLE IF NOT EXISTS usage (
     amount REAL NOT NULL,
     PRIMARY KEY (day, key, unit)
 );
+CREATE TABLE IF NOT EXISTS usage_sources (
+    source TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    day TEXT NOT NULL
+);
 """
+_IS_NEW = (
+    "INSERT INTO usage_sources VALUES (?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET number = excluded.number, day = excluded.day "
+    "WHERE number < excluded.number RETURNING 1"
+)
+"""Notes the number of a batch, and returns a row unless it was noted before."""
 _ADD = (
     "INSERT INTO usage VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
@@ -32,12 +43,20 @@ class SQLiteUsage:
         """`run` calls a function of the database, `change` does so in one transaction."""
         self._run, self._change = run, change
 
-    async def add(self, day: str, usage: Usage) -> None:
-        rows = [(day, key, unit, n) for key, units in usage.items() for unit, n in units.items()]
+    async def add(self, batch: Batch) -> None:
+        source, day = (batch.source, batch.number, batch.day), batch.day
+        amounts = [
+            (day, key, unit, amount)
+            for key, units in batch.usage.items()
+            for unit, amount in units.items()
+        ]
 
         def work(database: sqlite3.Connection) -> None:
-            database.executemany(_ADD, rows)
-            database.execute("DELETE FROM usage WHERE day < ?", (oldest_day(day),))
+            if not database.execute(_IS_NEW, source).fetchall():
+                return
+            database.executemany(_ADD, amounts)
+            for table in ("usage", "usage_sources"):
+                database.execute(f"DELETE FROM {table} WHERE day < ?", (oldest_day(day),))
 
         await self._change(work)
 

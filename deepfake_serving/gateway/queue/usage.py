@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol, get_args
-
-import structlog
-
-from deepfake_serving.contracts.problems import Problem
-
-log = structlog.get_logger(__name__)
 
 Unit = Literal["requests", "images", "bytes", "video_seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 Usage = Mapping[str, Mapping[Unit, float]]
 """Amounts by key and unit."""
 
-CountUsage = Callable[[str | None, Unit, float], Awaitable[None]]
+CountUsage = Callable[[str | None, Unit, float], None]
 """Counts usage of a key; None is a client without one."""
 
 RETAIN_DAYS = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Usage of a day, such as 2026-11-28, that one process has counted.
+
+    `source` names the process; its batches are numbered from 1, and added in their order.
+    """
+
+    source: str
+    number: int
+    day: str
+    usage: Usage
+
+
 class UsageStore(Protocol):
     """Adds up the usage that gateways and workers count. Methods raise problems as `Backend`'s."""
 
-    async def add(self, day: str, usage: Usage) -> None:
-        """Adds amounts to those of a day, such as 2026-11-28."""
+    async def add(self, batch: Batch) -> None:
+        """Adds the amounts of a batch once, however often it is sent: a response may be lost."""
         ...
 
     async def read(self, day: str) -> dict[str, dict[Unit, float]]:
@@ -42,10 +49,14 @@ class MemoryUsage:
 
     def __init__(self) -> None:
         self._days: dict[str, dict[str, dict[Unit, float]]] = {}
+        self._last: dict[str, int] = {}
 
-    async def add(self, day: str, usage: Usage) -> None:
-        add_up(self._days.setdefault(day, {}), usage)
-        oldest = oldest_day(day)
+    async def add(self, batch: Batch) -> None:
+        if self._last.get(batch.source, 0) >= batch.number:
+            return
+        self._last[batch.source] = batch.number
+        add_up(self._days.setdefault(batch.day, {}), batch.usage)
+        oldest = oldest_day(batch.day)
         self._days = {each: kept for each, kept in self._days.items() if each >= oldest}
 
     async def read(self, day: str) -> dict[str, dict[Unit, float]]:
@@ -68,11 +79,3 @@ def oldest_day(day: str) -> str:
 def day_of(seconds: float) -> str:
     """Returns the day of a time since the epoch."""
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
-
-
-async def add_usage(store: UsageStore, owner: str, unit: Unit, amount: float) -> None:
-    """Adds usage of a job. A failure is logged: it must not fail the job."""
-    try:
-        await store.add(day_of(time.time()), {owner: {unit: amount}})
-    except Problem as problem:
-        log.warning("usage not stored", problem=problem.slug, detail=problem.detail)

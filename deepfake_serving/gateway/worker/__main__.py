@@ -11,11 +11,11 @@ import structlog
 import uvloop
 
 from deepfake_serving.contracts.jobs import IMAGE, LIVE, PART, VIDEO
+from deepfake_serving.gateway.auth.usage import UsageMeter
 from deepfake_serving.gateway.composition import Services, open_services
-from deepfake_serving.gateway.fetch.sites import Sites
+from deepfake_serving.gateway.fetch.sites import SCRATCH, Sites
 from deepfake_serving.gateway.jobs.loop import WORKSPACES, Handler, Worker
 from deepfake_serving.gateway.metrics import Metrics
-from deepfake_serving.gateway.queue.usage import Unit, add_usage
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
@@ -63,10 +63,14 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
         ) as port,
         open_services(settings, metrics) as services,
     ):
-        await asyncio.to_thread(delete_abandoned, WORKSPACES)
+        for prefix in (WORKSPACES, SCRATCH):
+            await asyncio.to_thread(delete_abandoned, prefix)
         log.info("ready", metrics_port=port)
+        usage = UsageMeter(services.store.backend.usage, metrics.key_used)
         with contextlib.closing(PartMedia(services.store, services.objects)) as part_media:
-            await _new_worker(settings, metrics, services, part_media).run(stop)
+            worker = _new_worker(settings, metrics, services, usage, part_media)
+            async with usage.flushing():
+                await worker.run(stop)
     log.info("stopped")
     return 0
 
@@ -82,16 +86,13 @@ def _embedder(settings: Settings) -> FaceEmbedder | None:
 
 
 def _new_worker(
-    settings: Settings, metrics: Metrics, services: Services, part_media: PartMedia
+    settings: Settings,
+    metrics: Metrics,
+    services: Services,
+    usage: UsageMeter,
+    part_media: PartMedia,
 ) -> Worker:
     upstream, objects, fetcher = services.upstream, services.objects, services.fetcher
-    usage = services.store.backend.usage
-
-    async def count_usage(owner: str | None, unit: Unit, amount: float) -> None:
-        if owner is not None and amount:
-            metrics.key_used(owner, unit, amount)
-            await add_usage(usage, owner, unit, amount)
-
     sites = None
     if fetcher is not None and settings.fetch_sites:
         sites = Sites(fetcher, settings.fetch_private)
@@ -99,8 +100,7 @@ def _new_worker(
         settings,
         upstream,
         objects,
-        JobMedia(objects, fetcher, count_usage, sites),
-        count_usage,
+        JobMedia(objects, fetcher, usage.add, sites),
         services.predictions,
         _embedder(settings),
         services.store,
@@ -111,13 +111,13 @@ def _new_worker(
             settings,
             upstream,
             objects,
-            JobMedia(objects, fetcher, count_usage),
+            JobMedia(objects, fetcher, usage.add),
             provenance,
             services.on_image,
         ),
         VIDEO: video,
         PART: PartJob(objects, part_media, video.analyse_part),
-        LIVE: LiveJob(settings, upstream, objects, fetcher, count_usage, metrics.window_analysed),
+        LIVE: LiveJob(settings, upstream, objects, fetcher, usage, metrics.window_analysed),
     }
     metrics.expect_jobs(handlers)
     return Worker(
@@ -131,6 +131,7 @@ def _new_worker(
         },
         drain_s=settings.worker_drain_s,
         on_end=metrics.job_ended,
+        count_usage=usage.add,
     )
 
 

@@ -10,16 +10,20 @@ from pathlib import Path
 
 from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.live import EndOfSource
-from deepfake_serving.contracts.problems import RefusedURL
+from deepfake_serving.contracts.problems import QuotaExceeded, RefusedURL
+from deepfake_serving.gateway.auth.usage import Quota, UsageMeter
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.live.windows import Windows, result_key
-from deepfake_serving.gateway.queue.usage import CountUsage
+from deepfake_serving.gateway.queue.usage import Unit
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.sources.following import LOST, follow, open_source
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.worker.live_windows import WindowProcessor
+
+_UNITS: tuple[Unit, ...] = ("bytes", "video_seconds")
+"""The quotas that a source uses."""
 
 
 class LiveJob:
@@ -31,22 +35,23 @@ class LiveJob:
         upstream: Upstream,
         objects: Objects,
         fetcher: Fetcher | None,
-        count_usage: CountUsage,
+        usage: UsageMeter,
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
         """
         Args:
-            count_usage: called with the bytes and the seconds of each segment that is analysed.
+            usage: counts the bytes and the seconds of each segment that is analysed.
             count: called with `judged` or `problem` for each window.
         """
         self.settings, self.upstream = settings, upstream
         self.objects, self.fetcher = objects, fetcher
-        self.count_usage, self.count = count_usage, count
+        self.usage, self.count = usage, count
 
     async def __call__(
         self, job: Job, workspace: Path, report: Callable[[Progress], None]
     ) -> Outcome:
-        """Follows the source until it ends, is unreachable for too long, or reaches the time limit.
+        """Follows the source until it ends, is unreachable for too long, or reaches the time limit
+        or its key's quota.
 
         A job that is cancelled or moves to another worker keeps its windows.
 
@@ -56,6 +61,7 @@ class LiveJob:
         settings = self.settings
         if self.fetcher is None or not settings.source_enabled or job.source.url is None:
             raise RefusedURL("live sources are off: source_enabled is not set")
+        quotas = Quota.model_validate(job.daily or {}).limits(_UNITS)
         windows = await Windows.open(self.objects, job.id)
         processor = WindowProcessor(
             settings, self.upstream, self.objects, job, windows, report, self.count
@@ -70,11 +76,12 @@ class LiveJob:
             async with asyncio.timeout(max(0.0, remaining_s)) as limit, aclosing(segments):
                 processor.report()
                 async for segment in segments:
+                    self.usage.check(job.owner, quotas)
                     before_s = windows.summary.duration_s
-                    await self.count_usage(job.owner, "bytes", segment.path.stat().st_size)
+                    self.usage.add(job.owner, "bytes", segment.path.stat().st_size)
                     await processor.process(segment)
                     seconds = windows.summary.duration_s - before_s
-                    await self.count_usage(job.owner, "video_seconds", seconds)
+                    self.usage.add(job.owner, "video_seconds", seconds)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -83,6 +90,10 @@ class LiveJob:
             if not windows.summary.windows:
                 raise
             reason, warnings = "lost", [f"the source was lost: {problem.detail}"]
+        except QuotaExceeded as problem:
+            if not windows.summary.windows:
+                raise
+            reason, warnings = "quota", [problem.detail]
         await windows.end(reason, warnings)
         summary = windows.summary
         return Outcome(

@@ -55,5 +55,5 @@ class JobMedia:
             try:
                 await self._fetcher.fetch(url, write, max_bytes)
             finally:
-                await self._count_usage(job.owner, "bytes", size)
+                self._count_usage(job.owner, "bytes", size)
         return f"sha256:{digest.hexdigest()}"

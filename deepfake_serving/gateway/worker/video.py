@@ -20,7 +20,6 @@ from deepfake_serving.gateway.jobs.loop import Outcome
 from deepfake_serving.gateway.predictions.log import PredictionLog
 from deepfake_serving.gateway.predictions.prediction import video_prediction
 from deepfake_serving.gateway.queue.store import JobStore
-from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.gateway.settings import Settings
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
@@ -49,7 +48,6 @@ class VideoJob:
         upstream: Upstream,
         objects: Objects,
         media: JobMedia,
-        count_usage: CountUsage,
         predictions: PredictionLog | None = None,
         embedder: FaceEmbedder | None = None,
         store: JobStore | None = None,
@@ -57,12 +55,11 @@ class VideoJob:
         """Sets up a handler.
 
         Args:
-            count_usage: Called with the seconds of each analysed video.
             store: Where idle workers find the parts of a long video; None: it is not shared.
         """
         self.store = store
         self.settings, self.upstream = settings, upstream
-        self.objects, self.media, self.count_usage = objects, media, count_usage
+        self.objects, self.media = objects, media
         self.predictions, self.embedder = predictions, embedder
 
     async def __call__(
@@ -83,12 +80,12 @@ class VideoJob:
         if cached is not None:
             return cached
         verdict = await self._analyse(job, path, report)
-        await self.count_usage(job.owner, "video_seconds", _analysed_seconds(verdict))
+        report(Progress("store", verdict.frames_analyzed, 99.0))
+        outcome = await self._store(job, verdict, cache_key)
         if self.predictions is not None:
             seconds = verdict.timings_ms["total"] / 1000
             self.predictions.offer(video_prediction(verdict, seconds, job.id))
-        report(Progress("store", verdict.frames_analyzed, 99.0))
-        return await self._store(job, verdict, cache_key)
+        return dataclasses.replace(outcome, video_seconds=_analysed_seconds(verdict))
 
     async def _analyse(
         self, job: Job, path: Path, report: Callable[[Progress], None]

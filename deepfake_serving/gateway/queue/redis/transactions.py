@@ -13,6 +13,7 @@
 {deepfake}:owners        hash of the owners of jobs, those without one left out
 {deepfake}:turns:<queue> hash of when each owner's last job was claimed
 {deepfake}:usage:<day>   hash of the usage of each API key
+{deepfake}:usage-source:<id> number of the last batch of usage that a process added
 {deepfake}:<collection>  hash of documents, with a sorted set of their times
 {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
 {deepfake}:marker        written after a new job, to wait for the replicas

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 
 from deepfake_serving.contracts.problems import StorageFull, UpstreamUnavailable
-from deepfake_serving.gateway.queue.usage import RETAIN_DAYS, Unit, Usage
+from deepfake_serving.gateway.queue.usage import RETAIN_DAYS, Batch, Unit
 
-_KEY = "{deepfake}:usage:"
-_RETAIN_S = RETAIN_DAYS * 24 * 3600
+_KEY, _SOURCE_KEY = "{deepfake}:usage:", "{deepfake}:usage-source:"
+_DAY_S = 24 * 3600
 
 
 class RedisUsage:
@@ -21,14 +21,15 @@ class RedisUsage:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    async def add(self, day: str, usage: Usage) -> None:
+    async def add(self, batch: Batch) -> None:
         with map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
-                for key, amounts in usage.items():
-                    for unit, amount in amounts.items():
-                        pipeline.hincrbyfloat(_KEY + day, f"{key}:{unit}", amount)
-                pipeline.expire(_KEY + day, _RETAIN_S)
-                await pipeline.execute()
+                while True:
+                    try:
+                        await _add(pipeline, batch)
+                    except WatchError:
+                        continue
+                    return
 
     async def read(self, day: str) -> dict[str, dict[Unit, float]]:
         with map_errors():
@@ -38,6 +39,26 @@ class RedisUsage:
             key, _, unit = field.decode().rpartition(":")
             found.setdefault(key, {})[unit] = float(amount)
         return found
+
+
+async def _add(pipeline: Any, batch: Batch) -> None:
+    """Adds a batch, unless it was added before.
+
+    Raises:
+        WatchError: the batch may have been added, but the reply was lost.
+    """
+    source, day = _SOURCE_KEY + batch.source, _KEY + batch.day
+    await pipeline.watch(source)
+    if int(await pipeline.get(source) or 0) >= batch.number:
+        await pipeline.unwatch()
+        return
+    pipeline.multi()
+    for key, amounts in batch.usage.items():
+        for unit, amount in amounts.items():
+            pipeline.hincrbyfloat(day, f"{key}:{unit}", amount)
+    pipeline.expire(day, RETAIN_DAYS * _DAY_S)
+    pipeline.set(source, batch.number, ex=_DAY_S)
+    await pipeline.execute()
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -14,13 +16,14 @@ from deepfake_serving.gateway.auth.usage import Quota, UsageMeter
 from deepfake_serving.gateway.queue.store import open_store
 from deepfake_serving.gateway.queue.usage import (
     RETAIN_DAYS,
+    Batch,
     MemoryUsage,
     Usage,
     UsageStore,
-    add_usage,
     day_of,
 )
 from tests.support.redis_server import RedisServer
+from tests.support.reply_losing_proxy import ReplyLosingProxy
 from tests.support.running import GUARD_S
 
 DAY_S = 24 * 3600
@@ -51,6 +54,10 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[UsageStore]:
         yield jobs.backend.usage
 
 
+async def add(store: UsageStore, at: float, usage: Usage) -> None:
+    await store.add(Batch(uuid.uuid4().hex, 1, day_of(at), usage))
+
+
 async def test_gateways_and_workers_share_the_usage_of_a_day(store: UsageStore) -> None:
     clock = Clock()
     first, second = UsageMeter(store, clock=clock), UsageMeter(store, clock=clock)
@@ -58,7 +65,7 @@ async def test_gateways_and_workers_share_the_usage_of_a_day(store: UsageStore) 
     first.add("a", "bytes", 1000)
     second.add("a", "requests", 1)
     second.add("b", "images", 5)
-    await store.add(day_of(NOON), {"a": {"video_seconds": 2.5}})  # a worker's
+    await add(store, NOON, {"a": {"video_seconds": 2.5}})  # a worker's
     for meter in (first, second, first):
         await meter.flush()
     assert first.used("a", "requests") == second.used("a", "requests") == 3
@@ -76,10 +83,10 @@ class SlowStore(MemoryUsage):
         super().__init__()
         self.adding, self.proceed = asyncio.Event(), asyncio.Event()
 
-    async def add(self, day: str, usage: Usage) -> None:
+    async def add(self, batch: Batch) -> None:
         self.adding.set()
         await self.proceed.wait()
-        await super().add(day, usage)
+        await super().add(batch)
 
 
 async def test_usage_on_its_way_to_the_store_is_read_too() -> None:
@@ -115,13 +122,13 @@ async def test_a_quota_is_free_again_on_the_next_day(store: UsageStore) -> None:
 
 
 async def test_old_days_are_forgotten(store: UsageStore) -> None:
-    await store.add(day_of(NOON), {"a": {"images": 1}})
-    await store.add(day_of(NOON + (RETAIN_DAYS - 1) * DAY_S), {"a": {"images": 1}})
+    await add(store, NOON, {"a": {"images": 1}})
+    await add(store, NOON + (RETAIN_DAYS - 1) * DAY_S, {"a": {"images": 1}})
     assert await store.read(day_of(NOON))
     if hasattr(store, "_client"):  # Redis expires them
         assert await store._client.ttl("{deepfake}:usage:" + day_of(NOON)) > 39 * DAY_S
         return
-    await store.add(day_of(NOON + (RETAIN_DAYS + 1) * DAY_S), {"a": {"images": 1}})
+    await add(store, NOON + (RETAIN_DAYS + 1) * DAY_S, {"a": {"images": 1}})
     assert await store.read(day_of(NOON)) == {}
 
 
@@ -130,10 +137,10 @@ class FailingUsage(MemoryUsage):
 
     failing = True
 
-    async def add(self, day: str, usage: object) -> None:
+    async def add(self, batch: Batch) -> None:
         if self.failing:
             raise UpstreamUnavailable("down")
-        await super().add(day, usage)  # type: ignore[arg-type]
+        await super().add(batch)
 
 
 async def test_usage_is_kept_and_limits_hold_while_the_store_fails() -> None:
@@ -155,9 +162,11 @@ async def test_a_failing_store_is_logged_once_and_what_was_counted_is_stored_at_
     meter = UsageMeter(store, clock=Clock())
     meter.add("a", "requests", 7)
     with capture_logs() as logs:
-        async with meter.flushing():
+        async with meter.flushing(), asyncio.timeout(GUARD_S):
+            while not logs:
+                await asyncio.sleep(0.01)
             store.failing = False
-    assert [each["event"] for each in logs] == ["usage not stored"]
+    assert [(each["task"], each["problem"]) for each in logs] == [("usage", "upstream-unavailable")]
     assert await store.read(meter.today()) == {"a": {"requests": 7}}
 
 
@@ -173,13 +182,62 @@ async def test_usage_is_stored_after_an_unexpected_failure(monkeypatch: pytest.M
                 await asyncio.sleep(0.01)
         while await store.read(meter.today()) != {"a": {"requests": 7}}:
             await asyncio.sleep(0.01)
-    assert [each["event"] for each in logs] == ["usage not stored"]
+    assert [each["event"] for each in logs] == ["background task failed"]
 
 
-async def test_a_job_does_not_fail_for_its_usage() -> None:
-    with capture_logs() as logs:
-        await add_usage(FailingUsage(), "a", "video_seconds", 3.0)
-    assert [each["event"] for each in logs] == ["usage not stored"]
+async def test_a_batch_is_added_once_however_often_it_is_sent(store: UsageStore) -> None:
+    for number in (1, 1, 2, 1, 2):
+        await store.add(Batch("one", number, day_of(NOON), {"a": {"images": 1}}))
+        await store.add(Batch("other", number, day_of(NOON + DAY_S), {"a": {"images": 1}}))
+    assert await store.read(day_of(NOON)) == {"a": {"images": 2}}
+    assert await store.read(day_of(NOON + DAY_S)) == {"a": {"images": 2}}
+
+
+class Deaf(MemoryUsage):
+    """A store whose first response is lost."""
+
+    received = False
+
+    async def add(self, batch: Batch) -> None:
+        await super().add(batch)
+        if not self.received:
+            self.received = True
+            await asyncio.sleep(0)
+            raise UpstreamUnavailable("the response was lost")
+
+
+@pytest.mark.parametrize("end", ["cancelled", "lost"])
+async def test_usage_is_counted_once_if_the_end_of_a_flush_is_unknown(end: str) -> None:
+    store = Deaf()
+    meter = UsageMeter(store, clock=Clock())
+    meter.add("a", "images", 3)
+    flushing = asyncio.create_task(meter.flush())
+    if end == "cancelled":
+        while not store.received:
+            await asyncio.sleep(0)
+        flushing.cancel()
+    await asyncio.gather(flushing, return_exceptions=True)
+    meter.add("a", "images", 1)
+    assert meter.used("a", "images") == 4
+    await meter.flush()
+    assert meter.used("a", "images") == 4
+    assert await store.read(meter.today()) == {"a": {"images": 4}}
+
+
+async def test_usage_whose_reply_redis_lost_counts_once(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """The client sends it again."""
+    proxy = ReplyLosingProxy(Path(redis_server.url.removeprefix("unix://")))
+    proxy.opened.set()
+    front = tmp_path / "front.sock"
+    async with (
+        await asyncio.start_unix_server(proxy, front),
+        open_store(f"unix://{front}", max_queued=1, max_attempts=1) as jobs,
+    ):
+        await add(jobs.backend.usage, NOON, {"a": {"images": 1}})
+        assert proxy.lost.is_set()
+        assert await jobs.backend.usage.read(day_of(NOON)) == {"a": {"images": 1}}
 
 
 def test_statuses_are_those_of_the_limits() -> None:

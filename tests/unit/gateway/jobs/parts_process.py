@@ -74,14 +74,15 @@ def new_worker(store: JobStore, folder: Path, name: str) -> Iterator[Worker]:
     objects = Objects.open(f"file://{folder}/objects")
     upstream = cast(Upstream, StubUpstream(folder, name, folder / "ready"))
 
-    async def count_usage(owner: str | None, unit: str, amount: float) -> None:
-        append_line(folder / "usage", f"{owner} {unit} {amount:.3f}")
+    def count_usage(owner: str | None, unit: str, amount: float) -> None:
+        if amount:
+            append_line(folder / "usage", f"{owner} {unit} {amount:.3f}")
 
     media = JobMedia(objects, None, count_usage)
-    video = VideoJob(settings(), upstream, objects, media, count_usage, store=store)
+    video = VideoJob(settings(), upstream, objects, media, store=store)
     with closing(PartMedia(store, objects)) as part_media:
         handlers = {VIDEO: video, PART: PartJob(objects, part_media, video.analyse_part)}
-        yield Worker(store, handlers, lease_s=LEASE_S, drain_s=0.2)
+        yield Worker(store, handlers, lease_s=LEASE_S, drain_s=0.2, count_usage=count_usage)
 
 
 def run_worker(url: str, folder: Path, name: str) -> None:

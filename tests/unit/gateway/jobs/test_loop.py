@@ -292,3 +292,26 @@ async def test_webhooks_are_retried_until_they_succeed(store: JobStore) -> None:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
     assert deliveries == ["dead"] * 3
+
+
+async def test_a_job_whose_result_could_not_be_stored_counts_once(store: JobStore) -> None:
+    """The analysis succeeds three times, and its result is stored the third time."""
+    used: list[tuple[str | None, str, float]] = []
+
+    async def handler(job: Job, _: Path, report: Report) -> Outcome:
+        if job.attempt < 3:
+            raise UpstreamUnavailable("the object store is away")
+        return Outcome("result", {}, video_seconds=12.5)
+
+    await store.submit(Job("a", "video", "queued", Source("a"), {}, store.clock(), owner="me"))
+    worker = Worker(
+        store, {"video": handler}, lease_s=LEASE, count_usage=lambda *use: used.append(use)
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    async with asyncio.timeout(60):
+        while not (job := await store.get("a")) or job.state not in ENDED:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await running
+    assert (job.state, used) == ("succeeded", [("me", "video_seconds", 12.5)])

@@ -133,6 +133,9 @@ class Film:
         for name, data in images.items():
             assert await self.objects.get(f"{prefix}/gallery/{name}") == data
         assert await self.store.backend.parts(job.id) == []
+        async with asyncio.timeout(TIMEOUT_S):
+            while not self.lines("usage"):  # counted after the job's end
+                await asyncio.sleep(0.05)
         assert len(self.lines("usage")) == 1
 
 

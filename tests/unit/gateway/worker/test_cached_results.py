@@ -26,13 +26,10 @@ from tests.unit.gateway.jobs.test_parts import OPTIONS
 async def test_a_result_that_cannot_be_read_is_not_reused(
     stored: bytes | None, cached: bool, tmp_path: Path
 ) -> None:
-    async def count_usage(*_: object) -> None:
-        pass
-
     objects = Objects.open(f"file://{tmp_path}/objects")
     upstream = cast(Upstream, StubUpstream(tmp_path, "one", tmp_path))
-    media = JobMedia(objects, None, count_usage)
-    handler = VideoJob(settings(), upstream, objects, media, count_usage)
+    media = JobMedia(objects, None, lambda *_: None)
+    handler = VideoJob(settings(), upstream, objects, media)
     video = write_video(tmp_path / "film.mp4", textures([10])).read_bytes()
     outcomes = []
     for name in ("first", "second"):

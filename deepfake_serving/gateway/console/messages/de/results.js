@@ -82,6 +82,7 @@ export default {
   "source.end.source": "Die Quelle endete.",
   "source.end.lost": "Die Quelle war zu lange nicht erreichbar.",
   "source.end.bound": "Sie wurde so lange verfolgt, wie dieser Dienst es erlaubt.",
+  "source.end.quota": "Das Tageskontingent des API-Schlüssels war aufgebraucht.",
   "source.end.other": "Abgebrochen oder unterbrochen; die bisherigen Ergebnisse wurden behalten.",
   "source.duration": "Verfolgt für",
   "source.windows": "Abschnitte",

@@ -81,6 +81,7 @@ export default {
   "source.end.source": "The source ended.",
   "source.end.lost": "The source was unreachable for too long.",
   "source.end.bound": "It was followed for the longest time that this service allows.",
+  "source.end.quota": "The daily quota of the API key was used up.",
   "source.end.other": "It was cancelled or interrupted; the results so far were kept.",
   "source.duration": "Followed for",
   "source.windows": "Windows",
