@@ -52,6 +52,7 @@ _MAGIC = (
 )
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
 """Brands of AVIF and HEIC files (ISO/IEC 23008-12, annex B)."""
+_XMP = ("xmp", "XML:com.adobe.xmp")
 _MIN_SHARE = 0.5
 """Share of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
@@ -201,6 +202,7 @@ def _check_coded_size(image: Image.Image, data: bytes, spec: DecodeSpec) -> None
 
 
 def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:
+    _forget_xmp(image)
     try:
         image.load()
     except OSError:
@@ -253,11 +255,21 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 def _upright(image: Image.Image) -> Image.Image:
     """Applies the EXIF orientation; unreadable EXIF is ignored."""
+    _forget_xmp(image)
     try:
         method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # Pillow's EXIF reader raises many kinds of exceptions, too
         method = None
     return image if method is None else image.transpose(method)
+
+
+def _forget_xmp(image: Image.Image) -> None:
+    """Drops the XMP, from which Pillow would take an orientation that viewers don't apply.
+
+    The text of a PNG may follow its pixels, and a TIFF is turned while it is loaded.
+    """
+    for key in _XMP:
+        image.info.pop(key, None)
 
 
 def _flatten(image: Image.Image) -> Image.Image:

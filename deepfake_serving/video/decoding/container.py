@@ -22,6 +22,12 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UnsupportedMediaType,
 )
+from deepfake_serving.video.decoding.still_images import (
+    STILL_BRANDS,
+    refuse_unread_image,
+    refuse_webp,
+    still_image,
+)
 
 CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,live_flv,kux,mpegts,mpegtsraw,mpeg,mpegvideo,"
@@ -40,14 +46,8 @@ _MAGIC = re.compile(
 )
 """Signatures of common containers: a file with one is a broken video, any other is no video."""
 
-_STILL_BRANDS = frozenset({"avif", "heic", "heix", "heim", "heis", "mif1"})
-"""Brands of still images (ISO/IEC 23008-12). FFmpeg reads one tile of those made of several."""
-
-
-_WEBP = re.compile(rb"RIFF....WEBP(VP8X....(.))?", re.DOTALL)
-"""Start of a WebP file, with the flags of an extended one (RFC 9649, 2.7)."""
-_WEBP_ANIMATION = 2
-
+_START_BYTES = 2**16
+"""Bytes by which a file that can't be read is recognised."""
 
 _SEQUENCE_BRANDS = frozenset({"avis", "hevc", "hevx", "msf1"})
 """Brands of image sequences, which hold a still image beside their track."""
@@ -94,15 +94,13 @@ def open_video(
         Cancelled: `stop` was set.
     """
     with path.open("rb") as file:
-        start = file.read(400)
+        start = file.read(_START_BYTES)
         file.seek(0)
-        _refuse_webp(start)
+        refuse_webp(start)
         codec_options = {"max_pixels": str(max_pixels)}  # applies to later frames too
         with _container(_StoppableFile(file, stop), start, codec_options) as container:
-            if container.metadata.get("major_brand") in _STILL_BRANDS:
-                raise UnsupportedMediaType(
-                    "the file is a still image (HEIC or AVIF), not a video; send it as an image"
-                )
+            if container.metadata.get("major_brand") in STILL_BRANDS:
+                raise still_image("HEIC or AVIF")
             stream = _video_stream(container)
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
@@ -123,24 +121,12 @@ def _container(
     except av.FFmpegError as error:
         if error.errno == errno.ENOMEM:
             raise
+        refuse_unread_image(start)
         if _MAGIC.match(start):
             raise UndecodableMedia("the video is broken: its header cannot be read") from error
         raise UnsupportedMediaType(
             "not a supported video; playlists, images and documents are not accepted"
         ) from error
-
-
-def _refuse_webp(start: bytes) -> None:
-    """Refuses WebP, which FFmpeg can't read as a video, and says what to do."""
-    webp = _WEBP.match(start)
-    if webp is None:
-        return
-    if webp[2] is not None and webp[2][0] & _WEBP_ANIMATION:
-        raise UnsupportedMediaType(
-            "animated WebP is not supported as a video; convert it to MP4, WebM, AVIF or GIF, or "
-            "send it as an image, of which the first frame is analysed"
-        )
-    raise UnsupportedMediaType("the file is a still image (WebP), not a video; send it as an image")
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

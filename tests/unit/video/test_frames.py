@@ -201,17 +201,21 @@ def test_a_file_that_is_not_media_is_unsupported(content: bytes, tmp_path: Path)
         read(path)
 
 
-def test_an_image_is_refused_as_a_video(astronaut_jpeg: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "AVIF"])
+def test_a_still_image_is_refused_as_a_video(form: str, astronaut: Pixels, tmp_path: Path) -> None:
     path = tmp_path / "image.mp4"
-    path.write_bytes(astronaut_jpeg)
-    with pytest.raises(UnsupportedMediaType):
+    Image.fromarray(astronaut).save(path, form)
+    with pytest.raises(UnsupportedMediaType, match=f"(?i)still image .*{form}.* as an image"):
         read(path)
 
 
-def test_a_heif_image_is_refused_as_a_video(astronaut: Pixels, tmp_path: Path) -> None:
-    path = tmp_path / "still.avif"
-    Image.fromarray(astronaut).save(path)
-    with pytest.raises(UnsupportedMediaType, match="still image"):
+def test_a_broken_animation_is_no_still_image(astronaut: Pixels, tmp_path: Path) -> None:
+    path = tmp_path / "image.apng"
+    frame = Image.fromarray(astronaut)
+    frame.save(path, "PNG", save_all=True, append_images=[frame.rotate(9)])
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"acTL") + 4])
+    with pytest.raises(UndecodableMedia, match="header"):
         read(path)
 
 

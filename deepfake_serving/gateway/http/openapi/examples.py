@@ -57,7 +57,7 @@ JOB: dict[str, Any] = {
         "name": "film.mp4",
         "url": None,
         "bytes": 1373195,
-        "digest": "sha256:9df7d0ef6ae303a982b8cb45c643a1acf1ca514e4d4b7f343a866518272cece1",
+        "digest": "sha256:b4982f3f08fd4c75e78f698dfa7c3ea92e543292c7ac49c9f9fefd6fa56d712b",
     },
     "options": {
         "sampling": "every:5",

@@ -188,6 +188,17 @@ def test_every_orientation_gives_the_same_upright_image(
     assert difference(decode(data, SPEC), scene()) <= tolerance
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_an_orientation_in_xmp_is_not_applied(form: str) -> None:
+    """Browsers don't either; Pillow would."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options = {"PNG": {"pnginfo": text}, "TIFF": {"tiffinfo": {700: xmp}}}.get(form, {"xmp": xmp})
+    turned = decode(encode(scene(), form, **options), SPEC)
+    assert difference(turned, decode(encode(scene(), form), SPEC)) == 0
+
+
 def test_orientation_applies_to_16_bit_grey_with_transparency() -> None:
     grey = (scene()[:, :, 0].astype(np.uint16)) * 257
     tags = chunk(b"eXIf", exif(6).tobytes()[6:])
