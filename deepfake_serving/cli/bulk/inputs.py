@@ -36,7 +36,8 @@ def list_inputs(source: str, column: str | None = None) -> Iterator[str]:
     """Yields the paths and object URLs of a source, each folder in the order of its names.
 
     A folder, a glob and a prefix contribute files with the suffix of an image or a video. A text
-    file contributes its lines and a Parquet file the values of `column`, whatever their suffix.
+    file contributes its lines and a Parquet file the values of `column`, whatever their suffix. A
+    folder below that can't be read contributes its own path, whose row will say so.
 
     Raises:
         InvalidRequest: there is no such source, or it has no such column.
@@ -45,13 +46,22 @@ def list_inputs(source: str, column: str | None = None) -> Iterator[str]:
         return _objects(source)
     path = Path(source)
     if path.is_dir():
-        return filter(_is_media, _folder(path.absolute()))
+        return _folder(path.absolute())
     if path.is_file():
         return _file(path, column)
     if glob.has_magic(source):
         found = (path for path in sorted(glob.iglob(source, recursive=True)) if _is_media(path))
         return (os.path.abspath(path) for path in found if Path(path).is_file())
     raise InvalidRequest(f"there is no folder, file or glob {source!r}")
+
+
+def canonical(source: str) -> str:
+    """Returns one spelling of a source, whatever folder the command runs in."""
+    if is_remote(source):
+        return source.rstrip("/")
+    if glob.has_magic(source) and not Path(source).exists():
+        return os.path.join(glob.escape(os.getcwd()), os.path.normpath(source))
+    return os.path.abspath(source)
 
 
 def select(paths: Iterator[str], sample: float, limit: int | None) -> Iterator[str]:
@@ -73,11 +83,19 @@ def _fraction(path: str) -> float:
 def _folder(folder: Path) -> Iterator[str]:
     """Walks a folder without following links to folders, so that no cycle is entered."""
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _folder(Path(entry.path))
-            elif _is_file(entry):
-                yield entry.path
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(entry.path)
+        elif _is_media(entry.path) and _is_file(entry):
+            yield entry.path
+
+
+def _below(folder: str) -> Iterator[str]:
+    try:
+        yield from _folder(Path(folder))
+    except PermissionError:
+        yield folder
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,9 @@ from deepfake_serving.contracts.reasons import reason_of
 
 Content = tuple[Source, bytes | Problem]
 
+_FINAL = (FileNotFoundError, PermissionDeniedError, UnauthenticatedError, ValueError)
+"""Errors of one file, which would come again. ValueError: no file can have its name."""
+
 _READERS = 8
 _BATCHES_AHEAD = 2
 _CHUNK_BYTES = 4 * 2**20
@@ -57,9 +60,9 @@ def _reading(path: str) -> Iterator[None]:
     """Raises `InvalidRequest` for a file that can't be read; a store's failure keeps its error."""
     try:
         yield
-    except (FileNotFoundError, PermissionDeniedError, UnauthenticatedError) as error:
+    except _FINAL as error:
         raise _unreadable(error) from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in its path
+    except OSError as error:
         if is_remote(path):
             raise
         raise _unreadable(error) from error

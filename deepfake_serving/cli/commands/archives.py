@@ -59,6 +59,7 @@ def bulk(
 ) -> None:
     """Analyses many images and videos into Parquet tables. The same command resumes a run."""
     from deepfake_serving.cli.bulk.destination import Destination, RunInfo
+    from deepfake_serving.cli.bulk.inputs import canonical
     from deepfake_serving.cli.bulk.listing import prepare
     from deepfake_serving.cli.bulk.models import find_model
     from deepfake_serving.cli.bulk.run import Resources, analyse_chunks, connected
@@ -71,7 +72,8 @@ def bulk(
     warn_untrained(found.trained)
     with store_errors():
         destination = Destination(out)
-        wanted = RunInfo(source, column, sample, limit, sampling, found.name, found.digest, explain)
+        whole = canonical(source), column
+        wanted = RunInfo(*whole, sample, limit, sampling, found.name, found.digest, explain)
         run = prepare(destination, wanted, found.objects, chunk)
         done = destination.done()
         chunks = [number for number in range(run.chunks) if number not in done]

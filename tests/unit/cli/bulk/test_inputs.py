@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import obstore
 import pyarrow as pa
@@ -15,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from deepfake_serving.cli.bulk import reading, stores
-from deepfake_serving.cli.bulk.inputs import kind_of, list_inputs, select
+from deepfake_serving.cli.bulk.inputs import canonical, kind_of, list_inputs, select
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.packaging import object_store
 
@@ -52,6 +54,45 @@ def test_a_folder_has_its_images_and_videos_and_links_to_folders_are_not_followe
 ) -> None:
     names = [str(Path(path).relative_to(folder)) for path in list_inputs(str(folder))]
     assert names == ["a/film.mp4", "a/z.PNG", "b.jpg", "c.HEIC"]
+
+
+def test_a_folder_that_cannot_be_read_is_listed_itself_and_others_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is a stub: root, as whom tests may run, reads everything."""
+    locked, scan = folder / "a", os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list(list_inputs(str(folder))) == [
+        str(folder / name) for name in ("a", "b.jpg", "c.HEIC")
+    ]
+    with pytest.raises(PermissionError):
+        list(list_inputs(str(locked)))
+
+
+@pytest.mark.parametrize("spelling", ["photos", "photos/", "./photos", "../here/photos"])
+def test_a_source_has_one_spelling(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert canonical(spelling) == str(tmp_path / "here" / "photos")
+    assert canonical("s3://a/b/") == canonical("s3://a/b") == "s3://a/b"
+
+
+def test_a_glob_is_of_the_folder_that_the_command_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "a[b]"
+    here.mkdir()
+    (here / "1.jpg").write_bytes(b"x")
+    monkeypatch.chdir(here)
+    assert list(list_inputs(canonical("*.jpg"))) == [str(here / "1.jpg")]
 
 
 def test_a_link_to_itself_is_no_file(folder: Path) -> None:
@@ -124,6 +165,14 @@ def test_objects_are_read_ahead_in_order_and_a_missing_one_is_a_problem(bucket: 
     assert (first, last) == (b"2024/b.jpg", b"2025/c.jpg")
     assert isinstance(missing, Problem)
     assert missing.detail == "the file can't be read: there is none"
+
+
+@pytest.mark.parametrize("key", ["a//b.jpg", "../b.jpg", "a\tb.jpg", "\udcff.jpg"])
+def test_a_key_that_cannot_be_read_is_a_problem_of_its_file_alone(bucket: str, key: str) -> None:
+    paths = [f"{bucket}/{key}", f"{bucket}/2025/c.jpg"]
+    [[(_, problem), (_, content)]] = reading.batches(paths, 2, 100)
+    assert isinstance(problem, InvalidRequest)
+    assert content == b"2025/c.jpg"
 
 
 def test_an_object_over_the_limit_is_a_problem_and_is_not_read(bucket: str) -> None:
