@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.asyncio import ConnectionPool, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import Connection, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
     MasterNotFoundError,
@@ -20,7 +20,13 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.backoff import NoBackoff
-from redis.exceptions import AskError, ClusterDownError, RedisClusterException, RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from deepfake_serving.gateway.queue.redis.url import Replicated, parse_replicated
@@ -41,7 +47,7 @@ def open_pool(url: str, **options: Any) -> ConnectionPool:
     """
     replicated = parse_replicated(url)
     if replicated is None:
-        return ConnectionPool.from_url(url, **options)
+        return _single_pool(url, options)
     own: dict[str, Any] = dict(parse_url(replicated.server_url))
     own.pop("connection_class", None)
     kind = _TLSConnection if replicated.tls else _Connection
@@ -49,6 +55,13 @@ def open_pool(url: str, **options: Any) -> ConnectionPool:
     primary_pool: Any = _PrimaryPool  # its base class has no types
     pool: ConnectionPool = primary_pool(name, finder, connection_class=kind, **options | own)
     return pool
+
+
+def _single_pool(url: str, options: dict[str, Any]) -> ConnectionPool:
+    own: dict[str, Any] = dict(parse_url(url))
+    kind = own.pop("connection_class", Connection)
+    kind = {Connection: _Single, SSLConnection: _SingleTLS}.get(kind, kind)
+    return ConnectionPool(connection_class=kind, **options | own)
 
 
 def _finder(replicated: Replicated, options: dict[str, Any]) -> tuple[Any, str]:
@@ -126,4 +139,31 @@ class _Connection(_Primary):
 
 
 class _TLSConnection(_Primary, SentinelManagedSSLConnection):
+    """With TLS."""
+
+
+class _Single(Connection):
+    """A connection to one address, behind which a proxy or a DNS name may change the server.
+
+    One that was demoted keeps its connections, and refuses writes for as long as they are used. So
+    the next use of such a connection opens it again.
+    """
+
+    demoted = False
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super().read_response(*args, **kwargs)
+        except ReadOnlyError:
+            self.demoted = True
+            raise
+
+    async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        if self.demoted:
+            await self.disconnect()
+            self.demoted = False
+        await super().connect_check_health(*args, **kwargs)
+
+
+class _SingleTLS(_Single, SSLConnection):
     """With TLS."""
