@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -246,7 +247,19 @@ class Settings(
     @field_validator("routing", mode="before")
     @classmethod
     def _parse(cls, value: object) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)  # not all JSON is YAML: tabs indent it, too
+        except ValueError:
+            return _yaml(value)
+
+
+def _yaml(value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"neither JSON nor YAML: {error}") from error
 
 
 def load_settings(**overrides: object) -> Settings:
