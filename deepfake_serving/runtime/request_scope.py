@@ -87,14 +87,3 @@ def as_problem(error: Exception, request_scope: RequestScope) -> Problem:
         return error
     log.exception("defect", id=request_scope.id, route=request_scope.route)
     return Internal("an unexpected error; the log has it under this request's id")
-
-
-def forget_traceback(error: BaseException | None) -> None:
-    """Drops the tracebacks of an exception that was handled, and of those that led to it.
-
-    A frame refers to the exception, and the exception's traceback to the frame. Its other local
-    variables, such as a body, would stay until the garbage collector runs.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -29,12 +29,19 @@ async def first_of(*awaitables: Awaitable[Any]) -> tuple[int, Any]:
     tasks = [asyncio.ensure_future(each) for each in awaitables]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next((index, task.result()) for index, task in enumerate(tasks) if task.done())
+        first = next(index for index, task in enumerate(tasks) if task.done())
+        return first, tasks[first].result()
     finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(tasks)
+        tasks.clear()  # the traceback of what the first raised refers to this frame
+
+
+async def cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancels tasks and waits for their end."""
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until(event: asyncio.Event, items: AsyncIterator[T]) -> AsyncIterator[T]:

@@ -6,15 +6,14 @@ at its position and does not affect the others.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.contracts.verdict import (
     CropVerdict,
     FoundFace,
@@ -27,7 +26,7 @@ from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier, Scores
-from model_handlers.pipeline.crops.face import cut_face, fit_face
+from model_handlers.pipeline.crops.face import cut_face, fit_face, png_data_uri
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
 from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
 from model_handlers.pipeline.frames.chains import face_chains
@@ -116,7 +115,7 @@ class FacesTask:
                 box=coordinates(face.box, exact),
                 landmarks=[coordinates(point, exact) for point in face.landmarks],
                 detection_confidence=round(face.confidence, 4),
-                crop=_data_uri(cut_face(image, face, crop)) if options.crops else None,
+                crop=png_data_uri(cut_face(image, face, crop)) if options.crops else None,
             )
             for face in found.faces
         ]
@@ -251,6 +250,7 @@ def _run(
                 options[index].check_deadline()
             except Problem as problem:
                 outcomes[index] = problem
+                forget_traceback(problem)
                 del images[index]
         if images:
             results = process(list(images.values()), list(images))
@@ -267,6 +267,7 @@ def _run(
                 image, warnings[index] = _decoded(item, manifest)
         except Problem as problem:
             outcomes[index] = problem
+            forget_traceback(problem)
             continue
         pixels += image.shape[0] * image.shape[1]
         if pixels > manifest.decode.max_pixels:
@@ -293,8 +294,3 @@ def _left_out(found: FoundFaces) -> list[str]:
 def _rounded_probabilities(probabilities: Floats) -> list[float]:
     """Rounds probabilities; labels derive from the rounded ones, so that a result is consistent."""
     return [round(float(p), 6) for p in probabilities]
-
-
-def _data_uri(crop: Pixels) -> str:
-    _, png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
-    return "data:image/png;base64," + base64.b64encode(png.tobytes()).decode("ascii")

@@ -17,6 +17,7 @@ from deepfake_serving.contracts.problems import (
     UnknownModel,
     UpstreamUnavailable,
 )
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.ensembles.verdicts import MemberResult, faces_of, require_members
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
@@ -138,6 +139,7 @@ class Members:
         except Problem as problem:
             log.warning("member left out", id=context.id, model=model, problem=problem.slug)
             scores.members[model] = problem
+            forget_traceback(problem)
         scores.seconds[model] = time.perf_counter() - start
 
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import ClientDisconnected, Gateway
 from deepfake_serving.gateway.http.responses import problem_response
@@ -19,7 +20,6 @@ from deepfake_serving.runtime.request_scope import (
     CANCELLED,
     RequestScope,
     as_problem,
-    forget_traceback,
 )
 
 _UNCOUNTED = ("/healthz", "/readyz", "/metrics")

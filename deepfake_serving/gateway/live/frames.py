@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.gateway.live.smoothing import ScoreSmoother
 from deepfake_serving.runtime.newest_queue import NewestQueue
 
@@ -55,6 +56,7 @@ async def score_frames(
         try:
             verdict = orjson.loads(await detect(frame))
         except Problem as problem:
+            forget_traceback(problem)
             count("problem")
             await send(
                 {

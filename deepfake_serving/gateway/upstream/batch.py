@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from deepfake_serving.contracts.problems import DeadlineExceeded, Problem
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.client import RequestContext
 
@@ -47,4 +48,5 @@ async def _detect(
     try:
         return await analysis.run(await image(), context)
     except Problem as problem:
+        forget_traceback(problem)
         return problem

@@ -8,7 +8,6 @@ twice; a budget keeps it there when all replicas have become slow.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -77,11 +76,3 @@ async def first_success(tasks: Sequence[asyncio.Task[T]]) -> tuple[int, T]:
             except Problem as problem:
                 if not pending or not isinstance(problem, RETRYABLE):
                     raise
-
-
-async def cancel(tasks: Sequence[asyncio.Task[T]]) -> None:
-    """Cancels tasks and waits for their end."""
-    for task in tasks:
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,9 +9,10 @@ from typing import TypeVar
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
-from deepfake_serving.gateway.upstream.hedging import RETRYABLE, Hedging, cancel, first_success
+from deepfake_serving.gateway.upstream.hedging import RETRYABLE, Hedging, first_success
 from deepfake_serving.gateway.upstream.pools import Pools
 from deepfake_serving.gateway.upstream.replicas import Replica
+from deepfake_serving.runtime.tasks import cancel
 
 log = structlog.get_logger(__name__)
 

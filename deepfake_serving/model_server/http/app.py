@@ -21,6 +21,7 @@ from deepfake_serving.contracts.problems import (
     NotReady,
     Problem,
 )
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.model_server.cost import model_cost
 from deepfake_serving.model_server.http import kserve_v1_routes, oip_extension_routes
 from deepfake_serving.model_server.http.oip_routes import read_request, write_response
@@ -34,7 +35,6 @@ from deepfake_serving.runtime.request_scope import (
     CANCELLED,
     RequestScope,
     as_problem,
-    forget_traceback,
 )
 from deepfake_serving.runtime.request_timeout import parse_timeout
 from deepfake_serving.runtime.version import NAME, VERSION

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+
+import cv2
 import numpy as np
 
 from model_handlers.manifest import CropSpec
@@ -31,3 +34,9 @@ def cut_face(image: Pixels, face: Face, spec: CropSpec) -> Pixels:
 def fit_face(crop: Pixels, spec: CropSpec) -> Pixels:
     """Resizes a client's crop of any size to the network's input size (size, size, 3)."""
     return fit_crop(crop, spec) if spec.shape == "square" else fit_box(crop, spec)
+
+
+def png_data_uri(crop: Pixels) -> str:
+    """Returns a crop as a `data:` URI (RFC 2397) of a PNG."""
+    _, png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
+    return "data:image/png;base64," + base64.b64encode(png.tobytes()).decode("ascii")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -58,6 +61,29 @@ async def test_an_error_of_the_first_task_to_end_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await first_of(asyncio.Event().wait(), fails())
+
+
+async def test_what_an_error_went_through_is_freed_without_the_garbage_collector() -> None:
+    class Body: ...
+
+    kept: list[weakref.ref[Body]] = []
+
+    async def fail() -> None:
+        body = Body()
+        kept.append(weakref.ref(body))
+        raise ValueError("no")
+
+    async def call() -> None:
+        with contextlib.suppress(ValueError):
+            await first_of(fail(), asyncio.Event().wait())
+
+    gc.disable()
+    try:
+        await call()
+        await asyncio.sleep(0)  # the loop forgets its last call
+        assert kept[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_cancelling_the_wait_cancels_every_task() -> None:
