@@ -15,11 +15,14 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
+from deepfake_serving.contracts.problems import BY_TYPE
 from deepfake_serving.runtime.tls.certificates import CertificateGauges, Certificates
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+_FAILURES = sorted({problem.status for problem in BY_TYPE.values() if problem.status >= 500})
 
 
 class ServerMetrics:
@@ -46,6 +49,11 @@ class ServerMetrics:
             registry=r,
         )
         ProcessCollector(registry=r)
+
+    def expect_failures(self, route: str) -> None:
+        """Initialises a route's counters of 5xx at zero: a rate misses the step from absent to 1."""
+        for status in _FAILURES:
+            self.requests.labels(route, str(status))
 
     def watch_certificates(self, certificates: Certificates) -> None:
         """Registers the gauges of the certificates of TLS."""

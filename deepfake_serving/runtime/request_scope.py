@@ -53,6 +53,7 @@ class RequestScope:
     def end(self, status: int, metrics: ServerMetrics, problem: Problem | None = None) -> None:
         """Records the request in metrics, trace and log. Call it once."""
         seconds = time.perf_counter() - self._begun
+        metrics.expect_failures(self.route)
         metrics.requests.labels(self.route, str(status)).inc()
         metrics.duration.labels(self.route, outcome(status)).observe(seconds)
         if problem is not None:

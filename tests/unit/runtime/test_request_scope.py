@@ -129,6 +129,13 @@ def test_a_request_is_counted_and_logged_once(metrics: Metrics) -> None:
     assert value(metrics, "deepfake_request_duration_seconds_count", **labels) == 1
 
 
+def test_the_first_failure_of_a_route_raises_its_rate(metrics: Metrics) -> None:
+    """Its counter was there before: the rate of a new series misses what it begins with."""
+    RequestScope("/", "a", None).end(200, metrics)
+    for status in ("500", "503", "504", "507"):
+        assert value(metrics, "deepfake_requests_total", route="/", code=status) == 0
+
+
 @pytest.mark.parametrize(
     ("status", "became"),
     [(101, "answered"), (202, "answered"), (304, "answered"), (400, "refused"), (429, "refused"),
