@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.kube import Release, kubectl, wait_until
+from tests.cluster.kube import Release, kubectl, run, wait_until
 from tests.support.videos import scenes, write_video
 
 pytestmark = pytest.mark.smoke
@@ -21,6 +21,12 @@ def test_an_image_is_classified_by_rest_and_grpc_inside_the_cluster(release: Rel
     output = release.test()
     assert "REST: real" in output
     assert "gRPC: 0." in output
+
+
+def test_what_is_installed_does_not_differ_from_the_manifests(release: Release) -> None:
+    """An empty list that Kubernetes drops would be a difference forever, as in Argo CD."""
+    manifests = run("helm", "get", "manifest", release.name, "-n", release.namespace)
+    assert release.kubectl("diff", "-f", "-", stdin=manifests) == ""
 
 
 def test_an_image_is_classified_from_outside_the_cluster(
