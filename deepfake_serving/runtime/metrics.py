@@ -51,7 +51,7 @@ class ServerMetrics:
         ProcessCollector(registry=r)
 
     def expect_failures(self, route: str) -> None:
-        """Initialises a route's counters of 5xx at zero: a rate misses the step from absent to 1."""
+        """Initialises a route's 5xx counters at zero: a rate misses the step from absent to 1."""
         for status in _FAILURES:
             self.requests.labels(route, str(status))
 

@@ -15,7 +15,7 @@ from scripts.chart_values.types import (
     AnyObject,
     Count,
     Duration,
-    Name,
+    ObjectName,
     Pod,
     PortNumber,
     PositiveCount,
@@ -62,7 +62,7 @@ class WorkerScaling(TypedDict, total=False):
 @with_config(STRICT)
 class Auth(TypedDict, total=False):
     mode: Literal["keys", "none"]
-    existingSecret: Name
+    existingSecret: ObjectName
 
 
 @with_config(STRICT)
@@ -84,7 +84,7 @@ class Ingress(TypedDict, total=False):
     controller: Literal["", "nginx", "traefik", "haproxy"]
     annotations: Strings
     host: str
-    tlsSecret: Name
+    tlsSecret: ObjectName
     grpcHost: str
     grpcAnnotations: Strings
 
@@ -112,7 +112,7 @@ class Gateway(Pod, total=False):
     settings: GatewayOptions
     ensembles: list[EnsembleSpec]
     auth: Auth
-    webhookSecret: Name
+    webhookSecret: ObjectName
     requestTimeoutSeconds: Annotated[int, Field(ge=1, le=3600)]
     preStopSeconds: Annotated[int, Field(ge=1, le=600)]
     service: Service

@@ -18,7 +18,7 @@ from scripts.chart_values.types import (
     Duration,
     Image,
     Model,
-    Name,
+    ObjectName,
     Percent,
     Pod,
     PositiveCount,
@@ -59,11 +59,11 @@ class PoolScaling(TypedDict, total=False):
 @with_config(STRICT)
 class Delivery(TypedDict, total=False):
     type: Literal["image", "pvc", "fetch", "imageVolume"]
-    claimName: Name
+    claimName: ObjectName
     path: str
     reference: str
     sources: dict[str, Annotated[str, Field(pattern=r"^(https|s3|gs|oci)://")]]
-    credentialsSecret: Name
+    credentialsSecret: ObjectName
     sizeLimit: Quantity
 
 
@@ -104,8 +104,8 @@ class Pool(Pod, total=False):
     startTimeoutSeconds: Annotated[int, Field(ge=10, le=3600)]
     deliveryTimeoutSeconds: Annotated[int, Field(ge=30, le=86400)]
     rollingUpdate: RollingUpdate
-    runtimeClassName: Name
-    kueueQueue: Name
+    runtimeClassName: ObjectName
+    kueueQueue: ObjectName
 
 
 @with_config(STRICT)
@@ -130,8 +130,8 @@ class CertManager(TypedDict, total=False):
 @with_config(STRICT)
 class TLS(TypedDict, total=False):
     enabled: bool
-    serverSecret: Name
-    clientSecret: Name
+    serverSecret: ObjectName
+    clientSecret: ObjectName
     certManager: CertManager
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scripts.chart_values.types import STRICT, Name, Strings
+from scripts.chart_values.types import STRICT, ObjectName, Strings
 
 
 @with_config(STRICT)
@@ -51,7 +51,7 @@ class Alerts(TypedDict, total=False):
 class Prometheus(TypedDict, total=False):
     url: Annotated[str, Field(pattern=r"^https?://")]
     authModes: str
-    triggerAuthentication: Name
+    triggerAuthentication: ObjectName
 
 
 @with_config(STRICT)

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scripts.chart_values.types import STRICT, Enabled, Image, Name, Placement, Quantity, Resources
+from scripts.chart_values.types import (
+    STRICT,
+    Enabled,
+    Image,
+    ObjectName,
+    Placement,
+    Quantity,
+    Resources,
+)
 
 
 @with_config(STRICT)
@@ -20,21 +28,21 @@ class Exporter(TypedDict, total=False):
 @with_config(STRICT)
 class Redis(Placement, total=False):
     enabled: bool
-    existingSecret: Name
+    existingSecret: ObjectName
     image: Image
     command: Annotated[list[str], Field(min_length=1)]
     size: Quantity
     storageClassName: str
     resources: Resources
     externalUrl: Annotated[str, Field(pattern=r"^(rediss?(\+sentinel|\+cluster)?://.+)?$")]
-    externalUrlSecret: Name
+    externalUrlSecret: ObjectName
     podDisruptionBudget: Enabled
     exporter: Exporter
 
 
 @with_config(STRICT)
 class Volume(TypedDict, total=False):
-    existingClaim: Name
+    existingClaim: ObjectName
     size: Quantity
     storageClassName: str
     accessMode: Literal["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"]
@@ -46,7 +54,7 @@ class S3(TypedDict, total=False):
     region: str
     endpoint: Annotated[str, Field(pattern=r"^(https?://.+)?$")]
     allowHttp: bool
-    credentialsSecret: Name
+    credentialsSecret: ObjectName
 
 
 @with_config(STRICT)

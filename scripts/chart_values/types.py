@@ -10,6 +10,8 @@ from typing_extensions import TypedDict
 STRICT = ConfigDict(extra="forbid")
 
 Name = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")]
+ObjectName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")]
+"""Of a Secret, claim, class or account: a DNS subdomain, such as `example.com-tls`."""
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 MaybeDigest = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
@@ -62,7 +64,7 @@ class Placement(TypedDict, total=False):
     nodeSelector: Strings
     affinity: AnyObject
     tolerations: list[AnyObject]
-    priorityClassName: Name
+    priorityClassName: ObjectName
     podLabels: Strings
     podAnnotations: Strings
 
@@ -75,7 +77,7 @@ class Extras(TypedDict, total=False):
     extraVolumeMounts: list[AnyObject]
     extraContainers: list[AnyObject]
     initContainers: list[AnyObject]
-    serviceAccountName: Name
+    serviceAccountName: ObjectName
     hostAliases: list[AnyObject]
     dnsPolicy: Literal["", "ClusterFirst", "Default", "None"]
     dnsConfig: AnyObject

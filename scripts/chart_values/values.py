@@ -15,10 +15,16 @@ from scripts.chart_values.types import (
     Cidr,
     Image,
     Name,
+    ObjectName,
     Placement,
     PortNumber,
     Strings,
 )
+
+
+@with_config(STRICT)
+class PullSecret(TypedDict):
+    name: ObjectName
 
 
 @with_config(STRICT)
@@ -31,7 +37,7 @@ class Images(TypedDict, total=False):
 @with_config(STRICT)
 class ServiceAccount(TypedDict, total=False):
     create: bool
-    name: Name
+    name: ObjectName
     annotations: Strings
 
 
@@ -61,7 +67,7 @@ class Values(TypedDict, total=False):
     nameOverride: Name
     fullnameOverride: Name
     commonLabels: Strings
-    imagePullSecrets: list[str]
+    imagePullSecrets: list[ObjectName | PullSecret]
     imageRegistry: str
     podSecurityContext: AnyObject
     containerSecurityContext: AnyObject

@@ -123,3 +123,13 @@ def _optional(schema: Object, kind: Object, values: Object) -> Iterator[str]:
             name = kind["properties"][key]["$ref"].rpartition("/")[2]
             inner = _optional(schema, schema["definitions"][name], each)
             yield from (f"{key}.{path}" for path in inner)
+
+
+def test_objects_may_be_named_by_their_hosts_and_pull_secrets_as_in_a_pod() -> None:
+    secrets = [{"name": "regcred"}, "mirror.example.com"]
+    ingress = {"enabled": True, "tlsSecret": "deepfake.example.com-tls"}
+    objects = render(values={"imagePullSecrets": secrets, "gateway": {"ingress": ingress}})
+    named = [{"name": "regcred"}, {"name": "mirror.example.com"}]
+    for each in only(objects, "Deployment"):
+        assert each["spec"]["template"]["spec"]["imagePullSecrets"] == named
+    assert only(objects, "Ingress")[0]["spec"]["tls"][0]["secretName"] == ingress["tlsSecret"]

@@ -89,7 +89,9 @@ class Names:
 
         async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
             if self.broken:
-                raise socket.gaierror("no response")
+                raise socket.gaierror(socket.EAI_AGAIN, "no response")
+            if not self.addresses[host]:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             return [(0, 0, 0, "", (a, port)) for a in self.addresses[host]]
 
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)

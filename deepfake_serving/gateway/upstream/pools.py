@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 
@@ -32,6 +33,10 @@ log = structlog.get_logger(__name__)
 
 _CHECK_INTERVAL_S = 1.0
 _RESOLVE_INTERVAL_S = 2.0
+_REPEAT_S = 60.0
+"""Time between log lines of a lookup that keeps failing."""
+_NO_ADDRESS = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+"""Errors of a name server that does respond: a headless Service without pods has no name."""
 
 
 class Pools:
@@ -51,6 +56,7 @@ class Pools:
         self.replicas: dict[str, list[Replica]] = {pool.name: [] for pool in routing.pools}
         self._leaving: set[Replica] = set()
         self._checks: dict[Replica, asyncio.Task[None]] = {}
+        self._unresolved: dict[str, tuple[str, float]] = {}
 
     @contextlib.asynccontextmanager
     async def monitor(self) -> AsyncIterator[None]:
@@ -151,17 +157,21 @@ class Pools:
     async def _resolve(self, pool: PoolSpec) -> None:
         """Adds replicas of new addresses, and drops those of gone ones once the new are checked.
 
-        A failed lookup changes nothing: the replicas may be up while the name server is down.
+        A failed lookup changes nothing: the replicas may be up while the name server is down. Of a
+        name without addresses, only the healthy ones are kept: the pool was scaled to zero.
         """
+        present = {replica.address: replica for replica in self.replicas[pool.name]}
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 pool.host, pool.port, type=socket.SOCK_STREAM
             )
+            addresses = {str(entry[4][0]) for entry in found}
+            self._unresolved.pop(pool.name, None)
         except OSError as error:
-            log.warning("pool not resolved", pool=pool.name, host=pool.host, reason=str(error))
-            return
-        addresses = {str(entry[4][0]) for entry in found}
-        present = {replica.address: replica for replica in self.replicas[pool.name]}
+            self._log_unresolved(pool, str(error))
+            if not (isinstance(error, socket.gaierror) and error.errno in _NO_ADDRESS):
+                return
+            addresses = {each.address for each in present.values() if each.healthy}
         fresh = [Replica(pool, address) for address in sorted(addresses - set(present))]
         kept = [replica for address, replica in present.items() if address in addresses]
         self.replicas[pool.name] = [*present.values(), *fresh]
@@ -170,6 +180,13 @@ class Pools:
         if not fresh and all(replica.checked for replica in kept):
             self._leaving |= {r for r in present.values() if r not in kept and r.in_flight}
             self.replicas[pool.name] = kept
+
+    def _log_unresolved(self, pool: PoolSpec, reason: str) -> None:
+        now = time.monotonic()
+        logged = self._unresolved.get(pool.name)
+        if logged is None or logged[0] != reason or now - logged[1] >= _REPEAT_S:
+            log.warning("pool not resolved", pool=pool.name, host=pool.host, reason=reason)
+            self._unresolved[pool.name] = reason, now
 
     async def _check(self, replica: Replica) -> None:
         before, refused = replica.healthy, replica.tls_error

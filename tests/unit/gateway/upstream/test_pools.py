@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from deepfake_serving.contracts.models import ModelCard, Thresholds
 from deepfake_serving.contracts.problems import (
@@ -209,6 +210,25 @@ async def test_a_failed_lookup_drops_no_replica(names: Names) -> None:
         names.broken = True
         await asyncio.sleep(0.2)
         assert (await detect(upstream))["by"] == "127.0.0.2"
+
+
+async def test_a_pool_scaled_to_zero_has_no_replicas_once_they_are_down(names: Names) -> None:
+    """Its Service has no name then. Addresses of gone pods may soon be those of others."""
+    member = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [member]), names=names) as upstream:
+        names.addresses["a"] = []
+        await asyncio.sleep(0.2)
+        assert (await detect(upstream))["by"] == "127.0.0.2", "a healthy one is kept"
+        await member.stop()
+        await until(lambda: not list(upstream.pools.all()))
+
+
+async def test_a_lookup_that_keeps_failing_is_logged_once_a_minute(names: Names) -> None:
+    with capture_logs() as lines:
+        async with serving(({"name": "a"}, [FakeReplica("127.0.0.2")]), names=names):
+            names.broken = True
+            await asyncio.sleep(0.5)
+    assert [each["event"] for each in lines].count("pool not resolved") == 1
 
 
 async def test_a_replica_leaves_and_rejoins_by_its_readiness(names: Names) -> None:
