@@ -1,4 +1,4 @@
-"""Tables on a phone: verdicts and buttons keep their words whole beside long names of files."""
+"""Tables on phones and tablets: words stay whole beside long names of files, and names readable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _BROKEN = """() => {
   const broken = [];
-  for (const cell of document.querySelectorAll("td .badge, td .state, td button")) {
+  for (const cell of document.querySelectorAll("td:not(:has(details))")) {
     const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     while (walker.nextNode())
       for (const { 0: word, index } of walker.currentNode.data.matchAll(/\\S+/g)) {
@@ -27,7 +27,7 @@ _BROKEN = """() => {
   }
   return broken;
 }"""
-"""Words of verdicts, states and buttons that lie on several lines."""
+"""Words of verdicts, numbers, times and buttons that lie on several lines."""
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
@@ -49,3 +49,37 @@ async def test_no_word_of_a_verdict_is_broken(
     await expect(page.get_by_role("link", name="coffee.jpg")).to_be_visible()
     assert await page.evaluate(_BROKEN) == []
     assert await horizontal_overflow(page) == 0
+
+
+@pytest.mark.parametrize(("width", "language"), [(690, "de"), (720, "de"), (900, "en")])
+async def test_names_have_space_on_tablets_and_zoomed_pages(
+    open_page: OpenPage, media: Path, width: int, language: str
+) -> None:
+    page = await open_page(width=width, height=700)
+    await page.locator("#language").select_option(language)
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    await page.set_input_files("input[type=file]", media / "astronaut.jpg")
+    await expect(page.locator(".finding")).to_be_visible()
+    await page.locator("#tab-history").click()
+    name = page.get_by_role("link", name="astronaut.jpg")
+    await expect(name).to_be_visible()
+    assert await name.evaluate("link => link.getClientRects().length") == 1
+    box, badge = await name.bounding_box(), await page.locator("td .badge").first.bounding_box()
+    assert box is not None
+    assert badge is not None
+    assert box["x"] + box["width"] <= badge["x"]
+    assert await page.evaluate(_BROKEN) == []
+    assert await horizontal_overflow(page) == 0
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_the_header_fits_at_every_width(open_page: OpenPage, language: str) -> None:
+    page = await open_page("#/about")
+    await page.locator("#language").select_option(language)
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    wide = []
+    for width in range(320, 900, 20):
+        await page.set_viewport_size({"width": width, "height": 700})
+        if await horizontal_overflow(page):
+            wide.append(width)
+    assert wide == []
