@@ -12,9 +12,9 @@ import grpc
 import grpc.aio
 
 from deepfake_serving.contracts.problems import Overloaded, Problem
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.gateway.grpc_api.message_memory import MessageMemory, NoMessage
 from deepfake_serving.runtime.rpc.errors import abort
-from deepfake_serving.runtime.rpc.request_scope import clear_frames
 
 KEYLESS_BYTES = 64 * 1024
 """Limit of a message: names of services, models and symbols."""
@@ -57,7 +57,7 @@ class KeylessLimits(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # ge
                 raise Overloaded(f"{_MAX_CALLS} calls without a key are open", retry_after_s=1)
             yield
         except Problem as problem:
-            clear_frames(problem)
+            forget_traceback(problem)
             await abort(context, problem, uuid.uuid4().hex)
         finally:
             self._calls -= 1

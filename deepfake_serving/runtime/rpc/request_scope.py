@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from types import TracebackType
 from typing import Any
 
+from deepfake_serving.contracts.tracebacks import forget_traceback
 from deepfake_serving.runtime.metrics import ServerMetrics
 from deepfake_serving.runtime.request_scope import CANCELLED, RequestScope, as_problem
 from deepfake_serving.runtime.rpc.errors import abort
@@ -44,26 +44,16 @@ class GrpcRequestScope:
         return self.request_scope
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+        self, _: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         problem = as_problem(error, self.request_scope) if isinstance(error, Exception) else None
         if self._recorded:
             status = CANCELLED if problem is None else problem.status
             self.request_scope.end(200 if error is None else status, self._metrics, problem)
-        clear_frames(error)
+        forget_traceback(error)  # an aborted call keeps its exception, and the exception the call
+        del tb
         if problem is not None:
             await abort(self._context, problem, self.request_scope.id)
-
-
-def clear_frames(error: BaseException | None) -> None:
-    """Clears the local variables of an exception's frames, and of those that led to it.
-
-    An aborted call keeps its exception, and the exception the call. The messages in the frames
-    would stay until the garbage collector runs.
-    """
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def text_metadata(context: Any) -> dict[str, str]:
