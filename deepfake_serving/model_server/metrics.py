@@ -78,7 +78,15 @@ class Metrics(ServerMetrics):
             ("model",),
             registry=r,
         )
+        self.lost = Counter(
+            "deepfake_workers_lost",
+            "Workers that ended by themselves: crashed, killed for want of memory, or ended by "
+            "TorchServe because they did not respond.",
+            ("model",),
+            registry=r,
+        )
         for model in models:
+            self.lost.labels(model)
             self.retries.labels(model)
             self.recycled.labels(model)
         self._batches: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 
 import structlog
 
@@ -25,6 +26,7 @@ from deepfake_serving.model_server.torchserve.client import (
     WorkerLost,
 )
 from deepfake_serving.model_server.torchserve.config import prepare
+from deepfake_serving.model_server.torchserve.lost_workers import LostWorkers
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
 from deepfake_serving.model_server.torchserve.recycling import Recycler
 from deepfake_serving.model_server.torchserve.warmup import (
@@ -72,6 +74,9 @@ class Supervisor:
             predictor.admission,
             lambda model: metrics.recycled.labels(model).inc(),
         )
+        self._recycling = False
+        """Whether a worker was being replaced at the last check."""
+        self._lost = LostWorkers(lambda model: metrics.lost.labels(model).inc())
         self._closing = contextlib.ExitStack()
         self._scratch = self._closing.enter_context(tidy_workspace(_SCRATCH))
 
@@ -141,9 +146,12 @@ class Supervisor:
 
     async def _check_model(self, name: str, model: ServedModel, upstream: Upstream) -> None:
         state = self.state.models[name]
-        ready = [worker for worker in await upstream.workers(model) if worker.ready]
+        workers = await upstream.workers(model)
+        ready = [worker for worker in workers if worker.ready]
         state.worker_pids = [worker.pid for worker in ready if worker.pid is not None]
         state.workers_ready = len(ready)
+        if workers:  # TorchServe lives: its workers would end with it
+            self._lost.check(name, state.worker_pids, expected=self._recycling)
         enough = state.workers_wanted if self.state.phase is Phase.STARTING else 1
         if state.workers_ready == 0:
             state.warm = False
@@ -151,12 +159,14 @@ class Supervisor:
             state.warm = await self._warm_up(model, upstream)
         elif state.warm:
             await self._recycler.check(model, upstream)
+        self._recycling = self._recycler.busy
 
     async def _start(self) -> None:
         if self.process is not None:
             log.error("TorchServe ended", last_words=self.process.last_words())
             await self._disconnect()
             await self.process.stop()
+            self._lost.forget()
             self.metrics.restarts.inc()
         for model in self.state.models.values():
             model.workers_ready, model.warm = 0, False
@@ -176,7 +186,9 @@ class Supervisor:
         except TorchServeLost as lost:
             log.warning("TorchServe was lost while registering the models", reason=str(lost))
         except RegistrationFailed as error:
-            raise StartupFailed(f"TorchServe refused an archive: {error}") from error
+            free = shutil.disk_usage(self._scratch).free // 2**20
+            reason = f"TorchServe refused an archive: {error}"
+            raise StartupFailed(f"{reason}; {self._scratch} has {free} MiB free") from error
         except TimeoutError as error:
             raise StartupFailed(
                 "TorchServe is alive, but registering the models timed out"

@@ -84,16 +84,19 @@ def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STO
 
 
 def open_archive(path: Path) -> Archive:
-    """Reads an archive's manifest and digest.
+    """Reads an archive's manifest and digest, and checks the sums of all of its files.
 
     Raises:
-        ManifestError: it is not a model archive.
+        ManifestError: it is not a model archive, or damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             content = archive.read(MANIFEST_FILE)
+            damaged = archive.testzip()
     except Exception as error:  # zipfile raises many kinds of exceptions on broken archives
         raise ManifestError(f"{path}: not a model archive: {reason_of(error)}") from error
+    if damaged is not None:
+        raise ManifestError(f"{path}: the archive is damaged: {damaged} has another checksum")
     return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
 
 

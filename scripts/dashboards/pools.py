@@ -143,14 +143,18 @@ _WORK = [
         ],
     ),
     Panel(
-        "Restarts of TorchServe",
-        "In the last hour, by pod.",
+        "Restarts of TorchServe and workers",
+        "In the last hour, by pod: of Java, and of workers that ended by themselves.",
         "none",
         [
             Query(
                 f"increase({model_server('deepfake_torchserve_restarts_total', _POOL)}[1h])",
                 "{{pod}}",
-            )
+            ),
+            Query(
+                f"increase({model_server('deepfake_workers_lost_total', _POOL)}[1h])",
+                "{{pod}} {{model}}",
+            ),
         ],
         thresholds=[(1.5, "red")],
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -32,6 +33,12 @@ def head_jpeg(astronaut: Pixels) -> bytes:
 
 def _url(server: RunningServer) -> str:
     return f"{server.url}/predictions/detector"
+
+
+def lost_workers(server: RunningServer) -> float:
+    text = httpx.get(server.metrics_url, timeout=GUARD_S).text
+    (line,) = re.findall(r'^deepfake_workers_lost_total{model="detector"} (.*)', text, re.MULTILINE)
+    return float(line)
 
 
 @pytest.mark.slow
@@ -121,6 +128,7 @@ def test_killing_java_under_load_fails_no_request_and_restarts_it(
             "deepfake_torchserve_restarts_total 1.0"
             in httpx.get(server.metrics_url, timeout=GUARD_S).text
         )
+        assert lost_workers(server) == 0, "they ended with Java"
         assert server.stop() == 0
         assert server.leftovers() == []
 
@@ -131,6 +139,7 @@ def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
         server.wait_until(lambda: server.readyz().status_code == 503, GUARD_S, "not ready")
         assert httpx.get(f"{server.url}/healthz", timeout=GUARD_S).status_code == 200
         server.wait_ready()
+        assert lost_workers(server) == 1
 
 
 TIMEOUTS_S = (10, 40, 160)

@@ -72,6 +72,7 @@ def test_a_worker_that_has_grown_is_replaced_without_a_failed_request(
         assert counts.refused == 0
         assert server.workers() != before
         assert 'deepfake_upstream_retries_total{model="detector"} 0.0' in metrics(server)
+        assert 'deepfake_workers_lost_total{model="detector"} 0.0' in metrics(server)
         assert server.events("worker not recycled") == []
         assert server.events("not ready") == []
         assert server.stop() == 0

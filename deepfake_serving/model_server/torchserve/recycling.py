@@ -50,9 +50,14 @@ class Recycler:
         self._checks: dict[int, int] = {}
         self._replacing: asyncio.Task[None] | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is being replaced."""
+        return self._replacing is not None and not self._replacing.done()
+
     async def check(self, model: ServedModel, upstream: Upstream) -> None:
         """Checks a model's ready workers. A replacement goes on in the background."""
-        if not self._max_growth_bytes or (self._replacing and not self._replacing.done()):
+        if not self._max_growth_bytes or self.busy:
             return
         for worker in await upstream.workers(model):
             if worker.ready and worker.pid is not None and self._is_over(worker.pid):

@@ -229,7 +229,9 @@ async def test_a_refused_archive_ends_the_server(make: Callable[..., World]) -> 
     world = make()
     world.registration = [own(400, "broken archive")]
     async with world.running() as task:
-        with pytest.raises(StartupFailed, match=r"refused an archive: detector: .*broken archive"):
+        with pytest.raises(
+            StartupFailed, match=r"an archive: detector: broken archive; .* MiB free"
+        ):
             await asyncio.wait_for(task, 60)
 
 

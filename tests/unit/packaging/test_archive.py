@@ -248,6 +248,17 @@ def zipped(path: Path, entries: dict[str, bytes]) -> Path:
     return path
 
 
+def test_an_archive_with_damaged_weights_is_refused(
+    archives: dict[str, Archive], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "detector.mar"
+    data = bytearray(archives["detector"].path.read_bytes())
+    data[data.index(b"openvino/classifier.bin") + 1000] ^= 1
+    damaged.write_bytes(data)
+    with pytest.raises(ManifestError, match=r"detector\.mar: .* damaged: openvino/classifier\.bin"):
+        open_archive(damaged)
+
+
 @pytest.mark.parametrize("fault", ["missing", "text", "empty zip", "corrupt", "encrypted"])
 def test_a_file_that_is_not_an_archive_is_refused_with_its_path(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "model.mar"

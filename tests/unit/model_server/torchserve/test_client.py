@@ -231,8 +231,10 @@ async def test_a_refused_archive_is_reported_with_the_reason(
     stub: StubTorchServe, upstream: Upstream
 ) -> None:
     stub.responses.append(own(409, "Model version 1.0 is already registered"))
-    with pytest.raises(RegistrationFailed, match=r"^detector: .*already registered"):
-        await upstream.register(MODEL, 120)
+    stub.responses.append(raw(500, b"no JSON\n", "text/plain"))
+    for reason in ("Model version 1.0 is already registered", "no JSON"):
+        with pytest.raises(RegistrationFailed, match=f"^detector: {reason}$"):
+            await upstream.register(MODEL, 120)
 
 
 async def test_a_connection_broken_during_registration_is_a_lost_torchserve(

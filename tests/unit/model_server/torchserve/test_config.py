@@ -16,6 +16,7 @@ from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.torchserve import config as torchserve
 from deepfake_serving.model_server.torchserve.config import Launch, prepare
+from tests.support.paths import ROOT
 from tests.support.served_models import DIGEST, served_model
 
 PLACEMENT = Placement(gpus=2, workers=3, threads=5)
@@ -243,6 +244,21 @@ def test_workers_without_torch_get_the_stub(
     first, *rest = environment["PYTHONPATH"].split(os.pathsep)
     assert (rest == ["/theirs"] and (Path(first) / "torch.py").is_file()) is stands_in
     assert (first == "/theirs") is not stands_in
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_the_code_of_a_checkout_does_not_replace_that_of_the_archive(
+    gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TorchServe adds the archive behind the folders of PYTHONPATH."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), "/theirs", ""]))
+    placement = Placement(gpus=gpus, workers=1, threads=1)
+    settings = Settings(archives=Path("/models"), torchserve_sockets="unix")
+    models = {"detector": served_model("detector", backend="torch")}
+    environment = prepare(settings, placement, models, tmp_path).environment
+    assert environment["PYTHONPATH"] == "/theirs"
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert "PYTHONPATH" not in prepare(settings, placement, models, tmp_path).environment
 
 
 def test_the_torch_stub_has_everything_that_torchserve_uses(tmp_path: Path) -> None:
