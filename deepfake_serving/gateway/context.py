@@ -96,9 +96,15 @@ class Gateway:
         return reasons
 
     def degraded_reasons(self) -> list[str]:
-        """Returns why some operations fail although requests are served: jobs without a store, and
-        uploads without space."""
-        reasons = {"jobs": self.store_health.reason, "uploads": self.disk_space.full_reason}
+        """Returns why some operations fail although requests are served: jobs without a store,
+        uploads without space, and images while all pools are at zero."""
+        pools = self.upstream.pools
+        asleep = "no model server is up" if pools.ready() and not pools.up() else None
+        reasons = {
+            "images": asleep,
+            "jobs": self.store_health.reason,
+            "uploads": self.disk_space.full_reason,
+        }
         return [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]
 
     @contextmanager

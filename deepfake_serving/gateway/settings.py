@@ -47,7 +47,7 @@ class Settings(
     routing: Annotated[Routing, NoDecode] = Field(
         Routing(pools=(PoolSpec(name="default", url="http://127.0.0.1:8080"),)),
         description="Pools of model servers, as JSON or YAML: `pools: [{name, url, models, "
-        "priority, weight, max_in_flight, shadow}]` (docs/routing.md).",
+        "priority, weight, max_in_flight, shadow, may_be_empty}]` (docs/routing.md).",
     )
     shadow_max_bytes: int = Field(
         64 * 2**20,

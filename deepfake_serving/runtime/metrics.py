@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
-from deepfake_serving.contracts.problems import BY_TYPE
+from deepfake_serving.contracts.problems import BY_TYPE, Overloaded, UpstreamUnavailable
 from deepfake_serving.runtime.tls.certificates import CertificateGauges, Certificates
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
@@ -43,6 +43,8 @@ class ServerMetrics:
         self.problems = Counter(
             "deepfake_problems", "Problems returned to clients, by type.", ("type",), registry=r
         )
+        for problem in (Overloaded, UpstreamUnavailable):  # an alert and a trigger use their rates
+            self.problems.labels(problem.slug)
         self.grpc_restarts = Counter(
             "deepfake_grpc_server_restarts",
             "Starts of another gRPC server after one had ended by itself, failed ones too.",

@@ -35,6 +35,9 @@ class PoolSpec(_Spec):
     shadow: Annotated[float, Field(ge=0, le=1)] | None = None
     """The share of images of which the pool gets a copy. Such a pool serves no client."""
 
+    may_be_empty: bool = False
+    """Whether the pool may have no replica, as one that scales to zero: jobs wait for one."""
+
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str) -> str:

@@ -101,9 +101,15 @@ class Pools:
             if isinstance(problem, UnknownModel):
                 raise problem
 
-    def ready(self) -> bool:
+    def up(self) -> bool:
         """Returns whether any replica is healthy."""
         return any(replica.healthy for replica in self.serving())
+
+    def ready(self) -> bool:
+        """Returns whether requests can be accepted: a replica is healthy, or there may be none, and
+        the jobs that start one must get through."""
+        serving = [pool for pool in self.routing.pools if pool.shadow is None]
+        return self.up() or all(pool.may_be_empty for pool in serving)
 
     def choose(self, model: str | None, tried: Sequence[Replica] = ()) -> Replica:
         """Returns the replica for a request.

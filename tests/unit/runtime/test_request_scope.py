@@ -134,6 +134,8 @@ def test_the_first_failure_of_a_route_raises_its_rate(metrics: Metrics) -> None:
     RequestScope("/", "a", None).end(200, metrics)
     for status in ("500", "503", "504", "507"):
         assert value(metrics, "deepfake_requests_total", route="/", code=status) == 0
+    for problem in ("overloaded", "upstream-unavailable"):
+        assert value(metrics, "deepfake_problems_total", type=problem) == 0
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,21 @@ async def test_a_pool_scaled_to_zero_has_no_replicas_once_they_are_down(names: N
         await until(lambda: not list(upstream.pools.all()))
 
 
+async def test_gateways_of_pools_that_may_be_empty_accept_jobs_without_a_replica(
+    names: Names,
+) -> None:
+    """Otherwise nothing could be submitted that starts a replica again."""
+    given = {"name": "a", "may_be_empty": True}
+    async with serving((given, []), names=names) as upstream:
+        assert upstream.pools.ready()
+        assert not upstream.pools.up()
+        with pytest.raises(UpstreamUnavailable):
+            await detect(upstream)
+        upstream.pools.check_model("detector")
+    async with serving((given, []), ({"name": "b"}, []), names=names) as upstream:
+        assert not upstream.pools.ready(), "b should have one"
+
+
 async def test_a_lookup_that_keeps_failing_is_logged_once_a_minute(names: Names) -> None:
     with capture_logs() as lines:
         async with serving(({"name": "a"}, [FakeReplica("127.0.0.2")]), names=names):

@@ -11,6 +11,7 @@
       "priority" $pool.priority
       "weight" $pool.weight
       "max_in_flight" $pool.maxInFlight }}
+{{- if and (eq $pool.autoscaling.type "keda") (not $pool.autoscaling.minReplicas) }}{{ $_ := set $entry "may_be_empty" true }}{{ end }}
 {{- if $pool.shadow.enabled }}{{ $_ := set $entry "shadow" $pool.shadow.share }}{{ end }}
 {{- $pools = append $pools $entry }}
 {{- end }}
