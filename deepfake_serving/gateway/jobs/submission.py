@@ -33,6 +33,7 @@ from deepfake_serving.gateway.upstream.client import Upstream
 log = structlog.get_logger(__name__)
 
 Media = SpooledFile | RemoteMedia | UploadedMedia
+_UPLOAD = "upload:"
 _ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
@@ -122,6 +123,10 @@ class Submission:
             return (await self.store.submit(job, idempotency, problem.detail))[0]
         except Overloaded:
             raise problem from None
+        except Conflict:
+            if idempotency and idempotency[1].startswith(_UPLOAD):
+                raise Conflict("the upload became a job with other options") from None
+            raise
 
     async def _store_media(self, media: Media, job: Job, owner: Principal) -> Source:
         if isinstance(media, RemoteMedia):
@@ -190,6 +195,6 @@ def _identity(media: Media) -> str:
         case RemoteMedia():
             return media.url
         case UploadedMedia():
-            return f"upload:{media.upload}"
+            return _UPLOAD + media.upload
         case SpooledFile():
             return media.digest

@@ -119,7 +119,8 @@ def test_its_own_client_resumes_at_another_gateway(
     assert api.get(job["links"]["media"]).content == film.read_bytes()
     problem_of(api.get(f"/v1/uploads/{url.rsplit('/', 1)[1]}"), 404, "not-found")
     assert submit(api, url).json()["id"] == job["id"]
-    problem_of(submit(api, url, shots="false"), 409, "conflict")
+    refused = problem_of(submit(api, url, shots="false"), 409, "conflict")
+    assert refused["detail"] == "the upload became a job with other options"
 
 
 def test_bytes_before_a_broken_connection_are_kept(
