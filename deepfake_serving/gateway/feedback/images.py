@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -23,12 +24,18 @@ from deepfake_serving.runtime.tasks import background, repeat
 log = structlog.get_logger(__name__)
 
 _FLUSH_S = 1.0
+_MAX_WAITING_BYTES = 64 * 2**20
+"""Images that wait for a slow object store; further ones are not kept."""
+_CONCURRENT = 8
+_END_S = 10.0
+"""Time that the end waits for images that are not stored yet."""
 FOLDER = "images"
 """The folder of kept images in the object store."""
 
 
 class AnalysedImages:
-    """Remembers the last image responses. They are stored once a second, not in the request."""
+    """Remembers the last image responses. They and their images are stored once a second, not in
+    the request, which must not wait for a slow store."""
 
     def __init__(
         self,
@@ -47,12 +54,12 @@ class AnalysedImages:
         self._collection, self._objects, self._clock = collection, objects, clock
         self._max_count, self._keep_images = max_count, keep_images
         self._pending: dict[str, Document] = {}
+        self._waiting: dict[str, tuple[ImageRecord, bytes]] = {}
+        """By the key of the object."""
+        self._waiting_bytes = 0
 
     async def add(self, image: bytes, verdict: bytes, image_id: str, owner: str | None) -> None:
-        """Remembers the response to an image, and stores the image where images are kept.
-
-        A failure is logged: it must not fail the request.
-        """
+        """Remembers the response to an image, and the image where images are kept."""
         if not self._max_count:
             return
         digest = await asyncio.to_thread(lambda: f"sha256:{hashlib.sha256(image).hexdigest()}")
@@ -61,8 +68,11 @@ class AnalysedImages:
         except (ValueError, LookupError, TypeError):
             return  # a malformed verdict, which is a problem of the response
         if self._keep_images:
-            record = replace(record, object=await self._keep(record, image))
-        key = _key(owner, image_id)
+            record = self._keep(record, image)
+        self._remember(record)
+
+    def _remember(self, record: ImageRecord) -> None:
+        key = _key(record.owner, record.id)
         self._pending[key] = Document(key, record.created_at, to_json(record))
         while len(self._pending) > self._max_count:
             del self._pending[next(iter(self._pending))]
@@ -91,27 +101,55 @@ class AnalysedImages:
             self._pending = pending | self._pending
             raise
 
+    async def flush_images(self) -> None:
+        """Stores the images that wait. One that can't be stored is logged and not kept."""
+        while self._waiting:
+            keys = list(islice(self._waiting, _CONCURRENT))
+            await asyncio.gather(*map(self._store, keys))
+
     @asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:
         """Flushes once a second while the context is open, and at its end."""
         try:
-            async with background(repeat(self.flush, _FLUSH_S, "storing of image responses")):
+            async with (
+                background(repeat(self.flush, _FLUSH_S, "storing of image responses")),
+                background(repeat(self.flush_images, _FLUSH_S, "storing of images")),
+            ):
                 yield
         finally:
-            try:
-                await self.flush()
-            except Problem as problem:
-                log.warning("image responses not stored", problem=problem.slug)
+            await self._flush_last()
 
-    async def _keep(self, record: ImageRecord, image: bytes) -> str | None:
+    async def _flush_last(self) -> None:
+        try:
+            async with asyncio.timeout(_END_S):
+                await self.flush_images()
+        except TimeoutError:
+            log.warning("images not stored", count=len(self._waiting))
+        try:
+            await self.flush()
+        except Problem as problem:
+            log.warning("image responses not stored", problem=problem.slug)
+
+    def _keep(self, record: ImageRecord, image: bytes) -> ImageRecord:
+        """Returns the record with the key under which its image will be stored, if it will."""
+        if self._waiting_bytes + len(image) > _MAX_WAITING_BYTES:
+            log.warning("image not stored", detail="too many wait for the object store")
+            return record
         name = hashlib.sha256(_key(record.owner, record.id).encode()).hexdigest()
-        key = f"{FOLDER}/{name}"
+        kept = replace(record, object=f"{FOLDER}/{name}")
+        self._waiting[str(kept.object)] = kept, image
+        self._waiting_bytes += len(image)
+        return kept
+
+    async def _store(self, key: str) -> None:
+        record, image = self._waiting[key]
         try:
             await self._objects.put(key, image)
         except Problem as problem:
             log.warning("image not stored", problem=problem.slug, detail=problem.detail)
-            return None
-        return key
+            self._remember(replace(record, object=None))
+        del self._waiting[key]
+        self._waiting_bytes -= len(image)
 
 
 def _key(owner: str | None, image_id: str) -> str:

@@ -11,11 +11,19 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+import structlog
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.storage.leftovers import delete_leftovers
+
+log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 4 * 2**20
 _READ_BYTES = 2**20
@@ -175,4 +183,7 @@ def _map_errors(key: str) -> Iterator[None]:
     except (BaseError, OSError) as error:
         if any(text in str(error) for text in _FULL_MESSAGES):
             raise StorageFull("there is no space left for media and results") from error
-        raise UpstreamUnavailable("the object store does not respond", retry_after_s=5) from error
+        log.warning("object store failed", reason=str(error).partition("\n")[0])
+        denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+        reason = "refuses access" if denied else "does not respond"
+        raise UpstreamUnavailable(f"the object store {reason}", retry_after_s=5) from error

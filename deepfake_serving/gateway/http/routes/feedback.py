@@ -81,6 +81,7 @@ async def export_feedback(request: Request) -> Response:
     the labelled media that are stored. `evaluate` and `evaluate-all` read it once unpacked."""
     gateway = get_gateway(request)
     gateway.disk_space.check()
+    await gateway.feedback.images.flush_images()
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     try:
         await write_export(gateway.feedback.store.all(), gateway.jobs.objects, file)

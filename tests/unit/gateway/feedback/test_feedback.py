@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -192,6 +193,7 @@ async def test_another_gateway_knows_an_image_once_it_is_stored(storage: Storage
     other = storage.remember()
     assert await storage.images.find(None, "a") is not None
     assert await other.find(None, "a") is None
+    await storage.images.flush_images()
     await storage.images.flush()
     found = await other.find(None, "a")
     assert found is not None
@@ -235,9 +237,34 @@ async def test_a_verdict_that_cannot_be_remembered_fails_no_request(
     assert await storage.images.find("me", "a") is None
     monkeypatch.setattr(storage.objects, "put", _refuse(StorageFull("full")))
     await storage.images.add(JPEG, VERDICT, "b", "me")
+    await storage.images.flush_images()
     found = await storage.images.find("me", "b")
     assert found is not None
     assert found.object is None
+
+
+async def test_no_request_waits_for_a_slow_object_store_and_few_images_do(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proceed, put = asyncio.Event(), storage.objects.put
+
+    async def slow(key: str, content: Any) -> None:
+        await proceed.wait()
+        await put(key, content)
+
+    monkeypatch.setattr(storage.objects, "put", slow)
+    monkeypatch.setattr("deepfake_serving.gateway.feedback.images._MAX_WAITING_BYTES", len(JPEG))
+    for name in "ab":
+        await storage.images.add(JPEG, VERDICT, name, "me")
+    storing = asyncio.create_task(storage.images.flush_images())
+    found = [await storage.images.find("me", name) for name in "ab"]
+    assert [image is not None and image.object is not None for image in found] == [True, False]
+    proceed.set()
+    await storing
+    assert len(await storage.objects.list("images")) == 1
+    await storage.images.add(JPEG, VERDICT, "c", "me")
+    await storage.images.flush_images()
+    assert len(await storage.objects.list("images")) == 2
 
 
 async def test_memory_of_responses_is_limited(storage: Storage) -> None:
@@ -270,6 +297,7 @@ async def test_old_feedback_responses_and_images_are_deleted(storage: Storage) -
     storage.now += 100
     await storage.images.add(JPEG, VERDICT, "new", "me")
     await storage.give(ME, "new")
+    await storage.images.flush_images()
     await storage.images.flush()
     images = storage.store.backend.collection("images")
     feedback = storage.store.backend.collection("feedback")
@@ -289,6 +317,7 @@ async def test_old_feedback_responses_and_images_are_deleted(storage: Storage) -
 
 async def export(storage: Storage, to: Path) -> list[dict[str, Any]]:
     """Unpacks the export, and returns its labels."""
+    await storage.images.flush_images()
     file = io.BytesIO()
     await write_export(storage.feedback.all(), storage.objects, file)
     with zipfile.ZipFile(file) as archive:
@@ -347,6 +376,7 @@ async def test_media_that_were_deleted_meanwhile_leave_their_label(
     await storage.images.add(JPEG, VERDICT, "a", "me")
     given = await storage.give(ME, "a")
     assert given.object is not None
+    await storage.images.flush_images()
     await storage.objects.delete(given.object)
     await storage.feedback.put(replace(given, note="=HYPERLINK()"))
     (line,) = await export(storage, tmp_path)
