@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import requests
 
+from deepfake_serving.cli.piped import input_path
 from deepfake_serving.contracts.jobs import ENDED
 from deepfake_serving.contracts.problems import (
     BY_TYPE,
@@ -52,7 +53,7 @@ class GatewayClient:
             headers["Idempotency-Key"] = _header("idempotency key", idempotency)
         if video.startswith(_URL_PREFIXES):
             return self._submit(params=options, json={"url": video}, headers=headers)
-        path = Path(video)
+        path = input_path(Path(video))
         name = quote(os.fsencode(path.name))
         headers |= {"Content-Type": "application/octet-stream", "X-Filename": name}
         with path.open("rb") as stream:

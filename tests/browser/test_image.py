@@ -215,13 +215,24 @@ async def test_an_unreachable_server_is_shown_and_can_be_retried(
     await expect(page.locator(".finding")).to_be_visible()
 
 
-async def test_an_error_without_a_problem_document_shows_its_status(
-    open_page: OpenPage, media: Path
+@pytest.mark.parametrize(
+    ("status", "body", "title", "detail"),
+    [
+        (502, "<h1>Bad Gateway</h1>", "A part of the service doesn't respond", "with 502"),
+        (413, "<h1>413</h1>", "This file is too large", "A server in front of the service"),
+        (429, "{}", "The service is busy", "with 429"),
+        (418, "<h1>Teapot</h1>", "The response was 418", "without an explanation"),
+        (200, "<h1>Sign in</h1>", "Another page came back", "in place of the result"),
+    ],
+)
+async def test_what_a_proxy_sends_is_explained(
+    open_page: OpenPage, media: Path, status: int, body: str, title: str, detail: str
 ) -> None:
     page = await open_page()
-    await page.route("**/v1/images", lambda route: route.fulfill(status=502, body="<h1>Bad</h1>"))
+    await page.route("**/v1/images", lambda route: route.fulfill(status=status, body=body))
     await page.set_input_files("input[type=file]", media / "astronaut.jpg")
-    await expect(page.locator(".problem h2")).to_have_text("The response was 502")
+    await expect(page.locator(".problem h2")).to_have_text(title)
+    await expect(page.locator(".problem .detail")).to_contain_text(detail)
 
 
 async def test_every_problem_type_has_a_title_and_advice_of_its_own(

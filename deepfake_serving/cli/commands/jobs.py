@@ -15,7 +15,7 @@ from deepfake_serving.contracts.jobs import IMAGE, LIVE
 
 
 def submit(
-    video: Annotated[str, typer.Argument(help="Path or URL of a video.")],
+    video: Annotated[str, typer.Argument(help="Path or URL of a video; - is stdin.")],
     server: Server = LOCAL_GATEWAY,
     key: Key = None,
     sampling: Annotated[str | None, typer.Option(help=SAMPLING)] = None,

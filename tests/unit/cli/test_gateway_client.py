@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -164,3 +166,14 @@ def test_a_header_that_cannot_be_sent_is_named(site: Site, value: str) -> None:
 def test_a_server_that_is_no_url_is_named(server: str) -> None:
     with pytest.raises(InvalidRequest, match="not the URL of a server"):
         GatewayClient(server).models()
+
+
+def test_a_dash_submits_stdin(site: Site, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    site.responses = [(202, b'{"id": "7", "state": "queued"}')]
+    command = [sys.executable, "-m", "deepfake_serving", "submit", "-", "--server", site.url]
+    with film.open("rb") as stdin:
+        done = subprocess.run(command, stdin=stdin, capture_output=True, check=True)
+    assert done.stdout == b"7\n"
+    assert site.names == ["stdin"]

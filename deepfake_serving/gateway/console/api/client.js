@@ -1,8 +1,8 @@
 /** HTTP client of the API: URLs, the API key, problems and network failures. */
 
 import { authorization, apiKey, replaceKey } from "./apiKey.js";
-import { Problem, unreachable } from "./problems.js";
-import { t } from "../messages.js";
+import { unreachable } from "./problems.js";
+import { jsonFrom, problemFrom } from "./responses.js";
 
 const ROOT = new URL("./", document.baseURI);
 
@@ -55,21 +55,10 @@ async function problemFromResponse(response) {
   return problemFrom(response.status, await response.text(), wait);
 }
 
-/** Reads an error response. Proxies in between don't send RFC 9457 documents. */
-export function problemFrom(status, text, wait) {
-  let document;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    document = { title: t("problem.status", { status: String(status) }), detail: t("problem.unexplained") };
-  }
-  return new Problem({ retry_after_s: wait, ...document, status });
-}
-
 /** @returns {Promise<Object|null>} the JSON of the response; null where it has no content */
 export async function fetchJson(path, options = {}) {
   const response = await request(path, options);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : jsonFrom(await response.text());
 }
 
 /** Body and headers of an upload: a file as a form, or its URL as JSON. */

@@ -3,7 +3,7 @@
 import { el } from "../lib/dom.js";
 import { hasText, t } from "../messages.js";
 
-const PREFIX = "urn:problem:deepfake-serving:";
+export const PREFIX = "urn:problem:deepfake-serving:";
 const OF_THE_FILE = [
   "undecodable-media",
   "unsupported-media-type",

@@ -3,8 +3,9 @@
 import { guard } from "../lib/leaveGuard.js";
 import { pause } from "../lib/pause.js";
 import { apiKey, authorization, replaceKey } from "./apiKey.js";
-import { acceptsKey, fetchJson, problemFrom, request, urlFor } from "./client.js";
+import { acceptsKey, fetchJson, request, urlFor } from "./client.js";
 import { unreachable } from "./problems.js";
+import { problemFrom } from "./responses.js";
 import { measure } from "./upload.js";
 
 /** Files from this size on are worth the additional requests. */

@@ -1,9 +1,10 @@
 /** Uploads a file by XMLHttpRequest, which reports progress; fetch doesn't. */
 
 import { guard } from "../lib/leaveGuard.js";
-import { acceptsKey, problemFrom, urlFor } from "./client.js";
+import { acceptsKey, urlFor } from "./client.js";
 import { apiKey, authorization, replaceKey } from "./apiKey.js";
 import { unreachable } from "./problems.js";
+import { jsonFrom, problemFrom } from "./responses.js";
 
 /**
  * @param {Function} progress called with `{share, perSecond, left}`: 0 to 1, bytes, seconds or null
@@ -17,7 +18,7 @@ async function sendUntilAuthorized(path, { body, headers }, progress, signal) {
   for (;;) {
     const used = apiKey();
     const response = await post(path, body, { ...headers, ...authorization() }, progress, signal);
-    if (response.status < 300) return JSON.parse(response.responseText);
+    if (response.status < 300) return jsonFrom(response.responseText);
     const wait = Number(response.getResponseHeader("Retry-After")) || null;
     const problem = problemFrom(response.status, response.responseText, wait);
     if (problem.status !== 401) throw problem;

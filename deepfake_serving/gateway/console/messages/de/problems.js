@@ -4,6 +4,7 @@ export default {
   "problem.title": "Etwas ist schiefgegangen",
   "problem.status": "Die Antwort war {status}",
   "problem.unexplained": "Sie kam ohne Erklärung.",
+  "problem.of-proxy": "Ein Server vor dem Dienst hat mit {status} geantwortet.",
   "problem.what-to-do": "Was tun:",
   "problem.wait": "Der Dienst bittet, {seconds} s zu warten.",
   "problem.id": "Kennung der Anfrage:",
@@ -95,6 +96,10 @@ export default {
   "problem.unreachable.detail": "Der Dienst hat nicht geantwortet.",
   "problem.unreachable.advice":
     "Prüfen Sie Ihre Verbindung und ob der Dienst läuft; versuchen Sie es dann erneut.",
+  "problem.foreign-page.title": "Eine andere Seite kam zurück",
+  "problem.foreign-page.detail": "Ein Server vor dem Dienst hat statt des Ergebnisses eine Seite gesendet.",
+  "problem.foreign-page.advice":
+    "Falls Sie sich für diese Konsole angemeldet haben, laden Sie die Seite neu und melden Sie sich wieder an; sonst hilft ihr Betreiber.",
   "problem.console.title": "Fehler in der Konsole",
   "problem.no-camera.title": "Keine Kamera gefunden",
   "problem.no-camera.detail": "Der Browser hat keine Kamera gefunden.",

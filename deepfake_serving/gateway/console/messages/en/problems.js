@@ -4,6 +4,7 @@ export default {
   "problem.title": "Something went wrong",
   "problem.status": "The response was {status}",
   "problem.unexplained": "It came without an explanation.",
+  "problem.of-proxy": "A server in front of the service responded with {status}.",
   "problem.what-to-do": "What to do:",
   "problem.wait": "The service asks to wait {seconds} s.",
   "problem.id": "Request id:",
@@ -91,6 +92,10 @@ export default {
   "problem.unreachable.title": "Server not reachable",
   "problem.unreachable.detail": "The service did not respond.",
   "problem.unreachable.advice": "Check your connection, and whether the service runs; then try again.",
+  "problem.foreign-page.title": "Another page came back",
+  "problem.foreign-page.detail": "A server in front of the service sent a page in place of the result.",
+  "problem.foreign-page.advice":
+    "If you signed in to open this console, reload the page and sign in again; otherwise contact its operator.",
   "problem.console.title": "The console failed",
   "problem.no-camera.title": "No camera found",
   "problem.no-camera.detail": "The browser found no camera.",
