@@ -34,6 +34,13 @@ class Settings(ServerSettings):
     )
     http_port: Port = Field(8080, description="REST port; 0: any free port.")
     grpc_port: Port = Field(8081, description="gRPC port; 0: any free port.")
+    grpc_connection_age_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="gRPC connections older than this are closed gracefully (GOAWAY), so that "
+        "clients reconnect to other model servers before this one stops; 0: never.",
+    )
     metrics_port: Port = Field(8082, description="Port of Prometheus metrics; 0: any free port.")
     probe_port: int | None = Field(
         None,

@@ -72,14 +72,13 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> grpc.aio.Server:
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
     settings = gateway.settings
     limits_s = {
-        "grpc.max_connection_age_ms": settings.grpc_connection_age_s,
         "grpc.max_connection_idle_ms": settings.grpc_idle_timeout_s,
         "grpc.server_handshake_timeout_ms": settings.upload_stall_timeout_s,
         "grpc.keepalive_time_ms": settings.grpc_keepalive_s,
         "grpc.keepalive_timeout_ms": _PING_TIMEOUT_S,
     }
     return [
-        *server_options(max_message_bytes(gateway)),
+        *server_options(max_message_bytes(gateway), settings.grpc_connection_age_s),
         ("grpc.max_concurrent_streams", _MAX_STREAMS),
         ("grpc.max_allowed_incoming_connections", settings.grpc_max_connections),
         ("grpc.http2.max_pings_without_data", _UNLIMITED),

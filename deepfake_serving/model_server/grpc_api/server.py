@@ -45,8 +45,9 @@ def build_server(predictor: Predictor, stack: AsyncExitStack) -> grpc.aio.Server
     Args:
         stack: ends the updates of the health status.
     """
-    limit = predictor.settings.max_body_bytes + 64 * 1024
-    server = grpc.aio.server(options=server_options(limit))
+    settings = predictor.settings
+    limit = settings.max_body_bytes + 64 * 1024
+    server = grpc.aio.server(options=server_options(limit, settings.grpc_connection_age_s))
     wrap = _Wrapper(predictor)
     server.add_generic_rpc_handlers(
         (

@@ -8,7 +8,7 @@ from __future__ import annotations
 _MIN_PING_INTERVAL_MS = 5_000
 
 
-def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
+def server_options(max_message_bytes: int, connection_age_s: float) -> list[tuple[str, int]]:
     """Returns the options of a server.
 
     Clients may send keepalive pings every 10 s, also without calls, as NAT gateways and load
@@ -17,8 +17,11 @@ def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
 
     Args:
         max_message_bytes: limits a message from a client.
+        connection_age_s: connections older than this are closed gracefully; 0: never.
     """
+    age = [("grpc.max_connection_age_ms", int(connection_age_s * 1000))]
     return [
+        *(age if connection_age_s else []),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),

@@ -36,7 +36,9 @@ def _has_ipv6() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[dict[str, int]]:
+async def listening(
+    archives: dict[str, Archive], host: str, **settings: Any
+) -> AsyncIterator[dict[str, int]]:
     serving = server.Server(
         Settings(
             archives=archives["detector"].path.parent,
@@ -46,6 +48,7 @@ async def listening(archives: dict[str, Archive], host: str) -> AsyncIterator[di
             metrics_port=0,
             drain_timeout_s=0.1,
             device="cpu",
+            **settings,
         )
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -128,6 +131,18 @@ async def test_restarts_of_the_grpc_server_are_counted_from_zero(
     monkeypatch.setattr(server, "build_server", keep)
     async with listening(archives, "127.0.0.1") as ports:
         await assert_restart_is_counted(ports["metrics"], built[0])
+
+
+async def test_old_grpc_connections_are_closed(archives: dict[str, Archive]) -> None:
+    async with (
+        listening(archives, "127.0.0.1", grpc_connection_age_s=0.5) as ports,
+        grpc.aio.insecure_channel(f"127.0.0.1:{ports['grpc']}") as channel,
+    ):
+        health = health_pb2_grpc.HealthStub(channel)
+        async with asyncio.timeout(GUARD_S):
+            for _ in range(2):
+                await health.Check(health_pb2.HealthCheckRequest())
+                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
 
 
 async def test_a_grpc_path_that_is_no_text_ends_its_own_call_alone(

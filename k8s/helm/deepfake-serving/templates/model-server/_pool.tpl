@@ -13,6 +13,7 @@
       "request_timeout_s" .pool.requestTimeoutSeconds
       "start_timeout_s" .pool.startTimeoutSeconds
       "drain_delay_s" 2
+      "grpc_connection_age_s" (max 1 (sub .pool.preStopSeconds 2))
       "drain_timeout_s" .pool.requestTimeoutSeconds }}
 {{- with .pool.digests }}{{ $_ := set $derived "digests" . }}{{ end }}
 {{- if .pool.gpu.resource }}
