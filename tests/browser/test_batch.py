@@ -101,6 +101,17 @@ async def test_an_image_is_retried_when_the_service_is_overloaded(
     await expect(page.locator("tbody .badge")).not_to_have_class("badge problem-badge")
 
 
+async def test_a_batch_waits_for_a_lost_connection(open_page: OpenPage, media: Path) -> None:
+    page = await open_page("#/batch")
+    await page.context.set_offline(True)
+    await page.set_input_files("input[type=file]", [media / "astronaut.jpg"] * 9)
+    await expect(page.locator("tbody .state", has_text="no connection")).to_have_count(3)
+    await expect(page.locator("tbody .state", has_text="waiting")).to_have_count(6)
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("9 of 9 finished")).to_be_visible()
+    await expect(page.locator("tbody .problem-badge")).to_have_count(0)
+
+
 async def test_at_most_three_images_are_in_flight(open_page: OpenPage, media: Path) -> None:
     page = await open_page("#/batch")
     held: list[Route] = []

@@ -1,4 +1,4 @@
-/** Uploads many images, a few at once, and retries those that an overloaded service rejected. */
+/** Uploads many images, a few at once, and retries while the service is overloaded or out of reach. */
 
 import { analyseImage } from "../api/client.js";
 import { modelParameters, withQuery } from "../components/modelChoice.js";
@@ -9,6 +9,7 @@ import { pause } from "../lib/pause.js";
 
 const CONCURRENCY = 3;
 const MAX_ATTEMPTS = 6;
+const LOST_WAIT_S = 3;
 
 /** The end of the work of each slot; images that are added later wait for it. */
 const slots = Array.from({ length: CONCURRENCY }, () => Promise.resolve());
@@ -30,7 +31,7 @@ async function analyse(row, signal, onChange) {
     await checkFile(row.file, "image");
     set("sent");
     const started = performance.now();
-    const verdict = await withRetries(row, signal, (wait) => set("busy", { wait }));
+    const verdict = await withRetries(row, signal, (state, wait) => set(state, { wait }));
     set("done", { verdict, seconds: (performance.now() - started) / 1000 });
   } catch (error) {
     if (error.name === "AbortError") set("stopped");
@@ -43,9 +44,15 @@ async function withRetries(row, signal, onRetry) {
     try {
       return await analyseImage(withQuery("/v1/images", modelParameters()), row.file, signal);
     } catch (error) {
-      if (error.retryAfter === null || error.retryAfter === undefined || attempt === MAX_ATTEMPTS) throw error;
-      onRetry(error.retryAfter);
-      await pause(error.retryAfter * 1000, signal);
+      const wait = error.retryAfter ?? (isLost(error) ? LOST_WAIT_S : null);
+      if (wait === null || attempt === MAX_ATTEMPTS) throw error;
+      onRetry(error.retryAfter ? "busy" : "lost", wait);
+      await pause(wait * 1000, signal);
     }
   }
+}
+
+/** Whether the service is out of reach, so that the next image would fail as well. */
+function isLost({ slug, status }) {
+  return slug === "unreachable" || [502, 503].includes(status);
 }

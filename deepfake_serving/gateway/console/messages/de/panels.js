@@ -48,6 +48,7 @@ export default {
   "batch.state.waiting": "wartet",
   "batch.state.sent": "gesendet",
   "batch.state.busy": "ausgelastet, neuer Versuch in {seconds} s",
+  "batch.state.lost": "keine Verbindung, neuer Versuch in {seconds} s",
   "batch.state.stopped": "angehalten",
 
   "history.lede":

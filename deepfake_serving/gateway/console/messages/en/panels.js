@@ -45,6 +45,7 @@ export default {
   "batch.state.waiting": "waiting",
   "batch.state.sent": "sent",
   "batch.state.busy": "busy, retrying in {seconds} s",
+  "batch.state.lost": "no connection, retrying in {seconds} s",
   "batch.state.stopped": "stopped",
 
   "history.lede": "Past analyses. You can keep a video's link, and share it with others who may use this service.",
