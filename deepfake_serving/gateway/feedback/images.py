@@ -57,6 +57,7 @@ class AnalysedImages:
         self._waiting: dict[str, tuple[ImageRecord, bytes]] = {}
         """By the key of the object."""
         self._waiting_bytes = 0
+        self._storing = asyncio.Lock()
 
     async def add(self, image: bytes, verdict: bytes, image_id: str, owner: str | None) -> None:
         """Remembers the response to an image, and the image where images are kept."""
@@ -92,14 +93,36 @@ class AnalysedImages:
         Raises:
             Problem: the store fails; what is new is kept for the next time.
         """
-        pending, self._pending = self._pending, {}
-        if not pending:
-            return
-        try:
-            await self._collection.put(list(pending.values()))
-        except BaseException:
-            self._pending = pending | self._pending
-            raise
+        async with self._storing:
+            pending, self._pending = self._pending, {}
+            if not pending:
+                return
+            try:
+                await self._collection.put(list(pending.values()))
+            except BaseException:
+                self._pending = pending | self._pending
+                raise
+
+    async def forget(self, owner: str | None, image_id: str) -> bool:
+        """Forgets the response with an id that was sent to an owner, and deletes its image.
+
+        Returns:
+            False if there is none.
+
+        Raises:
+            Problem: a store fails; it can be tried again.
+        """
+        key = _key(owner, image_id)
+        async with self._storing:  # after it, what a flush had taken is in the collection
+            record = await self.find(owner, image_id)
+            if record is None:
+                return False
+            if record.object is not None:
+                self._drop(record.object)
+                await self._objects.delete(record.object)
+            await self._collection.remove([key])
+            self._pending.pop(key, None)
+        return True
 
     async def flush_images(self) -> None:
         """Stores the images that wait. One that can't be stored is logged and not kept."""
@@ -147,9 +170,17 @@ class AnalysedImages:
             await self._objects.put(key, image)
         except Problem as problem:
             log.warning("image not stored", problem=problem.slug, detail=problem.detail)
-            self._remember(replace(record, object=None))
-        del self._waiting[key]
+            if self._drop(key):
+                self._remember(replace(record, object=None))
+            return
+        if not self._drop(key):  # it was forgotten meanwhile
+            await self._objects.delete(key)
+
+    def _drop(self, key: str) -> bool:
+        """Removes an image from those that wait; returns whether it was among them."""
+        _, image = self._waiting.pop(key, (None, b""))
         self._waiting_bytes -= len(image)
+        return bool(image)
 
 
 def _key(owner: str | None, image_id: str) -> str:

@@ -76,6 +76,16 @@ class FeedbackService:
         await self.store.put(feedback)
         return feedback
 
+    async def forget(self, image_id: str, principal: Principal) -> None:
+        """Deletes what is stored of an image response: its record, the image, feedback on it.
+
+        Raises:
+            NotFound: the principal has no image response of this id.
+        """
+        if not await self.images.forget(principal.id, image_id):
+            raise NotFound(f"no image response of yours has the id {image_id[:80]!r}")
+        await self.store.forget_image(principal.id, image_id)
+
     async def _job(self, request: FeedbackRequest, principal: Principal) -> Feedback:
         try:
             job = await self.jobs.get(request.id, principal)

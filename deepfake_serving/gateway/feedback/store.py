@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import structlog
 
@@ -54,9 +54,18 @@ class FeedbackStore:
         """Deletes the feedback on jobs."""
         if not job_ids:
             return
-        keys = [_key(each) async for each in self.all() if each.id in job_ids]
-        if keys:
-            await self._collection.remove(keys)
+        await self._remove([each async for each in self.all() if each.id in job_ids])
+
+    async def forget_image(self, owner: str | None, image_id: str) -> None:
+        """Deletes the feedback on an image response. Clients choose its id, so others may have the
+        same."""
+        image = "image", owner, image_id
+        found = [f async for f in self.all() if (f.kind, f.owner, f.id) == image]
+        await self._remove(found)
+
+    async def _remove(self, feedback: Sequence[Feedback]) -> None:
+        if feedback:
+            await self._collection.remove([_key(each) for each in feedback])
 
     async def trim(self, before: float) -> None:
         """Deletes feedback that was given before a time."""

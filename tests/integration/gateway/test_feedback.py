@@ -84,6 +84,9 @@ def test_a_labelled_image_is_listed_and_exported(
         archive.extractall(tmp_path)
     (media,) = read_sets(tmp_path)["feedback"]
     assert (media.fake, media.path.read_bytes()) == (True, astronaut_jpeg)
+    problem_of(two.delete(f"/v1/images/{image_id}"), 404, "not-found")
+    assert one.delete(f"/v1/images/{image_id}").status_code == 204
+    assert image_id not in chief.get("/v1/feedback").text
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,17 @@ async def give_feedback(
     return json_response(feedback_document(feedback), 201)
 
 
+@router.delete("/v1/images/{image_id}", summary="Forget an image response", status_code=204)
+async def forget_image(
+    request: Request, image_id: str, principal: Annotated[Principal, Depends(require_scope(None))]
+) -> Response:
+    """Deletes what is stored of a response to the same API key: its scores and boxes, its image
+    where images are kept, and the feedback on it. It needs no scope. An image that was sent as a
+    job is deleted with its job."""
+    await get_gateway(request).feedback.forget(image_id, principal)
+    return Response(status_code=204)
+
+
 @router.get(
     "/v1/feedback",
     summary="Feedback, the newest first",

@@ -291,6 +291,46 @@ async def test_feedback_on_a_job_is_deleted_with_it(storage: Storage) -> None:
     assert await storage.labels() == []
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["at once", "once it is stored"])
+async def test_a_client_deletes_what_is_stored_of_an_image(stored: bool, storage: Storage) -> None:
+    for owner in ("me", "you"):
+        await storage.images.add(JPEG, VERDICT, "a", owner)
+    await storage.give(ME, "a", face=0)
+    await storage.give(YOU, "a", face=0)
+    if stored:
+        await storage.images.flush_images()
+        await storage.images.flush()
+    await storage.service().forget("a", ME)
+    await storage.images.flush_images()
+    await storage.images.flush()
+    assert await storage.remember().find("me", "a") is None
+    assert await storage.remember().find("you", "a") is not None
+    assert len(await storage.objects.list("images")) == 1
+    assert await storage.labels() == [("a", "fake", "you")]
+    with pytest.raises(NotFound, match="no image response of yours"):
+        await storage.service().forget("a", ME)
+
+
+async def test_an_image_that_is_deleted_while_it_is_stored_does_not_stay(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, proceed, put = asyncio.Event(), asyncio.Event(), storage.objects.put
+
+    async def slow(key: str, content: Any) -> None:
+        begun.set()
+        await proceed.wait()
+        await put(key, content)
+
+    monkeypatch.setattr(storage.objects, "put", slow)
+    await storage.images.add(JPEG, VERDICT, "a", "me")
+    storing = asyncio.create_task(storage.images.flush_images())
+    await begun.wait()
+    await storage.service().forget("a", ME)
+    proceed.set()
+    await storing
+    assert await storage.objects.list("images") == []
+
+
 async def test_old_feedback_responses_and_images_are_deleted(storage: Storage) -> None:
     await storage.images.add(JPEG, VERDICT, "old", "me")
     await storage.give(ME, "old")
