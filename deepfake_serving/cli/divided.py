@@ -109,6 +109,7 @@ def analyse_parts(
     archives_of(video.model, video.archive)
     with tidy_workspace(_IMAGES) as folder:
         if gallery is not None:
+            gallery.mkdir(parents=True, exist_ok=True)
             video = dataclasses.replace(video, images=folder)
         with ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _load, (video,)
@@ -144,7 +145,6 @@ def _analysed(
 
 
 def _copy_images(found: Sequence[PartResult], folder: Path, gallery: Path) -> None:
-    gallery.mkdir(parents=True, exist_ok=True)
     shots = 0
     for result in found:
         for name in result.accumulator.image_names:

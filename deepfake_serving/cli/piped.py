@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 
 _STDIN = Path("/dev/stdin")
@@ -15,7 +16,16 @@ _COPIES = "deepfake-piped-"
 
 
 def input_path(given: Path) -> Path:
-    """Returns the path of a file that a command was given; `-` is stdin."""
+    """Returns the path of a file that a command was given; `-` is stdin.
+
+    Raises:
+        InvalidRequest: it is a URL.
+    """
+    if given.parts[:1] in (("http:",), ("https:",)):
+        raise InvalidRequest(
+            "URLs are not fetched here: download the file, or give a video's URL to "
+            "`deepfake-serving submit`"
+        )
     return _STDIN if given == Path("-") else given
 
 

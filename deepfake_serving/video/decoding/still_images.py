@@ -28,7 +28,8 @@ _APNG_CONTROL = b"acTL"
 def still_image(form: str) -> UnsupportedMediaType:
     """Returns the problem of a still image in the place of a video."""
     return UnsupportedMediaType(
-        f"the file is a still image ({form}), not a video; send it as an image"
+        f"the file is a still image ({form}), not a video; send it as an image, to /v1/images or "
+        "`deepfake-serving detect`"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deepfake_serving.cli.divided import analyse_file
+from deepfake_serving.cli.divided import DividedVideo, analyse_file, analyse_parts
 from deepfake_serving.cli.video import video_options
 from deepfake_serving.packaging.archive import Archive
 from tests.support.videos import scenes, write_video
@@ -40,3 +40,16 @@ def test_processes_have_the_result_of_one(archives: dict[str, Archive], tmp_path
     assert found[1] == found[2]
     assert len(found[2][0]["shots"]) == 12
     assert stages[-1] == ("analyse", 100.0)
+
+
+def test_a_gallery_that_cannot_be_written_is_refused_before_the_analysis(
+    archives: dict[str, Archive], tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "film.mp4", scenes())
+    options = dataclasses.replace(video_options("every:3", "shots", shots=True), part_s=2.0)
+    (tmp_path / "file").touch()
+    archive, stages = archives["detector"].path, []
+    video = DividedVideo(path, options, "detector", archive, None, None, 1)
+    with pytest.raises(NotADirectoryError):
+        analyse_parts(video, 2, tmp_path / "file" / "x", lambda stage, _: stages.append(stage))
+    assert stages == []

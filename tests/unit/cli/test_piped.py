@@ -52,6 +52,13 @@ def test_an_image_is_read_from_a_pipe(
     assert [path.name for path in tmp_path.iterdir()] == ["stdin.png"]
 
 
+@pytest.mark.parametrize("command", ["detect", "video"])
+def test_a_url_is_refused_with_what_to_do(command: str) -> None:
+    done = analyse([command, "https://example.org/a.mp4"], b"")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"URLs are not fetched here" in done.stderr
+
+
 def test_an_empty_pipe_is_an_empty_file() -> None:
     done = analyse(["video", "-"], b"")
     assert (done.returncode, done.stdout) == (2, b"")
