@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from deepfake_serving.gateway.queue.collections.collection import Document, Name
+from deepfake_serving.gateway.queue.redis.deletion import delete
 from deepfake_serving.gateway.queue.redis.pages import PAGE, descending
 
 
@@ -32,7 +33,7 @@ class RedisCollection:
 
     async def get(self, key: str) -> Document | None:
         with self._map_errors():
-            async with self._client.pipeline(transaction=True) as pipeline:
+            async with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.hget(self._data, key)
                 pipeline.zscore(self._times, key)
                 data, created_at = await pipeline.execute()
@@ -56,11 +57,13 @@ class RedisCollection:
     async def remove(self, keys: Keys[str]) -> None:
         if not keys:
             return
+
+        def commands(pipeline: Any) -> None:
+            pipeline.hdel(self._data, *keys)
+            pipeline.zrem(self._times, *keys)
+
         with self._map_errors():
-            async with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.hdel(self._data, *keys)
-                pipeline.zrem(self._times, *keys)
-                await pipeline.execute()
+            await delete(self._client, commands)
 
     async def trim(self, before: float, max_count: int) -> None:
         with self._map_errors():

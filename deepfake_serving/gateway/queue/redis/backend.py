@@ -29,6 +29,7 @@ from deepfake_serving.gateway.queue.collections.collection import Name
 from deepfake_serving.gateway.queue.collections.redis import RedisCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.redis.deletion import delete
 from deepfake_serving.gateway.queue.redis.pages import descending
 from deepfake_serving.gateway.queue.redis.pool import open_pool
 from deepfake_serving.gateway.queue.redis.transactions import (
@@ -197,17 +198,19 @@ class RedisBackend:
         return found[:limit]
 
     async def remove(self, job_id: str) -> None:
+        def commands(pipeline: Any) -> None:
+            """The record last: while it exists, its deletion can be tried again."""
+            pipeline.hdel(OWNERS, job_id)
+            pipeline.srem(parts_key(job_of(job_id)), job_id)
+            states = *map(state_key, STATES), *map(part_state_key, STATES)
+            for index in (ALL, *DUE.values(), *states):
+                pipeline.zrem(index, job_id)
+            for waiting in QUEUED.values():
+                pipeline.lrem(waiting, 0, job_id)
+            pipeline.delete(key_of(job_id))
+
         with map_errors():
-            async with self._client.pipeline(transaction=True) as pipeline:
-                pipeline.delete(key_of(job_id))
-                pipeline.hdel(OWNERS, job_id)
-                pipeline.srem(parts_key(job_of(job_id)), job_id)
-                states = *map(state_key, STATES), *map(part_state_key, STATES)
-                for index in (ALL, *DUE.values(), *states):
-                    pipeline.zrem(index, job_id)
-                for waiting in QUEUED.values():
-                    pipeline.lrem(waiting, 0, job_id)
-                await pipeline.execute()
+            await delete(self._client, commands)
 
     async def counts(self) -> dict[str, int]:
         return await self._sizes(state_key)
