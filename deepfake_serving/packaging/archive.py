@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +19,7 @@ import yaml
 
 from deepfake_serving.assets import MODEL_STORE
 from deepfake_serving.contracts.reasons import reason_of
+from deepfake_serving.packaging.replacing import replacing
 from model_handlers.manifest import (
     CLASSIFIER_GRAPH,
     GRAPHS_FOLDER,
@@ -64,22 +63,15 @@ def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STO
 
     Raises:
         ManifestError: the manifest is wrong, or its weights are missing or of another digest.
+        OSError: the archive can't be written.
     """
     manifest = read_manifest(manifest_path)
     beside = manifest_path.resolve().parent
     has_weights = manifest.weights is not None and (beside / manifest.weights.file).is_file()
     entries = _entries(manifest, beside if has_weights else weights_root)
-    out.mkdir(parents=True, exist_ok=True)
     target = out / f"{manifest.name}.mar"
-    descriptor, partial = tempfile.mkstemp(dir=out, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            _write_zip(stream, entries)
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
-    except BaseException:
-        os.unlink(partial)
-        raise
+    with replacing(target) as stream:
+        _write_zip(stream, entries)
     return Archive(target, manifest, digest_of(target))
 
 

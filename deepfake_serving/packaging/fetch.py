@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +18,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from deepfake_serving.packaging.archive import digest_of
+from deepfake_serving.packaging.replacing import replacing
 from deepfake_serving.packaging.source_content import (
     Content,
     FetchError,
@@ -80,7 +80,7 @@ def fetch(
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if target.is_file() and digest_of(target) == f"sha256:{expected_digest}":
         return target
-    with closing(open_source(source)) as content, _replacing(target) as stream:
+    with closing(open_source(source)) as content, replacing(target) as stream:
         actual_digest = _copy(content, stream, progress, max_bytes, source)
         if actual_digest != expected_digest:
             raise DigestMismatch(source, expected_digest, actual_digest)
@@ -101,7 +101,7 @@ def download(
     Raises:
         FetchError, OSError: as `fetch`.
     """
-    with closing(open_source(source)) as content, _replacing(target) as stream:
+    with closing(open_source(source)) as content, replacing(target) as stream:
         return _copy(content, stream, progress, max_bytes, source)
 
 
@@ -131,23 +131,6 @@ def _copy(
 def _check_size(size: int, max_bytes: int, label: str) -> None:
     if size > max_bytes:
         raise FetchError(f"{label}: larger than the limit of {max_bytes} bytes")
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Yields a temporary file that replaces `target` if the block succeeds, else is deleted."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
-        os.replace(partial, target)
-    except BaseException:  # also KeyboardInterrupt
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from deepfake_serving.packaging.fetch import (
 )
 from deepfake_serving.packaging.hub import hub_url
 from deepfake_serving.packaging.source_content import Content
+from tests.support.small_disk import small_disk
 from tests.unit.packaging.fetch.material import BODY, DIGEST, OTHER, sha256, snapshot, unchanged
 
 
@@ -165,3 +166,19 @@ def test_a_file_of_the_hub_has_an_https_url(
 def test_a_malformed_source_of_the_hub_is_refused(source: str, target: Path) -> None:
     with pytest.raises(UnsupportedSource, match="hf://owner/name"):
         fetch(source, target, DIGEST)
+
+
+def test_a_full_disk_is_named_with_the_target(tmp_path: Path) -> None:
+    source = tmp_path / "a.mar"
+    source.write_bytes(bytes(2 * 2**20))
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        target = disk / "a.mar"
+        with pytest.raises(OSError, match=r"No space left on device: '.*/disk/a\.mar'"):
+            fetch(str(source), target, sha256(source.read_bytes()))
+        assert not list(disk.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_target(tmp_path: Path) -> None:
+    (tmp_path / "a.mar").write_bytes(BODY)
+    with pytest.raises(OSError, match=r"'/proc/a\.mar'"):
+        fetch(str(tmp_path / "a.mar"), Path("/proc/a.mar"), DIGEST)
