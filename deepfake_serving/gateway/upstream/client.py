@@ -122,7 +122,7 @@ class Upstream:
         self.pools.check_model(model)
 
     def detector(self, name: str | None = None) -> str:
-        """Returns the model for images: the named one, else the default.
+        """Returns the model for images: the named one, else the default, which a job may wait for.
 
         Raises:
             InvalidRequest: the named model finds no faces or classifies none.
@@ -139,6 +139,8 @@ class Upstream:
         for name, by_pool in served.items():
             if not any(info.task in _PARTIAL_TASKS for info in by_pool.values()):
                 return name
+        if self.pools.expects("detector"):
+            return "detector"
         raise UpstreamUnavailable("no model server with a detector is up", retry_after_s=5)
 
     async def detect_image(

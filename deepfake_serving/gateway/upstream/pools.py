@@ -101,6 +101,10 @@ class Pools:
             if isinstance(problem, UnknownModel):
                 raise problem
 
+    def expects(self, model: str) -> bool:
+        """Returns whether a pool for clients is meant to serve the model, with replicas or not."""
+        return any(model in pool.models for pool in self.routing.pools if pool.shadow is None)
+
     def up(self) -> bool:
         """Returns whether any replica is healthy."""
         return any(replica.healthy for replica in self.serving())

@@ -227,13 +227,14 @@ async def test_gateways_of_pools_that_may_be_empty_accept_jobs_without_a_replica
     names: Names,
 ) -> None:
     """Otherwise nothing could be submitted that starts a replica again."""
-    given = {"name": "a", "may_be_empty": True}
+    given = {"name": "a", "models": ["detector"], "may_be_empty": True}
     async with serving((given, []), names=names) as upstream:
         assert upstream.pools.ready()
         assert not upstream.pools.up()
         with pytest.raises(UpstreamUnavailable):
             await detect(upstream)
         upstream.pools.check_model("detector")
+        assert upstream.detector() == "detector", "a video's, if its client names none"
     async with serving((given, []), ({"name": "b"}, []), names=names) as upstream:
         assert not upstream.pools.ready(), "b should have one"
 
