@@ -22,6 +22,16 @@ from tests.cluster.kube import Release, run, wait_until
 from tests.support.videos import scenes, write_video
 
 _TIMEOUT_S = 300.0
+OFF = {
+    "deepfake_live_windows_total",
+    "deepfake_certificate_expiry_timestamp_seconds",
+    "deepfake_upstream_hedges_total",
+    "deepfake_shadow_score_difference",
+    "deepfake_shadow_verdict_changes_total",
+    "deepfake_shadow_requests_total",
+    *DCGM,
+}
+"""Metrics of what is off by default (live sources, TLS, hedging, shadow pools), and of GPUs."""
 MONITORED = {
     "monitoring": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}},
     "worker": {"autoscaling": {"type": "keda"}},
@@ -82,9 +92,7 @@ def await_results(
     end = time.monotonic() + _TIMEOUT_S
     while True:
         everything_happens(release, image, folder)
-        # No live source is followed here, as the setting is off by default, and there is no GPU.
-        missing = {"deepfake_live_windows_total", *DCGM}
-        failures = check_live(prometheus.url(), expressions, missing)
+        failures = check_live(prometheus.url(), expressions, OFF)
         if not failures or time.monotonic() > end:
             return failures
         time.sleep(5)

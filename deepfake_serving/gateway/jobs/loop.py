@@ -91,6 +91,7 @@ class Worker:
         deliver: Callable[[Job], Awaitable[bool]] | None = None,
         on_end: Callable[[Job, str], None] = lambda _job, _state: None,
         count_usage: CountUsage = lambda _key, _unit, _amount: None,
+        can_run: Callable[[], bool] = lambda: True,
     ) -> None:
         """Sets up a worker.
 
@@ -101,6 +102,7 @@ class Worker:
             deliver: Delivers a job's webhook, and returns whether it succeeded.
             on_end: Called with each ended job and its state.
             count_usage: Called with the usage of each job that succeeded.
+            can_run: Returns whether jobs are claimed now; else they wait and lose no attempt.
         """
         self.store, self.handlers = store, handlers
         self.lease_s, self.drain_s = lease_s, drain_s
@@ -108,6 +110,7 @@ class Worker:
             {"jobs": 1} if concurrency is None else concurrency
         )
         self.deliver, self.on_end, self.count_usage = deliver, on_end, count_usage
+        self.can_run = can_run
         self._delivering: Counter[str | None] = Counter()
         self._claiming = asyncio.Lock()
 
@@ -170,6 +173,8 @@ class Worker:
         Receivers of webhooks may be slow, so one owner's have half of the deliveries, and others'
         wait for none of them.
         """
+        if queue != "webhooks" and not self.can_run():
+            return None
         if queue != "webhooks":
             claim = await self.store.claim(self.lease_s, queue)
             if claim is None and queue == "jobs" and PART in self.handlers:

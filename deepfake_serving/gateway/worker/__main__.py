@@ -132,6 +132,7 @@ def _new_worker(
         drain_s=settings.worker_drain_s,
         on_end=metrics.job_ended,
         count_usage=usage.add,
+        can_run=upstream.pools.up,
     )
 
 

@@ -173,6 +173,35 @@ async def test_a_slow_webhook_receiver_blocks_no_job(store: JobStore) -> None:
     await running
 
 
+async def test_jobs_wait_while_they_cannot_run_and_lose_no_attempt(store: JobStore) -> None:
+    """Without a model server their five attempts would be over within a minute."""
+    asleep, stop, checked = True, asyncio.Event(), asyncio.Event()
+
+    async def work(*_: object) -> Outcome:
+        return Outcome("r", {})
+
+    def can_run() -> bool:
+        checked.set()
+        return not asleep
+
+    await submitted(store, "a")
+    worker = Worker(store, {"video": work}, lease_s=LEASE, drain_s=0, can_run=can_run)
+    running = asyncio.create_task(worker.run(stop))
+    async with asyncio.timeout(60):
+        for _ in range(2):
+            checked.clear()
+            await checked.wait()
+        (job,), _ = await store.list()
+        assert (job.state, job.attempt) == ("queued", 0)
+        asleep = False
+        while (await store.counts()).get("succeeded", 0) < 1:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await running
+    (job,), _ = await store.list()
+    assert job.attempt == 1
+
+
 async def test_old_cache_entries_are_deleted(store: JobStore, tmp_path: Path) -> None:
     objects = Objects.open(f"file://{tmp_path}/objects")
     for name, age in (("old", 5000.0), ("young", 0.0)):
