@@ -134,13 +134,11 @@ class Upstream:
                 if info.task in _PARTIAL_TASKS:
                     raise InvalidRequest(f"{name} is not a detector: its task is {info.task!r}")
             return name
-        if "detector" in served:
+        if "detector" in served or (not served and self.pools.expects("detector")):
             return "detector"
         for name, by_pool in served.items():
             if not any(info.task in _PARTIAL_TASKS for info in by_pool.values()):
                 return name
-        if self.pools.expects("detector"):
-            return "detector"
         raise UpstreamUnavailable("no model server with a detector is up", retry_after_s=5)
 
     async def detect_image(
