@@ -38,3 +38,11 @@ def problem_headers(problem: Problem) -> dict[str, str]:
     if isinstance(problem, UnsupportedCoding):
         headers["Accept-Encoding"] = ", ".join(CODINGS)  # RFC 9110, section 15.5.16
     return headers
+
+
+def unsupported_coding(coding: str) -> UnsupportedCoding:
+    """Returns the problem of a body with another Content-Encoding than those of `CODINGS`."""
+    return UnsupportedCoding(
+        f"the content encoding {coding[:60]!r} is not supported: "
+        f"send {' or '.join(CODINGS)}, or the body as it is"
+    )

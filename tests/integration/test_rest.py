@@ -341,6 +341,15 @@ def test_a_body_with_a_wrong_content_encoding_is_refused(
     assert response.headers["connection"] == "close"
 
 
+def test_a_content_encoding_that_is_not_supported_is_named(
+    http: httpx.Client, astronaut_jpeg: bytes
+) -> None:
+    response = http.post(DETECTOR, content=astronaut_jpeg, headers={"Content-Encoding": "br"})
+    problem = problem_of(response, 415, "unsupported-content-coding")
+    assert "'br'" in problem["detail"]
+    assert response.headers["accept-encoding"] == "gzip, deflate"
+
+
 @pytest.mark.parametrize("crops", ["1", "True", "", "%ff"])
 def test_crops_must_be_a_boolean(http: httpx.Client, astronaut_jpeg: bytes, crops: str) -> None:
     response = http.post(f"/predictions/faces?crops={crops}", content=astronaut_jpeg)

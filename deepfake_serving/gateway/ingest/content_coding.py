@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deepfake_serving.contracts.problems import InvalidRequest, TooLarge, UnsupportedCoding
-from deepfake_serving.runtime.http_problems import CODINGS
+from deepfake_serving.contracts.problems import InvalidRequest, TooLarge
+from deepfake_serving.runtime.http_problems import unsupported_coding
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib.decompressobj
 _CHUNK_BYTES = 2**18
@@ -68,11 +68,7 @@ class DecodedReceive:
         if self._complete:
             return await self._receive()
         if self._coding not in _WINDOW_BITS:
-            known = " or ".join(CODINGS)
-            raise UnsupportedCoding(
-                f"the content encoding {self._coding[:60]!r} is not supported: "
-                f"send {known}, or the body as it is"
-            )
+            raise unsupported_coding(self._coding)
         while True:
             if not self._input and not self._full and self._more:
                 message = await self._receive()

@@ -30,7 +30,12 @@ from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
-from deepfake_serving.runtime.http_problems import problem_body, problem_headers
+from deepfake_serving.runtime.http_problems import (
+    CODINGS,
+    problem_body,
+    problem_headers,
+    unsupported_coding,
+)
 from deepfake_serving.runtime.request_scope import (
     CANCELLED,
     RequestScope,
@@ -129,6 +134,9 @@ def _translate(error: Exception, request: web.Request) -> Exception:
     if isinstance(error, TimeoutError):
         return DeadlineExceeded("the body did not arrive within the deadline")
     if isinstance(error, web.RequestPayloadError | aiohttp.http_exceptions.HttpProcessingError):
+        coding = request.headers.get("Content-Encoding", CODINGS[0]).lower()
+        if coding not in CODINGS:
+            return unsupported_coding(coding)
         return InvalidRequest(f"the body is malformed: {' '.join(str(error).split())}")
     return error
 
