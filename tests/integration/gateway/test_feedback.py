@@ -84,12 +84,12 @@ def test_a_labelled_image_is_listed_and_exported(
         archive.extractall(tmp_path)
     (media,) = read_sets(tmp_path)["feedback"]
     assert (media.fake, media.path.read_bytes()) == (True, astronaut_jpeg)
-    problem_of(two.delete(f"/v1/images/{image_id}"), 404, "not-found")
-    assert one.delete(f"/v1/images/{image_id}").status_code == 204
+    problem_of(two.delete(f"/v1/feedback/images/{image_id}"), 404, "not-found")
+    assert one.delete(f"/v1/feedback/images/{image_id}").status_code == 204
     assert image_id not in chief.get("/v1/feedback").text
     one.post("/v1/images", content=astronaut_jpeg, headers={"X-Request-ID": "of/mine"})
-    assert one.delete("/v1/images/of%2Fmine").status_code == 204
-    problem_of(one.delete("/v1/images/of%2Fmine"), 404, "not-found")
+    assert one.delete("/v1/feedback/images/of%2Fmine").status_code == 204
+    problem_of(one.delete("/v1/feedback/images/of%2Fmine"), 404, "not-found")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ async def give_feedback(
     return json_response(feedback_document(feedback), 201)
 
 
-@router.delete("/v1/images/{image_id:path}", summary="Forget an image response", status_code=204)
+@router.delete(
+    "/v1/feedback/images/{image_id:path}", summary="Forget an image response", status_code=204
+)
 async def forget_image(
     request: Request, image_id: str, principal: Annotated[Principal, Depends(require_scope(None))]
 ) -> Response:
