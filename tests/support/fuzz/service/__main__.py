@@ -19,13 +19,13 @@ from typing import Any
 import psutil
 
 from deepfake_serving.gateway.auth.keys import generate
-from tests.support.fuzz.service.cases import Cases
+from tests.support.fuzz.service.cases import KINDS, SHARES, Cases, Kind
 from tests.support.fuzz.service.sender import Sender
 from tests.support.fuzz.service.urls import responding
 from tests.support.paths import ROOT
 from tests.support.running import RunningGateway, RunningServer
 
-_CONCURRENCY, _REST_S, _PROGRESS = 6, 20.0, 500
+_CONCURRENCY, _REST_S, _PROGRESS = 6, 20.0, 5000
 _WARMUP = 300
 """Cases before memory is measured: caches fill, and each decoder is loaded."""
 _FAILED = {"UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "dead"}
@@ -54,6 +54,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--kinds", type=_shares, default=SHARES, help="as in head=90,image=10")
     parser.add_argument("--log", type=Path, default=ROOT / "build" / "soak.jsonl")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,6 +64,12 @@ def main() -> int:
         log.write(json.dumps(report) + "\n")
     print(json.dumps(report, indent=1))
     return int(bool(report["failures"] or report["deaths"]))
+
+
+def _shares(text: str) -> dict[Kind, int]:
+    """Parses shares of kinds. Raises KeyError or ValueError."""
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {KINDS[kind]: int(share) for kind, _, share in pairs}
 
 
 def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -86,6 +93,7 @@ def _run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         time.sleep(_REST_S)
         return {
             "seed": options.seed,
+            "kinds": options.kinds,
             "first": options.first,
             "next": part.next,
             "seconds": round(time.monotonic() - begun),
@@ -107,7 +115,7 @@ async def _send(
     end: float,
 ) -> None:
     """Sends cases until their number or the time is reached, some at once."""
-    cases, last = Cases(folder, options.seed), part.next + count
+    cases, last = Cases(folder, options.seed, options.kinds), part.next + count
     images: dict[int, bytes] = {}
 
     async def work(sender: Sender) -> None:

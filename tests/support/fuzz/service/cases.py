@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tests.support.fuzz.mutation import header_positions, mutated
 from tests.support.fuzz.seeds import images, videos
 
-Kind = Literal["image", "video", "url", "message", "frames", "head"]
-_SHARES: dict[Kind, int] = {
-    "image": 45,
+Kind = Literal["image", "video", "url", "message", "frames", "head", "body", "websocket", "upload"]
+KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+SHARES: dict[Kind, int] = {
+    "image": 30,
     "message": 15,
     "head": 15,
+    "body": 15,
     "frames": 10,
-    "url": 10,
-    "video": 5,
+    "url": 5,
+    "video": 3,
+    "websocket": 4,
+    "upload": 3,
 }
+"""Shares of the kinds, for as many cases of each as a machine has time for."""
+_NO_DATA: tuple[Kind, ...] = ("head",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,9 @@ class Case:
 class Cases:
     """Builds cases from seeds, with the mutations of `make fuzz`."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, shares: Mapping[Kind, int]) -> None:
         """`folder` is for the files of videos."""
+        self._kinds, self._weights = list(shares), list(shares.values())
         self._seed, self._images, self._videos = seed, images(), videos(folder)
         self._headers = {
             name: header_positions(data) for name, data in (self._images | self._videos).items()
@@ -45,7 +53,9 @@ class Cases:
     def case(self, number: int) -> Case:
         """Returns a case. Heads, frames and URLs are mutated by what sends them."""
         chance = random.Random(f"{self._seed}-{number}")
-        kind: Kind = chance.choices(list(_SHARES), list(_SHARES.values()))[0]
+        kind = chance.choices(self._kinds, self._weights)[0]
+        if kind in _NO_DATA:
+            return Case(number, kind, "", b"", chance)
         seeds = self._videos if kind == "video" else self._images
         name, other = chance.choice(list(seeds)), chance.choice(list(seeds.values()))
         data = mutated(seeds[name], self._headers[name], other, chance)

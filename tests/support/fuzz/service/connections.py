@@ -1,4 +1,4 @@
-"""Bytes on plain connections: mutated heads of HTTP/1.1 requests, and mutated HTTP/2 frames."""
+"""Mutated bytes on plain connections: heads of HTTP/1.1, frames of HTTP/2 and WebSocket."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ _HEADS = (
     b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-api-key\r\n",
 )
 _BODY = b"5\r\nhello\r\n0\r\n\r\n"
+_UPGRADE = (
+    b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"X-API-Key: %s\r\n\r\n"
+)
+_OPCODES = (0, 1, 2, 2, 2, 2, 3, 8, 9, 10, 15)
 _METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob", "DetectStream")
 
 
@@ -41,6 +47,30 @@ async def send_frames(port: int, key: str, message: bytes, chance: random.Random
     frames = http2.call(path.encode(), message, {b"x-api-key": key.encode()})
     whole = mutated(frames, [len(http2.PREFACE), *header_positions(frames)], frames, chance)
     return "frames" if await _send_and_read(port, whole) else "closed"
+
+
+async def send_websocket(port: int, key: str, image: bytes, chance: random.Random) -> str:
+    """Sends mutated frames (RFC 6455) after a valid handshake; returns the handshake's status."""
+    frames = b"".join(_websocket_frame(image, chance) for _ in range(chance.randrange(1, 6)))
+    if chance.random() < 0.5:
+        frames = mutated(frames, [0], frames, chance)
+    received = await _send_and_read(port, _UPGRADE % key.encode() + frames)
+    return received[9:12].decode("latin-1") if received.startswith(b"HTTP/1.1 ") else "closed"
+
+
+def _websocket_frame(image: bytes, chance: random.Random) -> bytes:
+    """Returns a frame, final or not, masked with zeros."""
+    opcode = chance.choice(_OPCODES)
+    payload = image if opcode < 8 else image[: chance.choice((0, 1, 2, 100, 125))]
+    first = opcode | (0x80 if chance.random() < 0.9 else chance.choice((0, 0x40, 0xF0)))
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return (
+        bytes([first])
+        + (length if size < 2**16 else b"\xff" + size.to_bytes(8))
+        + bytes(4)
+        + payload
+    )
 
 
 async def _send_and_read(port: int, data: bytes) -> bytes:

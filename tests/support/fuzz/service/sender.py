@@ -10,13 +10,24 @@ import httpx
 
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from tests.support.fuzz.mutation import mutated
+from tests.support.fuzz.service.bodies import hostile_body
 from tests.support.fuzz.service.cases import Case, Kind
-from tests.support.fuzz.service.connections import send_frames, send_head
+from tests.support.fuzz.service.connections import send_frames, send_head, send_websocket
+from tests.support.fuzz.service.uploads import upload
 from tests.support.fuzz.service.urls import hostile_url
 from tests.support.running import RunningGateway
 
 _TIMEOUT_S = 120.0
-_UNARY = ("DetectImage", "DetectBatch", "GetJob", "CancelJob", "ListJobs")
+_UNARY = (
+    "deepfake.v1.Detector/DetectImage",
+    "deepfake.v1.Detector/DetectBatch",
+    "deepfake.v1.Detector/GetJob",
+    "deepfake.v1.Detector/CancelJob",
+    "deepfake.v1.Detector/ListJobs",
+    "inference.GRPCInferenceService/ModelInfer",
+    "inference.GRPCInferenceService/ModelMetadata",
+    "inference.GRPCInferenceService/RepositoryIndex",
+)
 _QUERIES = ("", "?explain=true", "?provenance=true", "?boxes=relative")
 
 
@@ -42,6 +53,9 @@ class Sender:
             "message": self._message,
             "frames": lambda c: send_frames(self._ports["grpc"], self._key, c.data, c.chance),
             "head": lambda c: send_head(self._ports["http"], self._key, c.chance),
+            "websocket": lambda c: send_websocket(self._ports["http"], self._key, c.data, c.chance),
+            "body": self._body,
+            "upload": lambda c: upload(self._http, c.data, c.chance),
         }
         try:
             return await send[case.kind](case)
@@ -87,12 +101,24 @@ class Sender:
         self.images.pop(case.number)
         return str(response.status_code)
 
+    async def _body(self, case: Case) -> str:
+        self.images[case.number] = case.data
+        url = f"http://127.0.0.1:{self._url_port}/{case.number}"
+        method, path, body = hostile_body(url, case.data, case.chance)
+        response = await self._http.request(
+            method, path, content=body, headers={"Content-Type": "application/json"}
+        )
+        self.images.pop(case.number)
+        if response.status_code == 202:
+            return await self._ended(response.json()["links"]["self"])
+        return str(response.status_code)
+
     async def _message(self, case: Case) -> str:
         """Sends a message with a mutated image, mutated again, to a method."""
         message = pb.DetectImageRequest(image=case.data, model="detector", id="a")
         data = mutated(message.SerializeToString(), [], case.data, case.chance)
         call = self._channel.unary_unary(
-            f"/deepfake.v1.Detector/{case.chance.choice(_UNARY)}",
+            f"/{case.chance.choice(_UNARY)}",
             request_serializer=bytes,
             response_deserializer=bytes,
         )
