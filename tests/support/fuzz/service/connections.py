@@ -8,8 +8,9 @@ import random
 
 from tests.support import http2
 from tests.support.fuzz.mutation import header_positions, mutated
+from tests.support.fuzz.service.headers import request
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S, _PATIENCE_S = 60.0, 1.0
 _HEADS = (
     b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-Request-ID: a\r\n",
     b"GET /v1/jobs?limit=5&cursor=1.0:a&created_from=2026-01-01T00:00:00Z HTTP/1.1\r\n"
@@ -35,10 +36,12 @@ _METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob",
 
 
 async def send_head(port: int, key: str, chance: random.Random) -> str:
-    """Sends a mutated head with a key, and a body; returns the status, or `closed`."""
+    """Sends a head with hostile fields or mutated bytes; returns the status, or `closed`."""
+    if chance.random() < 0.8:
+        return _status(await _send_and_read(port, request(key, chance)))
     head = chance.choice(_HEADS) + b"X-API-Key: " + key.encode() + b"\r\n\r\n"
     received = await _send_and_read(port, mutated(head, [], chance.choice(_HEADS), chance) + _BODY)
-    return received[9:12].decode("latin-1") if received.startswith(b"HTTP/1.1 ") else "closed"
+    return _status(received)
 
 
 async def send_frames(port: int, key: str, message: bytes, chance: random.Random) -> str:
@@ -55,6 +58,10 @@ async def send_websocket(port: int, key: str, image: bytes, chance: random.Rando
     if chance.random() < 0.5:
         frames = mutated(frames, [0], frames, chance)
     received = await _send_and_read(port, _UPGRADE % key.encode() + frames)
+    return _status(received)
+
+
+def _status(received: bytes) -> str:
     return received[9:12].decode("latin-1") if received.startswith(b"HTTP/1.1 ") else "closed"
 
 
@@ -74,12 +81,20 @@ def _websocket_frame(image: bytes, chance: random.Random) -> bytes:
 
 
 async def _send_and_read(port: int, data: bytes) -> bytes:
-    """Sends data and the end of it, and returns what the service sends until it closes."""
+    """Sends data, and the end of it once there is a response, or none within a second; returns
+    what the service sends until it closes.
+
+    An end before the response would mean that nobody waits for it.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = b""
     with contextlib.closing(writer), contextlib.suppress(ConnectionError):
         writer.write(data)
-        writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                received = await reader.read(2**16)
+        with contextlib.suppress(OSError):  # the service has closed it
+            writer.write_eof()
         async with asyncio.timeout(_TIMEOUT_S):
-            received = await reader.read()
+            received += await reader.read()
     return received
