@@ -104,9 +104,9 @@ cases: build/.dev archives  ## make cases CASES=folder [EXPECTED=file]: media wi
 fuzz: build/.dev  ## make fuzz [COUNT=100000] [SEED=1] [ONLY=heic,avif]: read mutated images, videos and playlists
 	ONLY=$(ONLY) $(BIN)/python -W ignore -m tests.support.fuzz $(or $(COUNT),100000) $(or $(SEED),1)
 
-soak: build/.dev archives  ## make soak [COUNT=10000] [SEED=1] [FIRST=0] [MINUTES=60]: hostile inputs to a real service; appends to build/soak.jsonl
+soak: build/.dev archives  ## make soak [COUNT=10000] [SEED=1] [FIRST=0] [MINUTES=60] [KINDS=head=9,image=1]: hostile inputs to a real service; appends to build/soak.jsonl
 	$(BIN)/python -W ignore -m tests.support.fuzz.service $(or $(COUNT),10000) --seed $(or $(SEED),1) \
-		--first $(or $(FIRST),0) --minutes $(or $(MINUTES),60)
+		--first $(or $(FIRST),0) --minutes $(or $(MINUTES),60) $(if $(KINDS),--kinds $(KINDS))
 
 api-clients: build/.dev archives build/api-clients/.installed  ## clients in Python, Go and TypeScript: generate, build and run them (needs Go and Node)
 	REQUIRE_API_CLIENTS=1 $(BIN)/pytest tests/integration/gateway/test_client.py tests/integration/gateway/test_api_clients.py
