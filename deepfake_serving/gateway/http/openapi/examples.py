@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:8b6657878135342b8dda9482e9d40da4b0679f0e148ce994dbe3cf7ce6d26270",
+    "digest": "sha256:99dd4c42b0b5d987daa632fa54095a03a097c8d077f61d58c18a653940a2c6ea",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
