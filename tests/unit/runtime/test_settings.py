@@ -85,6 +85,7 @@ def test_every_setting_can_come_from_the_environment(place: Place) -> None:
         "grpc_port": 2,
         "metrics_port": 3,
         "probe_port": 4,
+        "grpc_connection_age_s": 13.5,
         "tls_certificate": Path("/tls/tls.crt"),
         "tls_key": Path("/tls/tls.key"),
         "tls_client_ca": Path("/tls/ca.crt"),
