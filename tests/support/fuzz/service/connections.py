@@ -10,7 +10,7 @@ from tests.support import http2
 from tests.support.fuzz.mutation import header_positions, mutated
 from tests.support.fuzz.service.headers import request
 
-_TIMEOUT_S, _PATIENCE_S = 60.0, 1.0
+_TIMEOUT_S, _RESPONSE_TIMEOUT_S = 60.0, 1.0
 _HEADS = (
     b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-Request-ID: a\r\n",
     b"GET /v1/jobs?limit=5&cursor=1.0:a&created_from=2026-01-01T00:00:00Z HTTP/1.1\r\n"
@@ -91,7 +91,7 @@ async def _send_and_read(port: int, data: bytes) -> bytes:
     with contextlib.closing(writer), contextlib.suppress(ConnectionError):
         writer.write(data)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_RESPONSE_TIMEOUT_S):
                 received = await reader.read(2**16)
         with contextlib.suppress(OSError):  # the service has closed it
             writer.write_eof()
