@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from deepfake_serving.cli.ensemble import archives_of, open_detector
-from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.cli.output import note
 from deepfake_serving.cli.video import analyse_video, detection, image_writer, open_embedder
 from deepfake_serving.contracts.models import Thresholds
 from deepfake_serving.contracts.problems import Internal
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.runtime.scratch.workspaces import tidy_workspace
 from deepfake_serving.video.analyse import analyse_part
 from deepfake_serving.video.options import VideoOptions

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from deepfake_serving.cli.detector import LocalDetector
-from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.video import Aggregation
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.video.analyse import Detect, SaveImage, analyse
 from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.people.embedder import FaceEmbedder

@@ -19,7 +19,7 @@ import yaml
 
 from deepfake_serving.assets import MODEL_STORE
 from deepfake_serving.contracts.reasons import reason_of
-from deepfake_serving.packaging.replacing import replacing
+from deepfake_serving.packaging.replacing import READABLE, replacing
 from model_handlers.manifest import (
     CLASSIFIER_GRAPH,
     GRAPHS_FOLDER,
@@ -70,7 +70,7 @@ def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STO
     has_weights = manifest.weights is not None and (beside / manifest.weights.file).is_file()
     entries = _entries(manifest, beside if has_weights else weights_root)
     target = out / f"{manifest.name}.mar"
-    with replacing(target) as stream:
+    with replacing(target, READABLE) as stream:
         _write_zip(stream, entries)
     return Archive(target, manifest, digest_of(target))
 

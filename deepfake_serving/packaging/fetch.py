@@ -18,7 +18,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from deepfake_serving.packaging.archive import digest_of
-from deepfake_serving.packaging.replacing import replacing
+from deepfake_serving.packaging.replacing import READABLE, replacing
 from deepfake_serving.packaging.source_content import (
     Content,
     FetchError,
@@ -80,7 +80,7 @@ def fetch(
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if target.is_file() and digest_of(target) == f"sha256:{expected_digest}":
         return target
-    with closing(open_source(source)) as content, replacing(target) as stream:
+    with closing(open_source(source)) as content, replacing(target, READABLE) as stream:
         actual_digest = _copy(content, stream, progress, max_bytes, source)
         if actual_digest != expected_digest:
             raise DigestMismatch(source, expected_digest, actual_digest)
@@ -101,7 +101,7 @@ def download(
     Raises:
         FetchError, OSError: as `fetch`.
     """
-    with closing(open_source(source)) as content, replacing(target) as stream:
+    with closing(open_source(source)) as content, replacing(target, READABLE) as stream:
         return _copy(content, stream, progress, max_bytes, source)
 
 

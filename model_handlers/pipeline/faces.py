@@ -1,8 +1,7 @@
 """Face detection: from images to faces, largest first.
 
-MTCNN finds upright faces. Of those that lie on their side it finds about half, hardly ever surely,
-and puts their eyes and mouths in the wrong places. So weak finds are looked at again in quarter
-turns.
+MTCNN finds upright faces. Of those that lie on their side it finds some, hardly ever surely, and
+puts their eyes and mouths in the wrong places. So weak finds are looked at again in quarter turns.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from deepfake_serving.cli.evidence.names import OutputNames
-from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.contracts.verdict import FaceVerdict, ImageVerdict
+from deepfake_serving.packaging.replacing import write_whole
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode
 from model_handlers.pipeline.tasks import Outcome

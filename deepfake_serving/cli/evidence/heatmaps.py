@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from deepfake_serving.cli.evidence.names import OutputNames
-from deepfake_serving.cli.evidence.whole_files import write_whole
+from deepfake_serving.packaging.replacing import write_whole
 
 
 def write_heatmaps(

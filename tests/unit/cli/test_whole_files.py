@@ -11,9 +11,9 @@ import pytest
 
 from deepfake_serving.cli.evidence.annotate import Annotator
 from deepfake_serving.cli.evidence.names import OutputNames
-from deepfake_serving.cli.evidence.whole_files import write_whole
 from deepfake_serving.contracts.models import ModelRef
 from deepfake_serving.contracts.verdict import ImageVerdict
+from deepfake_serving.packaging.replacing import write_whole
 from model_handlers.manifest import DecodeSpec
 
 

@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:99dd4c42b0b5d987daa632fa54095a03a097c8d077f61d58c18a653940a2c6ea",
+    "digest": "sha256:0d6d76787a9310aa74a6e3f9e884be44b90089ba6f52748423d52f83de7d089c",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
@@ -57,7 +57,7 @@ JOB: dict[str, Any] = {
         "name": "film.mp4",
         "url": None,
         "bytes": 1373195,
-        "digest": "sha256:b4982f3f08fd4c75e78f698dfa7c3ea92e543292c7ac49c9f9fefd6fa56d712b",
+        "digest": "sha256:40544991df2a24de97ef7271b2774d462afa7147196856f3b423786960764eaa",
     },
     "options": {
         "sampling": "every:5",
