@@ -10,7 +10,8 @@ RUN apt-get update \
 FROM python AS wheel
 WORKDIR /src
 COPY requirements/build.txt requirements/
-RUN python3 -m venv /build \
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python3 -m venv /build \
  && /build/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY config config
@@ -22,7 +23,8 @@ RUN /build/bin/python -m build --wheel --no-isolation --outdir /dist
 FROM python AS dependencies
 WORKDIR /app
 COPY requirements/kuberay.txt requirements/
-RUN python3 -m venv .venv \
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/kuberay.txt \
  && rm -f .venv/lib/python3*/site-packages/openvino/libs/libopenvino_intel_[gn]pu_plugin.so \
  && .venv/bin/python -m compileall -q -j 0 -x 'py31[2-9]_' .venv
@@ -57,6 +59,6 @@ LABEL org.opencontainers.image.title="deepfake-serving bulk" \
       org.opencontainers.image.description="Archives of images and videos on Ray" \
       org.opencontainers.image.source="https://github.com/deepfake-serving/deepfake-serving" \
       org.opencontainers.image.documentation="https://github.com/deepfake-serving/deepfake-serving/tree/main/docs" \
-      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.licenses="Apache-2.0 AND LGPL-3.0-or-later AND GPL-2.0-or-later AND GPL-2.0-only WITH Classpath-exception-2.0 AND LicenseRef-weights" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

@@ -9,7 +9,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY requirements/load.txt requirements/
-RUN python3 -m venv .venv \
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python3 -m venv .venv \
  && .venv/bin/python -m pip install --no-cache-dir --quiet --require-hashes --no-deps -r requirements/load.txt \
  && .venv/bin/python -m compileall -q -j 0 .venv
 

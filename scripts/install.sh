@@ -23,6 +23,10 @@ cpu_build() {
 }
 
 export VIRTUAL_ENV="$PWD/.venv" UV_COMPILE_BYTECODE=1
+# A mirror that pip knows; uv does not read pip's settings.
+index=$(.venv/bin/python -m pip config list 2>/dev/null |
+  sed -nE "s/^(global|:env:)\.index-url='(.*)'$/\2/p" | head -n 1)
+[ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
 has_torch() { "$uv" pip show --quiet torch >/dev/null 2>&1; }
 if has_torch || cpu_build; then
   if "$uv" pip freeze | grep -q '^torch==.*+cpu'; then

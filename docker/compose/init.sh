@@ -7,6 +7,10 @@ if [ -e ../.env ] || [ -e secrets ]; then
   echo "docker/.env or docker/compose/secrets exists already: nothing was changed" >&2
   exit 1
 fi
+if ! openssl version >/dev/null 2>&1; then
+  echo "openssl is needed: nothing was changed" >&2
+  exit 1
+fi
 key="dfk_admin_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')"
 hash=$(printf %s "$key" | openssl dgst -sha256 -r | cut -d' ' -f1)
 umask 077

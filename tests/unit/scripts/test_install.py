@@ -1,0 +1,59 @@
+"""scripts/install.sh, with a stub of uv."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+MIRROR = "https://pypi.example.com/simple"
+UV = """#!/bin/sh
+echo "${UV_DEFAULT_INDEX:-none}" >>indexes
+[ "$2" != freeze ] || echo torch==1+cpu
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Returns a folder with an environment in which uv notes the index it would use."""
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "uv").write_text(UV)
+    (programs / "uv").chmod(0o755)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "lock.txt").write_text("torch==1\n")
+    (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {MIRROR}\n")
+    return tmp_path
+
+
+def _indexes(clone: Path, **environment: str) -> set[str]:
+    kept = {name: value for name, value in os.environ.items() if "INDEX" not in name}
+    subprocess.run(
+        [ROOT / "scripts" / "install.sh", "lock.txt"],
+        cwd=clone,
+        env=kept | {"PIP_CONFIG_FILE": os.devnull} | environment,
+        check=True,
+    )
+    return set((clone / "indexes").read_text().split())
+
+
+def test_packages_come_from_the_mirror_of_pip(clone: Path) -> None:
+    assert _indexes(clone, PIP_CONFIG_FILE=str(clone / "pip.conf")) == {MIRROR}
+    (clone / "indexes").unlink()
+    assert _indexes(clone, PIP_INDEX_URL=MIRROR) == {MIRROR}
+
+
+def test_without_a_mirror_uv_chooses(clone: Path) -> None:
+    assert _indexes(clone) == {"none"}
+
+
+def test_the_index_of_uv_wins(clone: Path) -> None:
+    assert _indexes(clone, PIP_INDEX_URL=MIRROR, UV_DEFAULT_INDEX="https://other") == {
+        "https://other"
+    }
