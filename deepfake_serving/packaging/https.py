@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
@@ -25,10 +25,11 @@ _RESUMES = 3
 _BUSY = (429, 500, 502, 503, 504)
 
 
-def open_http(source: str) -> Content:
+def open_http(source: str, headers: Mapping[str, str] | None = None) -> Content:
+    """Opens a URL; a redirect to another host does not get the header `Authorization`."""
     refuse_plain_http(source)
     with ExitStack() as opened:
-        download = _Download(urldefrag(source).url, opened)
+        download = _Download(urldefrag(source).url, opened, headers or {})
         return Content(download.size, download.chunks(), opened.pop_all().close)
 
 
@@ -72,9 +73,10 @@ class _Download:
     See RFC 9110: Range (14.2), and If-Range with a strong ETag (13.1.5).
     """
 
-    def __init__(self, url: str, opened: ExitStack) -> None:
+    def __init__(self, url: str, opened: ExitStack, headers: Mapping[str, str]) -> None:
         self._url, self._opened = url, opened
         self._session = opened.enter_context(requests.Session())
+        self._session.headers.update(headers)
         adapter = Bounded(tls_only=urlsplit(url).scheme == "https")
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)

@@ -16,10 +16,13 @@ _HUB = "https://huggingface.co"
 def open_hub(source: str) -> Content:
     """Opens `hf://owner/name@revision/path`; the revision is `main` by default.
 
+    HF_TOKEN is sent to the hub, and not to the storage that it redirects to.
+
     Raises:
         UnsupportedSource: the source has another form.
     """
-    return open_http(hub_url(source))
+    token = os.environ.get("HF_TOKEN", "")
+    return open_http(hub_url(source), {"Authorization": f"Bearer {token}"} if token else {})
 
 
 def hub_url(source: str) -> str:
