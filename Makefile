@@ -50,9 +50,9 @@ run: build/.run archives  ## start everything on this machine (console: http://1
 
 archives: build/archives/.packed  ## pack the models of config/models into build/archives
 
-smoke-tools: build/.run  ## install what `smoke` needs
+smoke-tools: build/.smoke  ## install what `smoke` needs
 
-smoke: build/.run  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a test image through a gateway
+smoke: build/.smoke  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a test image through a gateway
 	@$(if $(KEY),DFK_KEY=$(KEY)) $(BIN)/python -m scripts.smoke $(URL) $(if $(GRPC),--grpc $(GRPC))
 
 ##@ Develop
@@ -245,6 +245,10 @@ $(UV): requirements/build.txt
 
 build/.run: $(UV) requirements/all.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/all.txt && touch $@
+
+# Without torch, TorchServe and Java: deployments install it beside their credentials.
+build/.smoke: $(UV) requirements/gateway.txt pyproject.toml scripts/install.sh
+	@scripts/install.sh requirements/gateway.txt && touch $@
 
 build/.dev: $(UV) requirements/dev.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/dev.txt && touch $@ build/.run

@@ -13,6 +13,7 @@ without_torch() {
 }
 
 cpu_build() {
+  [ -n "$(version torch)" ] || return 1
   [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1 || return 1
   echo "  no NVIDIA GPU: trying torch's CPU build"
   UV_HTTP_TIMEOUT=10 "$uv" pip install --quiet --torch-backend cpu --no-deps \

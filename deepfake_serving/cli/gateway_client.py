@@ -22,6 +22,7 @@ from deepfake_serving.contracts.problems import (
     UpstreamUnavailable,
     from_dict,
 )
+from deepfake_serving.packaging.https import trusted
 
 _SERVER_PREFIXES = ("http://", "https://")
 _URL_PREFIXES = (*_SERVER_PREFIXES, "rtsp://", "rtsps://")
@@ -41,6 +42,7 @@ class GatewayClient:
             raise InvalidRequest(f"a server's URL begins with http:// or https://: {server!r}")
         self.server = server.rstrip("/")
         self._session = requests.Session()
+        self._session.verify = trusted()
         if key:
             self._session.headers["Authorization"] = f"Bearer {_header('API key', key)}"
 
@@ -154,6 +156,8 @@ def _reason(error: requests.RequestException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
             return "it has no TLS; use http://"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"{cause.verify_message} (SSL_CERT_FILE names trusted authorities)"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__

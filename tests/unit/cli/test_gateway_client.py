@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from deepfake_serving.cli import app as cli
 from deepfake_serving.cli import gateway_client
 from deepfake_serving.cli.gateway_client import GatewayClient
 from deepfake_serving.contracts.problems import InvalidRequest, NotFound, Problem
+from tests.unit.packaging.fetch.servers import Handler, serving
 
 Response = tuple[int, bytes]
 """A status and a body, which is cut short where it ends with `CUT`."""
@@ -177,3 +179,25 @@ def test_a_dash_submits_stdin(site: Site, tmp_path: Path) -> None:
         done = subprocess.run(command, stdin=stdin, capture_output=True, check=True)
     assert done.stdout == b"7\n"
     assert site.names == ["stdin"]
+
+
+class Models(Handler):
+    """Responds with a list of models."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.respond(200, b'{"models": []}')
+
+
+def test_the_authorities_of_ssl_cert_file_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A gateway inside a company has a certificate of the company."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # those of requests win
+        monkeypatch.delenv(variable, raising=False)
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    with serving(Models, authority) as host:
+        with pytest.raises(Problem, match="SSL_CERT_FILE names trusted authorities"):
+            GatewayClient(f"https://{host}").models()
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        assert GatewayClient(f"https://{host}").models() == []

@@ -49,6 +49,14 @@ def test_packages_come_from_the_mirror_of_pip(clone: Path) -> None:
     assert _indexes(clone, PIP_INDEX_URL=MIRROR) == {MIRROR}
 
 
+def test_torch_is_installed_only_if_the_lock_has_it(clone: Path) -> None:
+    uv = clone / ".venv" / "bin" / "uv"
+    uv.write_text('#!/bin/sh\necho "$*" >>calls\n[ "$2" != show ]\n')
+    (clone / "lock.txt").write_text("grpcio==1\n")
+    subprocess.run([ROOT / "scripts" / "install.sh", "lock.txt"], cwd=clone, check=True)
+    assert "torch==" not in (clone / "calls").read_text()
+
+
 def test_without_a_mirror_uv_chooses(clone: Path) -> None:
     assert _indexes(clone) == {"none"}
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 
 from deepfake_serving.assets import WARMUP_IMAGE
 from deepfake_serving.contracts.messages import verdict_message
@@ -84,6 +86,28 @@ def test_rest_and_grpc_get_the_key(gateway: Gateway, capsys: pytest.CaptureFixtu
     assert main([gateway.url, "--grpc", gateway.target, "--key", "k"]) == 0
     assert gateway.keys == ["Bearer k", "k"]
     assert capsys.readouterr().out.count(f"{IMAGE['fake_probability']:.3f}") == 2
+
+
+def test_grpc_trusts_the_authorities_of_ssl_cert_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A gateway inside a company has a certificate of the company."""
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    certificate = authority.issue_cert("localhost")
+    chain = b"".join(each.bytes() for each in certificate.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
+    rpc = grpc.server(ThreadPoolExecutor(1))
+    detector_pb2_grpc.add_DetectorServicer_to_server(Gateway(), rpc)
+    target = f"grpcs://localhost:{rpc.add_secure_port('localhost:0', credentials)}"
+    rpc.start()
+    try:
+        with pytest.raises(grpc.RpcError):
+            by_grpc(target, None)
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        assert by_grpc(target, None).faces
+    finally:
+        rpc.stop(None).wait()
 
 
 def test_missing_options_come_from_the_environment(
