@@ -116,6 +116,20 @@ def test_every_service_is_hardened(name: str) -> None:
         assert "size=" in tmpfs, "memory without a limit"
 
 
+def test_grafana_contacts_nobody() -> None:
+    """It is on a network with Internet access, to be published."""
+    settings = _environment("grafana")
+    off = (
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+    )
+    assert {name: settings.get(name) for name in off} == dict.fromkeys(off, "false")
+    assert settings["GF_SECURITY_DISABLE_GRAVATAR"] == "true"
+    assert settings["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_image_has_a_version(name: str) -> None:
     tag = _filled(SERVICES[name]["image"]).rpartition("/")[2].partition(":")[2]
