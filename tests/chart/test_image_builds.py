@@ -1,9 +1,11 @@
-"""Builds and scans of images."""
+"""Builds and scans of images, and the publication of models."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.chart.workflows import (
     chart_images,
     program,
     run,
+    script,
     steps_of,
     workflow,
 )
@@ -70,6 +73,33 @@ def test_an_image_is_built_on_one_digest_of_its_base(tmp_path: Path) -> None:
     assert " debian:bookworm-slim " in (tmp_path / "calls").read_text()
     given = "${{ steps.base.outputs.name }}@${{ steps.base.outputs.digest }}"
     assert f"BASE={given}\n" in steps["build"]["with"]["build-args"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "licences"),
+    [
+        (
+            {"licence": "LicenseRef-research-only"},
+            "Apache-2.0 AND LicenseRef-research-only AND MIT",
+        ),
+        ({"licence": "Apache-2.0"}, "Apache-2.0 AND MIT"),
+        (None, "Apache-2.0 AND MIT"),
+    ],
+)
+def test_a_published_model_states_its_licences(
+    tmp_path: Path, weights: dict[str, str] | None, licences: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "detector.mar", "w") as archive:
+        archive.writestr("model.json", json.dumps({"weights": weights}))
+    program(tmp_path, "oras", 'printf "%s\\n" "$@" >>calls')
+    given = {"MODEL": "detector", "REGISTRY": "ghcr.io/x", "GITHUB_SHA": "c0"}
+    paths = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    where = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "x/y"}
+    completed = run(script("model.yml:publish", 0), tmp_path, **given, **paths, **where)
+    assert completed.returncode == 0, completed.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert f"org.opencontainers.image.licenses={licences}" in calls
+    assert "org.opencontainers.image.source=https://github.com/x/y" in calls
 
 
 def test_findings_without_a_fix_are_listed() -> None:
