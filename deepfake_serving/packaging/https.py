@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
@@ -34,9 +35,14 @@ def open_http(source: str, headers: Mapping[str, str] | None = None) -> Content:
 
 
 def trusted() -> str | bool:
-    """Returns the CA bundle as `verify` of requests, which ignores SSL_CERT_FILE by itself."""
+    """Returns the CA bundle as `verify` of requests, which ignores SSL_CERT_FILE by itself.
+
+    A folder counts only if it has certificates by their hash, the names that OpenSSL looks for:
+    some builds of Python name one that is empty, or holds a bundle. Then requests' own are used.
+    """
     roots = ssl.get_default_verify_paths()
-    return roots.cafile or roots.capath or True
+    hashed = roots.capath and any(Path(roots.capath).glob("*.[0-9]"))
+    return roots.cafile or (roots.capath if hashed else None) or True
 
 
 class Bounded(HTTPAdapter):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake_serving.packaging.fetch import SourceUnreachable, UnsupportedSource, fetch
+from deepfake_serving.packaging.https import trusted
 from tests.support.ports import free_port
 from tests.support.properties import examples
 from tests.unit.packaging.fetch import servers
@@ -135,3 +136,14 @@ def test_a_refused_connection_is_reported(target: Path, source: str) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="refused") as caught:
         fetch(source.format(f"127.0.0.1:{free_port()}"), target, DIGEST)
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("file", "counts"), [("a1b2c3d4.0", True), ("ca-bundle.crt", False)])
+def test_a_folder_of_authorities_counts_if_openssl_finds_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, counts: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert trusted() is True
+    (tmp_path / file).touch()
+    assert trusted() == (str(tmp_path) if counts else True)
