@@ -20,6 +20,7 @@ class Pool:
         self.ready = [Replica(env, spec, random) for _ in range(replicas)]
         self.wanted = replicas
         self._stopped: list[Replica] = []
+        self._stopped_ready_s = 0.0
 
     @property
     def pending(self) -> int:
@@ -29,6 +30,12 @@ class Pool:
     @property
     def busy_s(self) -> float:
         return sum(replica.busy_s for replica in (*self.ready, *self._stopped))
+
+    @property
+    def ready_s(self) -> float:
+        """Seconds of all replicas together in which they took requests."""
+        now = self.env.now
+        return self._stopped_ready_s + sum(now - replica.began_s for replica in self.ready)
 
     def choose(self) -> Replica | None:
         """Returns the replica for a request; None if all are full."""
@@ -48,6 +55,7 @@ class Pool:
             stopped = min(self.ready, key=lambda replica: replica.in_flight)
             self.ready.remove(stopped)
             self._stopped.append(stopped)
+            self._stopped_ready_s += self.env.now - stopped.began_s
 
     def _start(self) -> Any:
         yield self.env.timeout(self.spec.startup_s)

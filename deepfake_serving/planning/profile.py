@@ -30,7 +30,8 @@ def read_profile(path: Path) -> Profile:
     """Reads lines of `seconds,rate`; a first line of names is skipped.
 
     Raises:
-        ValueError: a line is not two numbers, a rate is negative, or the times do not rise.
+        ValueError: a line is not two numbers, a rate is negative, all are zero, or the times do not
+            rise.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row]
@@ -40,6 +41,8 @@ def read_profile(path: Path) -> Profile:
     if len(points) < 2 or any(b[0] <= a[0] for a, b in pairwise(points)):
         raise ValueError(f"{path}: two or more times are needed, each later than the one before")
     times, rates = zip(*points, strict=True)
+    if not any(rates):
+        raise ValueError(f"{path}: all rates are zero")
     return Profile(times, rates)
 
 

@@ -34,10 +34,14 @@ class ReplicaSpec:
     startup_s: float = 10.0
 
     @property
+    def batch_s(self) -> float:
+        """Mean time of a full batch."""
+        return self.service_s * (1 + (self.batch - 1) * self.batch_share)
+
+    @property
     def rate(self) -> float:
         """Images per second at most."""
-        per_batch = self.service_s * (1 + (self.batch - 1) * self.batch_share)
-        return self.workers * self.batch / per_batch
+        return self.workers * self.batch / self.batch_s
 
 
 class Replica:
@@ -51,6 +55,7 @@ class Replica:
         self.in_flight = 0
         self.busy_s = 0.0
         """Seconds of all workers together."""
+        self.began_s = float(env.now)
         self._idle = spec.workers
 
     @property

@@ -11,8 +11,11 @@ from deepfake_serving.planning.simulation import Deployment, Result, Simulation
 
 MAX_REFUSED = 0.001
 """Share of requests that may be refused."""
+MAX_REPLICAS = 10_000
 _REQUESTS = 20_000
 """Requests of a run: 1,000 lie above the p95."""
+_WARMUP_BATCHES, _BATCHES = 3, 10
+"""Batches of a worker that a run lasts at least, before requests are counted and after."""
 _IDLE_REQUESTS = 2_000
 _IDLE_LOAD = 0.02
 _GATEWAY_LOAD = 0.6
@@ -21,6 +24,10 @@ _GATEWAY_LOAD = 0.6
 
 class Unreachable(ValueError):
     """No number of replicas keeps the latency."""
+
+
+class TooLarge(ValueError):
+    """A simulation would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ def fewest_replicas(
 
     Raises:
         Unreachable: an idle deployment is slower than that already.
+        TooLarge: more replicas are needed than can be simulated.
     """
     alone = replace(template, replicas=1, autoscaling=None)
     idle = constant_rate(alone, _IDLE_LOAD * template.replica.rate, seed, _IDLE_REQUESTS)
@@ -67,6 +75,11 @@ def fewest_replicas(
         return plan.result.percentile(95) <= p95_s and plan.result.refused_share <= MAX_REFUSED
 
     low = max(1, ceil(rate / (template.replica.rate * max_utilization))) - 1  # too few
+    if low >= MAX_REPLICAS:
+        raise TooLarge(
+            f"at least {low + 1} replicas are needed; up to {MAX_REPLICAS} are simulated: "
+            "plan one of several cells"
+        )
     step, plan = 1, run(low + 1)
     while not keeps(plan):
         step *= 2
@@ -93,8 +106,10 @@ def autoscale(plan: Plan, profile: Profile, min_replicas: int, seed: int = 0) ->
 def constant_rate(
     deployment: Deployment, rate: float, seed: int = 0, requests: int = _REQUESTS
 ) -> Result:
-    """Runs a constant rate for about so many requests, after a warm-up."""
-    seconds = requests / rate
-    warmup = 0.1 * seconds
+    """Runs a constant rate for about so many requests, or more if they are over before workers
+    have run several batches, after a warm-up."""
+    batch_s = deployment.replica.batch_s
+    seconds = max(requests / rate, _BATCHES * batch_s)
+    warmup = max(0.1 * requests / rate, _WARMUP_BATCHES * batch_s)
     simulation = Simulation(deployment, seed, warmup)
     return simulation.open_loop(lambda _: rate, seconds + warmup, rate)

@@ -46,7 +46,8 @@ class Sample:
 
 @dataclass(slots=True)
 class Result:
-    """The outcome of a run. Only requests that began after the warm-up are counted."""
+    """The outcome of a run. Only requests that began after the warm-up are counted, and there are
+    samples, one a second, only with an autoscaler."""
 
     began_s: list[float] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
@@ -96,13 +97,15 @@ class Simulation:
         return self._run(max(end for _, end in users))
 
     def _run(self, seconds: float) -> Result:
-        self.env.process(self._sample())
         if self.deployment.autoscaling is not None:
+            self.env.process(self._sample())
             self.env.process(self._autoscale(Autoscaler(self.deployment.autoscaling)))
+        if self.warmup_s:
+            self.env.run(until=self.warmup_s)
+        busy_s, ready_s = self.pool.busy_s, self.pool.ready_s
         self.env.run(until=seconds)
-        worked = sum(sample.ready for sample in self.result.samples)  # one sample a second
-        workers = self.deployment.replica.workers
-        self.result.utilization = self.pool.busy_s / max(1, worked * workers)
+        worked_s = (self.pool.ready_s - ready_s) * self.deployment.replica.workers
+        self.result.utilization = (self.pool.busy_s - busy_s) / worked_s
         return self.result
 
     def _arrivals(self, rate: Rate, max_rate: float) -> Any:

@@ -125,7 +125,7 @@ def _document(found: Plan, price: float | None) -> dict[str, Any]:
 
 def _autoscaling(result: Result, price: float | None) -> dict[str, Any]:
     ready = [sample.ready for sample in result.samples]
-    hours = sum(ready) / 3600
+    hours = sum(sample.wanted for sample in result.samples) / 3600  # one that starts costs as well
     priced = {} if price is None else {"price": round(price * hours, 4)}
     most = {"min_replicas": min(ready), "max_replicas": max(ready)}
     return most | _latencies(result) | {"replica_hours": round(hours, 3)} | priced

@@ -12,7 +12,13 @@ import pytest
 from deepfake_serving.planning.autoscaler import AutoscalingSpec
 from deepfake_serving.planning.profile import read_profile
 from deepfake_serving.planning.replica import ReplicaSpec
-from deepfake_serving.planning.search import Unreachable, autoscale, constant_rate, fewest_replicas
+from deepfake_serving.planning.search import (
+    TooLarge,
+    Unreachable,
+    autoscale,
+    constant_rate,
+    fewest_replicas,
+)
 from deepfake_serving.planning.simulation import Deployment, Simulation
 
 UNBOUNDED = ReplicaSpec(service_s=0.1, variation=1, batch=1, max_in_flight=10**6, startup_s=7.5)
@@ -48,6 +54,28 @@ def test_batches_raise_the_rate_if_further_images_are_cheaper() -> None:
     assert spec.rate == pytest.approx(16)
     result = constant_rate(Deployment(spec), 12)  # more than 10 a second without batches
     assert result.percentile(95) < 5
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.5, 20_000])
+def test_workers_are_busy_for_the_share_that_arithmetic_gives(rate: float) -> None:
+    """The time of a run is days at the lowest rate, and a second at the highest."""
+    spec = ReplicaSpec(workers=4, service_s=0.04)
+    replicas = max(1, round(rate * spec.service_s / spec.workers / 0.8))
+    result = constant_rate(Deployment(spec, replicas, gateways=100), rate)
+    busy = rate * spec.service_s / (replicas * spec.workers)
+    assert result.utilization == pytest.approx(busy, rel=0.05)
+
+
+def test_slow_requests_end_within_the_run() -> None:
+    """2,000 requests begin within 200 s, and a worker needs 100 s for each."""
+    spec = replace(UNBOUNDED, workers=10, service_s=100, variation=0.5)
+    result = constant_rate(Deployment(spec, 125), 10, requests=2_000)
+    assert np.mean(result.latencies_s) == pytest.approx(100, rel=0.1)
+
+
+def test_more_replicas_than_can_be_simulated_are_refused() -> None:
+    with pytest.raises(TooLarge, match="at least 50000 replicas are needed"):
+        fewest_replicas(Deployment(replace(UNBOUNDED, variation=0.0)), 5e5, 10)
 
 
 def test_a_full_replica_refuses() -> None:
@@ -109,7 +137,7 @@ def test_autoscaling_over_a_profile_keeps_within_the_plan(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0,1\n", "0,1\n0,2\n", "0,1\nx,2\n", "0,-1\n1,1\n", "0,1,2\n"]
+    "text", ["", "0,1\n", "0,0\n1,0\n", "0,1\n0,2\n", "0,1\nx,2\n", "0,-1\n1,1\n", "0,1,2\n"]
 )
 def test_a_malformed_profile_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "profile.csv"
