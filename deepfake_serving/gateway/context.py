@@ -96,13 +96,13 @@ class Gateway:
         return reasons
 
     def degraded_reasons(self) -> list[str]:
-        """Returns why some operations fail although requests are served: jobs without a store,
-        uploads without space, and images while all pools are at zero."""
+        """Returns why some operations fail although requests are served: jobs without a store
+        that accepts writes, uploads without space, and images while all pools are at zero."""
         pools = self.upstream.pools
         asleep = "no model server is up" if pools.ready() and not pools.up() else None
         reasons = {
             "images": asleep,
-            "jobs": self.store_health.reason,
+            "jobs": self.store_health.reason or self.store_health.refusal,
             "uploads": self.disk_space.full_reason,
         }
         return [f"{name}: {reason}" for name, reason in reasons.items() if reason is not None]

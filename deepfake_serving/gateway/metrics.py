@@ -191,6 +191,11 @@ class JobGauges(Collector):
     def collect(self) -> Iterable[Metric]:
         healthy = self.health is not None and self.health.healthy
         up = GaugeMetricFamily("deepfake_job_store_up", "1 if the job store responds.", healthy)
+        writable = GaugeMetricFamily(
+            "deepfake_job_store_writable",
+            "1 if the job store accepts writes.",
+            self.health is not None and self.health.writable,
+        )
         counts = self.counts if healthy else None
         jobs = GaugeMetricFamily(
             "deepfake_jobs", "Jobs by state, with parts of long videos.", labels=["state"]
@@ -202,4 +207,4 @@ class JobGauges(Collector):
         )
         if counts is not None:
             age.add_metric([], self.oldest_queued_s)
-        return [up, jobs, age]
+        return [up, writable, jobs, age]

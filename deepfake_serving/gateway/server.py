@@ -99,7 +99,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         services = await stack.enter_async_context(open_services(settings, metrics))
         upstream, store = services.upstream, services.store
         objects, fetcher = services.objects, services.fetcher
-        health = StoreHealth(store.counts)
+        health = StoreHealth(store.counts, store.backend.check_writes)
         await stack.enter_async_context(health.monitor())
         metrics.watch_jobs(health)
         usage = UsageMeter(store.backend.usage, metrics.key_used)

@@ -29,7 +29,7 @@ async def _no_check() -> None:
 def gateway() -> Iterator[int]:
     """Yields the metrics port of a gateway that has classified one image."""
     metrics = Metrics()
-    metrics.watch_jobs(StoreHealth(_no_check))
+    metrics.watch_jobs(StoreHealth(_no_check, _no_check))
     metrics.watch_readiness(lambda: True)
     metrics.jobs.counts = {}
     metrics.requests.labels("/v1/images", "200").inc()

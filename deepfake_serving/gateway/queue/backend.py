@@ -155,6 +155,10 @@ class Backend(Protocol):
         """Deletes a record."""
         ...
 
+    async def check_writes(self) -> None:
+        """Raises a problem unless writes are accepted."""
+        ...
+
     async def counts(self) -> dict[str, int]:
         """Returns the number of jobs by state."""
         ...

@@ -57,13 +57,10 @@ CREATE TABLE IF NOT EXISTS keys (
     created_at REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS turns (
-    queue TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    served_at REAL NOT NULL,
+    queue TEXT NOT NULL, owner TEXT NOT NULL, served_at REAL NOT NULL,
     PRIMARY KEY (queue, owner)
 );
 """
-
 
 _VISIBLE = f"kind != '{PART}'"
 _SUMMARY = "json_extract(CAST(record AS TEXT), '$.job.summary.{}')"
@@ -205,6 +202,9 @@ class SQLiteBackend:
             await self._change(work)
             await self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         self._reserve.restore()
+
+    async def check_writes(self) -> None:
+        await self._change(lambda database: None)
 
     async def counts(self) -> dict[str, int]:
         sql = f"SELECT state, count(*) FROM jobs WHERE {_VISIBLE} GROUP BY state"

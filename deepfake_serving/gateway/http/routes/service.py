@@ -94,8 +94,8 @@ async def healthz() -> Response:
 
 @router.get("/readyz", include_in_schema=False)
 async def readyz(request: Request) -> Response:
-    """Ready while a model server is up, or all pools may be empty. Without the job store only jobs
-    fail: `degraded`."""
+    """Ready while a model server is up, or all pools may be empty. Without a job store that accepts
+    writes only jobs fail: `degraded`."""
     gateway = get_gateway(request)
     reasons = gateway.unready_reasons()
     readiness = Readiness(not reasons, reasons, gateway.degraded_reasons())

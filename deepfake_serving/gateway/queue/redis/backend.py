@@ -212,6 +212,10 @@ class RedisBackend:
         with map_errors():
             await delete(self._client, commands)
 
+    async def check_writes(self) -> None:
+        with map_errors():
+            await self._client.set(MARKER, "")
+
     async def counts(self) -> dict[str, int]:
         return await self._sizes(state_key)
 

@@ -16,7 +16,7 @@
 {deepfake}:usage-source:<id> number of the last batch of usage that a process added
 {deepfake}:<collection>  hash of documents, with a sorted set of their times
 {deepfake}:once:<key>    an idempotency key's fingerprint and job, for a day
-{deepfake}:marker        written after a new job, to wait for the replicas
+{deepfake}:marker        written after a new job, to wait for the replicas, and to check writes
 """
 
 from __future__ import annotations

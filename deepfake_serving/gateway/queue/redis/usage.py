@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, WatchError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError, WatchError
 
 from deepfake_serving.contracts.problems import StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.queue.usage import RETAIN_DAYS, Batch, Unit
@@ -70,5 +70,7 @@ def map_errors() -> Iterator[None]:
         raise StorageFull("the job store is full") from error
     except ReadOnlyError as error:
         raise UpstreamUnavailable("the job store is read-only", retry_after_s=5) from error
+    except ResponseError as error:  # such as MISCONF, NOREPLICAS, or a right that is missing
+        raise UpstreamUnavailable("the job store refused an operation", retry_after_s=5) from error
     except (RedisError, OSError) as error:
         raise UpstreamUnavailable("the job store cannot be reached", retry_after_s=5) from error

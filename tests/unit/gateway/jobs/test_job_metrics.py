@@ -8,7 +8,7 @@ from deepfake_serving.gateway.queue.health import StoreHealth
 
 def test_there_is_no_count_before_the_store_is_read() -> None:
     metrics = Metrics()
-    metrics.watch_jobs(StoreHealth(_no_check))
+    metrics.watch_jobs(StoreHealth(_no_check, _no_check))
     assert b"deepfake_jobs{" not in metrics.exposition()
     assert b"deepfake_job_queue_age_seconds 0" not in metrics.exposition()
     metrics.jobs.counts = {"queued": 2}
@@ -18,9 +18,13 @@ def test_there_is_no_count_before_the_store_is_read() -> None:
 
 def test_there_is_no_count_while_the_store_does_not_respond() -> None:
     metrics = Metrics()
-    health = StoreHealth(_no_check)
+    health = StoreHealth(_no_check, _no_check)
     metrics.watch_jobs(health)
     metrics.jobs.counts = {"queued": 2}
+    assert b"deepfake_job_store_up 1.0" in metrics.exposition()
+    assert b"deepfake_job_store_writable 1.0" in metrics.exposition()
+    health.refusal = "full"
+    assert b"deepfake_job_store_writable 0.0" in metrics.exposition()
     assert b"deepfake_job_store_up 1.0" in metrics.exposition()
     health.reason = "gone"
     assert b"deepfake_job_store_up 0.0" in metrics.exposition()

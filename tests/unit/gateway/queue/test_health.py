@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.queue.health import StoreHealth
+from deepfake_serving.gateway.queue.sqlite import SQLiteBackend
 from deepfake_serving.gateway.queue.store import open_store
 from tests.support.redis_server import RedisServer
 
@@ -25,7 +27,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_it_follows_a_redis_that_is_killed_and_comes_back(redis_server: RedisServer) -> None:
     async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
-        health = StoreHealth(store.counts)
+        health = StoreHealth(store.counts, store.backend.check_writes)
         async with health.monitor():
             assert health.healthy
             redis_server.kill()
@@ -40,7 +42,7 @@ async def test_a_redis_that_hangs_is_unhealthy(
 ) -> None:
     monkeypatch.setattr("deepfake_serving.gateway.queue.health._TIMEOUT_S", 0.2)
     async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
-        health = StoreHealth(store.counts)
+        health = StoreHealth(store.counts, store.backend.check_writes)
         async with health.monitor():
             redis_server.process.send_signal(signal.SIGSTOP)
             try:
@@ -49,6 +51,36 @@ async def test_a_redis_that_hangs_is_unhealthy(
             finally:
                 redis_server.process.send_signal(signal.SIGCONT)
             await until(lambda: health.healthy)
+
+
+async def test_a_redis_that_accepts_no_writes_can_be_read(redis_server: RedisServer) -> None:
+    async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
+        health = StoreHealth(store.counts, store.backend.check_writes)
+        with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+            async with health.monitor():
+                assert health.writable
+                client.config_set("maxmemory", 1)
+                await until(lambda: health.refusal == "the job store is full")
+                client.config_set("maxmemory", 0)
+                await until(lambda: health.writable)
+                client.replicaof("127.0.0.1", 1)
+                await until(lambda: health.refusal == "the job store is read-only")
+                client.replicaof("NO", "ONE")
+                client.config_set("min-replicas-to-write", 1)
+                await until(lambda: health.refusal == "the job store refused an operation")
+                assert health.healthy
+                assert not health.writable
+
+
+async def test_a_read_only_database_can_be_read(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.sqlite"
+    async with open_store(url, max_queued=1, max_attempts=1) as store:
+        assert isinstance(store.backend, SQLiteBackend)
+        await store.backend.check_writes()
+        await store.backend._rows("PRAGMA query_only = ON")
+        await store.counts()
+        with pytest.raises(UpstreamUnavailable, match="readonly"):
+            await store.backend.check_writes()
 
 
 async def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
@@ -65,7 +97,7 @@ async def test_a_check_that_fails_unexpectedly_is_unhealthy_and_followed_by_othe
         if failing:
             raise ZeroDivisionError
 
-    health = StoreHealth(check)
+    health = StoreHealth(check, check)
     async with health.monitor():
         assert health.reason == "the job store failed: ZeroDivisionError"
         failing = False
