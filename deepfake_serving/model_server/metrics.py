@@ -80,8 +80,8 @@ class Metrics(ServerMetrics):
         )
         self.lost = Counter(
             "deepfake_workers_lost",
-            "Workers that ended by themselves: crashed, killed for want of memory, or ended by "
-            "TorchServe because they did not respond.",
+            "Workers that ended by themselves: crashed, killed for want of memory, or ended "
+            "because they did not respond.",
             ("model",),
             registry=r,
         )

@@ -2,7 +2,8 @@
 
 Start: Java, registration, workers, a warm-up check of each model; only then ready. Afterwards it
 checks every second. A model without workers is not ready, and is warmed up again once they are
-back. A dead Java is restarted. A server that is not ready for `recovery_timeout_s` ends.
+back; workers that all hang are ended. A dead Java is restarted. A server that is not ready for
+`recovery_timeout_s` ends.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from deepfake_serving.model_server.torchserve.config import prepare
 from deepfake_serving.model_server.torchserve.lost_workers import LostWorkers
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
 from deepfake_serving.model_server.torchserve.recycling import Recycler
+from deepfake_serving.model_server.torchserve.stalled_workers import StalledWorkers
 from deepfake_serving.model_server.torchserve.warmup import (
     WARMUP_JPEG,
     WarmupCheckFailed,
@@ -77,6 +79,7 @@ class Supervisor:
         self._recycling = False
         """Whether a worker was being replaced at the last check."""
         self._lost = LostWorkers(lambda model: metrics.lost.labels(model).inc())
+        self._stalled = StalledWorkers()
         self._closing = contextlib.ExitStack()
         self._scratch = self._closing.enter_context(tidy_workspace(_SCRATCH))
 
@@ -152,6 +155,7 @@ class Supervisor:
         state.workers_ready = len(ready)
         if workers:  # TorchServe lives: its workers would end with it
             self._lost.check(name, state.worker_pids, expected=self._recycling)
+        self._stalled.check(name, state.worker_pids, self.predictor.admission[name].in_flight)
         enough = state.workers_wanted if self.state.phase is Phase.STARTING else 1
         if state.workers_ready == 0:
             state.warm = False

@@ -133,6 +133,26 @@ def test_killing_java_under_load_fails_no_request_and_restarts_it(
         assert server.leftovers() == []
 
 
+@pytest.mark.slow
+def test_a_worker_that_hangs_under_load_fails_no_request(
+    archive_folder: Path, head_jpeg: bytes
+) -> None:
+    settings = {"models": "detector", "workers": 1, "request_timeout_s": GUARD_S}
+    with RunningServer.start(archive_folder, **settings) as server:
+        (worker,) = server.workers()
+        with LoadClients(_url(server), head_jpeg) as clients:
+            clients.until(20)
+            os.kill(worker, signal.SIGSTOP)
+            server.wait_for_event("workers stalled")
+            clients.until(40)
+            counts = clients.stop()
+        assert counts.failed == []
+        assert counts.refused == 0
+        assert worker not in server.workers()
+        assert lost_workers(server) == 1
+        assert server.stop() == 0
+
+
 def test_not_ready_while_its_only_worker_is_gone(archive_folder: Path) -> None:
     with RunningServer.start(archive_folder, models="detector", workers=1) as server:
         os.kill(server.workers().pop(), signal.SIGKILL)
