@@ -235,10 +235,10 @@ class Worker:
             return
         state = await self._store_outcome(claim, run, handling)
         if state in ENDED:
-            log.info("job ended", id=claim.job.id, state=state)
+            log.info("job ended", id=claim.job.id, state=state, **_reason(handling))
             self.on_end(claim.job, state)
         elif state is not None:  # another attempt follows
-            log.info("attempt ended", id=claim.job.id, state=state)
+            log.info("attempt ended", id=claim.job.id, state=state, **_reason(handling))
 
     async def _store_outcome(
         self, claim: Claim, run: _Run, handling: asyncio.Task[Outcome]
@@ -279,6 +279,12 @@ class Worker:
             log.error("defect", id=claim.job.id, exc_info=error)
             defect = Internal("the job could not be completed; the worker's log has the cause")
             await self.store.fail(claim, defect, final=False)
+
+
+def _reason(handling: asyncio.Task[Outcome]) -> dict[str, str]:
+    """Returns why an attempt failed, for the log; nothing if it succeeded or was cancelled."""
+    error = None if handling.cancelled() else handling.exception()
+    return {"problem": error.slug, "detail": error.detail} if isinstance(error, Problem) else {}
 
 
 class _Run:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
 from deepfake_serving.contracts.problems import Internal, UndecodableMedia, UpstreamUnavailable
@@ -122,9 +123,18 @@ async def test_a_transient_failure_is_retried(store: JobStore) -> None:
             raise UpstreamUnavailable("unreachable")
         return DONE
 
+    over = asyncio.Event()
     await submitted(store)
-    async with working(store, work):
-        assert (await ended(store)).state == "succeeded"
+    with capture_logs() as logs:
+        async with working(store, work, on_end=lambda *_: over.set()):
+            assert (await ended(store)).state == "succeeded"
+            await over.wait()
+    ends = [each for each in logs if each["event"] in ("attempt ended", "job ended")]
+    assert [(each["state"], each.get("detail")) for each in ends] == [
+        ("queued", "unreachable"),
+        ("queued", "unreachable"),
+        ("succeeded", None),
+    ]
 
 
 async def test_an_unknown_kind_fails(store: JobStore) -> None:
