@@ -193,6 +193,8 @@ def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
     broken.write_text(yaml.safe_dump(manifest | {"device": "cuda"}))
     build_archive(broken, tmp_path)
 
+    tracebacks: list[str] = []
+
     def last_lines(timeout_s: float) -> list[str]:
         settings = {"models": "detector", "start_timeout_s": timeout_s, "gpus": 0}
         with RunningServer.start(tmp_path, wait_ready=False, **settings) as server:
@@ -201,9 +203,11 @@ def test_the_server_ends_when_models_never_load(tmp_path: Path) -> None:
             assert response.headers["retry-after"] == "5"
             assert server.wait() == 1
             assert server.leftovers() == []
+            tracebacks.extend(each["traceback"] for each in server.events("worker failed"))
             return list(server.events("giving up")[0]["last_words"])
 
     assert any("sees no GPU" in line for s in TIMEOUTS_S for line in last_lines(s))
+    assert any("sees no GPU" in traceback for traceback in tracebacks)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")

@@ -14,6 +14,7 @@ import psutil
 import structlog
 
 from deepfake_serving.model_server.torchserve.config import Launch
+from deepfake_serving.model_server.torchserve.worker_tracebacks import WorkerTracebacks
 from deepfake_serving.runtime.process.shutdown import end_with_parent
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ class TorchServeProcess:
         self._process = process
         self._worker_lines: deque[str] = deque(maxlen=_TAIL)
         self._own_lines: deque[str] = deque(maxlen=_TAIL)
+        self._tracebacks = WorkerTracebacks(lambda text: log.error("worker failed", traceback=text))
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -87,6 +89,7 @@ class TorchServeProcess:
         logger, separator, message = rest.partition("|")
         if separator and logger == _WORKER_LOGGER:
             self._worker_lines.append(message)
+            self._tracebacks.add(message)
             log.debug("worker", line=message)
         else:
             self._own_lines.append(line)
