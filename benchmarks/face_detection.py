@@ -155,6 +155,15 @@ def clip_frames(folder: Path, per_clip: int) -> Iterator[Pixels]:
                 yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
+def turn(portrait: Portrait, turns: int) -> tuple[Pixels, Boxes]:
+    """Turns a portrait counterclockwise by quarter turns; returns it with the box of its face."""
+    pixels, (x1, y1, x2, y2) = portrait.pixels, portrait.box
+    for _ in range(turns):
+        width = pixels.shape[1]
+        pixels, (x1, y1, x2, y2) = np.rot90(pixels), (y1, width - x2, y2, width - x1)
+    return np.ascontiguousarray(pixels), np.array([(x1, y1, x2, y2)])
+
+
 def datasets(
     portraits: Sequence[Portrait], clips: Path | None, per_clip: int, count: int
 ) -> Iterator[tuple[str, Iterator[tuple[Pixels, Boxes | None]]]]:
@@ -163,6 +172,8 @@ def datasets(
         yield "clips", ((frame, None) for frame in clip_frames(clips, per_clip))
     if len(portraits) > 1:
         yield "portraits", ((portrait.pixels, None) for portrait in portraits)
+        for turns in (1, 2, 3):
+            yield f"turned by {90 * turns}", (turn(portrait, turns) for portrait in portraits)
     generated = scenes(portraits, count)
     yield "scenes", ((scene.pixels, scene.boxes) for scene in generated)
 

@@ -7,9 +7,12 @@ TorchServe imports this module once a worker and calls `handle(None, context)` t
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import logging
+import platform
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -154,6 +157,24 @@ def _document(outcome: Outcome, timings: dict[str, float], item_id: str | None) 
     return dataclasses.replace(outcome, timings_ms=timings, id=item_id)
 
 
+def return_freed_memory(every_s: float = 15.0) -> None:
+    """Calls malloc_trim(3), which takes 1 to 5 ms, again and again in a daemon thread.
+
+    The model server lets its workers keep what they free (`MALLOC_TRIM_THRESHOLD_`), which saves a
+    fifth of a batch's time. After a burst of large images that was up to 70 MB for ever. Without
+    glibc it does nothing.
+    """
+
+    def trim() -> None:
+        libc = ctypes.CDLL(None)
+        while True:
+            time.sleep(every_s)
+            libc.malloc_trim(0)
+
+    if platform.libc_ver()[0] == "glibc":
+        threading.Thread(target=trim, name="freed-memory", daemon=True).start()
+
+
 _handler: Handler | None = None
 
 
@@ -162,6 +183,7 @@ def handle(rows: list[dict[str, Any]] | None, context: Any) -> list[bytes] | Non
     global _handler
     if _handler is None:
         logging.getLogger().setLevel(logging.WARNING)  # TorchServe logs a line for every request
+        return_freed_memory()
         properties = context.system_properties
         _handler = Handler(
             load_task(

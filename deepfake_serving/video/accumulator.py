@@ -132,21 +132,21 @@ class VideoAccumulator:
         warnings = []
         if thinned and options.sampling.policy != "per_shot":
             warnings.append(
-                f"{thinned} shots have more than {options.per_shot} sampled frames: an even "
-                "selection of them counts"
+                f"shots with more than {options.per_shot} sampled frames, of which an even "
+                f"selection counts: {thinned}"
             )
         if self.last_problem is not None:
             reason = self.last_problem.detail
-            warnings.append(f"{self.failed_frames} frames failed; the last problem: {reason}")
+            warnings.append(f"failed frames: {self.failed_frames}; the last problem: {reason}")
         if self.crowded_frames:
             warnings.append(
-                f"only the {options.max_faces} largest faces were analysed in "
-                f"{self.crowded_frames} frames with more"
+                f"frames with more than {options.max_faces} faces, of which the largest were "
+                f"analysed: {self.crowded_frames}"
             )
         if self.rare_tracks:
-            warnings.append(f"{self.rare_tracks} face tracks were dropped as too short")
+            warnings.append(f"face tracks dropped as too short: {self.rare_tracks}")
         if self.empty_shots:
-            warnings.append(f"{self.empty_shots} shots have no sampled frame and are not listed")
+            warnings.append(f"shots without a sampled frame, not listed: {self.empty_shots}")
         if (tracks := len(self.identities)) > MAX_TRACKS:
             warnings.append(
                 f"people: only the {MAX_TRACKS} longest of {tracks} tracks were compared"

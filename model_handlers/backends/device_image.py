@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.mipmap import nearest_levels, sample_points
-from model_handlers.pipeline.pyramid import Layout
+from model_handlers.pipeline.detection.mipmap import nearest_levels, sample_points
+from model_handlers.pipeline.detection.pyramid import Layout
 
 
 def on_device(images: Pixels, device: torch.device) -> Tensor:

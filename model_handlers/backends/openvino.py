@@ -20,8 +20,8 @@ from model_handlers.manifest import (
 )
 from model_handlers.pipeline.crops.noise import NoisePlanes
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detection.mipmap import Mipmap
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
-from model_handlers.pipeline.mipmap import Mipmap
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 _MAX_CACHED_KERNELS = 64

@@ -14,8 +14,8 @@ from model_handlers.networks.classifier_network import ClassifierNetwork
 from model_handlers.networks.inference import load_network, served_module
 from model_handlers.networks.mtcnn import STAGES, build_stage
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detection.mipmap import Mipmap
 from model_handlers.pipeline.graph import Cascade, Floats, Graph
-from model_handlers.pipeline.mipmap import Mipmap
 
 _MAX_BATCH = 512
 """Images per forward pass; an image of many people has enough candidates to exhaust memory."""

@@ -15,9 +15,7 @@ from model_handlers.pipeline.decode import Pixels
 Indices = npt.NDArray[np.intp]
 
 _MAX_ROLL = 20.0
-"""Degrees up to which a face counts as upright: it is not turned, which costs detail."""
-_QUARTER_TOLERANCE = 12.0
-"""Degrees around quarter turns within which a face is turned by those alone."""
+"""Degrees around quarter turns within which a face is turned by those alone, which keeps detail."""
 _REFLECTED_SIDE = 8
 """Largest side of a reflected square, in output sides."""
 
@@ -25,16 +23,16 @@ _REFLECTED_SIDE = 8
 def upright_crop(image: Pixels, box: Sequence[float], roll: float, spec: CropSpec) -> Pixels:
     """Crops a face as `crop_face` does, turned upright if it leans by more than 20 degrees.
 
+    A face near a quarter turn is turned by that alone, so its crop is that of the upright image.
+
     Args:
         roll: degrees, -180 to 180, that the face leans to, clockwise.
 
     Returns:
         uint8 (size, size, 3).
     """
-    if abs(roll) <= _MAX_ROLL:
-        return crop_face(image, box, spec)
     turns = round(roll / 90)
-    if abs(roll - 90 * turns) <= _QUARTER_TOLERANCE:
+    if abs(roll - 90 * turns) <= _MAX_ROLL:
         return np.ascontiguousarray(np.rot90(crop_face(image, box, spec), turns))
     size = round(spec.size * math.sqrt(2))
     around = spec.model_copy(update={"size": size, "margin": spec.margin * size / spec.size})

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.pyramid import Layout
+from model_handlers.pipeline.detection.pyramid import Layout
 
 Floats = npt.NDArray[np.float32]
 

@@ -28,7 +28,8 @@ from model_handlers.pipeline.calibration import Floats
 from model_handlers.pipeline.classifier import Classifier, Scores
 from model_handlers.pipeline.crops.face import cut_face, fit_face, png_data_uri
 from model_handlers.pipeline.decode import DecodedImage, Pixels, check_tensor, decode_image
-from model_handlers.pipeline.faces import Face, FaceDetector, FoundFaces
+from model_handlers.pipeline.face import Face, FoundFaces
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.frames.chains import face_chains
 from model_handlers.pipeline.frames.following import find_faces
 from model_handlers.pipeline.frames.steady_scores import steady_scores

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from deepfake_serving.contracts.combination import combined_probability
 from deepfake_serving.contracts.verdict import FaceVerdict, ImageVerdict, Label, ModelRef
 from model_handlers.manifest import ThresholdsSpec
-from model_handlers.pipeline.faces import Face
+from model_handlers.pipeline.face import Face
 
 
 def label(probability: float, spec: ThresholdsSpec) -> Label:

@@ -19,7 +19,8 @@ from deepfake_serving.training.data.face_regions import cut_region
 from deepfake_serving.training.data.media import MediaFile, read_frames, sample_frames
 from deepfake_serving.training.data.portraits import Portrait, Swap
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceDetector
+from model_handlers.pipeline.face import Face
+from model_handlers.pipeline.faces import FaceDetector
 
 _VERSION = 1
 _REGION_SCALE = 2.2

@@ -13,7 +13,8 @@ from deepfake_serving.training.sources.pack import Example, write_pack
 from deepfake_serving.training.sources.region import MAX_SIDE_PX, Box, crop_region, encode
 from model_handlers.manifest import DecodeSpec, FacesSpec
 from model_handlers.pipeline.decode import Pixels, decode
-from model_handlers.pipeline.faces import Face, FaceDetector
+from model_handlers.pipeline.face import Face
+from model_handlers.pipeline.faces import FaceDetector
 
 FACES = FacesSpec(min_face_px=60, working_long_side=480)
 """Training images show one large face; searching for small ones would take most of the time."""

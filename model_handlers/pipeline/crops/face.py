@@ -12,7 +12,7 @@ from model_handlers.pipeline.crop import fit_crop, upright_crop
 from model_handlers.pipeline.crops.aligned import aligned_crop
 from model_handlers.pipeline.crops.boxed import boxed_crop, fit_box
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face
+from model_handlers.pipeline.face import Face
 
 
 def cut_face(image: Pixels, face: Face, spec: CropSpec) -> Pixels:

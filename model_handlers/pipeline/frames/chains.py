@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FoundFaces
+from model_handlers.pipeline.face import Face, FoundFaces
 from model_handlers.pipeline.frames.following import (
     MIN_OVERLAP,
     are_alike,
-    is_certain,
-    overlap,
     video_of,
 )
 
@@ -54,8 +52,8 @@ def _continues(images: Sequence[Pixels], options: Sequence[Options], number: int
 
 def _take(chains: dict[Face, Chain], face: Face) -> Chain | None:
     """Removes and returns the chain whose last face is this one in the frame before."""
-    certain = [last for last in chains if is_certain(last)] if is_certain(face) else []
-    nearest = max(certain, key=lambda last: overlap(face, last), default=None)
-    if nearest is None or overlap(face, nearest) < MIN_OVERLAP:
+    certain = [last for last in chains if last.is_certain] if face.is_certain else []
+    nearest = max(certain, key=lambda last: face.overlap(last), default=None)
+    if nearest is None or face.overlap(nearest) < MIN_OVERLAP:
         return None
     return chains.pop(nearest)

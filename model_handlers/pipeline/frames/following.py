@@ -14,7 +14,8 @@ import numpy as np
 
 from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import CERTAIN, Face, FaceDetector, FoundFaces
+from model_handlers.pipeline.face import FoundFaces
+from model_handlers.pipeline.faces import FaceDetector
 
 _EVERY = 4
 """Frames per full detection: a face that appears is missed in at most three frames."""
@@ -52,39 +53,29 @@ class FaceFollower:
     def find(self, frames: Sequence[Pixels]) -> list[FoundFaces]:
         """Returns each frame's faces, as `FaceDetector.find` does.
 
+        Turned faces are not searched again in a frame like one that has none.
+
         Args:
             frames: uint8 (h, w, 3) RGB of one size, of one video, in its order.
         """
         found: list[FoundFaces] = []
         for number, frame in enumerate(frames):
-            followed = None
-            if number % _EVERY and are_alike(frames[number - 1], frame):
-                followed = self._refine(frame, found[-1])
-            found.append(followed or self._detector.find([frame])[0])
+            follows = number % _EVERY > 0 and are_alike(frames[number - 1], frame)
+            followed = self._refine(frame, found[-1]) if follows else None
+            turned = not follows or bool(found[-1].faces)
+            found.append(followed or self._detector.find([frame], turned)[0])
         return found
 
     def _refine(self, frame: Pixels, last: FoundFaces) -> FoundFaces | None:
         """Returns the same faces in the next frame; None if one of them is not certain."""
-        if not last.faces or last.left_out or not all(map(is_certain, last.faces)):
+        if not last.faces or last.left_out or not all(face.is_certain for face in last.faces):
             return None
         faces = self._detector.refine(frame, [face.box for face in last.faces])
-        if len(faces) != len(last.faces) or not all(map(is_certain, faces)):
+        if len(faces) != len(last.faces) or not all(face.is_certain for face in faces):
             return None
-        if any(max(overlap(face, other) for other in faces) < MIN_OVERLAP for face in last.faces):
+        if any(max(face.overlap(other) for other in faces) < MIN_OVERLAP for face in last.faces):
             return None
         return FoundFaces(faces, 0)
-
-
-def overlap(one: Face, other: Face) -> float:
-    """Returns the intersection over union of two faces' boxes."""
-    low, high = np.maximum(one.box[:2], other.box[:2]), np.minimum(one.box[2:], other.box[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    return shared / (one.area + other.area - shared)
-
-
-def is_certain(face: Face) -> bool:
-    """Returns whether a face can be followed."""
-    return face.confidence >= CERTAIN and face.is_plausible
 
 
 def are_alike(one: Pixels, other: Pixels) -> bool:

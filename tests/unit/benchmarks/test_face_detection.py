@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.data.scenes import Portrait, group, scenes
 from benchmarks.data.scenes import astronaut as portrait
-from benchmarks.data.scenes import group, scenes
-from benchmarks.face_detection import Boxes, Find, compare, ious, matches
+from benchmarks.face_detection import Boxes, Find, compare, ious, matches, turn
 from model_handlers.pipeline.decode import Pixels
 
 IMAGE = np.zeros((500, 500, 3), np.uint8)
@@ -78,3 +78,13 @@ def test_a_group_has_the_given_number_of_faces() -> None:
     assert (scene.boxes >= 0).all()
     assert (scene.boxes[:, 2] <= 1920).all()
     assert matches(scene.boxes, scene.boxes) == 20
+
+
+def test_a_turned_portrait_has_its_box_around_the_same_pixels() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[10:30, 20:50] = 255
+    for turns in range(4):
+        pixels, [box] = turn(Portrait(image, (20, 10, 50, 30)), turns)
+        x1, y1, x2, y2 = box.astype(int)
+        assert pixels[y1:y2, x1:x2].all()
+        assert pixels.sum() == pixels[y1:y2, x1:x2].sum()

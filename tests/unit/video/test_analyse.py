@@ -139,7 +139,8 @@ async def test_faces_beyond_the_limit_are_a_warning(
 ) -> None:
     path = write_video(tmp_path / "two.mp4", two_faces(astronaut, 24))
     verdict, _ = await run_analysis(path, sampling=Sampling("every", 6), max_faces=1)
-    assert verdict.warnings[0] == "only the 1 largest faces were analysed in 4 frames with more"
+    text = "frames with more than 1 faces, of which the largest were analysed: 4"
+    assert verdict.warnings[0] == text
 
 
 async def test_a_video_without_faces_is_no_face(
@@ -214,7 +215,7 @@ async def test_long_shots_are_thinned(clip: Path, run_analysis: Analyse) -> None
     assert max(steps) - min(steps) < 0.01
     assert times[-1] > 2
     (warning,) = verdict.warnings
-    assert warning.startswith("1 shots have more than 8 sampled frames")
+    assert warning.startswith("shots with more than 8 sampled frames")
 
 
 async def test_each_shot_has_its_own_share_of_frames(

@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:0d6d76787a9310aa74a6e3f9e884be44b90089ba6f52748423d52f83de7d089c",
+    "digest": "sha256:75f6b119e9b869d17b891bf9986a500792d0bd75859be1bdafb9cf563e553dab",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {

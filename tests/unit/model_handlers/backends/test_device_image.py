@@ -18,9 +18,9 @@ from model_handlers.backends import pytorch
 from model_handlers.backends.device_image import DeviceImage
 from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detection.mipmap import Mipmap
+from model_handlers.pipeline.detection.pyramid import build_layout
 from model_handlers.pipeline.faces import FaceDetector
-from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import build_layout
 
 CPU = torch.device("cpu")
 FACTOR = 0.709

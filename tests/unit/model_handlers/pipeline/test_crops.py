@@ -10,7 +10,7 @@ from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.crops.aligned import similarity, target_landmarks
 from model_handlers.pipeline.crops.face import cut_face, fit_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face
+from model_handlers.pipeline.face import Face
 
 WIDTH, HEIGHT = 120, 90
 

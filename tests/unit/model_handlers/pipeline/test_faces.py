@@ -23,9 +23,10 @@ from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.networks.mtcnn import build_stage
 from model_handlers.pipeline import mtcnn
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceDetector
-from model_handlers.pipeline.mtcnn import MTCNN, Detections
-from model_handlers.pipeline.pyramid import Layout, build_layout
+from model_handlers.pipeline.detection.mtcnn import MTCNN, Detections
+from model_handlers.pipeline.detection.pyramid import Layout, build_layout
+from model_handlers.pipeline.face import Face
+from model_handlers.pipeline.faces import FaceDetector
 from tests.support.properties import examples
 
 

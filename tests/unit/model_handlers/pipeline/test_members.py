@@ -16,7 +16,7 @@ from model_handlers.manifest import CalibrationSpec, Manifest
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.crops.face import cut_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face
+from model_handlers.pipeline.face import Face
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import ClassifierTask, DetectorTask, Task
 

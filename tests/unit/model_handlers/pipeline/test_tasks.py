@@ -29,7 +29,8 @@ from model_handlers.pipeline import tasks
 from model_handlers.pipeline.classifier import Scores
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceDetector
+from model_handlers.pipeline.face import Face
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import (
     ClassifierTask,

@@ -8,7 +8,7 @@ import numpy as np
 
 from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FoundFaces
+from model_handlers.pipeline.face import Face, FoundFaces
 from model_handlers.pipeline.frames.chains import face_chains
 
 FRAME = Options(follow=True)

@@ -14,8 +14,9 @@ from model_handlers.backends.openvino import build_cascade
 from model_handlers.items import Options
 from model_handlers.manifest import FacesSpec
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import FaceDetector, FoundFaces
-from model_handlers.pipeline.frames.following import FaceFollower, find_faces, overlap
+from model_handlers.pipeline.face import FoundFaces
+from model_handlers.pipeline.faces import FaceDetector
+from model_handlers.pipeline.frames.following import FaceFollower, find_faces
 from tests.support.videos import pan, two_faces
 
 
@@ -24,9 +25,9 @@ class CountingDetector(FaceDetector):
 
     searches = 0
 
-    def find(self, images: Sequence[Pixels]) -> list[FoundFaces]:
+    def find(self, images: Sequence[Pixels], turned: bool = True) -> list[FoundFaces]:
         self.searches += len(images)
-        return super().find(images)
+        return super().find(images, turned)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def follow(detector: CountingDetector, frames: Sequence[Pixels]) -> tuple[list[i
     for one, other in zip(followed, detected, strict=True):
         assert len(one.faces) == len(other.faces)
         for face in one.faces:
-            assert max(overlap(face, expected) for expected in other.faces) > 0.8
+            assert max(face.overlap(expected) for expected in other.faces) > 0.8
             assert face.confidence > 0.99
     return [len(each.faces) for each in followed], detector.searches
 

@@ -1,16 +1,26 @@
-"""Faces that lie on their side or lean: found for sure, and cropped upright."""
+"""Faces that lie on their side, are upside down or lean: found, and cropped upright."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import skimage.data
+from hypothesis import given
+from hypothesis import strategies as st
 
+from model_handlers.backends.openvino import build_cascade
 from model_handlers.items import Options
-from model_handlers.manifest import CropSpec
+from model_handlers.manifest import CropSpec, FacesSpec
+from model_handlers.pipeline import faces
 from model_handlers.pipeline.crop import crop_face, upright_crop
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.faces import Face, FaceDetector
+from model_handlers.pipeline.detection.turned import find_turns, merge, turn_back
+from model_handlers.pipeline.face import Face
+from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask
 
@@ -115,3 +125,82 @@ def test_plausible_landmarks_are_accepted_at_any_angle() -> None:
         face = Face((0, 0, 100, 120), tuple((float(x), float(y)) for x, y in points), 0.9)
         assert face.is_plausible
         assert face.roll == pytest.approx((180 - degrees) % 360 - 180, abs=1e-3) or degrees == 180
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Pixels) -> Pixels:
+    """A face of a quarter of the longer side, of which MTCNN finds nothing on its side."""
+    return np.ascontiguousarray(astronaut[20:340, 130:330])
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_image_has_the_faces_of_the_upright_image(
+    turns: int, face_detector: FaceDetector, portrait: Pixels, three_faces: Pixels
+) -> None:
+    for image in (portrait, three_faces):
+        height, width = image.shape[:2]
+        [upright] = face_detector.find([image])
+        [turned] = face_detector.find([np.ascontiguousarray(np.rot90(image, turns))])
+        back = [turn_back(face, turns, width, height) for face in turned.faces]
+        assert [face.confidence for face in back] == [face.confidence for face in upright.faces]
+        for face, expected in zip(back, upright.faces, strict=True):
+            assert face.box == pytest.approx(expected.box, abs=1e-3)
+            assert np.allclose(face.landmarks, expected.landmarks, atol=1e-3)
+        assert turned.left_out == upright.left_out == 0
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_image_scores_exactly_like_the_upright_image(
+    turns: int, detector: DetectorTask, portrait: Pixels
+) -> None:
+    images = [portrait, np.ascontiguousarray(np.rot90(portrait, turns))]
+    upright, turned = detector.run(images, [Options()] * 2, Stopwatch())
+    a, b = upright.faces[0], turned.faces[0]  # type: ignore[union-attr]
+    assert b.fake_probability == pytest.approx(a.fake_probability, abs=1e-4)
+
+
+def test_the_limit_of_faces_holds_in_a_turned_image(
+    unpacked: Callable[[str], Path], three_faces: Pixels
+) -> None:
+    detector = FaceDetector(FacesSpec(max_faces=2), build_cascade(unpacked("faces"), threads=1))
+    [found] = detector.find([np.ascontiguousarray(np.rot90(three_faces))])
+    assert (len(found.faces), found.left_out) == (2, 1)
+    assert found.faces[0].area >= found.faces[1].area
+
+
+def test_images_without_faces_have_none_in_any_turn(face_detector: FaceDetector) -> None:
+    images = [skimage.data.brick(), skimage.data.gravel(), skimage.data.coins()]
+    colour = [cv2.cvtColor(image, cv2.COLOR_GRAY2RGB).astype(np.uint8) for image in images]
+    colour += [skimage.data.rocket(), skimage.data.retina(), skimage.data.chelsea()]
+    assert [find_turns(face_detector.mtcnn, image) for image in colour] == [0] * 6
+
+
+def test_an_image_with_an_upright_face_is_not_turned(
+    face_detector: FaceDetector, astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faces, "find_turns", pytest.fail)
+    assert len(face_detector.detect([astronaut])[0]) == 1
+
+
+@given(
+    st.tuples(*[st.floats(1, 500)] * 4),
+    st.tuples(*[st.tuples(st.floats(0, 500), st.floats(0, 500))] * 5),
+    st.integers(0, 3),
+)
+def test_a_turned_point_comes_back(
+    box: tuple[float, ...], points: tuple[tuple[float, float], ...], turns: int
+) -> None:
+    x, y, w, h = box
+    face = Face((x, y, x + w, y + h), points, 0.9)
+    width, height = (640, 480) if turns % 2 else (480, 640)
+    there = turn_back(face, turns, width, height)
+    again = turn_back(there, (4 - turns) % 4, *((height, width) if turns % 2 else (width, height)))
+    assert again.box == pytest.approx(face.box)
+    assert np.allclose(again.landmarks, face.landmarks)
+
+
+def test_a_turned_face_replaces_one_at_its_place_only() -> None:
+    nose = Face((40, 40, 60, 60), FACE, 0.8)
+    other = Face((200, 10, 240, 60), FACE, 0.9)
+    turned = Face((20, 20, 90, 80), FACE, 0.999)
+    assert merge([other, nose], [turned]) == [turned, other]

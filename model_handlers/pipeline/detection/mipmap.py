@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from model_handlers.pipeline.boxes import Indices
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.pyramid import Layout
+from model_handlers.pipeline.detection.boxes import Indices
+from model_handlers.pipeline.detection.pyramid import Layout
 
 _MAX_SIDE = 2**15 - 2
 """px; limit of OpenCV's remap, for its input and output."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torchvision import ops
 
-from model_handlers.pipeline.boxes import Floats, nms, nms_min_area, regress, square
+from model_handlers.pipeline.detection.boxes import Floats, nms, nms_min_area, regress, square
 
 
 @st.composite

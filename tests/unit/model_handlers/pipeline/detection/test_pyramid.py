@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.mipmap import Mipmap
-from model_handlers.pipeline.pyramid import CELL, build_layout
+from model_handlers.pipeline.detection.mipmap import Mipmap
+from model_handlers.pipeline.detection.pyramid import CELL, build_layout
 
 FACTOR = 0.709
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_handlers.pipeline.boxes import Indices, nms, nms_min_area, regress, square
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detection.boxes import Indices, nms, nms_min_area, regress, square
+from model_handlers.pipeline.detection.pyramid import CELL, Layout, Level, build_layout
 from model_handlers.pipeline.graph import Batch, Cascade, Floats, PreparedImage
-from model_handlers.pipeline.pyramid import CELL, Layout, Level, build_layout
 
 _STRIDE = 2
 _MAX_CANVAS_PIXELS = 2**22
