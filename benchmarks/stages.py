@@ -63,7 +63,8 @@ class Clock:
 def watched(task: Any, clock: Clock) -> Iterator[None]:
     """Patches the stages of a detector with timers."""
     import model_handlers.pipeline.tasks as tasks
-    from model_handlers.pipeline import classifier, mipmap, mtcnn
+    from model_handlers.pipeline import classifier
+    from model_handlers.pipeline.detection import mipmap, mtcnn
 
     functions = [
         (tasks, "decode_image", "decode"),

@@ -21,8 +21,8 @@ from model_handlers.backends import pytorch
 from model_handlers.backends.openvino import build_cascade
 from model_handlers.manifest import MTCNN_FILE, FacesSpec
 from model_handlers.networks.mtcnn import build_stage
-from model_handlers.pipeline import mtcnn
 from model_handlers.pipeline.decode import Pixels
+from model_handlers.pipeline.detection import mtcnn
 from model_handlers.pipeline.detection.mtcnn import MTCNN, Detections
 from model_handlers.pipeline.detection.pyramid import Layout, build_layout
 from model_handlers.pipeline.face import Face
