@@ -21,7 +21,12 @@ _ORDER_STREAM = 3
 
 
 class BatchLoader(Protocol):
-    """The source of a training run's batches; `len` is the number of batches per epoch."""
+    """The source of a training run's batches; `len` is the number of batches per epoch.
+
+    `data` is a digest of the images: a run is resumed on the same ones only.
+    """
+
+    data: str
 
     def __len__(self) -> int: ...
 
@@ -79,6 +84,7 @@ class PairLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        self.data = pairs.data
         self._sampler = _ResumableSampler(
             len(pairs), batch_pairs, pairs.config.seed, rank, world_size
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
 from model_handlers.pipeline.decode import Pixels
 
-VERSION = 4
+VERSION = 5
 """Version of the cached pairs. Raise it when pairs change, so that older caches are not read."""
 
 _REGION_SCALE = 2.0
@@ -56,7 +57,10 @@ class Pair:
 
 
 class PairGenerator:
-    """Generates pair `index` of a generation from the portraits, or from a swap instead."""
+    """Generates pair `index` of a generation from the portraits, or from a swap instead.
+
+    A pair depends on all portraits, since any may be a donor. `data` is a digest of them.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class PairGenerator:
             raise ValueError("swap_share needs swaps")
         self.portraits, self.config, self.cache, self.swaps = portraits, config, cache, swaps
         self._shapes = np.stack([_shape_vector(p) for p in portraits])
+        self.data = _digest(portraits)
 
     def __len__(self) -> int:
         return len(self.portraits)
@@ -77,9 +82,8 @@ class PairGenerator:
         """Returns an augmented pair, from the cache if it was generated before."""
         if self.cache is None:
             return self._generate(generation, index)
-        portrait = self.portraits[index]
         shares = (self.config.swap_share, self.config.self_share)
-        key = [VERSION, self.config.seed, *shares, generation, index, portrait.path]
+        key = [VERSION, self.config.seed, *shares, generation, index, self.data]
         return cached(self.cache, key, Pair, lambda: self._generate(generation, index))
 
     def crops(
@@ -129,6 +133,12 @@ class PairGenerator:
         if not order:
             raise ValueError("cross-blends need portraits of two identities")
         return order[int(rng.integers(min(_NEAREST, len(order))))]
+
+
+def _digest(portraits: Sequence[Portrait]) -> str:
+    """Returns a digest of the images' names, sizes and people; the same on any machine."""
+    rows = [(p.path.name, p.path.stat().st_size, p.identity) for p in portraits]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def _read_swap(swap: Swap) -> tuple[Blend, Portrait]:

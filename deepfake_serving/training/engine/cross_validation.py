@@ -56,15 +56,19 @@ def train_with_swaps(
 
     Args:
         folds: 0 trains one network in `out` on all swaps. No network can evaluate them fairly then.
+
+    Raises:
+        ValueError: `out` has networks of other folds.
     """
     config = read_config(config_path)
     media = read_media(swap_media)
+    fold_of = assign_folds(media, folds, config.seed) if folds else {}
+    _require_same_folds(out / FOLDS, fold_of)
     face_detector = build_face_detector(training_manifest(config).faces)
     swaps = read_swaps(media, face_detector, config.data.swap_frames, cache / "swaps")
     if not folds:
         train(faces, config_path, out, None, swaps, workers, track, cache)
         return
-    fold_of = assign_folds(media, folds, config.seed)
     out.mkdir(parents=True, exist_ok=True)
     (out / FOLDS).write_text(json.dumps(fold_of, indent=2, sort_keys=True) + "\n")
     for fold in range(folds):
@@ -73,6 +77,19 @@ def train_with_swaps(
         train(faces, config_path, run, None, included, workers, track, cache)
     states = [load_file(fold_folder(out, fold) / NETWORK) for fold in range(folds)]
     save_file(average_weights(states), out / NETWORK)
+
+
+def _require_same_folds(file: Path, fold_of: Mapping[str, int]) -> None:
+    """Finished networks are kept: with other folds, one would evaluate people it was trained on.
+
+    Raises:
+        ValueError: the run began with other people or another number of folds.
+    """
+    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != fold_of:
+        raise ValueError(
+            f"{file} divides the people into other folds, and its networks were trained on those; "
+            "use another folder"
+        )
 
 
 def average_weights(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import nn
 from deepfake_serving.training.config.training import TrainingConfig
 from deepfake_serving.training.data.loader import Batch, BatchLoader
 from deepfake_serving.training.engine.checkpoint import (
+    WORST,
     TrainState,
     load_checkpoint,
     save_checkpoint,
@@ -91,18 +92,22 @@ class Trainer:
         return self._eval_network()
 
     def _train_epoch(self, progress: TrainingProgress) -> float:
-        """Trains the rest of the epoch and returns the mean loss."""
-        losses = []
+        """Trains the rest of the epoch and returns the mean loss of all of it."""
         for batch in self.loader.epoch(self.state.epoch, self.state.step):
-            losses.append(self._step(batch))
+            loss = self._step(batch)
             self.state.step += 1
-            progress.update(self.global_step, losses[-1])
+            self.state.loss_sum += loss
+            progress.update(self.global_step, loss)
             if self.state.step % self.save_every == 0:
                 self._save_checkpoint()
-        return sum(losses) / max(1, len(losses))
+        return self.state.loss_sum / max(1, self.state.step)
 
     def _step(self, batch: Batch) -> float:
-        """Updates the weights with one batch and returns its loss."""
+        """Updates the weights with one batch and returns its loss.
+
+        Raises:
+            ValueError: the loss is not finite; the weights are as before.
+        """
         device, config = self.distributed.device, self.config
         batch = self._mixed(batch)
         crops, labels, masks = (t.to(device, non_blocking=True) for t in batch)
@@ -114,6 +119,11 @@ class Trainer:
         if self.teachers is not None and config.distillation is not None:
             taught = distillation_loss(logits.float(), self.teachers(crops))
             loss = torch.lerp(loss, taught, config.distillation.weight)
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"the loss of step {self.global_step + 1} is {loss.detach().item()}: use a lower "
+                f"optimizer.lr; {self.out} keeps the last checkpoint"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.optimizer.clip_norm:
@@ -158,9 +168,9 @@ class Trainer:
         self.state.end_epoch(metrics.get("validation_loss", loss), self.config.schedule.patience)
         if self.distributed.is_main:
             self._log(metrics)
-        score = metrics.get("validation_auc", float(self.state.epoch))
-        if score >= self.state.best:
-            self.state.best = score
+        auc = metrics.get("validation_auc")
+        if auc is None or auc >= self.state.best:
+            self.state.best = WORST if auc is None else auc
             self._save_network()
         self._save_checkpoint()
 
@@ -178,10 +188,10 @@ class Trainer:
 
     def _save_checkpoint(self) -> None:
         if self.distributed.is_main:
-            config = self.config.model_dump_json()
-            save_checkpoint(self.out, config, self.state, self.module, self.ema, self.optimizer)
+            run = self.config.model_dump_json(), self.loader.data
+            save_checkpoint(self.out, *run, self.state, self.module, self.ema, self.optimizer)
 
     def _resume(self) -> None:
-        config = self.config.model_dump_json()
-        state = load_checkpoint(self.out, config, self.module, self.ema, self.optimizer)
+        run = self.config.model_dump_json(), self.loader.data
+        state = load_checkpoint(self.out, *run, self.module, self.ema, self.optimizer)
         self.state = state or self.state

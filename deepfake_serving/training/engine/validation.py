@@ -22,6 +22,9 @@ class MediaValidation:
     """Computes AUC and log loss over the videos of a folder.
 
     A video's logit is the mean over its frames, as in service.
+
+    Raises:
+        ValueError: no real or no fake shows a face.
     """
 
     def __init__(self, root: Path, manifest: Manifest, cache: Path, frames: int = 6) -> None:
@@ -31,7 +34,10 @@ class MediaValidation:
         ]
         with_face = [(file, regions) for file, regions in files if regions]
         self.manifest = manifest
-        self.labels = np.array([file.fake for file, _ in with_face])
+        self.labels = np.array([file.fake for file, _ in with_face], dtype=bool)
+        for label, found in (("real", ~self.labels), ("fake", self.labels)):
+            if not found.any():
+                raise ValueError(f"{root / label}: no face in any image or video")
         self.crops = [
             [crop_face(r.pixels, r.box, manifest.crop) for r in regions] for _, regions in with_face
         ]

@@ -43,19 +43,35 @@ class FacePair:
 
 
 class SourceSampler:
-    """Draws from the packs of one source."""
+    """Draws from the packs of one source.
+
+    Raises:
+        ValueError: a pack has none of what the source draws from it.
+    """
 
     def __init__(
         self, spec: SourceConfig, mixture: MixtureConfig, packs: Mapping[str, Pack]
     ) -> None:
         self.spec, self.mixture, self.packs = spec, mixture, packs
         self._members = {name: _members(packs[name]) for name in {*spec.reals, *spec.fakes}}
+        self._require_members()
         self._donors = {name: Donors(packs[name]) for name in spec.reals}
 
     def __call__(self, rng: np.random.Generator) -> FacePair:
         if self.spec.mode == "pairs":
             return self._pair(rng)
         return self._classes(rng) if self.spec.mode == "classes" else self._blend(rng)
+
+    def _require_members(self) -> None:
+        paired = self.spec.mode == "pairs"
+        for name in self.spec.reals:
+            members = self._members[name]
+            if not len(members.originals if paired else members.reals):
+                kind = "fake with a known original" if paired else "real"
+                raise ValueError(f"pack {name}: no {kind}, which mode {self.spec.mode} needs")
+        for name in self.spec.fakes:
+            if not len(self._members[name].fakes):
+                raise ValueError(f"pack {name}: no fake, which mode {self.spec.mode} needs")
 
     def _pair(self, rng: np.random.Generator) -> FacePair:
         """Draws an original, then one of its fakes: every original is equally likely."""

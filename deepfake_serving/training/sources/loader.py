@@ -70,6 +70,7 @@ class MixtureLoader:
             raise ValueError(f"an epoch has fewer pairs than a batch of {pairs_per_step * world}")
         if workers:
             cv2.setNumThreads(0)  # OpenCV's thread pool doesn't survive a fork
+        self.data = mixture.data
         self._indices = _BatchIndices(steps, pairs_per_step, rank, world)
         self._steps = steps
         self._loader = DataLoader(

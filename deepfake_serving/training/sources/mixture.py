@@ -14,7 +14,7 @@ from deepfake_serving.training.data.masks import Mask
 from deepfake_serving.training.sources.augment.augmentation import draw_augmentation
 from deepfake_serving.training.sources.augment.transform import Transform, apply
 from deepfake_serving.training.sources.draw import Face, SourceSampler, surroundings
-from deepfake_serving.training.sources.pack import Pack
+from deepfake_serving.training.sources.pack import INDEX, Pack
 from deepfake_serving.training.sources.region import Box
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face
@@ -34,10 +34,11 @@ class CropPair(NamedTuple):
 
 
 class Mixture:
-    """All sources of a training run as one endless list of pairs."""
+    """All sources of a training run as one endless list of pairs; `data` is a digest of them."""
 
     def __init__(self, spec: MixtureConfig, packs: Mapping[str, Pack], seed: int) -> None:
         self.spec, self.seed = spec, seed
+        self.data = " ".join(pack.digest for pack in packs.values())
         self._names = list(spec.sources)
         shares = np.array([spec.sources[name].share for name in self._names])
         self._probabilities = shares / shares.sum()
@@ -88,9 +89,16 @@ class Mixture:
 
 
 def read_packs(spec: MixtureConfig, root: Path) -> dict[str, Pack]:
-    """Opens all packs that a mixture names, below `root`."""
-    names = {name for source in spec.sources.values() for name in {*source.reals, *source.fakes}}
-    return {name: Pack(root / name) for name in sorted(names)}
+    """Opens all packs that a mixture names, below `root`.
+
+    Raises:
+        ValueError: some are missing, or of another version.
+    """
+    named = {name for source in spec.sources.values() for name in {*source.reals, *source.fakes}}
+    names = sorted(named)
+    if missing := [name for name in names if not (root / name / INDEX).is_file()]:
+        raise ValueError(f"{root}: no pack of {', '.join(missing)}, which the settings name")
+    return {name: Pack(root / name) for name in names}
 
 
 def tighten(face: Face, margin: float) -> Face:

@@ -7,6 +7,7 @@ one copy.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from model_handlers.pipeline.decode import Pixels, decode
 
 SHARD_BYTES = 40 * 2**20
 INDEX = "index.npz"
+_IDENTIFYING = ("names", "fake", "identity", "place")
+_ARRAYS = {*_IDENTIFYING, "original", "boxes", "points", "mesh", "meshes", "whole"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,18 @@ class Example:
 
 
 class Pack:
-    """The examples of one source, by index."""
+    """The examples of one source, by index.
+
+    Raises:
+        ValueError: the pack is of another version.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.source = root, root.name
         with np.load(root / INDEX, allow_pickle=False) as index:
             self._index = {name: index[name] for name in index.files}
+        if lacking := _ARRAYS - self._index.keys():
+            raise ValueError(f"{root}: of another version, without {min(lacking)}; pack it again")
         self.fake: npt.NDArray[np.bool_] = self._index["fake"]
         self.original: npt.NDArray[np.int64] = self._index["original"]
         self.identity: npt.NDArray[np.str_] = self._index["identity"]
@@ -56,6 +65,12 @@ class Pack:
 
     def __len__(self) -> int:
         return len(self.fake)
+
+    @property
+    def digest(self) -> str:
+        """A digest of the names, labels and places of the images."""
+        parts = (self.source.encode(), *(self._index[name].tobytes() for name in _IDENTIFYING))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def data(self, number: int) -> bytes:
         """Returns the encoded image."""

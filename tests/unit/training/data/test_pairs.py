@@ -51,6 +51,15 @@ def test_the_cache_returns_the_generated_pair(portraits: list[Portrait], tmp_pat
     assert same(generator.pair(2, 1), fresh), "a truncated record is generated again"
 
 
+def test_a_cached_pair_is_of_the_same_portraits(portraits: list[Portrait], tmp_path: Path) -> None:
+    """The donor of another run may be a person whom this one holds out."""
+    config = PairConfig(self_share=0)
+    PairGenerator(portraits, config, tmp_path).pair(0, 0)
+    for fewer in (portraits[:2], [portraits[0], portraits[3]]):
+        fresh = PairGenerator(fewer, config, None).pair(0, 0)
+        assert same(PairGenerator(fewer, config, tmp_path).pair(0, 0), fresh)
+
+
 def test_a_cached_pair_is_cropped_differently_in_each_epoch(
     portraits: list[Portrait], tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from deepfake_serving.training.data.media import MediaFile, read_media
 from deepfake_serving.training.data.pairs import PairConfig, PairGenerator
 from deepfake_serving.training.data.portraits import Portrait, Swap
 from deepfake_serving.training.data.swaps import read_swaps
-from deepfake_serving.training.engine.cross_validation import assign_folds
+from deepfake_serving.training.engine.cross_validation import assign_folds, train_with_swaps
 from deepfake_serving.training.engine.run_folder import CHECKPOINT, NETWORK
 from deepfake_serving.training.evaluate.fold_predictors import FoldPredictors
 from deepfake_serving.training.evaluate.run import EvaluationRequest, evaluate
@@ -153,6 +153,8 @@ def test_every_identity_is_scored_out_of_fold(
     arguments += ["--track", "tensorboard"]
     response = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert response.exit_code == 0
+    with pytest.raises(ValueError, match="other folds"):
+        train_with_swaps(portraits[0].path.parent, media, spec, run, 1, 0, "none", cache)
     drawn = json.loads((run / "folds.json").read_text())
     identities = {"1", "2"}
     left_out = [{p for p in identities if drawn[p] == fold} for fold in (0, 1)]

@@ -137,6 +137,7 @@ def test_a_resumed_run_ends_with_identical_weights(
         cut.run()
     resumed = trainer(config(), portraits, tmp_path / "cut").run()
     assert equal(whole.state_dict(), resumed.state_dict())
+    assert (tmp_path / "cut" / LOG).read_text() == (tmp_path / "whole" / LOG).read_text()
     assert equal(load_file(tmp_path / "cut" / NETWORK), load_file(tmp_path / "whole" / NETWORK))
 
 
@@ -146,6 +147,14 @@ def test_a_run_with_other_settings_is_not_resumed(
     trainer(config(epochs=1), portraits, tmp_path).run()
     with pytest.raises(ValueError, match="other settings"):
         trainer(config(epochs=1, seed=9), portraits, tmp_path).run()
+    with pytest.raises(ValueError, match="other images"):
+        trainer(config(epochs=1), portraits[:6], tmp_path).run()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(portraits: list[Portrait], tmp_path: Path) -> None:
+    created = trainer(config(optimizer={"lr": 1e30}), portraits, tmp_path)
+    with pytest.raises(ValueError, match=r"the loss of step \d is (nan|inf)"):
+        created.run()
 
 
 def test_the_best_epoch_by_validation_is_kept(portraits: list[Portrait], tmp_path: Path) -> None:
@@ -160,6 +169,21 @@ def test_the_best_epoch_by_validation_is_kept(portraits: list[Portrait], tmp_pat
     kept = load_file(tmp_path / NETWORK)
     assert equal(kept, seen[1])
     assert not equal(kept, seen[2])
+
+
+def test_validation_may_begin_in_a_resumed_run(portraits: list[Portrait], tmp_path: Path) -> None:
+    """Epochs without validation are no better than any that has it."""
+    cut = trainer(config(epochs=3), portraits, tmp_path)
+    epoch = cut._train_epoch
+    epochs = iter([epoch, epoch])
+    cut._train_epoch = lambda progress: next(epochs)(progress)  # type: ignore[method-assign]
+    with pytest.raises(StopIteration):
+        cut.run()
+    before = load_file(tmp_path / NETWORK)
+    validate: Validate = lambda _: {"auc": 0.6, "loss": 1.0}  # noqa: E731
+    last = trainer(config(epochs=3), portraits, tmp_path, validate).run()
+    assert equal(load_file(tmp_path / NETWORK), last.state_dict())
+    assert not equal(before, last.state_dict())
 
 
 def test_the_learning_rate_falls_on_a_plateau(portraits: list[Portrait], tmp_path: Path) -> None:

@@ -156,6 +156,21 @@ def test_invalid_settings_are_refused() -> None:
         AugmentationConfig(codecs=(0.5, 0.4, 0.0, 0.0))
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ({"mode": "pairs", "reals": {"whole": 1}}, "pack whole: no fake with a known original"),
+        ({"mode": "blends", "reals": {"whole": 1}}, "pack whole: no real"),
+        ({"mode": "pairs", "reals": {"same": 1, "more": 1, "most": 1}}, "no pack of more, most"),
+    ],
+)
+def test_packs_must_have_what_a_source_draws(
+    packs: Path, source: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        _mixture(packs, SourceConfig.model_validate(source | {"share": 1}))
+
+
 def test_an_excluded_pack_is_used_by_no_source() -> None:
     spec = MixtureConfig(sources={"pairs": PAIRS, "classes": CLASSES, "blends": BLENDS})
     left = without(spec, "same").sources
