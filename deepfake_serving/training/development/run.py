@@ -45,6 +45,7 @@ def evaluate_all(
     predictor = LocalPredictor(manifest, weights or pinned_weights(manifest))
     detector = build_face_detector(manifest.faces)
     scored_sets = score_sets(root, predictor, detector, frames, cache)
+    _remove_earlier(out)
     for scored in scored_sets:
         write_scores(scored.scores, out / scored.name / "scores.csv")
     thresholds = manifest.thresholds
@@ -61,3 +62,9 @@ def evaluate_all(
         corrupted_rows = rows(corrupted, thresholds.suspicious_from, thresholds.fake_above)
         write_points(points(corrupted_rows), out / ROBUSTNESS)
     return text
+
+
+def _remove_earlier(out: Path) -> None:
+    """Removes what another model's scores or sets would leave to `calibrate-all` and `card`."""
+    for file in (*out.glob("*/scores.csv"), out / ROBUSTNESS):
+        file.unlink(missing_ok=True)

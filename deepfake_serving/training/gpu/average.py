@@ -42,18 +42,25 @@ def average(
         crops: number of training crops for the statistics of batch normalization.
 
     Raises:
-        ValueError: the settings name no mixture.
+        ValueError: the settings name no mixture, or two parts have the same name.
     """
+    if len({_name(path) for path in parts}) < len(parts):
+        raise ValueError("two parts have the same name, by which the record could not tell them")
     config = read_config(spec)
+    out.mkdir(parents=True, exist_ok=True)
     network = build_network(training_manifest(config), config.seed)
     network.load_state_dict(_mean(parts))
     measured = 0 if canvases is None else _measure(network, canvases, spec, config, crops)
-    out.mkdir(parents=True, exist_ok=True)
     state = {name: t.contiguous().cpu() for name, t in network.state_dict().items()}
     save_file(state, out / NETWORK)
     total = sum(parts.values())
-    record = {path.name: round(share / total, 4) for path, share in parts.items()}
+    record = {_name(path): round(share / total, 4) for path, share in parts.items()}
     (out / AVERAGE).write_text(json.dumps({"parts": record, "crops": measured}) + "\n")
+
+
+def _name(path: Path) -> str:
+    """Returns the name of a part; the network of a run has that of the run's folder."""
+    return path.resolve().parent.name + path.suffix if path.name == NETWORK else path.name
 
 
 def _measure(

@@ -11,11 +11,13 @@ import pytest
 
 from deepfake_serving.training.data.face_regions import FaceRegion
 from deepfake_serving.training.data.landmarks import build_face_detector
+from deepfake_serving.training.development.run import evaluate_all
 from deepfake_serving.training.development.sets import SetScores, read_sets, score_sets
 from deepfake_serving.training.development.table import as_markdown, rows
 from deepfake_serving.training.predict.predictor import Predictions
 from deepfake_serving.training.predict.scores import Score
 from model_handlers.pipeline.decode import Pixels
+from tests.support.paths import MANIFESTS
 
 
 def _set(name: str, reals: Sequence[float], fakes: Sequence[float]) -> SetScores:
@@ -68,6 +70,19 @@ def test_sets_may_lack_a_class(astronaut: Pixels, tmp_path: Path) -> None:
     assert [s.variant for s in only_real.scores] == ["as is", "jpeg 50", "downscale 0.5", "h264 28"]
     as_it_is, _, half, _ = (s.face_px for s in only_real.scores)
     assert half == pytest.approx(as_it_is / 2, rel=0.02)
+
+
+def test_an_evaluation_removes_what_an_earlier_one_left(astronaut: Pixels, tmp_path: Path) -> None:
+    """Else `calibrate-all` would mix the scores of two models, and `card` show old robustness."""
+    (tmp_path / "sets/now/real").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "sets/now/real/a.png"), astronaut[:, :, ::-1])
+    for name in ("earlier/scores.csv", "robustness.csv"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("of another model")
+    model = MANIFESTS / "detector.yaml"
+    evaluate_all(tmp_path / "sets", model, tmp_path / "out", None, 1, tmp_path / "cache")
+    assert [p.parent.name for p in (tmp_path / "out").glob("*/scores.csv")] == ["now"]
+    assert not (tmp_path / "out/robustness.csv").exists()
 
 
 def test_an_empty_table_is_an_error(tmp_path: Path) -> None:

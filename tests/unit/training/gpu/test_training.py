@@ -244,6 +244,20 @@ def test_averaged_weights_lie_between_their_inputs(canvases: Path, tmp_path: Pat
     assert record["crops"] >= 64
 
 
+def test_the_record_of_an_average_names_every_run(tmp_path: Path) -> None:
+    """The networks of runs all have the same file name."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("model: config/models/detector.yaml\n")
+    state = build_network(read_manifest(MANIFESTS / "detector.yaml"), 0).state_dict()
+    parts = {tmp_path / f"{run}/network.safetensors": share for run, share in (("a", 3), ("b", 1))}
+    for path in parts:
+        path.parent.mkdir()
+        save_file({name: t.contiguous() for name, t in state.items()}, path)
+    average(parts, None, spec, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "average.json").read_text())
+    assert record["parts"] == {"a.safetensors": 0.75, "b.safetensors": 0.25}
+
+
 def test_without_canvases_batch_statistics_are_averaged_too(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text("model: config/models/detector.yaml\n")
