@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from deepfake_serving.training import reporting
 from deepfake_serving.training.gpu_cli import app as gpu_commands
+from deepfake_serving.training.sources_cli import Tracking
 from deepfake_serving.training.sources_cli import app as source_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -26,8 +28,11 @@ _DETECTOR = Path("config/models/detector.yaml")
 
 
 @app.callback()
-def training() -> None:
+def training(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show errors in full.")] = False,
+) -> None:
     """Train, evaluate, calibrate, export, attack and describe a model."""
+    reporting.full = traceback
 
 
 @app.command()
@@ -50,25 +55,23 @@ def train(
         int, typer.Option(min=0, help="With --swaps: folds of the cross-validation; 0: none.")
     ] = 5,
     workers: Annotated[int, typer.Option(min=0, help="Processes that generate pairs.")] = 2,
-    track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
+    track: Tracking = "none",
     cache: Annotated[Path, typer.Option(help="Folder of cached pairs and detected faces.")] = (
         _BUILD / "cache"
     ),
 ) -> None:
     """Trains a network, or resumes an interrupted run."""
     from deepfake_serving.training.engine.cross_validation import train_with_swaps
-    from deepfake_serving.training.engine.tracking import Kind
     from deepfake_serving.training.engine.train import train as run
 
-    kind: Kind = track  # type: ignore[assignment]
     if swaps is None:
-        run(faces, spec, out, media, (), workers, kind, cache)
+        run(faces, spec, out, media, (), workers, track, cache)
     elif media is not None:
         raise typer.BadParameter(
             "the epoch can't be selected on media that are trained on", param_hint="--media"
         )
     else:
-        train_with_swaps(faces, swaps, spec, out, folds, workers, kind, cache)
+        train_with_swaps(faces, swaps, spec, out, folds, workers, track, cache)
 
 
 @app.command()
@@ -114,6 +117,7 @@ def evaluate(
     from deepfake_serving.training.evaluate.run import evaluate as run
     from deepfake_serving.training.report.write import write_report
 
+    out.mkdir(parents=True, exist_ok=True)
     request = EvaluationRequest(media, model, weights, server, folds, frames, robustness)
     write_report(run(request, cache / "index"), out)
     typer.echo(out / "index.html")
@@ -135,6 +139,7 @@ def evaluate_all(
     """Scores all development sets: unchanged, after JPEG 50, at half size and after H.264."""
     from deepfake_serving.training.development.run import evaluate_all as run
 
+    out.mkdir(parents=True, exist_ok=True)
     typer.echo(run(media, model, out, weights, frames, cache / "index", robustness))
 
 
@@ -220,6 +225,7 @@ def attack(
     from deepfake_serving.training.predict.weights import pinned_weights
     from model_handlers.manifest import read_manifest
 
+    out.mkdir(parents=True, exist_ok=True)
     index = cache / "index"
     weights = weights or pinned_weights(read_manifest(model))
     if weights is None:
@@ -259,4 +265,5 @@ def card(
 
 
 def main() -> None:
-    app()
+    with reporting.errors():
+        app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -81,5 +82,15 @@ def average(
     """Averages the weights of several runs."""
     from deepfake_serving.training.gpu.average import average as run
 
-    named = [part.rpartition(":") for part in parts]
-    run({Path(name): float(share) for name, _, share in named}, canvases, spec, out)
+    run(dict(_part(part) for part in parts), canvases, spec, out)
+
+
+def _part(text: str) -> tuple[Path, float]:
+    name, _, share = text.rpartition(":")
+    try:
+        number = float(share)
+    except ValueError:
+        number = 0.0
+    if not name or not 0 < number < math.inf:
+        raise typer.BadParameter(f"{text!r} is not FILE:SHARE with a share above 0")
+    return Path(name), number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,13 +11,18 @@ app = typer.Typer()
 
 _BUILD = Path("build/training")
 
+Tracking = Annotated[
+    Literal["none", "tensorboard", "mlflow"], typer.Option(help="What keeps the metrics.")
+]
+
 
 @app.command()
 def pack(
     folder: Annotated[Path, typer.Argument(help="Folder of the source's images or media.")],
     out: Annotated[Path, typer.Argument(help="Folder of the pack; its name is the source's.")],
     kind: Annotated[
-        str, typer.Option(help="images, whole (wholly generated fakes), portraits or swaps.")
+        Literal["images", "whole", "portraits", "swaps"],
+        typer.Option(help="Of the folder; whole: wholly generated fakes."),
     ] = "images",
     held_out: Annotated[
         float, typer.Option(min=0, max=1, help="Portraits only: share of people left out.")
@@ -30,7 +35,7 @@ def pack(
     """Packs a source of faces: detects each face once and stores small images unchanged."""
     from deepfake_serving.training.sources.kinds import pack as run
 
-    typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")  # type: ignore[arg-type]
+    typer.echo(f"{run(kind, folder, out, cache, held_out, identity)} faces in {out}")
 
 
 @app.command("cut-feedback")
@@ -38,7 +43,7 @@ def cut_feedback(
     folder: Annotated[Path, typer.Argument(help="`feedback/` of an unpacked export.")],
 ) -> None:
     """Cuts the labelled faces of images with several, so that `evaluate-all` reads them."""
-    from deepfake_serving.training.data.feedback import cut_faces
+    from deepfake_serving.training.development.feedback import cut_faces
 
     cut, missing = cut_faces(folder)
     typer.echo(f"{cut} faces cut; {missing} labels have no image or no box in pixels")
@@ -72,7 +77,7 @@ def mix(
         _BUILD / "mixture"
     ),
     workers: Annotated[int, typer.Option(min=0, help="Processes that generate pairs.")] = 1,
-    track: Annotated[str, typer.Option(help="none, tensorboard or mlflow.")] = "none",
+    track: Tracking = "none",
     without: Annotated[
         list[str] | None, typer.Option(help="A pack to leave out; repeatable.")
     ] = None,
@@ -80,4 +85,4 @@ def mix(
     """Trains a network on a mixture of packed sources, or resumes an interrupted run."""
     from deepfake_serving.training.sources.train import run
 
-    run(packs, spec, out, workers, track, without or ())  # type: ignore[arg-type]
+    run(packs, spec, out, workers, track, without or ())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from deepfake_serving.training.config.base import StrictModel
 from deepfake_serving.training.config.mixture import MixtureConfig
@@ -117,6 +117,15 @@ def read_config(path: Path) -> TrainingConfig:
     """Reads the settings of a run.
 
     Raises:
-        ValueError: a field is unknown or malformed; the message names it.
+        OSError: there is no such file.
+        ValueError: it is no YAML, or a field is unknown or malformed; the message names it.
     """
-    return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()
+        )
+        raise ValueError(f"{path}: {reasons}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -14,9 +14,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from deepfake_serving.training.data.images import read_image
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
-from model_handlers.manifest import DecodeSpec
-from model_handlers.pipeline.decode import Pixels, decode
+from model_handlers.pipeline.decode import Pixels
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v"}
 
@@ -75,7 +75,7 @@ def _identity(path: Path, pattern: str) -> str:
 def sample_frames(media_file: MediaFile, count: int) -> Iterator[tuple[int, Pixels]]:
     """Yields up to `count` numbered frames, evenly spaced over a video; an image is one frame."""
     if not media_file.video:
-        yield 0, decode(media_file.path.read_bytes(), DecodeSpec())
+        yield 0, read_image(media_file.path)
         return
     with av.open(str(media_file.path)) as container:
         total = container.streams.video[0].frames or sum(1 for _ in container.decode(video=0))

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deepfake_serving.training.data.cache import write_arrays
-from model_handlers.manifest import DecodeSpec
-from model_handlers.pipeline.decode import Pixels, decode
+from deepfake_serving.training.data.images import read_image, readable
+from model_handlers.pipeline.decode import Pixels
 
 Points = npt.NDArray[np.float32]
 """(468, 2) MediaPipe Face Mesh points or (5, 2): eyes, nose, mouth corners; x, y in pixels."""
@@ -40,7 +40,7 @@ class Portrait:
 
     def pixels(self) -> Pixels:
         """Decodes the image to uint8 RGB (height, width, 3)."""
-        return decode(self.path.read_bytes(), DecodeSpec())
+        return read_image(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,9 @@ def read_portraits(
             is the identity. Each image without a match has its own identity.
 
     Raises:
-        ValueError: no image below `root` shows a face.
+        ValueError: no image below `root` shows a face, or `identity` is no expression with a group.
     """
+    _check_identity(identity)
     base = root if (root / "faces.csv").exists() else root.parent
     rows = _read_rows(base / "faces.csv")
     meshes = _read_meshes(base / "face_landmarks.npz")
@@ -97,6 +98,19 @@ def read_portraits(
     if not portraits:
         raise ValueError(f"{root}: no image with a face")
     return portraits
+
+
+def _check_identity(pattern: str) -> None:
+    """
+    Raises:
+        ValueError: the pattern is no regular expression, or has no group.
+    """
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"identity {pattern!r} is no regular expression: {error}") from error
+    if pattern and not groups:
+        raise ValueError(f"identity {pattern!r} has no group: put the identity in parentheses")
 
 
 def _identity(source: str, pattern: str) -> str:
@@ -147,7 +161,8 @@ def _detect_all(
     digest = hashlib.sha256("\n".join(state).encode()).hexdigest()
     file = index / f"faces-{digest[:16]}.npz"
     if not file.exists():
-        found = {name: detect(decode((root / name).read_bytes(), DecodeSpec())) for name in names}
+        images = ((name, readable(root / name)) for name in names)
+        found = {name: detect(pixels) for name, pixels in images if pixels is not None}
         _write_index(file, {name: face for name, face in found.items() if face is not None})
     return _read_index(file)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from deepfake_serving.training.data.cache import write_arrays
 from deepfake_serving.training.data.face_regions import cut_region
 from deepfake_serving.training.data.media import MediaFile, read_frames, sample_frames
 from deepfake_serving.training.data.portraits import Portrait, Swap
@@ -84,12 +85,12 @@ def _write_regions(
         if faces:
             face = max(faces, key=lambda f: f.area)
             regions.append(_write_region(face, number, before, after, index))
-    np.savez(
-        index,
-        numbers=np.array([r.number for r in regions], np.int64),
-        boxes=np.array([r.box for r in regions], np.float64).reshape(-1, 4),
-        points=np.array([r.points for r in regions], np.float32).reshape(-1, 5, 2),
-    )
+    arrays = {
+        "numbers": np.array([r.number for r in regions], np.int64),
+        "boxes": np.array([r.box for r in regions], np.float64).reshape(-1, 4),
+        "points": np.array([r.points for r in regions], np.float32).reshape(-1, 5, 2),
+    }
+    write_arrays(index, arrays)
 
 
 def _write_region(face: Face, number: int, before: Pixels, after: Pixels, index: Path) -> _Region:

@@ -56,8 +56,8 @@ def compare_logits(
         or difference.logit > MAX_LOGIT_DIFFERENCE
     ):
         raise ExportError(
-            f"{name}: logits differ by up to {difference.logit:.2g} "
+            f"{name}: logits differ by up to {difference.logit:.3g} "
             f"(limit {MAX_LOGIT_DIFFERENCE:g}), probabilities by up to "
-            f"{difference.probability:.2g} (limit {max_probability_difference:g})"
+            f"{difference.probability:.3g} (limit {max_probability_difference:g}, see --bound)"
         )
     return difference

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from deepfake_serving.assets import WARMUP_IMAGE
+from deepfake_serving.training.data.images import read_image
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
-from model_handlers.manifest import CropSpec, DecodeSpec
+from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face, fit_crop
-from model_handlers.pipeline.decode import Pixels, decode
+from model_handlers.pipeline.decode import Pixels
 
 
 def sample_crops(
@@ -26,14 +27,14 @@ def sample_crops(
         ValueError: the folder has no image.
     """
     rng = np.random.default_rng(seed)
-    portrait = decode(WARMUP_IMAGE.read_bytes(), DecodeSpec())
+    portrait = read_image(WARMUP_IMAGE)
     crops = [_vary(portrait, spec, rng) for _ in range(count)]
     if folder is None:
         return crops
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise ValueError(f"{folder}: no image")
-    return crops + [fit_crop(decode(p.read_bytes(), DecodeSpec()), spec) for p in paths]
+    return crops + [fit_crop(read_image(p), spec) for p in paths]
 
 
 def _vary(portrait: Pixels, spec: CropSpec, rng: np.random.Generator) -> Pixels:

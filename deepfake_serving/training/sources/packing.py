@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from deepfake_serving.training.data.images import read_image, readable
 from deepfake_serving.training.data.portraits import Portrait, Swap
 from deepfake_serving.training.sources.listing import ListedImage, list_folder
 from deepfake_serving.training.sources.pack import Example, write_pack
 from deepfake_serving.training.sources.region import MAX_SIDE_PX, Box, crop_region, encode
-from model_handlers.manifest import DecodeSpec, FacesSpec
-from model_handlers.pipeline.decode import Pixels, decode
+from model_handlers.manifest import FacesSpec
+from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.face import Face
 from model_handlers.pipeline.faces import FaceDetector
 
@@ -33,21 +34,24 @@ def examples(listed: Sequence[ListedImage], face_detector: FaceDetector) -> Iter
     """Yields an example of every image with a face, originals before their fakes.
 
     A fake of a known original inherits its box and landmarks, so that both are cropped equally. It
-    is skipped if it hardly differs from its original or if it is almost black.
+    is skipped if it hardly differs from its original or if it is almost black. So is an image that
+    can't be decoded.
     """
     faces: dict[Path, Face] = {}
     without_original = [item for item in listed if item.original is None]
     for start in range(0, len(without_original), _BATCH):
         batch = without_original[start : start + _BATCH]
-        images = [_read_image(item.path) for item in batch]
-        for item, image, found in zip(batch, images, face_detector.detect(images), strict=True):
+        read = [(item, readable(item.path)) for item in batch]
+        images = [(item, image) for item, image in read if image is not None]
+        detected = face_detector.detect([image for _, image in images])
+        for (item, image), found in zip(images, detected, strict=True):
             if found:
                 faces[item.path] = max(found, key=lambda face: face.area)
                 yield _example(item, image, faces[item.path])
     for item in listed:
-        if item.original is not None and (face := faces.get(item.original)):
-            image = _read_image(item.path)
-            if is_altered(_read_image(item.original), image):
+        if item.original is not None and (face := faces.get(item.original.path)):
+            image = readable(item.path)
+            if image is not None and is_altered(read_image(item.original.path), image):
                 yield _example(item, image, face)
 
 
@@ -72,7 +76,7 @@ def swap_examples(swaps: Sequence[Swap]) -> Iterator[Example]:
     for swap in swaps:
         portrait, real = swap.portrait, f"real/{swap.portrait.path.name}"
         for name, path, fake in ((real, portrait.path, False), ("", swap.fake, True)):
-            image, box, points = crop_region(_read_image(path), portrait.box, portrait.points)
+            image, box, points = crop_region(read_image(path), portrait.box, portrait.points)
             yield Example(
                 *(name or f"fake/{path.name}", encode(image), fake, portrait.identity),
                 *(real if fake else "", box, points),
@@ -85,14 +89,10 @@ def _example(item: ListedImage, image: Pixels, face: Face) -> Example:
     if max(image.shape[:2]) > MAX_SIDE_PX:
         small, box, points = crop_region(image, face.box, points)
         data = encode(small)
-    original = f"real/{item.original.name}" if item.original else ""
+    original = item.original.name if item.original else ""
     return Example(item.name, data, item.fake, item.identity, original, _as_floats(box), points)
 
 
 def _as_floats(box: Box) -> Box:
     x1, y1, x2, y2 = (float(v) for v in box)
     return x1, y1, x2, y2
-
-
-def _read_image(path: Path) -> Pixels:
-    return decode(path.read_bytes(), DecodeSpec())

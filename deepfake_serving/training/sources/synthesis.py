@@ -44,6 +44,7 @@ def fit_synthesis(packs: Path, spec_path: Path, weights: Path, out: Path) -> Non
         raise ValueError(f"{spec_path}: no `synthesis` or no `mixture`")
     if spec.synthesis.source not in spec.mixture.sources:
         raise ValueError(f"{spec_path}: synthesis.source is not a source of the mixture")
+    out.parent.mkdir(parents=True, exist_ok=True)
     network = build_network(training_manifest(spec))
     network.load_state_dict(load_without_synthesis(weights))
     mixture = Mixture(spec.mixture, read_packs(spec.mixture, packs), spec.seed)

@@ -9,6 +9,7 @@ from typing import IO
 import numpy as np
 import pytest
 
+from deepfake_serving.training.data.images import read_image
 from deepfake_serving.training.data.landmarks import best_landmark_detector
 from deepfake_serving.training.data.masks import five_points
 from deepfake_serving.training.data.portraits import (
@@ -52,6 +53,22 @@ def test_portraits_are_found_in_any_folder_structure(folder: Path, tmp_path: Pat
     again = read_portraits(folder, locate, tmp_path / "index")
     assert locate.calls == 3, "faces are detected once"
     assert [p.path for p in again] == [p.path for p in found]
+
+
+def test_an_image_that_cannot_be_decoded_is_left_out_by_name(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "b/4.jpg").write_bytes((folder / "b/3.jpg").read_bytes()[:2000])
+    assert len(read_portraits(folder, Counting(), tmp_path / "index")) == 3
+    assert f"left out: {folder / 'b/4.jpg'}: " in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"4\.jpg: "):
+        read_image(folder / "b/4.jpg")
+
+
+@pytest.mark.parametrize(("pattern", "reason"), [("[a-z]+", "no group"), ("([a-z", "expression")])
+def test_an_expression_must_have_an_identity(pattern: str, reason: str, folder: Path) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read_portraits(folder, Counting(), folder / "index", pattern)
 
 
 def test_a_changed_folder_is_indexed_again(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deepfake_serving.training.data.feedback import cut_faces
+from deepfake_serving.training.development.feedback import cut_faces
 from deepfake_serving.training.development.sets import read_sets
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode

@@ -91,6 +91,53 @@ def test_a_fake_that_hardly_differs_from_its_original_is_skipped(
     assert is_altered(astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
 
 
+def test_files_of_several_folders_may_have_equal_names(astronaut: Pixels, tmp_path: Path) -> None:
+    for name in ("real/anna/1.png", "real/ben/1.png", "fake/anna/1.png", "fake/ben/1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), astronaut[:, :, ::-1])
+    (tmp_path / "pairs.csv").write_text("fake,real\nanna/1.png,anna/1.png\nben/1.png,ben/1.png\n")
+    listed = list_folder(tmp_path)
+    assert len({item.name for item in listed}) == 4
+    assert [item.identity for item in listed] == ["anna/1", "ben/1", "anna/1", "ben/1"]
+    assert [i.original and i.original.name for i in listed[2:]] == [
+        "real/anna/1.png",
+        "real/ben/1.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [("fake,original\nfake.png,real.png\n", "columns"), ("fake,real\nfak.png,real.png\n", "fak")],
+)
+def test_pairs_that_name_no_file_are_refused(
+    rows: str, reason: str, astronaut: Pixels, tmp_path: Path
+) -> None:
+    _folder(tmp_path, astronaut, astronaut)
+    (tmp_path / "pairs.csv").write_text(rows)
+    with pytest.raises(ValueError, match=reason):
+        list_folder(tmp_path)
+
+
+def test_a_damaged_image_is_left_out(
+    astronaut: Pixels, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = _folder(tmp_path, astronaut, np.ascontiguousarray(astronaut[:, ::-1]))
+    (folder / "real/damaged.png").write_bytes((folder / "real/real.png").read_bytes()[:900])
+    (folder / "fake/fake.png").write_bytes(b"no image")
+    found = list(examples(list_folder(folder), build_face_detector(FACES)))
+    assert [example.name for example in found] == ["real/real.png"]
+    assert capsys.readouterr().err.count("left out: ") == 2
+
+
+def test_a_pack_of_another_version_is_refused(portraits: list[Portrait], tmp_path: Path) -> None:
+    build_pack(tmp_path / "old", build_examples(portraits[:1]))
+    with np.load(tmp_path / "old" / "index.npz") as index:
+        arrays = {name: index[name] for name in index.files if name != "whole"}
+    np.savez(tmp_path / "old" / "index.npz", **arrays)
+    with pytest.raises(ValueError, match="of another version, without whole"):
+        Pack(tmp_path / "old")
+
+
 def test_large_images_are_cropped_around_the_face(astronaut: Pixels) -> None:
     large = cv2.resize(astronaut, None, fx=4, fy=4).astype(np.uint8)
     box, points = (708.0, 232.0, 1080.0, 700.0), np.array([[900, 460]], np.float32)
