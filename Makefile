@@ -183,7 +183,8 @@ calibrate: build/.dev  ## fit the calibration to an evaluation's scores; writes 
 
 export: build/.dev  ## export the run's network to model_store, with ONNX and OpenVINO graphs beside it
 	$(TRAINING) export $(RUN) --version $(VERSION) --also config/models/classifier.yaml \
-		$(if $(CALIBRATION),--calibration $(CALIBRATION)) $(if $(BOUND),--bound $(BOUND))
+		$(if $(CALIBRATION),--calibration $(CALIBRATION)) $(if $(BOUND),--bound $(BOUND)) \
+		$(if $(LICENCE),--licence $(LICENCE))
 
 attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the stored model
 	$(TRAINING) attack $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS))

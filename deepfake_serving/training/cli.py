@@ -175,7 +175,10 @@ def export(
     version: Annotated[
         str, typer.Option(help="Version of the model, also in the name of its weights.")
     ] = "1.0",
-    licence: Annotated[str, typer.Option(help="SPDX licence of the weights.")] = "Apache-2.0",
+    licence: Annotated[
+        str | None,
+        typer.Option(help="SPDX licence of the weights; default: that of the ones they replace."),
+    ] = None,
     calibration: Annotated[Path | None, typer.Option(help="File that `calibrate` wrote.")] = None,
     formats: Annotated[str, typer.Option(help="Comma-separated.")] = "safetensors,onnx,openvino",
     crops: Annotated[

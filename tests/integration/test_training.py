@@ -71,7 +71,7 @@ def test_a_trained_model_is_exported_packed_and_served(
     assert len((run / "log.jsonl").read_text().splitlines()) == 4
     training(
         *("export", run, "--model", manifest, "--version", "0.1", "--out", store),
-        *("--graphs", tmp_path / "graphs"),
+        *("--graphs", tmp_path / "graphs", "--licence", "CC0-1.0"),
     )
     assert read_manifest(manifest).trained
     archives = tmp_path / "archives"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from deepfake_serving.training.data.cache import write_arrays
 from deepfake_serving.training.data.face_regions import cut_region
@@ -85,7 +86,7 @@ def _write_regions(
         if faces:
             face = max(faces, key=lambda f: f.area)
             regions.append(_write_region(face, number, before, after, index))
-    arrays = {
+    arrays: dict[str, npt.ArrayLike] = {
         "numbers": np.array([r.number for r in regions], np.int64),
         "boxes": np.array([r.box for r in regions], np.float64).reshape(-1, 4),
         "points": np.array([r.points for r in regions], np.float32).reshape(-1, 5, 2),

@@ -53,7 +53,7 @@ def export(
     model: Path,
     also: Sequence[Path],
     version: str,
-    licence: str,
+    licence: str | None,
     store: Path,
     graphs: Path,
     calibration: Path | None = None,
@@ -68,7 +68,7 @@ def export(
     Args:
         run: folder of the run; its `network.safetensors` is exported.
         model: manifest of the model; `also`: others with the same network.
-        licence: SPDX expression of the weights' licence.
+        licence: SPDX expression of the weights' licence; None: that of the manifest's weights.
         store: gets `<name>-<version>.safetensors` and `.json`; `graphs`: gets the other formats.
         calibration: JSON with `calibration` and `thresholds`, written by `calibrate`.
         crops: folder of face crops to check on, besides those of a portrait.
@@ -80,6 +80,7 @@ def export(
     if "safetensors" not in formats or not set(formats) <= set(FORMATS):
         raise ExportError(f"formats: safetensors and any of {FORMATS[1:]}, not {list(formats)}")
     manifest = read_manifest(model)
+    licence = licence or _licence(manifest)
     for path in also:
         require_same_network(manifest, read_manifest(path))
     entries = _calibration_entries(calibration)
@@ -111,6 +112,17 @@ def export(
             path, {"weights": weights.model_dump(exclude_none=True), **entries}, version
         )
     return ExportResult(store / weights.file, digest, tuple(checks))
+
+
+def _licence(manifest: Manifest) -> str:
+    """Returns the licence of the manifest's weights, from which most training continues.
+
+    Raises:
+        ExportError: it has none.
+    """
+    if manifest.weights is None:
+        raise ExportError(f"{manifest.name} has no weights whose licence to keep: use --licence")
+    return manifest.weights.licence
 
 
 def _calibration_entries(path: Path | None) -> dict[str, Any]:

@@ -50,9 +50,9 @@ def examples(listed: Sequence[ListedImage], face_detector: FaceDetector) -> Iter
                 yield _example(item, image, faces[item.path])
     for item in listed:
         if item.original is not None and (face := faces.get(item.original.path)):
-            image = readable(item.path)
-            if image is not None and is_altered(read_image(item.original.path), image):
-                yield _example(item, image, face)
+            fake = readable(item.path)
+            if fake is not None and is_altered(read_image(item.original.path), fake):
+                yield _example(item, fake, face)
 
 
 def is_altered(real: Pixels, fake: Pixels) -> bool:

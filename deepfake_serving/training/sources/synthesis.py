@@ -37,13 +37,18 @@ def fit_synthesis(packs: Path, spec_path: Path, weights: Path, out: Path) -> Non
     Real crops of all sources are its negatives; fakes of other sources are left out.
 
     Raises:
-        ValueError: the settings have no `synthesis` or no `mixture`, or not its source.
+        ValueError: the settings have no `synthesis` or no `mixture`, not its source, or crops of
+            several sizes.
     """
     spec = read_config(spec_path)
     if spec.synthesis is None or spec.mixture is None:
         raise ValueError(f"{spec_path}: no `synthesis` or no `mixture`")
     if spec.synthesis.source not in spec.mixture.sources:
         raise ValueError(f"{spec_path}: synthesis.source is not a source of the mixture")
+    if len({*spec.mixture.sizes}) > 1:
+        raise ValueError(
+            f"{spec_path}: a fit needs crops of one size: mixture.sizes, twice the same"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     network = build_network(training_manifest(spec))
     network.load_state_dict(load_without_synthesis(weights))

@@ -243,8 +243,16 @@ def test_a_refused_export_changes_no_file(trained: Path, manifest: Path, tmp_pat
 def test_the_command_exports_every_format(trained: Path, manifest: Path, tmp_path: Path) -> None:
     folders = ["--out", str(tmp_path / "store"), "--graphs", str(tmp_path / "graphs")]
     command = ["export", str(trained), "--model", str(manifest), *folders]
+    unknown = CliRunner().invoke(app, command)
+    assert unknown.exit_code == 2
+    assert "no weights whose licence to keep" in unknown.output
+    licensed = CliRunner().invoke(app, [*command, "--licence", "CC0-1.0"])
+    assert licensed.exit_code == 0, licensed.output
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
+    weights = read_manifest(manifest).weights
+    assert weights is not None
+    assert weights.licence == "CC0-1.0"
     assert [line.split(":")[0] for line in result.output.splitlines()[:3]] == [
         "safetensors",
         "onnx",

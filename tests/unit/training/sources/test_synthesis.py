@@ -43,16 +43,18 @@ def packs(portraits: list[Portrait], tmp_path: Path) -> Path:
     return tmp_path / "packs"
 
 
+CLASSES = {"mode": "classes", "share": 0.5, "reals": {"real": 1}, "fakes": {"whole": 1}}
+
+
 def settings(folder: Path, **values: object) -> Path:
     """Writes settings of a fit with a small network."""
     model = folder / "small.yaml"
     model.write_text(yaml.safe_dump(MANIFEST))
-    classes = {"mode": "classes", "share": 0.5, "reals": {"real": 1}, "fakes": {"whole": 1}}
     pairs = {"mode": "pairs", "share": 0.5, "reals": {"real": 1}}
     mixture = {
         "sizes": [64, 64],
         "window": 64,
-        "sources": {"classes": classes, "pairs": pairs},
+        "sources": {"classes": CLASSES, "pairs": pairs},
     }
     synthesis = {"source": "classes", "pairs": 24, "c": 1.0}
     given = {"model": str(model), "mixture": mixture, "synthesis": synthesis}
@@ -119,6 +121,7 @@ def test_features_are_the_means_of_the_stages_with_labels_in_order() -> None:
         ({"synthesis": None}, "no `synthesis`"),
         ({"mixture": None}, "no `mixture`"),
         ({"synthesis": {"source": "other"}}, "not a source"),
+        ({"mixture": {"sizes": [64, 96], "window": 64, "sources": {"classes": CLASSES}}}, "sizes"),
     ],
 )
 def test_settings_without_what_a_fit_needs_are_refused(
