@@ -30,6 +30,7 @@ class PoolSpec(_Spec):
     """The models that the pool is used for; empty: all that its replicas serve."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 0
     weight: Annotated[int, Field(ge=0, le=1000)] = 100
+    """0 takes the pool out: its requests are not even retried there, as long as others serve."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 32
     """Concurrent requests of one replica; beyond it the next pool is used."""
     shadow: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -66,6 +67,12 @@ class Routing(_Spec):
     """All pools, at least one."""
 
     pools: tuple[PoolSpec, ...] = Field(min_length=1)
+
+    @property
+    def serving(self) -> tuple[PoolSpec, ...]:
+        """The pools for clients: no shadow pool, and none of weight 0 unless all have it."""
+        clients = tuple(pool for pool in self.pools if pool.shadow is None)
+        return tuple(pool for pool in clients if pool.weight) or clients
 
     @model_validator(mode="after")
     def _check_names(self) -> Routing:

@@ -53,6 +53,7 @@ class Pools:
             certificates: of TLS to the replicas, which the session uses too.
         """
         self.routing, self.session, self.certificates = routing, session, certificates
+        self._serving = routing.serving
         self.replicas: dict[str, list[Replica]] = {pool.name: [] for pool in routing.pools}
         self._leaving: set[Replica] = set()
         self._checks: dict[Replica, asyncio.Task[None]] = {}
@@ -79,15 +80,15 @@ class Pools:
         return (replica for replicas in self.replicas.values() for replica in replicas)
 
     def serving(self) -> Iterable[Replica]:
-        """Returns the replicas that serve clients: those of shadow pools do not."""
-        return (replica for replica in self.all() if replica.pool.shadow is None)
+        """Returns the replicas of the pools that serve clients."""
+        return (replica for pool in self._serving for replica in self.replicas[pool.name])
 
     def models(self) -> dict[str, dict[str, ModelInfo]]:
         """Returns the models for clients by name and pool. If replicas differ, the first wins."""
         return _models(self.serving())
 
     def all_models(self) -> dict[str, dict[str, ModelInfo]]:
-        """Returns the models of all pools, those of shadow pools too."""
+        """Returns the models of all pools, those that serve no client too."""
         return _models(self.all())
 
     def check_model(self, model: str) -> None:
@@ -103,7 +104,7 @@ class Pools:
 
     def expects(self, model: str) -> bool:
         """Returns whether a pool for clients is meant to serve the model, with replicas or not."""
-        return any(model in pool.models for pool in self.routing.pools if pool.shadow is None)
+        return any(model in pool.models for pool in self._serving)
 
     def up(self) -> bool:
         """Returns whether any replica is healthy."""
@@ -112,8 +113,7 @@ class Pools:
     def ready(self) -> bool:
         """Returns whether requests can be accepted: a replica is healthy, or there may be none, and
         the jobs that start one must get through."""
-        serving = [pool for pool in self.routing.pools if pool.shadow is None]
-        return self.up() or all(pool.may_be_empty for pool in serving)
+        return self.up() or all(pool.may_be_empty for pool in self._serving)
 
     def choose(self, model: str | None, tried: Sequence[Replica] = ()) -> Replica:
         """Returns the replica for a request.
@@ -229,7 +229,7 @@ def _models(replicas: Iterable[Replica]) -> dict[str, dict[str, ModelInfo]]:
 
 
 def _pick_pool(replicas: Sequence[Replica]) -> Sequence[Replica]:
-    """Returns the replicas of one pool, drawn by weight; 0 counts only if all pools have it."""
+    """Returns the replicas of one pool, drawn by weight; all are drawn alike if all have 0."""
     pools = {replica.pool.name: replica.pool.weight for replica in replicas}
     if len(pools) == 1:
         return replicas

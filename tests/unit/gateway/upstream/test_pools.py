@@ -300,6 +300,38 @@ async def test_weights_divide_requests_between_pools(names: Names) -> None:
     assert 0.07 < counted["127.0.0.3"] / 4000 < 0.13
 
 
+@pytest.mark.parametrize("priority", [0, 1])
+async def test_a_pool_of_weight_0_gets_no_request_even_if_others_are_full(
+    names: Names, priority: int
+) -> None:
+    """A canary that is taken out for its verdicts must not answer under load, or after a loss."""
+    stable, out = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    pools = (
+        ({"name": "stable", "priority": priority, "max_in_flight": 1}, [stable]),
+        ({"name": "out", "weight": 0}, [out]),
+    )
+    async with serving(*pools, names=names) as upstream:
+        assert list(upstream.pools.models()["detector"]) == ["stable"]
+        stable.predict = hang
+        task = asyncio.create_task(detect(upstream))
+        await until(lambda: len(stable.requests) == 1)
+        with pytest.raises(Overloaded):
+            await detect(upstream)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await stable.stop()
+        with pytest.raises(UpstreamUnavailable):
+            await detect(upstream)
+    assert out.requests == []
+
+
+async def test_pools_that_all_have_weight_0_share_alike(names: Names) -> None:
+    first, second = (FakeReplica(f"127.0.0.{n}") for n in (2, 3))
+    pools = (({"name": "a", "weight": 0}, [first]), ({"name": "b", "weight": 0}, [second]))
+    async with serving(*pools, names=names) as upstream:
+        assert len({upstream.pools.choose("detector").address for _ in range(100)}) == 2
+
+
 async def test_a_pool_serves_only_its_own_models(names: Names) -> None:
     first, second = (FakeReplica(f"127.0.0.{n}", ("detector", "faces")) for n in (2, 3))
     pools = (
