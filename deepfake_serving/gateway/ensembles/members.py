@@ -38,12 +38,14 @@ Finds = Callable[[str], bool]
 class Scores:
     """The faces of each item, the results of each member, and how long each took.
 
-    A member has a result or a problem per item, or one problem for all.
+    A member has a result or a problem per item, or one problem for all. `lost` has the problems of
+    the models that were left out, also of one that only finds faces.
     """
 
-    found: Results
+    found: Results = field(default_factory=list)
     members: dict[str, Results | Problem] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    lost: dict[str, Problem] = field(default_factory=dict)
 
     def of_item(self, number: int) -> dict[str, MemberResult]:
         """Returns the members' results on one item."""
@@ -61,15 +63,17 @@ class Members:
 
     async def score(
         self,
+        scores: Scores,
         tensor: Tensor,
         context: RequestContext,
         *,
         follow: bool = False,
         explain: bool = False,
-    ) -> Scores:
+    ) -> None:
         """Finds the faces of all items, and has every member score them.
 
         Args:
+            scores: gets what each model responds, also if the request fails.
             follow: whether the items are frames of a video, in their order.
             explain: whether the faces get a heatmap of each member.
 
@@ -79,10 +83,10 @@ class Members:
         """
         explained = {"explain": True} if explain else {}
         parameters = {"full_precision": True} | ({"follow": True} if follow else {})
-        scores = await self._find(tensor, context, parameters | explained)
+        await self._find(scores, tensor, context, parameters | explained)
         documents = [r for r in scores.found if not isinstance(r, Problem)]
         if not any(document["faces"] for document in documents):
-            return scores
+            return
         faces = [[] if isinstance(r, Problem) else faces_of(r) for r in scores.found]
         given = {"faces": orjson.dumps(faces).decode()} | explained
         others = [model for model in self.spec.models if model not in scores.members]
@@ -91,13 +95,15 @@ class Members:
                 group.create_task(
                     self._request(scores, model, tensor, context, _MEMBER_SHARE, given)
                 )
-        return scores
 
     async def _find(
-        self, tensor: Tensor, context: RequestContext, parameters: Mapping[str, bool]
-    ) -> Scores:
-        """Returns the faces, and the scores of the member that found them, if it was one."""
-        scores = Scores([])
+        self,
+        scores: Scores,
+        tensor: Tensor,
+        context: RequestContext,
+        parameters: Mapping[str, bool],
+    ) -> None:
+        """Records the faces, and the scores of the member that found them, if it was one."""
         for model in self._finders():
             await self._request(scores, model, tensor, context, _FINDER_SHARE, parameters)
             results = scores.members[model]
@@ -105,16 +111,17 @@ class Members:
                 del scores.members[model]
             if not isinstance(results, Problem):
                 scores.found = results
-                return scores
+                return
             if not _is_of_the_model(results):
+                del scores.lost[model]
                 raise results
-        lost = {m: r for m, r in scores.members.items() if isinstance(r, Problem)}
-        require_members(self.spec, {}, lost)
+        require_members(self.spec, {}, scores.lost)
         raise UpstreamUnavailable(f"no model of {self.spec.name} finds faces", retry_after_s=5)
 
     def _finders(self) -> list[str]:
         members = [model for model in self.spec.models if self.finds(model)]
-        return members if self.spec.faces is None else [self.spec.faces, *members]
+        first = [] if self.spec.faces is None else [self.spec.faces]
+        return list(dict.fromkeys([*first, *members]))
 
     async def _request(
         self,
@@ -138,7 +145,7 @@ class Members:
                 scores.members[model] = results
         except Problem as problem:
             log.warning("member left out", id=context.id, model=model, problem=problem.slug)
-            scores.members[model] = problem
+            scores.members[model] = scores.lost[model] = problem
             forget_traceback(problem)
         scores.seconds[model] = time.perf_counter() - start
 

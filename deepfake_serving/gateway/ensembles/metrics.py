@@ -47,19 +47,17 @@ class EnsembleMetrics:
             registry=registry,
         )
 
-    def observe(
-        self,
-        spec: EnsembleSpec,
-        seconds: Mapping[str, float],
-        members: Mapping[str, Sequence[MemberResult] | Problem],
-        results: Sequence[MemberResult],
+    def observe_models(
+        self, spec: EnsembleSpec, seconds: Mapping[str, float], lost: Mapping[str, Problem]
     ) -> None:
-        """Records one request: the members' times and problems, and their scores of every face."""
+        """Records the times of one request's models, and the problems of those left out."""
         for model, duration in seconds.items():
             self.duration.labels(spec.name, model).observe(duration)
-        for model, outcome in members.items():
-            if isinstance(outcome, Problem):
-                self.unavailable.labels(spec.name, model, outcome.slug).inc()
+        for model, problem in lost.items():
+            self.unavailable.labels(spec.name, model, problem.slug).inc()
+
+    def observe_faces(self, spec: EnsembleSpec, results: Sequence[MemberResult]) -> None:
+        """Records the members' scores of every face."""
         for result in results:
             for face in [] if isinstance(result, Problem) else result["faces"]:
                 for model, score in face["models"].items():

@@ -127,10 +127,14 @@ class EnsembleUpstream(Upstream):
     ) -> list[MemberResult]:
         """`flags` are those of `Members.score`."""
         members = Members(spec, self, self._finds_faces)
-        scores = await members.score(tensor, context, **flags)
+        scores = Scores()
+        try:
+            await members.score(scores, tensor, context, **flags)
+        finally:
+            self.metrics.observe_models(spec, scores.seconds, scores.lost)
         model = self._reference(spec)
         results = [_result(spec, model, scores, n) for n in range(len(scores.found))]
-        self.metrics.observe(spec, scores.seconds, scores.members, results)
+        self.metrics.observe_faces(spec, results)
         return results
 
     def _reference(self, spec: EnsembleSpec) -> ModelRef:

@@ -45,6 +45,10 @@ async def detect(upstream: EnsembleUpstream, seconds: float = 60.0) -> dict[str,
     return verdict
 
 
+def left_out(upstream: EnsembleUpstream, model: str, reason: str) -> float:
+    return float(upstream.metrics.unavailable.labels("trio", model, reason)._value.get())
+
+
 async def test_all_members_score_the_faces_that_the_first_one_found(
     names: Names, members: list[Member]
 ) -> None:
@@ -144,6 +148,7 @@ async def test_no_member_at_all_is_the_same_problem(names: Names, members: list[
             member.predict = failing(Overloaded("full"))
         with pytest.raises(EnsembleUnavailable, match=r"a \(overloaded\), c \(overloaded\)"):
             await detect(upstream)
+        assert [left_out(upstream, model, "overloaded") for model in ("a", "c")] == [1, 1]
 
 
 async def test_a_fault_of_the_image_is_the_clients(names: Names, members: list[Member]) -> None:
@@ -151,6 +156,7 @@ async def test_a_fault_of_the_image_is_the_clients(names: Names, members: list[M
         members[0].predict = failing(UndecodableMedia("broken"))
         with pytest.raises(UndecodableMedia):
             await detect(upstream)
+        assert left_out(upstream, "a", "undecodable-media") == 0
     assert members[2].requests == []
 
 
@@ -171,6 +177,19 @@ async def test_a_model_of_its_own_may_find_the_faces(names: Names, members: list
         assert [len(m.requests) for m in (*members, finder)] == [1, 1, 1, 1]
         await finder.stop()
         assert (await detect(upstream))["faces"][0]["fake_probability"] == 0.5
+        assert left_out(upstream, "faces", "upstream-unavailable") == 1
+        members[0].predict = members[2].predict = failing(Overloaded("full"))
+        with pytest.raises(EnsembleUnavailable, match=r"unavailable: faces \(upstream-unavail"):
+            await detect(upstream)
+
+
+async def test_a_member_that_finds_the_faces_is_requested_once(
+    names: Names, members: list[Member]
+) -> None:
+    async with trio(names, members, ensemble(faces="c")) as upstream:
+        members[2].predict = failing(DeadlineExceeded("no result within the deadline"))
+        assert (await detect(upstream))["faces"]
+    assert [len(member.requests) for member in members] == [1, 1, 1]
 
 
 async def test_a_member_that_ignores_the_faces_is_left_out(
