@@ -1,4 +1,4 @@
-"""What the command line says about inputs that can't be used."""
+"""Errors of the command line: one line for inputs that can't be used."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ async def test_weights_divide_requests_between_pools(names: Names) -> None:
 async def test_a_pool_of_weight_0_gets_no_request_even_if_others_are_full(
     names: Names, priority: int
 ) -> None:
-    """A canary that is taken out for its verdicts must not answer under load, or after a loss."""
+    """A canary that is taken out for its verdicts must not respond under load, or after a loss."""
     stable, out = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
     pools = (
         ({"name": "stable", "priority": priority, "max_in_flight": 1}, [stable]),
