@@ -41,7 +41,10 @@ class ServerMetrics:
             registry=r,
         )
         self.problems = Counter(
-            "deepfake_problems", "Problems returned to clients, by type.", ("type",), registry=r
+            "deepfake_problems",
+            "Problems returned to clients, by type; a batch may have one for each image.",
+            ("type",),
+            registry=r,
         )
         for problem in (Overloaded, UpstreamUnavailable):  # an alert and a trigger use their rates
             self.problems.labels(problem.slug)
