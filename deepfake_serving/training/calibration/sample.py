@@ -29,9 +29,11 @@ class CalibrationSample:
         """Builds the sample from all faces with a logit.
 
         Raises:
-            ValueError: fakes or reals are missing.
+            ValueError: there are no logits, or fakes or reals are missing.
         """
         kept = [s for s in scores if np.isfinite(s.logit)]
+        if scores and not kept:
+            raise ValueError("no score has a logit: a server's can't be calibrated")
         fake = np.array([s.fake for s in kept], dtype=bool)
         if len(set(fake.tolist())) < 2:
             raise ValueError("calibration needs scores of both classes")

@@ -108,6 +108,8 @@ def test_faces_without_a_logit_are_dropped_and_a_single_class_is_refused() -> No
     assert len(CalibrationSample.from_scores([*created, lost]).logits) == len(created)
     with pytest.raises(ValueError, match="both classes"):
         CalibrationSample.from_scores([s for s in created if s.fake])
+    with pytest.raises(ValueError, match="a server's"):
+        CalibrationSample.from_scores([lost])
 
 
 def test_the_written_calibration_is_valid_in_a_manifest(tmp_path: Path) -> None:
