@@ -24,6 +24,8 @@ from deepfake_serving.contracts.jobs import (
 from deepfake_serving.contracts.problems import Internal, Problem
 
 _BACKOFF_S, _MAX_BACKOFF_S = 2.0, 300.0
+_JOB_GROWTH, _WEBHOOK_GROWTH = 4.0, 2.0
+"""Factors between two delays. Five attempts at a job outlast an outage of 170 s."""
 _MAX_DELIVERIES = 12
 """Attempts to deliver a webhook. With doubling pauses they take about an hour."""
 
@@ -160,7 +162,7 @@ def failed(
         return ended(record, "failed", now, problem=problem)
     if record.job.attempt >= max_attempts:
         return ended(record, "dead", now, problem=problem)
-    queued = replace(record, token=None, due_at=now + _backoff_s(record.job.attempt))
+    queued = replace(record, token=None, due_at=now + _backoff_s(record.job.attempt, _JOB_GROWTH))
     document = problem.to_dict(record.job.id)
     return queued.with_job(state="queued", problem=document, progress=_initial_progress(record))
 
@@ -224,7 +226,7 @@ def delivered(record: Record, token: str, now: float, success: bool) -> Record |
     if record.token != token or record.job.state not in ENDED:
         return None
     done = success or record.deliveries >= _MAX_DELIVERIES
-    due_at = None if done else now + _backoff_s(record.deliveries)
+    due_at = None if done else now + _backoff_s(record.deliveries, _WEBHOOK_GROWTH)
     outcome: Literal["pending", "delivered", "failed"] = "failed" if done else "pending"
     delivery = WebhookDelivery("delivered" if success else outcome, record.deliveries, now)
     return replace(record, token=None, due_at=due_at).with_job(delivery=delivery)
@@ -247,10 +249,10 @@ def _initial_progress(record: Record, stage: str = "queued") -> Progress:
     return Progress(stage, windows=record.job.progress.windows)
 
 
-def _backoff_s(attempt: int) -> float:
+def _backoff_s(attempt: int, growth: float) -> float:
     """Returns an exponential backoff with jitter, in seconds.
 
     See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
     """
-    longest = min(_MAX_BACKOFF_S, _BACKOFF_S * 2**attempt)
+    longest = min(_MAX_BACKOFF_S, 2 * _BACKOFF_S * growth ** (attempt - 1))
     return random.uniform(longest / 2, longest)

@@ -173,6 +173,17 @@ async def test_a_failure_is_retried_with_backoff_and_finally_dead(
     assert dead.problem["detail"] == "away"
 
 
+async def test_a_job_outlasts_an_outage_of_minutes(store: JobStore, clock: Clock) -> None:
+    store.max_attempts = 5
+    await store.submit(job())
+    end = clock.now + 150
+    while clock.now < end:
+        if (claim := await store.claim(LEASE)) is not None:
+            await store.fail(claim, UpstreamUnavailable("away"), final=False)
+        clock.now += 1
+    assert await state(store) == "queued"
+
+
 async def test_a_final_failure_is_not_retried(store: JobStore, clock: Clock) -> None:
     await store.submit(job())
     await store.fail(await claimed(store), UndecodableMedia("broken"), final=True)
