@@ -81,12 +81,16 @@ def turn_back(face: Face, turns: int, width: int, height: int) -> Face:
 
 
 def merge(faces: Sequence[Face], turned: Sequence[Face]) -> list[Face]:
-    """Adds turned faces to those of the image as it is, and drops these at the same places.
+    """Adds turned faces to the certain ones of the image as it is that are at other places.
 
     Returns:
         All faces, largest first.
     """
-    others = [face for face in faces if not any(_at_one_place(face, each) for each in turned)]
+    others = [
+        face
+        for face in faces
+        if face.is_certain and not any(_at_one_place(face, each) for each in turned)
+    ]
     return sorted([*others, *turned], key=lambda face: -face.area)
 
 

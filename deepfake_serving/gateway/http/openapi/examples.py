@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:75f6b119e9b869d17b891bf9986a500792d0bd75859be1bdafb9cf563e553dab",
+    "digest": "sha256:e7d397cdb6df9f9014037a1bd7b94b4890f0568a32a13b8c4f9acdbbdb18cd09",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {

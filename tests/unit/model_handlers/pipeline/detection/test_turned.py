@@ -199,8 +199,9 @@ def test_a_turned_point_comes_back(
     assert np.allclose(again.landmarks, face.landmarks)
 
 
-def test_a_turned_face_replaces_one_at_its_place_only() -> None:
-    nose = Face((40, 40, 60, 60), FACE, 0.8)
-    other = Face((200, 10, 240, 60), FACE, 0.9)
+def test_a_turned_face_replaces_unsure_ones_and_those_at_its_place() -> None:
     turned = Face((20, 20, 90, 80), FACE, 0.999)
-    assert merge([other, nose], [turned]) == [turned, other]
+    same_place = Face((40, 40, 60, 60), FACE, 0.995)
+    unsure = Face((300, 10, 340, 60), FACE, 0.9)
+    other = Face((0, 0, 20, 24), FACE, 0.995)
+    assert merge([other, unsure, same_place], [turned]) == [turned, other]
