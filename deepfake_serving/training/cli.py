@@ -61,9 +61,11 @@ def train(
     ),
 ) -> None:
     """Trains a network, or resumes an interrupted run."""
+    from deepfake_serving.runtime.process.memory import return_no_memory
     from deepfake_serving.training.engine.cross_validation import train_with_swaps
     from deepfake_serving.training.engine.train import train as run
 
+    return_no_memory()
     if swaps is None:
         run(faces, spec, out, media, (), workers, track, cache)
     elif media is not None:

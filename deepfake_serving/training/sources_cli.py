@@ -83,6 +83,8 @@ def mix(
     ] = None,
 ) -> None:
     """Trains a network on a mixture of packed sources, or resumes an interrupted run."""
+    from deepfake_serving.runtime.process.memory import return_no_memory
     from deepfake_serving.training.sources.train import run
 
+    return_no_memory()
     run(packs, spec, out, workers, track, without or ())

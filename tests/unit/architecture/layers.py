@@ -77,7 +77,7 @@ AREAS: dict[str, Area] = {
             ("predict",),
             ("config", "data"),
         ),
-        ("packaging", "models", "contracts", "assets"),
+        ("packaging", "models", "runtime", "contracts", "assets"),
     ),
     "gateway": Area(
         "deepfake_serving.gateway",

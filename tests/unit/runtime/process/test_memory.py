@@ -97,6 +97,15 @@ def test_a_configured_process_reuses_freed_memory() -> None:
 
 
 @glibc
+def test_training_reuses_blocks_of_any_size() -> None:
+    large = 'bytearray(b"x" * (64 * 2**20))'
+    setup = (
+        "from deepfake_serving.runtime.process.memory import return_no_memory; return_no_memory()"
+    )
+    assert _faults(setup=setup, run=large) < _faults(run=large) / 10
+
+
+@glibc
 def test_workers_start_with_the_memory_settings() -> None:
     assert _faults(**WORKER_ENVIRONMENT) < _faults() / 10
 
