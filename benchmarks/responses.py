@@ -13,6 +13,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 
@@ -25,6 +26,7 @@ from deepfake_serving.gateway.http.routes.images import batch_item
 from deepfake_serving.gateway.http.schemas import BatchDocument
 from deepfake_serving.gateway.jobs.document import job_document, raw_result
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.runtime.request_scope import RequestScope
 from deepfake_serving.runtime.serialization import to_json
 
 FRAMES = 6400
@@ -77,14 +79,14 @@ def _shot(number: int) -> Shot:
 def responses(rounds: int) -> list[Goal]:
     """Measures the response of a job with a long result, and of a batch."""
     image, video = image_verdict(), video_verdict(FRAMES)
-    metrics = Metrics()
+    count = partial(RequestScope("/", None, None).count_item, metrics=Metrics())
     job = Job("0" * 32, "video", "succeeded", Source("film.mp4"), {}, time.time())
 
     def job_response() -> bytes:
         return bytes(json_response(job_document(job), raw=raw_result(video)).body)
 
     def batch_response() -> bytes:
-        items = [batch_item(metrics, "a.jpg", image, f"0.{n}") for n in range(_BATCH)]
+        items = [batch_item(count, "a.jpg", image, f"0.{n}") for n in range(_BATCH)]
         return bytes(json_response(BatchDocument("0" * 32, []), raw={"results": items}).body)
 
     return [

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from fastapi import Request
 
-from deepfake_serving.contracts.problems import Overloaded
+from deepfake_serving.contracts.problems import Overloaded, Problem
 from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
 from deepfake_serving.gateway.feedback.service import FeedbackService
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
@@ -129,6 +129,11 @@ class Gateway:
             self._streams_by_key[principal.id] -= 1
             self.metrics.streams.set(self._open_streams)
 
+    def count_frame(self, scope: RequestScope, problem: Problem | None) -> None:
+        """Counts the result of a frame of a live stream; None is a verdict."""
+        self.metrics.stream_frames.labels("judged" if problem is None else "problem").inc()
+        scope.count_item(problem, self.metrics)
+
     def request_context(self, scope: RequestScope, timeout_s: float | None) -> RequestContext:
         """Returns the context of upstream requests: id, trace and deadline.
 
@@ -148,8 +153,9 @@ def get_gateway(request: Request) -> Gateway:
 
 
 def get_request_scope(request: Request) -> RequestScope:
-    """Returns the scope that the middleware opened for this request."""
+    """Returns the scope that the middleware opened for this request, before its route was known."""
     scope: RequestScope = request.state.request_scope
+    scope.route = getattr(request.scope.get("route"), "path", scope.route)
     return scope
 
 

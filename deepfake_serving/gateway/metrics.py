@@ -30,18 +30,23 @@ class Metrics(ServerMetrics):
         registry = self.registry
         self.retries = Counter(
             "deepfake_upstream_retries",
-            "Requests that were retried on another model server.",
+            "Retries on another model server, by the pool of the one that failed.",
             ("pool",),
             registry=registry,
         )
         self._hedges = Counter(
             "deepfake_upstream_hedges",
-            "Images that were sent to a second model server, by which of the two responded first.",
+            "Images with a verdict that were slow and also sent to a second model server, by its "
+            "pool and by which of the two gave the verdict.",
             ("pool", "first"),
             registry=registry,
         )
         self.jobs_ended = Counter(
-            "deepfake_jobs_ended", "Jobs that have ended.", ("kind", "state"), registry=registry
+            "deepfake_jobs_ended",
+            "Jobs that ended in this worker, and parts of long videos; not those that end while "
+            "they are queued, or with the loss of a worker.",
+            ("kind", "state"),
+            registry=registry,
         )
         self.job_duration = Histogram(
             "deepfake_job_duration_seconds",
@@ -52,11 +57,14 @@ class Metrics(ServerMetrics):
         )
         self.streams = Gauge("deepfake_streams", "Open live streams.", registry=registry)
         self.stream_frames = Counter(
-            "deepfake_stream_frames", "Frames of live streams.", ("outcome",), registry=registry
+            "deepfake_stream_frames",
+            "Frames of live streams: judged, problem, or dropped as newer ones arrived.",
+            ("outcome",),
+            registry=registry,
         )
         self.windows = Counter(
             "deepfake_live_windows",
-            "Analysed windows of live sources.",
+            "Windows of live sources: judged, or problem.",
             ("outcome",),
             registry=registry,
         )
@@ -68,7 +76,7 @@ class Metrics(ServerMetrics):
         )
         self.webhooks = Counter(
             "deepfake_webhook_attempts",
-            "Webhook delivery attempts.",
+            "Webhook delivery attempts: delivered, or failed.",
             ("outcome",),
             registry=registry,
         )
@@ -80,6 +88,10 @@ class Metrics(ServerMetrics):
             "Failures of the rate-limit counter; requests pass meanwhile.",
             registry=registry,
         )
+        for outcome in ("delivered", "failed"):
+            self.webhooks.labels(outcome)
+        for outcome in ("judged", "problem", "dropped"):
+            self.stream_frames.labels(outcome)
         self.usage = Counter(
             "deepfake_key_usage",
             "Usage of API keys: requests, images, bytes, video_seconds.",
@@ -203,7 +215,7 @@ class JobGauges(Collector):
         for state in STATES if counts is not None else ():
             jobs.add_metric([state], (counts or {}).get(state, 0))
         age = GaugeMetricFamily(
-            "deepfake_job_queue_age_seconds", "Time that the oldest queued job has waited."
+            "deepfake_job_queue_age_seconds", "Time since the oldest queued job was submitted."
         )
         if counts is not None:
             age.add_metric([], self.oldest_queued_s)

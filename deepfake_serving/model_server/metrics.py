@@ -41,14 +41,14 @@ class Metrics(ServerMetrics):
         )
         self.batch_size = Histogram(
             "deepfake_batch_size",
-            "Images in one batch that a worker ran.",
+            "Images or frames in one batch that a worker ran.",
             ("model",),
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=r,
         )
         self.faces = Histogram(
             "deepfake_faces_per_image",
-            "Faces found in one image.",
+            "Faces found in one image or frame.",
             ("model",),
             buckets=(0, 1, 2, 3, 5, 10, 20, 50),
             registry=r,
@@ -61,7 +61,7 @@ class Metrics(ServerMetrics):
             registry=r,
         )
         self.verdicts = Counter(
-            "deepfake_verdicts", "Images by verdict.", ("model", "verdict"), registry=r
+            "deepfake_verdicts", "Images and frames by verdict.", ("model", "verdict"), registry=r
         )
         self.retries = Counter(
             "deepfake_upstream_retries",

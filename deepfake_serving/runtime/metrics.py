@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.process_collector import ProcessCollector
 
-from deepfake_serving.contracts.problems import BY_TYPE, Overloaded, UpstreamUnavailable
+from deepfake_serving.contracts.problems import BY_TYPE, Overloaded, Problem, UpstreamUnavailable
 from deepfake_serving.runtime.tls.certificates import CertificateGauges, Certificates
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
@@ -31,18 +31,30 @@ class ServerMetrics:
     def __init__(self) -> None:
         self.registry = r = CollectorRegistry()
         self.requests = Counter(
-            "deepfake_requests", "Requests completed.", ("route", "code"), registry=r
+            "deepfake_requests",
+            "Requests completed; not probes.",
+            ("route", "code"),
+            registry=r,
+        )
+        self.results = Counter(
+            "deepfake_results",
+            "Results of requests, by status: one for each image of a batch and each frame of a "
+            "live stream, otherwise one for the request.",
+            ("route", "code"),
+            registry=r,
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",
-            "Time from a request's first byte to its response, by outcome.",
+            "Time from a request's headers to the end of its response, by outcome: answered, "
+            "accepted (as a job), refused (4xx), failed (5xx), cancelled by the client.",
             ("route", "outcome"),
             buckets=SECONDS,
             registry=r,
         )
         self.problems = Counter(
             "deepfake_problems",
-            "Problems returned to clients, by type; a batch may have one for each image.",
+            "Problems returned to clients, by type: those of requests, of images in batches and of "
+            "frames in live streams.",
             ("type",),
             registry=r,
         )
@@ -59,6 +71,13 @@ class ServerMetrics:
         """Initialises a route's 5xx counters at zero: a rate misses the step from absent to 1."""
         for status in _FAILURES:
             self.requests.labels(route, str(status))
+            self.results.labels(route, str(status))
+
+    def count_result(self, route: str, status: int, problem: Problem | None = None) -> None:
+        """Counts a result, and the problem that it is."""
+        self.results.labels(route, str(status)).inc()
+        if problem is not None:
+            self.problems.labels(problem.slug).inc()
 
     def watch_certificates(self, certificates: Certificates) -> None:
         """Registers the gauges of the certificates of TLS."""

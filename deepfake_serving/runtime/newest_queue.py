@@ -13,13 +13,19 @@ T = TypeVar("T")
 class NewestQueue(Generic[T]):
     """Holds the newest items for one consumer, so that a slow one is never far behind."""
 
-    def __init__(self, maxsize: int, replace: Callable[[T, T], T] = lambda _old, new: new) -> None:
+    def __init__(
+        self,
+        maxsize: int,
+        replace: Callable[[T, T], T] = lambda _old, new: new,
+        on_drop: Callable[[], object] = lambda: None,
+    ) -> None:
         """Creates an empty queue.
 
         Args:
             replace: Called with a dropped item and the new one; returns the item to enqueue.
+            on_drop: Called after each dropped item.
         """
-        self._maxsize, self._replace = maxsize, replace
+        self._maxsize, self._replace, self._on_drop = maxsize, replace, on_drop
         self._items: deque[T] = deque()
         self._changed = asyncio.Event()
         self._closed = False
@@ -30,6 +36,7 @@ class NewestQueue(Generic[T]):
         if len(self._items) >= self._maxsize:
             item = self._replace(self._items.popleft(), item)
             self.dropped += 1
+            self._on_drop()
         self._items.append(item)
         self._changed.set()
 

@@ -18,7 +18,7 @@ log = structlog.get_logger("request")
 CANCELLED = 499
 """Recorded instead of a status when the client disconnects before the response."""
 
-Outcome = Literal["answered", "refused", "failed", "cancelled"]
+Outcome = Literal["answered", "accepted", "refused", "failed", "cancelled"]
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -40,6 +40,7 @@ class RequestScope:
         self.problem: Problem | None = None
         self.fields: dict[str, Any] = {}
         self._begun = time.perf_counter()
+        self._has_results = False
 
     def use_id(self, request_id: str) -> None:
         """Replaces the id by the client's, if that is safe to log and send."""
@@ -50,14 +51,31 @@ class RequestScope:
         """Adds fields to the request's log line."""
         self.fields |= fields
 
+    def count_item(self, result: object, metrics: ServerMetrics) -> None:
+        """Counts the result of one image or frame of the request: a problem, or any other value.
+
+        A request that has counted some is itself no result, unless it fails. Its log line has their
+        problems by type, and the detail of the first one that is the service's fault.
+        """
+        problem = result if isinstance(result, Problem) else None
+        self._has_results = True
+        if problem is not None:
+            problems = self.fields.setdefault("problems", {})
+            problems[problem.slug] = problems.get(problem.slug, 0) + 1
+            if problem.status >= 500:
+                self.fields.setdefault("detail", problem.detail)
+        metrics.expect_failures(self.route)
+        metrics.count_result(self.route, problem.status if problem else 200, problem)
+
     def end(self, status: int, metrics: ServerMetrics, problem: Problem | None = None) -> None:
         """Records the request in metrics, trace and log. Call it once."""
         seconds = time.perf_counter() - self._begun
         metrics.expect_failures(self.route)
         metrics.requests.labels(self.route, str(status)).inc()
         metrics.duration.labels(self.route, outcome(status)).observe(seconds)
+        if problem is not None or not self._has_results:
+            metrics.count_result(self.route, status, problem)
         if problem is not None:
-            metrics.problems.labels(problem.slug).inc()
             self.note(problem=problem.slug, detail=problem.detail)
         if self._span is not None:
             tracing.end(self._span, self.route, status, {"id": self.id, **self.fields})
@@ -73,9 +91,12 @@ class RequestScope:
 
 
 def outcome(status: int) -> Outcome:
-    """Classifies a status, so that fast refusals don't lower the latency of successful requests."""
+    """Classifies a status, so that fast refusals and submissions don't lower the latency of
+    successful requests."""
     if status == CANCELLED:
         return "cancelled"
+    if status == 202:
+        return "accepted"
     return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 

@@ -73,11 +73,20 @@ def end(span: Span, name: str, status: int, fields: Mapping[str, Any]) -> None:
     span.update_name(name)
     span.set_attribute("http.route", name)
     span.set_attribute("http.response.status_code", status)
-    for key, value in fields.items():
+    for key, value in _flat(fields):
         span.set_attribute(f"deepfake.{key}", value)
     if status >= 500:
         span.set_status(StatusCode.ERROR)
     span.end()
+
+
+def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields what an attribute can hold: no None, and the members of a dictionary one by one."""
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", each) for name, each in value.items())
+        elif value is not None:
+            yield key, value
 
 
 @contextmanager

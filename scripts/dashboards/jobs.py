@@ -27,6 +27,20 @@ _BACKLOG = [
         ],
     ),
     Panel(
+        "Job store",
+        "1 if a gateway reaches it (responds), and if it accepts writes (writable): a full or "
+        "read-only store responds, but no job can be submitted.",
+        "none",
+        [
+            Query(
+                largest(gateway(f"deepfake_job_store_{metric}"), "app_kubernetes_io_instance"),
+                f"{{{{app_kubernetes_io_instance}}}} {what}",
+            )
+            for metric, what in (("up", "responds"), ("writable", "writable"))
+        ],
+        maximum=1,
+    ),
+    Panel(
         "Workers",
         "Workers that Prometheus can scrape.",
         "none",
@@ -80,6 +94,21 @@ _WORK = [
     ),
 ]
 
+_WEBHOOKS = [
+    Panel(
+        "Webhooks",
+        "Delivery attempts per minute, by outcome. A failed one is repeated for about an hour.",
+        "cpm",
+        [
+            Query(
+                f"60 * {total(rate(gateway('deepfake_webhook_attempts_total')), 'outcome')}",
+                "{{outcome}}",
+            )
+        ],
+        stacked=True,
+    ),
+]
+
 _LIVE = [
     Panel(
         "Live streams",
@@ -108,5 +137,5 @@ JOBS = Dashboard(
     "deepfake-jobs",
     "Deepfake serving / Jobs",
     "Jobs and live streams.",
-    {"Backlog": _BACKLOG, "Work": _WORK, "Live": _LIVE},
+    {"Backlog": _BACKLOG, "Work": _WORK, "Webhooks": _WEBHOOKS, "Live": _LIVE},
 )

@@ -19,6 +19,7 @@ _BOUNDED = 'route!~".*/(stream|events|DetectStream|WatchJob)"'
 _REQUESTS = "deepfake_requests_total"
 _BUCKETS = "deepfake_request_duration_seconds_bucket"
 _COMPLETED = 'outcome="answered"'
+_SUCCESSFUL = 'outcome=~"answered|accepted"'
 _BURN = [(1, "yellow"), (6, "orange"), (14.4, "red")]
 
 
@@ -49,7 +50,8 @@ _SLO = [
     ),
     _stat(
         "Errors, 5 min",
-        "Share of requests with a 5xx response (availability), and of images that were too slow.",
+        "Share of requests, and of images in batches, with a 5xx status (availability), and of "
+        "single images that were too slow.",
         "percentunit",
         Query(recorded("deepfake:slo_errors:ratio_rate5m"), "{{slo}}"),
         (0.001, "yellow"),
@@ -78,6 +80,14 @@ _TRAFFIC = [
         stacked=True,
     ),
     Panel(
+        "Results",
+        "Results per second, by status: each image of a batch and each frame of a live stream is "
+        "one, any other request is one. Availability counts these.",
+        "cps",
+        [Query(total(rate(gateway("deepfake_results_total")), "code"), "{{code}}")],
+        stacked=True,
+    ),
+    Panel(
         "Latency of images",
         "From the first byte of an image to its verdict, REST and gRPC.",
         "s",
@@ -88,8 +98,9 @@ _TRAFFIC = [
     ),
     Panel(
         "Problems",
-        "Problems returned to clients, by type (docs/problems.md).",
-        "reqps",
+        "Problems returned to clients per second, by type (docs/problems.md): those of requests, "
+        "of images in batches and of frames.",
+        "cps",
         [Query(total(rate(gateway("deepfake_problems_total")), "type"), "{{type}}")],
     ),
     Panel(
@@ -102,7 +113,7 @@ _TRAFFIC = [
         "95 % latency by route",
         "Without streams and events, which last until the client disconnects.",
         "s",
-        [Query(quantile(0.95, gateway(_BUCKETS, _COMPLETED, _BOUNDED), "route"), "{{route}}")],
+        [Query(quantile(0.95, gateway(_BUCKETS, _SUCCESSFUL, _BOUNDED), "route"), "{{route}}")],
     ),
     Panel(
         "Burn over an hour",

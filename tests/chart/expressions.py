@@ -21,6 +21,7 @@ ADAPTER = ROOT / "k8s" / "monitoring" / "prometheus-adapter.yaml"
 
 RARE = {
     "deepfake_requests_total": frozenset({"code"}),
+    "deepfake_results_total": frozenset({"code"}),
     "deepfake_problems_total": frozenset({"type"}),
 }
 """Labels whose values exist only after a failure; they are not required."""
@@ -32,7 +33,6 @@ EVENTS = {
     "deepfake_problems_total": "a request was refused",
     "deepfake_jobs_ended_total": "a job has ended",
     "deepfake_job_duration_seconds": "a job has ended",
-    "deepfake_stream_frames_total": "a live stream was scored",
     "deepfake_upstream_hedges_total": "an image was hedged",
     "deepfake_live_windows_total": "a live source was followed",
 }

@@ -215,8 +215,8 @@ def test_promtool_accepts_the_configuration(promtool: str) -> None:
 WORKING = {
     'up{job="gateway"}': "1x30",
     'deepfake_ready{app_kubernetes_io_component="model-server", pod="model-server"}': "1x30",
-    'deepfake_requests_total{app_kubernetes_io_component="gateway", code="200"}': "0+100x30",
-    'deepfake_requests_total{app_kubernetes_io_component="gateway", code="502"}': "0+0x30",
+    'deepfake_results_total{app_kubernetes_io_component="gateway", code="200"}': "0+100x30",
+    'deepfake_results_total{app_kubernetes_io_component="gateway", code="502"}': "0+0x30",
     'deepfake_job_queue_age_seconds{app_kubernetes_io_component="gateway"}': "5x30",
 }
 BROKEN = {
@@ -225,7 +225,7 @@ BROKEN = {
         'deepfake_ready{app_kubernetes_io_component="model-server", pod="model-server"}': "0x30"
     },
     "DeepfakeErrors": {
-        'deepfake_requests_total{app_kubernetes_io_component="gateway", code="502"}': "0+5x30"
+        'deepfake_results_total{app_kubernetes_io_component="gateway", code="502"}': "0+5x30"
     },
     "DeepfakeJobsWait": {
         'deepfake_job_queue_age_seconds{app_kubernetes_io_component="gateway"}': "700x30"

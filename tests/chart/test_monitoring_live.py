@@ -84,11 +84,11 @@ def _scraped_twice(url: str) -> None:
         'increase(deepfake_rate_limit_failures_total{namespace="ns"}[10m] offset 1d) > 0',
         'absent(deepfake_jobs{namespace="ns"}) or sum(up{namespace="ns"}) == 0',
         'deepfake:score:mean7d_before{namespace="ns"} > 1',
-        'sum(rate(deepfake_stream_frames_total{namespace="ns"}[1m]))',
+        'sum(rate(deepfake_upstream_hedges_total{namespace="ns"}[1m]))',
     ],
 )
 def test_correct_expressions_pass(prometheus: str, text: str) -> None:
-    assert check_live(prometheus, [Expression("x", text)], {"deepfake_stream_frames_total"}) == []
+    assert check_live(prometheus, [Expression("x", text)], {"deepfake_upstream_hedges_total"}) == []
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,14 @@ class EnsembleMetrics:
         )
         self.duration = Histogram(
             "deepfake_ensemble_member_duration_seconds",
-            "Time until a member has responded.",
+            "Time until a model of an ensemble has responded, or was given up.",
             _LABELS,
             buckets=SECONDS,
             registry=registry,
         )
         self.unavailable = Counter(
             "deepfake_ensemble_member_unavailable",
-            "Requests that a member was left out of.",
+            "Requests that a model of an ensemble was left out of.",
             (*_LABELS, "reason"),
             registry=registry,
         )

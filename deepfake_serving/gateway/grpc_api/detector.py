@@ -69,6 +69,8 @@ class DetectorService:
             boxes=_boxes(request),
         )
         results = await detect_batch(analysis, images, context)
+        for result in results:
+            call.scope.count_item(result, self.gateway.metrics)
         return pb.DetectBatchResponse(
             results=[_batch_result(r, context.for_item(n).id) for n, r in enumerate(results)]
         )
@@ -95,6 +97,7 @@ class DetectorService:
             name, max_bytes = first.options.name, settings.max_video_bytes
             async with spool_chunks(chunks, name, max_bytes) as file:
                 job, _ = await submission.submit(file, request, call.principal, trace)
+        call.scope.note(job=job.id, bytes=job.source.bytes)
         return job_message(job_document(job))
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from deepfake_serving.contracts.messages import problem_message, verdict_message
@@ -49,10 +50,10 @@ async def detect_frames(
         if stopped:
             raise StreamStopped
         return
-    frames, verdicts = FrameQueue(), Verdicts(1)
+    frames = FrameQueue(gateway.metrics.stream_frames.labels("dropped").inc)
+    verdicts = Verdicts(1)
     frames.put_image(first.image)
     model = gateway.upstream.detector(first.model)
-    counter = gateway.metrics.stream_frames
 
     async def read() -> None:
         while (message := await next_message()) is not None:
@@ -67,10 +68,12 @@ async def detect_frames(
     async def send(message: dict[str, Any]) -> None:
         await verdicts.put(_stream_verdict(message))
 
+    count = partial(gateway.count_frame, call.scope)
+
     async def work() -> None:
         await asyncio.gather(
             read(),
-            score_frames(frames, detect, send, lambda outcome: counter.labels(outcome).inc()),
+            score_frames(frames, detect, send, count, call.scope.id),
         )
         await verdicts.put(None)
 
@@ -81,7 +84,7 @@ async def detect_frames(
                 yield verdict
         finally:
             working.cancel()
-            counter.labels("dropped").inc(frames.dropped)
+            call.scope.note(model=model, dropped=frames.dropped)
     if stopped:
         raise StreamStopped
 

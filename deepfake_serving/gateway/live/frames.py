@@ -28,8 +28,9 @@ class Frame:
 class FrameQueue(NewestQueue[Frame]):
     """A queue of the newest frames, which it numbers."""
 
-    def __init__(self) -> None:
-        super().__init__(_MAX_WAITING)
+    def __init__(self, on_drop: Callable[[], object] = lambda: None) -> None:
+        """`on_drop` is called after each dropped frame."""
+        super().__init__(_MAX_WAITING, on_drop=on_drop)
         self._number = 0
 
     def put_image(self, image: bytes) -> None:
@@ -42,14 +43,16 @@ async def score_frames(
     frames: FrameQueue,
     detect: Callable[[Frame], Awaitable[bytes]],
     send: Callable[[dict[str, Any]], Awaitable[None]],
-    count: Callable[[str], None],
+    count: Callable[[Problem | None], None],
+    request_id: str,
 ) -> None:
     """Scores frame after frame and sends a message for each.
 
     Args:
         detect: Returns the JSON of a frame's verdict; raises `Problem`.
         send: Sends a message to the client.
-        count: Called with `judged` or `problem` for each frame.
+        count: Called with the problem of each frame, None for a verdict.
+        request_id: The stream's; a frame's adds its number.
     """
     smoother = ScoreSmoother()
     while (frame := await frames.get()) is not None:
@@ -57,16 +60,16 @@ async def score_frames(
             verdict = orjson.loads(await detect(frame))
         except Problem as problem:
             forget_traceback(problem)
-            count("problem")
+            count(problem)
             await send(
                 {
                     "frame": frame.number,
-                    "problem": problem.to_dict(),
+                    "problem": problem.to_dict(f"{request_id}.{frame.number}"),
                     "dropped": frames.dropped,
                 }
             )
             continue
-        count("judged")
+        count(None)
         await send(
             {
                 "frame": frame.number,

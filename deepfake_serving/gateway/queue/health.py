@@ -53,7 +53,7 @@ class StoreHealth:
         self.reason = await _failure(self._read)
         self.refusal = await _failure(self._write) if self.healthy else None
         now = self.reason or self.refusal
-        if now and not before:
+        if now and now != before:
             log.warning("job store unhealthy", reason=now)
         elif before and not now:
             log.info("job store healthy again")

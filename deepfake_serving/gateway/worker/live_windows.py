@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from deepfake_serving.contracts.jobs import Job, Progress
 from deepfake_serving.contracts.live import Window
 from deepfake_serving.contracts.problems import Problem
@@ -23,6 +25,8 @@ from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.worker.options import video_options
 from deepfake_serving.video.analyse import analyse
 from deepfake_serving.video.decoding.pixels import Pixels
+
+log = structlog.get_logger(__name__)
 
 _TIME_CONSTANT_S = 30.0
 _WITH_IMAGES = ("suspicious", "fake")
@@ -88,6 +92,7 @@ class WindowProcessor:
             if not self._windows.summary.windows and isinstance(problem, FINAL):
                 raise
             self._count("problem")
+            log.info("window failed", id=self._job.id, problem=problem.slug, detail=problem.detail)
             document = problem.to_dict(self._job.id)
             await self._append(Window(0, start_s, end_s, gap=gap, problem=document), None)
             return

@@ -42,7 +42,7 @@ class DetectorService:
         tensor = Tensor("BYTES", (len(request.images),), join_bytes(request.images))
         options = options_header({"explain": True}) if request.explain else None
         call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
-        results = await self.predictor.many(call)
+        results = await self.predictor.many(call, request_scope)
         return pb.DetectBatchResponse(
             results=[_result(r, f"{request_scope.id}.{n}") for n, r in enumerate(results)]
         )

@@ -63,7 +63,7 @@ class InferenceService:
         request_scope.note(model=model.name, items=tensor.shape[0])
         options = oip.options_header(parameters)
         call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
-        results = await self.predictor.many(call, raise_lone=True)
+        results = await self.predictor.many(call, request_scope, raise_lone=True)
         chosen = oip.choose(oip.outputs(model, results), names)
         described = pb.ModelInferResponse.InferOutputTensor
         return pb.ModelInferResponse(

@@ -227,7 +227,7 @@ async def _infer(request: web.Request) -> web.Response:
     request_scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
     options = oip.options_header(infer.parameters)
     call = Call(model, tensor, request_scope.id, deadline, request_scope.traceparent, options)
-    results = await predictor.many(call, raise_lone=True)
+    results = await predictor.many(call, request_scope, raise_lone=True)
     chosen = oip.choose(oip.outputs(model, results), names)
     return write_response(model, infer, chosen, request_scope.id)
 

@@ -49,7 +49,7 @@ def routes(
         tensor = Tensor("BYTES", (len(images),), join_bytes(images))
         scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
         call = Call(model, tensor, scope.id, end, scope.traceparent)
-        results = await predictor.many(call, raise_lone=True)
+        results = await predictor.many(call, scope, raise_lone=True)
         return _json(kserve_v1.predictions(results))
 
     return [

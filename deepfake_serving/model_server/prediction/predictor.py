@@ -32,6 +32,7 @@ from deepfake_serving.model_server.torchserve.client import (
     WorkerLost,
 )
 from deepfake_serving.runtime import tracing
+from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers import wire
 
 log = structlog.get_logger(__name__)
@@ -130,8 +131,12 @@ class Predictor:
         self.metrics.observe_result(call.model.name, reply.document)
         return reply
 
-    async def many(self, call: Call, *, raise_lone: bool = False) -> list[dict[str, Any] | Problem]:
+    async def many(
+        self, call: Call, request_scope: RequestScope, *, raise_lone: bool = False
+    ) -> list[dict[str, Any] | Problem]:
         """Predicts a tensor of images; returns one result or problem each, in order.
+
+        Each is counted as a result of the request.
 
         Args:
             raise_lone: whether to raise the problem of a call's only image.
@@ -142,15 +147,12 @@ class Predictor:
         items = (await self._predict(call)).document["results"]
         if raise_lone and len(items) == 1 and "type" in items[0]:
             raise from_dict(items[0])
-        return [self._record(call.model.name, item) for item in items]
-
-    def _record(self, model: str, item: dict[str, Any]) -> dict[str, Any] | Problem:
-        if "type" in item:
-            problem = from_dict(item)
-            self.metrics.problems.labels(problem.slug).inc()
-            return problem
-        self.metrics.observe_result(model, item)
-        return item
+        results = [from_dict(item) if "type" in item else item for item in items]
+        for result in results:
+            request_scope.count_item(result, self.metrics)
+            if not isinstance(result, Problem):
+                self.metrics.observe_result(call.model.name, result)
+        return results
 
     async def _predict(self, call: Call) -> Reply:
         self.state.require_serving()

@@ -134,18 +134,19 @@ def test_the_first_failure_of_a_route_raises_its_rate(metrics: Metrics) -> None:
     RequestScope("/", "a", None).end(200, metrics)
     for status in ("500", "503", "504", "507"):
         assert value(metrics, "deepfake_requests_total", route="/", code=status) == 0
+        assert value(metrics, "deepfake_results_total", route="/", code=status) == 0
     for problem in ("overloaded", "upstream-unavailable"):
         assert value(metrics, "deepfake_problems_total", type=problem) == 0
 
 
 @pytest.mark.parametrize(
     ("status", "became"),
-    [(101, "answered"), (202, "answered"), (304, "answered"), (400, "refused"), (429, "refused"),
+    [(101, "answered"), (202, "accepted"), (304, "answered"), (400, "refused"), (429, "refused"),
      (499, "cancelled"), (500, "failed"), (507, "failed")],
 )  # fmt: skip
 def test_durations_are_recorded_by_outcome(metrics: Metrics, status: int, became: str) -> None:
     RequestScope("/", "a", None).end(status, metrics)
-    for each in ("answered", "refused", "failed", "cancelled"):
+    for each in ("answered", "accepted", "refused", "failed", "cancelled"):
         labels = {"route": "/", "outcome": each}
         count = value(metrics, "deepfake_request_duration_seconds_count", **labels)
         assert (count or 0) == (each == became)
@@ -159,6 +160,37 @@ def test_a_problem_is_counted_by_its_type_and_logged_with_its_detail(metrics: Me
     assert "traceparent" not in logged
     assert value(metrics, "deepfake_problems_total", type="too-large") == 1
     assert value(metrics, "deepfake_requests_total", route="/", code="413") == 1
+
+
+def test_the_log_line_has_the_problems_of_items(metrics: Metrics) -> None:
+    request_scope = RequestScope("/", "a", None)
+    for item in ({}, TooLarge("5"), Internal("a defect"), Internal("another")):
+        request_scope.count_item(item, metrics)
+    logged = line(request_scope, 200, metrics)
+    assert logged["problems"] == {"too-large": 1, "internal": 2}
+    assert logged["detail"] == "a defect"
+
+
+@pytest.mark.parametrize(
+    ("items", "status", "expected"),
+    [
+        ([], 200, {"200": 1}),
+        ([{}, TooLarge("5"), Internal("a defect")], 200, {"200": 1, "413": 1, "500": 1}),
+        ([{}], 500, {"200": 1, "500": 1}),
+    ],
+    ids=["one", "items", "items, then a failure"],
+)
+def test_results_are_counted_instead_of_the_request_that_has_them(
+    metrics: Metrics, items: list[Any], status: int, expected: dict[str, float]
+) -> None:
+    request_scope = RequestScope("/", "a", None)
+    for item in items:
+        request_scope.count_item(item, metrics)
+    request_scope.end(status, metrics, Internal("a defect") if status == 500 else None)
+    for code in ("200", "413", "500"):
+        counted = value(metrics, "deepfake_results_total", route="/", code=code) or 0
+        assert counted == expected.get(code, 0)
+    assert value(metrics, "deepfake_requests_total", route="/", code=str(status)) == 1
 
 
 def test_a_problem_is_returned_unchanged() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -37,7 +38,6 @@ from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.links import media_link
 from deepfake_serving.gateway.ingest.uploads import read_media, read_single_medium
 from deepfake_serving.gateway.jobs.requests import ImageRequest, RemoteMedia
-from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream import batch
 from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
@@ -172,8 +172,9 @@ async def detect_batch(
         )
         detecting = batch.detect_batch(analysis, images, context)
         results = await cancel_on_disconnect(request, detecting)
+    count = partial(get_request_scope(request).count_item, metrics=gateway.metrics)
     items = [
-        batch_item(gateway.metrics, getattr(medium, "name", None), result, context.for_item(n).id)
+        batch_item(count, getattr(medium, "name", None), result, context.for_item(n).id)
         for n, (medium, result) in enumerate(zip(media, results, strict=True))
     ]
     return json_response(BatchDocument(context.id, []), raw={"results": items})
@@ -185,11 +186,13 @@ def _source(medium: SpooledFile | Problem) -> batch.ImageSource:
     return medium.content if medium.size else InvalidRequest("the file is empty")
 
 
-def batch_item(metrics: Metrics, name: str | None, result: bytes | Problem, item_id: str) -> bytes:
-    """Returns the JSON of a `BatchItem`, with the verdict as the model server wrote it."""
+def batch_item(
+    count: Callable[[object], None], name: str | None, result: bytes | Problem, item_id: str
+) -> bytes:
+    """Counts a result; returns its `BatchItem`, with the verdict as the model server wrote it."""
     verdict = _well_formed(result) if isinstance(result, bytes) else result
+    count(verdict)
     if isinstance(verdict, Problem):
-        metrics.problems.labels(verdict.slug).inc()
         return to_json(BatchItem(name, problem=ProblemDocument.of(verdict, item_id)))
     return to_json(BatchItem(name), {"verdict": verdict})
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from deepfake_serving.contracts.problems import InvalidRequest, Overloaded, Problem, TooLarge
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import authorize_websocket, check_query
 from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
-from deepfake_serving.runtime.request_scope import RequestScope
+from deepfake_serving.runtime.request_scope import RequestScope, as_problem
 from deepfake_serving.runtime.tasks import first_of
 
 router = APIRouter()
 
-_NORMAL_CLOSURE, _POLICY_VIOLATION, _SERVICE_RESTART, _TRY_AGAIN_LATER = 1000, 1008, 1012, 1013
+_NORMAL_CLOSURE, _POLICY_VIOLATION, _INTERNAL_ERROR = 1000, 1008, 1011
+_SERVICE_RESTART, _TRY_AGAIN_LATER = 1012, 1013
 """Close codes of RFC 6455, section 7.4.1, and of its registry."""
 
 
@@ -30,7 +32,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
     scope = RequestScope(
         "/v1/stream", socket.headers.get("X-Request-ID"), socket.headers.get("traceparent")
     )
-    await socket.accept()
+    await socket.accept(headers=[(b"x-request-id", scope.id.encode())])
     problem: Problem | None = None
     try:
         principal = await authorize_websocket(socket, "stream")
@@ -40,9 +42,9 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
             await _serve(socket, gateway, model, scope, principal)
     except WebSocketDisconnect:
         pass
-    except Problem as raised:
-        problem = raised
-        await _close_with_problem(socket, raised, scope.id)
+    except Exception as error:
+        problem = as_problem(error, scope)
+        await _close_with_problem(socket, problem, scope.id)
     finally:
         scope.end(101 if problem is None else problem.status, gateway.metrics, problem)
 
@@ -50,8 +52,7 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
 async def _serve(
     socket: WebSocket, gateway: Gateway, model: str, scope: RequestScope, principal: Principal
 ) -> None:
-    frames = FrameQueue()
-    counter = gateway.metrics.stream_frames
+    frames = FrameQueue(gateway.metrics.stream_frames.labels("dropped").inc)
     analysed = 0
 
     async def read() -> None:
@@ -70,17 +71,14 @@ async def _serve(
     async def send(message: dict[str, Any]) -> None:
         await socket.send_text(orjson.dumps(message).decode())
 
-    def count(outcome: str) -> None:
-        counter.labels(outcome).inc()
-
+    count = partial(gateway.count_frame, scope)
     try:
-        await first_of(read(), score_frames(frames, detect, send, count))
+        await first_of(read(), score_frames(frames, detect, send, count, scope.id))
         if gateway.in_flight.closing.is_set():
             await socket.close(_SERVICE_RESTART, "the gateway is stopping")
         else:
             await socket.close(_NORMAL_CLOSURE, "the stream was idle or reached its maximum")
     finally:
-        counter.labels("dropped").inc(frames.dropped)
         scope.note(model=model, frames=analysed, dropped=frames.dropped)
 
 
@@ -117,8 +115,13 @@ async def _read_frame(socket: WebSocket, max_bytes: int) -> bytes:
 
 async def _close_with_problem(socket: WebSocket, problem: Problem, request_id: str) -> None:
     """Sends the problem as the last message, and closes with a code that matches it."""
-    code = _TRY_AGAIN_LATER if isinstance(problem, Overloaded) else _POLICY_VIOLATION
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         text = orjson.dumps({"problem": problem.to_dict(request_id)}).decode()
         await socket.send_text(text)
-        await socket.close(code, problem.title)
+        await socket.close(_close_code(problem), problem.title)
+
+
+def _close_code(problem: Problem) -> int:
+    if problem.status in (429, 503):
+        return _TRY_AGAIN_LATER
+    return _INTERNAL_ERROR if problem.status >= 500 else _POLICY_VIOLATION

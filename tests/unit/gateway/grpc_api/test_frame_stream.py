@@ -38,6 +38,7 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
     fake = SimpleNamespace(
         settings=settings,
         metrics=MagicMock(),
+        count_frame=MagicMock(),
         authenticator=MagicMock(),
         upstream=Upstream(),
         track_stream=lambda _: contextlib.nullcontext(),

@@ -47,11 +47,12 @@ async def test_every_message_counts_the_dropped_frames() -> None:
     for image in (b"lost", b"good", b"bad"):
         frames.put_image(image)
     frames.close()
-    await score_frames(frames, detect, send, counted.append)
+    await score_frames(frames, detect, send, counted.append, "stream")
     good, bad = messages
     assert good == {"frame": 2, "verdict": {"fake_probability": 0.5}, "smoothed": 0.5, "dropped": 1}
     assert (bad["frame"], bad["problem"]["status"], bad["dropped"]) == (3, 422, 1)
-    assert counted == ["judged", "problem"]
+    assert bad["problem"]["id"] == "stream.3"
+    assert [None if each is None else each.slug for each in counted] == [None, "undecodable-media"]
 
 
 def test_smoothing_depends_on_elapsed_time() -> None:

@@ -33,6 +33,7 @@ from deepfake_serving.model_server.prediction.predictor import Call, Predictor, 
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.torchserve.client import Upstream
+from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers import wire
 from tests.support.served_models import served_model
 from tests.support.torchserve_stub import (
@@ -94,6 +95,10 @@ async def predictor(upstream: Upstream) -> Predictor:
     return created
 
 
+def a_scope() -> RequestScope:
+    return RequestScope("/", "a", None)
+
+
 def call(
     predictor: Predictor, content: bytes | Tensor = b"image", left_s: float = 60, **more: Any
 ) -> Call:
@@ -145,7 +150,7 @@ async def test_an_image_is_sent_with_id_trace_options_and_deadline(
 
 async def test_a_tensor_is_sent_as_one_request(predictor: Predictor, stub: StubTorchServe) -> None:
     stub.responses.append(good({"results": [RESULT, RESULT]}))
-    await predictor.many(call(predictor, texts(b"one", b"two")))
+    await predictor.many(call(predictor, texts(b"one", b"two")), a_scope())
     (request,) = stub.requests
     length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
     assert wire.unpack_items(request.body, length) == [b"one", b"two"]
@@ -154,7 +159,8 @@ async def test_a_tensor_is_sent_as_one_request(predictor: Predictor, stub: StubT
 async def test_pixels_are_sent_unchanged(predictor: Predictor, stub: StubTorchServe) -> None:
     pixels = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
     stub.responses.append(good({"results": [RESULT, RESULT]}))
-    await predictor.many(call(predictor, Tensor("UINT8", pixels.shape, pixels.tobytes())))
+    tensor = Tensor("UINT8", pixels.shape, pixels.tobytes())
+    await predictor.many(call(predictor, tensor), a_scope())
     (request,) = stub.requests
     length = int({k.lower(): v for k, v in request.headers.items()}[wire.LENGTH_HEADER])
     items = wire.unpack_items(request.body, length)
@@ -165,11 +171,13 @@ async def test_results_and_problems_keep_their_order(
     predictor: Predictor, stub: StubTorchServe
 ) -> None:
     stub.responses.append(good({"results": [RESULT, BROKEN, NO_FACE]}))
-    first, second, third = await predictor.many(call(predictor, texts(b"a", b"b", b"c")))
+    first, second, third = await predictor.many(call(predictor, texts(b"a", b"b", b"c")), a_scope())
     assert (first, third) == (RESULT, NO_FACE)
     assert isinstance(second, UndecodableMedia)
     assert second.detail == "broken"
     assert value(predictor, "problems_total", type="undecodable-media") == 1
+    assert value(predictor, "results_total", route="/", code="200") == 2
+    assert value(predictor, "results_total", route="/", code="422") == 1
     assert value(predictor, "verdicts_total", model="detector", verdict="fake") == 1
 
 
@@ -178,11 +186,12 @@ async def test_the_problem_of_the_only_image_may_be_that_of_the_call(
 ) -> None:
     stub.otherwise = good({"results": [BROKEN]})
     with pytest.raises(UndecodableMedia):
-        await predictor.many(call(predictor, texts(b"a")), raise_lone=True)
-    (only,) = await predictor.many(call(predictor, texts(b"a")))
+        await predictor.many(call(predictor, texts(b"a")), a_scope(), raise_lone=True)
+    (only,) = await predictor.many(call(predictor, texts(b"a")), a_scope())
     assert isinstance(only, UndecodableMedia)
     stub.otherwise = good({"results": [BROKEN, BROKEN]})
-    assert len(await predictor.many(call(predictor, texts(b"a", b"b")), raise_lone=True)) == 2
+    two = await predictor.many(call(predictor, texts(b"a", b"b")), a_scope(), raise_lone=True)
+    assert len(two) == 2
 
 
 @pytest.mark.parametrize(
@@ -199,7 +208,7 @@ async def test_input_over_a_limit_is_refused_without_a_prediction(
     predictor: Predictor, stub: StubTorchServe, content: bytes | Tensor, problem: type[Problem]
 ) -> None:
     with pytest.raises(problem) as caught:
-        await predictor.many(call(predictor, content))
+        await predictor.many(call(predictor, content), a_scope())
     assert type(caught.value) is problem
     assert stub.requests == []
 
@@ -207,7 +216,7 @@ async def test_input_over_a_limit_is_refused_without_a_prediction(
 async def test_input_at_the_limits_is_predicted(predictor: Predictor, stub: StubTorchServe) -> None:
     stub.otherwise = good({"results": []})
     for content in (b"x" * 1024, texts(b"x" * 1020), texts(b"a", b"b", b"c")):
-        await predictor.many(call(predictor, content))
+        await predictor.many(call(predictor, content), a_scope())
     assert len(stub.requests) == 3
 
 
