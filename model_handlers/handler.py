@@ -14,6 +14,7 @@ import logging
 import platform
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ class Handler:
         calls = [_read(row, _headers(context, index), index) for index, row in enumerate(rows)]
         items = [item for call in calls for item in call.items]
         options = [each for call in calls for each in call.options]
-        outcomes = iter(run_isolated(self.task, items, options, watch))
+        ids = [str(call.id) for call in calls for _ in call.items]
+        outcomes = iter(run_isolated(self.task, items, options, watch, ids))
         if rows:
             batch = {"items": len(items), "requests": len(rows), "stages": watch.seconds}
             context.set_response_header(0, wire.BATCH_HEADER, json.dumps(batch))
@@ -71,17 +73,27 @@ class Handler:
 
 
 def run_isolated(
-    task: Task, items: list[Item], options: list[Options], watch: Stopwatch
+    task: Task,
+    items: list[Item],
+    options: list[Options],
+    watch: Stopwatch,
+    ids: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Runs the batch; if it fails as a whole, runs each item alone to isolate the bad one."""
+    """Runs the batch; if it fails as a whole, runs each item alone to isolate the bad one.
+
+    `ids` are the items' requests, for the log.
+    """
     try:
         return task.run(items, options, watch) if items else []
     except Exception:
-        logger.exception("a batch of %d items failed", len(items))
+        requests = " ".join(dict.fromkeys(ids))
+        logger.exception("a batch of %d items failed%s%s", len(items), wire.OF_REQUESTS, requests)
         if len(items) == 1:
             return [Internal("the image could not be analysed; see the log")]
-        pairs = zip(items, options, strict=True)
-        return [run_isolated(task, [item], [option], watch)[0] for item, option in pairs]
+        return [
+            run_isolated(task, items[n : n + 1], options[n : n + 1], watch, ids[n : n + 1])[0]
+            for n in range(len(items))
+        ]
 
 
 def _headers(context: Any, index: int) -> dict[str, str]:

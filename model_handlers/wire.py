@@ -28,6 +28,9 @@ DEADLINE_HEADER = "x-deepfake-deadline"
 OPTIONS_HEADER = "x-deepfake-options"
 BATCH_HEADER = "x-deepfake-batch"
 
+OF_REQUESTS = "; requests: "
+"""Precedes the ids of requests, separated by spaces, in the line before a worker's traceback."""
+
 FLAGS = ("crops", "explain", "follow", "full_precision")
 """Options that are true or false."""
 

@@ -121,9 +121,13 @@ class InferenceService:
         async def send(replica: Replica) -> Any:
             stub = GRPCInferenceServiceStub(self._channels.to(replica))
             left = context.deadline - asyncio.get_running_loop().time()
-            metadata = (("x-request-id", context.id),)
+            metadata = {"x-request-id": context.id}
+            if context.traceparent:
+                metadata["traceparent"] = context.traceparent
             try:
-                return await getattr(stub, method)(request, timeout=left, metadata=metadata)
+                return await getattr(stub, method)(
+                    request, timeout=left, metadata=tuple(metadata.items())
+                )
             except grpc.aio.AioRpcError as error:
                 raise _as_problem(error) from error
 

@@ -17,6 +17,7 @@ from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.document import job_document
 from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.store import JobStore
+from deepfake_serving.runtime import tracing
 from deepfake_serving.runtime.serialization import to_json
 from deepfake_serving.runtime.webhook_signing import parse_secret, signed_headers
 
@@ -42,11 +43,24 @@ class WebhookSender:
         self._signer, self._fetcher, self._count = parse_secret(secret), fetcher, count
 
     async def deliver(self, job: Job) -> bool:
-        """Posts the job, without its result, and returns whether the response was 2xx."""
+        """Posts the job, without its result, and returns whether the response was 2xx.
+
+        The delivery is part of the trace that the job was submitted in.
+        """
+        with tracing.work("webhook", job.traceparent, {"deepfake.job": job.id}) as traceparent:
+            success, reason = await self._post(job, traceparent)
+        log.info("webhook sent", id=job.id, success=success, reason=reason)
+        self._count(success)
+        return success
+
+    async def _post(self, job: Job, traceparent: str | None) -> tuple[bool, str]:
+        """Returns whether the response was 2xx; its status, or the name of an error."""
         body = to_json(WebhookEvent(f"job.{job.state}", job_document(job)))
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         headers = signed_headers(self._signer, job.id, int(time.time()), body)
         headers["Content-Type"] = "application/json"
+        if traceparent is not None:
+            headers["traceparent"] = traceparent
         try:
             url = self._fetcher.check(job.webhook or "")
             async with (
@@ -55,13 +69,9 @@ class WebhookSender:
                     url, data=body, headers=headers, allow_redirects=False, timeout=timeout
                 ) as response,
             ):
-                success = 200 <= response.status < 300
-                reason = str(response.status)
+                return 200 <= response.status < 300, str(response.status)
         except (aiohttp.ClientError, OSError, ValueError, RefusedURL) as error:
-            success, reason = False, type(error).__name__
-        log.info("webhook sent", job=job.id, success=success, reason=reason)
-        self._count(success)
-        return success
+            return False, type(error).__name__
 
 
 @asynccontextmanager

@@ -31,7 +31,9 @@ class TorchServeProcess:
         self._process = process
         self._worker_lines: deque[str] = deque(maxlen=_TAIL)
         self._own_lines: deque[str] = deque(maxlen=_TAIL)
-        self._tracebacks = WorkerTracebacks(lambda text: log.error("worker failed", traceback=text))
+        self._tracebacks = WorkerTracebacks(
+            lambda text, ids: log.error("worker failed", requests=ids, traceback=text)
+        )
         self._reader = asyncio.create_task(self._read())
 
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from model_handlers.wire import OF_REQUESTS
+
 _BEGIN = "Traceback (most recent call last):"
 _MAX_LINES = 200
 
@@ -11,8 +13,8 @@ _MAX_LINES = 200
 class WorkerTracebacks:
     """Puts the lines of a traceback together again, with the line before it."""
 
-    def __init__(self, on_traceback: Callable[[str], object]) -> None:
-        """`on_traceback` is called with the text of each."""
+    def __init__(self, on_traceback: Callable[[str, list[str]], object]) -> None:
+        """`on_traceback` is called with the text of each, and the ids of its requests."""
         self._on_traceback = on_traceback
         self._lines: list[str] = []
         self._before = ""
@@ -24,6 +26,7 @@ class WorkerTracebacks:
         elif self._lines:
             self._lines.append(line)
             if (line and not line.startswith(" ")) or len(self._lines) >= _MAX_LINES:
-                self._on_traceback("\n".join(self._lines))
+                _, _, ids = self._lines[0].partition(OF_REQUESTS)
+                self._on_traceback("\n".join(self._lines), ids.split())
                 self._lines = []
         self._before = line

@@ -18,6 +18,7 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.gateway.context import Gateway
 from tests.support.listening_gateway import listening_gateway
+from tests.support.running import GUARD_S
 
 BATCH, STREAM = "/v1/images/batch", "/v1/stream"
 GRPC_BATCH, GRPC_STREAM = (f"/deepfake.v1.Detector/Detect{kind}" for kind in ("Batch", "Stream"))
@@ -63,7 +64,7 @@ async def listening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def rest_batch(listening: Listening, images: Iterable[bytes]) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=listening.http) as client:
+    async with httpx.AsyncClient(base_url=listening.http, timeout=GUARD_S) as client:
         files = [("file", (f"{n}.jpg", image)) for n, image in enumerate(images)]
         return await client.post(BATCH, files=files)
 

@@ -94,6 +94,20 @@ async def lost(_: Any, context: Any) -> pb.ServerReadyResponse:
     raise AssertionError
 
 
+async def test_a_forwarded_call_keeps_its_id_and_its_trace() -> None:
+    received: dict[str, Any] = {}
+
+    async def note(_: Any, context: Any) -> pb.ServerReadyResponse:
+        received.update(context.invocation_metadata())
+        return pb.ServerReadyResponse(ready=True)
+
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with proxy_to(note) as (service, _):
+        traced = Call(RequestScope("/", "id", trace), {}, 10, Principal())
+        await service.ServerReady(pb.ServerReadyRequest(), traced)
+    assert (received["x-request-id"], received["traceparent"]) == ("id", trace)
+
+
 async def test_the_deadline_covers_all_attempts() -> None:
     async with proxy_to(silent, silent, silent) as (service, retried):
         begun = asyncio.get_running_loop().time()
