@@ -14,7 +14,7 @@ from deepfake_serving.gateway.server import Ports, serve
 from deepfake_serving.gateway.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.process.memory import share_one_arena
-from deepfake_serving.runtime.tracing import configure_tracing
+from deepfake_serving.runtime.tracing import exported_traces
 
 
 def main(on_ready: Callable[[Ports], None] | None = None) -> int:
@@ -24,8 +24,8 @@ def main(on_ready: Callable[[Ports], None] | None = None) -> int:
         settings = load_settings()
         configure_logs(settings)
         os.umask(0o077)  # media, results and the job store are for this user alone
-        configure_tracing("deepfake-gateway")
-        return uvloop.run(serve(settings, on_ready))
+        with exported_traces("deepfake-gateway"):
+            return uvloop.run(serve(settings, on_ready))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2

@@ -15,7 +15,7 @@ from deepfake_serving.model_server.server import Server
 from deepfake_serving.model_server.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.process.memory import keep_freed_memory, share_one_arena
-from deepfake_serving.runtime.tracing import configure_tracing
+from deepfake_serving.runtime.tracing import exported_traces
 from model_handlers.manifest import ManifestError
 
 
@@ -26,8 +26,8 @@ def main(on_ready: Callable[[dict[str, int]], None] | None = None) -> int:
     try:
         settings = load_settings()
         configure_logs(settings)
-        configure_tracing("deepfake-model-server")
-        return uvloop.run(_run(Server(settings), on_ready))
+        with exported_traces("deepfake-model-server"):
+            return uvloop.run(_run(Server(settings), on_ready))
     except (SettingsError, ManifestError) as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ itself: OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and so on.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,19 @@ if TYPE_CHECKING:
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _tracer: Tracer | None = None
+_LAST_EXPORT_S = 3.0
 
 
-def configure_tracing(service: str) -> None:
-    """Exports spans from now on, under OTEL_SERVICE_NAME or else `service`."""
+@contextmanager
+def exported_traces(service: str) -> Iterator[None]:
+    """Exports the spans made in the context, under OTEL_SERVICE_NAME or else `service`.
+
+    Its end waits some seconds for the last ones: the SDK would wait half a minute for a collector
+    that is down.
+    """
     global _tracer
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        yield
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -38,9 +46,16 @@ def configure_tracing(service: str) -> None:
 
     name = os.environ.get("OTEL_SERVICE_NAME", service)
     resource = Resource.create({"service.name": name, "service.version": VERSION})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     _tracer = provider.get_tracer(service)
+    try:
+        yield
+    finally:
+        _tracer = None
+        ending = threading.Thread(target=provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(_LAST_EXPORT_S)
 
 
 def valid_traceparent(header: str | None) -> str | None:

@@ -29,7 +29,7 @@ from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.process.memory import share_one_arena
 from deepfake_serving.runtime.process.shutdown import on_stop_signal
 from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
-from deepfake_serving.runtime.tracing import configure_tracing
+from deepfake_serving.runtime.tracing import exported_traces
 from deepfake_serving.video.people.embedder import FaceEmbedder
 from deepfake_serving.video.people.manifest import PersonModelError
 
@@ -143,11 +143,11 @@ def main() -> int:
         settings = load_settings()
         configure_logs(settings)
         os.umask(0o077)  # media, results and the job store are for this user alone
-        configure_tracing("deepfake-worker")
         with_parent = "--with-parent" in sys.argv
         if with_parent:
             os.nice(_EMBEDDED_NICE)
-        return uvloop.run(work(settings, with_parent=with_parent))
+        with exported_traces("deepfake-worker"):
+            return uvloop.run(work(settings, with_parent=with_parent))
     except SettingsError as error:
         print(f"deepfake-serving: {error}", file=sys.stderr)
         return 2
