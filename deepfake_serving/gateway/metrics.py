@@ -58,13 +58,13 @@ class Metrics(ServerMetrics):
         self.streams = Gauge("deepfake_streams", "Open live streams.", registry=registry)
         self.stream_frames = Counter(
             "deepfake_stream_frames",
-            "Frames of live streams: judged, problem, or dropped as newer ones arrived.",
+            "Frames of live streams, by outcome; dropped are those that newer ones replaced.",
             ("outcome",),
             registry=registry,
         )
         self.windows = Counter(
             "deepfake_live_windows",
-            "Windows of live sources: judged, or problem.",
+            "Windows of live sources, by outcome.",
             ("outcome",),
             registry=registry,
         )

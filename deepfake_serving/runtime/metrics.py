@@ -45,8 +45,8 @@ class ServerMetrics:
         )
         self.duration = Histogram(
             "deepfake_request_duration_seconds",
-            "Time from a request's headers to the end of its response, by outcome: answered, "
-            "accepted (as a job), refused (4xx), failed (5xx), cancelled by the client.",
+            "Time from a request's headers to the end of its response, by outcome; accepted are "
+            "those that became a job (202).",
             ("route", "outcome"),
             buckets=SECONDS,
             registry=r,

@@ -19,7 +19,7 @@ _BOUNDED = 'route!~".*/(stream|events|DetectStream|WatchJob)"'
 _REQUESTS = "deepfake_requests_total"
 _BUCKETS = "deepfake_request_duration_seconds_bucket"
 _COMPLETED = 'outcome="answered"'
-_SUCCESSFUL = 'outcome=~"answered|accepted"'
+_SUCCESSFUL = 'outcome!~"refused|failed|cancelled"'
 _BURN = [(1, "yellow"), (6, "orange"), (14.4, "red")]
 
 

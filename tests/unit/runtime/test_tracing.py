@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,13 +33,13 @@ def test_the_end_does_not_wait_for_a_collector_that_is_silent(
 ) -> None:
     monkeypatch.setattr(tracing, "_LAST_EXPORT_S", 0.1)
     joined: list[float | None] = []
-    join = tracing.threading.Thread.join
+    join = threading.Thread.join
 
     def noted(thread: Any, timeout: float | None = None) -> None:
         joined.append(timeout)
         join(thread, timeout)
 
-    monkeypatch.setattr(tracing.threading.Thread, "join", noted)
+    monkeypatch.setattr(threading.Thread, "join", noted)
     with tracing.exported_traces("test"):
         span = tracing.begin("/", None)
         assert span is not None
