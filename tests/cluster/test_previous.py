@@ -1,6 +1,7 @@
 """An upgrade from the previous release to this tree, under load.
 
-The previous release is the chart of the newest tag or, before the first release, the first chart.
+The previous release is the chart of the newest tag or, before the first release, the first chart
+that can be upgraded: a Service does not become headless.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ def previous() -> str:
     tags = run("git", "-C", str(ROOT), "tag", "--list", "v*", "--sort=-version:refname").split()
     if tags:
         return tags[0]
-    first = ["log", "--diff-filter=A", "--format=%H", "--", str(CHART / "Chart.yaml")]
+    service = CHART / "templates" / "redis" / "service.yaml"
+    first = ["log", "-SclusterIP: None", "--format=%H", "--", str(service)]
     found = run("git", "-C", str(ROOT), *first).split()
     assert found, "this clone has neither tags nor history: fetch them"
     return found[-1]

@@ -33,8 +33,7 @@ def script(release: Release, page: Path) -> str:
     """Returns the commands of the setup and of a page, for this release and one of its pods."""
     setup = blocks(page.parent / "README.md").partition("helm ")[0]
     setup = setup.replace("NS=deepfake R=prod", f"NS={release.namespace} R={release.name}")
-    component = "worker" if "worker" in page.stem.lower() else "model-server"
-    component = "model-server" if "Model" in page.stem else component
+    component = "gateway" if "8082 of a model server" in page.read_text() else "model-server"
     pod = release.pods(component)[0]["metadata"]["name"]
     text = blocks(page).replace("POD=…", f"POD={pod}").replace("redis --latency-history", "#")
     return f"{setup}\n{text}\nkill %1"
