@@ -14,7 +14,7 @@ PAGES = sorted((ROOT / "docs" / "runbooks").glob("Deepfake*.md"))
 FAILED = re.compile(
     r"^(bash: |jq: |(Error|error)\b|grep: |sed: |sort: |df: |Unable to listen)", re.MULTILINE
 )
-"""What commands print that fail."""
+"""Output of commands that fail."""
 ABSENT = re.compile(
     r'^error: .* resource type "(scaledobject|podmonitors|certificates)"\n'  # not installed
     r"|^(Error from server \(NotFound\): secrets|error: Metrics API not available).*\n"
@@ -22,7 +22,7 @@ ABSENT = re.compile(
     r"|^Error from server \(BadRequest\): previous .*\n",
     re.MULTILINE,
 )
-"""Of those, what is no fault of a page: without KEDA, the operator, TLS and metrics-server."""
+"""Output that is no fault of a page: without KEDA, the operator, TLS and metrics-server."""
 
 
 def blocks(page: Path) -> str:
