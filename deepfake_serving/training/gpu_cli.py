@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -63,34 +62,3 @@ def train_gpu(
     from deepfake_serving.training.gpu.run import run
 
     run(canvases, spec, out, minutes, bank_seconds, without or (), each_minutes)
-
-
-@app.command()
-def average(
-    parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
-    canvases: Annotated[
-        Path | None,
-        typer.Option(help="Folder that `canvases` wrote: computes batch normalization again."),
-    ] = None,
-    spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
-        "config/training/gpu.yaml"
-    ),
-    out: Annotated[Path, typer.Option(help="Folder for the averaged network.")] = (
-        _BUILD / "average"
-    ),
-) -> None:
-    """Averages the weights of several runs."""
-    from deepfake_serving.training.gpu.average import average as run
-
-    run(dict(_part(part) for part in parts), canvases, spec, out)
-
-
-def _part(text: str) -> tuple[Path, float]:
-    name, _, share = text.rpartition(":")
-    try:
-        number = float(share)
-    except ValueError:
-        number = 0.0
-    if not name or not 0 < number < math.inf:
-        raise typer.BadParameter(f"{text!r} is not FILE:SHARE with a share above 0")
-    return Path(name), number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,3 +89,33 @@ def mix(
 
     return_no_memory()
     run(packs, spec, out, workers, track, without or ())
+
+
+@app.command()
+def average(
+    parts: Annotated[list[str], typer.Argument(help="Weights and their shares: FILE:SHARE …")],
+    packs: Annotated[
+        Path | None, typer.Option(help="Folder of packs: computes batch normalization again.")
+    ] = None,
+    spec: Annotated[Path, typer.Option(help="Settings with a `mixture`.")] = Path(
+        "config/training/statistics.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the averaged network.")] = (
+        _BUILD / "average"
+    ),
+) -> None:
+    """Averages the weights of several runs."""
+    from deepfake_serving.training.sources.average import average as run
+
+    run(dict(_part(part) for part in parts), packs, spec, out)
+
+
+def _part(text: str) -> tuple[Path, float]:
+    name, _, share = text.rpartition(":")
+    try:
+        number = float(share)
+    except ValueError:
+        number = 0.0
+    if not name or not 0 < number < math.inf:
+        raise typer.BadParameter(f"{text!r} is not FILE:SHARE with a share above 0")
+    return Path(name), number

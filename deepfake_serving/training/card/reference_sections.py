@@ -12,7 +12,7 @@ _AVERAGED = (
     "mix PACKS --out MIXTURE",
     "canvases PACKS/* --out CANVASES",
     "train-gpu CANVASES --out GPU",
-    "average FILE:SHARE ... --canvases CANVASES --out RUN",
+    "average FILE:SHARE ... --packs PACKS --out RUN",
     "evaluate-all DEVELOPMENT --weights RUN/network.safetensors",
     "calibrate-all build/training/development",
     "export RUN --also config/models/classifier.yaml --calibration calibration.json",

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from deepfake_serving.assets import MANIFESTS
 from deepfake_serving.training.config.mixture import MixtureConfig, SourceConfig
 from deepfake_serving.training.data.portraits import Portrait
 from deepfake_serving.training.gpu import train
 from deepfake_serving.training.gpu.autoencoder import Autoencoder, Bank
-from deepfake_serving.training.gpu.average import average
 from deepfake_serving.training.gpu.batches import BatchSampler, PairBatch
 from deepfake_serving.training.gpu.blending import Blender
 from deepfake_serving.training.gpu.canvas import Canvases, write_canvases
@@ -28,8 +26,6 @@ from deepfake_serving.training.sources.mixture import CropPair
 from deepfake_serving.training.sources.pack import Pack
 from deepfake_serving.training.sources.probe import probe_auc
 from deepfake_serving.training.sources.transport import split_pack
-from model_handlers.manifest import read_manifest
-from model_handlers.networks.network import build_network
 from tests.support.packs import build_examples, build_pack
 
 CPU = torch.device("cpu")
@@ -218,59 +214,6 @@ def test_a_run_saves_weights_and_can_leave_out_a_pack(
     assert set(json.loads(log[-1])["sources"]) == {"pairs", "classes"}
     log = (tmp_path / "without-whole" / "log.jsonl").read_text().splitlines()
     assert set(json.loads(log[-1])["sources"]) == {"pairs"}
-
-
-def test_averaged_weights_lie_between_their_inputs(canvases: Path, tmp_path: Path) -> None:
-    """Equal weights do not change, except the statistics of batch normalization."""
-    spec = tmp_path / "spec.yaml"
-    source = {"mode": "pairs", "share": 1, "reals": {"made": 1}}
-    model = tmp_path / "small.yaml"
-    model.write_text(yaml.safe_dump(SMALL))
-    content = {"model": str(model), "mixture": {"sources": {"it": source}}}
-    spec.write_text(yaml.safe_dump(content))
-    parts = {}
-    manifest = read_manifest(model)
-    for seed, share in ((1, 3.0), (2, 1.0)):
-        state = build_network(manifest, seed).state_dict()
-        parts[tmp_path / f"{seed}.safetensors"] = share
-        save_file({name: t.contiguous() for name, t in state.items()}, list(parts)[-1])
-    average(parts, canvases, spec, tmp_path / "run", 64)
-    first, second = (load_file(path)["encoder.conv_stem.weight"] for path in parts)
-    mean = load_file(tmp_path / "run" / "network.safetensors")
-    torch.testing.assert_close(mean["encoder.conv_stem.weight"], 0.75 * first + 0.25 * second)
-    assert (mean["encoder.bn1.running_mean"] != 0).any()
-    record = json.loads((tmp_path / "run" / "average.json").read_text())
-    assert record["parts"] == {"1.safetensors": 0.75, "2.safetensors": 0.25}
-    assert record["crops"] >= 64
-
-
-def test_the_record_of_an_average_names_every_run(tmp_path: Path) -> None:
-    """The networks of runs all have the same file name."""
-    spec = tmp_path / "spec.yaml"
-    spec.write_text("model: config/models/detector.yaml\n")
-    state = build_network(read_manifest(MANIFESTS / "detector.yaml"), 0).state_dict()
-    parts = {tmp_path / f"{run}/network.safetensors": share for run, share in (("a", 3), ("b", 1))}
-    for path in parts:
-        path.parent.mkdir()
-        save_file({name: t.contiguous() for name, t in state.items()}, path)
-    average(parts, None, spec, tmp_path / "run")
-    record = json.loads((tmp_path / "run" / "average.json").read_text())
-    assert record["parts"] == {"a.safetensors": 0.75, "b.safetensors": 0.25}
-
-
-def test_without_canvases_batch_statistics_are_averaged_too(tmp_path: Path) -> None:
-    spec = tmp_path / "spec.yaml"
-    spec.write_text("model: config/models/detector.yaml\n")
-    parts = {}
-    for seed, mean in ((1, 1.0), (2, 3.0)):
-        state = build_network(read_manifest(MANIFESTS / "detector.yaml"), seed).state_dict()
-        state["encoder.bn1.running_mean"].fill_(mean)
-        parts[tmp_path / f"{seed}.safetensors"] = 1.0
-        save_file({name: t.contiguous() for name, t in state.items()}, list(parts)[-1])
-    average(parts, None, spec, tmp_path / "run")
-    averaged = load_file(tmp_path / "run" / "network.safetensors")
-    assert averaged["encoder.bn1.running_mean"].unique().tolist() == [2.0]
-    assert "synthesis.weight" not in averaged
 
 
 def test_a_spec_without_a_mixture_is_refused(canvases: Path, tmp_path: Path) -> None:

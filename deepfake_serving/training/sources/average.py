@@ -19,27 +19,19 @@ from deepfake_serving.training.config.manifest import training_manifest
 from deepfake_serving.training.config.training import TrainingConfig, read_config
 from deepfake_serving.training.engine.initialization import load_without_synthesis
 from deepfake_serving.training.engine.run_folder import AVERAGE, NETWORK
-from deepfake_serving.training.gpu.autoencoder import Bank
-from deepfake_serving.training.gpu.batches import BatchSampler
-from deepfake_serving.training.gpu.blending import Blender
-from deepfake_serving.training.gpu.masks import MaskShapes
-from deepfake_serving.training.gpu.store import FaceStore, read_meshes
+from deepfake_serving.training.sources.loader import MixtureLoader
+from deepfake_serving.training.sources.mixture import Mixture, read_packs
 from model_handlers.networks.network import Network, build_network
 
-_BATCH = 64
 
-
-def average(
-    parts: Mapping[Path, float], canvases: Path | None, spec: Path, out: Path, crops: int = 1024
-) -> None:
+def average(parts: Mapping[Path, float], packs: Path | None, spec: Path, out: Path) -> None:
     """Writes the average as the network of a run folder `out`, with a record of its parts.
 
     Args:
         parts: weights files and their shares, which are scaled to a sum of 1.
-        canvases, spec: canvases and settings as for `train-gpu`; half of the crops are degraded.
-            Without canvases the statistics of batch normalization are averaged too, which is enough
-            for networks that differ by short runs.
-        crops: number of training crops for the statistics of batch normalization.
+        packs: folder of packs; the statistics of batch normalization are computed again on an epoch
+            of them. Without packs they are averaged too.
+        spec: settings with the model, and with a `mixture` if there are packs.
 
     Raises:
         ValueError: the settings name no mixture, or two parts have the same name.
@@ -47,10 +39,12 @@ def average(
     if len({_name(path) for path in parts}) < len(parts):
         raise ValueError("two parts have the same name, by which the record could not tell them")
     config = read_config(spec)
+    if packs is not None and config.mixture is None:
+        raise ValueError(f"{spec}: no `mixture`")
     out.mkdir(parents=True, exist_ok=True)
     network = build_network(training_manifest(config), config.seed)
     network.load_state_dict(_mean(parts))
-    measured = 0 if canvases is None else _measure(network, canvases, spec, config, crops)
+    measured = 0 if packs is None else _measure(network, packs, config)
     state = {name: t.contiguous().cpu() for name, t in network.state_dict().items()}
     save_file(state, out / NETWORK)
     total = sum(parts.values())
@@ -63,27 +57,15 @@ def _name(path: Path) -> str:
     return path.resolve().parent.name + path.suffix if path.name == NETWORK else path.name
 
 
-def _measure(
-    network: Network, canvases: Path, spec: Path, config: TrainingConfig, crops: int
-) -> int:
+def _measure(network: Network, packs: Path, config: TrainingConfig) -> int:
     """Computes the statistics of batch normalization again; returns the number of crops."""
-    if config.mixture is None:
-        raise ValueError(f"{spec}: no `mixture`")
-    torch.manual_seed(config.seed)
+    assert config.mixture is not None
+    mixture = Mixture(config.mixture, read_packs(config.mixture, packs), config.seed)
+    loader = MixtureLoader(mixture, config.batch_size // 2, workers=1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    store = FaceStore.read(canvases, device)
-    blender = Blender(store, MaskShapes.from_meshes(read_meshes(canvases), device), Bank(device))
-    blender.rendered_share = blender.whole_share = 0.0  # the autoencoders are untrained
-    sampler = BatchSampler(config.mixture, store, blender, training_manifest(config).crop.size)
-    batches = [
-        sampler.draw(_BATCH // 2, degraded=bool(number % 2)).crops.flatten(0, 1)
-        for number in range(-(-crops // _BATCH))
-    ]
-    order = torch.randperm(len(batches) * _BATCH)
-    shuffled = torch.cat(batches)[order].split(2 * _BATCH)  # type: ignore[no-untyped-call]
-    network.to(device)
-    update_bn(shuffled, network)
-    return len(order)
+    batches = (crops.to(device, torch.float32) for crops, *_ in loader.epoch(0))
+    update_bn(batches, network.to(device))
+    return len(loader) * config.batch_size
 
 
 def _mean(parts: Mapping[Path, float]) -> dict[str, Tensor]:
