@@ -41,9 +41,12 @@ from model_handlers.network_specs import InputSpec, NetworkSpec
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CODE = {
     "deepfake_serving": ("__init__.py", "contracts/*.py"),
-    "model_handlers": ("*.py", "*/*.py", "*/*/*.py"),
+    "model_handlers": ("*.py", "*/*.py", "*/*/*.py", "*/*.LICENSE.txt"),
 }
-"""Packages that run inside a worker, and the files of each that an archive contains."""
+"""Packages that run inside a worker, and the files of each that an archive contains: their modules,
+and the licence of MTCNN's weights, which must accompany copies of them."""
+CODE_FOLDERS = tuple(f"{package}/" for package in _CODE)
+"""Beginnings of these files' paths inside the archive."""
 _NETS = ("pnet", "rnet", "onet")
 
 
@@ -122,7 +125,7 @@ def manifest_json(manifest: Manifest) -> bytes:
 
 
 def packed_code() -> dict[str, bytes]:
-    """Returns the modules of `_CODE` by their paths inside the archive."""
+    """Returns the files of `_CODE` by their paths inside the archive."""
     return {
         f"{package}/{path.relative_to(root).as_posix()}": path.read_bytes()
         for package, patterns in _CODE.items()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from deepfake_serving.assets import MANIFESTS
 from deepfake_serving.packaging.archive import (
+    CODE_FOLDERS,
     Archive,
     build_archive,
     digest_of,
@@ -102,7 +103,8 @@ def _has_other_code(path: Path, manifest_path: Path) -> bool:
         with zipfile.ZipFile(path) as packed:
             if packed.read(MANIFEST_FILE) != manifest_json(read_manifest(manifest_path)):
                 return False
-            code = {name: packed.read(name) for name in packed.namelist() if name.endswith(".py")}
+            names = [name for name in packed.namelist() if name.startswith(CODE_FOLDERS)]
+            code = {name: packed.read(name) for name in names}
     except (OSError, KeyError, zipfile.BadZipFile):
         return False  # loading the archive reports the error
     return code != packed_code()
