@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:e7d397cdb6df9f9014037a1bd7b94b4890f0568a32a13b8c4f9acdbbdb18cd09",
+    "digest": "sha256:e1473d1c26e45d3bd70418fd88e64530f38fd8564cb056322eb32b4a4a7bc0be",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
