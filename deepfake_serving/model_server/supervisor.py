@@ -2,7 +2,7 @@
 
 Start: Java, registration, workers, a warm-up check of each model; only then ready. Afterwards it
 checks every second. A model without workers is not ready, and is warmed up again once they are
-back; workers that all hang are ended. A dead Java is restarted. A server that is not ready for
+back; workers that hang are ended. A dead Java is restarted. A server that is not ready for
 `recovery_timeout_s` ends.
 """
 
@@ -26,7 +26,7 @@ from deepfake_serving.model_server.torchserve.client import (
     Upstream,
     WorkerLost,
 )
-from deepfake_serving.model_server.torchserve.config import prepare
+from deepfake_serving.model_server.torchserve.config import prepare, response_timeout_s
 from deepfake_serving.model_server.torchserve.lost_workers import LostWorkers
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
 from deepfake_serving.model_server.torchserve.recycling import Recycler
@@ -185,7 +185,7 @@ class Supervisor:
             if await upstream.alive():
                 async with asyncio.timeout(self.settings.start_timeout_s):
                     for model in self.models.values():
-                        await upstream.register(model, int(self.settings.request_timeout_s) + 60)
+                        await upstream.register(model, response_timeout_s(self.settings))
                 self.upstream = upstream
         except TorchServeLost as lost:
             log.warning("TorchServe was lost while registering the models", reason=str(lost))

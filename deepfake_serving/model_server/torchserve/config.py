@@ -9,6 +9,7 @@ platforms where TorchServe's Java libraries lack Unix sockets, everything uses s
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -30,6 +31,8 @@ from model_handlers.wire import MAX_RESPONSE_BYTES
 _CONFIG = CONFIG / "torchserve"
 _TORCH_STUB = PACKAGE / "model_server" / "assets" / "torch_stub.py"
 _SLACK = 64 * 1024
+_SLOW_START_S = 15
+"""Time beyond any deadline for a batch, as the first one of a worker may be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,6 @@ def _properties(
     ports = _free_ports(3)
     queue = sum(model.max_in_flight for model in models.values()) + len(models)
     largest_batch = max(model.batch_size for model in models.values())
-    timeout = int(settings.request_timeout_s) + 60
     return [
         *(f"{name}_address={address}" for name, address in addresses.items()),
         "grpc_inference_address=127.0.0.1",
@@ -102,9 +104,17 @@ def _properties(
         f"job_queue_size={max(100, 2 * queue)}",
         f"max_request_size={settings.max_body_bytes + _SLACK}",
         f"max_response_size={min(2**31 - 1, largest_batch * (MAX_RESPONSE_BYTES + _SLACK))}",
-        f"default_response_timeout={timeout}",
+        f"default_response_timeout={response_timeout_s(settings)}",
         f"default_startup_timeout={int(settings.start_timeout_s) + 60}",
     ]
+
+
+def response_timeout_s(settings: Settings) -> int:
+    """Returns the seconds after which TorchServe ends a worker that has not responded to a batch.
+
+    No request waits for so long.
+    """
+    return math.ceil(settings.request_timeout_s) + _SLOW_START_S
 
 
 def _command(settings: Settings, config: Path, directory: Path) -> list[str]:

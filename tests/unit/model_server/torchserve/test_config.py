@@ -163,7 +163,7 @@ def test_limits_of_torchserve_exceed_ours(tmp_path: Path) -> None:
         tmp_path, max_body_bytes=2**20, request_timeout_s=7.5, start_timeout_s=100
     )
     assert int(properties["max_request_size"]) > 2**20
-    assert int(properties["default_response_timeout"]) > 7.5
+    assert 7.5 < int(properties["default_response_timeout"]) < 7.5 + 30, "a loop ends soon after"
     assert int(properties["default_startup_timeout"]) > 100
     in_flight = sum(model.max_in_flight for model in MODELS)
     assert int(properties["job_queue_size"]) >= 2 * in_flight

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,10 +22,31 @@ def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hanging() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that uses no processor time, after its start."""
-    program = "import sys, time; print(flush=True); time.sleep(600)"
+def idle() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits for a message, as a worker does for its next batch."""
+    program = "import socket; a, b = socket.socketpair(); print(flush=True); a.recv(1)"
     yield from _run(program)
+
+
+@pytest.fixture
+def stopped(idle: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+    """A process that was stopped while it waited for a message."""
+    idle.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, idle.pid, os.WSTOPPED | os.WNOWAIT)
+    return idle
+
+
+@pytest.fixture
+def hanging() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a deadlock."""
+    program = "import threading\nlock = threading.Lock()\nprint(flush=True)\nwith lock, lock: pass"
+    yield from _run(program)
+
+
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that does not say what a process waits for."""
+    monkeypatch.setattr(stalled_workers, "_waits_for_batch", lambda pid: None)
 
 
 @pytest.fixture
@@ -55,7 +78,48 @@ def _read_line(process: subprocess.Popen[bytes]) -> None:
     process.stdout.readline()
 
 
-async def test_workers_that_hang_with_requests_are_ended(hanging: subprocess.Popen[bytes]) -> None:
+linux = pytest.mark.skipif(sys.platform != "linux", reason="others name no system calls")
+
+
+@linux
+async def test_one_that_hangs_is_ended_and_those_that_wait_or_compute_live(
+    hanging: subprocess.Popen[bytes], idle: subprocess.Popen[bytes], busy: subprocess.Popen[bytes]
+) -> None:
+    """Also without requests: it may hold a batch whose clients have left."""
+    stalled = StalledWorkers()
+    pids = [hanging.pid, idle.pid, busy.pid]
+    for _ in range(CHECKS):
+        stalled.check("detector", pids, in_flight=0)
+        _compute(busy)
+        assert hanging.poll() is None
+    stalled.check("detector", pids, in_flight=0)
+    assert hanging.wait(60) == -9
+    assert idle.poll() is None
+    assert busy.poll() is None
+
+
+@linux
+async def test_a_stopped_worker_is_ended(stopped: subprocess.Popen[bytes]) -> None:
+    stalled = StalledWorkers()
+    for _ in range(CHECKS + 1):
+        stalled.check("detector", [stopped.pid], in_flight=0)
+    assert stopped.wait(60) == -9
+
+
+@linux
+async def test_workers_that_wait_live_although_requests_are_in_flight(
+    idle: subprocess.Popen[bytes],
+) -> None:
+    stalled = StalledWorkers()
+    for _ in range(3 * CHECKS):
+        stalled.check("detector", [idle.pid], in_flight=1)
+    assert idle.poll() is None
+
+
+@pytest.mark.usefixtures("unknown")
+async def test_workers_that_all_hang_with_requests_are_ended(
+    hanging: subprocess.Popen[bytes],
+) -> None:
     stalled = StalledWorkers()
     for _ in range(CHECKS):
         stalled.check("detector", [hanging.pid], in_flight=1)
@@ -64,7 +128,10 @@ async def test_workers_that_hang_with_requests_are_ended(hanging: subprocess.Pop
     assert hanging.wait(60) == -9
 
 
-async def test_idle_workers_live(hanging: subprocess.Popen[bytes]) -> None:
+@pytest.mark.usefixtures("unknown")
+async def test_still_workers_live_while_there_are_no_requests(
+    hanging: subprocess.Popen[bytes],
+) -> None:
     stalled = StalledWorkers()
     for number in range(3 * CHECKS):
         stalled.check("detector", [hanging.pid], in_flight=number % CHECKS)
@@ -72,17 +139,15 @@ async def test_idle_workers_live(hanging: subprocess.Popen[bytes]) -> None:
     assert hanging.poll() is None
 
 
+@pytest.mark.usefixtures("unknown")
 async def test_a_worker_that_computes_keeps_the_others(
     hanging: subprocess.Popen[bytes], busy: subprocess.Popen[bytes]
 ) -> None:
     """An idle worker looks like one that hangs, so only all of them are ended."""
     stalled = StalledWorkers()
-    assert busy.stdin is not None
     for _ in range(2 * CHECKS):
         stalled.check("detector", [hanging.pid, busy.pid], in_flight=1)
-        busy.stdin.write(b"\n")
-        busy.stdin.flush()
-        _read_line(busy)
+        _compute(busy)
     assert hanging.poll() is None
 
 
@@ -94,3 +159,10 @@ async def test_a_pause_of_the_model_server_ends_no_worker(
     for _ in range(2 * CHECKS):
         stalled.check("detector", [hanging.pid], in_flight=1)
     assert hanging.poll() is None
+
+
+def _compute(busy: subprocess.Popen[bytes]) -> None:
+    assert busy.stdin is not None
+    busy.stdin.write(b"\n")
+    busy.stdin.flush()
+    _read_line(busy)
