@@ -108,8 +108,13 @@ class Backend(Protocol):
         """Returns the record of a job."""
         ...
 
-    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+    async def update(
+        self, job_id: str, change: Callable[[Record], Record | None], urgent: bool = False
+    ) -> Record | None:
         """Changes a record atomically. `change` is called again after a concurrent write.
+
+        Args:
+            urgent: Whether it works in a full database, too, as deletions do.
 
         Returns:
             The changed record; None if there is no record or `change` returned None.

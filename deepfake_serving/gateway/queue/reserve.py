@@ -1,4 +1,4 @@
-"""Disk space set aside for deletions: SQLite appends to a log even to delete a record."""
+"""Disk space set aside for deletions and cancellations: SQLite appends to a log even for these."""
 
 from __future__ import annotations
 

@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deepfake_serving.contracts.jobs import PART
-from deepfake_serving.contracts.problems import Conflict, StorageFull, UpstreamUnavailable
-from deepfake_serving.gateway.queue.backend import Query, dump, parse, parse_readable
+from deepfake_serving.contracts.problems import StorageFull, UpstreamUnavailable
+from deepfake_serving.gateway.queue.backend import Query, parse_readable
 from deepfake_serving.gateway.queue.collections.collection import Name
 from deepfake_serving.gateway.queue.collections.sqlite import SCHEMA as COLLECTIONS
 from deepfake_serving.gateway.queue.collections.sqlite import SQLiteCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QUEUE_BY_KIND, QueueName, Record
 from deepfake_serving.gateway.queue.reserve import DiskReserve
+from deepfake_serving.gateway.queue.sqlite_rows import existing, read, write
 from deepfake_serving.gateway.queue.sqlite_usage import SCHEMA, SQLiteUsage
 
 T = TypeVar("T")
 Database = sqlite3.Connection
 
 _BUSY_TIMEOUT_S = 10
-_IDEMPOTENCY_S = 24 * 3600
 _QUEUE = (
     "CASE WHEN state NOT IN ('queued', 'running') THEN 'webhooks' "
     + "".join(f"WHEN kind = '{kind}' THEN '{queue}' " for kind, queue in QUEUE_BY_KIND.items())
@@ -121,29 +121,31 @@ class SQLiteBackend:
         created_at = record.job.created_at
 
         def work(database: Database) -> Record | None:
-            existing = _existing(database, idempotency, created_at) if idempotency else None
-            if existing is not None or not accept_new:
-                return existing
+            before = existing(database, idempotency, created_at) if idempotency else None
+            if before is not None or not accept_new:
+                return before
             if idempotency is not None:
                 values = (*idempotency, record.job.id, created_at)
                 database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", values)
-            _write(database, record)
+            write(database, record)
             return record
 
         return await self._change(work)
 
     async def get(self, job_id: str) -> Record | None:
-        return await self._run(lambda database: _read(database, job_id))
+        return await self._run(lambda database: read(database, job_id))
 
-    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+    async def update(
+        self, job_id: str, change: Callable[[Record], Record | None], urgent: bool = False
+    ) -> Record | None:
         def work(database: Database) -> Record | None:
-            record = _read(database, job_id)
+            record = read(database, job_id)
             changed = None if record is None else change(record)
             if changed is not None:
-                _write(database, changed)
+                write(database, changed)
             return changed
 
-        return await self._change(work)
+        return await (self._change_urgently if urgent else self._change)(work)
 
     async def due(
         self, now: float, limit: int, queue: QueueName, exclude: Collection[str | None] = ()
@@ -195,13 +197,7 @@ class SQLiteBackend:
             database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
             database.execute("DELETE FROM keys WHERE job_id = ?", (job_id,))
 
-        try:
-            await self._change(work)
-        except StorageFull:
-            self._reserve.release()
-            await self._change(work)
-            await self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._reserve.restore()
+        await self._change_urgently(work)
 
     async def check_writes(self) -> None:
         await self._change(lambda database: None)
@@ -247,6 +243,17 @@ class SQLiteBackend:
 
         return await self._run(transaction)
 
+    async def _change_urgently(self, work: Callable[[Database], T]) -> T:
+        """Runs `work` in a transaction, on a full disk with the space set aside."""
+        try:
+            result = await self._change(work)
+        except StorageFull:
+            self._reserve.release()
+            result = await self._change(work)
+            await self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._reserve.restore()
+        return result
+
     async def _run(self, work: Callable[[Database], T]) -> T:
         """Runs `work` in the thread. A single read statement needs no transaction."""
 
@@ -255,35 +262,6 @@ class SQLiteBackend:
                 return work(self._database)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
-
-
-def _read(database: Database, job_id: str) -> Record | None:
-    row = database.execute("SELECT record FROM jobs WHERE id = ?", (job_id,)).fetchone()
-    return None if row is None else parse(row[0])
-
-
-def _write(database: Database, record: Record) -> None:
-    job = record.job
-    columns = job.id, job.created_at, job.state, job.owner, job.kind, job.source.name, job.version
-    database.execute(
-        "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*columns, record.due_at, dump(record)),
-    )
-
-
-def _existing(database: Database, idempotency: tuple[str, str], now: float) -> Record | None:
-    """Returns the record that was inserted with the key within a day."""
-    key, fingerprint = idempotency
-    row = database.execute(
-        "SELECT fingerprint, record FROM keys JOIN jobs ON jobs.id = keys.job_id "
-        "WHERE key = ? AND keys.created_at > ?",
-        (key, now - _IDEMPOTENCY_S),
-    ).fetchone()
-    if row is None:
-        return None
-    if row[0] != fingerprint:
-        raise Conflict("the Idempotency-Key was used with another request")
-    return parse(row[1])
 
 
 @contextmanager

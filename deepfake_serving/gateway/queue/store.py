@@ -121,7 +121,8 @@ class JobStore:
                 await self.backend.defer(job_id, self.clock() + _UNREADABLE_RETRY_S)
                 continue
             if record is not None and record.token == token:
-                await self.backend.served(queue, record.job.owner, self.clock())
+                with contextlib.suppress(Problem):  # the claim counts more than the turn
+                    await self.backend.served(queue, record.job.owner, self.clock())
                 return Claim(record.job, token, deliver=record.job.state in ENDED)
         return None
 
@@ -184,7 +185,7 @@ class JobStore:
         Raises:
             NotFound
         """
-        await self._change(job_id, lambda r: records.cancelled(r, self.clock()))
+        await self._change(job_id, lambda r: records.cancelled(r, self.clock()), urgent=True)
         await self.delete_parts(job_id)
         return await self._existing(job_id)
 
@@ -252,10 +253,10 @@ class JobStore:
         return job
 
     async def _change(
-        self, job_id: str, change: Callable[[Record], Record | None]
+        self, job_id: str, change: Callable[[Record], Record | None], urgent: bool = False
     ) -> Record | None:
         with _map_errors():
-            return await self.backend.update(job_id, change)
+            return await self.backend.update(job_id, change, urgent)
 
     async def _change_claimed(
         self, claim: Claim, change: Callable[[Record], Record | None]

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from deepfake_serving.gateway.queue.collections.collection import Document, Name
-from deepfake_serving.gateway.queue.redis.deletion import delete
+from deepfake_serving.gateway.queue.redis.full import delete
 from deepfake_serving.gateway.queue.redis.pages import PAGE, descending
 
 

@@ -29,7 +29,7 @@ from deepfake_serving.gateway.queue.collections.collection import Name
 from deepfake_serving.gateway.queue.collections.redis import RedisCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QueueName, Record
-from deepfake_serving.gateway.queue.redis.deletion import delete
+from deepfake_serving.gateway.queue.redis.full import delete
 from deepfake_serving.gateway.queue.redis.pages import descending
 from deepfake_serving.gateway.queue.redis.pool import open_pool
 from deepfake_serving.gateway.queue.redis.transactions import (
@@ -131,12 +131,15 @@ class RedisBackend:
         with map_errors():
             return await read(self._client, job_id)
 
-    async def update(self, job_id: str, change: Callable[[Record], Record | None]) -> Record | None:
+    async def update(
+        self, job_id: str, change: Callable[[Record], Record | None], urgent: bool = False
+    ) -> Record | None:
+        """A full Redis changes all jobs that it has, so that they can end: `urgent` or not."""
         with map_errors():
             async with self._client.pipeline(transaction=True) as pipeline:
                 while True:
                     try:
-                        return await update(pipeline, job_id, change)
+                        return await update(self._client, pipeline, job_id, change)
                     except WatchError:
                         continue
 

@@ -24,10 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from redis.exceptions import OutOfMemoryError
+
 from deepfake_serving.contracts.jobs import PART
 from deepfake_serving.contracts.problems import Conflict
 from deepfake_serving.gateway.queue.backend import dump, parse
 from deepfake_serving.gateway.queue.records import QueueName, Record
+from deepfake_serving.gateway.queue.redis.full import change_in_full
 from deepfake_serving.gateway.queue.redis.pool import TAG
 
 ALL = f"{TAG}:jobs"
@@ -122,7 +125,7 @@ async def read(client: Any, job_id: str) -> Record | None:
 
 
 async def update(
-    pipeline: Any, job_id: str, change: Callable[[Record], Record | None]
+    client: Any, pipeline: Any, job_id: str, change: Callable[[Record], Record | None]
 ) -> Record | None:
     """Changes a record.
 
@@ -130,14 +133,19 @@ async def update(
         WatchError: after a concurrent write.
     """
     await pipeline.watch(key_of(job_id))
-    before = await read(pipeline, job_id)
+    data = await pipeline.get(key_of(job_id))
+    before = None if data is None else parse(data)
     after = None if before is None else change(before)
     if after is None:
         await pipeline.unwatch()
         return None
     pipeline.multi()
     _write(pipeline, before, after)
-    await pipeline.execute()
+    commands = [command for command, _ in pipeline.command_stack]
+    try:
+        await pipeline.execute()
+    except OutOfMemoryError:
+        await change_in_full(client, key_of(job_id), data, commands)
     return after
 
 

@@ -133,6 +133,19 @@ async def test_jobs_are_deleted_from_a_full_disk(disk: Path) -> None:
         await submitted(store, "another")
 
 
+async def test_jobs_are_cancelled_on_a_full_disk(disk: Path) -> None:
+    async with open_store(f"sqlite:///{disk}/jobs.sqlite", max_queued=99, max_attempts=5) as store:
+        for number in range(9):
+            await submitted(store, f"job{number}")
+        filler = fill(disk)
+        for number in range(9):
+            assert (await store.cancel(f"job{number}")).state == "cancelled"
+            fill(disk)
+        await store.delete("job0")
+        filler.unlink()
+        await submitted(store, "another")
+
+
 class FailingS3:
     """Forwards requests to S3, or fails them."""
 
