@@ -183,6 +183,11 @@ def test_readiness_gives_the_reason(http: httpx.Client) -> None:
 # refusals
 
 
+def test_a_misspelt_option_is_refused(http: httpx.Client, astronaut_jpeg: bytes) -> None:
+    response = http.post("/predictions/detector?explian=true", content=astronaut_jpeg)
+    assert "'explian'" in problem_of(response, 400, "invalid-request")["detail"]
+
+
 @pytest.mark.parametrize("as_form", [False, True], ids=["raw", "form"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", BAD_IMAGES)
