@@ -17,7 +17,9 @@ class Pool:
         self, env: simpy.Environment, spec: ReplicaSpec, replicas: int, random: np.random.Generator
     ) -> None:
         self.env, self.spec, self.random = env, spec, random
-        self.ready = [Replica(env, spec, random) for _ in range(replicas)]
+        self.ready: list[Replica] = []
+        self._loads = np.empty(0, int)
+        self._renew([Replica(env, spec, random, self._note) for _ in range(replicas)])
         self.wanted = replicas
         self._stopped: list[Replica] = []
         self._stopped_ready_s = 0.0
@@ -39,12 +41,10 @@ class Pool:
 
     def choose(self) -> Replica | None:
         """Returns the replica for a request; None if all are full."""
-        free = [replica for replica in self.ready if not replica.full]
-        if not free:
+        if not self.ready or (fewest := self._loads.min()) >= self.spec.max_in_flight:
             return None
-        fewest = min(replica.in_flight for replica in free)
-        candidates = [replica for replica in free if replica.in_flight == fewest]
-        return candidates[int(self.random.integers(len(candidates)))]
+        candidates = np.flatnonzero(self._loads == fewest)
+        return self.ready[int(candidates[self.random.integers(len(candidates))])]
 
     def resize(self, wanted: int) -> None:
         """Starts replicas, which are ready later, or stops some, which finish what they have."""
@@ -53,11 +53,23 @@ class Pool:
         self.wanted = wanted
         while len(self.ready) > wanted:
             stopped = min(self.ready, key=lambda replica: replica.in_flight)
-            self.ready.remove(stopped)
+            self._renew([each for each in self.ready if each is not stopped])
             self._stopped.append(stopped)
             self._stopped_ready_s += self.env.now - stopped.began_s
 
     def _start(self) -> Any:
         yield self.env.timeout(self.spec.startup_s)
         if len(self.ready) < self.wanted:
-            self.ready.append(Replica(self.env, self.spec, self.random))
+            new = Replica(self.env, self.spec, self.random, self._note)
+            self._renew([*self.ready, new])
+
+    def _renew(self, ready: list[Replica]) -> None:
+        """Replaces the ready replicas, and with them the array of their loads."""
+        self.ready = ready
+        self._loads = np.array([replica.in_flight for replica in ready], int)
+        self._positions = {id(replica): at for at, replica in enumerate(ready)}
+
+    def _note(self, replica: Replica) -> None:
+        """Notes a replica's load: in an array, thousands are compared within microseconds."""
+        if (at := self._positions.get(id(replica))) is not None:
+            self._loads[at] = replica.in_flight

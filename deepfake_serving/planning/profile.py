@@ -21,6 +21,11 @@ class Profile:
     def seconds(self) -> float:
         return self.times_s[-1]
 
+    @property
+    def requests(self) -> float:
+        """Requests from the first time to the last."""
+        return float(np.trapezoid(self.rates, self.times_s))
+
     def rate(self, time_s: float) -> float:
         """Returns the rate at a time, on a line between the two nearest points."""
         return float(np.interp(time_s, self.times_s, self.rates))

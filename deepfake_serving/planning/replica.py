@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Any
@@ -48,9 +49,14 @@ class Replica:
     """Serves requests in their order."""
 
     def __init__(
-        self, env: simpy.Environment, spec: ReplicaSpec, random: np.random.Generator
+        self,
+        env: simpy.Environment,
+        spec: ReplicaSpec,
+        random: np.random.Generator,
+        on_load: Callable[[Replica], None] = lambda _: None,
     ) -> None:
-        self.env, self.spec, self.random = env, spec, random
+        """`on_load` is called after each change of `in_flight`."""
+        self.env, self.spec, self.random, self.on_load = env, spec, random, on_load
         self.queue: deque[simpy.Event] = deque()
         self.in_flight = 0
         self.busy_s = 0.0
@@ -58,14 +64,11 @@ class Replica:
         self.began_s = float(env.now)
         self._idle = spec.workers
 
-    @property
-    def full(self) -> bool:
-        return self.in_flight >= self.spec.max_in_flight
-
     def submit(self) -> simpy.Event:
         """Queues a request and returns the event of its end."""
         done = self.env.event()
         self.in_flight += 1
+        self.on_load(self)
         self.queue.append(done)
         self._start()
         return done
@@ -81,6 +84,7 @@ class Replica:
         yield self.env.timeout(seconds)
         self.busy_s += seconds
         self.in_flight -= len(batch)
+        self.on_load(self)
         self._idle += 1
         for done in batch:
             done.succeed()

@@ -12,6 +12,9 @@ from deepfake_serving.planning.simulation import Deployment, Result, Simulation
 MAX_REFUSED = 0.001
 """Share of requests that may be refused."""
 MAX_REPLICAS = 10_000
+_PART = 500
+"""Replicas that are simulated at most: more in the same proportion to the rate differ by less than
+the draws of random numbers do."""
 _REQUESTS = 20_000
 """Requests of a run: 1,000 lie above the p95."""
 _WARMUP_BATCHES, _BATCHES = 3, 10
@@ -69,7 +72,7 @@ def fewest_replicas(
 
     def run(replicas: int) -> Plan:
         deployment = replace(template, replicas=replicas, gateways=gateways, autoscaling=None)
-        return Plan(deployment, rate, constant_rate(deployment, rate, seed))
+        return Plan(deployment, rate, _part_of(deployment, rate, seed))
 
     def keeps(plan: Plan) -> bool:
         return plan.result.percentile(95) <= p95_s and plan.result.refused_share <= MAX_REFUSED
@@ -92,6 +95,17 @@ def fewest_replicas(
         else:
             few = middle.deployment.replicas
     return best
+
+
+def _part_of(deployment: Deployment, rate: float, seed: int) -> Result:
+    """Runs a constant rate, of a large deployment a part of both."""
+    share = min(1.0, _PART / deployment.replicas)
+    part = replace(
+        deployment,
+        replicas=ceil(deployment.replicas * share),
+        gateways=ceil(deployment.gateways * share),
+    )
+    return constant_rate(part, rate * part.replicas / deployment.replicas, seed)
 
 
 def autoscale(plan: Plan, profile: Profile, min_replicas: int, seed: int = 0) -> Result:

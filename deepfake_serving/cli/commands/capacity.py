@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _NUMBER: dict[str, Any] = {"min": 0, "callback": finite}
 _POSITIVE = _NUMBER | {"min": 1e-6}
 _MAX_RATE = 100_000
-"""Requests per second whose replicas are still simulated within half a minute."""
+"""Requests per second: beyond one pool of replicas."""
+_LONG = 1_000_000
+"""Requests of a profile whose simulation takes more than a minute."""
 
 
 @requires("plan")
@@ -87,6 +89,8 @@ def plan(
     )
     try:
         load = None if profile is None else read_profile(profile)
+        if load is not None and load.requests > _LONG:
+            note(f"the profile has {load.requests:,.0f} requests: a million take about a minute")
         found = fewest_replicas(Deployment(spec), rate, p95, utilization)
         scaled = None if load is None else autoscale(found, load, min_replicas)
     except ValueError as error:

@@ -42,6 +42,15 @@ def test_waiting_is_that_of_queueing_theory(workers: int, utilization: float) ->
     assert result.utilization == pytest.approx(utilization, rel=0.05)
 
 
+def test_a_part_of_a_large_deployment_is_as_fast_as_the_whole() -> None:
+    plan = fewest_replicas(Deployment(ReplicaSpec()), rate=40_000, p95_s=0.2, max_utilization=0.8)
+    assert plan.deployment.replicas == 2000
+    assert len(plan.result.latencies_s) < 40_000, "so it takes seconds"
+    whole = constant_rate(plan.deployment, plan.rate)
+    assert plan.result.percentile(95) == pytest.approx(whole.percentile(95), rel=0.02)
+    assert plan.result.utilization == pytest.approx(whole.utilization, rel=0.01)
+
+
 def test_constant_times_wait_half_as_long() -> None:
     spec = replace(UNBOUNDED, variation=0)
     result = constant_rate(Deployment(spec, gateway_s=0.0), 7)
