@@ -16,7 +16,9 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
+from deepfake_serving.gateway.live.frames import FrameQueue
 from deepfake_serving.runtime.process.shutdown import InFlight
+from deepfake_serving.runtime.tasks import first_of
 from tests.support.running import GUARD_S
 
 VERDICT = b'{"id": "1", "verdict": "no_face", "fake_probability": null, "faces": []}'
@@ -64,29 +66,21 @@ def test_a_stream_without_a_first_frame_ends() -> None:
 
 
 @pytest.mark.parametrize(("idle_s", "duration_s", "steady"), [(0.05, 60, False), (60, 0.2, True)])
-def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
-    idle_s: float, duration_s: float, steady: bool
+async def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
+    monkeypatch: pytest.MonkeyPatch, idle_s: float, duration_s: float, steady: bool
 ) -> None:
-    ended = asyncio.Event()
+    closed = asyncio.Event()
+    monkeypatch.setattr(FrameQueue, "close", lambda _: closed.set())
 
     async def frames() -> AsyncIterator[pb.StreamFrame]:
-        try:
-            yield pb.StreamFrame(image=b"x", model="detector")
-            while steady:
-                await asyncio.sleep(0.01)
-                yield pb.StreamFrame(image=b"x")
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
+        yield pb.StreamFrame(image=b"x", model="detector")
+        while steady:
+            await asyncio.sleep(0.01)
+            yield pb.StreamFrame(image=b"x")
+        await asyncio.Event().wait()
 
-    async def run() -> None:
-        consuming = asyncio.create_task(consume(gateway(idle_s, duration_s), frames()))
-        await asyncio.wait_for(ended.wait(), 30)
-        consuming.cancel()
-        await asyncio.gather(consuming, return_exceptions=True)
-        await asyncio.sleep(0)
-
-    asyncio.run(run())
+    stream = consume(gateway(idle_s, duration_s), frames())
+    await asyncio.wait_for(first_of(closed.wait(), stream), GUARD_S)
 
 
 @pytest.mark.parametrize("first", [[], [pb.StreamFrame(image=b"x", model="detector")]])
