@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from deepfake_serving.model_server.torchserve import stalled_workers
 from deepfake_serving.model_server.torchserve.stalled_workers import StalledWorkers
+from tests.support.running import GUARD_S
 
 CHECKS = stalled_workers._MIN_CHECKS
 
@@ -68,9 +71,20 @@ def _run(program: str) -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with process:
-        _read_line(process)
-        yield process
-        process.kill()
+        try:
+            _read_line(process)
+            _await_sleep(process)
+            yield process
+        finally:
+            process.kill()
+
+
+def _await_sleep(process: subprocess.Popen[bytes]) -> None:
+    """Waits until a process that has printed its line waits, too."""
+    end = time.monotonic() + GUARD_S
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def _read_line(process: subprocess.Popen[bytes]) -> None:
