@@ -122,7 +122,15 @@ def test_an_archive_contains_only_code_descriptions_and_weights(
 @pytest.mark.parametrize("name", ["detector", "faces", "classifier"])
 def test_nothing_in_an_archive_is_a_pickle(name: str, archives: dict[str, Archive]) -> None:
     for entry, data in contents(archives[name].path).items():
-        assert Path(entry).suffix in {".py", ".txt", ".json", ".yaml", ".safetensors", ".xml", ".bin"}
+        assert Path(entry).suffix in {
+            ".py",
+            ".txt",
+            ".json",
+            ".yaml",
+            ".safetensors",
+            ".xml",
+            ".bin",
+        }
         assert not data.startswith((b"PK\x03\x04", b"\x80"))  # torch's zip, and a bare pickle
 
 
