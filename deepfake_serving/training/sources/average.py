@@ -61,7 +61,7 @@ def _measure(network: Network, packs: Path, config: TrainingConfig) -> int:
     """Computes the statistics of batch normalization again; returns the number of crops."""
     assert config.mixture is not None
     mixture = Mixture(config.mixture, read_packs(config.mixture, packs), config.seed)
-    loader = MixtureLoader(mixture, config.batch_size // 2, workers=1)
+    loader = MixtureLoader(mixture, config.batch_size // 2, workers=0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = (crops.to(device, torch.float32) for crops, *_ in loader.epoch(0))
     update_bn(batches, network.to(device))
