@@ -58,13 +58,14 @@ class RequestScope:
         problems by type, and the detail of the first one that is the service's fault.
         """
         problem = result if isinstance(result, Problem) else None
+        if not self._has_results:
+            metrics.expect_failures(self.route)
         self._has_results = True
         if problem is not None:
             problems = self.fields.setdefault("problems", {})
             problems[problem.slug] = problems.get(problem.slug, 0) + 1
             if problem.status >= 500:
                 self.fields.setdefault("detail", problem.detail)
-        metrics.expect_failures(self.route)
         metrics.count_result(self.route, problem.status if problem else 200, problem)
 
     def end(self, status: int, metrics: ServerMetrics, problem: Problem | None = None) -> None:

@@ -69,4 +69,5 @@ def test_fields_of_the_log_line_become_attributes(
     assert attributes["deepfake.id"] == "a"
     assert attributes["deepfake.problems.internal"] == 2
     assert "deepfake.model" not in attributes
-    assert caplog.text == ""
+    # The exporter of another test may still log that its collector is gone.
+    assert not [each for each in caplog.records if each.name == "opentelemetry.attributes"]
