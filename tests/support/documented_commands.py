@@ -1,4 +1,4 @@
-"""The shell blocks of README.md and docs/tutorial.md, extracted, and run as they are written."""
+"""The shell blocks of README.md, docs/clients.md and docs/tutorial.md, extracted, and run as they are written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from markdown_it import MarkdownIt
 
 from tests.support.paths import ROOT
 
-PAGES = ("README.md", "docs/tutorial.md")
+PAGES = ("README.md", "docs/clients.md", "docs/tutorial.md")
 
 NOT_RUN = {
     "make run": "what the other blocks need: tests/e2e/test_new_user.py runs it",
     "pip install": "tests/e2e/test_wheel.py builds and installs the wheel, and runs both",
     "curl -sS --json": "example.org has no such image, and tests have no internet",
+    "npx openapi-typescript": "needs npm: make api-clients generates and builds this client",
+    ".venv/bin/python -m scripts.openapi document-3.0": "needs Go: make api-clients builds it",
     "make images": "needs a cluster: tests/cluster installs and tests the chart",
 }
 """The beginnings of blocks that are not run, with the reasons."""

@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/tutorial.md run as they are written there."""
+"""The commands of README.md, docs/clients.md and docs/tutorial.md run as they are written there."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ _FOLDERS = (
 )
 
 
+_PAGES = ("README.md", "docs/clients.md")
+
+
 @pytest.fixture
 def clone(tmp_path: Path, archive_folder: Path) -> Path:
     """Returns a folder with the files of a clone, and the packed archives."""
@@ -56,9 +59,11 @@ def test_the_commands_of_the_tutorial_print_what_it_shows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "block", [each for each in blocks("README.md") if not each.listed], ids=lambda each: each.name
+    "block",
+    [each for page in _PAGES for each in blocks(page) if not each.listed],
+    ids=lambda each: each.name,
 )
-def test_the_commands_of_the_readme_work(
+def test_the_commands_of_the_pages_work(
     block: Block, gateway: RunningGateway, clone: Path
 ) -> None:
     if block.commands.startswith(NEEDS_GO) and not shutil.which("go"):
