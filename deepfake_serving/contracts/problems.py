@@ -14,6 +14,7 @@
     │   └── MessageTooLarge   413
     ├── UnsupportedMediaType  415
     │   └── UnsupportedCoding 415
+    ├── UnsatisfiableRange    416
     ├── UndecodableMedia      422
     ├── TooManyPixels         422
     ├── InvalidCursor         422
@@ -153,6 +154,12 @@ class UnsupportedCoding(UnsupportedMediaType):
     """The Content-Encoding is not supported: send gzip, deflate or no coding."""
 
     slug, title = "unsupported-content-coding", "Unsupported content coding"
+
+
+class UnsatisfiableRange(Problem):
+    """The range begins after the end of the file: `Content-Range` has its size."""
+
+    slug, title, status, grpc_code = "unsatisfiable-range", "Unsatisfiable range", 416, 11
 
 
 class UndecodableMedia(Problem):

@@ -1,4 +1,4 @@
-"""The shell blocks of README.md, docs/clients.md and docs/tutorial.md, extracted, and run as they are written."""
+"""The shell blocks of the first pages, extracted, and run as they are written."""
 
 from __future__ import annotations
 

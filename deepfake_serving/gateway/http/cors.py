@@ -12,6 +12,10 @@ from starlette.types import ASGIApp
 from deepfake_serving.contracts.problems import Forbidden
 
 _EXPOSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
     "X-Request-ID",
     "Retry-After",
     "Location",

@@ -32,6 +32,7 @@ class StoredMedia:
     name: str
     size: int
     content_type: str
+    digest: str | None
 
     def read(self, begin: int, end: int) -> AsyncIterator[bytes]:
         """Reads the bytes from `begin` up to `end`, exclusive."""
@@ -140,4 +141,5 @@ class JobService:
         content_type = mimetypes.guess_type(job.source.name)[0] or "application/octet-stream"
         if not content_type.startswith(("video/", "image/")) or content_type == "image/svg+xml":
             content_type = "application/octet-stream"  # a page, or one with scripts
-        return StoredMedia(self.objects, job.source.object, job.source.name, size, content_type)
+        name, digest = job.source.name, job.source.digest
+        return StoredMedia(self.objects, job.source.object, name, size, content_type, digest)

@@ -63,9 +63,7 @@ def test_the_commands_of_the_tutorial_print_what_it_shows(
     [each for page in _PAGES for each in blocks(page) if not each.listed],
     ids=lambda each: each.name,
 )
-def test_the_commands_of_the_pages_work(
-    block: Block, gateway: RunningGateway, clone: Path
-) -> None:
+def test_the_commands_of_the_pages_work(block: Block, gateway: RunningGateway, clone: Path) -> None:
     if block.commands.startswith(NEEDS_GO) and not shutil.which("go"):
         assert os.environ.get("REQUIRE_GO") != "1", "go is not installed"
         pytest.skip("go is not installed")

@@ -11,12 +11,12 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.responses import StreamingResponse
 
 from deepfake_serving.contracts.jobs import ENDED, Job
-from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.contracts.problems import Problem, UnsatisfiableRange
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway, get_gateway, get_request_scope
 from deepfake_serving.gateway.documents import JobDocument, JobPage, WindowPage
 from deepfake_serving.gateway.http.dependencies import require_scope
-from deepfake_serving.gateway.http.ranges import parse_range
+from deepfake_serving.gateway.http.ranges import has_tag, parse_range
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.routes.job_filter import job_filter
 from deepfake_serving.gateway.jobs.document import job_document, raw_result
@@ -45,6 +45,7 @@ def _header(description: str) -> dict[str, Any]:
 
 _MEDIA_HEADERS = {
     "Accept-Ranges": _header("`bytes`"),
+    "ETag": _header("The digest of the file, which never changes."),
     "Content-Disposition": _header("The file's name."),
 }
 _RANGE_HEADERS = _MEDIA_HEADERS | {"Content-Range": _header("The range and the whole size.")}
@@ -196,6 +197,7 @@ async def get_gallery_image(
             "content": _MEDIA_TYPES,
             "headers": _RANGE_HEADERS,
         },
+        304: {"description": "The client's copy is that file"},
     },
 )
 async def get_media(
@@ -205,16 +207,29 @@ async def get_media(
     requested: Annotated[
         str | None, Header(alias="Range", description="One range of bytes: `bytes=0-1023`.")
     ] = None,
+    if_range: Annotated[
+        str | None, Header(description="The `ETag` of the file that the range continues.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of a copy.")] = None,
 ) -> Response:
-    """Supports a single byte range (RFC 9110, section 14), as players request it."""
+    """Supports a single byte range (RFC 9110, section 14), as players and resumed downloads request
+    it."""
     medium = await get_gateway(request).jobs.media(job_id, principal)
-    byte_range = parse_range(requested, medium.size)
+    tag = None if medium.digest is None else f'"{medium.digest}"'
+    headers = {"Accept-Ranges": "bytes"} | ({} if tag is None else {"ETag": tag})
+    if has_tag(if_none_match, tag):
+        return Response(status_code=304, headers=headers)
+    if if_range not in (None, tag):
+        requested = None
+    try:
+        byte_range = parse_range(requested, medium.size)
+    except UnsatisfiableRange:
+        request.state.headers = {"Content-Range": f"bytes */{medium.size}"}
+        raise
     begin, end = byte_range or (0, medium.size)
-    headers = {
-        "Accept-Ranges": "bytes",
-        "Content-Length": str(end - begin),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(medium.name, safe='')}",
-    }
+    name = quote(medium.name, safe="")
+    headers["Content-Length"] = str(end - begin)
+    headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
     if byte_range:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{medium.size}"
     return StreamingResponse(

@@ -1,4 +1,4 @@
-"""`Range` headers as players and clients send them."""
+"""`Range` headers and conditions as players and clients send them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepfake_serving.contracts.problems import UnsatisfiableRange
 from deepfake_serving.gateway.http.ranges import parse_range
 
 
@@ -32,7 +33,6 @@ def test_a_range_is_parsed(header: str, expected: tuple[int, int]) -> None:
         "",
         "bytes=",
         "bytes=-",
-        "bytes=100-",
         "bytes=5-4",
         "bytes=0-1,3-4",
         "lines=0-1",
@@ -43,8 +43,17 @@ def test_an_invalid_range_header_means_the_whole_file(header: str | None) -> Non
     assert parse_range(header, 100) is None
 
 
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=100-200", "bytes=-0"])
+def test_a_range_after_the_end_is_unsatisfiable(header: str) -> None:
+    with pytest.raises(UnsatisfiableRange, match="100 bytes"):
+        parse_range(header, 100)
+
+
 @given(st.text(), st.integers(0, 10**12))
 def test_a_range_lies_within_the_file(header: str, size: int) -> None:
     for text in (header, f"bytes={header}"):
-        found = parse_range(text, size)
+        try:
+            found = parse_range(text, size)
+        except UnsatisfiableRange:
+            continue
         assert found is None or 0 <= found[0] < found[1] <= size

@@ -50,6 +50,8 @@ export default {
   "problem.unsupported-version.title": "Das Protokoll des Hochladens hat eine andere Version",
   "problem.unsupported-version.advice":
     "Seite und Dienst wurden zu verschiedenen Zeiten erneuert: Laden Sie die Seite neu, und senden Sie die Datei noch einmal.",
+  "problem.unsatisfiable-range.title": "Die Datei endet vor dem angeforderten Teil",
+  "problem.unsatisfiable-range.advice": "Laden Sie diese Seite neu.",
   "problem.slow-request.title": "Das Hochladen dauerte zu lange",
   "problem.slow-request.advice":
     "Die Verbindung ist sehr langsam oder war unterbrochen. Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",

@@ -48,6 +48,8 @@ export default {
   "problem.unsupported-version.title": "The upload's protocol has another version",
   "problem.unsupported-version.advice":
     "This page and the service were updated at different times: reload the page, and send the file again.",
+  "problem.unsatisfiable-range.title": "The file ends before the requested part",
+  "problem.unsatisfiable-range.advice": "Reload this page.",
   "problem.slow-request.title": "The upload took too long",
   "problem.slow-request.advice":
     "The connection is very slow or was interrupted. Try again, or send something smaller.",
