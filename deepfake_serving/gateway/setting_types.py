@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.gateway.queue.redis.url import SCHEMES, parse_replicated
 from deepfake_serving.runtime.settings import Port, ServerSettings
-from deepfake_serving.runtime.webhook_signing import parse_secret
+from deepfake_serving.runtime.webhook_signing import parse_secrets
 from deepfake_serving.video.sampling import Sampling
 
 
@@ -32,7 +32,7 @@ def _split(value: object) -> object:
 
 def _check_secret(value: str | None) -> str | None:
     if value is not None:
-        parse_secret(value)
+        parse_secrets(value)
     return value
 
 

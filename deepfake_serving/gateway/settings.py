@@ -190,7 +190,9 @@ class Settings(
         20.0, ge=0, le=3600, description="After SIGTERM, running jobs may continue for this long."
     )
     webhook_secret: WebhookSecret = Field(
-        None, description="`whsec_…` that signs webhooks; unset: no webhooks."
+        None,
+        description="`whsec_…` that signs webhooks, or two, separated by a comma, while one is "
+        "replaced; unset: no webhooks.",
     )
 
     shared_cache: bool = Field(

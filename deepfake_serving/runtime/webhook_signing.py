@@ -6,6 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
@@ -34,8 +35,19 @@ def parse_secret(secret: str) -> Webhook:
     return Webhook(key)
 
 
-def signed_headers(signer: Webhook, event: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Returns the headers that authenticate a body.
+def parse_secrets(secrets: str) -> tuple[Webhook, ...]:
+    """Returns the signers of secrets that are separated by commas: two while one is replaced.
+
+    Raises:
+        ValueError: a secret has another form.
+    """
+    return tuple(parse_secret(each.strip()) for each in secrets.split(","))
+
+
+def signed_headers(
+    signers: Sequence[Webhook], event: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """Returns the headers that authenticate a body, with a signature by each signer.
 
     Args:
         timestamp: Seconds since the epoch.
@@ -44,5 +56,5 @@ def signed_headers(signer: Webhook, event: str, timestamp: int, body: bytes) -> 
     return {
         "webhook-id": event,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signer.sign(event, at, body.decode()),
+        "webhook-signature": " ".join(each.sign(event, at, body.decode()) for each in signers),
     }

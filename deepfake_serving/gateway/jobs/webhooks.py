@@ -19,7 +19,7 @@ from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.runtime import tracing
 from deepfake_serving.runtime.serialization import to_json
-from deepfake_serving.runtime.webhook_signing import parse_secret, signed_headers
+from deepfake_serving.runtime.webhook_signing import parse_secrets, signed_headers
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ class WebhookSender:
     """Posts webhooks, over connections that follow the same address policy as media URLs."""
 
     def __init__(self, secret: str, fetcher: Fetcher, count: Callable[[bool], object]) -> None:
-        """Prepares the signer.
+        """Prepares the signers.
 
         Args:
             count: Called after each attempt with whether it succeeded.
@@ -40,7 +40,7 @@ class WebhookSender:
         Raises:
             ValueError: the secret is invalid.
         """
-        self._signer, self._fetcher, self._count = parse_secret(secret), fetcher, count
+        self._signers, self._fetcher, self._count = parse_secrets(secret), fetcher, count
 
     async def deliver(self, job: Job) -> bool:
         """Posts the job, without its result, and returns whether the response was 2xx.
@@ -57,7 +57,7 @@ class WebhookSender:
         """Returns whether the response was 2xx; its status, or the name of an error."""
         body = to_json(WebhookEvent(f"job.{job.state}", job_document(job)))
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-        headers = signed_headers(self._signer, job.id, int(time.time()), body)
+        headers = signed_headers(self._signers, job.id, int(time.time()), body)
         headers["Content-Type"] = "application/json"
         if traceparent is not None:
             headers["traceparent"] = traceparent
