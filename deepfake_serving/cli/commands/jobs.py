@@ -20,6 +20,13 @@ def submit(
     key: Key = None,
     sampling: Annotated[str | None, typer.Option(help=SAMPLING)] = None,
     aggregation: Annotated[str | None, typer.Option(help=AGGREGATION)] = None,
+    shots: Annotated[bool, typer.Option(help="Split the video into shots.")] = True,
+    model: Annotated[
+        str | None, typer.Option(help="A model or an ensemble of the gateway.")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="A URL that is notified of the job's end.")
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="A heatmap of each track's keyframe.")
     ] = False,
@@ -36,7 +43,13 @@ def submit(
     from deepfake_serving.cli.gateway_client import GatewayClient
 
     flags = {"live": live, "explain": explain}
-    options = {"sampling": sampling, "aggregation": aggregation}
+    options = {
+        "sampling": sampling,
+        "aggregation": aggregation,
+        "model": model,
+        "webhook": webhook,
+        "shots": None if shots else "false",
+    }
     options |= {name: "true" for name, given in flags.items() if given}
     given = {name: value for name, value in options.items() if value}
     job = GatewayClient(server, key).submit(video, given, idempotency)

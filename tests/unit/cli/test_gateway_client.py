@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
@@ -37,6 +38,7 @@ class Site:
     def __init__(self) -> None:
         self.responses: list[Response] = []
         self.names: list[str | None] = []
+        self.paths: list[str] = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +52,7 @@ class Site:
                 self.wfile.write(body.removesuffix(CUT))
 
             def do_POST(self) -> None:
+                site.paths.append(self.path)
                 self.rfile.read(int(self.headers["Content-Length"]))
                 site.names.append(self.headers["X-Filename"])
                 self.do_GET()
@@ -179,6 +182,20 @@ def test_a_dash_submits_stdin(site: Site, tmp_path: Path) -> None:
         done = subprocess.run(command, stdin=stdin, capture_output=True, check=True)
     assert done.stdout == b"7\n"
     assert site.names == ["stdin"]
+
+
+def test_the_options_of_a_submission_are_those_of_the_gateway(site: Site, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    site.responses = [(202, b'{"id": "7", "state": "queued"}')]
+    given = ["--model", "ensemble", "--no-shots", "--webhook", "https://example.com/hook"]
+    result = CliRunner().invoke(cli.app, ["submit", str(film), "--server", site.url, *given])
+    assert result.exit_code == 0, result.output
+    assert parse_qs(urlsplit(site.paths[0]).query) == {
+        "model": ["ensemble"],
+        "shots": ["false"],
+        "webhook": ["https://example.com/hook"],
+    }
 
 
 class Models(Handler):
