@@ -22,6 +22,8 @@ PART = "part"
 """The kind of a part of a long video, which clients don't see."""
 LIVE = "live"
 """The kind of a job that follows a live source until the source ends or the job is cancelled."""
+Kind = Literal["image", "video", "live"]
+"""The kinds that clients see."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@
     ├── InvalidCursor         422
     ├── RefusedURL            422
     ├── UnreachableURL        422
+    ├── UpgradeRequired       426
     ├── Overloaded            429
     ├── RateLimited           429
     ├── QuotaExceeded         429
@@ -190,6 +191,12 @@ class UnreachableURL(Problem):
     """The URL could not be fetched: check it, or send the file itself."""
 
     slug, title, status, grpc_code = "unreachable-url", "Unreachable URL", 422, 9
+
+
+class UpgradeRequired(Problem):
+    """The path is a WebSocket: connect to it as one, through proxies that pass on `Upgrade`."""
+
+    slug, title, status, grpc_code = "upgrade-required", "Upgrade required", 426, 9
 
 
 class Overloaded(Problem):

@@ -88,10 +88,12 @@ class DetectorService:
             link = video_link(
                 first.options.url,
                 self.gateway.fetcher,
-                live=False,
+                live=first.options.live,
                 allow_live=settings.source_enabled,
             )
             job, _ = await submission.submit(link, request, call.principal, trace)
+        elif first.options.live:
+            raise InvalidRequest("live needs the URL of a source")
         else:
             chunks = enforce_min_rate(_chunks(messages), settings.upload_min_rate)
             name, max_bytes = first.options.name, settings.max_video_bytes

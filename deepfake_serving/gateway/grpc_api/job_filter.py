@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, cast, get_args
 
-from deepfake_serving.contracts.jobs import State
+from deepfake_serving.contracts.jobs import Kind, State
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.verdict import Label
@@ -32,8 +32,11 @@ def job_filter(request: pb.ListJobsRequest) -> Query:
     Raises:
         InvalidRequest
     """
-    if max(len(request.text), len(request.kind)) > _MAX_TEXT:
-        raise InvalidRequest(f"text, kind: at most {_MAX_TEXT} characters")
+    if len(request.text) > _MAX_TEXT:
+        raise InvalidRequest(f"text: at most {_MAX_TEXT} characters")
+    if request.kind not in ("", *get_args(Kind)):
+        kinds = ", ".join(get_args(Kind))
+        raise InvalidRequest(f"there is no kind {request.kind[:40]!r}; there are: {kinds}")
     return Query(
         state=cast("State | None", _name(request, "state", get_args(State))),
         kind=request.kind or None,

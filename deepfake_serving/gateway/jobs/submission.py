@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import (
     NotFound,
     Overloaded,
     Problem,
+    RefusedURL,
 )
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
@@ -165,7 +166,10 @@ class Submission:
         if request.webhook is not None:
             if self.settings.webhook_secret is None or self.fetcher is None:
                 raise InvalidRequest("webhooks are off: webhook_secret is not set")
-            await self.fetcher.check_resolved(request.webhook)
+            try:
+                await self.fetcher.check_resolved(request.webhook)
+            except RefusedURL as problem:
+                raise RefusedURL(f"webhook: {problem.detail}") from None
         if request.model:
             self.upstream.check_model(request.model)
         return options | {"model": self.upstream.detector(request.model)}

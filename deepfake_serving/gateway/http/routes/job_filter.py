@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from deepfake_serving.contracts.jobs import State
+from deepfake_serving.contracts.jobs import Kind, State
 from deepfake_serving.contracts.verdict import Label
 from deepfake_serving.gateway.http.times import Time
 from deepfake_serving.gateway.queue.backend import Query as JobQuery
@@ -22,7 +22,7 @@ Probability = Annotated[
 
 def job_filter(
     state: State | None = None,
-    kind: Annotated[str | None, Query(max_length=40)] = None,
+    kind: Kind | None = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the name or id.")] = None,
     created_from: Moment = None,
     created_before: Moment = None,

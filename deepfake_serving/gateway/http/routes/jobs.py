@@ -97,6 +97,17 @@ async def delete_job(request: Request, job_id: str, principal: Client) -> Respon
     return Response(status_code=204)
 
 
+@router.post(
+    "/v1/jobs/{job_id}/cancel",
+    summary="Cancel a job that has not ended",
+    responses={200: {"model": JobDocument}},
+)
+async def cancel_job(request: Request, job_id: str, principal: Client) -> Response:
+    """Returns the job; a running one ends within about a second. It may be repeated: a job that has
+    ended stays as it is."""
+    return json_response(job_document(await get_gateway(request).jobs.cancel(job_id, principal)))
+
+
 @router.get(
     "/v1/jobs/{job_id}/events",
     summary="Progress as server-sent events",

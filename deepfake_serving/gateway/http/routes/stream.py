@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 
-from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge
+from deepfake_serving.contracts.problems import InvalidRequest, Problem, TooLarge, UpgradeRequired
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.http.dependencies import authorize_websocket, check_query
@@ -47,6 +47,18 @@ async def stream(socket: WebSocket, model: str | None = None) -> None:
         await _close_with_problem(socket, problem, scope.id)
     finally:
         scope.end(101 if problem is None else problem.status, gateway.metrics, problem)
+
+
+@router.get("/v1/stream", include_in_schema=False)
+async def refuse_request(request: Request) -> None:
+    """
+    Raises:
+        UpgradeRequired: the request reached the gateway as an ordinary one.
+    """
+    request.state.headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    raise UpgradeRequired(
+        "this is a WebSocket, but the request has no Upgrade header; a proxy may have removed it"
+    )
 
 
 async def _serve(

@@ -767,6 +767,7 @@ class VideoOptions(_message.Message):
     WEBHOOK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
+    LIVE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Display name."""
     url: _builtins.str
@@ -784,6 +785,8 @@ class VideoOptions(_message.Message):
     """The same key with the same request creates no second job."""
     explain: _builtins.bool
     """Whether the keyframe of each track gets a heatmap."""
+    live: _builtins.bool
+    """Whether the URL is a live source, as RTSP always is."""
     def __init__(
         self,
         *,
@@ -796,10 +799,11 @@ class VideoOptions(_message.Message):
         webhook: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         explain: _builtins.bool = ...,
+        live: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "shots", b"shots"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "aggregation", b"aggregation", "explain", b"explain", "idempotency_key", b"idempotency_key", "model", b"model", "name", b"name", "sampling", b"sampling", "shots", b"shots", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shots", b"_shots", "aggregation", b"aggregation", "explain", b"explain", "idempotency_key", b"idempotency_key", "live", b"live", "model", b"model", "name", b"name", "sampling", b"sampling", "shots", b"shots", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shots: _TypeAlias = _typing.Literal["shots"]  # noqa: Y015
     _WhichOneofArgType__shots: _TypeAlias = _typing.Literal["_shots", b"_shots"]  # noqa: Y015

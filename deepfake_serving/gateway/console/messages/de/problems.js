@@ -52,6 +52,9 @@ export default {
     "Seite und Dienst wurden zu verschiedenen Zeiten erneuert: Laden Sie die Seite neu, und senden Sie die Datei noch einmal.",
   "problem.unsatisfiable-range.title": "Die Datei endet vor dem angeforderten Teil",
   "problem.unsatisfiable-range.advice": "Laden Sie diese Seite neu.",
+  "problem.upgrade-required.title": "Die Verbindung für Livebilder wurde unterwegs abgebrochen",
+  "problem.upgrade-required.advice":
+    "Fragen Sie den Betreiber: Ein Proxy vor dem Dienst muss WebSockets durchlassen.",
   "problem.slow-request.title": "Das Hochladen dauerte zu lange",
   "problem.slow-request.advice":
     "Die Verbindung ist sehr langsam oder war unterbrochen. Versuchen Sie es erneut, oder senden Sie etwas Kleineres.",

@@ -50,6 +50,9 @@ export default {
     "This page and the service were updated at different times: reload the page, and send the file again.",
   "problem.unsatisfiable-range.title": "The file ends before the requested part",
   "problem.unsatisfiable-range.advice": "Reload this page.",
+  "problem.upgrade-required.title": "The connection for live frames was cut off on its way",
+  "problem.upgrade-required.advice":
+    "Ask the operator: a proxy in front of the service must pass on WebSockets.",
   "problem.slow-request.title": "The upload took too long",
   "problem.slow-request.advice":
     "The connection is very slow or was interrupted. Try again, or send something smaller.",
