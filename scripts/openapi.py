@@ -30,8 +30,8 @@ _BINARY = (
     "image/png",
     "video/*",
 )
-"""Types of bodies that openapi-python-client takes for files if it is told to; operations with any
-other unknown type would be left out of the client."""
+"""Types of bodies that openapi-python-client takes for files if a setting says so. It leaves out
+operations with any other type that it does not know."""
 
 
 class _Described:

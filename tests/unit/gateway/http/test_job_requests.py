@@ -68,7 +68,7 @@ async def test_a_live_source_can_be_submitted_over_grpc(
     assert detail in str(caught.value)
 
 
-async def test_a_request_without_upgrade_is_told_of_the_websocket(clients: Clients) -> None:
+async def test_a_request_without_upgrade_learns_of_the_websocket(clients: Clients) -> None:
     client, _ = clients
     response = await client.get("/v1/stream")
     assert response.status_code == 426
