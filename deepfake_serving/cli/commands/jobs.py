@@ -10,7 +10,7 @@ from rich.text import Text
 
 from deepfake_serving.cli import results
 from deepfake_serving.cli.options import AGGREGATION, LOCAL_GATEWAY, SAMPLING, Key, Server
-from deepfake_serving.cli.output import errors, progress_bar, warn_untrained
+from deepfake_serving.cli.output import errors, note, progress_bar, warn_untrained
 from deepfake_serving.contracts.jobs import IMAGE, LIVE
 
 
@@ -54,6 +54,7 @@ def submit(
     given = {name: value for name, value in options.items() if value}
     job = GatewayClient(server, key).submit(video, given, idempotency)
     if wait:
+        note(f"job {job['id']}")
         watch(job["id"], server, key, as_json)
     else:
         print(job["id"])

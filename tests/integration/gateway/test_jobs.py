@@ -178,6 +178,12 @@ def test_an_invalid_option_is_refused_at_once(
     problem_of(api.post("/v1/videos", content=b"x", **given), status, slug)
 
 
+def test_a_refused_webhook_is_named(api: httpx.Client) -> None:
+    """A request may have a URL of the media, too."""
+    response = api.post("/v1/videos", content=b"x", params={"webhook": "ftp://x"})
+    assert response.json()["detail"].startswith("webhook: ")
+
+
 def test_a_reconnect_after_the_end_gets_no_content(api: httpx.Client) -> None:
     """204 ends the reconnecting of a browser's EventSource."""
     job = ended(api, submit(api, b"no video")["id"])

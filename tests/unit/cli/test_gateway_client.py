@@ -198,6 +198,18 @@ def test_the_options_of_a_submission_are_those_of_the_gateway(site: Site, tmp_pa
     }
 
 
+def test_a_submission_that_waits_names_its_job_first(site: Site, tmp_path: Path) -> None:
+    """So that it can be watched again after Ctrl-C."""
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"film")
+    job = {"id": "7", "kind": "video", "state": "cancelled", "problem": None, "result": None}
+    job["progress"] = {"stage": "done", "percent": None}
+    site.responses = [(202, b'{"id": "7"}'), (200, f"data: {json.dumps(job)}\n\n".encode())]
+    result = CliRunner().invoke(cli.app, ["submit", str(film), "--server", site.url, "--wait"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == ["job 7", "cancelled"]
+
+
 class Models(Handler):
     """Responds with a list of models."""
 
