@@ -44,6 +44,8 @@ class LimitedHeadProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._bytes_without_body > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse()
+        elif self._is_idle() and self._head_timer is None:
+            self._expect_head()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expects a head; uvicorn would wait for ever."""
@@ -53,9 +55,9 @@ class LimitedHeadProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the timers."""
-        for timer in (self._head_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
+        self._stop_head_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         self._table.closed(self)
         super().connection_lost(exc)
 
@@ -66,8 +68,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Starts a request."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._stop_head_timer()
         self._table.busy(self)
         super().on_headers_complete()
 
@@ -94,10 +95,21 @@ class LimitedHeadProtocol(HttpToolsProtocol):
             self._write_timer.cancel()
         super().resume_writing()
 
+    def _is_idle(self) -> bool:
+        """Returns whether bytes arrived after a response: the rest of a body that the handler did
+        not read, or empty lines. They ended uvicorn's keep-alive timeout, and nothing starts it
+        again, however long the client then waits or goes on."""
+        is_http = self.transport.get_protocol() is self
+        return is_http and self.cycle is not None and self.cycle.response_complete
+
     def _expect_head(self) -> None:
+        self._stop_head_timer()
+        self._head_timer = self.loop.call_later(self._stall_timeout_s, self.transport.abort)
+
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(self._stall_timeout_s, self.transport.abort)
+            self._head_timer = None
 
     def on_body(self, body: bytes) -> None:
         """Passes on a part of a body."""

@@ -94,3 +94,32 @@ async def test_a_client_that_reads_no_response_is_dropped(served: tuple[App, int
     async with asyncio.timeout(60):
         await app.ended.wait()
     writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"1\r\na\r\n", b"0\r\n\r\n", b"0\r\n\r\n\r\n"])
+async def test_a_connection_is_closed_that_goes_on_after_a_response(
+    rest: bytes, served: tuple[App, int]
+) -> None:
+    """With a body that the handler did not read, its end, or an empty line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    async with asyncio.timeout(30):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(rest)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+    writer.close()
+
+
+async def test_a_body_without_an_end_after_a_response_is_cut_off(served: tuple[App, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served[1])
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    async with asyncio.timeout(30):
+        await reader.readuntil(b"0\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            while True:
+                writer.write(b"1\r\na\r\n")
+                await writer.drain()
+                await asyncio.sleep(STALL_TIMEOUT_S / 5)
+    writer.close()
