@@ -23,6 +23,7 @@ from deepfake_serving.gateway.grpc_api.server import build_server
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.http.connections import ConnectionTable, max_backlog
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
+from deepfake_serving.gateway.http.websocket_protocol import LimitedWebSocketProtocol
 from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
@@ -182,6 +183,10 @@ async def _listen(
             lifespan="off",
             timeout_keep_alive=settings.keep_alive_timeout_s,
             timeout_graceful_shutdown=int(CLOSE_S),
+            ws=cast(
+                "type[asyncio.Protocol]",
+                partial(LimitedWebSocketProtocol, stall_timeout_s=settings.upload_stall_timeout_s),
+            ),
             ws_max_size=settings.max_image_bytes + 1,
         )
     )
