@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +12,9 @@ from typing import Any, TypeVar, cast
 
 from fastapi import Request
 
-from deepfake_serving.contracts.problems import Overloaded, Problem
+from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
+from deepfake_serving.gateway.auth.shares import Shares
 from deepfake_serving.gateway.feedback.service import FeedbackService
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
 from deepfake_serving.gateway.jobs.service import JobService
@@ -61,11 +61,18 @@ class Gateway:
     draining: bool = False
     in_flight: InFlight = field(default_factory=InFlight)
     body_memory: BodyMemory = field(init=False)
-    _open_streams: int = 0
-    _streams_by_key: Counter[str | None] = field(default_factory=Counter)
+    requests: Shares = field(init=False)
+    """HTTP requests, each of which holds a connection."""
+    video_streams: Shares = field(init=False)
+    """Videos that arrive over gRPC, a message of which is in memory."""
+    _streams: Shares = field(init=False)
 
     def __post_init__(self) -> None:
-        self.body_memory = BodyMemory(self.settings.max_body_memory_bytes)
+        settings = self.settings
+        self.body_memory = BodyMemory(settings.max_body_memory_bytes)
+        self.requests = Shares(settings.max_connections, "requests")
+        self.video_streams = Shares(settings.grpc_max_video_streams, "videos over gRPC")
+        self._streams = Shares(settings.live_max_sessions, "live streams")
 
     @cached_property
     def disk_space(self) -> DiskSpace:
@@ -115,19 +122,12 @@ class Gateway:
             Overloaded: `live_max_sessions` streams are open already, or the key's share of them.
         """
         share = principal.limits.streams(self.settings.live_max_sessions)
-        if principal.id is not None and self._streams_by_key[principal.id] >= share:
-            raise Overloaded(f"{share} live streams of this API key are open", retry_after_s=10)
-        if self._open_streams >= self.settings.live_max_sessions:
-            raise Overloaded(f"{self._open_streams} live streams are open", retry_after_s=10)
-        self._open_streams += 1
-        self._streams_by_key[principal.id] += 1
-        self.metrics.streams.set(self._open_streams)
         try:
-            yield
+            with self._streams.hold(principal, share):
+                self.metrics.streams.set(self._streams.open)
+                yield
         finally:
-            self._open_streams -= 1
-            self._streams_by_key[principal.id] -= 1
-            self.metrics.streams.set(self._open_streams)
+            self.metrics.streams.set(self._streams.open)
 
     def count_frame(self, scope: RequestScope, problem: Problem | None) -> None:
         """Counts the result of a frame of a live stream; None is a verdict."""

@@ -101,6 +101,12 @@ class ListenSettings(ServerSettings):
         ge=8,
         description="Maximum number of gRPC connections; further ones are closed at once.",
     )
+    grpc_max_video_streams: int = Field(
+        32,
+        ge=1,
+        description="Maximum number of videos that arrive over gRPC at once; past it, 429. Each "
+        "holds a message, of up to twice `max_image_bytes`.",
+    )
     keep_alive_timeout_s: int = Field(
         75,
         ge=1,

@@ -157,7 +157,8 @@ class Settings(
     retain_bytes: int = Field(
         20 * 2**30,
         ge=2**20,
-        description="Finished jobs are deleted, oldest first, while they use more space than this.",
+        description="Finished jobs are deleted while they use more space than this: of the key "
+        "that uses the most, oldest first.",
     )
     remember_images: int = Field(
         10_000,

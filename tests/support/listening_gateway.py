@@ -12,8 +12,14 @@ from deepfake_serving.gateway.settings import load_settings
 
 
 @asynccontextmanager
-async def listening_gateway(folder: Path) -> AsyncIterator[tuple[Gateway, dict[str, int]]]:
-    """Yields a gateway that listens on free ports, and the ports; its jobs are in the folder."""
+async def listening_gateway(
+    folder: Path, **overrides: object
+) -> AsyncIterator[tuple[Gateway, dict[str, int]]]:
+    """Yields a gateway that listens on free ports, and the ports; its jobs are in the folder.
+
+    Args:
+        overrides: further settings.
+    """
     settings = load_settings(
         host="127.0.0.1",
         http_port=0,
@@ -22,6 +28,7 @@ async def listening_gateway(folder: Path) -> AsyncIterator[tuple[Gateway, dict[s
         jobs=f"sqlite:///{folder}/jobs.sqlite",
         objects=f"file://{folder}/objects",
         drain_timeout_s=0.1,
+        **overrides,
     )
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(server.open_gateway(settings))

@@ -96,7 +96,7 @@ class Keys:
         """
         self.path = path
         self._entries: dict[str, KeyEntry] = {}
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._reload(strict=True)
 
     def __len__(self) -> int:
@@ -150,12 +150,14 @@ def _read(path: Path) -> dict[str, KeyEntry]:
     return by_id
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Returns what differs after a change. A file that is read while it is written may change again
+    within one tick of the clock by which modifications are dated: only its size shows it."""
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_ino
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
 
 
 def _hash(key: str) -> str:

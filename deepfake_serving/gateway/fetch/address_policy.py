@@ -7,6 +7,17 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291; all other IPv6 is local or unassigned
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+_METADATA = [
+    ip_network("169.254.169.254"),  # AWS, Google, Azure and most others
+    ip_network("169.254.170.0/24"),  # AWS: credentials of containers and pods
+    ip_network("168.63.129.16"),  # Azure
+    ip_network("192.0.0.192"),  # Oracle
+    ip_network("100.100.100.200"),  # Alibaba
+    ip_network("fd00:ec2::/32"),  # AWS
+    ip_network("fd20:ce::254"),  # Google
+]
+"""Where clouds hand out credentials. A network that contains one by chance, such as the `fd00::/8`
+of a cluster, does not allow it."""
 _INTERNAL = [
     ip_network("168.63.129.16"),  # Azure's host, reachable by its guests only
     ip_network("192.0.0.0/24"),  # RFC 6890; includes Oracle Cloud's metadata
@@ -25,7 +36,8 @@ class AddressPolicy:
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         """
         Args:
-            allowed: networks or addresses.
+            allowed: networks or addresses. A cloud's metadata service is allowed by its own
+                address only.
 
         Raises:
             ValueError: one of them is malformed.
@@ -44,7 +56,11 @@ class AddressPolicy:
         return all(self._allowed(each) for each in (parsed, *_embedded(parsed)))
 
     def _allowed(self, address: IPv4Address | IPv6Address) -> bool:
-        if any(address in network for network in self._networks):
+        metadata = any(address in network for network in _METADATA)
+        if any(
+            address in network and (not metadata or network.num_addresses == 1)
+            for network in self._networks
+        ):
             return True
         return _is_public(address) and not any(address in network for network in _INTERNAL)
 

@@ -79,11 +79,18 @@ class DetectorService:
         self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call
     ) -> pb.Job:
         self.gateway.disk_space.check()
-        first = await anext(messages, None)
+        with self.gateway.video_streams.hold(call.principal):
+            job = await self._submit(messages, call)
+        call.scope.note(job=job.id, bytes=job.source.bytes)
+        return job_message(job_document(job))
+
+    async def _submit(self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call) -> Job:
+        settings, submission = self.gateway.settings, self.gateway.submission
+        arriving = enforce_min_rate(messages, settings.upload_min_rate, lambda m: len(m.chunk))
+        first = await anext(arriving, None)
         if first is None or first.WhichOneof("part") != "options":
             raise InvalidRequest("the first message has the options, the others the video")
         request, trace = _video_request(first.options), call.scope.traceparent
-        settings, submission = self.gateway.settings, self.gateway.submission
         if first.options.url:
             link = video_link(
                 first.options.url,
@@ -91,16 +98,12 @@ class DetectorService:
                 live=first.options.live,
                 allow_live=settings.source_enabled,
             )
-            job, _ = await submission.submit(link, request, call.principal, trace)
-        elif first.options.live:
+            return (await submission.submit(link, request, call.principal, trace))[0]
+        if first.options.live:
             raise InvalidRequest("live needs the URL of a source")
-        else:
-            chunks = enforce_min_rate(_chunks(messages), settings.upload_min_rate)
-            name, max_bytes = first.options.name, settings.max_video_bytes
-            async with spool_chunks(chunks, name, max_bytes) as file:
-                job, _ = await submission.submit(file, request, call.principal, trace)
-        call.scope.note(job=job.id, bytes=job.source.bytes)
-        return job_message(job_document(job))
+        name, max_bytes = first.options.name, settings.max_video_bytes
+        async with spool_chunks(_chunks(arriving), name, max_bytes) as file:
+            return (await submission.submit(file, request, call.principal, trace))[0]
 
     async def GetJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         return await self._with_result(await self.gateway.jobs.get(request.id, call.principal))
@@ -151,8 +154,9 @@ class DetectorService:
     async def DetectStream(  # noqa: N802
         self, messages: AsyncIterator[pb.StreamFrame], call: Call
     ) -> AsyncIterator[pb.StreamVerdict]:
-        async for verdict in detect_frames(self.gateway, messages, call):
-            yield verdict
+        with self.gateway.track_stream(call.principal):  # before a frame is in memory
+            async for verdict in detect_frames(self.gateway, messages, call):
+                yield verdict
 
 
 def _boxes(request: pb.DetectImageRequest | pb.DetectBatchRequest) -> BoxUnit:

@@ -77,14 +77,13 @@ async def detect_frames(
         )
         await verdicts.put(None)
 
-    with gateway.track_stream(call.principal):
-        working = asyncio.create_task(work())
-        try:
-            while (verdict := await _next(verdicts, working)) is not None:
-                yield verdict
-        finally:
-            working.cancel()
-            call.scope.note(model=model, dropped=frames.dropped)
+    working = asyncio.create_task(work())
+    try:
+        while (verdict := await _next(verdicts, working)) is not None:
+            yield verdict
+    finally:
+        working.cancel()
+        call.scope.note(model=model, dropped=frames.dropped)
     if stopped:
         raise StreamStopped
 

@@ -18,6 +18,7 @@ from deepfake_serving.contracts.problems import NotReady
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
+from deepfake_serving.gateway.auth.shares import Shares
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.message_memory import Message, MessageMemory
@@ -52,6 +53,8 @@ SCOPES: dict[str, Scope | Literal["any"] | None] = {
 }
 """The scope that a method needs; `ANY_KEY` needs a key of any scope, None needs no key."""
 
+MAX_CALLS = 4096
+"""Concurrent calls of all connections; RESOURCE_EXHAUSTED above. A key has a share of them."""
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its image."""
 _BATCH = detector_pb2.DetectBatchRequest
@@ -74,6 +77,7 @@ class HandlerFactory:
         """
         settings = gateway.settings
         self._gateway, self._keyless = gateway, keyless
+        self._calls = Shares(MAX_CALLS, "calls")
         self._memory = MessageMemory(
             settings.grpc_max_message_memory_bytes,
             max_message_bytes(gateway),
@@ -84,7 +88,7 @@ class HandlerFactory:
     def __call__(self, service: Any, method: MethodDescriptor) -> Any:
         """Returns the handler of a method of `service`."""
         memory = self._keyless if SCOPES[method.name] is None else self._memory
-        handler = _Handler(self._gateway, memory, service, method)
+        handler = _Handler(self._gateway, memory, self._calls, service, method)
         serialize = GetMessageClass(method.output_type).SerializeToString
         if method.server_streaming:
             return grpc.stream_stream_rpc_method_handler(
@@ -98,9 +102,15 @@ class _Handler:
     UNKNOWN."""
 
     def __init__(
-        self, gateway: Gateway, memory: MessageMemory, service: Any, method: MethodDescriptor
+        self,
+        gateway: Gateway,
+        memory: MessageMemory,
+        calls: Shares,
+        service: Any,
+        method: MethodDescriptor,
     ) -> None:
-        self._gateway, self._memory, self._method = gateway, memory, method
+        self._gateway, self._memory, self._calls = gateway, memory, calls
+        self._method = method
         self._operation = getattr(service, method.name)
         self._type: Any = GetMessageClass(method.input_type)
         self._scope = SCOPES[method.name]
@@ -111,11 +121,15 @@ class _Handler:
         with self._gateway.in_flight.track():
             async with (scope := self._request_scope(context)):
                 call = await self._authorized(scope, context)
-                if self._method.client_streaming:
-                    return await self._operation(self._parse_all(context, call), call)
-                async with self._memory.read(context.read, call.principal.id) as message:
-                    self._count_bytes(call, len(message[0]))
-                    return await self._operation(self._parse(message, scope), call)
+                with self._calls.hold(call.principal):
+                    return await self._respond(context, scope, call)
+
+    async def _respond(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
+        if self._method.client_streaming:
+            return await self._operation(self._parse_all(context, call), call)
+        async with self._memory.read(context.read, call.principal.id) as message:
+            self._count_bytes(call, len(message[0]))
+            return await self._operation(self._parse(message, scope), call)
 
     async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
         """Yields the responses of a method.
@@ -127,10 +141,11 @@ class _Handler:
         with self._gateway.in_flight.track():
             async with (scope := self._request_scope(context)):
                 call = await self._authorized(scope, context)
-                request = await self._request(context, scope, call)
                 try:
-                    async for response in self._operation(request, call):
-                        yield response
+                    with self._calls.hold(call.principal):
+                        request = await self._request(context, scope, call)
+                        async for response in self._operation(request, call):
+                            yield response
                 except StreamStopped:
                     stopped = True
             if stopped:

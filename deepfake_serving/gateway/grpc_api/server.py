@@ -12,7 +12,7 @@ from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.detector import DetectorService
-from deepfake_serving.gateway.grpc_api.handlers import HandlerFactory, max_message_bytes
+from deepfake_serving.gateway.grpc_api.handlers import MAX_CALLS, HandlerFactory, max_message_bytes
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
 from deepfake_serving.gateway.grpc_api.keyless import KEYLESS_BYTES, KeylessLimits
 from deepfake_serving.gateway.grpc_api.message_memory import MessageMemory
@@ -23,8 +23,6 @@ from deepfake_serving.runtime.tasks import repeat
 _DETECTOR = detector_pb2.DESCRIPTOR.services_by_name["Detector"]
 _INFERENCE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _SERVICES = (_DETECTOR.full_name, _INFERENCE.full_name)
-_MAX_CALLS = 4096
-"""Concurrent calls of all connections; RESOURCE_EXHAUSTED above."""
 _KEYLESS_MESSAGES = 2
 """Messages that are read at once for calls that need no key. They are a few bytes."""
 _KEYLESS_TIMEOUT_S = 2.0
@@ -47,7 +45,7 @@ def build_server(gateway: Gateway, stack: AsyncExitStack) -> grpc.aio.Server:
     server = grpc.aio.server(
         interceptors=[KeylessLimits(tuple(f"/{name}/" for name in _SERVICES), keyless)],
         options=_options(gateway),
-        maximum_concurrent_rpcs=_MAX_CALLS,
+        maximum_concurrent_rpcs=MAX_CALLS,
     )
     inference = InferenceService(gateway)
     stack.push_async_callback(inference.close)

@@ -29,7 +29,8 @@ _HEADER = APIKeyHeader(
 def require_scope(scope: Scope | None) -> Callable[[Request], Awaitable[Principal]]:
     """Returns a dependency: the principal of a request whose key has the scope; None is any.
 
-    It raises `Unauthorized`, `Forbidden`, `RateLimited` or `QuotaExceeded`.
+    It raises `Unauthorized`, `Forbidden`, `RateLimited`, `QuotaExceeded`, or `Overloaded` where
+    the key has too many requests open.
     """
 
     scopes = [] if scope is None else [scope]
@@ -49,9 +50,12 @@ def require_scope(scope: Scope | None) -> Callable[[Request], Awaitable[Principa
 
         authenticator = get_gateway(request).authenticator
         principal = await authenticator.authorize(request.headers, scope, set_headers)
+        counted = getattr(request.state, "principal", None) is not None
         request.state.principal = principal
         if principal.id is not None:
             get_request_scope(request).note(key=principal.id)
+        if not counted:
+            request.state.until_end.enter_context(get_gateway(request).requests.hold(principal))
         return principal
 
     return authorize

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -66,13 +67,14 @@ class RequestScopeMiddleware:
         request_scope = RequestScope(
             "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
         )
-        scope.setdefault("state", {})["request_scope"] = request_scope
+        until_end = ExitStack()
+        scope.setdefault("state", {}).update(request_scope=request_scope, until_end=until_end)
         sender = _HeaderSender(send, request_scope, scope["state"], self.gateway)
         sender.private = scope["path"].startswith(_API_PATHS)
         limited = MinRateReceive(receive, self.gateway.settings.upload_min_rate)
         problem: Problem | None = None
         try:
-            with self.gateway.in_flight.track():
+            with until_end, self.gateway.in_flight.track():
                 if not _has_one_host(scope, headers):
                     raise InvalidRequest("a request has one Host header")
                 await self.app(scope, limited, sender)

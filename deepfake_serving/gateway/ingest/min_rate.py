@@ -50,18 +50,27 @@ class RateBudget:
         return chunk
 
 
-async def enforce_min_rate(chunks: AsyncIterator[bytes], rate: MinDataRate) -> AsyncIterator[bytes]:
+async def enforce_min_rate(
+    chunks: AsyncIterator[T], rate: MinDataRate, size: Callable[[T], int]
+) -> AsyncIterator[T]:
     """Yields the chunks of a body as long as they arrive fast enough.
+
+    Args:
+        size: returns the bytes of a chunk.
 
     Raises:
         SlowRequest
     """
     budget = RateBudget(rate)
-    while (chunk := await budget.wait(_next(chunks), lambda c: len(c or b""))) is not None:
+
+    def size_if_any(chunk: T | None) -> int:
+        return 0 if chunk is None else size(chunk)
+
+    while (chunk := await budget.wait(_next(chunks), size_if_any)) is not None:
         yield chunk
 
 
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+async def _next(chunks: AsyncIterator[T]) -> T | None:
     return await anext(chunks, None)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
@@ -25,7 +26,8 @@ async def delete_expired(
 
     Args:
         max_age_s: Age since the end of a job.
-        max_bytes: Size of the objects of all jobs. Above it, the jobs that ended first are deleted.
+        max_bytes: Size of the objects of all jobs. Above it, jobs of the API key with the most
+            bytes are deleted, those that ended first: no key displaces what others have stored.
     """
     now = store.clock()
     await _delete_cache_entries(objects, now - max_age_s)
@@ -36,8 +38,7 @@ async def delete_expired(
             await objects.delete_all(f"jobs/{job_id}")
             sizes.pop(job_id)
     total, deleted = sum(sizes.values()), list[str]()
-    ended = (job for job in jobs.values() if job.state in ENDED)
-    for job in sorted(ended, key=lambda job: job.finished_at or 0.0):
+    for job in _in_order(jobs.values(), sizes, now - max_age_s):
         if (job.finished_at or 0.0) > now - max_age_s and total <= max_bytes:
             break
         await store.delete(job.id)
@@ -48,6 +49,26 @@ async def delete_expired(
         log.info("jobs deleted", jobs=len(deleted), bytes_left=total)
         await FeedbackStore(store.backend.collection("feedback")).forget_jobs(deleted)
     return len(deleted)
+
+
+def _in_order(jobs: Iterable[Job], sizes: Mapping[str, int], expired: float) -> Iterator[Job]:
+    """Yields the ended jobs in the order of their deletion: those that have expired, then always
+    the first of the owner whose remaining jobs have the most bytes."""
+    used, ended = Counter[str | None](), defaultdict[str | None, deque[Job]](deque)
+    for job in sorted(jobs, key=lambda job: job.finished_at or 0.0):
+        if job.state in ENDED and (job.finished_at or 0.0) <= expired:
+            yield job
+            continue
+        used[job.owner] += sizes.get(job.id, 0)
+        if job.state in ENDED:
+            ended[job.owner].append(job)
+    while ended:
+        owner = max(ended, key=lambda owner: used[owner])
+        job = ended[owner].popleft()
+        used[owner] -= sizes.get(job.id, 0)
+        if not ended[owner]:
+            del ended[owner]
+        yield job
 
 
 async def _delete_cache_entries(objects: Objects, before: float) -> None:

@@ -97,7 +97,7 @@ class Submission:
         except NotFound as problem:
             return await self._earlier(job, idempotency, problem), False
         try:
-            refusal = await self._live_refusal() if live else None
+            refusal = await self._live_refusal(owner) if live else None
             share = owner.limits.queued(self.settings.max_queued)
             stored, created = await self.store.submit(
                 replace(job, source=source), idempotency, refusal, share
@@ -153,13 +153,18 @@ class Submission:
         if source.object is not None:
             await self.objects.delete(source.object)
 
-    async def _live_refusal(self) -> str | None:
-        """Returns why one more live source is not accepted, if so."""
-        limit = self.settings.source_max_jobs
-        count = 0
+    async def _live_refusal(self, owner: Principal) -> str | None:
+        """Returns why one more live source is not accepted, if so: of all keys, or of this one."""
+        limit, owners = self.settings.source_max_jobs, list[str | None]()
         for state in _ACTIVE:
-            count += len((await self.store.list(Query(kind=LIVE, state=state), limit=limit + 1))[0])
-        return f"{count} live sources are running or queued" if count >= limit else None
+            jobs, _ = await self.store.list(Query(kind=LIVE, state=state), limit=limit + 1)
+            owners += [job.owner for job in jobs]
+        own = owners.count(owner.id)
+        if len(owners) >= limit:
+            return f"{len(owners)} live sources are running or queued"
+        if owner.id is not None and own >= owner.limits.share(limit):
+            return f"{own} live sources of this API key are running or queued, its share"
+        return None
 
     async def _options(self, request: Request, live: bool) -> dict[str, Any]:
         options = request.options(self.settings, live=live)

@@ -20,6 +20,7 @@ from deepfake_serving.contracts.problems import (
     UpstreamUnavailable,
     from_dict,
 )
+from deepfake_serving.gateway.upstream.connections import lost
 from deepfake_serving.gateway.upstream.frames import (
     Frames,
     Tensor,
@@ -281,8 +282,7 @@ class Upstream:
             raise DeadlineExceeded("no response within the deadline") from None
         except (aiohttp.ClientError, OSError) as error:
             replica.healthy = False  # until the next health check
-            detail = f"a model server was lost: {str(error) or type(error).__name__}"
-            raise UpstreamUnavailable(detail, retry_after_s=5) from error
+            raise lost(replica.url, error) from error
 
 
 def _body(response: UpstreamResponse) -> bytes:

@@ -7,10 +7,16 @@ first; this closes what they do not see, such as connections that are idle.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 
 import aiohttp
+import structlog
+
+from deepfake_serving.contracts.problems import UpstreamUnavailable
+
+log = structlog.get_logger(__name__)
 
 _UNACKNOWLEDGED_MS = 8000
 _IDLE_S, _INTERVAL_S, _PROBES = 5, 1, 3
@@ -48,3 +54,11 @@ def open_socket(address: aiohttp.AddrInfoType) -> socket.socket:
         if (option := getattr(socket, name, None)) is not None:
             opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened
+
+
+def lost(url: str, error: Exception) -> UpstreamUnavailable:
+    """Logs the loss of a replica, and returns the problem for clients: it names no address."""
+    log.warning("model server lost", url=url, reason=str(error) or type(error).__name__)
+    number = getattr(error, "errno", None)
+    reason = os.strerror(number) if number else type(error).__name__
+    return UpstreamUnavailable(f"a model server was lost: {reason}", retry_after_s=5)

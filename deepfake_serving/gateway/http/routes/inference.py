@@ -5,6 +5,7 @@ https://github.com/kserve/open-inference-protocol
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from enum import Enum
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -75,10 +76,10 @@ async def one_model(request: Request, model: str) -> Response:
 
 async def forward(request: Request, model: str | None) -> Response:
     """Forwards a request to a model server and returns its response."""
-    gateway = get_gateway(request)
-    if request.method == "POST":
-        count_usage(request, "images", 1)
-    with gateway.body_memory.track() as held:
+    if request.method != "POST":  # whoever has no key could fill the memory of bodies
+        return await _forward_body(request, model, b"")
+    count_usage(request, "images", 1)
+    with body_memory(request) as held:
         return await _forward_body(request, model, await read_body(request, held))
 
 
@@ -97,6 +98,12 @@ async def _forward_body(request: Request, model: str | None, body: bytes) -> Res
     response = await cancel_on_disconnect(request, sending)
     kept = {name: response.headers[name] for name in _RESPONSE_HEADERS if name in response.headers}
     return Response(response.body, response.status, kept)
+
+
+def body_memory(request: Request) -> AbstractContextManager[Held]:
+    """Returns the memory of a request's body, of which its API key has a share."""
+    memory, principal = get_gateway(request).body_memory, request.state.principal
+    return memory.track(principal.id, principal.limits.share(memory.total))
 
 
 async def read_body(request: Request, held: Held) -> bytes:

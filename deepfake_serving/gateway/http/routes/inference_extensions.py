@@ -21,7 +21,7 @@ from deepfake_serving.gateway.context import (
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.openapi import oip_documents as oip
 from deepfake_serving.gateway.http.openapi.request_bodies import INDEX_BODY, PREDICT_BODY
-from deepfake_serving.gateway.http.routes.inference import forward, read_body
+from deepfake_serving.gateway.http.routes.inference import body_memory, forward, read_body
 from deepfake_serving.gateway.upstream.statistics import model_statistics, repository_index
 
 _TAGS: list[str | Enum] = ["open inference protocol"]
@@ -37,7 +37,7 @@ router = APIRouter(tags=_TAGS, dependencies=[Depends(require_scope("infer"))])
 )
 async def index(request: Request) -> Response:
     """Every model that a replica serves or has served."""
-    with get_gateway(request).body_memory.track() as held:
+    with body_memory(request) as held:
         ready_only = _ready_only(await read_body(request, held))
     return _json(repository_index(get_gateway(request).upstream, ready_only))
 

@@ -104,6 +104,20 @@ def test_a_corrected_file_is_reloaded(write: Write) -> None:
     assert keys.find(key).id == "a"
 
 
+def test_a_file_that_was_read_half_written_is_read_again(tmp_path: Path) -> None:
+    """Its modification times are equal: file systems date by ticks of some milliseconds."""
+    key, text = generate("a", ["images"])
+    path = tmp_path / "keys.yaml"
+    path.write_text("")
+    os.utime(path, ns=(0, 0))
+    keys = Keys(path)
+    with pytest.raises(Unauthorized):
+        keys.find(key)
+    path.write_text(text)
+    os.utime(path, ns=(0, 0))
+    assert keys.find(key).id == "a"
+
+
 def test_a_symlink_swap_as_in_kubernetes_reloads_the_file(tmp_path: Path) -> None:
     key, text = generate("a", ["images"])
     other, more = generate("b", ["images"])

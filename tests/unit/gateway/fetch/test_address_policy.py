@@ -61,6 +61,21 @@ def test_cloud_metadata_addresses_are_refused(address: str) -> None:
     assert not AddressPolicy().allows(address)
 
 
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("169.254.169.254", "0.0.0.0/0"), ("169.254.170.23", "169.254.0.0/16"),
+        ("::ffff:169.254.169.254", "0.0.0.0/0"), ("64:ff9b::a9fe:a9fe", "0.0.0.0/0"),
+        ("100.100.100.200", "100.64.0.0/10"), ("fd00:ec2::254", "fd00::/8"),
+        ("fd20:ce::254", "fc00::/7"),
+    ],
+)  # fmt: skip
+def test_an_allowed_network_does_not_allow_a_metadata_service_in_it(
+    address: str, network: str
+) -> None:
+    assert not AddressPolicy([network]).allows(address)
+
+
 @pytest.mark.parametrize("address", ["fec0::1", "5f00::1", "4000::1", "3fff::1", "100::1", "::1"])
 def test_ipv6_outside_global_unicast_is_refused(address: str) -> None:
     assert not AddressPolicy().allows(address)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -43,7 +42,6 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
         count_frame=MagicMock(),
         authenticator=MagicMock(),
         upstream=Upstream(),
-        track_stream=lambda _: contextlib.nullcontext(),
         in_flight=InFlight(),
     )
     return cast("Gateway", fake)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -19,6 +18,7 @@ from deepfake_serving.gateway.auth.authenticator import Authenticator, Principal
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call
 from deepfake_serving.gateway.grpc_api.inference import InferenceService
+from deepfake_serving.gateway.settings import load_settings
 from deepfake_serving.gateway.upstream.client import Upstream
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.pools import Pools
@@ -44,7 +44,7 @@ async def proxy_to(
         for spec in specs:
             pools.replicas[spec.name] = [Replica(spec, "127.0.0.1", healthy=True)]
         unused: Any = None
-        settings: Any = SimpleNamespace(request_timeout_s=60.0, max_body_memory_bytes=2**20)
+        settings = load_settings(request_timeout_s=60.0)
         gateway = Gateway(
             settings=settings,
             metrics=unused,

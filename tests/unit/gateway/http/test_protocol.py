@@ -118,8 +118,12 @@ async def test_a_body_without_an_end_after_a_response_is_cut_off(served: tuple[A
     async with asyncio.timeout(30):
         await reader.readuntil(b"0\r\n\r\n")
         with pytest.raises(ConnectionError):
-            while True:
-                writer.write(b"1\r\na\r\n")
-                await writer.drain()
-                await asyncio.sleep(STALL_TIMEOUT_S / 5)
+            await _send_for_ever(writer)
     writer.close()
+
+
+async def _send_for_ever(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"1\r\na\r\n")
+        await writer.drain()
+        await asyncio.sleep(STALL_TIMEOUT_S / 5)

@@ -43,7 +43,7 @@ async def body(pauses: Pauses) -> AsyncIterator[bytes]:
 
 def bytes_read(pauses: Pauses) -> int:
     async def all_of_it() -> int:
-        return sum([len(chunk) async for chunk in enforce_min_rate(body(pauses), RATE)])
+        return sum([len(chunk) async for chunk in enforce_min_rate(body(pauses), RATE, len)])
 
     with asyncio.Runner(loop_factory=Sleeper) as runner:
         return runner.run(all_of_it())
@@ -82,7 +82,7 @@ def test_slow_bodies_are_refused(pauses: Pauses) -> None:
 def test_time_spent_by_the_server_is_not_counted() -> None:
     async def slow_to_write() -> int:
         total = 0
-        async for chunk in enforce_min_rate(body([(1.0, 1)] * 9), RATE):
+        async for chunk in enforce_min_rate(body([(1.0, 1)] * 9), RATE, len):
             await asyncio.sleep(60)
             total += len(chunk)
         return total

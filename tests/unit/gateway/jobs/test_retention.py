@@ -23,16 +23,18 @@ class Storage:
     def __init__(self, store: JobStore, objects: Objects) -> None:
         self.store, self.objects = store, objects
 
-    async def ended(self, job_id: str, at: float, size: int = 10) -> None:
+    async def ended(self, job_id: str, at: float, size: int = 10, owner: str | None = None) -> None:
         self.store.clock = lambda: at
-        await self.waiting(job_id, at, size)
+        await self.waiting(job_id, at, size, owner)
         claim = await self.store.claim(10)
         assert claim is not None
         await self.store.finish(claim, "r", {})
 
-    async def waiting(self, job_id: str, at: float, size: int = 10) -> None:
+    async def waiting(
+        self, job_id: str, at: float, size: int = 10, owner: str | None = None
+    ) -> None:
         await self.objects.put(f"jobs/{job_id}/media", bytes(size))
-        await self.store.submit(Job(job_id, "video", "queued", Source("a"), {}, at))
+        await self.store.submit(Job(job_id, "video", "queued", Source("a"), {}, at, owner=owner))
 
     async def left(self) -> set[str]:
         return {job.id for job in (await self.store.list())[0]}
@@ -80,3 +82,21 @@ async def test_old_orphaned_objects_are_deleted(
     monkeypatch.setattr(retention, "_ORPHAN_AGE_S", -1.0)
     await delete_expired(storage.store, storage.objects, FOREVER, ENDLESS)
     assert await storage.kept() == set()
+
+
+async def test_no_key_displaces_the_jobs_of_another(storage: Storage) -> None:
+    """Whoever has the most bytes makes room, also where the others' jobs are older."""
+    await storage.ended("old", at=1000, size=100, owner="small")
+    for n in range(4):
+        await storage.ended(f"flood{n}", at=2000 + n, size=100, owner="large")
+    await storage.ended("new", at=3000, size=50, owner="small")
+    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=300) == 3
+    assert await storage.left() == await storage.kept() == {"old", "new", "flood3"}
+
+
+async def test_what_a_running_job_stores_counts_for_its_key(storage: Storage) -> None:
+    await storage.ended("other", at=1000, size=100, owner="small")
+    await storage.ended("own", at=2000, size=50, owner="large")
+    await storage.waiting("runs", at=3000, size=100, owner="large")
+    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=200) == 1
+    assert await storage.left() == {"other", "runs"}

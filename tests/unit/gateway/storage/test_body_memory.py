@@ -20,3 +20,15 @@ def test_unfinished_bodies_have_a_limit_in_sum() -> None:
             third.add(1)
     with memory.track() as only:
         only.add(100)
+
+
+def test_a_key_has_a_share_of_the_memory() -> None:
+    memory = BodyMemory(100)
+    with memory.track("a", 50) as first, memory.track("a", 50) as second:
+        first.add(30)
+        with pytest.raises(Overloaded, match="of this API key"):
+            second.add(30)
+        with memory.track("b", 50) as other:
+            other.add(50)
+    with memory.track("a", 50) as again:
+        again.add(50)

@@ -7,8 +7,9 @@ import socket
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
-from deepfake_serving.gateway.upstream.connections import connector
+from deepfake_serving.gateway.upstream.connections import connector, lost
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
@@ -39,3 +40,14 @@ async def _unfinished(request: web.BaseRequest) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "1"})
     await response.prepare(request)
     return response
+
+
+async def test_clients_learn_no_address_of_a_lost_replica() -> None:
+    async with aiohttp.ClientSession(connector=connector()) as session:
+        with pytest.raises(aiohttp.ClientError) as caught:
+            await session.get("http://127.0.0.1:9/")
+    with capture_logs() as logs:
+        problem = lost("http://127.0.0.1:9", caught.value)
+    assert problem.detail == "a model server was lost: Connection refused"
+    assert "127.0.0.1" in logs[0]["reason"]
+    assert "lost: ServerDisconnectedError" in lost("", aiohttp.ServerDisconnectedError()).detail
