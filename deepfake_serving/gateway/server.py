@@ -23,11 +23,11 @@ from deepfake_serving.gateway.grpc_api.server import build_server
 from deepfake_serving.gateway.http.app import build_app
 from deepfake_serving.gateway.http.connections import ConnectionTable, max_backlog
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
-from deepfake_serving.gateway.http.websocket_protocol import LimitedWebSocketProtocol
 from deepfake_serving.gateway.jobs.maintenance import run_maintenance
 from deepfake_serving.gateway.jobs.service import JobService
 from deepfake_serving.gateway.jobs.submission import Submission
 from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
+from deepfake_serving.gateway.live.websocket_protocol import LimitedWebSocketProtocol
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from deepfake_serving.gateway.http.connections import ConnectionTable
 from deepfake_serving.gateway.http.protocol import LimitedHeadProtocol
-from deepfake_serving.gateway.http.websocket_protocol import (
+from deepfake_serving.gateway.live.websocket_protocol import (
     MAX_AFTER_END_BYTES,
     LimitedWebSocketProtocol,
 )
