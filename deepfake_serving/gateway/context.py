@@ -123,7 +123,7 @@ class Gateway:
         """
         share = principal.limits.streams(self.settings.live_max_sessions)
         try:
-            with self._streams.hold(principal, share):
+            with self._streams.reserve(principal, share):
                 self.metrics.streams.set(self._streams.open)
                 yield
         finally:

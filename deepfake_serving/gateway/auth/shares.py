@@ -22,7 +22,7 @@ class Shares:
         self.open = 0
 
     @contextmanager
-    def hold(self, principal: Principal, share: int | None = None) -> Iterator[None]:
+    def reserve(self, principal: Principal, share: int | None = None) -> Iterator[None]:
         """Counts one as open until the block ends.
 
         Args:

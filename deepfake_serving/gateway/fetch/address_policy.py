@@ -16,8 +16,8 @@ _METADATA = [
     ip_network("fd00:ec2::/32"),  # AWS
     ip_network("fd20:ce::254"),  # Google
 ]
-"""Where clouds hand out credentials. A network that contains one by chance, such as the `fd00::/8`
-of a cluster, does not allow it."""
+"""Services that hand out credentials of a cloud. A network that contains one by chance, such as the
+`fd00::/8` of a cluster, does not allow it."""
 _INTERNAL = [
     ip_network("168.63.129.16"),  # Azure's host, reachable by its guests only
     ip_network("192.0.0.0/24"),  # RFC 6890; includes Oracle Cloud's metadata

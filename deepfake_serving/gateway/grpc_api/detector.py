@@ -79,7 +79,7 @@ class DetectorService:
         self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call
     ) -> pb.Job:
         self.gateway.disk_space.check()
-        with self.gateway.video_streams.hold(call.principal):
+        with self.gateway.video_streams.reserve(call.principal):
             job = await self._submit(messages, call)
         call.scope.note(job=job.id, bytes=job.source.bytes)
         return job_message(job_document(job))

@@ -121,7 +121,7 @@ class _Handler:
         with self._gateway.in_flight.track():
             async with (scope := self._request_scope(context)):
                 call = await self._authorized(scope, context)
-                with self._calls.hold(call.principal):
+                with self._calls.reserve(call.principal):
                     return await self._respond(context, scope, call)
 
     async def _respond(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
@@ -142,7 +142,7 @@ class _Handler:
             async with (scope := self._request_scope(context)):
                 call = await self._authorized(scope, context)
                 try:
-                    with self._calls.hold(call.principal):
+                    with self._calls.reserve(call.principal):
                         request = await self._request(context, scope, call)
                         async for response in self._operation(request, call):
                             yield response

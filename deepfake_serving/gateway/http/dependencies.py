@@ -55,7 +55,7 @@ def require_scope(scope: Scope | None) -> Callable[[Request], Awaitable[Principa
         if principal.id is not None:
             get_request_scope(request).note(key=principal.id)
         if not counted:
-            request.state.until_end.enter_context(get_gateway(request).requests.hold(principal))
+            request.state.until_end.enter_context(get_gateway(request).requests.reserve(principal))
         return principal
 
     return authorize

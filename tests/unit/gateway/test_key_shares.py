@@ -64,13 +64,16 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 def test_a_share_is_half_and_what_ends_is_returned() -> None:
     shares, one, two = Shares(2, "calls"), Principal("one"), Principal("two")
-    with shares.hold(one):
-        with pytest.raises(Overloaded, match="1 calls of this API key are open"), shares.hold(one):
+    with shares.reserve(one):
+        with (
+            pytest.raises(Overloaded, match="1 calls of this API key"),
+            shares.reserve(one),
+        ):
             pass
-        with shares.hold(two), pytest.raises(Overloaded, match="2 calls are open"):
-            shares.hold(Principal("three")).__enter__()
+        with shares.reserve(two), pytest.raises(Overloaded, match="2 calls are open"):
+            shares.reserve(Principal("three")).__enter__()
     only = Principal("only", limits=Limits(only=True))
-    with shares.hold(only), shares.hold(only):
+    with shares.reserve(only), shares.reserve(only):
         assert shares.open == 2
     assert shares.open == 0
 

@@ -76,7 +76,7 @@ async def one_model(request: Request, model: str) -> Response:
 
 async def forward(request: Request, model: str | None) -> Response:
     """Forwards a request to a model server and returns its response."""
-    if request.method != "POST":  # whoever has no key could fill the memory of bodies
+    if request.method != "POST":  # a client without a key could fill the memory of bodies
         return await _forward_body(request, model, b"")
     count_usage(request, "images", 1)
     with body_memory(request) as held:

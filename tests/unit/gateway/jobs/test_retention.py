@@ -85,7 +85,7 @@ async def test_old_orphaned_objects_are_deleted(
 
 
 async def test_no_key_displaces_the_jobs_of_another(storage: Storage) -> None:
-    """Whoever has the most bytes makes room, also where the others' jobs are older."""
+    """The key with the most bytes makes room, also where the others' jobs are older."""
     await storage.ended("old", at=1000, size=100, owner="small")
     for n in range(4):
         await storage.ended(f"flood{n}", at=2000 + n, size=100, owner="large")
