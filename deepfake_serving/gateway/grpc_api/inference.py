@@ -17,7 +17,6 @@ from google.rpc.status_pb2 import Status
 
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
-    Forbidden,
     MessageTooLarge,
     Problem,
     UpstreamUnavailable,
@@ -38,6 +37,7 @@ from deepfake_serving.gateway.upstream.statistics import (
     repository_index,
     statistics_path,
 )
+from deepfake_serving.runtime.model_repository import refuse_loading
 
 _MESSAGE_OVERHEAD = 64 * 1024
 """Bytes of a message besides its tensors, as the model server permits them."""
@@ -87,12 +87,12 @@ class InferenceService:
     async def RepositoryModelLoad(  # noqa: N802
         self, request: pb.RepositoryModelLoadRequest, call: Call
     ) -> Any:
-        raise Forbidden("load is not possible by a request: settings choose what is served")
+        raise refuse_loading()
 
     async def RepositoryModelUnload(  # noqa: N802
         self, request: pb.RepositoryModelUnloadRequest, call: Call
     ) -> Any:
-        raise Forbidden("unload is not possible by a request: settings choose what is served")
+        raise refuse_loading()
 
     async def ModelStatistics(  # noqa: N802
         self, request: pb.ModelStatisticsRequest, call: Call

@@ -11,6 +11,7 @@ from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
 from deepfake_serving.model_server.prediction import oip, oip_extensions
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
 from deepfake_serving.model_server.state import Phase
+from deepfake_serving.runtime.model_repository import refuse_loading
 from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers.wire import FLAGS, join_bytes
 
@@ -83,12 +84,12 @@ class InferenceService:
     async def RepositoryModelLoad(  # noqa: N802 - Triton's name
         self, _: pb.RepositoryModelLoadRequest, request_scope: RequestScope, deadline: float
     ) -> pb.RepositoryModelLoadResponse:
-        raise oip_extensions.refuse_loading()
+        raise refuse_loading()
 
     async def RepositoryModelUnload(  # noqa: N802 - Triton's name
         self, _: pb.RepositoryModelUnloadRequest, request_scope: RequestScope, deadline: float
     ) -> pb.RepositoryModelUnloadResponse:
-        raise oip_extensions.refuse_loading()
+        raise refuse_loading()
 
     async def ModelConfig(  # noqa: N802 - Triton's name
         self, request: pb.ModelConfigRequest, request_scope: RequestScope, deadline: float

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.model_server.http.request_body import read_body
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip_extensions
 from deepfake_serving.model_server.prediction.predictor import Predictor
+from deepfake_serving.runtime.model_repository import ready_only, refuse_loading
 
 _MAX_BYTES = 64 * 1024
 
@@ -27,7 +27,7 @@ def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.Rout
         return request.app[key].model(found["model"], found.get("version", ""))
 
     async def index(request: web.Request) -> web.Response:
-        ready = _ready_only(await read_body(request, _MAX_BYTES))
+        ready = ready_only(await read_body(request, _MAX_BYTES))
         return _json(oip_extensions.repository_index(request.app[key], ready))
 
     async def models(request: web.Request) -> web.Response:
@@ -42,7 +42,7 @@ def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.Rout
         return _json(oip_extensions.statistics(request.app[key], name, version))
 
     async def refuse(_: web.Request) -> web.Response:
-        raise oip_extensions.refuse_loading()
+        raise refuse_loading()
 
     one = "/v2/models/{model}"
     paths = (one, one + "/versions/{version}")
@@ -58,19 +58,3 @@ def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.Rout
 
 def _json(document: Any) -> web.Response:
     return web.Response(body=orjson.dumps(document), content_type="application/json")
-
-
-def _ready_only(body: bytes) -> bool:
-    """Parses the optional body `{"ready": bool}`.
-
-    Raises:
-        InvalidRequest
-    """
-    try:
-        document = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from error
-    ready = document.get("ready", False) if isinstance(document, dict) else None
-    if not isinstance(ready, bool):
-        raise InvalidRequest('the body is a JSON object; "ready" is true or false')
-    return ready

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepfake_serving.contracts.problems import Forbidden
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Predictor
@@ -64,8 +63,3 @@ def statistics(predictor: Predictor, name: str = "", version: str = "") -> dict[
             by_name[model.name].document(model.name, model.integer_version) for model in models
         ]
     }
-
-
-def refuse_loading() -> Forbidden:
-    """Returns the problem of a request to load or unload a model."""
-    return Forbidden("models can't be loaded or unloaded: settings choose what is served")

@@ -11,7 +11,6 @@ from typing import Literal
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from deepfake_serving.contracts.problems import Forbidden, InvalidRequest
 from deepfake_serving.gateway.context import (
     cancel_on_disconnect,
     get_gateway,
@@ -23,6 +22,7 @@ from deepfake_serving.gateway.http.openapi import oip_documents as oip
 from deepfake_serving.gateway.http.openapi.request_bodies import INDEX_BODY, PREDICT_BODY
 from deepfake_serving.gateway.http.routes.inference import body_memory, forward, read_body
 from deepfake_serving.gateway.upstream.statistics import model_statistics, repository_index
+from deepfake_serving.runtime.model_repository import ready_only, refuse_loading
 
 _TAGS: list[str | Enum] = ["open inference protocol"]
 
@@ -38,14 +38,14 @@ router = APIRouter(tags=_TAGS, dependencies=[Depends(require_scope("infer"))])
 async def index(request: Request) -> Response:
     """Every model that a replica serves or has served."""
     with body_memory(request) as held:
-        ready_only = _ready_only(await read_body(request, held))
-    return _json(repository_index(get_gateway(request).upstream, ready_only))
+        ready = ready_only(await read_body(request, held))
+    return _json(repository_index(get_gateway(request).upstream, ready))
 
 
 @router.post("/v2/repository/models/{model}/{action}", include_in_schema=False)
 async def load_model(model: str, action: Literal["load", "unload"]) -> Response:
     """Always 403: the settings of the model servers choose what is served."""
-    raise Forbidden(f"{action} is not possible by a request: settings choose what is served")
+    raise refuse_loading()
 
 
 @router.get("/v2/models", summary="Names of the models", responses={200: {"model": oip.ModelNames}})
@@ -108,19 +108,3 @@ async def _statistics(request: Request, model: str | None) -> Response:
 
 def _json(document: object) -> Response:
     return Response(orjson.dumps(document), media_type="application/json")
-
-
-def _ready_only(body: bytes) -> bool:
-    """Parses the optional body `{"ready": bool}`.
-
-    Raises:
-        InvalidRequest
-    """
-    try:
-        document = orjson.loads(body or b"{}")
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from error
-    ready = document.get("ready", False) if isinstance(document, dict) else None
-    if not isinstance(ready, bool):
-        raise InvalidRequest('the body is a JSON object; "ready" is true or false')
-    return ready
