@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
+from tests.support.bursts import burst
 
 _FAULTS = """
 import resource, threading
@@ -21,35 +22,13 @@ for _ in range(50):
     {run}
 print(faults() - before)
 """
-_BURST = """
-import asyncio, resource
+_RETURNING_SETUP = """
+import asyncio, threading
 from deepfake_serving.runtime.process.memory import return_freed_memory
-
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
-
-async def main():
-    returning = asyncio.create_task(return_freed_memory(every_s=0.01))
-    try:
-        async with asyncio.timeout(30):
-            while resident() > before + 20:
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pass
-    returning.cancel()
-
-bytearray(4 * 2**20)  # from now on such blocks are on the heap
-before = resident()
-large, small = [], []
-for _ in range(50):
-    large.append(bytearray(4 * 2**20 - 4096))
-    large[-1][::4096] = bytes(1023)
-    small.append(bytearray(1000))  # keeps the top of the heap
-del large
-held = resident() - before
-asyncio.run(main())
-print(held, resident() - before)
 """
+_RETURNING = (
+    "threading.Thread(target=lambda: asyncio.run(return_freed_memory(0.01)), daemon=True).start()"
+)
 _THREADS = """
 import ctypes, resource, threading
 from deepfake_serving.runtime.process.memory import share_one_arena
@@ -118,11 +97,9 @@ def test_a_new_thread_of_a_worker_reuses_freed_memory() -> None:
 
 @glibc
 def test_what_a_burst_freed_is_returned() -> None:
-    command = [sys.executable, "-c", _BURST]
-    completed = subprocess.run(command, capture_output=True, text=True, check=True)
-    held, remaining = map(int, completed.stdout.split())
-    assert held > 150
-    assert remaining <= 20
+    held, remaining = burst(_RETURNING_SETUP, _RETURNING)
+    assert held > 60
+    assert remaining <= 10
 
 
 def _kept_by_a_thread(setup: str) -> int:
