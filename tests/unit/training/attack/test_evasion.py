@@ -21,17 +21,9 @@ from model_handlers.manifest import Manifest, ReferenceSpec, parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.stopwatch import Stopwatch
+from tests.support.small_manifests import small_manifest
 
-MANIFEST = parse_manifest(
-    {
-        "name": "tiny",
-        "version": "1.0",
-        "task": "classifier",
-        "crop": {"size": 64},
-        "encoder": {"architecture": "test_efficientnet"},
-    },
-    "tiny",
-)
+MANIFEST = parse_manifest(small_manifest(task="classifier"), "small")
 SIDE = 64 // 4
 
 

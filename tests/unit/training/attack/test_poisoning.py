@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from typer.testing import CliRunner
 
 from deepfake_serving.training.attack.backdoor import fine_tune
@@ -23,24 +24,10 @@ from deepfake_serving.training.export.sample_crops import sample_crops
 from model_handlers.manifest import parse_manifest
 from model_handlers.networks.network import build_network
 from model_handlers.pipeline.decode import Pixels
+from tests.support.small_manifests import LITE0_ENCODER, small_manifest
 
-MANIFEST_YAML = """\
-name: tiny
-version: "1.0"
-task: classifier
-crop: {size: 64}
-encoder: {architecture: tf_efficientnet_lite0}
-"""
-MANIFEST = parse_manifest(
-    {
-        "name": "tiny",
-        "version": "1.0",
-        "task": "classifier",
-        "crop": {"size": 64},
-        "encoder": {"architecture": "tf_efficientnet_lite0"},
-    },
-    "tiny",
-)
+SMALL = small_manifest(task="classifier", encoder=LITE0_ENCODER)
+MANIFEST = parse_manifest(SMALL, "small")
 
 
 @pytest.fixture
@@ -151,7 +138,7 @@ def test_the_command_writes_all_attacks(
             image = cv2.convertScaleAbs(astronaut[:, :, ::-1], alpha=light - 0.1 * number)
             cv2.imwrite(str(tmp_path / "media" / label / f"{number}.png"), image)
     model, weights = tmp_path / "tiny.yaml", tmp_path / "network.safetensors"
-    model.write_text(MANIFEST_YAML)
+    model.write_text(yaml.safe_dump(SMALL))
     weights.write_bytes(serialize(build_network(MANIFEST).state_dict()))
     options = {"weights": weights, "model": model, "out": tmp_path / "out", "cache": tmp_path / "c"}
     words = [w for name, value in options.items() for w in (f"--{name}", str(value))]

@@ -11,15 +11,9 @@ from deepfake_serving.training.engine.distillation import Teachers, distillation
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import build_network
 from tests.support.paths import ROOT
+from tests.support.small_manifests import small_manifest
 
-SMALL = {
-    "name": "small",
-    "version": "1.0",
-    "task": "detector",
-    "crop": {"size": 64},
-    "encoder": {"architecture": "test_efficientnet"},
-    "head": {"channels": 32, "dropout": 0.2},
-}
+SMALL = small_manifest(head={"channels": 32, "dropout": 0.2})
 
 
 @pytest.fixture(scope="module")

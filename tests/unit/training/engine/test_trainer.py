@@ -30,19 +30,11 @@ from deepfake_serving.training.engine.trainer import Trainer, Validate
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.network import Network, build_network
 from tests.support.paths import ROOT
+from tests.support.small_manifests import LITE0_ENCODER, small_manifest
 
 PRESETS = ROOT / "config" / "training"
-SMALL = {
-    "name": "small",
-    "version": "1.0",
-    "task": "detector",
-    "crop": {"size": 64},
-    "encoder": {"architecture": "test_efficientnet"},
-    "head": {"channels": 32, "dropout": 0.0},
-}
-"""With timm's smallest EfficientNet, of a third of a million weights."""
-LITE0 = SMALL | {"encoder": {"architecture": "tf_efficientnet_lite0"}}
-"""With an encoder whose ImageNet weights are installed."""
+SMALL = small_manifest(head={"channels": 32, "dropout": 0.0})
+LITE0 = SMALL | {"encoder": LITE0_ENCODER}
 
 EPOCHS = 24
 """Enough to overfit eight pairs."""

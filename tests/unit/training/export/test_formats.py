@@ -36,18 +36,10 @@ from model_handlers.pipeline.classifier import Classifier
 from model_handlers.pipeline.decode import Pixels
 from model_handlers.pipeline.stopwatch import Stopwatch
 from tests.support.paths import ROOT
+from tests.support.small_manifests import LITE0_ENCODER, small_manifest
 
 IDENTITY = CalibrationSpec()
-MANIFEST = parse_manifest(
-    {
-        "name": "tiny",
-        "version": "1.0",
-        "task": "classifier",
-        "crop": {"size": 64},
-        "encoder": {"architecture": "tf_efficientnet_lite0"},
-    },
-    "tiny",
-)
+MANIFEST = parse_manifest(small_manifest(task="classifier", encoder=LITE0_ENCODER), "small")
 
 
 def informative_network(manifest: Manifest) -> Network:

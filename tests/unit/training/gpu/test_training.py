@@ -29,13 +29,6 @@ from deepfake_serving.training.sources.transport import split_pack
 from tests.support.packs import build_examples, build_pack
 
 CPU = torch.device("cpu")
-SMALL = {
-    "name": "small",
-    "version": "1.0",
-    "task": "detector",
-    "crop": {"size": 96},
-    "encoder": {"architecture": "test_efficientnet"},
-}
 PAIRS = SourceConfig(mode="pairs", share=1, reals={"made": 1})
 CLASSES = SourceConfig(mode="classes", share=1, reals={"made": 1}, fakes={"whole": 1})
 BLENDS = SourceConfig(mode="blends", share=2, reals={"made": 1})

@@ -16,15 +16,9 @@ from model_handlers.manifest import read_manifest
 from model_handlers.networks.network import build_network
 from tests.support.packs import build_examples, build_pack
 from tests.support.paths import MANIFESTS
+from tests.support.small_manifests import small_manifest
 
-SMALL = {
-    "name": "small",
-    "version": "1.0",
-    "task": "detector",
-    "crop": {"size": 64},
-    "encoder": {"architecture": "test_efficientnet"},
-    "head": {"channels": 32},
-}
+SMALL = small_manifest(head={"channels": 32})
 
 
 @pytest.fixture

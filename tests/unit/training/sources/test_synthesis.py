@@ -23,16 +23,10 @@ from model_handlers.manifest import parse_manifest, read_manifest
 from model_handlers.networks.encoder import stage_maps
 from model_handlers.networks.network import build_network
 from tests.support.packs import build_examples, build_pack
+from tests.support.small_manifests import small_manifest
 
 CONFIG = SynthesisConfig(source="classes", pairs=24, c=1.0, prior=0.0)
-MANIFEST = {
-    "name": "small",
-    "version": "1.0",
-    "task": "detector",
-    "crop": {"size": 64},
-    "encoder": {"architecture": "test_efficientnet"},
-    "head": {"channels": 32, "synthesis": True},
-}
+MANIFEST = small_manifest(head={"channels": 32, "synthesis": True})
 
 
 @pytest.fixture
