@@ -51,14 +51,6 @@ class Counts:
         """Share of facenet-pytorch's faces that our detector finds."""
         return self.shared / self.reference if self.reference else 1.0
 
-    @property
-    def only_ours(self) -> int:
-        return self.ours - self.shared
-
-    @property
-    def only_reference(self) -> int:
-        return self.reference - self.shared
-
 
 def compare(images: Iterator[tuple[Pixels, Boxes | None]], reference: Find, ours: Find) -> Counts:
     """Counts both over the same images, each with its ground-truth boxes or None."""

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 Unit = Literal["requests", "images", "bytes", "video_seconds"]
-UNITS: tuple[Unit, ...] = get_args(Unit)
 Usage = Mapping[str, Mapping[Unit, float]]
 """Amounts by key and unit."""
 

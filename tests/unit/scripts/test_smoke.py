@@ -26,7 +26,6 @@ from deepfake_serving.gateway.http.openapi.examples import IMAGE, PROBLEM
 from scripts.smoke import ImplausibleVerdict, by_grpc, main
 
 GOOD = {**IMAGE, "width": 256, "height": 256}
-IMPOSSIBLE = {**IMAGE["faces"][0], "fake_probability": 1.5}
 
 
 @dataclass
