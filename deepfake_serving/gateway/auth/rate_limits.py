@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,38 +92,40 @@ class RateLimiter:
 
     async def hit(self, key_id: str, own_rate: str | None) -> RateLimitStatus | None:
         """Counts a request; returns None where there is no limit or the counter failed."""
-        rate = parse(own_rate) if own_rate else self._rate
-        if rate is None or time.monotonic() < self._paused_until:
-            return None
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await self._hit(rate, key_id)
-        except Exception as error:  # whatever the storage's client raises
-            self._pause(error)
-            return None
+        return await self._read(self._hit, key_id, own_rate)
 
     async def status(self, key_id: str, own_rate: str | None) -> RateLimitStatus | None:
         """Returns the status of a key without counting a request; None as in `hit`."""
-        rate = parse(own_rate) if own_rate else self._rate
-        if rate is None or time.monotonic() < self._paused_until:
-            return None
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await self._status(rate, key_id, allowed=True)
-        except Exception as error:  # whatever the storage's client raises
-            self._pause(error)
-            return None
+        return await self._read(self._status, key_id, own_rate)
 
     async def close(self) -> None:
         """Closes the connections to Redis."""
         if self._pool is not None:
             await self._pool.aclose()
 
+    async def _read(
+        self,
+        read: Callable[[RateLimitItem, str], Awaitable[RateLimitStatus]],
+        key_id: str,
+        own_rate: str | None,
+    ) -> RateLimitStatus | None:
+        rate = parse(own_rate) if own_rate else self._rate
+        if rate is None or time.monotonic() < self._paused_until:
+            return None
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await read(rate, key_id)
+        except Exception as error:  # whatever the storage's client raises
+            self._pause(error)
+            return None
+
     async def _hit(self, rate: RateLimitItem, key_id: str) -> RateLimitStatus:
         allowed = await self._strategy.hit(rate, key_id)
-        return await self._status(rate, key_id, allowed=allowed)
+        return await self._status(rate, key_id, allowed)
 
-    async def _status(self, rate: RateLimitItem, key_id: str, *, allowed: bool) -> RateLimitStatus:
+    async def _status(
+        self, rate: RateLimitItem, key_id: str, allowed: bool = True
+    ) -> RateLimitStatus:
         window = await self._strategy.get_window_stats(rate, key_id)
         reset_s = max(0, math.ceil(window.reset_time - time.time()))
         remaining = max(0, window.remaining)
