@@ -35,6 +35,7 @@ class FakeReplica:
         self.described: dict[str, Any] = {}
         """Thresholds and card of its models, as its metadata names them."""
         self.requests: list[dict[str, str]] = []
+        self._checks = 0
         self.routes: list[web.RouteDef] = []
         """Routes besides those of predictions."""
         self.predict: Predict = self._verdict
@@ -51,6 +52,7 @@ class FakeReplica:
 
     async def start(self, port: int) -> int:
         async def readyz(request: web.Request) -> web.Response:
+            self._checks += 1
             if self.hangs:
                 return await hang(request)
             document = {"phase": self.phase}
@@ -78,6 +80,11 @@ class FakeReplica:
     async def stop(self) -> None:
         await self.runner.cleanup()
 
+    async def next_checks(self, count: int) -> None:
+        """Waits for further health checks. All but the last have had their effects by then."""
+        last = self._checks + count
+        await until(lambda: self._checks >= last)
+
 
 class Names:
     """A stub of DNS, so that names can have several loopback addresses."""
@@ -85,9 +92,11 @@ class Names:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.addresses: dict[str, list[str]] = {}
         self.broken = False
+        self._lookups = 0
         loop = asyncio.get_running_loop()
 
         async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+            self._lookups += 1
             if self.broken:
                 raise socket.gaierror(socket.EAI_AGAIN, "no response")
             if not self.addresses[host]:
@@ -95,6 +104,11 @@ class Names:
             return [(0, 0, 0, "", (a, port)) for a in self.addresses[host]]
 
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+    async def next_lookups(self, count: int) -> None:
+        """Waits for further lookups. All but the last have had their effects by then."""
+        last = self._lookups + count
+        await until(lambda: self._lookups >= last)
 
 
 @contextlib.asynccontextmanager

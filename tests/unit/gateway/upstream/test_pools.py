@@ -208,7 +208,7 @@ async def test_a_failed_lookup_drops_no_replica(names: Names) -> None:
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         names.broken = True
-        await asyncio.sleep(0.2)
+        await names.next_lookups(2)
         assert (await detect(upstream))["by"] == "127.0.0.2"
 
 
@@ -217,7 +217,7 @@ async def test_a_pool_scaled_to_zero_has_no_replicas_once_they_are_down(names: N
     member = FakeReplica("127.0.0.2")
     async with serving(({"name": "a"}, [member]), names=names) as upstream:
         names.addresses["a"] = []
-        await asyncio.sleep(0.2)
+        await names.next_lookups(2)
         assert (await detect(upstream))["by"] == "127.0.0.2", "a healthy one is kept"
         await member.stop()
         await until(lambda: not list(upstream.pools.all()))
@@ -243,7 +243,7 @@ async def test_a_lookup_that_keeps_failing_is_logged_once_a_minute(names: Names)
     with capture_logs() as lines:
         async with serving(({"name": "a"}, [FakeReplica("127.0.0.2")]), names=names):
             names.broken = True
-            await asyncio.sleep(0.5)
+            await names.next_lookups(4)
     assert [each["event"] for each in lines].count("pool not resolved") == 1
 
 

@@ -39,7 +39,7 @@ async def test_a_replica_that_drains_finishes_what_is_in_flight(names: Names) ->
         requests = await in_flight(upstream, first, DEADLINE_S)
         first.ready, first.phase = False, "draining"
         await until(lambda: [replica.healthy for replica in upstream.pools.all()] == [False, True])
-        await asyncio.sleep(0.3)  # several checks
+        await first.next_checks(3)
         finish.set()
         results = await asyncio.gather(*requests)
         assert "127.0.0.2" in {result["by"] for result in results}
@@ -53,7 +53,7 @@ async def test_the_only_replica_keeps_its_requests_until_its_worker_is_back(name
         requests = await in_flight(upstream, only, DEADLINE_S)
         only.ready = False
         await until(lambda: [replica.healthy for replica in upstream.pools.all()] == [False])
-        await asyncio.sleep(0.3)  # several checks
+        await only.next_checks(3)
         finish.set()
         assert {result["by"] for result in await asyncio.gather(*requests)} == {"127.0.0.2"}
 
