@@ -61,6 +61,18 @@ def test_confident_averages_the_confident_fakes_if_there_are_many() -> None:
     assert confident([0.1] * 9 + [0.5]) == [0.1] * 9 + [0.5]
 
 
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [0.9] * 12 + [0.1] * 18,  # two fifths
+        [0.9] * 11 + [0.8, 0.5],
+        [0.1] * 18 + [0.2, 0.5],
+    ],
+)
+def test_all_faces_count_if_the_confident_ones_are_just_too_few(faces: list[float]) -> None:
+    assert confident(faces) == faces
+
+
 def test_the_fake_frame_ratio_uses_the_highest_face_of_a_frame() -> None:
     video = [shot(track(0.9, 0.9, 0.1, 0.1), track(0.1, 0.1, 0.1, 0.61))]
     assert highest_faces(video) == [0.9, 0.9, 0.1, 0.61]

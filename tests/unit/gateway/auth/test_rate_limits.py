@@ -86,6 +86,13 @@ async def test_a_client_gets_its_status_and_then_a_retry_after(
     assert 1 <= (caught.value.retry_after_s or 0) <= 60
 
 
+def test_a_client_waits_at_least_a_second() -> None:
+    over = RateLimitStatus(quota=3, window_s=60, remaining=0, reset_s=0, allowed=False)
+    with pytest.raises(RateLimited) as caught:
+        over.check()
+    assert caught.value.retry_after_s == 1
+
+
 async def test_keys_have_their_own_windows_and_rates(
     make: Callable[[str | None], RateLimiter],
 ) -> None:

@@ -136,7 +136,7 @@ async def test_too_few_members_are_a_problem_that_names_the_others(
 ) -> None:
     async with trio(names, members) as upstream:
         members[1].predict = failing(Overloaded("full", retry_after_s=9))
-        members[2].predict = failing(Overloaded("full"))
+        members[2].predict = failing(Overloaded("full", retry_after_s=4))
         with pytest.raises(EnsembleUnavailable, match=r"b \(overloaded\), c \(overloaded\)") as e:
             await detect(upstream)
     assert (e.value.status, e.value.retry_after_s) == (503, 9)

@@ -67,6 +67,14 @@ async def test_the_first_to_end_are_deleted_above_the_size_limit(storage: Storag
     assert await storage.left() == await storage.kept() == {"c", "d"}
 
 
+async def test_the_objects_of_no_job_do_not_count_towards_the_limit(storage: Storage) -> None:
+    await storage.ended("a", at=1000, size=100)
+    await storage.objects.put("jobs/orphan/media", bytes(1000))
+    storage.store.clock = lambda: FOREVER
+    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=150) == 0
+    assert await storage.left() == await storage.kept() == {"a"}
+
+
 async def test_running_jobs_stay_whatever_their_size(storage: Storage) -> None:
     await storage.waiting("a", at=1000, size=1000)
     assert await delete_expired(storage.store, storage.objects, max_age_s=1, max_bytes=1) == 0

@@ -134,7 +134,7 @@ async def test_a_job_with_an_expired_lease_is_claimed_again_and_its_old_worker_i
     assert await store.claim(LEASE) is None, "the lease was renewed"
     clock.now += 2
     held = await claimed(store)
-    assert held.job.attempt == 2
+    assert (held.job.attempt, held.job.started_at) == (2, lost.job.started_at)
     assert await store.heartbeat(lost, Progress(), LEASE) == "lost"
     assert not await store.finish(lost, "late", {})
     assert not await store.fail(lost, UndecodableMedia("late"), final=True)

@@ -304,6 +304,53 @@ async def test_a_request_that_fails_frees_its_slot() -> None:
 
 
 @in_made_up_time
+async def test_nothing_is_in_flight_while_the_slots_are_held_exclusively() -> None:
+    gate = AdmissionController(max_in_flight=2, max_queue=9)
+    before, begun = asyncio.create_task(occupy(gate, 5)), asyncio.Event()
+    await settle()
+
+    async def restart() -> None:
+        async with gate.exclusive():
+            assert (gate.in_flight, now()) == (0, 5)
+            begun.set()
+            await asyncio.sleep(7)
+
+    restarting = asyncio.create_task(restart())
+    await settle()
+    after = Request(gate)
+    await begun.wait()
+    await settle()
+    assert not after.admitted
+    await asyncio.gather(before, restarting)
+    await settle()
+    assert after.admitted_at == 12
+    after.leave()
+    await after.task
+
+
+@in_made_up_time
+async def test_an_exclusive_hold_that_is_cancelled_leaves_all_slots() -> None:
+    gate = AdmissionController(max_in_flight=2, max_queue=9)
+    holder = Request(gate)
+    await settle()
+
+    async def restart() -> None:
+        async with gate.exclusive():
+            pytest.fail("a request is in flight")
+
+    waiting = asyncio.create_task(restart())
+    await settle()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    requests = [Request(gate) for _ in range(3)]
+    await settle()
+    assert [each.admitted for each in requests] == [True, False, False]
+    for each in (holder, *requests):
+        each.leave()
+    await asyncio.gather(holder.task, *(each.task for each in requests))
+
+
+@in_made_up_time
 async def test_the_expected_wait_is_zero_while_a_slot_is_free() -> None:
     gate = AdmissionController(2, 10)
     await occupy(gate, 30)

@@ -46,6 +46,14 @@ def test_a_change_is_found_where_it_is() -> None:
     assert scored([list(range(8))], true) == (true, [0, 3, 4, 5, 7])
 
 
+@pytest.mark.parametrize("ends", [(0.10, 0.16), (0.7, 0.9)])
+def test_between_clear_verdicts_that_differ_every_frame_is_scored(
+    ends: tuple[float, float],
+) -> None:
+    true = [ends[0], 0.5, ends[1]]
+    assert scored([[0, 1, 2]], true) == (true, [0, 1, 2])
+
+
 def test_faces_of_still_images_are_all_scored_at_once() -> None:
     calls: list[list[int]] = []
 
