@@ -18,7 +18,7 @@ large, small = [], []
 for _ in range(20):
     large.append(bytearray(4 * 2**20 - 4096))
     large[-1][::4096] = bytes(1023)
-    small.append(bytearray(1000))  # keeps the top of the heap
+    small.append(bytearray(2**16))  # keeps the top of the heap, as it fits in no gap
 del large
 held = resident() - before
 {start}
