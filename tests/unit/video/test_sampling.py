@@ -38,6 +38,10 @@ def test_fps_follows_time_and_not_the_frame_rate() -> None:
     ]
 
 
+def test_per_shot_starts_with_twelve_frames_a_second() -> None:
+    assert len(selected(sampler("per_shot:64"), 60)) == 24
+
+
 @pytest.mark.parametrize("count", [1, 7, 30])
 def test_uniform_selects_the_number_of_frames_evenly(count: int) -> None:
     found = selected(sampler(f"uniform:{count}", 20.0), 600)

@@ -43,6 +43,14 @@ def test_a_private_address_is_refused_however_it_is_wrapped(address: IPv4Address
         assert not AddressPolicy().allows(str(each)), each
 
 
+@given(private())
+def test_where_ipv6_is_allowed_private_addresses_within_are_not(address: IPv4Address) -> None:
+    policy = AddressPolicy(["::/0"])
+    _, mapped, _, nat64, _, six_to_four, teredo = wrapped(address)
+    for each in (mapped, nat64, six_to_four, teredo):
+        assert not policy.allows(str(each)), each
+
+
 @given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_allowed_addresses_are_always_global(address: IPv4Address | IPv6Address) -> None:
     if AddressPolicy().allows(str(address)):

@@ -71,7 +71,7 @@ async def test_the_objects_of_no_job_do_not_count_towards_the_limit(storage: Sto
     await storage.ended("a", at=1000, size=100)
     await storage.objects.put("jobs/orphan/media", bytes(1000))
     storage.store.clock = lambda: FOREVER
-    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=150) == 0
+    assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=100) == 0
     assert await storage.left() == await storage.kept() == {"a"}
 
 
