@@ -44,11 +44,18 @@ def key_and_file(tmp_path: Path) -> tuple[str, Path]:
 async def test_a_key_permits_only_its_scopes(key_and_file: tuple[str, Path]) -> None:
     key, path = key_and_file
     authenticator = Authenticator(Keys(path), None, None)
-    for headers in ({"authorization": f"Bearer {key}"}, {"x-api-key": key}):
+    bearers = ({"authorization": f"{kind} {key}"} for kind in ("Bearer", "bearer"))
+    for headers in (*bearers, {"x-api-key": key}):
         principal = await authenticator.authorize(headers, "images")
         assert principal == Principal("team-a", sees_all=False, limits=Limits(only=True))
         with pytest.raises(Forbidden, match="'videos'"):
             await authenticator.authorize(headers, "videos")
+
+
+@pytest.mark.parametrize(("owner", "seen"), [("team-a", True), ("team-b", False), (None, False)])
+def test_a_key_sees_its_own_jobs_alone(owner: str | None, seen: bool) -> None:
+    assert Principal("team-a", sees_all=False).may_see(owner) is seen
+    assert Principal("team-a", sees_all=True).may_see(owner)
 
 
 async def test_the_only_key_has_everything_and_one_of_several_half(tmp_path: Path) -> None:

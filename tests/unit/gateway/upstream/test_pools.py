@@ -166,13 +166,14 @@ async def test_a_busy_replica_is_skipped(names: Names, busy: Problem) -> None:
 
 
 async def test_the_client_gets_retry_after_when_all_replicas_are_overloaded(names: Names) -> None:
-    members = [FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")]
+    members = [FakeReplica(f"127.0.0.{n}") for n in range(2, 7)]
     async with serving(({"name": "a"}, members), names=names) as upstream:
         for member in members:
             member.predict = problem(Overloaded("full", retry_after_s=7))
         with pytest.raises(Overloaded) as caught:
             await detect(upstream)
     assert caught.value.retry_after_s == 7
+    assert sum(len(member.requests) for member in members) == 3, "attempts, each elsewhere"
 
 
 async def test_a_client_error_is_not_retried(names: Names) -> None:
