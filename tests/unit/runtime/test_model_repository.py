@@ -1,4 +1,4 @@
-"""What the gateway and the model server have in common of Triton's model repository extension."""
+"""Index requests of Triton's model repository extension, and the problem of malformed ones."""
 
 from __future__ import annotations
 
