@@ -36,6 +36,9 @@ from deepfake_serving.runtime.tasks import first_of
 
 T = TypeVar("T")
 
+_FRAME_S = 15.0
+"""A later verdict of a live frame is of no use: others wait meanwhile, and are dropped."""
+
 
 class ClientDisconnected(Exception):
     """The client has closed the connection; no response can be sent."""
@@ -144,6 +147,18 @@ class Gateway:
         seconds = limit if timeout_s is None else min(limit, timeout_s)
         deadline = asyncio.get_running_loop().time() + seconds
         return RequestContext(scope.id, deadline, scope.traceparent)
+
+    def frame_context(
+        self, scope: RequestScope, number: int, timeout_s: float | None = None
+    ) -> RequestContext:
+        """Returns the context of the upstream requests for a live frame.
+
+        Args:
+            number: of the frame in its stream.
+            timeout_s: of the stream.
+        """
+        left = _FRAME_S if timeout_s is None else min(_FRAME_S, timeout_s)
+        return self.request_context(scope, left).for_item(number)
 
 
 def get_gateway(request: Request) -> Gateway:

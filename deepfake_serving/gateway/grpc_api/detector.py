@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from typing import cast, get_args
 
 import orjson
@@ -154,8 +155,9 @@ class DetectorService:
     async def DetectStream(  # noqa: N802
         self, messages: AsyncIterator[pb.StreamFrame], call: Call
     ) -> AsyncIterator[pb.StreamVerdict]:
-        with self.gateway.track_stream(call.principal):  # before a frame is in memory
-            async for verdict in detect_frames(self.gateway, messages, call):
+        with ExitStack() as session:
+            session.enter_context(self.gateway.track_stream(call.principal))
+            async for verdict in detect_frames(self.gateway, messages, call, session.close):
                 yield verdict
 
 

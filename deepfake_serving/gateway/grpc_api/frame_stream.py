@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 from deepfake_serving.contracts.messages import problem_message, verdict_message
-from deepfake_serving.contracts.problems import from_dict
+from deepfake_serving.contracts.problems import SlowRequest, from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.live.frames import Frame, FrameQueue, score_frames
-from deepfake_serving.runtime.tasks import first_of
+from deepfake_serving.runtime.tasks import cancel, first_of
 
 Verdicts = asyncio.Queue[pb.StreamVerdict | None]
 
 
 async def detect_frames(
-    gateway: Gateway, messages: AsyncIterator[pb.StreamFrame], call: Call
+    gateway: Gateway,
+    messages: AsyncIterator[pb.StreamFrame],
+    call: Call,
+    on_end: Callable[[], object],
 ) -> AsyncIterator[pb.StreamVerdict]:
     """Yields the verdict of each frame that is not dropped; the first message names the model.
 
     The stream ends as over WebSocket: after `live_idle_timeout_s` without a frame, and after
     `live_max_duration_s`. Frames wait in a short queue; where they arrive faster than they are
-    analysed, old ones drop.
+    analysed, old ones drop. The session of a client that reads no verdict for
+    `live_idle_timeout_s` ends then, although gRPC ends the call only once it reads.
+
+    Args:
+        on_end: Called when the session ends, before the last verdict is read.
 
     Raises:
+        SlowRequest: the client did not read.
         StreamStopped: the gateway stops; after the verdicts of the frames that have arrived.
     """
     loop, settings = asyncio.get_running_loop(), gateway.settings
@@ -56,25 +64,35 @@ async def detect_frames(
     model = gateway.upstream.detector(first.model)
 
     async def read() -> None:
-        while (message := await next_message()) is not None:
-            frames.put_image(message.image)
-        frames.close()
+        try:
+            while (message := await next_message()) is not None:
+                frames.put_image(message.image)
+        finally:
+            frames.close()
 
     async def detect(frame: Frame) -> bytes:
         gateway.authenticator.use_frame(call.principal, len(frame.image))
-        context = call.context(gateway).for_item(frame.number)
+        context = gateway.frame_context(call.scope, frame.number, call.remaining_s)
         return await gateway.upstream.detect_image(frame.image, model, context)
 
     async def send(message: dict[str, Any]) -> None:
-        await verdicts.put(_stream_verdict(message))
+        try:
+            async with asyncio.timeout(settings.live_idle_timeout_s):
+                await verdicts.put(_stream_verdict(message))
+        except TimeoutError:
+            waited = f"{settings.live_idle_timeout_s:g} s"
+            raise SlowRequest(f"the client has read no verdict for {waited}") from None
 
     count = partial(gateway.count_frame, call.scope)
 
     async def work() -> None:
-        await asyncio.gather(
-            read(),
-            score_frames(frames, detect, send, count, call.scope.id),
-        )
+        reading = asyncio.create_task(read())
+        try:
+            await score_frames(frames, detect, send, count, call.scope.id)
+            await reading
+        finally:
+            await cancel([reading])
+            on_end()
         await verdicts.put(None)
 
     working = asyncio.create_task(work())
@@ -82,7 +100,7 @@ async def detect_frames(
         while (verdict := await _next(verdicts, working)) is not None:
             yield verdict
     finally:
-        working.cancel()
+        await cancel([working])
         call.scope.note(model=model, dropped=frames.dropped)
     if stopped:
         raise StreamStopped

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
+import httpx
 import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -16,7 +17,7 @@ from websockets.asyncio.client import ClientConnection
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.integration.gateway.conftest import MAX_IMAGE
-from tests.support.running import RunningGateway
+from tests.support.running import GUARD_S, RunningGateway
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
 
@@ -105,6 +106,31 @@ async def test_frames_are_streamed_over_grpc(
     assert [a.WhichOneof("outcome") for a in responses] == ["verdict", "problem", "verdict"]
     assert responses[0].smoothed == pytest.approx(responses[0].verdict.fake_probability, abs=1e-6)
     assert responses[1].problem.status == 415
+
+
+async def test_a_client_that_reads_no_response_over_grpc_loses_its_session(
+    gateway: RunningGateway,
+) -> None:
+    async def wait_until_open(streams: int) -> None:
+        async with asyncio.timeout(GUARD_S), httpx.AsyncClient() as http:
+            expected = f"deepfake_streams {streams}.0"
+            while expected not in (await http.get(gateway.metrics_url)).text.splitlines():
+                await asyncio.sleep(0.1)
+
+    async def send() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                await call.write(pb.StreamFrame(image=b"no image"))
+                await asyncio.sleep(0.001)
+
+    async with grpc.aio.insecure_channel(gateway.grpc_target) as channel:
+        call = DetectorStub(channel).DetectStream()
+        sending = asyncio.create_task(send())
+        await wait_until_open(1)
+        await wait_until_open(0)
+        assert not call.done(), "it has more to read"
+        sending.cancel()
+        await sending
 
 
 async def test_a_client_may_close_a_stream(gateway: RunningGateway, astronaut_jpeg: bytes) -> None:

@@ -76,9 +76,8 @@ async def _serve(
         nonlocal analysed
         gateway.authenticator.use_frame(principal, len(frame.image))
         analysed += 1
-        context = gateway.request_context(scope, None)
-        item = context.for_item(frame.number)
-        return await gateway.upstream.detect_image(frame.image, model, item)
+        context = gateway.frame_context(scope, frame.number)
+        return await gateway.upstream.detect_image(frame.image, model, context)
 
     async def send(message: dict[str, Any]) -> None:
         await socket.send_text(orjson.dumps(message).decode())

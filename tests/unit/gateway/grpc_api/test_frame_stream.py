@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from deepfake_serving.contracts.problems import UndecodableMedia
+from deepfake_serving.contracts.problems import InvalidRequest, SlowRequest, UndecodableMedia
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
@@ -21,6 +21,7 @@ from deepfake_serving.runtime.tasks import first_of
 from tests.support.running import GUARD_S
 
 VERDICT = b'{"id": "1", "verdict": "no_face", "fake_probability": null, "faces": []}'
+CALL = cast("Call", MagicMock())
 
 
 class Upstream:
@@ -43,6 +44,7 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
         authenticator=MagicMock(),
         upstream=Upstream(),
         in_flight=InFlight(),
+        frame_context=MagicMock(),
     )
     return cast("Gateway", fake)
 
@@ -50,7 +52,7 @@ def gateway(idle_s: float, duration_s: float) -> Gateway:
 async def consume(
     source: Gateway, messages: AsyncIterator[pb.StreamFrame], verdicts: list[int] | None = None
 ) -> None:
-    async for verdict in detect_frames(source, messages, cast("Call", MagicMock())):
+    async for verdict in detect_frames(source, messages, CALL, lambda: None):
         if verdicts is not None:
             verdicts.append(verdict.frame)
 
@@ -79,6 +81,41 @@ async def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
 
     stream = consume(gateway(idle_s, duration_s), frames())
     await asyncio.wait_for(first_of(closed.wait(), stream), GUARD_S)
+
+
+async def test_a_client_that_reads_no_verdict_loses_its_session() -> None:
+    """Its call stays open: gRPC can't end it while a verdict waits to be sent."""
+    source, over = gateway(0.05, 60), asyncio.Event()
+
+    async def detect_image(*_: Any) -> bytes:
+        raise UndecodableMedia("not an image")
+
+    async def frames() -> AsyncIterator[pb.StreamFrame]:
+        while True:
+            yield pb.StreamFrame(image=b"x", model="detector")
+            await asyncio.sleep(0.01)
+
+    source.upstream.detect_image = detect_image  # type: ignore[method-assign]
+    verdicts = detect_frames(source, frames(), CALL, over.set)
+    await anext(verdicts)
+    await asyncio.wait_for(over.wait(), GUARD_S)
+    with pytest.raises(SlowRequest, match="no verdict for"):
+        async for _ in verdicts:
+            pass
+
+
+async def test_a_problem_of_a_later_message_ends_the_stream() -> None:
+    async def frames() -> AsyncIterator[pb.StreamFrame]:
+        yield pb.StreamFrame(image=b"x", model="detector")
+        raise InvalidRequest("malformed")
+
+    async def detect_image(*_: Any) -> bytes:
+        raise UndecodableMedia("not an image")
+
+    source = gateway(60, 60)
+    source.upstream.detect_image = detect_image  # type: ignore[method-assign]
+    with pytest.raises(InvalidRequest, match="malformed"):
+        await asyncio.wait_for(consume(source, frames()), GUARD_S)
 
 
 @pytest.mark.parametrize("first", [[], [pb.StreamFrame(image=b"x", model="detector")]])
