@@ -39,7 +39,7 @@ def configure_logs(settings: ServerSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, written],
         )
     )
-    others.addFilter(_is_not_malformed_request)
+    others.addFilter(_is_not_by_a_client)
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[others])
     logging.captureWarnings(True)
     structlog.configure(
@@ -51,14 +51,17 @@ def configure_logs(settings: ServerSettings) -> None:
     )
 
 
-def _is_not_malformed_request(record: logging.LogRecord) -> bool:
-    """aiohttp and gRPC log malformed requests, which any client can send, as errors.
+def _is_not_by_a_client(record: logging.LogRecord) -> bool:
+    """aiohttp and gRPC log as errors what any client can do: malformed requests, and to gRPC a
+    client that leaves while a response is sent to it.
 
     gRPC quotes metadata that is not UTF-8: its line may hold an API key.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, UnicodeDecodeError) and record.name.startswith("grpc."):
-        return False
+    if record.name.startswith("grpc."):
+        from grpc.aio import InternalError
+
+        return not isinstance(error, UnicodeDecodeError | InternalError)
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
 
 
