@@ -112,7 +112,7 @@ async def test_a_client_that_reads_no_response_over_grpc_loses_its_session(
     gateway: RunningGateway,
 ) -> None:
     async def wait_until_open(streams: int) -> None:
-        async with asyncio.timeout(GUARD_S), httpx.AsyncClient() as http:
+        async with asyncio.timeout(GUARD_S), httpx.AsyncClient(timeout=GUARD_S) as http:
             expected = f"deepfake_streams {streams}.0"
             while expected not in (await http.get(gateway.metrics_url)).text.splitlines():
                 await asyncio.sleep(0.1)
