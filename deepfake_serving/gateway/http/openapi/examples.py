@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:e1473d1c26e45d3bd70418fd88e64530f38fd8564cb056322eb32b4a4a7bc0be",
+    "digest": "sha256:e750bc1054a6101939e33a3bd201b8e4f97c6f320fabddc47a5e75e94138a593",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
