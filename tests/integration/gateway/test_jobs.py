@@ -252,7 +252,8 @@ def test_grpc_returns_the_same_job(stub: DetectorStub, api: httpx.Client, video:
 def test_the_worker_of_a_gateway_yields_to_requests(gateway: RunningGateway) -> None:
     """27 hostile videos took more processor time than all other hostile requests."""
     serving, working = gateway.servers()
-    gateway.wait_until(lambda: working.nice() == serving.nice() + 5, 60, "of a lower priority")
+    lower = min(serving.nice() + 5, 19)
+    gateway.wait_until(lambda: working.nice() == lower, 60, "of a lower priority")
 
 
 # Kills -------------------------------------------------------------------------------------------
