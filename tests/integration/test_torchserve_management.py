@@ -1,4 +1,4 @@
-"""What other processes of the machine can do with TorchServe's gRPC management API."""
+"""TorchServe's gRPC management API, which any process of the machine can call."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def field(number: int, text: str) -> bytes:
 def test_no_archive_is_loaded_from_a_url(
     server: RunningServer, archive_folder: Path, tmp_path: Path, scheme: str
 ) -> None:
-    """It would run code of whoever calls, as the user of the model server."""
+    """It would run its code as the user of the model server."""
     command = " ".join(psutil.Process(server.java()).cmdline())
     found = re.search(r"\S+config\.properties", command)
     assert found is not None, command
