@@ -59,9 +59,8 @@ def _is_not_by_a_client(record: logging.LogRecord) -> bool:
     """
     error = record.exc_info[1] if record.exc_info else None
     if record.name.startswith("grpc."):
-        from grpc.aio import InternalError
-
-        return not isinstance(error, UnicodeDecodeError | InternalError)
+        # ExecuteBatchError has no public name, and its public base is raised for faults too
+        return type(error).__name__ not in ("UnicodeDecodeError", "ExecuteBatchError")
     return not isinstance(error, web.RequestPayloadError | HttpProcessingError)
 
 
