@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
-from typing import cast, get_args
 
 import orjson
 
@@ -12,20 +11,24 @@ from deepfake_serving.contracts.jobs import ENDED, IMAGE, LIVE, Job
 from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
-from deepfake_serving.contracts.video import Aggregation, VideoVerdict
+from deepfake_serving.contracts.video import VideoVerdict
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedback_request
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
 from deepfake_serving.gateway.grpc_api.messages import job_message
+from deepfake_serving.gateway.grpc_api.submissions import (
+    box_unit,
+    image_media,
+    image_request,
+    video_request,
+)
 from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.min_rate import enforce_min_rate
 from deepfake_serving.gateway.ingest.uploads import spool_chunks
 from deepfake_serving.gateway.jobs.document import job_document
-from deepfake_serving.gateway.jobs.requests import VideoRequest
 from deepfake_serving.gateway.upstream.batch import detect_batch
-from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.runtime.serialization import from_json
 
 
@@ -47,7 +50,7 @@ class DetectorService:
             call.principal,
             explain=request.explain,
             provenance=request.provenance,
-            boxes=_boxes(request),
+            boxes=box_unit(request),
         )
         verdict = await analysis.run(request.image, call.context(self.gateway))
         return verdict_message(orjson.loads(verdict))
@@ -67,7 +70,7 @@ class DetectorService:
             call.principal,
             explain=request.explain,
             provenance=request.provenance,
-            boxes=_boxes(request),
+            boxes=box_unit(request),
         )
         results = await detect_batch(analysis, images, context)
         for result in results:
@@ -75,6 +78,18 @@ class DetectorService:
         return pb.DetectBatchResponse(
             results=[_batch_result(r, context.for_item(n).id) for n, r in enumerate(results)]
         )
+
+    async def SubmitImage(  # noqa: N802
+        self, request: pb.SubmitImageRequest, call: Call
+    ) -> pb.Job:
+        self.gateway.disk_space.check()
+        async with image_media(request, self.gateway) as medium:
+            job, created = await self.gateway.submission.submit(
+                medium, image_request(request), call.principal, call.scope.traceparent
+            )
+        call.count_images(self.gateway, int(created))
+        call.scope.note(job=job.id, bytes=job.source.bytes)
+        return job_message(job_document(job))
 
     async def SubmitVideo(  # noqa: N802
         self, messages: AsyncIterator[pb.SubmitVideoRequest], call: Call
@@ -91,7 +106,7 @@ class DetectorService:
         first = await anext(arriving, None)
         if first is None or first.WhichOneof("part") != "options":
             raise InvalidRequest("the first message has the options, the others the video")
-        request, trace = _video_request(first.options), call.scope.traceparent
+        request, trace = video_request(first.options), call.scope.traceparent
         if first.options.url:
             link = video_link(
                 first.options.url,
@@ -135,6 +150,14 @@ class DetectorService:
     async def CancelJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         return job_message(job_document(await self.gateway.jobs.cancel(request.id, call.principal)))
 
+    async def DeleteJob(  # noqa: N802
+        self, request: pb.JobRequest, call: Call
+    ) -> pb.DeleteJobResponse:
+        cancelled = await self.gateway.jobs.cancel_or_delete(request.id, call.principal)
+        if cancelled is None:
+            return pb.DeleteJobResponse()
+        return pb.DeleteJobResponse(cancelled=job_message(job_document(cancelled)))
+
     async def WatchJob(  # noqa: N802
         self, request: pb.JobRequest, call: Call
     ) -> AsyncIterator[pb.Job]:
@@ -159,26 +182,6 @@ class DetectorService:
             session.enter_context(self.gateway.track_stream(call.principal))
             async for verdict in detect_frames(self.gateway, messages, call, session.close):
                 yield verdict
-
-
-def _boxes(request: pb.DetectImageRequest | pb.DetectBatchRequest) -> BoxUnit:
-    return "relative" if request.relative_boxes else "pixels"
-
-
-def _video_request(options: pb.VideoOptions) -> VideoRequest:
-    aggregation = options.aggregation or None
-    if aggregation not in (None, *get_args(Aggregation)):
-        known = ", ".join(get_args(Aggregation))
-        raise InvalidRequest(f"there is no aggregation {aggregation!r}; there are: {known}")
-    return VideoRequest(
-        options.sampling or None,
-        options.shots if options.HasField("shots") else True,
-        cast("Aggregation | None", aggregation),
-        options.model or None,
-        options.webhook or None,
-        options.idempotency_key or None,
-        options.explain,
-    )
 
 
 async def _chunks(messages: AsyncIterator[pb.SubmitVideoRequest]) -> AsyncIterator[bytes]:

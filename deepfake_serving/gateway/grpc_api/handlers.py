@@ -32,10 +32,12 @@ ANY_KEY: Literal["any"] = "any"
 SCOPES: dict[str, Scope | Literal["any"] | None] = {
     "DetectImage": "images",
     "DetectBatch": "images",
+    "SubmitImage": "images",
     "SubmitVideo": "videos",
     "GetJob": "jobs",
     "ListJobs": "jobs",
     "CancelJob": "jobs",
+    "DeleteJob": "jobs",
     "WatchJob": "jobs",
     "SendFeedback": ANY_KEY,
     "DetectStream": "stream",

@@ -104,6 +104,15 @@ class JobService:
         await self.get(job_id, principal)
         return await self.store.cancel(job_id)
 
+    async def cancel_or_delete(self, job_id: str, principal: Principal) -> Job | None:
+        """Cancels a job that has not ended and returns it; deletes one that has, and returns
+        None."""
+        job = await self.get(job_id, principal)
+        if job.state not in ENDED:
+            return await self.store.cancel(job_id)
+        await self.delete(job_id, principal)
+        return None
+
     async def delete(self, job_id: str, principal: Principal) -> None:
         """Deletes a job with all of its objects and the feedback on it."""
         await self.get(job_id, principal)

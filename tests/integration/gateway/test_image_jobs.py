@@ -17,7 +17,7 @@ from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import Dete
 from tests.integration.gateway.conftest import MAX_IMAGE
 from tests.support.published_schema import SCHEMA, checked_client
 from tests.support.redis_server import RedisServer, redis_program
-from tests.support.requests import problem_of, same
+from tests.support.requests import problem_of, rpc_problem_of, same
 from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import scenes, write_video
 from tests.support.webhooks import webhook_receiver
@@ -193,3 +193,56 @@ def test_grpc_returns_the_same_job(
     assert not message.HasField("result")
     assert message.image_result.fake_probability == job["result"]["fake_probability"]
     assert len(message.image_result.faces) == 1
+
+
+def test_grpc_submits_what_rest_does(
+    api: httpx.Client, gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    options = {"relative_boxes": True, "explain": True, "provenance": True}
+    params = {"boxes": "relative", "explain": "true", "provenance": "true"}
+    same_key = {"idempotency_key": "by both"}
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        stub = DetectorStub(channel)
+        request = pb.SubmitImageRequest(
+            image=astronaut_jpeg, name="astronaut.jpg", **options, **same_key
+        )
+        message = stub.SubmitImage(request)
+        job = submit(api, astronaut_jpeg, params=params, headers={"Idempotency-Key": "by both"})
+        assert message.id == job["id"]
+        assert message.source.name == job["source"]["name"] == "astronaut.jpg"
+        completed = ended(api, job)
+        url = f"{gateway.url}{completed['links']['media']}"
+        fetched = stub.SubmitImage(pb.SubmitImageRequest(url=url))
+        assert ended(api, linked(fetched))["state"] == "succeeded"
+        verdict = stub.GetJob(pb.JobRequest(id=job["id"])).image_result
+        assert verdict.faces[0].heatmap.overlay
+        assert verdict.faces[0].box.x1 == completed["result"]["faces"][0]["box"][0] < 1
+        assert verdict.provenance.sha256
+        assert not stub.DeleteJob(pb.JobRequest(id=job["id"])).HasField("cancelled")
+    problem_of(api.get(job["links"]["self"]), 404, "not-found")
+
+
+def linked(message: pb.Job) -> dict[str, Any]:
+    """Returns a document with the links of a job."""
+    path = f"/v1/jobs/{message.id}"
+    return {"links": {"self": path, "events": f"{path}/events"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "slug"),
+    [
+        ({}, 400, "invalid-request"),
+        ({"url": "ftp://a/b"}, 422, "refused-url"),
+        ({"image": bytes(MAX_IMAGE + 1)}, 413, "too-large"),
+        ({"image": b"x", "model": "cats"}, 404, "unknown-model"),
+    ],
+)
+def test_grpc_refuses_what_rest_does(
+    gateway: RunningGateway, given: dict[str, Any], status: int, slug: str
+) -> None:
+    with (
+        grpc.insecure_channel(gateway.grpc_target) as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        DetectorStub(channel).SubmitImage(pb.SubmitImageRequest(**given))
+    rpc_problem_of(caught.value, caught.value.code(), status, slug)

@@ -89,11 +89,9 @@ async def get_job(request: Request, job_id: str, principal: Client) -> Response:
 )
 async def delete_job(request: Request, job_id: str, principal: Client) -> Response:
     """202 and the job where it is cancelled; 204 where it is deleted with its media and result."""
-    jobs = get_gateway(request).jobs
-    job = await jobs.get(job_id, principal)
-    if job.state not in ENDED:
-        return json_response(job_document(await jobs.cancel(job_id, principal)), 202)
-    await jobs.delete(job_id, principal)
+    cancelled = await get_gateway(request).jobs.cancel_or_delete(job_id, principal)
+    if cancelled is not None:
+        return json_response(job_document(cancelled), 202)
     return Response(status_code=204)
 
 

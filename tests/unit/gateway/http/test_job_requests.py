@@ -41,6 +41,17 @@ async def test_a_repeated_cancellation_deletes_nothing(clients: Clients) -> None
     assert (await client.post("/v1/jobs/b/cancel")).status_code == 404
 
 
+async def test_a_job_is_cancelled_and_then_deleted_over_grpc(clients: Clients) -> None:
+    client, stub = clients
+    request = pb.JobRequest(id="a")
+    assert (await stub.DeleteJob(request)).cancelled.state == pb.JOB_STATE_CANCELLED
+    assert (await client.get("/v1/jobs/a")).json()["state"] == "cancelled"
+    assert not (await stub.DeleteJob(request)).HasField("cancelled")
+    assert (await client.get("/v1/jobs/a")).status_code == 404
+    with pytest.raises(grpc.RpcError, match="no job 'a'"):
+        await stub.DeleteJob(request)
+
+
 @pytest.mark.parametrize("kind", ["film", "VIDEO", "part"])
 async def test_a_kind_that_no_job_has_is_refused(clients: Clients, kind: str) -> None:
     client, stub = clients

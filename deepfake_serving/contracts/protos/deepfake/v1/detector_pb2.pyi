@@ -727,13 +727,69 @@ class Problem(_message.Message):
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
 
 @_typing.final
+class SubmitImageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    image: _builtins.bytes
+    """An encoded image, as in DetectImageRequest."""
+    url: _builtins.str
+    """URL of the image, which a worker fetches."""
+    name: _builtins.str
+    """Display name of the image."""
+    model: _builtins.str
+    """Name of the model; empty: the server's first detector."""
+    explain: _builtins.bool
+    """Whether faces get a heatmap."""
+    provenance: _builtins.bool
+    """Whether content credentials (C2PA) and metadata are read."""
+    relative_boxes: _builtins.bool
+    """Whether boxes and landmarks are from 0 to 1, of the image's size."""
+    webhook: _builtins.str
+    """URL that is notified when the job has ended."""
+    idempotency_key: _builtins.str
+    """The same key with the same request creates no second job."""
+    def __init__(
+        self,
+        *,
+        image: _builtins.bytes = ...,
+        url: _builtins.str = ...,
+        name: _builtins.str = ...,
+        model: _builtins.str = ...,
+        explain: _builtins.bool = ...,
+        provenance: _builtins.bool = ...,
+        relative_boxes: _builtins.bool = ...,
+        webhook: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "source", b"source", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "idempotency_key", b"idempotency_key", "image", b"image", "model", b"model", "name", b"name", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "source", b"source", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "url"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___SubmitImageRequest: _TypeAlias = SubmitImageRequest  # noqa: Y015
+
+@_typing.final
 class SubmitVideoRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OPTIONS_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
-    """In the following messages: the video in chunks of any size. None if a URL was given."""
+    """In the following messages: the video in chunks, such as of 1 MiB; a message is limited to twice the bytes of the
+    largest image (`max_image_bytes`). None if a URL was given.
+    """
     @_builtins.property
     def options(self) -> Global___VideoOptions:
         """In the first message: the options, and the URL if there is one."""
@@ -829,6 +885,30 @@ class JobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobRequest: _TypeAlias = JobRequest  # noqa: Y015
+
+@_typing.final
+class DeleteJobResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cancelled(self) -> Global___Job:
+        """The job that was cancelled because it had not ended: call again once it has. Absent where the job is deleted."""
+
+    def __init__(
+        self,
+        *,
+        cancelled: Global___Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cancelled", b"_cancelled", "cancelled", b"cancelled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancelled", b"_cancelled", "cancelled", b"cancelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cancelled: _TypeAlias = _typing.Literal["cancelled"]  # noqa: Y015
+    _WhichOneofArgType__cancelled: _TypeAlias = _typing.Literal["_cancelled", b"_cancelled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cancelled) -> _WhichOneofReturnType__cancelled | None: ...
+
+Global___DeleteJobResponse: _TypeAlias = DeleteJobResponse  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):

@@ -44,6 +44,11 @@ class DetectorStub:
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.SerializeToString,
                 response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.FromString,
                 _registered_method=True)
+        self.SubmitImage = channel.unary_unary(
+                '/deepfake.v1.Detector/SubmitImage',
+                request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitImageRequest.SerializeToString,
+                response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
         self.SubmitVideo = channel.stream_unary(
                 '/deepfake.v1.Detector/SubmitVideo',
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitVideoRequest.SerializeToString,
@@ -63,6 +68,11 @@ class DetectorStub:
                 '/deepfake.v1.Detector/CancelJob',
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
                 response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+                _registered_method=True)
+        self.DeleteJob = channel.unary_unary(
+                '/deepfake.v1.Detector/DeleteJob',
+                request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+                response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DeleteJobResponse.FromString,
                 _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/deepfake.v1.Detector/WatchJob',
@@ -98,6 +108,13 @@ class DetectorServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitImage(self, request, context):
+        """Submits an image, or its URL, and returns the job that analyses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubmitVideo(self, request_iterator, context):
         """Submits a video, in chunks or by URL, and returns the job that analyses it.
         """
@@ -121,6 +138,14 @@ class DetectorServicer:
 
     def CancelJob(self, request, context):
         """Cancels a job that has not ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteJob(self, request, context):
+        """Deletes a job that has ended with its media, its result and the feedback on it; one that has not ended is cancelled
+        instead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +187,11 @@ def add_DetectorServicer_to_server(servicer, server):
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.FromString,
                     response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.SerializeToString,
             ),
+            'SubmitImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitImage,
+                    request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitImageRequest.FromString,
+                    response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
             'SubmitVideo': grpc.stream_unary_rpc_method_handler(
                     servicer.SubmitVideo,
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitVideoRequest.FromString,
@@ -181,6 +211,11 @@ def add_DetectorServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
                     response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.SerializeToString,
+            ),
+            'DeleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJob,
+                    request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.FromString,
+                    response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DeleteJobResponse.SerializeToString,
             ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJob,
@@ -252,6 +287,33 @@ class Detector:
             '/deepfake.v1.Detector/DetectBatch',
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchRequest.SerializeToString,
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DetectBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/SubmitImage',
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.SubmitImageRequest.SerializeToString,
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
@@ -360,6 +422,33 @@ class Detector:
             '/deepfake.v1.Detector/CancelJob',
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/DeleteJob',
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.DeleteJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,8 @@ class DetectorStub:
     """Classifies every face of one image."""
     DetectBatch: _grpc.UnaryUnaryMultiCallable[_detector_pb2.DetectBatchRequest, _detector_pb2.DetectBatchResponse]
     """Classifies several images. A bad image is a problem at its position."""
+    SubmitImage: _grpc.UnaryUnaryMultiCallable[_detector_pb2.SubmitImageRequest, _detector_pb2.Job]
+    """Submits an image, or its URL, and returns the job that analyses it."""
     SubmitVideo: _grpc.StreamUnaryMultiCallable[_detector_pb2.SubmitVideoRequest, _detector_pb2.Job]
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
@@ -50,6 +52,10 @@ class DetectorStub:
     """Returns jobs without their results, the newest first."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Cancels a job that has not ended."""
+    DeleteJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.DeleteJobResponse]
+    """Deletes a job that has ended with its media, its result and the feedback on it; one that has not ended is cancelled
+    instead.
+    """
     WatchJob: _grpc.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
     UNAVAILABLE and the problem not-ready: call again.
@@ -68,6 +74,8 @@ class DetectorAsyncStub(DetectorStub):
     """Classifies every face of one image."""
     DetectBatch: _aio.UnaryUnaryMultiCallable[_detector_pb2.DetectBatchRequest, _detector_pb2.DetectBatchResponse]  # type: ignore[assignment]
     """Classifies several images. A bad image is a problem at its position."""
+    SubmitImage: _aio.UnaryUnaryMultiCallable[_detector_pb2.SubmitImageRequest, _detector_pb2.Job]  # type: ignore[assignment]
+    """Submits an image, or its URL, and returns the job that analyses it."""
     SubmitVideo: _aio.StreamUnaryMultiCallable[_detector_pb2.SubmitVideoRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
@@ -76,6 +84,10 @@ class DetectorAsyncStub(DetectorStub):
     """Returns jobs without their results, the newest first."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Cancels a job that has not ended."""
+    DeleteJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.DeleteJobResponse]  # type: ignore[assignment]
+    """Deletes a job that has ended with its media, its result and the feedback on it; one that has not ended is cancelled
+    instead.
+    """
     WatchJob: _aio.UnaryStreamMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Returns the job now and after every change, until it has ended. A gateway that stops ends the stream before that, with
     UNAVAILABLE and the problem not-ready: call again.
@@ -103,6 +115,14 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.DetectBatchResponse, _abc.Awaitable[_detector_pb2.DetectBatchResponse]]:
         """Classifies several images. A bad image is a problem at its position."""
+
+    @_abc_1.abstractmethod
+    def SubmitImage(
+        self,
+        request: _detector_pb2.SubmitImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_pb2.Job, _abc.Awaitable[_detector_pb2.Job]]:
+        """Submits an image, or its URL, and returns the job that analyses it."""
 
     @_abc_1.abstractmethod
     def SubmitVideo(
@@ -135,6 +155,16 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.Job, _abc.Awaitable[_detector_pb2.Job]]:
         """Cancels a job that has not ended."""
+
+    @_abc_1.abstractmethod
+    def DeleteJob(
+        self,
+        request: _detector_pb2.JobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_pb2.DeleteJobResponse, _abc.Awaitable[_detector_pb2.DeleteJobResponse]]:
+        """Deletes a job that has ended with its media, its result and the feedback on it; one that has not ended is cancelled
+        instead.
+        """
 
     @_abc_1.abstractmethod
     def WatchJob(
