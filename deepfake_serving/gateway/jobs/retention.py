@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import structlog
 
-from deepfake_serving.contracts.jobs import ENDED, Job
+from deepfake_serving.contracts.jobs import ENDED
 from deepfake_serving.contracts.problems import Internal
 from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.queue.store import JobStore
@@ -17,6 +18,15 @@ log = structlog.get_logger(__name__)
 
 _PAGE = 200
 _ORPHAN_AGE_S = 3600.0
+
+
+class _Job(NamedTuple):
+    """What retention keeps in memory of each stored job, of which there may be very many.
+    `ended_at` is None until it has ended."""
+
+    id: str
+    owner: str | None
+    ended_at: float | None
 
 
 async def delete_expired(
@@ -32,14 +42,14 @@ async def delete_expired(
     now = store.clock()
     await _delete_cache_entries(objects, now - max_age_s)
     sizes, modified = await _stored(objects)
-    jobs = {job.id: job for job in await _all(store)}
+    jobs = {job.id: job async for job in _all(store)}
     for job_id, at in modified.items():
         if job_id not in jobs and at < now - _ORPHAN_AGE_S and not await _exists(store, job_id):
             await objects.delete_all(f"jobs/{job_id}")
             sizes.pop(job_id)
     total, deleted = sum(sizes.values()), list[str]()
     for job in _in_order(jobs.values(), sizes, now - max_age_s):
-        if (job.finished_at or 0.0) > now - max_age_s and total <= max_bytes:
+        if (job.ended_at or 0.0) > now - max_age_s and total <= max_bytes:
             break
         await store.delete(job.id)
         await objects.delete_all(f"jobs/{job.id}")
@@ -51,16 +61,16 @@ async def delete_expired(
     return len(deleted)
 
 
-def _in_order(jobs: Iterable[Job], sizes: Mapping[str, int], expired: float) -> Iterator[Job]:
+def _in_order(jobs: Iterable[_Job], sizes: Mapping[str, int], expired: float) -> Iterator[_Job]:
     """Yields the ended jobs in the order of their deletion: those that have expired, then always
     the first of the owner whose remaining jobs have the most bytes."""
-    used, ended = Counter[str | None](), defaultdict[str | None, deque[Job]](deque)
-    for job in sorted(jobs, key=lambda job: job.finished_at or 0.0):
-        if job.state in ENDED and (job.finished_at or 0.0) <= expired:
+    used, ended = Counter[str | None](), defaultdict[str | None, deque[_Job]](deque)
+    for job in sorted(jobs, key=lambda job: job.ended_at or 0.0):
+        if job.ended_at is not None and job.ended_at <= expired:
             yield job
             continue
         used[job.owner] += sizes.get(job.id, 0)
-        if job.state in ENDED:
+        if job.ended_at is not None:
             ended[job.owner].append(job)
     while ended:
         owner = max(ended, key=lambda owner: used[owner])
@@ -73,7 +83,7 @@ def _in_order(jobs: Iterable[Job], sizes: Mapping[str, int], expired: float) -> 
 
 async def _delete_cache_entries(objects: Objects, before: float) -> None:
     """Deletes cache entries that are older than any job they could refer to."""
-    for key, _, at in await objects.list("cache"):
+    async for key, _, at in objects.walk("cache"):
         if at < before:
             await objects.delete(key)
 
@@ -82,7 +92,7 @@ async def _stored(objects: Objects) -> tuple[dict[str, int], dict[str, float]]:
     """Returns the size in bytes and the time of the last modification, by job."""
     sizes: dict[str, int] = defaultdict(int)
     modified: dict[str, float] = defaultdict(float)
-    for key, size, at in await objects.list("jobs"):
+    async for key, size, at in objects.walk("jobs"):
         job_id = key.split("/")[1]
         sizes[job_id] += size
         modified[job_id] = max(modified[job_id], at)
@@ -97,11 +107,12 @@ async def _exists(store: JobStore, job_id: str) -> bool:
         return True
 
 
-async def _all(store: JobStore) -> list[Job]:
-    jobs: list[Job] = []
+async def _all(store: JobStore) -> AsyncIterator[_Job]:
     cursor = None
     while True:
         page, cursor = await store.list(limit=_PAGE, cursor=cursor)
-        jobs += page
+        for job in page:
+            ended_at = (job.finished_at or 0.0) if job.state in ENDED else None
+            yield _Job(job.id, job.owner, ended_at)
         if cursor is None:
-            return jobs
+            return

@@ -147,12 +147,15 @@ class Objects:
             await asyncio.to_thread(delete_leftovers, folder, before)
 
     async def list(self, prefix: str) -> list[tuple[str, int, float]]:
-        """Lists the objects below a prefix: key, size in bytes, time of the last change."""
-        found: list[tuple[str, int, float]] = []
+        """Lists the objects below a prefix, as `walk` yields them."""
+        return [found async for found in self.walk(prefix)]
+
+    async def walk(self, prefix: str) -> AsyncIterator[tuple[str, int, float]]:
+        """Yields the objects below a prefix: key, size in bytes, time of the last change."""
         with _map_errors(prefix):
             async for page in obstore.list(self._store, self._checked(prefix.rstrip("/"))):
-                found += [(o["path"], o["size"], o["last_modified"].timestamp()) for o in page]
-        return found
+                for o in page:
+                    yield o["path"], o["size"], o["last_modified"].timestamp()
 
     def _checked(self, key: str) -> str:
         """Checks a key, and that no link leads out of the folder.

@@ -18,7 +18,7 @@ async def delete_expired_uploads(
     """Deletes uploads that were created `expire_s` ago, and returns how many had parts."""
     await collection.trim(now - expire_s, _MAX_COUNT)
     modified: dict[str, float] = defaultdict(float)
-    for key, _, at in await objects.list(FOLDER):
+    async for key, _, at in objects.walk(FOLDER):
         upload_id = key.split("/")[1]
         modified[upload_id] = max(modified[upload_id], at)
     deleted = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.gateway.jobs import retention
 from deepfake_serving.gateway.jobs.retention import delete_expired
+from deepfake_serving.gateway.queue.records import Record
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
@@ -108,3 +110,17 @@ async def test_what_a_running_job_stores_counts_for_its_key(storage: Storage) ->
     await storage.waiting("runs", at=3000, size=100, owner="large")
     assert await delete_expired(storage.store, storage.objects, FOREVER, max_bytes=200) == 1
     assert await storage.left() == {"other", "runs"}
+
+
+async def test_little_of_each_stored_job_is_in_memory(storage: Storage) -> None:
+    """There may be very many, and a process keeps part of what was in use at a peak."""
+    count, options, backend = 1000, {"long": "x" * 4000}, storage.store.backend
+    for n in range(count):
+        job = Job(f"{n:032x}", "video", "failed", Source("a"), options, float(n), finished_at=1.0)
+        await backend.insert(Record(job, None), None, accept_new=True)
+    tracemalloc.start()
+    try:
+        await delete_expired(storage.store, storage.objects, FOREVER, ENDLESS)
+        assert tracemalloc.get_traced_memory()[1] < count * 5000
+    finally:
+        tracemalloc.stop()
