@@ -163,12 +163,14 @@ class Settings(
     remember_images: int = Field(
         10_000,
         ge=0,
-        description="Image responses that feedback can name, remembered for `retain_hours`.",
+        description="Image responses that feedback can name, remembered for `retain_hours`; above "
+        "it, the oldest of the key with the most are forgotten.",
     )
     retain_image_bytes: int = Field(
         0,
         ge=0,
-        description="Space for analysed images, kept for `retain_hours`; 0 keeps none.",
+        description="Space for analysed images, kept for `retain_hours`; above it, the oldest of "
+        "the key that uses the most are deleted. 0 keeps none.",
     )
     embedded_worker: bool = Field(
         True, description="Whether the gateway starts its own worker process."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ import orjson
 import structlog
 
 from deepfake_serving.contracts.problems import Problem
+from deepfake_serving.gateway.auth.authenticator import half
 from deepfake_serving.gateway.feedback.records import FaceRecord, ImageRecord
 from deepfake_serving.gateway.queue.collections.collection import Collection, Document
 from deepfake_serving.gateway.storage.objects import Objects
@@ -25,12 +27,13 @@ log = structlog.get_logger(__name__)
 
 _FLUSH_S = 1.0
 _MAX_WAITING_BYTES = 64 * 2**20
-"""Images that wait for a slow object store; further ones are not kept."""
+"""Images that wait for a slow object store, half of them of one API key; further ones are not
+kept."""
 _CONCURRENT = 8
 _END_S = 10.0
 """Time that the end waits for images that are not stored yet."""
 FOLDER = "images"
-"""The folder of kept images in the object store."""
+"""The folder of kept images in the object store; each API key has one in it."""
 
 
 class AnalysedImages:
@@ -56,7 +59,7 @@ class AnalysedImages:
         self._pending: dict[str, Document] = {}
         self._waiting: dict[str, tuple[ImageRecord, bytes]] = {}
         """By the key of the object."""
-        self._waiting_bytes = 0
+        self._waiting_bytes = Counter[str | None]()
         self._storing = asyncio.Lock()
 
     async def add(self, image: bytes, verdict: bytes, image_id: str, owner: str | None) -> None:
@@ -155,14 +158,19 @@ class AnalysedImages:
 
     def _keep(self, record: ImageRecord, image: bytes) -> ImageRecord:
         """Returns the record with the key under which its image will be stored, if it will."""
-        if self._waiting_bytes + len(image) > _MAX_WAITING_BYTES:
+        if not self._has_room(record.owner, len(image)):
             log.warning("image not stored", detail="too many wait for the object store")
             return record
-        name = hashlib.sha256(_key(record.owner, record.id).encode()).hexdigest()
-        kept = replace(record, object=f"{FOLDER}/{name}")
+        kept = replace(record, object=_object(record.owner, record.id))
         self._waiting[str(kept.object)] = kept, image
-        self._waiting_bytes += len(image)
+        self._waiting_bytes[record.owner] += len(image)
         return kept
+
+    def _has_room(self, owner: str | None, size: int) -> bool:
+        """Returns whether an image may wait for the object store."""
+        share = _MAX_WAITING_BYTES if owner is None else half(_MAX_WAITING_BYTES)
+        within_share = self._waiting_bytes[owner] + size <= share
+        return within_share and self._waiting_bytes.total() + size <= _MAX_WAITING_BYTES
 
     async def _store(self, key: str) -> None:
         record, image = self._waiting[key]
@@ -178,13 +186,26 @@ class AnalysedImages:
 
     def _drop(self, key: str) -> bool:
         """Removes an image from those that wait; returns whether it was among them."""
-        _, image = self._waiting.pop(key, (None, b""))
-        self._waiting_bytes -= len(image)
-        return bool(image)
+        if key not in self._waiting:
+            return False
+        record, image = self._waiting.pop(key)
+        self._waiting_bytes -= Counter({record.owner: len(image)})  # drops owners without any
+        return True
 
 
 def _key(owner: str | None, image_id: str) -> str:
     return f"{owner or ''}|{image_id}"
+
+
+def owner_of(key: str) -> str:
+    """Returns the owner of a response by the key of its document; "" for none."""
+    return key.partition("|")[0]
+
+
+def _object(owner: str | None, image_id: str) -> str:
+    """Returns the key of an image in the object store: its owner has a folder there."""
+    name = hashlib.sha256(_key(owner, image_id).encode()).hexdigest()
+    return f"{FOLDER}/by-{owner or ''}/{name}"
 
 
 def image_record(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from deepfake_serving.gateway.feedback.images import FOLDER
+from deepfake_serving.gateway.feedback.images import FOLDER, owner_of
 from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.queue.collections.collection import Collection
+from deepfake_serving.gateway.queue.collections.trimming import trim
+from deepfake_serving.gateway.queue.fairness import to_make_room
 from deepfake_serving.gateway.storage.objects import Objects
 
 
@@ -15,15 +17,35 @@ async def delete_expired_images(
 
     Args:
         before: Time before which all are deleted.
-        max_count: Image responses to remember. Above it, the oldest are forgotten.
-        max_bytes: Size of all kept images. Above it, the oldest are deleted.
+        max_count: Image responses to remember. Above it, the oldest of the API key with the most
+            are forgotten.
+        max_bytes: Size of all kept images. Above it, the oldest of the API key with the most bytes
+            are deleted.
     """
-    await images.trim(before, max_count)
-    total = 0
-    for key, size, modified in sorted(await objects.list(FOLDER), key=lambda found: -found[2]):
-        total += size
-        if modified < before or total > max_bytes:
+    await images.delete_before(before)
+    await trim(images, max_count, owner_of)
+    kept: list[tuple[float, int, str]] = []
+    async for key, size, modified in objects.walk(FOLDER):
+        if modified < before:
             await objects.delete(key)
+        else:
+            kept.append((modified, size, key))
+    await _make_room(objects, sorted(kept), max_bytes)
+
+
+async def _make_room(objects: Objects, kept: list[tuple[float, int, str]], max_bytes: int) -> None:
+    """Deletes kept images above a size.
+
+    Args:
+        kept: times, sizes and keys, the oldest first.
+    """
+    excess = sum(size for _, size, _ in kept) - max_bytes
+    stored = (((key, size), key.rpartition("/")[0], size) for _, size, key in kept)
+    for key, size in to_make_room(stored):
+        if excess <= 0:
+            return
+        await objects.delete(key)
+        excess -= size
 
 
 async def delete_expired_feedback(feedback: Collection, before: float) -> None:

@@ -9,13 +9,15 @@ import structlog
 from deepfake_serving.gateway.feedback.records import Feedback
 from deepfake_serving.gateway.queue.collections.collection import Collection as DocumentCollection
 from deepfake_serving.gateway.queue.collections.collection import Document
+from deepfake_serving.gateway.queue.collections.trimming import trim
 from deepfake_serving.runtime.serialization import from_json, to_json
 
 log = structlog.get_logger(__name__)
 
 _PAGE = 200
 _MAX_COUNT = 100_000
-"""Above it, the oldest feedback is deleted: a client must not fill the job store."""
+"""Above it, the oldest of the key that gave the most is deleted: a client must not fill the job
+store."""
 
 Cursor = tuple[float, str]
 
@@ -68,13 +70,19 @@ class FeedbackStore:
             await self._collection.remove([_key(each) for each in feedback])
 
     async def trim(self, before: float) -> None:
-        """Deletes feedback that was given before a time."""
-        await self._collection.trim(before, _MAX_COUNT)
+        """Deletes feedback that was given before a time, and that above the number of all."""
+        await self._collection.delete_before(before)
+        await trim(self._collection, _MAX_COUNT, _giver)
 
 
 def _key(feedback: Feedback) -> str:
     part = feedback.track if feedback.face is None else str(feedback.face)
     return "|".join([feedback.id, part or "", feedback.key or ""])
+
+
+def _giver(key: str) -> str:
+    """Returns the API key of feedback by the key of its document."""
+    return key.rpartition("|")[2]
 
 
 def _parse(document: Document) -> Feedback | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import structlog
 from deepfake_serving.contracts.jobs import ENDED
 from deepfake_serving.contracts.problems import Internal
 from deepfake_serving.gateway.feedback.store import FeedbackStore
+from deepfake_serving.gateway.queue.fairness import to_make_room
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.storage.objects import Objects
 
@@ -21,8 +22,8 @@ _ORPHAN_AGE_S = 3600.0
 
 
 class _Job(NamedTuple):
-    """What retention keeps in memory of each stored job, of which there may be very many.
-    `ended_at` is None until it has ended."""
+    """The little of a stored job that is in memory: there may be very many. `ended_at` is None
+    until it has ended."""
 
     id: str
     owner: str | None
@@ -62,23 +63,15 @@ async def delete_expired(
 
 
 def _in_order(jobs: Iterable[_Job], sizes: Mapping[str, int], expired: float) -> Iterator[_Job]:
-    """Yields the ended jobs in the order of their deletion: those that have expired, then always
-    the first of the owner whose remaining jobs have the most bytes."""
-    used, ended = Counter[str | None](), defaultdict[str | None, deque[_Job]](deque)
+    """Yields the ended jobs in the order of their deletion: those that have expired, then those
+    that make room."""
+    stored: list[tuple[_Job | None, str | None, int]] = []
     for job in sorted(jobs, key=lambda job: job.ended_at or 0.0):
         if job.ended_at is not None and job.ended_at <= expired:
             yield job
             continue
-        used[job.owner] += sizes.get(job.id, 0)
-        if job.ended_at is not None:
-            ended[job.owner].append(job)
-    while ended:
-        owner = max(ended, key=lambda owner: used[owner])
-        job = ended[owner].popleft()
-        used[owner] -= sizes.get(job.id, 0)
-        if not ended[owner]:
-            del ended[owner]
-        yield job
+        stored.append((None if job.ended_at is None else job, job.owner, sizes.get(job.id, 0)))
+    yield from to_make_room(stored)
 
 
 async def _delete_cache_entries(objects: Objects, before: float) -> None:

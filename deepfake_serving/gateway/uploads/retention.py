@@ -8,7 +8,6 @@ from deepfake_serving.gateway.queue.collections.collection import Collection
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.uploads.service import FOLDER
 
-_MAX_COUNT = 100_000
 _ORPHAN_AGE_S = 3600.0
 
 
@@ -16,7 +15,7 @@ async def delete_expired_uploads(
     collection: Collection, objects: Objects, now: float, expire_s: float
 ) -> int:
     """Deletes uploads that were created `expire_s` ago, and returns how many had parts."""
-    await collection.trim(now - expire_s, _MAX_COUNT)
+    await collection.delete_before(now - expire_s)
     modified: dict[str, float] = defaultdict(float)
     async for key, _, at in objects.walk(FOLDER):
         upload_id = key.split("/")[1]

@@ -42,6 +42,11 @@ class Collection(Protocol):
         """Deletes documents."""
         ...
 
-    async def trim(self, before: float, max_count: int) -> None:
-        """Deletes documents from before a time, and the oldest above a number."""
+    async def delete_before(self, time: float) -> None:
+        """Deletes documents from before a time."""
+        ...
+
+    async def keys(self, above: int) -> list[str]:
+        """Returns the keys of all documents, the oldest first, if there are more than a number;
+        else none."""
         ...

@@ -65,10 +65,14 @@ class RedisCollection:
         with self._map_errors():
             await delete(self._client, commands)
 
-    async def trim(self, before: float, max_count: int) -> None:
+    async def delete_before(self, time: float) -> None:
         with self._map_errors():
-            old = await self._client.zrangebyscore(self._times, "-inf", f"({before}")
-            excess = await self._client.zrange(self._times, 0, -(max_count + 1))
-        keys = [member.decode() for member in {*old, *excess}]
-        for start in range(0, len(keys), PAGE):
-            await self.remove(keys[start : start + PAGE])
+            old = await self._client.zrangebyscore(self._times, "-inf", f"({time}")
+        for start in range(0, len(old), PAGE):
+            await self.remove([member.decode() for member in old[start : start + PAGE]])
+
+    async def keys(self, above: int) -> list[str]:
+        with self._map_errors():
+            if await self._client.zcard(self._times) <= above:
+                return []
+            return [member.decode() for member in await self._client.zrange(self._times, 0, -1)]

@@ -19,10 +19,6 @@ CREATE TABLE IF NOT EXISTS documents (
 );
 CREATE INDEX IF NOT EXISTS documents_created ON documents (collection, created_at, key);
 """
-_OLDEST = (
-    "DELETE FROM documents WHERE rowid IN (SELECT rowid FROM documents WHERE collection = ? "
-    "ORDER BY created_at DESC, key DESC LIMIT -1 OFFSET ?)"
-)
 
 Run = Callable[[Callable[[sqlite3.Connection], Any]], Awaitable[Any]]
 
@@ -53,13 +49,21 @@ class SQLiteCollection:
         sql = "DELETE FROM documents WHERE collection = ? AND key = ?"
         await self._change(lambda database: database.executemany(sql, rows))
 
-    async def trim(self, before: float, max_count: int) -> None:
-        def work(database: sqlite3.Connection) -> None:
-            old = "DELETE FROM documents WHERE collection = ? AND created_at < ?"
-            database.execute(old, (self._name, before))
-            database.execute(_OLDEST, (self._name, max_count))
+    async def delete_before(self, time: float) -> None:
+        sql = "DELETE FROM documents WHERE collection = ? AND created_at < ?"
+        await self._change(lambda database: database.execute(sql, (self._name, time)))
 
-        await self._change(work)
+    async def keys(self, above: int) -> list[str]:
+        counting = "SELECT count(*) FROM documents WHERE collection = ?"
+        sql = "SELECT key FROM documents WHERE collection = ? ORDER BY created_at, key"
+
+        def work(database: sqlite3.Connection) -> list[str]:
+            (count,) = database.execute(counting, (self._name,)).fetchone()
+            found = database.execute(sql, (self._name,)) if count > above else ()
+            return [key for (key,) in found]
+
+        keys: list[str] = await self._run(work)
+        return keys
 
     async def _select(self, where: str, values: Sequence[Any], limit: int) -> list[Document]:
         sql = (

@@ -253,18 +253,22 @@ async def test_no_request_waits_for_a_slow_object_store_and_few_images_do(
         await put(key, content)
 
     monkeypatch.setattr(storage.objects, "put", slow)
-    monkeypatch.setattr("deepfake_serving.gateway.feedback.images._MAX_WAITING_BYTES", len(JPEG))
-    for name in "ab":
-        await storage.images.add(JPEG, VERDICT, name, "me")
+    monkeypatch.setattr(
+        "deepfake_serving.gateway.feedback.images._MAX_WAITING_BYTES", 2 * len(JPEG)
+    )
+    given = [("a", "me"), ("b", "me"), ("c", "you"), ("d", "they")]
+    for name, owner in given:
+        await storage.images.add(JPEG, VERDICT, name, owner)
     storing = asyncio.create_task(storage.images.flush_images())
-    found = [await storage.images.find("me", name) for name in "ab"]
-    assert [image is not None and image.object is not None for image in found] == [True, False]
+    found = [await storage.images.find(owner, name) for name, owner in given]
+    waits = [image is not None and image.object is not None for image in found]
+    assert waits == [True, False, True, False], "half of those that wait are of one key"
     proceed.set()
     await storing
-    assert len(await storage.objects.list("images")) == 1
-    await storage.images.add(JPEG, VERDICT, "c", "me")
-    await storage.images.flush_images()
     assert len(await storage.objects.list("images")) == 2
+    await storage.images.add(JPEG, VERDICT, "e", "me")
+    await storage.images.flush_images()
+    assert len(await storage.objects.list("images")) == 3
 
 
 async def test_memory_of_responses_is_limited(storage: Storage) -> None:
@@ -350,6 +354,35 @@ async def test_old_feedback_responses_and_images_are_deleted(storage: Storage) -
     assert len(await storage.objects.list("images")) == 1
     await delete_expired_images(images, storage.objects, 1e12, 100, max_bytes=10**9)
     assert await storage.objects.list("images") == []
+
+
+async def test_no_key_displaces_the_images_of_another(storage: Storage) -> None:
+    """The key with the most makes room, also where the others' images are older."""
+    await storage.images.add(JPEG, VERDICT, "old", "you")
+    for n in range(4):
+        storage.now += 1
+        await storage.images.add(JPEG, VERDICT, f"flood{n}", "me")
+    await storage.images.flush_images()
+    await storage.images.flush()
+    images = storage.store.backend.collection("images")
+    await delete_expired_images(images, storage.objects, 0.0, 2, 3 * len(JPEG))
+    assert {document.key for document in await images.page(9)} == {"you|old", "me|flood3"}
+    kept = [key.split("/")[1] for key, _, _ in await storage.objects.list("images")]
+    assert sorted(kept) == ["by-me", "by-me", "by-you"]
+
+
+async def test_no_key_displaces_the_feedback_of_another(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepfake_serving.gateway.feedback.store._MAX_COUNT", 2)
+    await storage.images.add(JPEG, VERDICT, "old", "you")
+    await storage.give(YOU, "old")
+    for n in range(3):
+        storage.now += 1
+        await storage.images.add(JPEG, VERDICT, f"flood{n}", "me")
+        await storage.give(ME, f"flood{n}")
+    await delete_expired_feedback(storage.store.backend.collection("feedback"), 0.0)
+    assert [label[0] for label in await storage.labels()] == ["flood2", "old"]
 
 
 # Export -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deepfake_serving.gateway.queue.collections.collection import Collection, Document
+from deepfake_serving.gateway.queue.collections.trimming import trim
 from deepfake_serving.gateway.queue.store import open_store
 
 
@@ -61,10 +62,25 @@ async def test_old_documents_and_those_above_the_number_are_deleted(
     images, feedback = pair
     await images.put([document(f"{n:03}", float(n)) for n in range(300)])
     await feedback.put([document("kept", 1.0)])
-    await images.trim(before=10.0, max_count=1000)
+    await images.delete_before(10.0)
+    await trim(images, 1000, _no_owner)
     assert len(await keys(images)) == 290
-    await images.trim(before=0.0, max_count=2)
+    await trim(images, 2, _no_owner)
     assert await keys(images) == ["299", "298"]
-    await images.trim(before=0.0, max_count=0)
+    await trim(images, 0, _no_owner)
     assert await keys(images) == []
     assert await keys(feedback) == ["kept"]
+
+
+async def test_the_owner_of_the_most_documents_makes_room(
+    pair: tuple[Collection, Collection],
+) -> None:
+    images, _ = pair
+    await images.put([document("few|old", 1.0), document("few|new", 99.0)])
+    await images.put([document(f"many|{n:02}", float(n)) for n in range(2, 20)])
+    await trim(images, 5, lambda key: key.partition("|")[0])
+    assert await keys(images) == ["few|new", "many|19", "many|18", "many|17", "few|old"]
+
+
+def _no_owner(_: str) -> str:
+    return ""
