@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE
-from deepfake_serving.gateway.http.openapi.examples import EXAMPLES, PROBLEM
+from deepfake_serving.gateway.http.openapi.examples import EXAMPLES, PROBLEM, UNAVAILABLE
 from deepfake_serving.gateway.http.openapi.links import LINKS
 from deepfake_serving.gateway.http.openapi.oip_documents import REQUESTS
 from deepfake_serving.gateway.http.schemas import FeedbackBody
@@ -87,9 +87,9 @@ def _finish(operation: dict[str, Any], key_required: bool) -> None:
     _secure(operation, key_required)
     for status, response in operation["responses"].items():
         content = response.get("content", {})
-        if status in ("4XX", "5XX"):
-            content[MEDIA_TYPE]["example"] = PROBLEM
-        elif (example := EXAMPLES.get(operation["operationId"])) and "application/json" in content:
+        if problem := {"4XX": PROBLEM, "5XX": UNAVAILABLE}.get(status):
+            content[MEDIA_TYPE]["example"] = problem
+        elif example := EXAMPLES.get((operation["operationId"], status)):
             content["application/json"]["example"] = example  # FastAPI drops its nulls
         if links := LINKS.get((operation["operationId"], status)):
             response["links"] = links

@@ -45,6 +45,14 @@ PROBLEM: dict[str, Any] = {
     "detail": "not a supported image format; send JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF",
     "id": "a66b03e5f21d4fb9a1f6ed3b7e2c1a60",
 }
+UNAVAILABLE: dict[str, Any] = {
+    "type": "urn:problem:deepfake-serving:upstream-unavailable",
+    "title": "Upstream unavailable",
+    "status": 503,
+    "detail": "no model server with a detector is up",
+    "id": "0e1d2a7c5b844f0f9b3d6c7e8f901a2b",
+    "retry_after_s": 5,
+}
 JOB: dict[str, Any] = {
     "id": "1bdf6ade74264ce38bf5e6c8a08483c7",
     "kind": "video",
@@ -87,15 +95,31 @@ JOB: dict[str, Any] = {
         "windows": None,
     },
 }
-
-
+IMAGE_JOB: dict[str, Any] = JOB | {
+    "id": "6288fcd0967c41ff8f6b8c6e5df26446",
+    "kind": "image",
+    "source": {
+        "name": "portrait.jpg",
+        "url": None,
+        "bytes": 74962,
+        "digest": "sha256:370adb9cb9dd03ca911ea316fb227495e01095398bc1f71188a3995209b9c81a",
+    },
+    "options": {"boxes": "pixels", "explain": False, "provenance": False, "model": "detector"},
+    "links": {
+        "self": "/v1/jobs/6288fcd0967c41ff8f6b8c6e5df26446",
+        "events": "/v1/jobs/6288fcd0967c41ff8f6b8c6e5df26446/events",
+        "media": "/v1/jobs/6288fcd0967c41ff8f6b8c6e5df26446/media",
+        "windows": None,
+    },
+}
 BATCH: dict[str, Any] = {
     "id": "90e816577f0e4c8f8b9c938eb762a469",
     "results": [{"name": "a.jpg", "verdict": IMAGE}, {"name": "b.txt", "problem": PROBLEM}],
 }
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "detect_image": IMAGE,
-    "detect_batch": BATCH,
-    "submit_video": JOB,
+EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
+    ("detect_image", "200"): IMAGE,
+    ("detect_image", "202"): IMAGE_JOB,
+    ("detect_batch", "200"): BATCH,
+    ("submit_video", "202"): JOB,
 }
-"""Examples of successful responses, by operation."""
+"""Examples of successful responses, by operation and status."""
