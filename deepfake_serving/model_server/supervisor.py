@@ -31,6 +31,7 @@ from deepfake_serving.model_server.torchserve.lost_workers import LostWorkers
 from deepfake_serving.model_server.torchserve.process import TorchServeProcess, reap
 from deepfake_serving.model_server.torchserve.recycling import Recycler
 from deepfake_serving.model_server.torchserve.stalled_workers import StalledWorkers
+from deepfake_serving.model_server.torchserve.tokens import read_tokens
 from deepfake_serving.model_server.torchserve.warmup import (
     WARMUP_JPEG,
     WarmupCheckFailed,
@@ -180,7 +181,10 @@ class Supervisor:
 
     async def _register(self) -> None:
         """Registers the models once the management interface responds."""
-        upstream = Upstream(self.launch.inference, self.launch.management)
+        tokens = read_tokens(self.launch.directory)
+        if tokens is None:
+            return
+        upstream = Upstream(self.launch.inference, self.launch.management, tokens)
         try:
             if await upstream.alive():
                 async with asyncio.timeout(self.settings.start_timeout_s):

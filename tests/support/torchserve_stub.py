@@ -20,6 +20,7 @@ from aiohttp import web
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem
 from deepfake_serving.model_server.torchserve.client import Upstream
+from deepfake_serving.model_server.torchserve.tokens import Tokens
 from model_handlers.wire import BATCH_HEADER
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -105,6 +106,9 @@ async def break_off(request: web.Request) -> web.StreamResponse:
     return response
 
 
+TOKENS = Tokens("to-predict", "to-manage")
+
+
 class StubTorchServe:
     """Sends the next of `responses`, and `otherwise` when none is left."""
 
@@ -134,7 +138,7 @@ async def torchserve() -> AsyncIterator[tuple[StubTorchServe, Upstream]]:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.UnixSite(runner, str(path), backlog=1024).start()
-        upstream = Upstream(stub.address, stub.address)
+        upstream = Upstream(stub.address, stub.address, TOKENS)
         try:
             yield stub, upstream
         finally:

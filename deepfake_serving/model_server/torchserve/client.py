@@ -11,6 +11,7 @@ import orjson
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, Problem, from_dict
 from deepfake_serving.model_server.models import ServedModel
+from deepfake_serving.model_server.torchserve.tokens import Tokens
 from model_handlers.wire import BATCH_HEADER
 
 _UNIX = "unix:"
@@ -51,9 +52,10 @@ class WorkerStatus:
 class Upstream:
     """A client of one TorchServe. Connections are pooled; only admission limits their number."""
 
-    def __init__(self, inference: str, management: str) -> None:
+    def __init__(self, inference: str, management: str, tokens: Tokens) -> None:
         """Takes addresses as TorchServe writes them: `unix:/path` or `http://host:port`."""
-        self._inference, self._management = _session(inference), _session(management)
+        self._inference = _session(inference, tokens.inference)
+        self._management = _session(management, tokens.management)
 
     async def close(self) -> None:
         await self._inference.close()
@@ -160,7 +162,7 @@ def _message(error: bytes) -> str:
         return error.decode(errors="replace").strip()
 
 
-def _session(address: str) -> aiohttp.ClientSession:
+def _session(address: str, token: str) -> aiohttp.ClientSession:
     unix = address.startswith(_UNIX)
     return aiohttp.ClientSession(
         "http://torchserve" if unix else address,
@@ -168,6 +170,7 @@ def _session(address: str) -> aiohttp.ClientSession:
         if unix
         else aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None),
+        headers={"Authorization": f"Bearer {token}"},
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         auto_decompress=False,
     )

@@ -25,6 +25,7 @@ import model_handlers
 from deepfake_serving.assets import CONFIG, PACKAGE
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
+from deepfake_serving.model_server.torchserve.tokens import KEY_FILE
 from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 from model_handlers.wire import MAX_RESPONSE_BYTES
 
@@ -52,8 +53,8 @@ def prepare(
 ) -> Launch:
     """Writes TorchServe's configuration into `directory` (mode 0700); returns how to start it."""
     directory.chmod(0o700)
-    for stale in directory.glob("*.sock*"):
-        stale.unlink()
+    for stale in (*directory.glob("*.sock*"), directory / KEY_FILE):
+        stale.unlink(missing_ok=True)
     addresses = _addresses(settings, directory)
     config = directory / "config.properties"
     lines = _properties(settings, placement, models, addresses)

@@ -28,6 +28,7 @@ from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.state import Phase, ServerState
 from deepfake_serving.model_server.supervisor import StartupFailed, Supervisor
 from deepfake_serving.model_server.torchserve.config import Launch
+from deepfake_serving.model_server.torchserve.tokens import KEY_FILE
 from tests.support.served_models import served_model
 from tests.support.torchserve_stub import (
     Reply,
@@ -115,16 +116,21 @@ class World:
 
 
 @pytest.fixture
-async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., World]]:
+async def make(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[Callable[..., World]]:
     async with torchserve() as (stub, _):
         worlds: list[World] = []
 
         async def start(_: Launch) -> FakeProcess:
             worlds[-1].processes.append(FakeProcess())
+            (tmp_path / KEY_FILE).write_bytes(
+                b'{"inference": {"key": "to-predict"}, "management": {"key": "to-manage"}}'
+            )
             return worlds[-1].processes[-1]
 
         def prepare(*_: Any) -> Launch:
-            return Launch([], {}, Path(), stub.address, stub.address)
+            return Launch([], {}, tmp_path, stub.address, stub.address)
 
         def created(**settings: Any) -> World:
             worlds.append(World(stub, **settings))

@@ -27,6 +27,7 @@ from deepfake_serving.model_server.torchserve.client import (
 )
 from tests.support.served_models import served_model
 from tests.support.torchserve_stub import (
+    TOKENS,
     StubTorchServe,
     bad,
     break_off,
@@ -68,11 +69,13 @@ async def test_request_bytes_and_headers_arrive_unchanged(
     body, headers = b"\x00\xff" * 500_000, {"X-Request-ID": "a", "Content-Type": "image/x"}
     await upstream.predict(MODEL, body, headers, 5)
     (request,) = stub.requests
+    assert request.headers["Authorization"] == "Bearer to-predict"
     assert request.path == "/predictions/detector/1.0"
     assert request.body == body
     assert request.headers["X-Request-ID"] == "a"
     assert request.headers["Content-Type"] == "image/x"
-    assert set(request.headers) == {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
+    usual = {"Host", "X-Request-ID", "Content-Type", "Content-Length"}
+    assert set(request.headers) == usual | {"Authorization"}
 
 
 async def test_the_response_of_the_handler_is_the_result(
@@ -155,7 +158,7 @@ async def test_a_broken_connection_is_a_lost_torchserve(
 
 async def test_a_refused_socket_connection_is_a_lost_torchserve(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'none.sock'}"
-    upstream = Upstream(address, address)
+    upstream = Upstream(address, address, TOKENS)
     with pytest.raises(TorchServeLost):
         await upstream.predict(MODEL, b"image", {}, 5)
     assert not await upstream.alive()
@@ -166,7 +169,7 @@ async def test_a_refused_socket_connection_is_a_lost_torchserve(tmp_path: Path) 
 
 
 async def test_a_refused_port_connection_is_a_lost_torchserve() -> None:
-    upstream = Upstream("http://127.0.0.1:1", "http://127.0.0.1:1")
+    upstream = Upstream("http://127.0.0.1:1", "http://127.0.0.1:1", TOKENS)
     with pytest.raises(TorchServeLost):
         await upstream.predict(MODEL, b"image", {}, 5)
     assert not await upstream.alive()

@@ -16,6 +16,7 @@ from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.torchserve import config as torchserve
 from deepfake_serving.model_server.torchserve.config import Launch, prepare
+from deepfake_serving.model_server.torchserve.tokens import KEY_FILE
 from tests.support.paths import ROOT
 from tests.support.served_models import DIGEST, served_model
 
@@ -112,8 +113,8 @@ def test_the_folder_is_private_whatever_its_mode_was(tmp_path: Path) -> None:
     assert f"-Djava.io.tmpdir={tmp_path}" in created.command
 
 
-def test_sockets_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
-    for name in ("inference.sock", "management.sock", ".ts.sock.9000"):
+def test_sockets_and_tokens_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
+    for name in ("inference.sock", "management.sock", ".ts.sock.9000", KEY_FILE):
         (tmp_path / name).write_bytes(b"")
     launch(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} <= {"config.properties", ".ts.sock.9000"}
