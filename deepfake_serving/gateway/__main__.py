@@ -13,6 +13,7 @@ import uvloop
 from deepfake_serving.gateway.server import Ports, serve
 from deepfake_serving.gateway.settings import SettingsError, load_settings
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.process.environment import hide_from_children
 from deepfake_serving.runtime.process.memory import share_one_arena
 from deepfake_serving.runtime.tracing import exported_traces
 
@@ -20,6 +21,7 @@ from deepfake_serving.runtime.tracing import exported_traces
 def main(on_ready: Callable[[Ports], None] | None = None) -> int:
     """Exit codes: 0 after a signal, 2 for a wrong setting."""
     share_one_arena()
+    hide_from_children()
     try:
         settings = load_settings()
         configure_logs(settings)

@@ -26,6 +26,7 @@ from deepfake_serving.gateway.worker.video import VideoJob
 from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
+from deepfake_serving.runtime.process.environment import hide_from_children
 from deepfake_serving.runtime.process.memory import share_one_arena
 from deepfake_serving.runtime.process.shutdown import on_stop_signal
 from deepfake_serving.runtime.scratch.workspaces import delete_abandoned
@@ -139,6 +140,7 @@ def _new_worker(
 def main() -> int:
     """Runs a worker. Returns the exit code: 0 after a signal, 2 for an invalid setting."""
     share_one_arena()
+    hide_from_children()
     try:
         settings = load_settings()
         configure_logs(settings)

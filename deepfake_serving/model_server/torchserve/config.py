@@ -26,6 +26,7 @@ from deepfake_serving.assets import CONFIG, PACKAGE
 from deepfake_serving.model_server.models import Placement, ServedModel
 from deepfake_serving.model_server.settings import Settings
 from deepfake_serving.model_server.torchserve.tokens import KEY_FILE
+from deepfake_serving.runtime.process.environment import environment_without_secrets
 from deepfake_serving.runtime.process.memory import WORKER_ENVIRONMENT
 from model_handlers.wire import MAX_RESPONSE_BYTES
 
@@ -147,7 +148,8 @@ def _environment(
 ) -> dict[str, str]:
     """Builds the environment. OpenMP waits passively: spinning would starve other workers."""
     threads = str(placement.threads)
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEEPFAKE_", "TS_"))}
+    own = ("DEEPFAKE_", "TS_")
+    inherited = {k: v for k, v in environment_without_secrets().items() if not k.startswith(own)}
     paths = _without_our_code(inherited.pop("PYTHONPATH", ""))
     if not placement.gpus:
         inherited["CUDA_VISIBLE_DEVICES"] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,9 @@ from deepfake_serving.video.reader import Batch, GoesOn, stops
 _CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 )
+_INHERITED = re.compile(r"(PYTHON|LD_|DYLD_|LC_|MALLOC_|GLIBC_)\w*|HOME|LANG|TMPDIR|TZ")
+"""Variables by which Python starts and finds libraries. Others may be secrets, which a video that
+takes over its decoder must not find."""
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": os.devnull}
 """Threads of libraries that are not needed here, whose stacks would count as memory, and programs:
 PySceneDetect starts `ffmpeg` when it is imported, which costs a fifth of the start."""
@@ -92,7 +96,7 @@ class DecodeProcess:
                 [sys.executable, "-m", module, str(descriptor)],
                 stdin=subprocess.PIPE,
                 pass_fds=(descriptor,),
-                env=os.environ | _ENVIRONMENT,
+                env=_inherited() | _ENVIRONMENT,
                 start_new_session=True,  # a terminal's signals are for the worker, which drains
             )
         _write(process, pickle.dumps((self._path, self._options, self._part)))
@@ -137,6 +141,10 @@ class DecodeProcess:
         if code < 0 and -code in _CRASHES:
             return UndecodableMedia(f"the video crashes its decoder ({signal.Signals(-code).name})")
         return Internal(f"the decoding process ended with {code}")
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
 
 
 def _write(process: subprocess.Popen[bytes], data: bytes) -> None:

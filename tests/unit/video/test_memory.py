@@ -185,6 +185,15 @@ def test_a_crash_is_the_medias_fault_and_a_kill_is_not(
     assert decoding_processes() == []
 
 
+def test_the_process_gets_no_secrets(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFAKE_GATEWAY_WEBHOOK_SECRET", "whsec_a")
+    batches = DecodeProcess(clip, VideoOptions(Sampling("every", 1))).batches()
+    next(batches)
+    (process,) = decoding_processes()
+    assert "DEEPFAKE_GATEWAY_WEBHOOK_SECRET" not in process.environ()
+    batches.close()
+
+
 @pytest.mark.parametrize("content", [b"", b"no video"])
 def test_problems_are_those_of_the_reader(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "thing"

@@ -206,6 +206,7 @@ def test_torchserve_gets_no_settings_of_ours_or_of_its_own(
         monkeypatch.setenv(name, "127.9.9.9")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "127.9.9.9")
     environment = launch(tmp_path)[0].environment
     assert "127.9.9.9" not in environment.values()
     assert {name for name in environment if name.startswith(("DEEPFAKE_", "TS_"))} == {
