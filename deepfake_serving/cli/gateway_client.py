@@ -1,4 +1,4 @@
-"""A client of a gateway: submits videos and watches jobs."""
+"""A client of a gateway: sends images and videos, reads and ends jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import requests
 
-from deepfake_serving.cli.piped import input_path
+from deepfake_serving.cli.piped import input_path, seekable
 from deepfake_serving.contracts.jobs import ENDED
 from deepfake_serving.contracts.problems import (
     BY_TYPE,
@@ -30,6 +30,11 @@ _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 10, 60
 _RECONNECT_S = 60.0
 """Time in which a job whose events ended early must be reached again."""
 _PAUSE_S = 1.0
+_MAX_PAUSE_S, _MAX_ATTEMPTS = 30, 10
+"""Of an image: the longest pause that a gateway asks for, and how often it is sent."""
+_DELETED = 204
+_PAGE = 200
+"""The most jobs of a page."""
 _PASSING = (502, 503, 504)
 """Statuses of a gateway, or of a proxy before it, that is being replaced."""
 
@@ -54,12 +59,61 @@ class GatewayClient:
         if idempotency:
             headers["Idempotency-Key"] = _header("idempotency key", idempotency)
         if video.startswith(_URL_PREFIXES):
-            return self._submit(params=options, json={"url": video}, headers=headers)
-        path = input_path(Path(video))
-        name = quote(os.fsencode(path.name))
-        headers |= {"Content-Type": "application/octet-stream", "X-Filename": name}
-        with path.open("rb") as stream:
-            return self._submit(params=options, data=stream, headers=headers)
+            return self._send("/v1/videos", video, options, headers)
+        return self._send("/v1/videos", input_path(Path(video)), options, headers)
+
+    def detect(self, image: str, options: dict[str, str]) -> dict[str, Any]:
+        """Returns the verdict of an image file or a URL. Sends it again where the gateway asks for
+        that, after a pause.
+
+        Raises:
+            OSError: the file can't be read.
+        """
+        if image.startswith(_SERVER_PREFIXES):
+            return self._detect(image, options)
+        with seekable(input_path(Path(image))) as path:
+            return self._detect(path, options)
+
+    def _detect(self, medium: str | Path, options: dict[str, str]) -> dict[str, Any]:
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            try:
+                return self._send("/v1/images", medium, options, {})
+            except Problem as problem:
+                pause_s = problem.retry_after_s
+                if pause_s is None or pause_s > _MAX_PAUSE_S or attempt == _MAX_ATTEMPTS:
+                    raise
+                time.sleep(pause_s)
+        raise AssertionError("the last attempt returned or raised")
+
+    def jobs(self, filters: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
+        """Yields up to so many jobs without their results, the newest first."""
+        cursor: dict[str, str] = {}
+        while limit > 0:
+            asked = filters | cursor | {"limit": str(min(limit, _PAGE))}
+            response = self.request("GET", "/v1/jobs", params=asked)
+            page = self._object(response.content, "jobs", "next")
+            yield from page["jobs"]
+            if page["next"] is None:
+                return
+            limit -= len(page["jobs"])
+            cursor = {"cursor": page["next"]}
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Returns a job, with its result where it has one."""
+        return self._job("GET", _path(job_id))
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Cancels a job that has not ended; returns the job."""
+        return self._job("POST", _path(job_id) + "/cancel")
+
+    def delete(self, job_id: str) -> None:
+        """Deletes a job; one that has not ended is cancelled first, and its end is awaited."""
+        while self.request("DELETE", _path(job_id)).status_code != _DELETED:
+            for _ in self.watch(job_id):
+                pass
+
+    def _job(self, method: str, path: str) -> dict[str, Any]:
+        return self._object(self.request(method, path).content, "id", "state", "progress")
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Yields the job now and after every change; the last one has ended and holds the result.
@@ -85,8 +139,7 @@ class GatewayClient:
 
     def _events(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Yields the jobs of a stream, which may end before the job has."""
-        path = f"/v1/jobs/{quote(os.fsencode(job_id), safe='')}/events"
-        with self.request("GET", path, stream=True) as response:
+        with self.request("GET", _path(job_id) + "/events", stream=True) as response:
             try:
                 for line in response.iter_lines():
                     if line.startswith(b"data: "):
@@ -96,8 +149,19 @@ class GatewayClient:
                     f"{self.server} does not respond any more: {_reason(error)}"
                 ) from None
 
-    def _submit(self, **given: Any) -> dict[str, Any]:
-        return self._object(self.request("POST", "/v1/videos", **given).content, "id")
+    def _send(
+        self, path: str, medium: str | Path, options: dict[str, str], headers: dict[str, str]
+    ) -> dict[str, Any]:
+        """Sends a file, or a URL as a string; returns the document of the response."""
+        if isinstance(medium, str):
+            return self._post(path, params=options, json={"url": medium}, headers=headers)
+        name = quote(os.fsencode(medium.name))
+        headers = headers | {"Content-Type": "application/octet-stream", "X-Filename": name}
+        with medium.open("rb") as stream:
+            return self._post(path, params=options, data=stream, headers=headers)
+
+    def _post(self, path: str, **given: Any) -> dict[str, Any]:
+        return self._object(self.request("POST", path, **given).content, "id")
 
     def models(self) -> list[dict[str, Any]]:
         """Returns the documents of the models."""
@@ -140,6 +204,10 @@ class GatewayClient:
 
     def _no_gateway(self) -> Problem:
         return Problem(f"{self.server} does not respond as a gateway does")
+
+
+def _path(job_id: str) -> str:
+    return f"/v1/jobs/{quote(os.fsencode(job_id), safe='')}"
 
 
 def _header(what: str, value: str) -> str:

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from deepfake_serving.cli.output import printable, tables
+from deepfake_serving.cli.output import errors, note, printable, tables, warn_untrained
+from deepfake_serving.contracts.jobs import ENDED, IMAGE, LIVE
 
 _COLOURS = {"real": "green", "suspicious": "yellow", "fake": "red", "no_face": "dim"}
 
@@ -27,14 +28,17 @@ def print_json_lines(documents: Iterable[dict[str, Any]]) -> int:
 
 
 def print_image_table(documents: Iterable[dict[str, Any]]) -> int:
-    """Prints one row per image. Returns the number of problems among them."""
+    """Prints one row per image, also of those before an error. Returns the number of problems."""
     image, remark = Column("image", overflow="fold"), Column("remark", overflow="fold")
     table = Table(image, "verdict", "fake", "faces", remark, box=None, pad_edge=False)
     problems = 0
-    for document in documents:
-        problems += "type" in document
-        table.add_row(*_image_row(document))
-    tables().print(table)
+    try:
+        for document in documents:
+            problems += "type" in document
+            table.add_row(*_image_row(document))
+    finally:
+        if table.row_count:
+            tables().print(table)
     return problems
 
 
@@ -95,6 +99,47 @@ def _track_rows(shot: dict[str, Any]) -> list[tuple[str, ...]]:
         )
         for track in shot["tracks"]
     ] or [("", _coloured("no_face"), "", "")]
+
+
+def print_jobs(jobs: Iterable[dict[str, Any]]) -> None:
+    """Prints one row per job, also of those before an error."""
+    name = Column("name", overflow="fold")
+    table = Table("id", "kind", "state", "created", "verdict", "fake", name, box=None)
+    table.pad_edge = False
+    try:
+        for job in jobs:
+            summary = job["summary"] or {"verdict": None, "fake_probability": None}
+            probability = summary["fake_probability"]
+            table.add_row(
+                job["id"],
+                job["kind"],
+                job["state"],
+                f"{job['created_at'][:19]}Z",
+                _coloured(summary["verdict"]) if summary["verdict"] else "",
+                "" if probability is None else f"{probability:.3f}",
+                printable(job["source"]["name"]),
+            )
+    finally:
+        if table.row_count:
+            tables().print(table)
+
+
+def print_job(job: dict[str, Any]) -> None:
+    """Prints the result of a job; without one its progress, or how it ended."""
+    if job["kind"] == LIVE and job["result"]:
+        print_live(job)
+    elif job["state"] == "succeeded":
+        warn_untrained(job["result"]["model"]["trained"])
+        if job["kind"] == IMAGE:
+            print_image_table([{"file": job["source"]["name"], **job["result"]}])
+        else:
+            print_video(job["result"], as_json=False)
+    elif job["state"] in ENDED:
+        problem = job["problem"]
+        ended = job["state"] + (f": {problem['detail']}" if problem else "")
+        errors.print(Text(ended, "red"), soft_wrap=True)
+    else:
+        note(f"{job['state']}: {describe(job['progress'])}")
 
 
 def print_live(job: dict[str, Any]) -> None:

@@ -6,12 +6,10 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from deepfake_serving.cli import results
 from deepfake_serving.cli.options import AGGREGATION, LOCAL_GATEWAY, SAMPLING, Key, Server
-from deepfake_serving.cli.output import errors, note, progress_bar, warn_untrained
-from deepfake_serving.contracts.jobs import IMAGE, LIVE
+from deepfake_serving.cli.output import note, progress_bar
 
 
 def submit(
@@ -76,20 +74,5 @@ def watch(
     if as_json:
         print(json.dumps(last))
     else:
-        _print_job(last)
+        results.print_job(last)
     raise typer.Exit(0 if last["state"] == "succeeded" else 1)
-
-
-def _print_job(job: dict[str, Any]) -> None:
-    if job["kind"] == LIVE and job["result"]:
-        results.print_live(job)
-    elif job["state"] == "succeeded":
-        warn_untrained(job["result"]["model"]["trained"])
-        if job["kind"] == IMAGE:
-            results.print_image_table([{"file": job["source"]["name"], **job["result"]}])
-        else:
-            results.print_video(job["result"], as_json=False)
-    else:
-        problem = job["problem"]
-        ended = job["state"] + (f": {problem['detail']}" if problem else "")
-        errors.print(Text(ended, "red"), soft_wrap=True)

@@ -23,7 +23,15 @@ from typer.testing import CliRunner
 from deepfake_serving.cli import app as cli
 from deepfake_serving.cli import gateway_client
 from deepfake_serving.cli.gateway_client import GatewayClient
-from deepfake_serving.contracts.problems import InvalidRequest, NotFound, Problem
+from deepfake_serving.cli.results import print_image_table
+from deepfake_serving.contracts.problems import (
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    Problem,
+    QuotaExceeded,
+    Unauthorized,
+)
 from tests.unit.packaging.fetch.servers import Handler, serving
 
 Response = tuple[int, bytes]
@@ -208,6 +216,50 @@ def test_a_submission_that_waits_names_its_job_first(site: Site, tmp_path: Path)
     result = CliRunner().invoke(cli.app, ["submit", str(film), "--server", site.url, "--wait"])
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == ["job 7", "cancelled"]
+
+
+VERDICT = json.dumps(
+    {
+        "id": "1",
+        "verdict": "no_face",
+        "fake_probability": None,
+        "faces": [],
+        "model": {"trained": 1},
+    }
+).encode()
+
+
+def refusal(problem: Problem) -> Response:
+    return problem.status, json.dumps(problem.to_dict()).encode()
+
+
+def test_an_image_is_sent_again_where_the_gateway_asks_for_that(site: Site, tmp_path: Path) -> None:
+    image = tmp_path / "a.jpg"
+    image.write_bytes(b"image")
+    site.responses = [refusal(Overloaded("full", retry_after_s=0))] * 2 + [(200, VERDICT)]
+    assert GatewayClient(site.url).detect(str(image), {})["verdict"] == "no_face"
+    assert site.names == ["a.jpg"] * 3
+    site.responses = [refusal(QuotaExceeded("tomorrow", retry_after_s=3600))]
+    with pytest.raises(QuotaExceeded):
+        GatewayClient(site.url).detect(str(image), {})
+
+
+def test_images_before_an_error_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    def documents() -> Iterator[dict[str, Any]]:
+        yield {"file": "a.jpg", **json.loads(VERDICT)}
+        raise Unauthorized("unknown key")
+
+    with pytest.raises(Unauthorized):
+        print_image_table(documents())
+    assert capsys.readouterr().out.splitlines()[1].split() == ["a.jpg", "no_face", "0"]
+
+
+def test_jobs_are_listed_over_pages(site: Site) -> None:
+    first, last = ({"jobs": [{"id": n}] * 200, "next": n} for n in ("cursor", None))
+    site.responses = [(200, json.dumps(page).encode()) for page in (first, first, last)]
+    assert len(list(GatewayClient(site.url).jobs({}, 1000))) == 600
+    site.responses = [(200, json.dumps(first).encode())]
+    assert len(list(GatewayClient(site.url).jobs({}, 400))) == 400
 
 
 class Models(Handler):
