@@ -31,7 +31,7 @@ _RECONNECT_S = 60.0
 """Time in which a job whose events ended early must be reached again."""
 _PAUSE_S = 1.0
 _MAX_PAUSE_S, _MAX_ATTEMPTS = 30, 10
-"""Of an image: the longest pause that a gateway asks for, and how often it is sent."""
+"""The longest pause before an image is sent again, and how often it is sent."""
 _DELETED = 204
 _PAGE = 200
 """The most jobs of a page."""
@@ -89,8 +89,8 @@ class GatewayClient:
         """Yields up to so many jobs without their results, the newest first."""
         cursor: dict[str, str] = {}
         while limit > 0:
-            asked = filters | cursor | {"limit": str(min(limit, _PAGE))}
-            response = self.request("GET", "/v1/jobs", params=asked)
+            query = filters | cursor | {"limit": str(min(limit, _PAGE))}
+            response = self.request("GET", "/v1/jobs", params=query)
             page = self._object(response.content, "jobs", "next")
             yield from page["jobs"]
             if page["next"] is None:

@@ -109,8 +109,8 @@ def _refuse(options: dict[str, Path | None]) -> None:
 def _by_gateway(
     server: str, key: str | None, images: list[str], model: str | None, flags: dict[str, bool]
 ) -> Iterator[dict[str, Any]]:
-    from deepfake_serving.cli.gateway_client import GatewayClient
     from deepfake_serving.cli.commands.by_gateway import documents
+    from deepfake_serving.cli.gateway_client import GatewayClient
 
     options = {name: "true" for name, given in flags.items() if given}
     options |= {"model": model} if model else {}
