@@ -57,12 +57,8 @@ class RequestScopeMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if scope["type"] == "websocket" and not _has_one_host(scope, headers):
-            await receive()
-            await send({"type": "websocket.close", "code": 1002})  # before the handshake: 403
-            return
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._websocket(scope, headers, receive, send)
             return
         request_scope = RequestScope(
             "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
@@ -75,8 +71,7 @@ class RequestScopeMiddleware:
         problem: Problem | None = None
         try:
             with until_end, self.gateway.in_flight.track():
-                if not _has_one_host(scope, headers):
-                    raise InvalidRequest("a request has one Host header")
+                _check_host(scope, headers)
                 await self.app(scope, limited, sender)
         except (ClientDisconnected, ClientDisconnect):
             pass
@@ -97,6 +92,22 @@ class RequestScopeMiddleware:
         status = CANCELLED if sender.status is None else sender.status
         self._end(scope, request_scope, status, problem or request_scope.problem)
 
+    async def _websocket(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
+        """Passes a WebSocket on; one that is refused before its handshake gets the problem."""
+        try:
+            _check_host(scope, headers)
+            await self.app(scope, receive, send)
+        except Problem as problem:
+            request_scope = RequestScope(
+                "unmatched", headers.get("X-Request-ID"), headers.get("traceparent")
+            )
+            response = problem_response(problem, request_scope.id, scope["path"])
+            response.headers["X-Request-ID"] = request_scope.id
+            await response(scope, receive, send)
+            request_scope.end(problem.status, self.gateway.metrics, problem)
+
     def _end(
         self, scope: Scope, request_scope: RequestScope, status: int, problem: Problem | None
     ) -> None:
@@ -111,11 +122,16 @@ def _cause(error: Exception) -> Exception:
     return problem if isinstance(error, RuntimeError) and isinstance(problem, Problem) else error
 
 
-def _has_one_host(scope: Scope, headers: Headers) -> bool:
-    """Returns whether the request names one host (RFC 9112, section 3.2): parts of a system that
-    read different ones would disagree on what was requested."""
+def _check_host(scope: Scope, headers: Headers) -> None:
+    """Refuses a request that names several hosts (RFC 9112, section 3.2): parts of a system that
+    read different ones would disagree on what was requested.
+
+    Raises:
+        InvalidRequest
+    """
     hosts = len(headers.getlist("Host"))
-    return hosts == 1 or (hosts == 0 and scope["http_version"] == "1.0")
+    if hosts > 1 or (hosts == 0 and scope["http_version"] != "1.0"):
+        raise InvalidRequest("a request has one Host header")
 
 
 class _HeaderSender:

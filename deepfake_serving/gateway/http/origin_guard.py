@@ -15,8 +15,6 @@ from yarl import URL
 
 from deepfake_serving.contracts.problems import Forbidden
 
-_POLICY_VIOLATION = 1008  # RFC 6455, section 7.4.1; before the handshake, servers send 403
-
 
 class OriginGuardMiddleware:
     """Refuses requests whose `Host` is not local, or whose `Origin` is another one that
@@ -26,20 +24,13 @@ class OriginGuardMiddleware:
         self.app, self.origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, or closes the WebSocket.
+        """Passes the request on.
 
         Raises:
-            Forbidden: for HTTP; the outer middleware maps it to a response.
+            Forbidden: the outer middleware maps it to a response.
         """
-        try:
-            if scope["type"] in ("http", "websocket"):
-                self._check(Headers(scope=scope))
-        except Forbidden:
-            if scope["type"] == "http":
-                raise
-            await receive()
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
-            return
+        if scope["type"] in ("http", "websocket"):
+            self._check(Headers(scope=scope))
         await self.app(scope, receive, send)
 
     def _check(self, headers: Headers) -> None:

@@ -62,7 +62,7 @@ def _as_problem(error: Exception, request: Request) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return InvalidRequest("; ".join(_message(e["loc"][1:], e["msg"]) for e in error.errors()))
+        return InvalidRequest("; ".join(_message(e["loc"][1:], e) for e in error.errors()))
     if isinstance(error, HTTPException) and error.status_code == 404:
         return NotFound(f"there is nothing at {request.url.path[:200]}")
     if isinstance(error, HTTPException) and error.status_code == 405:
@@ -72,8 +72,29 @@ def _as_problem(error: Exception, request: Request) -> Problem:
 
 def validation_message(error: Mapping[str, Any]) -> str:
     """Returns the message of an error of pydantic, without the value that caused it."""
-    return _message(error["loc"], error["msg"])
+    return _message(error["loc"], error)
 
 
-def _message(location: Sequence[Any], message: str) -> str:
-    return f"{'.'.join(map(str, location))}: {message.removeprefix('Value error, ')}"
+_EXPECTED = {
+    "bool_parsing": "true or false is expected",
+    "extra_forbidden": "there is no such member",
+    "finite_number": "a finite number is expected",
+    "float_parsing": "a number is expected",
+    "greater_than_equal": "at least {ge} is expected",
+    "int_parsing": "a whole number is expected",
+    "int_parsing_size": "the number is too large",
+    "less_than_equal": "at most {le} is expected",
+    "literal_error": "{expected} is expected",
+    "missing": "it is missing",
+    "string_too_long": "at most {max_length} characters are expected",
+    "string_too_short": "at least {min_length} characters are expected",
+    "string_type": "a string is expected",
+}
+"""Messages by pydantic's type of an error; others have pydantic's own."""
+
+
+def _message(location: Sequence[Any], error: Mapping[str, Any]) -> str:
+    expected = _EXPECTED.get(error["type"], error["msg"].removeprefix("Value error, "))
+    if error["type"] in _EXPECTED:
+        expected = expected.format_map(error.get("ctx", {}))
+    return f"{'.'.join(map(str, location))}: {expected}"

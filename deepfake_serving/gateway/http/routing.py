@@ -1,4 +1,5 @@
-"""Requests as clients spell them: HEAD wherever there is GET, and a slash at the end of a path."""
+"""Requests as clients spell them: HEAD wherever there is GET, and a slash at the end of a path;
+WebSockets at paths that have none."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deepfake_serving.contracts.problems import NotFound
 from deepfake_serving.runtime.tasks import first_of
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -23,13 +25,18 @@ class RoutingMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         path: str = scope["path"]
         routed = dict(scope)
         if path.endswith("/") and path != "/" and not path.startswith(_FOLDERS):
             routed["path"] = path[:-1]
+        if scope["type"] == "websocket":
+            if not _has_websocket(scope["app"].router.routes, routed):
+                raise NotFound(f"there is no WebSocket at {path[:200]}; /v1/stream is one")
+            await self.app(routed, receive, send)
+            return
         try:
             if scope["method"] == "HEAD":
                 await self._head(routed, receive, send)
@@ -50,6 +57,13 @@ class RoutingMiddleware:
                 started.set()
 
         await first_of(self.app({**scope, "method": "GET"}, receive, send_headers), started.wait())
+
+
+def _has_websocket(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    """Mounts match every path, but they are of files."""
+    return any(
+        not isinstance(route, Mount) and route.matches(scope)[0] is Match.FULL for route in routes
+    )
 
 
 def allowed_methods(routes: Iterable[BaseRoute], path: str) -> list[str]:

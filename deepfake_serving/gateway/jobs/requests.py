@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from deepfake_serving.contracts.jobs import IMAGE, LIVE, VIDEO
@@ -83,3 +83,24 @@ class ImageRequest:
 
 
 Request = VideoRequest | ImageRequest
+
+_IN_EVERY_FINGERPRINT = {
+    *("sampling", "shots", "aggregation", "model", "boxes"),
+    *("explain", "provenance", "webhook", "idempotency_key"),
+}
+"""Options whose defaults are in the fingerprints that are stored already. Never add one."""
+
+
+def chosen_options(request: Request) -> dict[str, Any]:
+    """Returns the options that tell a request from others with the same idempotency key.
+
+    One that a release adds is left out at its default: the requests of clients that don't know it
+    stay the same.
+    """
+    values = {field.name: getattr(request, field.name) for field in fields(request)}
+    defaults = {field.name: field.default for field in fields(request)}
+    return {
+        name: value
+        for name, value in values.items()
+        if name in _IN_EVERY_FINGERPRINT or value != defaults[name]
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -22,7 +22,12 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
-from deepfake_serving.gateway.jobs.requests import RemoteMedia, Request, UploadedMedia
+from deepfake_serving.gateway.jobs.requests import (
+    RemoteMedia,
+    Request,
+    UploadedMedia,
+    chosen_options,
+)
 from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
 from deepfake_serving.gateway.settings import Settings
@@ -193,7 +198,7 @@ def _idempotency(
     if not 0 < len(key) <= 200:
         raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
     kinds = [] if kind == VIDEO else [kind]
-    content = [_identity(media), asdict(request), *kinds]
+    content = [_identity(media), chosen_options(request), *kinds]
     fingerprint = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()
 

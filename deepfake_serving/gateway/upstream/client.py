@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from deepfake_serving.contracts.models import USUAL_THRESHOLDS, ModelInfo, Thresholds
 from deepfake_serving.contracts.problems import (
@@ -215,6 +216,7 @@ class Upstream:
         """Sends an HTTP request to any replica that serves the model.
 
         Args:
+            path: percent-encoded.
             raw: return 4xx responses unchanged instead of raising them.
 
         Raises:
@@ -230,11 +232,7 @@ class Upstream:
         return await self.retry(model, context.id, send)
 
     async def get_json(self, replica: Replica, path: str, context: RequestContext) -> Any:
-        """Returns the JSON at a path of one replica.
-
-        Raises:
-            Problem
-        """
+        """Returns the JSON at a path of one replica. Raises `Problem`."""
         return orjson.loads(_body(await self._send(replica, "GET", path, context, None, None)))
 
     async def retry(
@@ -269,7 +267,7 @@ class Upstream:
                 asyncio.timeout_at(context.deadline),
                 self.pools.session.request(
                     method,
-                    replica.url + path,
+                    URL(replica.url + path, encoded=True),
                     data=body() if callable(body) else body,
                     headers=all_headers,
                     timeout=_NO_TIMEOUT,

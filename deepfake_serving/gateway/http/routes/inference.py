@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from enum import Enum
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -88,7 +89,7 @@ async def _forward_body(request: Request, model: str | None, body: bytes) -> Res
     headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
     sending = gateway.upstream.request(
         request.method,
-        request.url.path,
+        encoded_path(request),
         model,
         request_context(request),
         body or None,
@@ -98,6 +99,12 @@ async def _forward_body(request: Request, model: str | None, body: bytes) -> Res
     response = await cancel_on_disconnect(request, sending)
     kept = {name: response.headers[name] for name in _RESPONSE_HEADERS if name in response.headers}
     return Response(response.body, response.status, kept)
+
+
+def encoded_path(request: Request) -> str:
+    """Returns the path as it is sent on. Its names are encoded again, or `%252F` would arrive as
+    two of them."""
+    return quote(request.scope["path"], safe="/:")
 
 
 def body_memory(request: Request) -> AbstractContextManager[Held]:

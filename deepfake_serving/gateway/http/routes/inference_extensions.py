@@ -20,7 +20,12 @@ from deepfake_serving.gateway.context import (
 from deepfake_serving.gateway.http.dependencies import require_scope
 from deepfake_serving.gateway.http.openapi import oip_documents as oip
 from deepfake_serving.gateway.http.openapi.request_bodies import INDEX_BODY, PREDICT_BODY
-from deepfake_serving.gateway.http.routes.inference import body_memory, forward, read_body
+from deepfake_serving.gateway.http.routes.inference import (
+    body_memory,
+    encoded_path,
+    forward,
+    read_body,
+)
 from deepfake_serving.gateway.upstream.statistics import model_statistics, repository_index
 from deepfake_serving.runtime.model_repository import ready_only, refuse_loading
 
@@ -101,7 +106,7 @@ async def predict_v1(request: Request, model: str) -> Response:
 
 async def _statistics(request: Request, model: str | None) -> Response:
     reading = model_statistics(
-        get_gateway(request).upstream, request.url.path, model, request_context(request)
+        get_gateway(request).upstream, encoded_path(request), model, request_context(request)
     )
     return _json(await cancel_on_disconnect(request, reading))
 

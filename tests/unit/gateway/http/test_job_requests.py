@@ -85,3 +85,29 @@ async def test_a_request_without_upgrade_learns_of_the_websocket(clients: Client
     assert response.status_code == 426
     assert response.headers["Upgrade"] == "websocket"
     assert response.json()["type"].endswith(":upgrade-required")
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("created_from=2026-01-01", "created_from: a time with its offset is expected: 2026-"),
+        ("created_from=2026-01-01T00:00:00", "created_from: a time with its offset is expected"),
+        ("created_from=2026-01-01T00:00:00+01:00", "created_from: a time with its offset is"),
+        ("created_before=5", "created_before: a time with its offset is expected"),
+        ("limit=many", "limit: a whole number is expected"),
+        ("limit=0", "limit: at least 1 is expected"),
+        ("limit=201", "limit: at most 200 is expected"),
+        ("min_probability=x", "min_probability: a number is expected"),
+        ("min_probability=nan", "min_probability: a finite number is expected"),
+        ("max_probability=2", "max_probability: at most 1.0 is expected"),
+        ("state=lost", "state: 'queued', 'running', 'succeeded', 'failed', 'dead' or 'cancelled' "),
+        (f"q={'x' * 201}", "q: at most 200 characters are expected"),
+    ],
+)
+async def test_an_error_in_a_query_says_what_is_expected(
+    clients: Clients, query: str, detail: str
+) -> None:
+    client, _ = clients
+    response = await client.get(f"/v1/jobs?{query}")
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(detail)

@@ -7,7 +7,7 @@ deepfake_serving/contracts/video.py and deepfake_serving/contracts/jobs.py.
 A gateway serves all methods; a model server serves DetectImage and DetectBatch.
 
 An error is a gRPC status whose `google.rpc.Status` details (trailing metadata `grpc-status-details-bin`) contain one
-`Problem`.
+`Problem`. Only a message over twice `max_image_bytes` is refused by gRPC itself, without details: RESOURCE_EXHAUSTED.
 """
 
 from collections import abc as _abc
