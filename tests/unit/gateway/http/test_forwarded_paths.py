@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.support.listening_gateway import listening_gateway
 from tests.support.replicas import FakeReplica
+from tests.support.running import GUARD_S
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ async def port(tmp_path: Path, seen: list[str]) -> AsyncIterator[int]:
     ],
 )
 async def test_names_are_encoded_as_they_were(port: int, seen: list[str], path: str) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection(("127.0.0.1", port), GUARD_S) as connection:
         connection.setblocking(False)
         await send(connection, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert seen == [path]

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.support.listening_gateway import listening_gateway
+from tests.support.running import GUARD_S
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 async def refusal(url: str, **headers: str) -> dict[str, Any]:
     with pytest.raises(InvalidStatus) as caught:
-        async with connect(url, additional_headers=headers, proxy=None):
+        async with connect(url, additional_headers=headers, proxy=None, open_timeout=GUARD_S):
             pass
     response = caught.value.response
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -50,6 +51,6 @@ async def test_two_hosts_are_an_invalid_request(url: str) -> None:
 
 
 async def test_a_slash_at_the_end_is_ignored(url: str) -> None:
-    async with connect(f"{url}/v1/stream/", proxy=None) as socket:
+    async with connect(f"{url}/v1/stream/", proxy=None, open_timeout=GUARD_S) as socket:
         problem = json.loads(await socket.recv())["problem"]
     assert problem["detail"] == "no model server with a detector is up"
