@@ -70,7 +70,7 @@ class MemberInfo:
 class ModelInfo(ModelRef):
     """A served model, or an ensemble of some. Earlier model servers have no more than `ModelRef`.
 
-    `task` is detector, faces, classifier or ensemble.
+    `task` is detector, faces, classifier or ensemble; `max_pixels` the limit of an image.
     """
 
     thresholds: Thresholds | None = None
@@ -78,3 +78,4 @@ class ModelInfo(ModelRef):
     task: str | None = None
     cost: ModelCost | None = None
     members: list[MemberInfo] | None = None
+    max_pixels: int | None = None

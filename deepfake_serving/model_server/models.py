@@ -59,6 +59,7 @@ class ServedModel:
             "thresholds": manifest.thresholds.model_dump() if scores else None,
             "card": manifest.card and manifest.card.model_dump(mode="json"),
             "task": self.task,
+            "max_pixels": manifest.decode.max_pixels,
         }
         return from_plain(ModelInfo, asdict(self.ref) | described)
 

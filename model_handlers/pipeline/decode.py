@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any, NamedTuple
 
@@ -52,6 +53,8 @@ _MAGIC = (
 )
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
 """Brands of AVIF and HEIC files (ISO/IEC 23008-12, annex B)."""
+_COUNT = re.compile(r"\((\d+) pixels\)")
+"""In Pillow's refusal of an image."""
 _XMP = ("xmp", "XML:com.adobe.xmp")
 _MIN_SHARE = 0.5
 """Share of an image that was cut short below which it is refused."""
@@ -135,9 +138,9 @@ def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
             raise UnsupportedMediaType(f"this is a video, not an image; {VIDEOS}") from error
         raise UnsupportedMediaType(f"not a supported image format; send {SUPPORTED}") from error
     except Image.DecompressionBombError as error:
-        raise TooManyPixels(
-            f"the image has more pixels than the limit of {spec.max_pixels}"
-        ) from error
+        count = _COUNT.search(str(error))
+        size = f"{count[1]} pixels" if count else "too many pixels"
+        raise TooManyPixels(f"the image has {size}; the limit is {spec.max_pixels}") from error
     except (TooManyPixels, UndecodableMedia, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise many kinds of exceptions on corrupt files

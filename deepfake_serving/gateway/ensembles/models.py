@@ -27,6 +27,7 @@ def ensemble_info(
         thresholds=spec.thresholds,
         card=spec.card,
         task="ensemble",
+        max_pixels=min((info.max_pixels for info in up.values() if info.max_pixels), default=None),
         members=[MemberInfo(m.model, m.weight, m.model in up) for m in spec.members],
     )
     pools = dict.fromkeys(pool for model in up for pool in served[model])

@@ -55,7 +55,7 @@ class PoolDocument:
 class ModelDocument:
     """A served model, or an ensemble of some. `trained` is false while weights are missing.
 
-    `task` is detector, faces, classifier or ensemble.
+    `task` is detector, faces, classifier or ensemble; `max_pixels` the limit of an image.
     """
 
     name: str
@@ -68,6 +68,7 @@ class ModelDocument:
     task: Annotated[str | None, OMIT_NONE] = None
     cost: Annotated[ModelCost | None, OMIT_NONE] = None
     members: Annotated[list[MemberInfo] | None, OMIT_NONE] = None
+    max_pixels: Annotated[int | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class DefaultsDocument:
 class ScaleDocument:
     """The thresholds of a model's scores, and its card in short; the members of an ensemble.
 
-    `task` is detector, faces, classifier or ensemble.
+    `task` is detector, faces, classifier or ensemble; `max_pixels` the limit of an image.
     """
 
     name: str
@@ -108,6 +109,7 @@ class ScaleDocument:
     card: ModelCard | None
     task: Annotated[str | None, OMIT_NONE] = None
     members: Annotated[list[MemberInfo] | None, OMIT_NONE] = None
+    max_pixels: Annotated[int | None, OMIT_NONE] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,12 +195,13 @@ def test_models_are_listed_with_their_digests(api: httpx.Client, server: Running
 def test_thresholds_and_card_of_models_are_public(api: httpx.Client) -> None:
     listed = {m["name"]: m for m in api.get("/v1/models").json()["models"]}
     for model in api.get("/v1/info").json()["models"]:
-        assert set(model) == {"name", "task", "thresholds", "card"}
+        assert set(model) == {"name", "task", "thresholds", "card", "max_pixels"}
         assert model["thresholds"] == listed[model["name"]]["thresholds"]
     manifest = read_manifest(MANIFESTS / "detector.yaml")
     assert manifest.card is not None
     detector = listed["detector"]
     assert detector["thresholds"] == manifest.thresholds.model_dump()
+    assert detector["max_pixels"] == manifest.decode.max_pixels
     assert detector["card"] == manifest.card.model_dump(mode="json")
 
 

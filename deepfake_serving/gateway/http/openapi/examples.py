@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.7",
-    "digest": "sha256:e750bc1054a6101939e33a3bd201b8e4f97c6f320fabddc47a5e75e94138a593",
+    "digest": "sha256:2f6d0815c0db72e6cb563299c454909ee3d7a6b5b9f95eee227d8186908d6870",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {

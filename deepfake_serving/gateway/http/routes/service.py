@@ -53,12 +53,15 @@ def _model(name: str, by_pool: Mapping[str, ModelInfo]) -> ModelDocument:
         first.task,
         first.cost,
         first.members,
+        first.max_pixels,
     )
 
 
 def _scale(name: str, by_pool: Mapping[str, ModelInfo]) -> ScaleDocument:
     first = next(iter(by_pool.values()))
-    return ScaleDocument(name, first.thresholds, first.card, first.task, first.members)
+    return ScaleDocument(
+        name, first.thresholds, first.card, first.task, first.members, first.max_pixels
+    )
 
 
 @router.get("/v1/info", summary="Version and limits", responses={200: {"model": InfoDocument}})

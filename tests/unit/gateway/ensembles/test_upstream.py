@@ -254,6 +254,16 @@ async def test_ensembles_are_listed_while_enough_members_are_served(
         assert "trio" not in upstream.models()
 
 
+async def test_an_image_may_have_the_pixels_that_every_member_accepts(
+    names: Names, members: list[Member]
+) -> None:
+    """Earlier model servers name no limit."""
+    for member, limit in zip(members, (9, 4, None), strict=True):
+        member.described |= {"max_pixels": limit}
+    async with trio(names, members) as upstream:
+        assert upstream.models()["trio"]["pool-a"].max_pixels == 4
+
+
 async def test_other_models_are_served_as_without_ensembles(
     names: Names, members: list[Member]
 ) -> None:

@@ -36,7 +36,7 @@ def with_stated_size(data: bytes, side: int, stated: int) -> bytes:
 @pytest.mark.parametrize("stated", [SIDE, 900, 64])
 def test_the_frames_of_an_avif_count_and_not_the_size_it_states(stated: int) -> None:
     """A decoder scales them: before, 64 x 64 pixels could take gigabytes."""
-    with pytest.raises(TooManyPixels, match=rf"{SIDE} x {SIDE}|more pixels"):
+    with pytest.raises(TooManyPixels, match=rf"{SIDE} x {SIDE}|has {SIDE * SIDE} pixels"):
         decode(with_stated_size(avif(), SIDE, stated), SPEC)
 
 
