@@ -39,6 +39,9 @@ class LimitedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
         elif message["type"] == "websocket.close":
             self._abort_after_end()
+        elif message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # uvicorn would call the refusal a defect, and add a 500
+            self._abort_after_end()
 
     async def receive(self) -> Any:
         """Returns the next message of the client."""

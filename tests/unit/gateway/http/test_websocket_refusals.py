@@ -21,6 +21,11 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{ports['http']}"
 
 
+async def test_a_refusal_is_no_defect(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    await refusal(f"{url}/v1/streams")
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 async def refusal(url: str, **headers: str) -> dict[str, Any]:
     with pytest.raises(InvalidStatus) as caught:
         async with connect(url, additional_headers=headers, proxy=None, open_timeout=GUARD_S):
