@@ -43,6 +43,9 @@ GatewayOptions = Annotated[
     ),
 ]
 
+NodePort = Annotated[int, Field(ge=0, le=65535)]
+"""A port of every node; 0: the cluster chooses it."""
+
 
 @with_config(STRICT)
 class GatewayScaling(Scaling, total=False):
@@ -70,7 +73,10 @@ class Service(TypedDict, total=False):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     httpPort: PortNumber
     grpcPort: PortNumber
+    httpNodePort: NodePort
+    grpcNodePort: NodePort
     annotations: Strings
+    externalTrafficPolicy: Literal["", "Cluster", "Local"]
     loadBalancerClass: str
     loadBalancerSourceRanges: list[str]
     ipFamilyPolicy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"]

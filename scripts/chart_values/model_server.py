@@ -23,6 +23,7 @@ from scripts.chart_values.types import (
     Pod,
     PositiveCount,
     Quantity,
+    Resources,
     Seconds,
 )
 
@@ -65,6 +66,7 @@ class Delivery(TypedDict, total=False):
     sources: dict[str, Annotated[str, Field(pattern=r"^(https|s3|gs|oci)://")]]
     credentialsSecret: ObjectName
     sizeLimit: Quantity
+    resources: Resources
 
 
 @with_config(STRICT)

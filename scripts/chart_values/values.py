@@ -18,6 +18,7 @@ from scripts.chart_values.types import (
     ObjectName,
     Placement,
     PortNumber,
+    Resources,
     Strings,
 )
 
@@ -60,6 +61,7 @@ class NetworkPolicy(TypedDict, total=False):
 @with_config(STRICT)
 class Tests(Placement, total=False):
     enabled: bool
+    resources: Resources
 
 
 @with_config(STRICT)
