@@ -207,6 +207,8 @@ class GatewayClient:
 
 
 def _path(job_id: str) -> str:
+    if not job_id:  # would be the path of all jobs
+        raise InvalidRequest("the id of the job is empty")
     return f"/v1/jobs/{quote(os.fsencode(job_id), safe='')}"
 
 

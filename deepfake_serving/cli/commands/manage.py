@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from deepfake_serving.cli import results
 from deepfake_serving.cli.options import LOCAL_GATEWAY, Key, Server
+from deepfake_serving.cli.output import note
+from deepfake_serving.contracts.problems import NotFound
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -68,19 +71,34 @@ def show(
 
 @app.command()
 def cancel(jobs: Ids, server: Server = LOCAL_GATEWAY, key: Key = None) -> None:
-    """Cancels jobs. Those that have ended stay as they are."""
+    """Cancels jobs. Those that have ended stay as they are. Exits with 1 if one is not found."""
     client = _client(server, key)
-    for job in jobs:
-        print(job, client.cancel(job)["state"])
+    _end(jobs, lambda job: str(client.cancel(job)["state"]))
 
 
 @app.command()
 def delete(jobs: Ids, server: Server = LOCAL_GATEWAY, key: Key = None) -> None:
-    """Deletes jobs with their media and results; cancels those that have not ended."""
+    """Deletes jobs with their media and results; cancels those that have not ended. Exits with 1 if
+    one is not found."""
     client = _client(server, key)
-    for job in jobs:
+
+    def delete_job(job: str) -> str:
         client.delete(job)
-        print(job, "deleted")
+        return "deleted"
+
+    _end(jobs, delete_job)
+
+
+def _end(jobs: list[str], end: Callable[[str], str]) -> None:
+    """Ends each job and prints how; one that is not found keeps no other from its end."""
+    missing = 0
+    for job in jobs:
+        try:
+            print(job, end(job))
+        except NotFound as problem:
+            missing += 1
+            note(problem.detail)
+    raise typer.Exit(1 if missing else 0)
 
 
 def _client(server: str, key: str | None) -> Any:

@@ -88,12 +88,19 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(
     (listed,) = call("jobs", "list", "--text", job, "--json").stdout.splitlines()
     assert json.loads(listed)["summary"] is not None
     running = call("submit", video, "--sampling", "every:1").stdout.strip()
-    deleted = call("jobs", "delete", job, running).stdout
-    assert deleted == f"{job} deleted\n{running} deleted\n"
+    deleted = call("jobs", "delete", job, "unknown", running)
+    assert deleted.stdout == f"{job} deleted\n{running} deleted\n"
+    assert (deleted.stderr, deleted.exit_code) == ("no job 'unknown'\n", 1)
     for each in (job, running):
         problem_of(api.get(f"/v1/jobs/{each}"), 404, "not-found")
     with pytest.raises(NotFound):
         call("jobs", "show", job)
+
+
+@pytest.mark.parametrize("command", [["watch"], ["jobs", "show"], ["jobs", "delete"]])
+def test_an_empty_id_is_named(call: Call, command: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="the id of the job is empty"):
+        call(*command, "")
 
 
 def test_a_filter_that_the_gateway_refuses_is_named(call: Call) -> None:
