@@ -52,12 +52,15 @@ def errors(document: Object) -> list[str]:
 @cache
 def schema(group: str, kind: str, version: str) -> Any:
     """Returns the schema of a kind; fields that it lacks are errors, as they would be dropped."""
-    (found,) = (each for each in _definition(group, kind) if each["name"] == version)
+    versions = definition(group, kind)["spec"]["versions"]
+    (found,) = (each for each in versions if each["name"] == version)
     declared = _strict(found["schema"]["openAPIV3Schema"])
     return declared | {"properties": declared["properties"] | {"metadata": {"type": "object"}}}
 
 
-def _definition(group: str, kind: str) -> Any:
+@cache
+def definition(group: str, kind: str) -> Any:
+    """Returns the CustomResourceDefinition of a kind."""
     module, folder = DEFINITIONS["rollouts" if kind in _ROLLOUTS else group]
     for path in sorted((_download(module) / folder).glob("*.yaml")):
         if path.name == "kustomization.yaml" or kind.lower() not in path.read_text().lower():
@@ -66,7 +69,7 @@ def _definition(group: str, kind: str) -> Any:
             if not each or each["kind"] != "CustomResourceDefinition":
                 continue
             if (each["spec"]["group"], each["spec"]["names"]["kind"]) == (group, kind):
-                return each["spec"]["versions"]
+                return each
     raise AssertionError(f"{module} defines no {kind}")
 
 
