@@ -14,12 +14,15 @@ import redis
 import trustme
 
 from tests.support.ports import free_ports
-from tests.support.redis_server import redis_program
+from tests.support.redis_server import client_rights, redis_program
 
 TIMEOUT_S = 120
 SERVICE = "detector-jobs"
-PASSWORD, SENTINEL_PASSWORD = "a/b:c@d", "sentinels-own"
+USER, PASSWORD, SENTINEL_PASSWORD = "jobs", "a/b:c@d", "sentinels-own"
 HOST = "127.0.0.1"
+CLUSTER_RIGHTS = "+cluster|slots +command"
+"""Additional ones of clients of a cluster, which find the primary of a slot by them."""
+SENTINEL_RIGHTS = "resetchannels -@all +@connection -@dangerous +sentinel|masters"
 _DURABLE = ["appendonly yes", "appendfsync always", 'save ""']
 
 
@@ -101,7 +104,7 @@ class Cluster:
 
     def url_of(self, nodes: list[Node]) -> str:
         """Returns a URL that names only these nodes, and a port where nothing is."""
-        return _url("cluster", f":{_quoted(PASSWORD)}@{_addresses(nodes)}", self.tls_folder)
+        return _url("cluster", f"{USER}:{_quoted(PASSWORD)}@{_addresses(nodes)}", self.tls_folder)
 
     def primary(self) -> Node:
         """Returns the primary of the job store's slot."""
@@ -152,6 +155,7 @@ class Sentinels:
             f"sentinel down-after-milliseconds {SERVICE} 3000",
             f"sentinel failover-timeout {SERVICE} 10000",
             f"requirepass {SENTINEL_PASSWORD}",
+            f"user {USER} on >{SENTINEL_PASSWORD} {SENTINEL_RIGHTS}",
             *tls,
         ]
         own["password"] = SENTINEL_PASSWORD
@@ -168,8 +172,8 @@ class Sentinels:
 
     def url_of(self, sentinels: list[Node]) -> str:
         """Returns a URL that names only these Sentinels, and a port where nothing is."""
-        servers = f":{_quoted(PASSWORD)}@{_addresses(sentinels)}/{SERVICE}/0"
-        rest = f"{servers}?sentinel_password={SENTINEL_PASSWORD}"
+        servers = f"{USER}:{_quoted(PASSWORD)}@{_addresses(sentinels)}/{SERVICE}/0"
+        rest = f"{servers}?sentinel_username={USER}&sentinel_password={SENTINEL_PASSWORD}"
         return _url("sentinel", rest, self.tls_folder)
 
     def primary(self) -> Node:
@@ -222,7 +226,12 @@ def _is_ready(node: Node) -> bool:
 
 
 def _login_options() -> list[str]:
-    return [f"requirepass {PASSWORD}", f"masterauth {PASSWORD}"]
+    """Clients have the rights that docs/jobs.md names; replicas, and tests, have all."""
+    return [
+        f"requirepass {PASSWORD}",
+        f"masterauth {PASSWORD}",
+        f"user {USER} on >{PASSWORD} {client_rights()} {CLUSTER_RIGHTS}",
+    ]
 
 
 def _tls_options(folder: Path | None) -> list[str]:

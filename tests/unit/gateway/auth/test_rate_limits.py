@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
-import redis
 
 from deepfake_serving.contracts.problems import RateLimited
 from deepfake_serving.gateway.auth import rate_limits
 from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStatus
 from tests.support.ports import free_port
-from tests.support.redis_server import redis_program
+from tests.support.redis_server import as_admin, redis_program, user_options
 
 Failures = list[int]
 Make = Callable[[str | None, str | None, Callable[[], object]], RateLimiter]
@@ -25,9 +24,9 @@ Make = Callable[[str | None, str | None, Callable[[], object]], RateLimiter]
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = redis_program()
     port = free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", *user_options()]
     with subprocess.Popen(
-        [*command, "--dir", str(tmp_path_factory.mktemp("redis"))],
+        [*command, "--save", "", "--dir", str(tmp_path_factory.mktemp("redis"))],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -61,7 +60,7 @@ def make(request: pytest.FixtureRequest, open_limiter: Make) -> Callable[[str | 
     storage = None
     if request.param == "redis":
         storage = request.getfixturevalue("redis_url")
-        with redis.Redis.from_url(storage) as client:
+        with as_admin(storage) as client:
             client.flushall()
     return lambda rate: open_limiter(rate, storage, lambda: pytest.fail("the counter failed"))
 
@@ -192,7 +191,7 @@ async def test_limits_apply_again_once_redis_is_back(
 ) -> None:
     monkeypatch.setattr(rate_limits, "_PAUSE_S", 0.0)
     limiter = open_limiter("1/minute", redis_url, lambda: None)
-    with redis.Redis.from_url(redis_url) as client:
+    with as_admin(redis_url) as client:
         client.flushall()
         await limiter.hit("back", None)
         client.client_pause(60_000, all=False)  # writes are paused, shutdown is not

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import redis
 
 from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.queue.health import StoreHealth
 from deepfake_serving.gateway.queue.sqlite import SQLiteBackend
 from deepfake_serving.gateway.queue.store import open_store
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, as_admin
 
 GUARD_S = 60
 
@@ -56,7 +55,7 @@ async def test_a_redis_that_hangs_is_unhealthy(
 async def test_a_redis_that_accepts_no_writes_can_be_read(redis_server: RedisServer) -> None:
     async with open_store(redis_server.url, max_queued=10, max_attempts=3) as store:
         health = StoreHealth(store.counts, store.backend.check_writes)
-        with redis.Redis(unix_socket_path=str(redis_server.socket)) as client:
+        with as_admin(redis_server.url) as client:
             async with health.monitor():
                 assert health.writable
                 client.config_set("maxmemory", 1)

@@ -7,12 +7,11 @@ import contextlib
 from pathlib import Path
 
 import pytest
-import redis
 
 from deepfake_serving.contracts.jobs import Job, Source
 from deepfake_serving.contracts.problems import UpstreamUnavailable
 from deepfake_serving.gateway.queue.store import open_store
-from tests.support.redis_server import RedisServer, redis_program
+from tests.support.redis_server import RedisServer, as_admin, redis_program
 
 
 class Front:
@@ -46,7 +45,7 @@ async def test_connections_to_a_demoted_server_are_opened_again(tmp_path: Path) 
         port = listening.sockets[0].getsockname()[1]
         async with open_store(f"redis://127.0.0.1:{port}", max_queued=9, max_attempts=1) as store:
             await store.submit(_job("a"))
-            with redis.Redis(unix_socket_path=str(servers[0].socket)) as demoted:
+            with as_admin(servers[0].url) as demoted:
                 demoted.replicaof("127.0.0.1", 1)
             front.server = servers[1]
             with pytest.raises(UpstreamUnavailable, match="read-only"):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import redis
 
 from deepfake_serving.contracts.jobs import STATES, Job, Progress, Source
 from deepfake_serving.contracts.problems import Internal, StorageFull
 from deepfake_serving.gateway.queue.collections.collection import Document
 from deepfake_serving.gateway.queue.store import open_store
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, as_admin
 
 
 async def test_jobs_and_documents_can_be_deleted_from_a_full_redis(
@@ -73,7 +72,7 @@ async def test_a_change_in_a_full_redis_follows_a_concurrent_one(
 
 
 def _fill(server: RedisServer) -> None:
-    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+    with as_admin(server.url) as client:
         client.config_set("maxmemory", 1)
 
 

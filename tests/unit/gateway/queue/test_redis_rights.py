@@ -1,0 +1,37 @@
+"""The rights that the chart gives gateways and workers in Redis. Other tests run with them, too."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from tests.support.paths import ROOT
+from tests.support.redis_replicas import CLUSTER_RIGHTS, SENTINEL_RIGHTS
+from tests.support.redis_server import RedisServer, client_rights
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET dir /tmp",
+        "REPLICAOF 203.0.113.1 6379",
+        "FLUSHALL",
+        "SHUTDOWN",
+        "KEYS *",
+        "MONITOR",
+        "ACL SETUSER default +@all",
+        "SUBSCRIBE any",
+        "GET other",
+    ],
+)
+def test_clients_can_use_the_job_store_only(redis_server: RedisServer, command: str) -> None:
+    with (
+        redis.Redis.from_url(redis_server.url) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("rights", [client_rights(), CLUSTER_RIGHTS, SENTINEL_RIGHTS])
+def test_the_documentation_names_the_rights(rights: str) -> None:
+    assert rights in (ROOT / "docs/jobs.md").read_text()
