@@ -34,7 +34,7 @@ def average_text(exported: Content) -> str | None:
     average = exported.get("average")
     if not average:
         return None
-    parts = ", ".join(f"{share:.2f} of `{name}`" for name, share in average["parts"].items())
+    parts = ", ".join(f"{share:g} of `{name}`" for name, share in average["parts"].items())
     text = f"Average of weights that were trained from the same start (arXiv:2203.05482): {parts}."
     if average["crops"]:
         text += f" Batch normalization was measured again on {average['crops']} training crops."

@@ -6,13 +6,13 @@ from typing import Any
 
 _MODEL = {
     "name": "detector",
-    "version": "1.7",
-    "digest": "sha256:2f6d0815c0db72e6cb563299c454909ee3d7a6b5b9f95eee227d8186908d6870",
+    "version": "1.8",
+    "digest": "sha256:49f67adb0fd93ab73bb4f7213956de5535a6557efae0533743dcbcd4b34b43db",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
     "verdict": "real",
-    "fake_probability": 0.17171,
+    "fake_probability": 0.151323,
     "faces": [
         {
             "box": [179.6, 60.5, 269.1, 174.7],
@@ -24,9 +24,9 @@ IMAGE: dict[str, Any] = {
                 [245.2, 143.2],
             ],
             "detection_confidence": 1.0,
-            "fake_probability": 0.17171,
+            "fake_probability": 0.151323,
             "verdict": "real",
-            "models": {"detector": {"fake_probability": 0.17171}},
+            "models": {"detector": {"fake_probability": 0.151323}},
             "heatmap": None,
         }
     ],

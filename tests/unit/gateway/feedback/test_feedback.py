@@ -120,7 +120,7 @@ async def test_an_image_is_labelled_by_the_key_that_sent_it(storage: Storage) ->
         "image", "fake", "real", "a swap of mine",
     )  # fmt: skip
     assert (given.key, given.owner, given.faces) == ("me", "me", 1)
-    assert (given.model, given.fake_probability) == ("detector", 0.17171)
+    assert (given.model, given.fake_probability) == ("detector", 0.151323)
     with pytest.raises(NotFound, match="no image response and no job of yours"):
         await storage.give(YOU, "a")
     with pytest.raises(NotFound, match="no image response"):
