@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,9 +81,11 @@ _CONDITIONS = {
 async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
     """Opens the database in a file, and creates it if needed."""
     with ThreadPoolExecutor(1, "sqlite") as thread:
-        opening = asyncio.get_running_loop().run_in_executor(thread, _connect, path)
-        with closing(await opening) as database:
+        database = await asyncio.get_running_loop().run_in_executor(thread, _connect, path)
+        try:
             yield SQLiteBackend(database, thread, DiskReserve(path))
+        finally:
+            thread.submit(database.close)  # after statements whose callers were cancelled
 
 
 def _connect(path: str) -> Database:
@@ -93,9 +95,7 @@ def _connect(path: str) -> Database:
     """
     with _map_errors(f"{path} "):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(
-            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
+        database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA + SCHEMA + COLLECTIONS)
