@@ -85,7 +85,7 @@ async def open_sqlite(path: str) -> AsyncIterator[SQLiteBackend]:
         try:
             yield SQLiteBackend(database, thread, DiskReserve(path))
         finally:
-            thread.submit(database.close)  # after statements whose callers were cancelled
+            thread.submit(database.close)  # after statements of cancelled requests
 
 
 def _connect(path: str) -> Database:

@@ -1,4 +1,4 @@
-"""The end of the SQLite backend, while a statement of a cancelled caller still runs."""
+"""The end of the SQLite backend, while a statement of a cancelled request still runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from deepfake_serving.gateway.queue.sqlite import Database, open_sqlite
 
 
-async def test_the_database_is_closed_after_statements_of_cancelled_callers(tmp_path: Path) -> None:
+async def test_the_database_is_closed_after_statements_of_cancelled_requests(
+    tmp_path: Path,
+) -> None:
     """Closing it in another thread, under a statement, crashed the process."""
     begun, closing = threading.Event(), threading.Event()
     results = []
@@ -22,10 +24,10 @@ async def test_the_database_is_closed_after_statements_of_cancelled_callers(tmp_
         results.append(database.execute("SELECT 1").fetchone())
 
     async with open_sqlite(str(tmp_path / "jobs.sqlite")) as backend:
-        caller = asyncio.create_task(backend._run(slow))
+        request = asyncio.create_task(backend._run(slow))
         await asyncio.to_thread(begun.wait, 10)
-        caller.cancel()
+        request.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await caller
+            await request
         threading.Timer(0.1, closing.set).start()
     assert results == [(1,)]
