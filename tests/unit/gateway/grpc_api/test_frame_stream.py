@@ -85,7 +85,7 @@ async def test_reading_ends_when_a_stream_is_idle_or_at_its_maximum(
 
 async def test_a_client_that_reads_no_verdict_loses_its_session() -> None:
     """Its call stays open: gRPC can't end it while a verdict waits to be sent."""
-    source, over = gateway(0.05, 60), asyncio.Event()
+    source, over = gateway(0.5, 60), asyncio.Event()
 
     async def detect_image(*_: Any) -> bytes:
         raise UndecodableMedia("not an image")
