@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
 import orjson
@@ -16,6 +16,7 @@ from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
 from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedback_request
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
+from deepfake_serving.gateway.grpc_api.images import read_images
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
 from deepfake_serving.gateway.grpc_api.messages import job_message
 from deepfake_serving.gateway.grpc_api.submissions import (
@@ -28,6 +29,7 @@ from deepfake_serving.gateway.ingest.links import video_link
 from deepfake_serving.gateway.ingest.min_rate import enforce_min_rate
 from deepfake_serving.gateway.ingest.uploads import spool_chunks
 from deepfake_serving.gateway.jobs.document import job_document
+from deepfake_serving.gateway.upstream.analysis import ImageAnalysis
 from deepfake_serving.gateway.upstream.batch import detect_batch
 from deepfake_serving.runtime.serialization import from_json
 
@@ -41,42 +43,45 @@ class DetectorService:
     async def DetectImage(  # noqa: N802 - the protocol's name
         self, request: pb.DetectImageRequest, call: Call
     ) -> pb.ImageVerdict:
-        upstream = self.gateway.upstream
-        model = upstream.detector(request.model)
-        call.scope.note(model=model, bytes=len(request.image))
+        model = self.gateway.upstream.detector(request.model)
+        call.scope.note(model=model)
+        context, urls = call.context(self.gateway), [request.url] if request.url else []
+        async with read_images([request.image], urls, self.gateway, call, context) as (image,):
+            if isinstance(image, Problem):
+                raise image
+            data = await image()
+        call.scope.note(bytes=len(data))
         call.count_images(self.gateway, 1)
-        analysis = self.gateway.analysis(
-            model,
-            call.principal,
-            explain=request.explain,
-            provenance=request.provenance,
-            boxes=box_unit(request),
-        )
-        verdict = await analysis.run(request.image, call.context(self.gateway))
+        verdict = await self._analysis(model, request, call).run(data, context)
         return verdict_message(orjson.loads(verdict))
 
     async def DetectBatch(  # noqa: N802
         self, request: pb.DetectBatchRequest, call: Call
     ) -> pb.DetectBatchResponse:
-        if not request.images:
+        if not (request.images or request.urls):
             raise InvalidRequest("the batch has no image")
         model = self.gateway.upstream.detector(request.model)
-        call.scope.note(model=model, items=len(request.images))
-        call.count_images(self.gateway, len(request.images))
-        images = [_reader(image) for image in request.images]
         context = call.context(self.gateway)
-        analysis = self.gateway.analysis(
+        async with read_images(request.images, request.urls, self.gateway, call, context) as images:
+            call.scope.note(model=model, items=len(images))
+            found = sum(not isinstance(image, Problem) for image in images)
+            call.count_images(self.gateway, found)
+            results = await detect_batch(self._analysis(model, request, call), images, context)
+        for result in results:
+            call.scope.count_item(result, self.gateway.metrics)
+        return pb.DetectBatchResponse(
+            results=[_batch_result(r, context.for_item(n).id) for n, r in enumerate(results)]
+        )
+
+    def _analysis(
+        self, model: str, request: pb.DetectImageRequest | pb.DetectBatchRequest, call: Call
+    ) -> ImageAnalysis:
+        return self.gateway.analysis(
             model,
             call.principal,
             explain=request.explain,
             provenance=request.provenance,
             boxes=box_unit(request),
-        )
-        results = await detect_batch(analysis, images, context)
-        for result in results:
-            call.scope.count_item(result, self.gateway.metrics)
-        return pb.DetectBatchResponse(
-            results=[_batch_result(r, context.for_item(n).id) for n, r in enumerate(results)]
         )
 
     async def SubmitImage(  # noqa: N802
@@ -195,10 +200,3 @@ def _batch_result(result: bytes | Problem, item_id: str) -> pb.BatchResult:
     if isinstance(result, Problem):
         return pb.BatchResult(problem=problem_message(result, item_id))
     return pb.BatchResult(verdict=verdict_message(orjson.loads(result)))
-
-
-def _reader(image: bytes) -> Callable[[], Awaitable[bytes]]:
-    async def read() -> bytes:
-        return image
-
-    return read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import Request
@@ -22,6 +22,7 @@ from deepfake_serving.gateway.ingest.links import media_link, read_urls, uploade
 from deepfake_serving.gateway.ingest.multipart import FormReader
 from deepfake_serving.gateway.jobs.requests import RemoteMedia, UploadedMedia
 from deepfake_serving.gateway.storage.spool import Spool, SpooledFile
+from deepfake_serving.gateway.upstream.batch import ImageSource
 
 _MAX_CONCURRENT_FETCHES = 4
 """Concurrent fetches of one request."""
@@ -55,23 +56,31 @@ async def read_media(
     Raises:
         InvalidRequest, UnsupportedMediaType, TooLarge, StorageFull
     """
-    slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
-
-    async def fetch(medium: SpooledFile | RemoteMedia | Problem) -> SpooledFile | Problem:
-        if not isinstance(medium, RemoteMedia):
-            return medium
-        assert fetcher is not None
-        try:
-            async with asyncio.timeout_at(deadline), slots:
-                return await _fetch(fetcher, medium.url, spool, on_fetched)
-        except TimeoutError:
-            return DeadlineExceeded("the URL was not fetched within the request's deadline")
-        except Problem as problem:
-            return problem
-
     with Spool(max_bytes) as spool:
         media = await _read(request, spool, max_files, lambda url: media_link(url, fetcher))
-        yield await asyncio.gather(*(fetch(medium) for medium in media))
+        yield await _fetch_all(media, fetcher, spool, deadline, on_fetched)
+
+
+@asynccontextmanager
+async def fetch_media(
+    urls: Sequence[str],
+    fetcher: Fetcher | None,
+    *,
+    deadline: float,
+    max_bytes: int,
+    on_fetched: Callable[[int], object],
+) -> AsyncIterator[list[SpooledFile | Problem]]:
+    """Fetches media that were named by URL over another protocol, as `read_media` does."""
+    with Spool(max_bytes) as spool:
+        media = [_link_or_problem(lambda url: media_link(url, fetcher), url) for url in urls]
+        yield await _fetch_all(media, fetcher, spool, deadline, on_fetched)
+
+
+def image_source(medium: SpooledFile | Problem) -> ImageSource:
+    """Returns an image of a batch; an empty file is a problem."""
+    if isinstance(medium, Problem):
+        return medium
+    return medium.content if medium.size else InvalidRequest("the file is empty")
 
 
 @asynccontextmanager
@@ -158,6 +167,31 @@ async def _read_body(request: Request, spool: Spool) -> SpooledFile:
     if not file.size:
         raise InvalidRequest("the body is empty; a media file was expected")
     return file
+
+
+async def _fetch_all(
+    media: Sequence[SpooledFile | RemoteMedia | Problem],
+    fetcher: Fetcher | None,
+    spool: Spool,
+    deadline: float,
+    on_fetched: Callable[[int], object],
+) -> list[SpooledFile | Problem]:
+    """Returns the media with those fetched that are named by URL."""
+    slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
+
+    async def fetch(medium: SpooledFile | RemoteMedia | Problem) -> SpooledFile | Problem:
+        if not isinstance(medium, RemoteMedia):
+            return medium
+        assert fetcher is not None
+        try:
+            async with asyncio.timeout_at(deadline), slots:
+                return await _fetch(fetcher, medium.url, spool, on_fetched)
+        except TimeoutError:
+            return DeadlineExceeded("the URL was not fetched within the request's deadline")
+        except Problem as problem:
+            return problem
+
+    return await asyncio.gather(*(fetch(medium) for medium in media))
 
 
 async def _fetch(

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from deepfake_serving.contracts.problems import MEDIA_TYPE, TYPE_PREFIX
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as oip
 from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import (
     GRPCInferenceServiceStub,
@@ -19,7 +21,7 @@ from deepfake_serving.contracts.protos.inference.open_inference_pb2_grpc import 
 from model_handlers.manifest import read_manifest
 from tests.integration.gateway.conftest import MAX_IMAGE
 from tests.support.paths import MANIFESTS
-from tests.support.requests import BAD_IMAGES, problem_of
+from tests.support.requests import BAD_IMAGES, problem_of, rpc_problem_of
 from tests.support.running import GUARD_S, RunningGateway, RunningServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_defects")]
@@ -144,6 +146,27 @@ def test_a_batch_of_urls_has_a_problem_for_each_unreachable_url(
     missing, found = api.post("/v1/images/batch", json={"urls": urls}).json()["results"]
     assert missing["problem"]["type"] == TYPE_PREFIX + "unreachable-url"
     assert len(found["verdict"]["faces"]) == 1
+
+
+def test_images_are_fetched_over_grpc_too(
+    stub: DetectorStub, site: str, astronaut_jpeg: bytes
+) -> None:
+    verdict = stub.DetectImage(pb.DetectImageRequest(url=f"{site}/a.jpg"))
+    assert len(verdict.faces) == 1
+    urls = [f"{site}/b.jpg", f"{site}/a.jpg", "file:///etc/passwd"]
+    missing, found, refused = stub.DetectBatch(pb.DetectBatchRequest(urls=urls)).results
+    assert missing.problem.type == TYPE_PREFIX + "unreachable-url"
+    assert found.verdict.fake_probability == verdict.fake_probability
+    assert refused.problem.type == TYPE_PREFIX + "refused-url"
+    single, both = pb.DetectImageRequest(url=urls[0]), {"images": [b"x"], "urls": urls[:1]}
+    for call, message, slug, status in (
+        (stub.DetectImage, single, "unreachable-url", 422),
+        (stub.DetectBatch, pb.DetectBatchRequest(**both), "invalid-request", 400),  # type: ignore[arg-type]
+        (stub.DetectBatch, pb.DetectBatchRequest(urls=urls * 2), "too-large", 413),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call(message)
+        rpc_problem_of(caught.value, caught.value.code(), status, slug)
 
 
 def test_the_size_of_a_batch_is_limited(api: httpx.Client) -> None:

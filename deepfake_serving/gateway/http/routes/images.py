@@ -36,9 +36,12 @@ from deepfake_serving.gateway.http.routes.submitting import (
 )
 from deepfake_serving.gateway.http.schemas import BatchDocument, BatchItem
 from deepfake_serving.gateway.ingest.links import media_link
-from deepfake_serving.gateway.ingest.uploads import read_media, read_single_medium
+from deepfake_serving.gateway.ingest.uploads import (
+    image_source,
+    read_media,
+    read_single_medium,
+)
 from deepfake_serving.gateway.jobs.requests import ImageRequest, RemoteMedia
-from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.upstream import batch
 from deepfake_serving.gateway.upstream.relative_boxes import BoxUnit
 from deepfake_serving.runtime.serialization import to_json
@@ -165,7 +168,7 @@ async def detect_batch(
     ) as media:
         name = gateway.upstream.detector(model)
         get_request_scope(request).note(model=name, items=len(media))
-        images = [_source(medium) for medium in media]
+        images = [image_source(medium) for medium in media]
         count_usage(request, "images", sum(not isinstance(image, Problem) for image in images))
         analysis = gateway.analysis(
             name, request.state.principal, explain=explain, provenance=provenance, boxes=boxes
@@ -178,12 +181,6 @@ async def detect_batch(
         for n, (medium, result) in enumerate(zip(media, results, strict=True))
     ]
     return json_response(BatchDocument(context.id, []), raw={"results": items})
-
-
-def _source(medium: SpooledFile | Problem) -> batch.ImageSource:
-    if isinstance(medium, Problem):
-        return medium
-    return medium.content if medium.size else InvalidRequest("the file is empty")
 
 
 def batch_item(

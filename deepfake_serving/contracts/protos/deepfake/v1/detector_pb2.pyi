@@ -82,6 +82,7 @@ class DetectImageRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF."""
     model: _builtins.str
@@ -94,6 +95,8 @@ class DetectImageRequest(_message.Message):
     """Whether content credentials (C2PA) and metadata are read; by a gateway only."""
     relative_boxes: _builtins.bool
     """Whether boxes and landmarks are from 0 to 1, of the image's size; by a gateway only."""
+    url: _builtins.str
+    """URL of the image, instead of its bytes; fetched by a gateway only."""
     def __init__(
         self,
         *,
@@ -103,10 +106,11 @@ class DetectImageRequest(_message.Message):
         explain: _builtins.bool = ...,
         provenance: _builtins.bool = ...,
         relative_boxes: _builtins.bool = ...,
+        url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,6 +126,7 @@ class DetectBatchRequest(_message.Message):
     EXPLAIN_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
     RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
+    URLS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     id: _builtins.str
     explain: _builtins.bool
@@ -132,6 +137,10 @@ class DetectBatchRequest(_message.Message):
     """Whether boxes and landmarks are from 0 to 1, of the image's size; by a gateway only."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def urls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """URLs of the images, instead of their bytes; fetched by a gateway only."""
+
     def __init__(
         self,
         *,
@@ -141,10 +150,11 @@ class DetectBatchRequest(_message.Message):
         explain: _builtins.bool = ...,
         provenance: _builtins.bool = ...,
         relative_boxes: _builtins.bool = ...,
+        urls: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "images", b"images", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "images", b"images", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "urls", b"urls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,7 +167,7 @@ class DetectBatchResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchResult]:
-        """One result per image, in request order."""
+        """One result per image or URL, in request order."""
 
     def __init__(
         self,
