@@ -45,6 +45,7 @@ def job_message(job: JobDocument) -> pb.Job:
         summary=None if job.summary is None else _summary(job.summary),
         source=_source(job.source),
     )
+    message.options.update(job.options)
     if job.problem is not None:
         message.problem.CopyFrom(problem_message(from_dict(asdict(job.problem)), job.id))
     return message

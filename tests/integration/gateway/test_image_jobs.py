@@ -209,6 +209,7 @@ def test_grpc_submits_what_rest_does(
         message = stub.SubmitImage(request)
         job = submit(api, astronaut_jpeg, params=params, headers={"Idempotency-Key": "by both"})
         assert message.id == job["id"]
+        assert dict(message.options) == job["options"]
         assert message.source.name == job["source"]["name"] == "astronaut.jpg"
         completed = ended(api, job)
         url = f"{gateway.url}{completed['links']['media']}"

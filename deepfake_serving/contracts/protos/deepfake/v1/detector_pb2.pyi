@@ -13,6 +13,7 @@ An error is a gRPC status whose `google.rpc.Status` details (trailing metadata `
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -939,6 +940,7 @@ class Job(_message.Message):
     WEBHOOK_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     state: Global___JobState.ValueType
@@ -973,6 +975,10 @@ class Job(_message.Message):
 
     @_builtins.property
     def source(self) -> Global___Source: ...
+    @_builtins.property
+    def options(self) -> _struct_pb2.Struct:
+        """What the job was submitted with, as in REST: `model` and those of its kind."""
+
     def __init__(
         self,
         *,
@@ -991,10 +997,11 @@ class Job(_message.Message):
         webhook: Global___WebhookDelivery | None = ...,
         summary: Global___Summary | None = ...,
         source: Global___Source | None = ...,
+        options: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "image_result", b"image_result", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "image_result", b"image_result", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "started_at", b"started_at", "state", b"state", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "started_at", b"started_at", "state", b"state", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image_result: _TypeAlias = _typing.Literal["image_result"]  # noqa: Y015
     _WhichOneofArgType__image_result: _TypeAlias = _typing.Literal["_image_result", b"_image_result"]  # noqa: Y015
