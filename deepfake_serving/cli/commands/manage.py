@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from deepfake_serving.cli import results
 from deepfake_serving.cli.options import LOCAL_GATEWAY, Key, Server
 from deepfake_serving.cli.output import note
 from deepfake_serving.contracts.problems import NotFound
+
+if TYPE_CHECKING:
+    from deepfake_serving.cli.gateway_client import GatewayClient
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -101,7 +104,7 @@ def _end(jobs: list[str], end: Callable[[str], str]) -> None:
     raise typer.Exit(1 if missing else 0)
 
 
-def _client(server: str, key: str | None) -> Any:
+def _client(server: str, key: str | None) -> GatewayClient:
     from deepfake_serving.cli.gateway_client import GatewayClient
 
     return GatewayClient(server, key)
