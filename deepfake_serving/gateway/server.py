@@ -30,10 +30,11 @@ from deepfake_serving.gateway.jobs.webhooks import delivering_webhooks
 from deepfake_serving.gateway.live.websocket_protocol import LimitedWebSocketProtocol
 from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue.health import StoreHealth
+from deepfake_serving.gateway.queue.turns import Turns
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings
 from deepfake_serving.gateway.uploads.service import UploadLimits, Uploads
 from deepfake_serving.gateway.worker.embedded import EmbeddedWorker
-from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
+from deepfake_serving.provenance.reader import MAX_CONCURRENT, ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import (
     bind_errors,
     bind_grpc,
@@ -139,7 +140,9 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
             feedback=FeedbackService(FeedbackStore(labels), images, jobs),
             store_health=health,
             fetcher=fetcher,
-            provenance=ProvenanceReader(read_anchors(settings.provenance_anchors)),
+            provenance=ProvenanceReader(
+                read_anchors(settings.provenance_anchors), slots=Turns(MAX_CONCURRENT)
+            ),
             on_timed=services.on_image,
         )
         metrics.watch_readiness(lambda: not gateway.unready_reasons())

@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from deepfake_serving.assets import PACKAGE
@@ -17,7 +18,7 @@ from deepfake_serving.runtime.process.shutdown import end_with_parent
 from deepfake_serving.runtime.serialization import from_json
 from deepfake_serving.runtime.settings import SettingsError
 
-_MAX_CONCURRENT = 2
+MAX_CONCURRENT = 2
 _MAX_CPU_S = 10
 _MAX_OUTPUT_BYTES = 256 * 1024
 _PEM = "-----BEGIN CERTIFICATE-----"
@@ -52,15 +53,21 @@ def load_anchors(path: Path) -> str:
 class ProvenanceReader:
     """Reads up to two images at once; others wait."""
 
-    def __init__(self, anchors: str = "", timeout_s: float = 60) -> None:
+    def __init__(
+        self,
+        anchors: str = "",
+        timeout_s: float = 60,
+        slots: AbstractAsyncContextManager[object] | None = None,
+    ) -> None:
         """
         Args:
             anchors: certificates, PEM, whose signatures are trusted.
             timeout_s: limit of one image, from the start of its process. Processor time has a
                 limit of its own, which is what hostile files run into.
+            slots: entered while an image is read; by default, they are free in order.
         """
         self._anchors, self._timeout_s = anchors.encode(), timeout_s
-        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
+        self._slots = slots or asyncio.Semaphore(MAX_CONCURRENT)
 
     async def read(self, image: bytes) -> Provenance:
         """Returns the provenance of an encoded image.

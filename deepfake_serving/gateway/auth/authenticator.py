@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from deepfake_serving.gateway.auth.keys import KeyEntry, Keys, Scope
 from deepfake_serving.gateway.auth.rate_limits import RateLimiter, RateLimitStatus
 from deepfake_serving.gateway.auth.usage import NO_QUOTA, Quota, UsageMeter
+from deepfake_serving.gateway.queue.turns import current_key
 from deepfake_serving.gateway.queue.usage import MemoryUsage, Unit
 from deepfake_serving.gateway.settings import Settings, SettingsError
 from deepfake_serving.runtime.settings import variable_of
@@ -112,6 +113,7 @@ class Authenticator:
         if self._keys is None:
             return Principal(limits=Limits(only=True))
         entry = self._keys.find(_key(headers))
+        current_key.set(entry.id)
         status = await self._limiter.hit(entry.id, entry.rate)
         if status is not None:
             on_status(status)

@@ -2,7 +2,7 @@
 
 uvloop looks names up in four threads, and a lookup can't be cancelled: where a name server is
 silent, it takes tens of seconds. A few such names would leave none for model servers and the job
-store. So names of clients have threads of their own.
+store. So names of clients have threads of their own, half of them at most for one API key.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-_slots = asyncio.Semaphore(64)
-"""Lookups at once; one that nobody waits for any more keeps its slot until it ends."""
+from deepfake_serving.gateway.queue.turns import Turns, current_key
+
+_slots = Turns(64, share=32)
+"""Lookups at once, and of one API key; one that nobody waits for any more keeps its slot until it
+ends."""
 
 Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
 
@@ -29,12 +32,13 @@ async def look_up(host: str, port: int, *, family: int = 0, flags: int = 0) -> A
     Raises:
         OSError, UnicodeError
     """
-    await _slots.acquire()
+    key = current_key.get()
+    await _slots.acquire(key)
     loop = asyncio.get_running_loop()
     found: asyncio.Future[Addresses] = loop.create_future()
 
     def end(addresses: Addresses, error: Exception | None) -> None:
-        _slots.release()
+        _slots.release(key)
         if found.done():  # cancelled
             return
         if error is None:
@@ -55,7 +59,7 @@ async def look_up(host: str, port: int, *, family: int = 0, flags: int = 0) -> A
     try:
         threading.Thread(target=work, name="look-up", daemon=True).start()
     except RuntimeError as error:
-        _slots.release()
+        _slots.release(key)
         raise OSError(errno.EAGAIN, "no thread can be started") from error
     return await found
 

@@ -21,6 +21,7 @@ from deepfake_serving.assets import PACKAGE
 from deepfake_serving.contracts.problems import DeadlineExceeded, RefusedURL, UnreachableURL
 from deepfake_serving.gateway.fetch.address_policy import NOT_PUBLIC
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.queue.turns import Turns
 from deepfake_serving.runtime.process.shutdown import end_with_parent
 from deepfake_serving.runtime.scratch.workspaces import workspace
 
@@ -42,7 +43,7 @@ class Sites:
             timeout_s: limits the resolution of one page.
         """
         self._fetcher, self._allowed, self._timeout_s = fetcher, list(allowed), timeout_s
-        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
+        self._slots = Turns(_MAX_CONCURRENT)
 
     async def resolve(self, url: str) -> str:
         """Returns the URL of a page's video; the URL of a video file is returned as it is.

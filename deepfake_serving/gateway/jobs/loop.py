@@ -32,6 +32,7 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.queue.records import Claim, QueueName
 from deepfake_serving.gateway.queue.store import JobStore
+from deepfake_serving.gateway.queue.turns import current_key
 from deepfake_serving.gateway.queue.usage import CountUsage
 from deepfake_serving.runtime import tracing
 from deepfake_serving.runtime.scratch.workspaces import workspace
@@ -150,6 +151,7 @@ class Worker:
                 await asyncio.wait_for(stop.wait(), _POLL_S)
 
     async def _process(self, claim: Claim) -> None:
+        current_key.set(claim.job.owner)
         if claim.deliver:
             await self._deliver(claim)
             return

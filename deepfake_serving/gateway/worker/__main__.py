@@ -16,6 +16,7 @@ from deepfake_serving.gateway.composition import Services, open_services
 from deepfake_serving.gateway.fetch.sites import SCRATCH, Sites
 from deepfake_serving.gateway.jobs.loop import WORKSPACES, Handler, Worker
 from deepfake_serving.gateway.metrics import Metrics
+from deepfake_serving.gateway.queue.turns import Turns
 from deepfake_serving.gateway.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 from deepfake_serving.gateway.worker.image import ImageJob
 from deepfake_serving.gateway.worker.live import LiveJob
@@ -23,7 +24,7 @@ from deepfake_serving.gateway.worker.media import JobMedia
 from deepfake_serving.gateway.worker.part import PartJob
 from deepfake_serving.gateway.worker.part_media import PartMedia
 from deepfake_serving.gateway.worker.video import VideoJob
-from deepfake_serving.provenance.reader import ProvenanceReader, read_anchors
+from deepfake_serving.provenance.reader import MAX_CONCURRENT, ProvenanceReader, read_anchors
 from deepfake_serving.runtime.listeners import metrics_listener
 from deepfake_serving.runtime.logs import configure_logs
 from deepfake_serving.runtime.process.environment import hide_from_children
@@ -106,7 +107,9 @@ def _new_worker(
         _embedder(settings),
         services.store,
     )
-    provenance = ProvenanceReader(read_anchors(settings.provenance_anchors))
+    provenance = ProvenanceReader(
+        read_anchors(settings.provenance_anchors), slots=Turns(MAX_CONCURRENT)
+    )
     handlers: dict[str, Handler] = {
         IMAGE: ImageJob(
             settings,

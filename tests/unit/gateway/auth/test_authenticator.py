@@ -25,6 +25,7 @@ from deepfake_serving.gateway.auth.authenticator import (
 )
 from deepfake_serving.gateway.auth.keys import Keys, generate
 from deepfake_serving.gateway.auth.rate_limits import RateLimitStatus
+from deepfake_serving.gateway.queue.turns import current_key
 from deepfake_serving.gateway.settings import Settings, SettingsError
 
 
@@ -47,6 +48,7 @@ async def test_a_key_permits_only_its_scopes(key_and_file: tuple[str, Path]) -> 
     bearers = ({"authorization": f"{kind} {key}"} for kind in ("Bearer", "bearer"))
     for headers in (*bearers, {"x-api-key": key}):
         principal = await authenticator.authorize(headers, "images")
+        assert current_key.get() == principal.id, "slots are held for it"
         assert principal == Principal("team-a", sees_all=False, limits=Limits(only=True))
         with pytest.raises(Forbidden, match="'videos'"):
             await authenticator.authorize(headers, "videos")

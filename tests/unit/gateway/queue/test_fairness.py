@@ -13,6 +13,7 @@ from deepfake_serving.contracts.problems import Overloaded
 from deepfake_serving.gateway.jobs.loop import Worker
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.store import JobStore, open_store
+from deepfake_serving.gateway.queue.turns import current_key
 
 LEASE = 30.0
 
@@ -91,10 +92,12 @@ async def test_slow_receivers_of_one_key_do_not_delay_those_of_another(
         assert claim is not None
         await store.finish(claim, "r", {})
     delivering: set[str] = set()
+    keys: dict[str, str | None] = {}
     fast = asyncio.Event()
 
     async def deliver(job: Job) -> bool:
         delivering.add(job.id)
+        keys[job.id] = current_key.get()
         if job.id == "fast":
             fast.set()
         else:
@@ -112,5 +115,6 @@ async def test_slow_receivers_of_one_key_do_not_delay_those_of_another(
             await asyncio.sleep(0.05)
     await asyncio.sleep(0.6)
     assert len(delivering - {"fast"}) == 2, "half of the deliveries"
+    assert keys == {name: name[:4] for name in delivering}, "slots are held for them"
     stop.set()
     await running
