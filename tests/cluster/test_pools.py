@@ -119,7 +119,8 @@ def share(release: Release, image: bytes, count: int) -> float:
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
     with httpx.Client(headers=headers, timeout=60) as http:
         for _ in range(count):
-            http.post(f"{release.url}/v1/images", content=image).raise_for_status()
+            response = http.post(f"{release.url}/v1/images", content=image)
+            assert response.status_code == 200, response.text
     seen = {pool: classified(release, pool) - before[pool] for pool in before}
     assert sum(seen.values()) == count
     return seen["canary"] / count
