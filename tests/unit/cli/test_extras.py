@@ -1,4 +1,4 @@
-"""What an extra installs is enough for the commands that name it."""
+"""An extra installs all that the commands that name it need."""
 
 from __future__ import annotations
 
