@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deepfake_serving import assets
 from deepfake_serving.contracts.models import ModelCard, Thresholds
@@ -111,10 +111,5 @@ def read_ensemble(path: Path) -> EnsembleSpec:
     """
     try:
         return EnsembleSpec.model_validate(yaml.safe_load(path.read_bytes()))
-    except ValidationError as error:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'ensemble'}: {e['msg']}" for e in error.errors()
-        )
-        raise EnsembleError(f"{path}: {reasons}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise EnsembleError(f"{path}: {reason_of(error)}") from error

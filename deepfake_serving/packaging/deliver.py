@@ -17,6 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from deepfake_serving.contracts.reasons import reason_of
 from deepfake_serving.packaging.archive import digest_of
 from deepfake_serving.packaging.delivery_probe import STATE
 from deepfake_serving.packaging.fetch import DigestMismatch, FetchError, fetch
@@ -91,7 +92,7 @@ def main() -> int:
     try:
         delivery = Delivery.model_validate_json(os.environ["DEEPFAKE_DELIVERY"])
     except (KeyError, ValidationError) as error:
-        print(f"deepfake-serving: DEEPFAKE_DELIVERY: {error}", file=sys.stderr)
+        print(f"deepfake-serving: DEEPFAKE_DELIVERY: {reason_of(error)}", file=sys.stderr)
         return 2
     deliver_at_last(delivery)
     return os.execv(sys.executable, [sys.executable, "-S", "-c", _WAIT])

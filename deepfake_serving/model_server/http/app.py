@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import aiohttp
-import orjson
 from aiohttp import web
 
 from deepfake_serving.contracts.problems import (
@@ -26,6 +24,7 @@ from deepfake_serving.model_server.cost import model_cost
 from deepfake_serving.model_server.http import kserve_v1_routes, oip_extension_routes
 from deepfake_serving.model_server.http.oip_routes import read_request, write_response
 from deepfake_serving.model_server.http.request_body import read_body, read_image
+from deepfake_serving.model_server.http.responses import json_response
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor
@@ -150,10 +149,6 @@ def _problem_response(problem: Problem, request_id: str, path: str) -> web.Respo
     )
 
 
-def _json(document: Any, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
-
-
 async def _continue(request: web.Request) -> None:
     """Responds to `Expect: 100-continue`, unless the body will be refused by its length."""
     limit = request.app[_PREDICTOR].settings.max_body_bytes
@@ -170,17 +165,17 @@ async def _index(request: web.Request) -> web.Response:
         pids = predictor.state.models[model.name].worker_pids
         cost = model_cost(model, pids, predictor.metrics)
         models.append(replace(model.info, cost=cost))
-    return _json({"name": NAME, "version": VERSION, "models": models})
+    return json_response({"name": NAME, "version": VERSION, "models": models})
 
 
 async def _healthz(request: web.Request) -> web.Response:
     dead = request.app[_PREDICTOR].state.phase is Phase.DEAD
-    return _json({"live": not dead}, 503 if dead else 200)
+    return json_response({"live": not dead}, 503 if dead else 200)
 
 
 async def _readyz(request: web.Request) -> web.Response:
     state = request.app[_PREDICTOR].state
-    return _json(state.describe(), 200 if state.ready else 503)
+    return json_response(state.describe(), 200 if state.ready else 503)
 
 
 async def _predict(request: web.Request) -> web.Response:
@@ -199,18 +194,18 @@ async def _predict(request: web.Request) -> web.Response:
 
 
 async def _server_metadata(_: web.Request) -> web.Response:
-    return _json(oip.server_metadata())
+    return json_response(oip.server_metadata())
 
 
 async def _model_metadata(request: web.Request) -> web.Response:
-    return _json(oip.model_metadata(_model(request)))
+    return json_response(oip.model_metadata(_model(request)))
 
 
 async def _model_ready(request: web.Request) -> web.Response:
     model = _model(request)
     if not request.app[_PREDICTOR].state.model_ready(model.name):
         raise NotReady(f"{model.name} has no running worker", retry_after_s=5)
-    return _json({"name": model.name, "ready": True})
+    return json_response({"name": model.name, "ready": True})
 
 
 async def _infer(request: web.Request) -> web.Response:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import orjson
 from aiohttp import web
 
 from deepfake_serving.contracts import kserve_v1
 from deepfake_serving.model_server.http.request_body import read_body
+from deepfake_serving.model_server.http.responses import json_response
 from deepfake_serving.model_server.prediction.predictor import Call, Predictor, Tensor
 from deepfake_serving.runtime.request_scope import RequestScope
 from model_handlers.wire import join_bytes
@@ -33,12 +33,12 @@ def routes(
     """
 
     async def models(request: web.Request) -> web.Response:
-        return _json({"models": list(request.app[key].models)})
+        return json_response({"models": list(request.app[key].models)})
 
     async def ready(request: web.Request) -> web.Response:
         predictor = request.app[key]
         name = predictor.model(request.match_info["model"]).name
-        return _json({"name": name, "ready": predictor.state.model_ready(name)})
+        return json_response({"name": name, "ready": predictor.state.model_ready(name)})
 
     async def predict(request: web.Request) -> web.Response:
         predictor, scope = request.app[key], request[scope_key]
@@ -50,14 +50,10 @@ def routes(
         scope.note(model=model.name, bytes=len(body), items=tensor.shape[0])
         call = Call(model, tensor, scope.id, end, scope.traceparent)
         results = await predictor.many(call, scope, raise_lone=True)
-        return _json(kserve_v1.predictions(results))
+        return json_response(kserve_v1.predictions(results))
 
     return [
         get("/v1/models", models),
         get("/v1/models/{model}", ready),
         post("/v1/models/{model}:predict", predict),
     ]
-
-
-def _json(document: object) -> web.Response:
-    return web.Response(body=orjson.dumps(document), content_type="application/json")

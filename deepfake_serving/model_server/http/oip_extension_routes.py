@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import orjson
 from aiohttp import web
 
 from deepfake_serving.model_server.http.request_body import read_body
+from deepfake_serving.model_server.http.responses import json_response
 from deepfake_serving.model_server.models import ServedModel
 from deepfake_serving.model_server.prediction import oip_extensions
 from deepfake_serving.model_server.prediction.predictor import Predictor
@@ -28,18 +27,18 @@ def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.Rout
 
     async def index(request: web.Request) -> web.Response:
         ready = ready_only(await read_body(request, _MAX_BYTES))
-        return _json(oip_extensions.repository_index(request.app[key], ready))
+        return json_response(oip_extensions.repository_index(request.app[key], ready))
 
     async def models(request: web.Request) -> web.Response:
-        return _json({"models": list(request.app[key].models)})
+        return json_response({"models": list(request.app[key].models)})
 
     async def config(request: web.Request) -> web.Response:
-        return _json(oip_extensions.model_config(model(request)))
+        return json_response(oip_extensions.model_config(model(request)))
 
     async def statistics(request: web.Request) -> web.Response:
         found = request.match_info
         name, version = found.get("model", ""), found.get("version", "")
-        return _json(oip_extensions.statistics(request.app[key], name, version))
+        return json_response(oip_extensions.statistics(request.app[key], name, version))
 
     async def refuse(_: web.Request) -> web.Response:
         raise refuse_loading()
@@ -54,7 +53,3 @@ def routes(key: web.AppKey[Predictor], get: Route, post: Route) -> list[web.Rout
         *(get(path + "/config", config) for path in paths),
         *(get(path + "/stats", statistics) for path in paths),
     ]
-
-
-def _json(document: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(document), content_type="application/json")

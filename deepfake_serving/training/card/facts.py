@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from deepfake_serving.contracts.reasons import reason_of
 from deepfake_serving.training.config.base import StrictModel
 
 
@@ -68,4 +69,4 @@ def read_facts(path: Path) -> Facts:
     try:
         return Facts.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {reason_of(error)}") from error

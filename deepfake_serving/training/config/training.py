@@ -8,6 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from deepfake_serving.contracts.reasons import reason_of
 from deepfake_serving.training.config.base import StrictModel
 from deepfake_serving.training.config.mixture import MixtureConfig
 
@@ -122,10 +123,5 @@ def read_config(path: Path) -> TrainingConfig:
     """
     try:
         return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()
-        )
-        raise ValueError(f"{path}: {reasons}") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (ValidationError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {reason_of(error)}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from deepfake_serving.contracts.reasons import reason_of
 
@@ -58,9 +58,6 @@ def read_person_model(path: Path) -> tuple[PersonModel, bytes]:
     try:
         model = PersonModel.model_validate(yaml.safe_load(path.read_bytes()))
         network = (path.parent / model.weights.file).read_bytes()
-    except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PersonModelError(f"{path}: {reasons}") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise PersonModelError(f"{path}: {reason_of(error)}") from error
     if (digest := hashlib.sha256(network).hexdigest()) != model.weights.sha256:

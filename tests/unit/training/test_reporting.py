@@ -22,7 +22,7 @@ def test_an_error_of_an_input_is_one_line(
     for content, reason in (
         (None, "No such file"),
         ("model: x.yaml\nepohcs: 3\n", "spec.yaml: epohcs: Extra inputs"),
-        ("", "spec.yaml: settings: "),
+        ("", "spec.yaml: file: "),
         ("model: [", "spec.yaml: while parsing"),
     ):
         if content is not None:
