@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.8",
-    "digest": "sha256:49f67adb0fd93ab73bb4f7213956de5535a6557efae0533743dcbcd4b34b43db",
+    "digest": "sha256:e370e6562420943172bce8926569d43c3fcbda7540f766d8d3c860c3f17be38c",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
