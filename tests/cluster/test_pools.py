@@ -7,13 +7,14 @@ them are reported as running. No model runs there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cluster.kube import Object, Release, kubectl, wait_until
+from tests.cluster.load import Clients
 
 
 def node(name: str, labels: dict[str, str], resources: dict[str, str]) -> Object:
@@ -36,6 +37,8 @@ NODES = [
     node("whole-2", {"pool": "whole"}, {"nvidia.com/gpu": "1"}),
     node("sliced-1", {"nvidia.com/mig.strategy": "mixed"}, {"nvidia.com/mig-1g.10gb": "2"}),
 ]
+DEFAULT = {"name": "cpu"}
+"""The pool of values.yaml."""
 TOLERATIONS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
@@ -135,7 +138,23 @@ def test_helm_changes_the_weight_of_a_canary(
         {"name": "stable", "weight": 100 - weight},
         {"name": "canary", "weight": weight},
     )
+    release.upgrade(values={"modelServer": {"pools": [DEFAULT, stable, canary]}})
     release.upgrade(values={"modelServer": {"pools": [stable, canary]}})
     found = share(release, astronaut_jpeg, 250)
     print(f"\ncanary of weight {weight}: {found:.1%} of 250")
     assert least <= found <= most
+
+
+def test_a_pool_is_replaced_in_two_upgrades_without_a_failed_request(
+    release: Release, clients: Callable[..., Clients]
+) -> None:
+    release.upgrade()
+    with clients(rest=2, rpc=1) as load:
+        load.until(10)
+        release.upgrade(values={"modelServer": {"pools": [DEFAULT, {"name": "new"}]}})
+        load.until(10)
+        release.upgrade(values={"modelServer": {"pools": [{"name": "new"}]}})
+        load.until(10)
+    print(f"\n{dict(load.counts.good)} succeeded, {len(load.counts.failed)} failed")
+    assert load.counts.failed == []
+    assert not release.pods("model-server", "cpu")
