@@ -115,7 +115,10 @@ def main() -> int:
     parser.add_argument("--expected", type=Path, help="default: cases.yaml in the folder")
     parser.add_argument("--archive", type=Path, help="default: the bundled detector")
     given = parser.parse_args()
-    expected = yaml.safe_load((given.expected or given.folder / "cases.yaml").read_text())
+    outcomes = given.expected or given.folder / "cases.yaml"
+    if not outcomes.is_file():
+        parser.error(f"{outcomes}: no such file; --expected names another")
+    expected = yaml.safe_load(outcomes.read_text())
     failed = 0
     runner = Runner(given.folder, LocalDetector(given.archive or bundled_archive("detector")))
     for name, outcome in expected.items():

@@ -43,3 +43,12 @@ def test_cases_are_compared_with_their_expectation(
     output = capsys.readouterr().out
     assert "expected label: fake" in output
     assert "expected problem: too-large" in output
+
+
+def test_a_folder_without_expectations_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cases", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"{tmp_path / 'cases.yaml'}: no such file" in capsys.readouterr().err
