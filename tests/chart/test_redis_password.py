@@ -1,4 +1,7 @@
-"""The Redis of the chart and of Compose, started as they say: with the password, in no argument."""
+"""The Redis of the chart and of Compose, started as they say.
+
+The password is in no argument, and opens the job store only.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from redis.retry import Retry
 from tests.chart.helm import only, render
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
-from tests.support.redis_server import redis_program
+from tests.support.redis_server import client_rights, redis_program
 
 PASSWORD = "a b\"c\\d'é#$HOME"  # noqa: S105
 
@@ -46,10 +49,18 @@ def test_the_password_works_and_is_in_no_argument(
     again = Retry(ConstantBackoff(0.1), 100)
     try:
         with redis.Redis(port=port, password=PASSWORD, retry=again) as client:
-            assert client.config_get("appendfsync") == {"appendfsync": "always"}  # type: ignore[no-untyped-call]
+            assert client.set("{deepfake}:a", "b")
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.config_set("appendfsync", "no")
+        assert (tmp_path / "appendonlydir").is_dir()
         assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("command", [_of_chart, _of_compose])
+def test_both_give_clients_the_same_rights(command: Callable[[], list[str]]) -> None:
+    assert client_rights() in "\n".join(command())
