@@ -13,7 +13,7 @@ from deepfake_serving.cli.commands import (
     capacity,
     jobs,
     keys,
-    manage,
+    manage_jobs,
     models,
     servers,
 )
@@ -60,7 +60,7 @@ for _group, _functions in _COMMANDS.items():
     for _function in _functions:
         app.command(_NAMES.get(_function), rich_help_panel=_group)(_function)
 app.add_typer(
-    manage.app,
+    manage_jobs.app,
     name="jobs",
     help="Lists, shows, cancels and deletes jobs.",
     rich_help_panel="Call a gateway",

@@ -13,7 +13,6 @@ from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     Internal,
     InvalidRequest,
-    Problem,
     RefusedURL,
     TooLarge,
     TooManyPixels,
@@ -70,7 +69,5 @@ def _document(client: GatewayClient, image: str, options: dict[str, str]) -> dic
         return file | client.detect(image, options)
     except _OF_ONE_IMAGE as problem:
         return file | problem.to_dict()
-    except Problem:
-        raise
     except OSError as error:
         return file | InvalidRequest(f"the file can't be read: {reason_of(error)}").to_dict()
