@@ -155,8 +155,9 @@ rivals: build/.dev  ## install the model servers that `make bench` compares with
 	$(UV) venv --quiet --clear .venv-rivals
 	$(UV) pip sync --quiet --require-hashes --python .venv-rivals/bin/python requirements/rivals.txt
 
-attacks: build/.dev  ## make attacks [MINUTES=5] [ALONE=5]: latency of ordinary clients, without and with attackers beside them
-	$(BIN)/python -W ignore -m benchmarks.attacks_bench --minutes $(or $(MINUTES),5) $(if $(ALONE),--alone $(ALONE))
+attacks: build/.dev  ## make attacks [MINUTES=5] [ALONE=5] [ROUNDS=1]: latency of ordinary clients, without and with attackers beside them
+	$(BIN)/python -W ignore -m benchmarks.attacks_bench --minutes $(or $(MINUTES),5) $(if $(ALONE),--alone $(ALONE)) \
+		--rounds $(or $(ROUNDS),1)
 
 load: build/.dev  ## make load URL=… [USERS="image-rest live"] [SHAPE=ramp] [PEAK=8] [DURATION=60]; DFK_KEY is the API key
 	$(BIN)/python -m loadtest $(or $(USERS),image-rest) --url $(or $(URL),http://127.0.0.1:8000) \

@@ -1,9 +1,10 @@
 """Ordinary clients of every kind, with and without attackers beside them.
 
-    python -m benchmarks.attacks_bench [--minutes 5] [--alone 5] [--rate 1.0]
+    python -m benchmarks.attacks_bench [--minutes 5] [--alone 5] [--rounds 1] [--rate 1.0]
 
-After a warm-up, two windows: without attackers, and with those of `benchmarks.attackers`, whose
-process has a low priority, as it shares the machine.
+After a warm-up, in turns: without attackers, and with those of `benchmarks.attackers`, whose
+process has a low priority, as it shares the machine. With several rounds, other work on the machine
+counts in both.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="with attackers")
     parser.add_argument("--alone", type=float, help="minutes without, by default as many")
+    parser.add_argument("--rounds", type=int, default=1, help="parts of both, in turns")
     parser.add_argument("--rate", type=float, default=1.0, help="images a second")
     options = parser.parse_args()
     keys = {name: generate(name, _SCOPES) for name in ("ordinary", "attacker")}
@@ -57,20 +60,50 @@ def main() -> None:
             ordinary = OrdinaryClients(
                 gateway.url, f"127.0.0.1:{gateway.ports['grpc']}", keys["ordinary"][0], media
             )
-            seconds = options.minutes * 60
-            alone_s = seconds if options.alone is None else options.alone * 60
+            beside_s = options.minutes * 60
+            alone_s = beside_s if options.alone is None else options.alone * 60
             asyncio.run(ordinary.measure(_WARMUP_S, options.rate))
-            _report("at rest", gateway, server, {})
-            used = _processor_s(gateway, server)
-            alone = asyncio.run(ordinary.measure(alone_s, options.rate))
-            _report("without attackers", gateway, server, alone, used)
-            attacking = _start_attackers(gateway, keys["attacker"][0])
-            used = _processor_s(gateway, server)
-            beside = asyncio.run(ordinary.measure(seconds, options.rate))
-            _report("with attackers", gateway, server, beside, used)
-            print(attacking.communicate(timeout=180)[0], flush=True)
+            _report_memory("at rest", gateway, server)
+            bench = _Bench(ordinary, gateway, server, options.rate)
+            for _ in range(options.rounds):
+                bench.measure("without attackers", alone_s / options.rounds)
+                attacking = _start_attackers(gateway, keys["attacker"][0])
+                bench.measure("with attackers", beside_s / options.rounds)
+                print(attacking.communicate(timeout=180)[0], flush=True)
             time.sleep(20)
-            _report("after a rest", gateway, server, {})
+            _report_memory("after a rest", gateway, server)
+            if options.rounds > 1:
+                bench.report_all()
+
+
+@dataclass
+class _Bench:
+    """Measures the ordinary clients, and keeps what was measured by the name of the window."""
+
+    ordinary: OrdinaryClients
+    gateway: RunningGateway
+    server: RunningServer
+    rate: float
+    all: dict[str, dict[str, Measured]] = field(default_factory=dict)
+
+    def measure(self, name: str, seconds: float) -> None:
+        """Measures for some seconds, and prints it."""
+        used = _processor_s(self.gateway, self.server)
+        measured = asyncio.run(self.ordinary.measure(seconds, self.rate))
+        _report_memory(name, self.gateway, self.server)
+        now = _processor_s(self.gateway, self.server)
+        spent = {each: round(now[each] - before, 1) for each, before in used.items()}
+        print(f"{name}: processor seconds {spent}", flush=True)
+        _report(name, measured)
+        for kind, each in measured.items():
+            total = self.all.setdefault(name, {}).setdefault(kind, Measured())
+            total.seconds += each.seconds
+            total.statuses += each.statuses
+
+    def report_all(self) -> None:
+        """Prints the sum of all rounds."""
+        for name, measured in self.all.items():
+            _report(f"all rounds {name}", measured)
 
 
 def _start_attackers(gateway: RunningGateway, key: str) -> subprocess.Popen[str]:
@@ -104,27 +137,15 @@ def _processor_s(gateway: RunningGateway, server: RunningServer) -> dict[str, fl
     }
 
 
-def _report(
-    name: str,
-    gateway: RunningGateway,
-    server: RunningServer,
-    measured: dict[str, Measured],
-    used: dict[str, float] | None = None,
-) -> None:
-    """Prints memory, and what was measured.
-
-    Args:
-        used: the processor seconds at the begin of the window.
-    """
+def _report_memory(name: str, gateway: RunningGateway, server: RunningServer) -> None:
     resident = {
         name: [each.memory_info().rss >> 20 for each in processes]
         for name, processes in _processes(gateway, server).items()
     }
-    print(f"{name}: resident MiB {resident}", flush=True)
-    if used is not None:
-        now = _processor_s(gateway, server)
-        seconds = {each: round(now[each] - before, 1) for each, before in used.items()}
-        print(f"{name}: processor seconds {seconds}", flush=True)
+    print(f"{time.strftime('%T')} {name}: resident MiB {resident}", flush=True)
+
+
+def _report(name: str, measured: dict[str, Measured]) -> None:
     for kind, each in measured.items():
         p50, p99 = np.percentile(each.seconds, [50, 99]) * 1000
         counts = ", ".join(f"{count} x {status}" for status, count in each.statuses.items())
