@@ -35,7 +35,11 @@ class DecodeSpec(Spec):
     """Limits of one encoded image, checked before it is decoded."""
 
     max_bytes: int = Field(default=32 * 2**20, gt=0)
-    max_pixels: int = Field(default=50_000_000, gt=0)
+    max_pixels: int = Field(
+        default=8192 * 6144,
+        gt=0,
+        description="decoded; JPEGs of one scan may have four times as many, and are halved",
+    )
     max_scans: int = Field(default=100, gt=0, description="of a JPEG; encoders write up to 20")
     max_chunks: int = Field(
         default=65_536, gt=0, description="of a PNG; encoders write one per 8 KiB or more"

@@ -9,13 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pi_heif
-from PIL import (
-    AvifImagePlugin,
-    ExifTags,
-    Image,
-    PngImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import AvifImagePlugin, Image, PngImagePlugin, UnidentifiedImageError
 
 from deepfake_serving.contracts.problems import (
     InvalidRequest,
@@ -26,9 +20,11 @@ from deepfake_serving.contracts.problems import (
 )
 from model_handlers.images.av1 import largest_frame
 from model_handlers.images.colour_profile import to_srgb
-from model_handlers.images.cut_short import closed, part_read
 from model_handlers.images.decoding_cost import check_parts
 from model_handlers.images.heif_colours import avif_profile, heic_profile
+from model_handlers.images.jpeg.cut_short import closed, part_read
+from model_handlers.images.jpeg.half_size import FACTOR, halve
+from model_handlers.images.orientation import forget_xmp, upright, upright_size
 from model_handlers.images.png_colours import png_profile
 from model_handlers.images.tiff_layout import unsupported_layout
 from model_handlers.images.time_limit import LimitedFile, within
@@ -47,37 +43,32 @@ _VIDEO_BRANDS = (b"iso", b"mp4", b"avc1", b"qt  ", b"M4V", b"3g", b"dash", b"MSN
 """Beginnings of the brands of MP4 and QuickTime. Raw photos, for example, have other brands."""
 
 _BACKGROUND = (255, 255, 255)
+_JPEG = b"\xff\xd8\xff"
 _MAGIC = (
-    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM"),
+    *(_JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM"),
     *(b"II*\0", b"MM\0*"),
 )
 _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"mif1")
 """Brands of AVIF and HEIC files (ISO/IEC 23008-12, annex B)."""
 _COUNT = re.compile(r"\((\d+) pixels\)")
 """In Pillow's refusal of an image."""
-_XMP = ("xmp", "XML:com.adobe.xmp")
 _MIN_SHARE = 0.5
 """Share of an image that was cut short below which it is refused."""
 _BLOCK_TAGS = (322, 323)
 """Width and height of a TIFF's tiles (TIFF 6.0, section 15)."""
 _MAX_METADATA_BYTES = 16 * 2**20
 """Length of a PNG's text or profile, decompressed. Editors write more than Pillow's own 1 MiB."""
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class DecodedImage(NamedTuple):
-    """An image, uint8 (height, width, 3), and sentences on what is not in it."""
+    """An image, uint8 (height, width, 3), and sentences on what is not in it.
+
+    `full_size` is the width and height of an image that was decoded at half its size.
+    """
 
     pixels: Pixels
     warnings: list[str]
+    full_size: tuple[int, int] | None = None
 
 
 def decode(data: bytes, spec: DecodeSpec) -> Pixels:
@@ -90,7 +81,8 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
 
     EXIF orientation is applied, colours of an ICC profile, of a PNG's chunks or of code points in
     AVIF and HEIC are converted to sRGB, alpha is flattened onto white, grey, palette, CMYK and
-    16-bit images become 8-bit RGB.
+    16-bit images become 8-bit RGB. JPEGs over the pixel limit are decoded at half their width and
+    height if these are within it (`model_handlers.images.jpeg.half_size`).
 
     Args:
         data: the encoded image.
@@ -119,11 +111,15 @@ def decode_image(data: bytes, spec: DecodeSpec) -> DecodedImage:
 def _opened(data: bytes, spec: DecodeSpec) -> DecodedImage:
     # Some plugins allocate the canvas while they open a file, so Pillow must know the limit. It
     # raises at twice its own.
-    Image.MAX_IMAGE_PIXELS = (spec.max_pixels + 1) // 2
+    times = FACTOR**2 if data.startswith(_JPEG) else 1
+    Image.MAX_IMAGE_PIXELS = (spec.max_pixels * times + 1) // 2
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata, which is not read
             with Image.open(LimitedFile(data, spec.max_seconds), formats=FORMATS) as image:
+                full_size = image.size
+                if halve(image, data, spec.max_pixels):
+                    return _decoded_half(image, full_size, data, spec)
                 _check_pixels(image.width, image.height, spec)
                 _check_tiles(image, spec)
                 _check_coded_size(image, data, spec)
@@ -204,8 +200,20 @@ def _check_coded_size(image: Image.Image, data: bytes, spec: DecodeSpec) -> None
         _check_pixels(*size, spec)
 
 
+def _decoded_half(
+    image: Image.Image, full_size: tuple[int, int], data: bytes, spec: DecodeSpec
+) -> DecodedImage:
+    decoded = _decoded(image, data, spec)
+    width, height = upright_size(image, full_size)
+    warning = (
+        f"the image has {width} x {height} pixels, over the limit of {spec.max_pixels}: it was "
+        "analysed at half its width and height"
+    )
+    return DecodedImage(decoded.pixels, [*decoded.warnings, warning], (width, height))
+
+
 def _decoded(image: Image.Image, data: bytes, spec: DecodeSpec) -> DecodedImage:
-    _forget_xmp(image)
+    forget_xmp(image)
     try:
         image.load()
     except OSError:
@@ -232,6 +240,7 @@ def _decoded_in_part(data: bytes, spec: DecodeSpec) -> DecodedImage:
     """Decodes a JPEG that was cut short."""
     data = closed(data)
     with Image.open(LimitedFile(data, spec.max_seconds), formats=("JPEG",)) as image:
+        halve(image, data, spec.max_pixels)
         image.load()
         part = part_read(data, np.asarray(image), spec.max_seconds)
         warning = f"the image is cut short: {part.description}"
@@ -253,26 +262,7 @@ def _warnings_of_frames(image: Image.Image) -> list[str]:
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
-    return np.asarray(_flatten(to_srgb(to_8_bit(_upright(image)))))
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Applies the EXIF orientation; unreadable EXIF is ignored."""
-    _forget_xmp(image)
-    try:
-        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # Pillow's EXIF reader raises many kinds of exceptions, too
-        method = None
-    return image if method is None else image.transpose(method)
-
-
-def _forget_xmp(image: Image.Image) -> None:
-    """Drops the XMP, from which Pillow would take an orientation that viewers don't apply.
-
-    The text of a PNG may follow its pixels, and a TIFF is turned while it is loaded.
-    """
-    for key in _XMP:
-        image.info.pop(key, None)
+    return np.asarray(_flatten(to_srgb(to_8_bit(upright(image)))))
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -33,6 +33,7 @@ from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.frames.chains import face_chains
 from model_handlers.pipeline.frames.following import find_faces
 from model_handlers.pipeline.frames.steady_scores import steady_scores
+from model_handlers.pipeline.full_size import in_decoded_pixels, in_image_pixels
 from model_handlers.pipeline.heatmaps.heatmap import add_heatmaps
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.verdict import coordinates, label, verdict_of_faces
@@ -70,8 +71,7 @@ class DetectorTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def classify(images: list[Pixels], indices: list[int]) -> list[Result]:
-            each = [options[index] for index in indices]
+        def classify(images: list[Pixels], each: list[Options]) -> list[Result]:
             with watch("detect"):
                 found = self._find(images, each)
             return list(_score_faces(self, images, found, each, watch))
@@ -98,14 +98,11 @@ class FacesTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def detect(images: list[Pixels], indices: list[int]) -> list[Result]:
+        def detect(images: list[Pixels], each: list[Options]) -> list[Result]:
             with watch("detect"):
-                faces = find_faces(self.face_detector, images, [options[i] for i in indices])
+                faces = find_faces(self.face_detector, images, each)
             with watch("crop"):
-                return [
-                    self._faces(image, found, options[index])
-                    for image, found, index in zip(images, faces, indices, strict=True)
-                ]
+                return [self._faces(*one) for one in zip(images, faces, each, strict=True)]
 
         return _run(items, options, self.manifest, watch, detect)
 
@@ -133,8 +130,7 @@ class ClassifierTask:
     def run(
         self, items: Sequence[Item], options: Sequence[Options], watch: Stopwatch
     ) -> list[Outcome]:
-        def classify(images: list[Pixels], indices: list[int]) -> list[Result]:
-            each = [options[index] for index in indices]
+        def classify(images: list[Pixels], each: list[Options]) -> list[Result]:
             faces = [_given(option) for option in each]
             whole = [n for n, given in enumerate(faces) if given is not None]
             crops = [n for n, given in enumerate(faces) if given is None]
@@ -234,7 +230,7 @@ def _run(
     options: Sequence[Options],
     manifest: Manifest,
     watch: Stopwatch,
-    process: Callable[[list[Pixels], list[int]], list[Result]],
+    process: Callable[[list[Pixels], list[Options]], list[Result]],
 ) -> list[Outcome]:
     """Decodes every item, processes the images, and returns outcomes and problems in item order.
 
@@ -242,8 +238,7 @@ def _run(
     small request can't exhaust memory. No stage begins for a client that no longer waits.
     """
     outcomes: dict[int, Outcome] = {}
-    images: dict[int, Pixels] = {}
-    warnings: dict[int, list[str]] = {}
+    images: dict[int, DecodedImage] = {}
 
     def flush() -> None:
         for index in list(images):
@@ -254,10 +249,12 @@ def _run(
                 forget_traceback(problem)
                 del images[index]
         if images:
-            results = process(list(images.values()), list(images))
-            for index, result in zip(images, results, strict=True):
-                notes = [*warnings[index], *result.warnings]
-                outcomes[index] = replace(result, warnings=notes) if notes else result
+            each = [in_decoded_pixels(options[index], image) for index, image in images.items()]
+            results = process([image.pixels for image in images.values()], each)
+            for (index, image), result in zip(images.items(), results, strict=True):
+                notes = [*image.warnings, *result.warnings]
+                complete = replace(result, warnings=notes) if notes else result
+                outcomes[index] = in_image_pixels(complete, image)
             images.clear()
 
     pixels = 0
@@ -265,15 +262,16 @@ def _run(
         try:
             options[index].check_deadline()
             with watch("decode"):
-                image, warnings[index] = _decoded(item, manifest)
+                image = _decoded(item, manifest)
         except Problem as problem:
             outcomes[index] = problem
             forget_traceback(problem)
             continue
-        pixels += image.shape[0] * image.shape[1]
+        height, width = image.pixels.shape[:2]
+        pixels += height * width
         if pixels > manifest.decode.max_pixels:
             flush()
-            pixels = image.shape[0] * image.shape[1]
+            pixels = height * width
         images[index] = image
     flush()
     return [outcomes[index] for index in range(len(items))]

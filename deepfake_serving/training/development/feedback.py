@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from model_handlers.images.jpeg.half_size import FACTOR
 from model_handlers.manifest import DecodeSpec
-from model_handlers.pipeline.decode import Pixels, decode
+from model_handlers.pipeline.decode import Pixels, decode_image
 
 _MARGIN = 2.0
 """The side of a cut image, in longer sides of the face's box."""
@@ -41,7 +42,7 @@ def cut_faces(folder: Path) -> tuple[int, int]:
         name = f"{Path(label['file']).stem}-face-{int(label['face'])}.png"
         path = folder / _truth(label) / name
         path.parent.mkdir(exist_ok=True)
-        pixels = _around(decode(image, DecodeSpec()), label["box"])
+        pixels = _face(image, label["box"])
         path.write_bytes(cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes())
         cut += 1
     return cut, missing
@@ -68,6 +69,12 @@ def _truth(label: dict[str, Any]) -> str:
     if label["label"] not in ("real", "fake"):
         raise ValueError(f"a label is real or fake, not {label['label']!r}")
     return str(label["label"])
+
+
+def _face(data: bytes, box: list[float]) -> Pixels:
+    image = decode_image(data, DecodeSpec())
+    scale = 1 if image.full_size is None else FACTOR
+    return _around(image.pixels, [value / scale for value in box])
 
 
 def _around(pixels: Pixels, box: list[float]) -> Pixels:

@@ -171,7 +171,7 @@ def test_the_packed_manifest_includes_every_default(
     data = json.loads((unpacked(name) / "model.json").read_text())
     assert data["decode"] == {
         "max_bytes": 33554432,
-        "max_pixels": 50_000_000,
+        "max_pixels": 8192 * 6144,
         "max_scans": 100,
         "max_chunks": 65_536,
         "max_seconds": 20.0,

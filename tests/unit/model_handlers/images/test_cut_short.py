@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from deepfake_serving.contracts.problems import TooManyPixels, UndecodableMedia
-from model_handlers.images.cut_short import share_read
-from model_handlers.images.jpeg_scans import JpegScans, Scan, coefficient_shares
-from model_handlers.images.jpeg_segments import SCAN, segments
+from model_handlers.images.jpeg.cut_short import share_read
+from model_handlers.images.jpeg.scans import JpegScans, Scan, coefficient_shares
+from model_handlers.images.jpeg.segments import SCAN, segments
 from model_handlers.items import Options
 from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode, decode_image
@@ -43,7 +43,7 @@ def portrait(astronaut: Pixels) -> Pixels:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_jpeg_without_its_end_is_read_whole(progressive: bool, portrait: Pixels) -> None:
     data = encode(portrait, "JPEG", quality=90, progressive=progressive)
-    pixels, warnings = decode_image(data[:-2], SPEC)
+    pixels, warnings, _ = decode_image(data[:-2], SPEC)
     assert (pixels == decode(data, SPEC)).all()
     read = "coefficients were read, 100% in full precision" if progressive else "lines were read"
     assert warnings == [f"the image is cut short: 100% of its {read}"]
@@ -52,7 +52,7 @@ def test_a_jpeg_without_its_end_is_read_whole(progressive: bool, portrait: Pixel
 @pytest.mark.parametrize("share", [0.6, 0.75, 0.9])
 def test_a_jpeg_cut_short_is_read_as_far_as_it_goes(share: float, portrait: Pixels) -> None:
     data = encode(portrait, "JPEG", quality=90)
-    pixels, (warning,) = decode_image(data[: round(share * len(data))], SPEC)
+    pixels, (warning,), _ = decode_image(data[: round(share * len(data))], SPEC)
     read = int(warning.split(":")[1].split("%")[0])
     assert 100 * share - 15 < read < 100 * share + 15
     whole = decode(data, SPEC)

@@ -42,7 +42,7 @@ def test_floating_point_values_without_a_colour_are_black_or_white(value: float)
 def test_a_gain_map_behind_a_photo_is_neither_read_nor_a_page() -> None:
     gain_map = Image.fromarray(scene()[::2, ::2, 0])
     data = encode(scene(), "MPO", save_all=True, append_images=[gain_map], quality=98)
-    shown, warnings = decode_image(data, SPEC)
+    shown, warnings, _ = decode_image(data, SPEC)
     assert warnings == []
     assert difference(shown, decode(encode(scene(), "JPEG", quality=98), SPEC)) == 0
 

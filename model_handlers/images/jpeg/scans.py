@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model_handlers.images.jpeg_segments import FRAMES, SCAN, segments
+from model_handlers.images.jpeg.segments import FRAMES, SCAN, segments
 
 Values = npt.NDArray[np.float64]
 

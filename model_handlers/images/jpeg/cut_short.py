@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from model_handlers.images.jpeg_scans import coefficient_shares, read_scans
-from model_handlers.images.jpeg_segments import segments
+from model_handlers.images.jpeg.scans import coefficient_shares, read_scans
+from model_handlers.images.jpeg.segments import segments
 from model_handlers.images.time_limit import LimitedFile
 
 _END = b"\xff\xd9"

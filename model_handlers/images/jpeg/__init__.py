@@ -1,0 +1,1 @@
+"""JPEG files: their segments and scans, files that were cut short, photos that are halved."""
