@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import NoReturn, TypeVar
 
 from rich.console import Console
@@ -26,6 +27,7 @@ from deepfake_serving.contracts.reasons import reason_of
 T = TypeVar("T")
 
 _UNWRAPPED = 100_000
+_LINE_EVERY_S = 60.0
 _BREAK = re.compile(r"\s*\n\s*")
 errors = Console(stderr=True)
 
@@ -99,14 +101,26 @@ def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
         )
 
 
-def count_chunks(files: Iterable[int], total: int, done: int) -> None:
-    """Consumes the count of files of each chunk as it is done; shows a bar, rate and time left."""
+def count_chunks(
+    files: Iterable[int], total: int, done: int, line_every_s: float = _LINE_EVERY_S
+) -> None:
+    """Consumes the count of files of each chunk as it is done; shows a bar, rate and time left.
+
+    In a log, which has no bar, it is a line every `line_every_s` seconds at most.
+    """
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("chunks"), TimeRemainingColumn())
     text = TextColumn("{task.description}")
     started, count = time.monotonic(), 0
+    line_at = started + line_every_s
     with Progress(*columns, text, console=errors, disable=not errors.is_terminal) as progress:
         task = progress.add_task("", total=total, completed=done)
-        for number in files:
+        for chunks, number in enumerate(files, done + 1):
             count += number
-            rate = count / (time.monotonic() - started)
-            progress.update(task, advance=1, description=f"{count} files, {rate:.1f}/s")
+            elapsed = time.monotonic() - started
+            rate = f"{count} files, {count / elapsed:.1f}/s"
+            progress.update(task, advance=1, description=rate)
+            if not errors.is_terminal and started + elapsed >= line_at:
+                left_s = elapsed / (chunks - done) * (total - chunks)
+                left = timedelta(seconds=round(left_s))
+                note(f"{chunks} of {total} chunks, {rate}, {left} left")
+                line_at = started + elapsed + line_every_s

@@ -145,7 +145,10 @@ class Settings(ServerSettings):
         "Apple's ARM).",
     )
     jvm_options: str = Field(
-        "-Xmx512m -XX:+UseSerialGC", description="Options of TorchServe's Java."
+        "-Xmx512m -XX:+UseG1GC -XX:G1PeriodicGCInterval=15000 "
+        "-XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=30",
+        description="Options of TorchServe's Java. By default it returns memory to the system "
+        "after a burst.",
     )
 
     @field_validator("models", mode="before")

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import httpx
 import psutil
 
+from deepfake_serving.model_server.settings import Settings as ServerSettings
 from tests.support.paths import MODELS, ROOT
 from tests.support.processes import command
 
@@ -222,6 +223,10 @@ class RunningProcess:
                 self._arrived.notify_all()
 
 
+JVM_OPTIONS = str(ServerSettings.model_fields["jvm_options"].default)
+"""The default ones."""
+
+
 class RunningServer(RunningProcess):
     """`python -m deepfake_serving.model_server`, with TorchServe below it.
 
@@ -239,7 +244,7 @@ class RunningServer(RunningProcess):
         "start_timeout_s": GUARD_S,
         "recovery_timeout_s": GUARD_S,
         # The default, but compiled once only: the start takes two thirds of the processor time.
-        "jvm_options": "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "jvm_options": f"{JVM_OPTIONS} -XX:TieredStopAtLevel=1",
     }
 
     @classmethod
