@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -46,6 +47,12 @@ class Metrics(ServerMetrics):
             "Jobs that ended in this worker, and parts of long videos; not those that end while "
             "they are queued, or with the loss of a worker.",
             ("kind", "state"),
+            registry=registry,
+        )
+        self.running_jobs = Gauge(
+            "deepfake_running_jobs",
+            "Jobs that this worker runs, and parts of long videos.",
+            ("kind",),
             registry=registry,
         )
         self.job_duration = Histogram(
@@ -113,10 +120,15 @@ class Metrics(ServerMetrics):
         self._hedges.labels(pool, "second" if second_won else "first").inc()
 
     def expect_jobs(self, kinds: Iterable[str]) -> None:
-        """Initialises counters of ended jobs at zero: a rate misses the step from absent to 1."""
+        """Initialises counts of jobs at zero: a rate misses the step from absent to 1."""
         for kind in kinds:
+            self.running_jobs.labels(kind)
             for state in ENDED:
                 self.jobs_ended.labels(kind, state)
+
+    def job_running(self, job: Job) -> AbstractContextManager[None]:
+        """Counts a job as running while the block runs."""
+        return self.running_jobs.labels(job.kind).track_inprogress()
 
     def job_ended(self, job: Job, state: str) -> None:
         """Counts a job that has ended."""

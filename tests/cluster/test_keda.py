@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import threading
 import time
+from math import ceil
 from pathlib import Path
 
 import httpx
 import pytest
+import skimage.data
 
+from tests.cluster import prometheus
 from tests.cluster.kube import Release, kubectl, wait_until
-from tests.support.videos import scenes, write_video
+from tests.support.videos import RATE, pan, scenes, write_video
 
 SCALING = {"type": "keda", "minReplicas": 0, "cooldownSeconds": 10, "fallbackReplicas": 0}
 
@@ -50,6 +53,37 @@ def test_workers_scale_up_for_jobs_and_down_again(release: Release, tmp_path: Pa
         wait_until(lambda: states() == {"succeeded"}, 240, "all jobs done")
     seconds = wait_until(lambda: replicas(release, "worker") == 0, 180, "no worker again")
     print(f"none was left {seconds:.0f} s after the last")
+
+
+def wanted(release: Release) -> int:
+    """Returns how many workers the triggers ask for, by their queries."""
+    triggers = release.get("scaledobject", f"{release.fullname}-worker")["spec"]["triggers"]
+    every = [trigger["metadata"] for trigger in triggers]
+    return max(ceil((prometheus.value(m["query"]) or 0) / float(m["threshold"])) for m in every)
+
+
+@pytest.mark.timeout(600)
+def test_workers_that_run_a_job_stay(release: Release, tmp_path: Path) -> None:
+    """Two workers with a job each, where one would do for the backlog: a second one that went would
+    take its job with it."""
+    scaling = {**SCALING, "jobsPerReplica": 5, "minReplicas": 2, "maxReplicas": 3}
+    release.upgrade(values={"worker": {"autoscaling": scaling}})
+    wait_until(lambda: release.ready("worker") == 2, 120, "two workers")
+    image = skimage.data.astronaut()
+    films = [pan(image, 10 * RATE, start=(60, row)) * 6 for row in (0, 9)]
+    headers = {"Authorization": f"Bearer {release.key}"}
+    with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
+        jobs = []
+        for number, frames in enumerate(films):
+            film = write_video(tmp_path / f"{number}.mp4", frames).read_bytes()
+            sent = http.post("/v1/videos", files={"file": film})
+            jobs.append(sent.raise_for_status().json()["id"])
+        wait_until(lambda: wanted(release) == 2, 120, "two workers are wanted")
+        states = [http.get(f"/v1/jobs/{job}").json()["state"] for job in jobs]
+        assert states == ["running", "running"]
+        for job in jobs:
+            http.delete(f"/v1/jobs/{job}").raise_for_status()
+    wait_until(lambda: wanted(release) == 0, 60, "none is wanted")
 
 
 @pytest.mark.timeout(600)

@@ -7,9 +7,9 @@ runs the job again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ class Worker:
         concurrency: Mapping[QueueName, int] | None = None,
         drain_s: float = 20.0,
         deliver: Callable[[Job], Awaitable[bool]] | None = None,
+        while_running: Callable[[Job], AbstractContextManager[object]] = nullcontext,
         on_end: Callable[[Job, str], None] = lambda _job, _state: None,
         count_usage: CountUsage = lambda _key, _unit, _amount: None,
         can_run: Callable[[], bool] = lambda: True,
@@ -101,6 +102,7 @@ class Worker:
             concurrency: Concurrent jobs by queue; one job of `jobs` by default.
             drain_s: How long running jobs may continue after the stop.
             deliver: Delivers a job's webhook, and returns whether it succeeded.
+            while_running: Returns the context of a job's handler.
             on_end: Called with each ended job and its state.
             count_usage: Called with the usage of each job that succeeded.
             can_run: Returns whether jobs are claimed now; else they wait and lose no attempt.
@@ -111,6 +113,7 @@ class Worker:
             {"jobs": 1} if concurrency is None else concurrency
         )
         self.deliver, self.on_end, self.count_usage = deliver, on_end, count_usage
+        self.while_running = while_running
         self.can_run = can_run
         self._delivering: Counter[str | None] = Counter()
         self._claiming = asyncio.Lock()
@@ -147,7 +150,7 @@ class Worker:
                 log.warning("job store failed", problem=problem.slug, detail=problem.detail)
             except Exception:  # a defect in one job must not end the work on all others
                 log.exception("defect", id=claim.job.id if claim else None)
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _POLL_S)
 
     async def _process(self, claim: Claim) -> None:
@@ -202,11 +205,9 @@ class Worker:
         handler = self.handlers.get(job.kind)
         if handler is None:
             raise InvalidRequest(f"no worker handles jobs of kind {job.kind!r}")
-        attributes: dict[str, str | int] = {
-            "deepfake.job": job.id,
-            "deepfake.attempt": job.attempt,
-        }
+        attributes: dict[str, str | int] = {"deepfake.job": job.id, "deepfake.attempt": job.attempt}
         with (
+            self.while_running(job),
             workspace(WORKSPACES) as folder,
             tracing.work(f"{job.kind} job", job.traceparent, attributes) as traceparent,
         ):
@@ -218,7 +219,7 @@ class Worker:
         leased_until = loop.time() + self.lease_s
         while not handling.done():
             await asyncio.sleep(_HEARTBEAT_S)
-            with contextlib.suppress(Problem):  # retried while the lease lasts
+            with suppress(Problem):  # retried while the lease lasts
                 status = await self.store.heartbeat(claim, run.progress, self.lease_s)
                 leased_until = loop.time() + self.lease_s
                 run.lost = status == "lost"
@@ -257,10 +258,7 @@ class Worker:
                 return None if job is None else job.state
             except Problem as problem:
                 log.warning(
-                    "job store failed",
-                    id=claim.job.id,
-                    problem=problem.slug,
-                    detail=problem.detail,
+                    "job store failed", id=claim.job.id, problem=problem.slug, detail=problem.detail
                 )
                 await asyncio.sleep(_HEARTBEAT_S)
 

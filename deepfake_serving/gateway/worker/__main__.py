@@ -134,6 +134,7 @@ def _new_worker(
             "live": settings.worker_sources if settings.source_enabled else 0,
         },
         drain_s=settings.worker_drain_s,
+        while_running=metrics.job_running,
         on_end=metrics.job_ended,
         count_usage=usage.add,
         can_run=upstream.pools.up,

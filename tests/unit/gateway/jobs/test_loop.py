@@ -14,6 +14,7 @@ from deepfake_serving.contracts.jobs import ENDED, Job, Progress, Source
 from deepfake_serving.contracts.problems import Internal, UndecodableMedia, UpstreamUnavailable
 from deepfake_serving.gateway.jobs import loop as worker_module
 from deepfake_serving.gateway.jobs.loop import Outcome, Report, Worker
+from deepfake_serving.gateway.metrics import Metrics
 from deepfake_serving.gateway.queue import records
 from deepfake_serving.gateway.queue.records import Claim
 from deepfake_serving.gateway.queue.sqlite import open_sqlite
@@ -90,6 +91,24 @@ async def test_a_job_succeeds_and_reports_progress(store: JobStore) -> None:
     assert (done.state, done.result, done.summary) == ("succeeded", DONE.result, DONE.summary)
     assert ends == [("a", "succeeded")]
     assert not folders[0].exists()
+
+
+async def test_a_job_counts_as_running_while_it_is_handled(store: JobStore) -> None:
+    metrics, seen = Metrics(), []
+    metrics.expect_jobs(["video"])
+
+    def running() -> float | None:
+        return metrics.registry.get_sample_value("deepfake_running_jobs", {"kind": "video"})
+
+    async def work(*_: object) -> Outcome:
+        seen.append(running())
+        return DONE
+
+    await submitted(store)
+    assert running() == 0
+    async with working(store, work, while_running=metrics.job_running):
+        await ended(store)
+    assert (seen, running()) == ([1], 0)
 
 
 @pytest.mark.parametrize(
