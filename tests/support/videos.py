@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +68,23 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def repeated(video: Path, times: int) -> bytes:
+    """Returns an MP4 that shows a video again and again, without encoding it again."""
+    output = io.BytesIO()
+    with av.open(str(video)) as source, av.open(output, "w", format="mp4") as out:
+        track = source.streams.video[0]
+        stream = out.add_stream_from_template(track)
+        packets = [packet for packet in source.demux(track) if packet.dts is not None]
+        seconds = [(packet.pts, packet.dts) for packet in packets]
+        length = sum(packet.duration for packet in packets)
+        for number in range(times):
+            for packet, (pts, dts) in zip(packets, seconds, strict=True):
+                packet.pts, packet.dts = pts + number * length, dts + number * length
+                packet.stream = stream
+                out.mux(packet)
+    return output.getvalue()
 
 
 def scenes() -> list[Pixels]:
