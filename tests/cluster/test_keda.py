@@ -98,12 +98,13 @@ def test_a_pool_scales_to_zero_and_up_again_on_overflow(
     wait_until(lambda: replicas(release, "model-first") == 0, 120, "none of the first pool")
     stop = threading.Event()
     failed: list[str] = []
+    url = f"{release.url}/v1/images"  # asks the cluster, so once
 
     def send_requests() -> None:
         headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
         with httpx.Client(headers=headers, timeout=60) as http:
             while not stop.is_set():
-                response = http.post(f"{release.url}/v1/images", content=astronaut_jpeg)
+                response = http.post(url, content=astronaut_jpeg)
                 if response.status_code != 200:
                     failed.append(response.text)
                 time.sleep(0.01)

@@ -120,9 +120,9 @@ def share(release: Release, image: bytes, count: int) -> float:
     """Returns the canary's share of `count` images."""
     before = {pool: classified(release, pool) for pool in ("stable", "canary")}
     headers = {"Authorization": f"Bearer {release.key}", "Content-Type": "image/jpeg"}
-    with httpx.Client(headers=headers, timeout=60) as http:
+    with httpx.Client(base_url=release.url, headers=headers, timeout=60) as http:
         for _ in range(count):
-            response = http.post(f"{release.url}/v1/images", content=image)
+            response = http.post("/v1/images", content=image)
             assert response.status_code == 200, response.text
     seen = {pool: classified(release, pool) - before[pool] for pool in before}
     assert sum(seen.values()) == count
