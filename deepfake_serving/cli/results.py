@@ -59,7 +59,19 @@ def _image_row(document: dict[str, Any]) -> tuple[str | Text, ...]:
 def _remarks(document: dict[str, Any]) -> list[str]:
     untrained = [] if document["model"]["trained"] else ["untrained"]
     credentials = _credentials(document.get("provenance"))
-    return [*untrained, *credentials, *document.get("warnings", [])]
+    return [*untrained, *credentials, *_standouts(document), *document.get("warnings", [])]
+
+
+_RANKS = ("no_face", "real", "suspicious", "fake")
+
+
+def _standouts(document: dict[str, Any]) -> list[str]:
+    """Returns a remark on faces whose verdict is worse than that of all together, if any is."""
+    verdicts = [face["verdict"] for face in document["faces"]]
+    worst = max((document["verdict"], *verdicts), key=_RANKS.index)
+    if worst == document["verdict"]:
+        return []
+    return [f"{worst} by itself: {verdicts.count(worst)} of {len(verdicts)} faces"]
 
 
 def _credentials(provenance: dict[str, Any] | None) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.async_api import Page, Route, expect
 
+from deepfake_serving.contracts.combination import combined_probability
+
 LABELS = {
     "real": "Likely real",
     "suspicious": "Suspicious",
@@ -44,6 +46,14 @@ async def analyse_video(page: Page, file: Path) -> dict[str, Any]:
     response = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
     job: dict[str, Any] = await response.json()
     return job
+
+
+def as_a_crowd(verdict: dict[str, Any], scores: dict[float, str]) -> dict[str, Any]:
+    """Returns a verdict of real faces with a worse one among them; `scores` are verdicts by it."""
+    (face, *_) = verdict["faces"]
+    faces = [face | {"fake_probability": p, "verdict": v} for p, v in scores.items()]
+    combined = combined_probability(list(scores))
+    return verdict | {"verdict": "real", "fake_probability": combined, "faces": faces}
 
 
 def problem_response(

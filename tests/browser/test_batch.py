@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.actions import problem_response
+from tests.browser.actions import analyse_image, as_a_crowd, open_panel, problem_response
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -77,6 +77,26 @@ async def test_csv_holds_every_row_and_escapes_formulas(
     documents = json.loads((await (await download.value).path()).read_text())
     assert documents[0]["name"] == hostile.name
     assert documents[1]["verdict"]["faces"] == []
+
+
+async def test_a_row_and_the_csv_name_a_face_that_is_worse_than_its_image(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
+    crowd = as_a_crowd(
+        original,
+        {0.05: "real", 0.3: "real", **{p / 100: "real" for p in range(6, 23)}, 0.61: "fake"},
+    )
+    await page.route("**/v1/images", lambda route: route.fulfill(json=crowd))
+    await open_panel(page, "Batch")
+    await _batch(page, media, "astronaut.jpg")
+    await expect(page.locator("tbody tr")).to_contain_text("1 face is likely fake by itself")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download CSV").click()
+    text = (await (await download.value).path()).read_bytes().decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (row["verdict"], row["highest_face"]) == ("real", "0.61")
 
 
 async def test_an_image_is_retried_when_the_service_is_overloaded(

@@ -12,7 +12,13 @@ import pytest
 from playwright.async_api import Route, expect
 
 from deepfake_serving.contracts.problems import BY_TYPE
-from tests.browser.actions import LABELS, analyse_image, open_panel, problem_response
+from tests.browser.actions import (
+    LABELS,
+    analyse_image,
+    as_a_crowd,
+    open_panel,
+    problem_response,
+)
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -117,6 +123,26 @@ async def test_a_small_face_has_a_caveat(open_page: OpenPage, media: Path) -> No
     await analyse_image(page, media / "astronaut.jpg")
     await expect(page.locator(".faces li").nth(1)).to_contain_text("a fake is easily missed")
     await expect(page.locator(".small-face")).to_have_count(1)
+
+
+async def test_a_face_that_is_worse_than_the_image_is_named_beside_its_verdict(
+    open_page: OpenPage, media: Path
+) -> None:
+    """The response is modified in transit, to what a group with one suspicious face gets."""
+    page = await open_page()
+    original = await analyse_image(page, media / "astronaut.jpg")
+    await expect(page.locator(".standouts")).to_have_count(0)
+    crowd = as_a_crowd(original, {0.05: "real", 0.06: "real", 0.45: "suspicious"})
+    await page.route("**/v1/images", lambda route: route.fulfill(json=crowd))
+    await analyse_image(page, media / "astronaut.jpg")
+    finding = page.locator(".finding")
+    await expect(finding.locator(".standouts")).to_contain_text("1 face is suspicious by itself")
+    await expect(finding).to_contain_text("Taken together, the faces give no sign of")
+    await expect(finding).not_to_contain_text("The model saw no sign")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download report").click()
+    report = json.loads((await (await download.value).path()).read_text())
+    assert any("suspicious by itself" in text for text in report["verdict"]["explanation"])
 
 
 async def test_warnings_of_a_response_are_shown(open_page: OpenPage, media: Path) -> None:

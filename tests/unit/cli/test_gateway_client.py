@@ -254,6 +254,18 @@ def test_images_before_an_error_are_shown(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.splitlines()[1].split() == ["a.jpg", "no_face", "0"]
 
 
+def test_a_row_names_the_faces_that_are_worse_than_their_image(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    faces = [{"verdict": verdict} for verdict in ("real", "fake", "suspicious")]
+    model = {"trained": True}
+    crowd = {"file": "a.jpg", "verdict": "real", "fake_probability": 0.35, "model": model}
+    print_image_table([crowd | {"faces": faces}, crowd | {"faces": faces[:1]}])
+    mixed, plain = capsys.readouterr().out.splitlines()[1:]
+    assert "fake by itself: 1 of 3 faces" in mixed
+    assert plain.split() == ["a.jpg", "real", "0.350", "1"]
+
+
 def test_jobs_are_listed_over_pages(site: Site) -> None:
     first, last = ({"jobs": [{"id": n}] * 200, "next": n} for n in ("cursor", None))
     site.responses = [(200, json.dumps(page).encode()) for page in (first, first, last)]

@@ -1,6 +1,6 @@
 /** A batch as a table and as JSON. */
 
-const HEADINGS = ["name", "verdict", "fake_probability", "faces", "problem", "detail", "model", "digest"];
+const HEADINGS = ["name", "verdict", "fake_probability", "faces", "highest_face", "problem", "detail", "model", "digest"];
 
 /** @returns {Array<Array>} a row of headings, then one row per image */
 export function tableOf(rows) {
@@ -9,12 +9,18 @@ export function tableOf(rows) {
     verdict?.verdict,
     verdict?.fake_probability,
     verdict?.faces.length,
+    highestOf(verdict?.faces ?? []),
     problem?.title,
     problem?.detail,
     verdict?.model.name,
     verdict?.model.digest,
   ]);
   return [HEADINGS, ...cells];
+}
+
+/** The score of an image combines those of its faces, and can hide one. */
+function highestOf(faces) {
+  return faces.length ? Math.max(...faces.map((face) => face.fake_probability)) : undefined;
 }
 
 /** @returns {Array<Object>} the verdict or the problem of each image */

@@ -1,5 +1,6 @@
 /** One image of a batch, and its table row. */
 
+import { standouts } from "../components/standouts.js";
 import { badge } from "../components/verdicts.js";
 import { saveAnalysis } from "../image/analyses.js";
 import { el } from "../lib/dom.js";
@@ -56,7 +57,10 @@ export function batchRow(file) {
 }
 
 function statusCells({ state, verdict, problem, wait }) {
-  if (verdict) return [badge(verdict.verdict)];
+  if (verdict) {
+    const exceptions = standouts(verdict);
+    return [badge(verdict.verdict), ...(exceptions ? [el("p", { class: "fine-print standouts" }, exceptions)] : [])];
+  }
   if (!problem) return [el("span", { class: "state" }, t(`batch.state.${state}`, { seconds: wait }))];
   return [
     el("span", { class: "badge problem-badge" }, problem.title),

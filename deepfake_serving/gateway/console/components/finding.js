@@ -4,15 +4,16 @@ import { el } from "../lib/dom.js";
 import { score } from "../lib/format.js";
 import { t } from "../messages.js";
 import { kinds, ranges } from "./scale.js";
+import { standouts } from "./standouts.js";
 import { verdictIcon, verdictLabel } from "./verdicts.js";
 
 /**
- * @param {string} verdict
- * @param {number|null} probability
- * @param {string} subject what the score is of
+ * @param {Object} whole the verdict of an image, a video or a live source
+ * @param {string} subject what its score is of
  * @param {Object} scale of the model
  */
-export function verdictSummary(verdict, probability, subject, scale) {
+export function verdictSummary(whole, subject, scale) {
+  const { verdict, fake_probability: probability } = whole;
   const figure =
     probability === null
       ? null
@@ -23,16 +24,21 @@ export function verdictSummary(verdict, probability, subject, scale) {
     el("h2", { class: "verdict" }, verdictIcon(verdict), verdictLabel(verdict)),
     figure,
     probability === null ? null : meter(probability, scale),
-    explanation(verdict, scale).map(([name, text]) => el("p", { class: name }, text)),
+    explanation(verdict, scale, standouts(whole)).map(([name, text]) => el("p", { class: name }, text)),
     cardLink(scale),
   );
 }
 
-/** Returns the sentences that explain a verdict, by the model's card: pairs of class and text. */
-export function explanation(verdict, { card }) {
+/**
+ * Returns the sentences that explain a verdict, by the model's card: pairs of class and text.
+ * @param {string|null} exceptions names faces that are worse by themselves
+ */
+export function explanation(verdict, { card }, exceptions = null) {
   const detects = card?.detects.length ? kinds(card.detects) : t("kind.unknown");
+  const meaning = exceptions && verdict === "real" ? "verdict.real.together" : `verdict.${verdict}.meaning`;
   return [
-    ["meaning", t(`verdict.${verdict}.meaning`, { detects })],
+    ["meaning", t(meaning, { detects })],
+    exceptions ? ["meaning standouts", exceptions] : null,
     ["caveat", t(`verdict.${verdict}.caveat`)],
     card?.excludes.length ? ["caveat excluded", t("card.excludes", { kinds: kinds(card.excludes) })] : null,
   ].filter(Boolean);

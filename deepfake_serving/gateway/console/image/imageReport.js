@@ -43,7 +43,7 @@ export async function imageReport(analysis, show) {
     el(
       "div",
       { class: "result-text" },
-      verdictSummary(verdict.verdict, verdict.fake_probability, subject, scale),
+      verdictSummary(verdict, subject, scale),
       untrainedWarning(verdict.model),
       verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
       feedbackButton({ id: verdict.id, verdict: verdict.verdict, name }),

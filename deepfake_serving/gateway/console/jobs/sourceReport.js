@@ -15,7 +15,7 @@ export function sourceReport(job, scale) {
     "article",
     {},
     result.warnings.map((note) => el("p", { class: "notice warn" }, note)),
-    verdictSummary(result.verdict, result.fake_probability, t("subject.window"), scale),
+    verdictSummary(result, t("subject.window"), scale),
     feedbackButton({ id: job.id, verdict: result.verdict, name: job.source.name }, false),
     result.model ? untrainedWarning(result.model) : null,
     facts([

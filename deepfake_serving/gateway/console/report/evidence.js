@@ -2,6 +2,7 @@
 
 import { info, urlFor } from "../api/client.js";
 import { explanation } from "../components/finding.js";
+import { partsOf, standouts } from "../components/standouts.js";
 import { verdictLabel } from "../components/verdicts.js";
 import { sha256 } from "./sha256.js";
 
@@ -33,7 +34,7 @@ async function evidence({ source, verdict, scale, options, analysedAt, link }) {
       label: verdict.verdict,
       in_words: verdictLabel(verdict.verdict),
       score: verdict.fake_probability,
-      explanation: explanation(verdict.verdict, scale).map(([, text]) => text),
+      explanation: explanation(verdict.verdict, scale, standouts(verdict)).map(([, text]) => text),
       warnings: verdict.warnings,
     },
     thresholds,
@@ -49,9 +50,9 @@ async function evidence({ source, verdict, scale, options, analysedAt, link }) {
 }
 
 /** Returns the members of an ensemble with their weights, and those that gave some face no score. */
-function members({ faces, shots }, scale) {
+function members(verdict, scale) {
   if (!scale.members) return null;
-  const scored = faces ?? (shots ?? []).flatMap(({ tracks }) => tracks);
+  const scored = partsOf(verdict);
   return scale.members.map(({ model, weight }) => {
     const missing = scored.find(({ models }) => models?.[model]?.unavailable);
     return { model, weight, unavailable: missing?.models[model].unavailable ?? null };

@@ -42,7 +42,7 @@ export function videoReport(job, scale) {
       el(
         "div",
         { class: "result-text" },
-        verdictSummary(result.verdict, result.fake_probability, subject(result, shot, frame), scale),
+        verdictSummary(result, subject(result, shot, frame), scale),
         untrainedWarning(result.model),
         feedbackButton({ id: job.id, verdict: result.verdict, name: job.source.name }, false),
         figures(result),

@@ -36,6 +36,15 @@ export default {
   "verdict.fake": "Wahrscheinlich gefälscht",
   "verdict.no_face": "Kein Gesicht gefunden",
   "verdict.real.meaning": "Das Modell fand keine Anzeichen für {detects}.",
+  "verdict.real.together": "Zusammen genommen zeigen die Gesichter keine Anzeichen für {detects}.",
+  "standouts.suspicious": {
+    one: "{count} Gesicht ist für sich genommen verdächtig: Sehen Sie die Gesichter einzeln an.",
+    other: "{count} Gesichter sind für sich genommen verdächtig: Sehen Sie die Gesichter einzeln an.",
+  },
+  "standouts.fake": {
+    one: "{count} Gesicht ist für sich genommen wahrscheinlich gefälscht: Sehen Sie die Gesichter einzeln an.",
+    other: "{count} Gesichter sind für sich genommen wahrscheinlich gefälscht: Sehen Sie die Gesichter einzeln an.",
+  },
   "verdict.suspicious.meaning":
     "Der Wert liegt in dem Bereich, in dem das Modell echt und gefälscht nicht unterscheiden kann.",
   "verdict.fake.meaning": "Mindestens ein Gesicht wirkt auf das Modell manipuliert. Gesucht wurden: {detects}.",

@@ -36,6 +36,15 @@ export default {
   "verdict.fake": "Likely fake",
   "verdict.no_face": "No face found",
   "verdict.real.meaning": "The model saw no sign of {detects}.",
+  "verdict.real.together": "Taken together, the faces give no sign of {detects}.",
+  "standouts.suspicious": {
+    one: "{count} face is suspicious by itself: look at the faces one by one.",
+    other: "{count} faces are suspicious by themselves: look at the faces one by one.",
+  },
+  "standouts.fake": {
+    one: "{count} face is likely fake by itself: look at the faces one by one.",
+    other: "{count} faces are likely fake by themselves: look at the faces one by one.",
+  },
   "verdict.suspicious.meaning": "The score is in the range where the model can't distinguish real from fake.",
   "verdict.fake.meaning": "At least one face looks manipulated to the model. It was made to find {detects}.",
   "verdict.no_face.meaning": "No face was found, so nothing was scored.",
