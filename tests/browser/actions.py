@@ -48,7 +48,7 @@ async def analyse_video(page: Page, file: Path) -> dict[str, Any]:
     return job
 
 
-def as_a_crowd(verdict: dict[str, Any], scores: dict[float, str]) -> dict[str, Any]:
+def with_faces(verdict: dict[str, Any], scores: dict[float, str]) -> dict[str, Any]:
     """Returns a verdict of real faces with a worse one among them; `scores` are verdicts by it."""
     (face, *_) = verdict["faces"]
     faces = [face | {"fake_probability": p, "verdict": v} for p, v in scores.items()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.actions import analyse_image, as_a_crowd, open_panel, problem_response
+from tests.browser.actions import analyse_image, open_panel, problem_response, with_faces
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -84,11 +84,11 @@ async def test_a_row_and_the_csv_name_a_face_that_is_worse_than_its_image(
 ) -> None:
     page = await open_page()
     original = await analyse_image(page, media / "astronaut.jpg")
-    crowd = as_a_crowd(
+    mixed_faces = with_faces(
         original,
         {0.05: "real", 0.3: "real", **{p / 100: "real" for p in range(6, 23)}, 0.61: "fake"},
     )
-    await page.route("**/v1/images", lambda route: route.fulfill(json=crowd))
+    await page.route("**/v1/images", lambda route: route.fulfill(json=mixed_faces))
     await open_panel(page, "Batch")
     await _batch(page, media, "astronaut.jpg")
     await expect(page.locator("tbody tr")).to_contain_text("1 face is likely fake by itself")

@@ -15,9 +15,9 @@ from deepfake_serving.contracts.problems import BY_TYPE
 from tests.browser.actions import (
     LABELS,
     analyse_image,
-    as_a_crowd,
     open_panel,
     problem_response,
+    with_faces,
 )
 from tests.browser.conftest import OpenPage
 
@@ -132,8 +132,8 @@ async def test_a_face_that_is_worse_than_the_image_is_named_beside_its_verdict(
     page = await open_page()
     original = await analyse_image(page, media / "astronaut.jpg")
     await expect(page.locator(".standouts")).to_have_count(0)
-    crowd = as_a_crowd(original, {0.05: "real", 0.06: "real", 0.45: "suspicious"})
-    await page.route("**/v1/images", lambda route: route.fulfill(json=crowd))
+    mixed_faces = with_faces(original, {0.05: "real", 0.06: "real", 0.45: "suspicious"})
+    await page.route("**/v1/images", lambda route: route.fulfill(json=mixed_faces))
     await analyse_image(page, media / "astronaut.jpg")
     finding = page.locator(".finding")
     await expect(finding.locator(".standouts")).to_contain_text("1 face is suspicious by itself")

@@ -259,8 +259,8 @@ def test_a_row_names_the_faces_that_are_worse_than_their_image(
 ) -> None:
     faces = [{"verdict": verdict} for verdict in ("real", "fake", "suspicious")]
     model = {"trained": True}
-    crowd = {"file": "a.jpg", "verdict": "real", "fake_probability": 0.35, "model": model}
-    print_image_table([crowd | {"faces": faces}, crowd | {"faces": faces[:1]}])
+    mixed_faces = {"file": "a.jpg", "verdict": "real", "fake_probability": 0.35, "model": model}
+    print_image_table([mixed_faces | {"faces": faces}, mixed_faces | {"faces": faces[:1]}])
     mixed, plain = capsys.readouterr().out.splitlines()[1:]
     assert "fake by itself: 1 of 3 faces" in mixed
     assert plain.split() == ["a.jpg", "real", "0.350", "1"]
