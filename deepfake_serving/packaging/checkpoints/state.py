@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from deepfake_serving.packaging.checkpoints.keras import is_hdf5, read_keras
 
 State = dict[str, Tensor]
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net")
+"""The first that is there. timm evaluates the moving average, so its metrics are that one's."""
+_DATA_ONLY = [Namespace]
+"""Classes that only hold values: timm's train.py saves its arguments beside the weights."""
 _COUNTER = "num_batches_tracked"
 """Counts training steps; has no effect, and old checkpoints lack it."""
 _MAX_LISTED = 40
@@ -75,12 +79,21 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_DATA_ONLY):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path.name}: not only tensors and plain values: {reason}") from None
+        raise CheckpointError(
+            f"{path.name}: not only tensors and plain values: {_refused(error)}"
+        ) from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path.name}: not a checkpoint: {error}") from None
+
+
+def _refused(error: pickle.UnpicklingError) -> str:
+    """Names the object that needs code; PyTorch's own message advises to run it."""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    what = f"a {found[1]}, whose code is not run" if found else "objects that need code"
+    return f"{what}; save the tensors alone: torch.save(model.state_dict(), path)"
 
 
 def _unwrapped(content: Any) -> Any:

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import zipfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from timm.utils import CheckpointSaver, ModelEmaV3
 from torch import Tensor
 
 from deepfake_serving.packaging.archive import build_archive
@@ -250,6 +252,30 @@ def test_code_in_a_checkpoint_is_not_run(
         write({"state_dict": Malicious()}, source)
         refused("fakeavceleb-meso", source, tmp_path / "out", "not only tensors")
     assert capsys.readouterr().out == ""
+
+
+def test_a_model_that_was_saved_whole_is_refused_with_what_to_save(tmp_path: Path) -> None:
+    source = tmp_path / "whole.pth"
+    torch.save(torch.nn.Linear(2, 2), source)
+    refused("cnndetection", source, tmp_path / "out", r"a torch\.nn\.modules\.linear\.Linear")
+    refused("cnndetection", source, tmp_path / "out", r"torch\.save\(model\.state_dict\(\), path\)")
+
+
+def test_a_checkpoint_of_timms_training_is_read_with_its_moving_average(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    average = ModelEmaV3(model)
+    average.module.weight.data.fill_(3)
+    saver = CheckpointSaver(
+        model,
+        torch.optim.AdamW(model.parameters()),
+        Namespace(model="efficientnet_b0", lr=0.1),
+        average,
+        checkpoint_dir=str(tmp_path),
+        recovery_dir=str(tmp_path),
+    )
+    saver.save_checkpoint(0, metric=0.5)
+    state = read_state(tmp_path / "last.pth.tar")
+    assert state["weight"].tolist() == [[3, 3], [3, 3]]
 
 
 def _pickle(value: Any, path: Path) -> None:
