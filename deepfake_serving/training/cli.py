@@ -86,13 +86,15 @@ def calibrate(
 ) -> None:
     """Fits a calibration to development scores and reports its out-of-fold metrics."""
     from deepfake_serving.training.calibration.sample import CalibrationSample
-    from deepfake_serving.training.calibration.selection import select_calibration
+    from deepfake_serving.training.calibration.selection import FEW_IDENTITIES, select_calibration
     from deepfake_serving.training.predict.scores import UNCORRUPTED, read_scores
 
     uncorrupted = [s for s in read_scores(scores) if s.variant == UNCORRUPTED]
-    result = select_calibration(CalibrationSample.from_scores(uncorrupted), folds)
-    result.write(out)
+    sample = CalibrationSample.from_scores(uncorrupted)
+    select_calibration(sample, folds).write(out)
     typer.echo(out.read_text(encoding="utf-8"))
+    if (people := sample.identity_count) < FEW_IDENTITIES:
+        typer.echo(f"fitted to {people} identities: it will hardly hold for others", err=True)
 
 
 @app.command()

@@ -27,6 +27,8 @@ _FACE_SIZES = (0.0, 100.0, 150.0)
 _DETAILS = (0.0, 3.0, 4.0)
 _TOLERANCE = 0.02
 _MIN_IDENTITIES_FOR_ISOTONIC = 100
+FEW_IDENTITIES = 20
+"""A calibration of fewer is written all the same, with a warning."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from deepfake_serving.training.calibration.sample import CalibrationSample
 from deepfake_serving.training.calibration.selection import (
     CalibrationResult,
     select_calibration,
 )
+from deepfake_serving.training.cli import app
 from deepfake_serving.training.predict.scores import Score, read_scores, write_scores
 from model_handlers.manifest import CalibrationSpec
 from model_handlers.pipeline.calibration import calibrate
@@ -118,6 +120,17 @@ def test_the_written_calibration_is_valid_in_a_manifest(tmp_path: Path) -> None:
     CalibrationSpec.model_validate(content["calibration"])
     assert content["thresholds"] == {"suspicious_from": 0.4, "fake_above": 0.6}
     assert set(content["threshold_at_false_positive_rate"]) == {"0.01", "0.05", "0.10"}
+
+
+@pytest.mark.parametrize(("people", "warns"), [(6, True), (20, False)])
+def test_a_calibration_of_few_identities_comes_with_a_warning(
+    tmp_path: Path, people: int, warns: bool
+) -> None:
+    write_scores(scores(people=people), tmp_path / "scores.csv")
+    arguments = ["calibrate", str(tmp_path / "scores.csv"), "--out", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert (f"fitted to {people} identities" in result.stderr) is warns
+    assert json.loads(result.stdout)["calibration"]
 
 
 def test_scores_round_trip_through_the_file(tmp_path: Path) -> None:
