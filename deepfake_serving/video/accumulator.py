@@ -144,7 +144,7 @@ class VideoAccumulator:
                 f"analysed: {self.crowded_frames}"
             )
         if self.rare_tracks:
-            warnings.append(f"face tracks dropped as too short: {self.rare_tracks}")
+            warnings.append(f"faces seen too briefly to be scored: {self.rare_tracks}")
         if self.empty_shots:
             warnings.append(f"shots without a sampled frame, not listed: {self.empty_shots}")
         if (tracks := len(self.identities)) > MAX_TRACKS:

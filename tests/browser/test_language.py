@@ -75,6 +75,41 @@ async def test_the_language_of_the_browser_is_used_and_another_can_be_chosen(
     await context.close()
 
 
+async def test_warnings_of_the_service_are_in_the_language_of_the_page(
+    browser: Browser, console: str, media: Path
+) -> None:
+    """The response is modified in transit. A sentence that the page does not know stays."""
+    context = await browser.new_context(locale="de-DE")
+    page = await context.new_page()
+    await page.goto(console)
+    original = await analyse_image(page, media / "astronaut.jpg")
+    warnings = [
+        "only the first frame of the image was analysed",
+        "the image is cut short: 64% of its lines were read",
+        "the image has 12000 x 9000 pixels, over the limit of 50000000: it was analysed at half "
+        "its width and height",
+        "only the 64 largest of 70 faces were analysed",
+        "faces seen too briefly to be scored: 1",
+        "the first 1.8 s of the video cannot be decoded",
+        "the video breaks off after 2.1 of 4.1 s",
+        "the video is damaged: 3 parts could not be decoded",
+        "a sentence of a later version",
+    ]
+    await page.route(
+        "**/v1/images", lambda route: route.fulfill(json=original | {"warnings": warnings})
+    )
+    await analyse_image(page, media / "astronaut.jpg")
+    notices = page.locator(".result .notice.warn")
+    await expect(notices).to_have_count(len(warnings))
+    texts = await notices.all_text_contents()
+    assert texts[-1] == warnings[-1]
+    assert not set(texts[:-1]) & set(warnings)
+    assert texts[1] == "Dieses Bild ist abgeschnitten: 64 % davon konnten gelesen werden."
+    assert texts[4] == "1 Gesicht war zu kurz zu sehen, um bewertet zu werden."
+    assert texts[6] == "Dieses Video bricht nach 2,1 von 4,1 Sekunden ab."
+    await context.close()
+
+
 async def _mark(page: Page) -> None:
     """Puts every text of the catalogue into marks, and reloads."""
     catalogue = (await _catalogues(page))["en"]

@@ -8,6 +8,7 @@ import { heatmaps } from "../components/heatmaps.js";
 import { modelDetails } from "../components/modelDetails.js";
 import { provenancePanel } from "../components/provenance.js";
 import { scaleOf } from "../components/scale.js";
+import { warningNotice } from "../components/warnings.js";
 import { saveButtons } from "../lib/download.js";
 import { el } from "../lib/dom.js";
 import { t } from "../messages.js";
@@ -45,7 +46,7 @@ export async function imageReport(analysis, show) {
       { class: "result-text" },
       verdictSummary(verdict, subject, scale),
       untrainedWarning(verdict.model),
-      verdict.warnings.map((warning) => el("p", { class: "notice warn" }, warning)),
+      verdict.warnings.map(warningNotice),
       feedbackButton({ id: verdict.id, verdict: verdict.verdict, name }),
       faceList(verdict.faces, scale, view.highlight, numbered ? verdict.id : null),
       heatmaps(verdict.faces),

@@ -3,6 +3,7 @@
 import { feedbackButton } from "../components/feedback.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { badge, verdictLabel } from "../components/verdicts.js";
+import { warningNotice } from "../components/warnings.js";
 import { el, facts } from "../lib/dom.js";
 import { saveButtons } from "../lib/download.js";
 import { duration, timestamp } from "../lib/format.js";
@@ -14,7 +15,7 @@ export function sourceReport(job, scale) {
   return el(
     "article",
     {},
-    result.warnings.map((note) => el("p", { class: "notice warn" }, note)),
+    result.warnings.map(warningNotice),
     verdictSummary(result, t("subject.window"), scale),
     feedbackButton({ id: job.id, verdict: result.verdict, name: job.source.name }, false),
     result.model ? untrainedWarning(result.model) : null,

@@ -3,6 +3,7 @@
 import { feedbackButton } from "../components/feedback.js";
 import { untrainedWarning, verdictSummary } from "../components/finding.js";
 import { modelDetails } from "../components/modelDetails.js";
+import { warningText } from "../components/warnings.js";
 import { el, facts } from "../lib/dom.js";
 import { saveButtons } from "../lib/download.js";
 import { duration, percent, score, timestamp } from "../lib/format.js";
@@ -62,7 +63,7 @@ function subject({ aggregation }, shot, frame) {
 }
 
 function warnings({ result, cached }) {
-  const notes = [...result.warnings];
+  const notes = result.warnings.map(warningText);
   if (!result.complete) notes.unshift(t("video.incomplete"));
   return el(
     "div",

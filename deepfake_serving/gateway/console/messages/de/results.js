@@ -19,6 +19,23 @@ export default {
   "subject.fake_frame_ratio": "ist der Anteil gefälscht wirkender Einzelbilder an denen mit Gesicht",
   "subject.window": "ist der Wert des verdächtigsten Abschnitts",
 
+  "warning.animation":
+    "Nur das erste Einzelbild dieses Bildes wurde analysiert. Um alle zu analysieren, speichern Sie es als Video.",
+  "warning.cut-short": "Dieses Bild ist abgeschnitten: {count} % davon konnten gelesen werden.",
+  "warning.halved":
+    "Dieses Bild hat {width} × {height} Pixel, mehr als der Dienst analysiert: Es wurde mit halber Breite und Höhe analysiert.",
+  "warning.many-faces": "Nur die {count} größten von {all} Gesichtern wurden analysiert.",
+  "warning.brief-faces": {
+    one: "{count} Gesicht war zu kurz zu sehen, um bewertet zu werden.",
+    other: "{count} Gesichter waren zu kurz zu sehen, um bewertet zu werden.",
+  },
+  "warning.start-lost": "Die ersten {seconds} Sekunden dieses Videos sind nicht lesbar.",
+  "warning.breaks-off": "Dieses Video bricht nach {seconds} von {all} Sekunden ab.",
+  "warning.damaged": {
+    one: "Dieses Video ist beschädigt: {count} Teil war nicht lesbar.",
+    other: "Dieses Video ist beschädigt: {count} Teile waren nicht lesbar.",
+  },
+
   "video.lede":
     "Jedes Gesicht eines Videos, über die Zeit. Die Analyse läuft weiter, wenn Sie diese Seite schließen; ihr Link führt zurück.",
   "video.player": "Das Video {name}",

@@ -19,6 +19,22 @@ export default {
   "subject.fake_frame_ratio": "is the share of frames with a face that look fake",
   "subject.window": "is the score of the most suspicious part",
 
+  "warning.animation": "Only the first frame of this image was analysed. To analyse all, save it as a video.",
+  "warning.cut-short": "This image is cut short: {count} % of it could be read.",
+  "warning.halved":
+    "This image has {width} × {height} pixels, more than the service analyses: it was analysed at half its width and height.",
+  "warning.many-faces": "Only the {count} largest of {all} faces were analysed.",
+  "warning.brief-faces": {
+    one: "{count} face was seen too briefly to be scored.",
+    other: "{count} faces were seen too briefly to be scored.",
+  },
+  "warning.start-lost": "The first {seconds} seconds of this video can't be read.",
+  "warning.breaks-off": "This video breaks off after {seconds} of {all} seconds.",
+  "warning.damaged": {
+    one: "This video is damaged: {count} part could not be read.",
+    other: "This video is damaged: {count} parts could not be read.",
+  },
+
   "video.lede":
     "Every face of a video, over time. The analysis continues when you close this page; its link leads back to it.",
   "video.player": "The video {name}",
