@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 
 _WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model", "net")
 """The first that is there. timm evaluates the moving average, so its metrics are that one's."""
-_DATA_ONLY = [Namespace]
+_DATA_ONLY: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [Namespace]
 """Classes that only hold values: timm's train.py saves its arguments beside the weights."""
 _COUNTER = "num_batches_tracked"
 """Counts training steps; has no effect, and old checkpoints lack it."""
