@@ -68,8 +68,10 @@ async def _take_all(browser: Browser, url: str, media: Path, folder: Path) -> No
     await save(wide, folder / "console-batch.png")
     await video(wide, url, media)
     await save(wide, folder / "console-video.png")
+    await image_job(wide, url, "astronaut.jpg", (media / "astronaut.jpg").read_bytes())
     await wide.goto(f"{url}/#/history")
     await wide.get_by_role("link", name="shots.mp4").wait_for()
+    await wide.get_by_label("Stored by the service").locator("canvas").wait_for()
     await save(wide, folder / "console-history.png")
 
     dark = await _page(browser, url, dark=True)
@@ -104,6 +106,14 @@ async def _page(
 async def image(page: Page, media: Path) -> None:
     await page.set_input_files("input[type=file]", media / "group.jpg")
     await page.locator(".finding").wait_for()
+
+
+async def image_job(page: Page, url: str, name: str, data: bytes) -> None:
+    """Submits an image as a job, and waits until it has ended."""
+    headers = {"Prefer": "respond-async", "X-Filename": name}
+    response = await page.request.post(f"{url}/v1/images", data=data, headers=headers)
+    job = await response.json()
+    await page.request.get(url + job["links"]["events"])
 
 
 async def video(page: Page, url: str, media: Path) -> None:

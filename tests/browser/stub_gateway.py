@@ -55,6 +55,7 @@ _GROUP: list[tuple[tuple[float, ...], float]] = [
 ]
 IMAGES = web.AppKey("images", set[str])
 """The ids of image responses."""
+JOBS = web.AppKey("jobs", Jobs)
 FACES: dict[str, list[tuple[tuple[float, ...], float]]] = {
     "astronaut": [(FACE, 0.12)],
     "portrait": [(FACE, 0.22)],
@@ -119,6 +120,8 @@ async def images(request: web.Request) -> web.Response:
         add_heatmaps(verdict, data)
     if request.query.get("provenance") == "true":
         verdict["provenance"] = provenance_of(name, data)
+    if request.headers.get("Prefer") == "respond-async":
+        return request.app[JOBS].accept_image(name, data, verdict)
     request.app[IMAGES].add(verdict["id"])
     return web.json_response(verdict)
 
@@ -217,7 +220,7 @@ async def stub_gateway(folder: Path) -> AsyncIterator[str]:
     """Serves within the context and yields the base URL. Jobs' media are stored in the folder."""
     app = web.Application(middlewares=[problems], client_max_size=2**26)
     app[IMAGES] = set()
-    jobs = Jobs(folder, MODEL, _name_of)
+    app[JOBS] = jobs = Jobs(folder, MODEL, _name_of)
     app.on_response_prepare.append(_policy)
     app.add_routes(
         [

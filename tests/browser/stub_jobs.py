@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import mimetypes
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -71,17 +72,31 @@ class Jobs:
             return self._accept(request, upload.name, bytes(upload.data))
         return self._accept(request, *await uploaded_file(request))
 
+    def accept_image(self, name: str, data: bytes, verdict: dict[str, Any]) -> web.Response:
+        """Answers with an image job that has ended."""
+        job = self._new(name, data, {"boxes": "pixels"}) | {
+            "kind": "image",
+            "state": "succeeded",
+            "summary": {key: verdict[key] for key in ("verdict", "fake_probability")},
+            "result": verdict,
+        }
+        self.jobs[job["id"]] = job
+        return _accepted(job)
+
     def _accept(
         self, request: web.Request, name: str, data: bytes, changes: dict[str, Any] | None = None
     ) -> web.Response:
+        job = self._new(name, data, dict(request.query))
+        job["source"] |= changes or {}
+        self.jobs[job["id"]] = job
+        self.tasks[job["id"]] = asyncio.create_task(self._run(job))
+        return _accepted(job)
+
+    def _new(self, name: str, data: bytes, options: dict[str, str]) -> Job:
         job_id = uuid.uuid4().hex[:12]
         (self.folder / job_id).write_bytes(data)
-        source = {"name": name, "url": None, "bytes": len(data), "digest": None} | (changes or {})
-        job = _new(job_id, source, dict(request.query))
-        self.jobs[job_id] = job
-        self.tasks[job_id] = asyncio.create_task(self._run(job))
-        headers = {"Location": job["links"]["self"]}
-        return web.json_response(job, status=202, headers=headers)
+        source = {"name": name, "url": None, "bytes": len(data), "digest": None}
+        return _new(job_id, source, options)
 
     async def _run(self, job: Job) -> None:
         path = self.folder / job["id"]
@@ -161,8 +176,10 @@ class Jobs:
         await response.write(b"event: end\ndata: %s\n\n" % json.dumps(job).encode())
 
     async def media(self, request: web.Request) -> web.FileResponse:
-        path = self.folder / self._job(request)["id"]
-        return web.FileResponse(path, headers={"Content-Type": "video/mp4"})
+        job = self._job(request)
+        kind, _ = mimetypes.guess_type(job["source"]["name"])
+        headers = {"Content-Type": kind or "video/mp4"}
+        return web.FileResponse(self.folder / job["id"], headers=headers)
 
     async def image(self, request: web.Request) -> web.Response:
         data = self.images[request.match_info["id"], request.match_info["name"]]
@@ -189,6 +206,10 @@ def _new(job_id: str, source: dict[str, Any], options: dict[str, str]) -> Job:
         "cached": False,
         "links": {"self": path, "events": f"{path}/events", "media": f"{path}/media"},
     }
+
+
+def _accepted(job: Job) -> web.Response:
+    return web.json_response(job, status=202, headers={"Location": job["links"]["self"]})
 
 
 def _progress(

@@ -69,6 +69,28 @@ async def test_entries_have_thumbnails(open_page: OpenPage, media: Path, tmp_pat
     await expect(image.locator(".thumbnail canvas")).to_have_count(1)
 
 
+async def test_an_image_job_shows_its_image_and_opens_a_report(
+    open_page: OpenPage, media: Path, tmp_path: Path, console: str
+) -> None:
+    page = await open_page("#/about")
+    name = f"job-{tmp_path.name}.jpg"
+    file: FilePayload = {
+        "name": name,
+        "mimeType": "image/jpeg",
+        "buffer": (media / "astronaut.jpg").read_bytes(),
+    }
+    headers = {"Prefer": "respond-async"}
+    url = f"{console}/v1/images"
+    assert (await page.request.post(url, multipart={"file": file}, headers=headers)).status == 202
+    await open_panel(page, "History")
+    await page.get_by_label("State").select_option("succeeded")
+    row = page.locator("tr", has=page.get_by_role("link", name=name))
+    await expect(row.locator(".thumbnail canvas")).to_have_count(1)
+    await page.get_by_role("link", name=name).click()
+    await expect(page.locator(".finding")).to_be_visible()
+    assert await page.title() == f"{name} · Deepfake console"
+
+
 async def test_a_running_entry_is_updated_and_the_focus_stays(
     open_page: OpenPage, media: Path, tmp_path: Path, console: str
 ) -> None:

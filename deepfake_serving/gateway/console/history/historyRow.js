@@ -7,7 +7,7 @@ import { stateName } from "../jobs/jobStates.js";
 import { openDialog } from "../lib/dialog.js";
 import { announce, el } from "../lib/dom.js";
 import { dateTime, percent } from "../lib/format.js";
-import { storedThumbnail } from "../lib/thumbnail.js";
+import { storedThumbnail, uploadedThumbnail } from "../lib/thumbnail.js";
 import { t } from "../messages.js";
 
 /** @param {Function} reload called after a deletion; `fail` with the problem of one */
@@ -30,11 +30,7 @@ export function historyRow(job, reload, fail) {
   return el(
     "tr",
     {},
-    el(
-      "th",
-      { scope: "row" },
-      el("div", { class: "name-cell" }, storedThumbnail(job.summary?.image), title),
-    ),
+    el("th", { scope: "row" }, el("div", { class: "name-cell" }, thumbnail(job), title)),
     el("td", {}, verdict ?? el("span", { class: "state narrow" }, state)),
     el("td", { class: "minor state" }, state),
     el("td", { class: "minor" }, el("time", { datetime: job.created_at }, dateTime(job.created_at))),
@@ -48,6 +44,12 @@ export function historyRow(job, reload, fail) {
       ),
     ),
   );
+}
+
+/** An image's own file; of a video, the image that its result names. */
+function thumbnail({ kind, summary, links }) {
+  const isImage = kind === "image" && summary && links.media;
+  return isImage ? uploadedThumbnail(links.media) : storedThumbnail(summary?.image);
 }
 
 /** Names the state, and how far a running job is. */

@@ -1,5 +1,6 @@
 /** Small images of files and of stored results, for lists. */
 
+import { request } from "../api/client.js";
 import { setSource } from "../api/mediaSource.js";
 import { el } from "./dom.js";
 
@@ -8,9 +9,21 @@ const SIZE = 96; // pixels; full-size images would use too much memory
 /** Returns an element that shows a file once it is decoded. @param {Blob|null} file */
 export function thumbnailOf(file) {
   const element = frame();
-  const none = () => element.classList.add("none");
-  if (file) draw(file).then((canvas) => element.append(canvas), none);
-  else none();
+  if (file) show(element, draw(file));
+  else element.classList.add("none");
+  return element;
+}
+
+/** Returns an element that shows an uploaded image once it is scrolled into view, as its file may be large. */
+export function uploadedThumbnail(path) {
+  const element = frame();
+  const fetched = async () => draw(await (await request(path)).blob());
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    show(element, fetched());
+  });
+  observer.observe(element);
   return element;
 }
 
@@ -32,6 +45,14 @@ export function storedThumbnail(path) {
 
 function frame() {
   return el("span", { class: "thumbnail", "aria-hidden": "true" });
+}
+
+/** @param {Promise<Element>} drawn rejected where the browser can't show the file */
+function show(element, drawn) {
+  drawn.then(
+    (canvas) => element.append(canvas),
+    () => element.classList.add("none"),
+  );
 }
 
 async function draw(file) {
