@@ -11,11 +11,13 @@ from deepfake_serving.cli.commands import (
     analysis,
     archives,
     capacity,
+    feedback,
     jobs,
     keys,
     manage_jobs,
     models,
     servers,
+    service,
 )
 from deepfake_serving.cli.extras import MissingExtra
 from deepfake_serving.cli.output import exit_now, fail
@@ -29,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Analyse in this process": (analysis.detect, analysis.video),
     "Analyse many files": (archives.bulk, archives.report),
-    "Call a gateway": (jobs.submit, jobs.watch),
+    "Call a gateway": (jobs.submit, jobs.watch, service.models, service.usage),
     "Models": (models.package, models.fetch, models.import_checkpoint),
     "Servers": (servers.serve, servers.gateway, servers.worker, servers.up),
     "Capacity": (capacity.plan,),
@@ -63,6 +65,12 @@ app.add_typer(
     manage_jobs.app,
     name="jobs",
     help="Lists, shows, cancels and deletes jobs.",
+    rich_help_panel="Call a gateway",
+)
+app.add_typer(
+    feedback.app,
+    name="feedback",
+    help="Labels verdicts as real or fake, lists and exports the labels.",
     rich_help_panel="Call a gateway",
 )
 

@@ -1,4 +1,4 @@
-"""A client of a gateway: sends images and videos, reads and ends jobs."""
+"""A client of a gateway: sends images and videos, reads its lists, ends jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import requests
@@ -87,15 +87,46 @@ class GatewayClient:
 
     def jobs(self, filters: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
         """Yields up to so many jobs without their results, the newest first."""
+        return self._pages("jobs", filters, limit)
+
+    def feedback(self, limit: int) -> Iterator[dict[str, Any]]:
+        """Yields up to so much feedback of all API keys, the newest first."""
+        return self._pages("feedback", {}, limit)
+
+    def give_feedback(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Labels a response; returns the feedback."""
+        return self.fetch("POST", "/v1/feedback", "id", "label", json=body)
+
+    def forget_image(self, image_id: str) -> None:
+        """Deletes what is stored of an image response, with the feedback on it."""
+        if not image_id:
+            raise InvalidRequest("the id of the image is empty")
+        self.request("DELETE", f"/v1/feedback/images/{quote(os.fsencode(image_id), safe='')}")
+
+    def export_feedback(self, file: BinaryIO) -> None:
+        """Writes the feedback of all API keys, with the media, as a zip."""
+        with self.request("GET", "/v1/feedback/export", stream=True) as response:
+            try:
+                for piece in response.iter_content(2**16):
+                    file.write(piece)
+            except requests.RequestException as error:
+                raise self._broken(error) from None
+
+    def usage(self, day: str | None) -> dict[str, Any]:
+        """Returns the usage of a day (UTC), such as 2026-11-28; None: of today."""
+        given = {"day": day} if day else {}
+        return self.fetch("GET", "/v1/usage", "day", "keys", params=given)
+
+    def _pages(self, name: str, filters: dict[str, str], limit: int) -> Iterator[dict[str, Any]]:
+        """Yields up to so many entries of a list, which is fetched in pages."""
         cursor: dict[str, str] = {}
         while limit > 0:
             query = filters | cursor | {"limit": str(min(limit, _PAGE))}
-            response = self.request("GET", "/v1/jobs", params=query)
-            page = self._object(response.content, "jobs", "next")
-            yield from page["jobs"]
+            page = self.fetch("GET", f"/v1/{name}", name, "next", params=query)
+            yield from page[name]
             if page["next"] is None:
                 return
-            limit -= len(page["jobs"])
+            limit -= len(page[name])
             cursor = {"cursor": page["next"]}
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -113,7 +144,7 @@ class GatewayClient:
                 pass
 
     def _job(self, method: str, path: str) -> dict[str, Any]:
-        return self._object(self.request(method, path).content, "id", "state", "progress")
+        return self.fetch(method, path, "id", "state", "progress")
 
     def watch(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Yields the job now and after every change; the last one has ended and holds the result.
@@ -145,29 +176,28 @@ class GatewayClient:
                     if line.startswith(b"data: "):
                         yield self._object(line.removeprefix(b"data: "), "state", "progress")
             except requests.RequestException as error:
-                raise UpstreamUnavailable(
-                    f"{self.server} does not respond any more: {_reason(error)}"
-                ) from None
+                raise self._broken(error) from None
 
     def _send(
         self, path: str, medium: str | Path, options: dict[str, str], headers: dict[str, str]
     ) -> dict[str, Any]:
         """Sends a file, or a URL as a string; returns the document of the response."""
         if isinstance(medium, str):
-            return self._post(path, params=options, json={"url": medium}, headers=headers)
+            given = {"url": medium}
+            return self.fetch("POST", path, "id", params=options, json=given, headers=headers)
         name = quote(os.fsencode(medium.name))
         headers = headers | {"Content-Type": "application/octet-stream", "X-Filename": name}
         with medium.open("rb") as stream:
-            return self._post(path, params=options, data=stream, headers=headers)
-
-    def _post(self, path: str, **given: Any) -> dict[str, Any]:
-        return self._object(self.request("POST", path, **given).content, "id")
+            return self.fetch("POST", path, "id", params=options, data=stream, headers=headers)
 
     def models(self) -> list[dict[str, Any]]:
         """Returns the documents of the models."""
-        listed = self._object(self.request("GET", "/v1/models").content, "models")
-        models: list[dict[str, Any]] = listed["models"]
+        models: list[dict[str, Any]] = self.fetch("GET", "/v1/models", "models")["models"]
         return models
+
+    def fetch(self, method: str, path: str, *members: str, **given: Any) -> dict[str, Any]:
+        """Sends a request; returns the JSON object of the response, which has these members."""
+        return self._object(self.request(method, path, **given).content, *members)
 
     def request(self, method: str, path: str, **given: Any) -> requests.Response:
         """Sends a request; returns the response if it succeeded."""
@@ -201,6 +231,9 @@ class GatewayClient:
         if not isinstance(document, dict) or not document.keys() >= set(members):
             raise self._no_gateway()
         return document
+
+    def _broken(self, error: requests.RequestException) -> Problem:
+        return UpstreamUnavailable(f"{self.server} does not respond any more: {_reason(error)}")
 
     def _no_gateway(self) -> Problem:
         return Problem(f"{self.server} does not respond as a gateway does")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,8 +38,14 @@ def submit(
         bool, typer.Option("--json", help="With --wait: print the job as JSON.")
     ] = False,
 ) -> None:
-    """Submits a video to a gateway and prints the job's id."""
+    """Submits a video to a gateway and prints the job's id.
+
+    Files from 8 MiB on are sent by a resumable upload: it goes on after a
+    broken connection, and where the same command is run again. With
+    --idempotency a file is sent in one request.
+    """
     from deepfake_serving.cli.gateway_client import GatewayClient
+    from deepfake_serving.cli.resumable import ResumableUpload, is_resumable
 
     flags = {"live": live, "explain": explain}
     options = {
@@ -50,7 +57,12 @@ def submit(
     }
     options |= {name: "true" for name, given in flags.items() if given}
     given = {name: value for name, value in options.items() if value}
-    job = GatewayClient(server, key).submit(video, given, idempotency)
+    client = GatewayClient(server, key)
+    if idempotency is None and not live and is_resumable(video):
+        with progress_bar() as report:
+            job = ResumableUpload(client, Path(video), report).submit(given)
+    else:
+        job = client.submit(video, given, idempotency)
     if wait:
         note(f"job {job['id']}")
         watch(job["id"], server, key, as_json)

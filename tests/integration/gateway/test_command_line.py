@@ -1,8 +1,9 @@
-"""The command line as a client of a real gateway: images by `detect --server`, and `jobs`."""
+"""The command line as a client of a real gateway: images, jobs, feedback, models, usage."""
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,3 +107,39 @@ def test_an_empty_id_is_named(call: Call, command: list[str]) -> None:
 def test_a_filter_that_the_gateway_refuses_is_named(call: Call) -> None:
     with pytest.raises(InvalidRequest, match="state: "):
         call("jobs", "list", "--state", "lost")
+
+
+def test_feedback_is_given_listed_exported_and_forgotten(
+    call: Call, api: httpx.Client, astronaut_jpeg: bytes, tmp_path: Path
+) -> None:
+    image = api.post("/v1/images", content=astronaut_jpeg).json()["id"]
+    given = call("feedback", "give", image, "fake", "--face", "0", "--note", "[b]Käse")
+    assert given.stdout == f"{image} fake\n"
+    row = call("feedback", "list", "--limit", "1").stdout.splitlines()[1]
+    assert row.split()[:6] == [image, "image", "fake", "face", "0", "real"]
+    assert row.endswith("[b]Käse")
+    (listed,) = call("feedback", "list", "--limit", "1", "--json").stdout.splitlines()
+    assert json.loads(listed)["note"] == "[b]Käse"
+    file = tmp_path / "feedback.zip"
+    call("feedback", "export", file)
+    with zipfile.ZipFile(file) as archive:
+        assert image in archive.read("feedback/labels.jsonl").decode()
+    assert call("feedback", "forget", image).stdout == f"{image} forgotten\n"
+    with pytest.raises(NotFound):
+        call("feedback", "give", image, "real")
+    with pytest.raises(InvalidRequest, match="label"):
+        call("feedback", "give", image, "cat")
+
+
+def test_models_are_listed(call: Call) -> None:
+    heading, *rows = call("models").stdout.splitlines()
+    assert heading.split()[:4] == ["name", "version", "task", "pools"]
+    detector = next(row.split() for row in rows if row.startswith("detector"))
+    assert (detector[2:4], detector[4:6]) == (["detector", "pool-0"], ["0.40", "0.60"])
+    names = [json.loads(line)["name"] for line in call("models", "--json").stdout.splitlines()]
+    assert names == [row.split()[0] for row in rows]
+
+
+def test_a_gateway_without_keys_has_no_usage(call: Call) -> None:
+    used = call("usage")
+    assert (used.stdout, used.stderr) == ("", "no usage: this gateway has no API keys\n")
