@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import orjson
 
 from deepfake_serving.contracts.jobs import ENDED, IMAGE, LIVE, Job
+from deepfake_serving.contracts.live import LiveVerdict
 from deepfake_serving.contracts.messages import problem_message, verdict_message
 from deepfake_serving.contracts.problems import InvalidRequest, Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
@@ -18,7 +19,8 @@ from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedbac
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
 from deepfake_serving.gateway.grpc_api.images import read_images
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
-from deepfake_serving.gateway.grpc_api.messages import job_message
+from deepfake_serving.gateway.grpc_api.live_messages import live_message, window_message
+from deepfake_serving.gateway.grpc_api.messages import job_message, video_message
 from deepfake_serving.gateway.grpc_api.submissions import (
     box_unit,
     image_media,
@@ -130,15 +132,18 @@ class DetectorService:
         return await self._with_result(await self.gateway.jobs.get(request.id, call.principal))
 
     async def _with_result(self, job: Job) -> pb.Job:
-        """Returns the job with its result; that of a live source is available over REST only."""
-        data = None if job.kind == LIVE else await self.gateway.jobs.result(job)
-        if job.kind == IMAGE:
-            message = job_message(job_document(job))
-            if data is not None:
-                message.image_result.CopyFrom(verdict_message(orjson.loads(data)))
+        """Returns the job with its result, if it has one."""
+        message = job_message(job_document(job))
+        data = await self.gateway.jobs.result(job)
+        if data is None:
             return message
-        result = None if data is None else from_json(VideoVerdict, data)
-        return job_message(job_document(job, result))
+        if job.kind == IMAGE:
+            message.image_result.CopyFrom(verdict_message(orjson.loads(data)))
+        elif job.kind == LIVE:
+            message.live_result.CopyFrom(live_message(from_json(LiveVerdict, data)))
+        else:
+            message.result.CopyFrom(video_message(from_json(VideoVerdict, data)))
+        return message
 
     async def ListJobs(  # noqa: N802
         self, request: pb.ListJobsRequest, call: Call
@@ -151,6 +156,15 @@ class DetectorService:
         )
         messages = [job_message(job_document(job)) for job in jobs]
         return pb.ListJobsResponse(jobs=messages, next_cursor=cursor or "")
+
+    async def ListWindows(  # noqa: N802
+        self, request: pb.ListWindowsRequest, call: Call
+    ) -> pb.ListWindowsResponse:
+        windows = await self.gateway.jobs.windows(
+            request.id, call.principal, request.after, page_size(request)
+        )
+        messages = [window_message(window, request.id) for window in windows]
+        return pb.ListWindowsResponse(windows=messages)
 
     async def CancelJob(self, request: pb.JobRequest, call: Call) -> pb.Job:  # noqa: N802
         return job_message(job_document(await self.gateway.jobs.cancel(request.id, call.principal)))

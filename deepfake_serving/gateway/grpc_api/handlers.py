@@ -36,6 +36,7 @@ SCOPES: dict[str, Scope | Literal["any"] | None] = {
     "SubmitVideo": "videos",
     "GetJob": "jobs",
     "ListJobs": "jobs",
+    "ListWindows": "jobs",
     "CancelJob": "jobs",
     "DeleteJob": "jobs",
     "WatchJob": "jobs",

@@ -15,8 +15,8 @@ _DEFAULT_LIMIT, _MAX_LIMIT = 50, 200
 _MAX_TEXT = 200
 
 
-def page_size(request: pb.ListJobsRequest) -> int:
-    """Returns the number of jobs of a page.
+def page_size(request: pb.ListJobsRequest | pb.ListWindowsRequest) -> int:
+    """Returns the number of jobs or windows of a page.
 
     Raises:
         InvalidRequest

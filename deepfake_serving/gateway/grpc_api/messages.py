@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
+from deepfake_serving.contracts.jobs import Progress
 from deepfake_serving.contracts.messages import (
     box_message,
     by_model,
@@ -13,6 +14,7 @@ from deepfake_serving.contracts.messages import (
 )
 from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import KeyframeHeatmap, Shot, Track, VideoVerdict
 from deepfake_serving.gateway.documents import (
     JobDocument,
@@ -23,8 +25,8 @@ from deepfake_serving.gateway.documents import (
 
 
 def job_message(job: JobDocument) -> pb.Job:
-    """Converts a job. The windows of a live source are available over REST only."""
-    progress, result = job.progress, job.result
+    """Converts a job."""
+    result = job.result
     message = pb.Job(
         id=job.id,
         kind=job.kind,
@@ -33,12 +35,7 @@ def job_message(job: JobDocument) -> pb.Job:
         started_at=_timestamp(job.started_at),
         finished_at=_timestamp(job.finished_at),
         attempt=job.attempt,
-        progress=pb.Progress(
-            stage=progress.stage,
-            frames=progress.frames,
-            percent=progress.percent,
-            eta_s=progress.eta_s,
-        ),
+        progress=_progress(job.progress),
         cached=job.cached,
         result=video_message(result) if isinstance(result, VideoVerdict) else None,
         webhook=None if job.webhook is None else _delivery(job.webhook),
@@ -48,6 +45,20 @@ def job_message(job: JobDocument) -> pb.Job:
     message.options.update(job.options)
     if job.problem is not None:
         message.problem.CopyFrom(problem_message(from_dict(asdict(job.problem)), job.id))
+    return message
+
+
+def _progress(progress: Progress) -> pb.Progress:
+    message = pb.Progress(
+        stage=progress.stage,
+        frames=progress.frames,
+        percent=progress.percent,
+        eta_s=progress.eta_s,
+        windows=progress.windows,
+        seconds=progress.seconds,
+    )
+    if progress.verdict is not None:
+        message.verdict = label_message(progress.verdict)
     return message
 
 
@@ -76,13 +87,12 @@ def _source(source: SourceDocument) -> pb.Source:
 
 def video_message(verdict: VideoVerdict) -> pb.VideoVerdict:
     """Converts a video's verdict."""
-    model = verdict.model
     return pb.VideoVerdict(
         verdict=label_message(verdict.verdict),
         fake_probability=verdict.fake_probability,
         uncertainty=verdict.uncertainty,
         aggregation=verdict.aggregation,
-        shots=[_shot(shot) for shot in verdict.shots],
+        shots=[shot_message(shot) for shot in verdict.shots],
         frames_analyzed=verdict.frames_analyzed,
         frames_with_face=verdict.frames_with_face,
         fake_frame_ratio=verdict.fake_frame_ratio,
@@ -92,16 +102,22 @@ def video_message(verdict: VideoVerdict) -> pb.VideoVerdict:
         height=verdict.height,
         complete=verdict.complete,
         warnings=verdict.warnings,
-        model=pb.Model(
-            name=model.name,
-            version=model.version,
-            digest=model.digest or "",
-            trained=model.trained,
-        ),
+        model=model_message(verdict.model),
     )
 
 
-def _shot(shot: Shot) -> pb.Shot:
+def model_message(model: ModelRef) -> pb.Model:
+    """Converts the reference to a model."""
+    return pb.Model(
+        name=model.name,
+        version=model.version,
+        digest=model.digest or "",
+        trained=model.trained,
+    )
+
+
+def shot_message(shot: Shot) -> pb.Shot:
+    """Converts a shot of a video or of a window."""
     return pb.Shot(
         start_s=shot.start_s,
         end_s=shot.end_s,

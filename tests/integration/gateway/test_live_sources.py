@@ -15,11 +15,14 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import skimage.data
 from aiohttp import web
 
+from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
+from deepfake_serving.contracts.protos.deepfake.v1.detector_pb2_grpc import DetectorStub
 from tests.support.media_servers import (
     GrowingPlaylist,
     RTSPServer,
@@ -29,7 +32,7 @@ from tests.support.media_servers import (
     write_hls,
 )
 from tests.support.published_schema import checked_client
-from tests.support.requests import problem_of
+from tests.support.requests import problem_of, rpc_problem_of
 from tests.support.running import GUARD_S, RunningGateway, RunningServer
 from tests.support.videos import pan, scenes, write_video
 
@@ -143,8 +146,39 @@ def cancel(api: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     return until(api, job, ended)
 
 
+def check_over_grpc(gateway: RunningGateway, api: httpx.Client, job: dict[str, Any]) -> None:
+    """gRPC has the windows, the result and the progress that REST has."""
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        stub = DetectorStub(channel)
+        listed = stub.ListWindows(pb.ListWindowsRequest(id=job["id"], after=1)).windows
+        one = stub.ListWindows(pb.ListWindowsRequest(id=job["id"], limit=1)).windows
+        message = stub.GetJob(pb.JobRequest(id=job["id"]))
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.ListWindows(pb.ListWindowsRequest(id="none"))
+    rpc_problem_of(refused.value, grpc.StatusCode.NOT_FOUND, 404, "not-found")
+    first, *rest = windows_of(api, job)
+    assert [w.number for w in one] == [1]
+    assert (one[0].start_s, one[0].end_s) == (first["start_s"], first["end_s"])
+    assert (one[0].verdict, one[0].smoothed) == (pb.VERDICT_REAL, first["smoothed"])
+    (track,) = one[0].shots[0].tracks
+    assert track.fake_probability == first["fake_probability"]
+    assert [(w.number, w.gap, w.end_s) for w in listed] == [
+        (w["number"], w["gap"] or "", w["end_s"]) for w in rest
+    ]
+    document = api.get(job["links"]["self"]).json()
+    result = document["result"]
+    assert (message.live_result.windows, dict(message.live_result.verdicts)) == (
+        result["windows"],
+        result["verdicts"],
+    )
+    assert [w.number for w in message.live_result.worst] == [w["number"] for w in result["worst"]]
+    assert message.live_result.model.digest == result["model"]["digest"]
+    assert message.progress.windows == document["progress"]["windows"]
+    assert message.progress.verdict == pb.VERDICT_REAL
+
+
 def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
-    live: httpx.Client, camera: Any
+    following: RunningGateway, live: httpx.Client, camera: Any
 ) -> None:
     server, url, _ = camera
     job = submit(live, url)
@@ -166,6 +200,7 @@ def test_a_camera_is_analysed_window_by_window_until_it_is_cancelled(
     assert completed["state"] == "cancelled"
     assert completed["result"]["windows"] <= before + 1, "it ends within a window"
     assert windows_of(live, job)[: len(seen)] == seen, "stored windows do not change"
+    check_over_grpc(following, live, job)
     assert completed["result"]["windows"] == len(windows_of(live, job))
     assert completed["result"]["verdicts"] == {"real": completed["result"]["windows"]}
     assert len(server.requests) >= 3

@@ -941,6 +941,7 @@ class Job(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    LIVE_RESULT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     state: Global___JobState.ValueType
@@ -979,6 +980,10 @@ class Job(_message.Message):
     def options(self) -> _struct_pb2.Struct:
         """What the job was submitted with, as in REST: `model` and those of its kind."""
 
+    @_builtins.property
+    def live_result(self) -> Global___LiveVerdict:
+        """Of a live source: the summary of its windows so far, however it ends. Absent before the first window."""
+
     def __init__(
         self,
         *,
@@ -998,13 +1003,16 @@ class Job(_message.Message):
         summary: Global___Summary | None = ...,
         source: Global___Source | None = ...,
         options: _struct_pb2.Struct | None = ...,
+        live_result: Global___LiveVerdict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "image_result", b"image_result", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_live_result", b"_live_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "image_result", b"image_result", "live_result", b"live_result", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "started_at", b"started_at", "state", b"state", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_image_result", b"_image_result", "_live_result", b"_live_result", "_problem", b"_problem", "_result", b"_result", "_summary", b"_summary", "_webhook", b"_webhook", "attempt", b"attempt", "cached", b"cached", "created_at", b"created_at", "finished_at", b"finished_at", "id", b"id", "image_result", b"image_result", "kind", b"kind", "live_result", b"live_result", "options", b"options", "problem", b"problem", "progress", b"progress", "result", b"result", "source", b"source", "started_at", b"started_at", "state", b"state", "summary", b"summary", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__image_result: _TypeAlias = _typing.Literal["image_result"]  # noqa: Y015
     _WhichOneofArgType__image_result: _TypeAlias = _typing.Literal["_image_result", b"_image_result"]  # noqa: Y015
+    _WhichOneofReturnType__live_result: _TypeAlias = _typing.Literal["live_result"]  # noqa: Y015
+    _WhichOneofArgType__live_result: _TypeAlias = _typing.Literal["_live_result", b"_live_result"]  # noqa: Y015
     _WhichOneofReturnType__problem: _TypeAlias = _typing.Literal["problem"]  # noqa: Y015
     _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
     _WhichOneofReturnType__result: _TypeAlias = _typing.Literal["result"]  # noqa: Y015
@@ -1015,6 +1023,8 @@ class Job(_message.Message):
     _WhichOneofArgType__webhook: _TypeAlias = _typing.Literal["_webhook", b"_webhook"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__image_result) -> _WhichOneofReturnType__image_result | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__live_result) -> _WhichOneofReturnType__live_result | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
     @_typing.overload
@@ -1209,10 +1219,17 @@ class Progress(_message.Message):
     FRAMES_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     ETA_S_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     frames: _builtins.int
     percent: _builtins.float
     eta_s: _builtins.float
+    windows: _builtins.int
+    """Of a live source: the number of its windows, the second up to which they reach, and the verdict of the last one."""
+    seconds: _builtins.float
+    verdict: Global___Verdict.ValueType
     def __init__(
         self,
         *,
@@ -1220,21 +1237,288 @@ class Progress(_message.Message):
         frames: _builtins.int = ...,
         percent: _builtins.float | None = ...,
         eta_s: _builtins.float | None = ...,
+        windows: _builtins.int | None = ...,
+        seconds: _builtins.float | None = ...,
+        verdict: Global___Verdict.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta_s", b"_eta_s", "_percent", b"_percent", "eta_s", b"eta_s", "percent", b"percent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_eta_s", b"_eta_s", "_percent", b"_percent", "_seconds", b"_seconds", "_windows", b"_windows", "eta_s", b"eta_s", "percent", b"percent", "seconds", b"seconds", "windows", b"windows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta_s", b"_eta_s", "_percent", b"_percent", "eta_s", b"eta_s", "frames", b"frames", "percent", b"percent", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_eta_s", b"_eta_s", "_percent", b"_percent", "_seconds", b"_seconds", "_windows", b"_windows", "eta_s", b"eta_s", "frames", b"frames", "percent", b"percent", "seconds", b"seconds", "stage", b"stage", "verdict", b"verdict", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__eta_s: _TypeAlias = _typing.Literal["eta_s"]  # noqa: Y015
     _WhichOneofArgType__eta_s: _TypeAlias = _typing.Literal["_eta_s", b"_eta_s"]  # noqa: Y015
     _WhichOneofReturnType__percent: _TypeAlias = _typing.Literal["percent"]  # noqa: Y015
     _WhichOneofArgType__percent: _TypeAlias = _typing.Literal["_percent", b"_percent"]  # noqa: Y015
+    _WhichOneofReturnType__seconds: _TypeAlias = _typing.Literal["seconds"]  # noqa: Y015
+    _WhichOneofArgType__seconds: _TypeAlias = _typing.Literal["_seconds", b"_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__windows: _TypeAlias = _typing.Literal["windows"]  # noqa: Y015
+    _WhichOneofArgType__windows: _TypeAlias = _typing.Literal["_windows", b"_windows"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eta_s) -> _WhichOneofReturnType__eta_s | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__percent) -> _WhichOneofReturnType__percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds) -> _WhichOneofReturnType__seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__windows) -> _WhichOneofReturnType__windows | None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
+
+@_typing.final
+class ListWindowsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of a job of a live source."""
+    after: _builtins.int
+    """Number of the last window that was seen; 0: from the first one."""
+    limit: _builtins.int
+    """At most 200; 0: 50."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        after: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "id", b"id", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowsRequest: _TypeAlias = ListWindowsRequest  # noqa: Y015
+
+@_typing.final
+class ListWindowsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]: ...
+    def __init__(
+        self,
+        *,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowsResponse: _TypeAlias = ListWindowsResponse  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """A part of a live source, analysed like a short video. Times are seconds since the start of the job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    START_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SMOOTHED_FIELD_NUMBER: _builtins.int
+    FRAMES_ANALYZED_FIELD_NUMBER: _builtins.int
+    FRAMES_WITH_FACE_FIELD_NUMBER: _builtins.int
+    SHOTS_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts from 1."""
+    start_s: _builtins.float
+    end_s: _builtins.float
+    verdict: Global___Verdict.ValueType
+    """Unspecified where there is a problem."""
+    fake_probability: _builtins.float
+    smoothed: _builtins.float
+    """Exponentially smoothed, with a time constant of half a minute."""
+    frames_analyzed: _builtins.int
+    frames_with_face: _builtins.int
+    gap: _builtins.str
+    """Why the source is missing between the window before and this one; empty: it is not."""
+    @_builtins.property
+    def shots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shot]:
+        """Their times are seconds since the window's first frame."""
+
+    @_builtins.property
+    def problem(self) -> Global___Problem:
+        """Why the window could not be analysed."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        start_s: _builtins.float = ...,
+        end_s: _builtins.float = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        fake_probability: _builtins.float | None = ...,
+        smoothed: _builtins.float | None = ...,
+        frames_analyzed: _builtins.int = ...,
+        frames_with_face: _builtins.int = ...,
+        shots: _abc.Iterable[Global___Shot] | None = ...,
+        gap: _builtins.str = ...,
+        problem: Global___Problem | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_problem", b"_problem", "_smoothed", b"_smoothed", "fake_probability", b"fake_probability", "problem", b"problem", "smoothed", b"smoothed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_problem", b"_problem", "_smoothed", b"_smoothed", "end_s", b"end_s", "fake_probability", b"fake_probability", "frames_analyzed", b"frames_analyzed", "frames_with_face", b"frames_with_face", "gap", b"gap", "number", b"number", "problem", b"problem", "shots", b"shots", "smoothed", b"smoothed", "start_s", b"start_s", "verdict", b"verdict", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
+    _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
+    _WhichOneofReturnType__problem: _TypeAlias = _typing.Literal["problem"]  # noqa: Y015
+    _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
+    _WhichOneofReturnType__smoothed: _TypeAlias = _typing.Literal["smoothed"]  # noqa: Y015
+    _WhichOneofArgType__smoothed: _TypeAlias = _typing.Literal["_smoothed", b"_smoothed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fake_probability) -> _WhichOneofReturnType__fake_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__smoothed) -> _WhichOneofReturnType__smoothed | None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class WindowRef(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    START_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    start_s: _builtins.float
+    end_s: _builtins.float
+    verdict: Global___Verdict.ValueType
+    fake_probability: _builtins.float
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        start_s: _builtins.float = ...,
+        end_s: _builtins.float = ...,
+        verdict: Global___Verdict.ValueType = ...,
+        fake_probability: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_s", b"end_s", "fake_probability", b"fake_probability", "number", b"number", "start_s", b"start_s", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WindowRef: _TypeAlias = WindowRef  # noqa: Y015
+
+@_typing.final
+class LiveVerdict(_message.Message):
+    """The summary of all windows of a live source so far; verdict and probability are those of the highest one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VerdictsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FAKE_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SMOOTHED_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    VERDICTS_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
+    WORST_FIELD_NUMBER: _builtins.int
+    FRAMES_ANALYZED_FIELD_NUMBER: _builtins.int
+    FRAMES_WITH_FACE_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    JUDGED_S_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    verdict: Global___Verdict.ValueType
+    fake_probability: _builtins.float
+    smoothed: _builtins.float
+    windows: _builtins.int
+    problems: _builtins.int
+    """Windows that could not be analysed."""
+    gaps: _builtins.int
+    frames_analyzed: _builtins.int
+    frames_with_face: _builtins.int
+    duration_s: _builtins.float
+    judged_s: _builtins.float
+    """Seconds of the windows with a verdict."""
+    ended: _builtins.str
+    """source, lost, bound or quota; empty while the job runs and after it was cancelled."""
+    @_builtins.property
+    def verdicts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Windows by verdict: real, suspicious, fake, no_face."""
+
+    @_builtins.property
+    def worst(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowRef]:
+        """The ten highest windows."""
+
+    @_builtins.property
+    def model(self) -> Global___Model: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict.ValueType = ...,
+        fake_probability: _builtins.float | None = ...,
+        smoothed: _builtins.float | None = ...,
+        windows: _builtins.int = ...,
+        verdicts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        problems: _builtins.int = ...,
+        gaps: _builtins.int = ...,
+        worst: _abc.Iterable[Global___WindowRef] | None = ...,
+        frames_analyzed: _builtins.int = ...,
+        frames_with_face: _builtins.int = ...,
+        duration_s: _builtins.float = ...,
+        judged_s: _builtins.float = ...,
+        model: Global___Model | None = ...,
+        ended: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_smoothed", b"_smoothed", "fake_probability", b"fake_probability", "model", b"model", "smoothed", b"smoothed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_smoothed", b"_smoothed", "duration_s", b"duration_s", "ended", b"ended", "fake_probability", b"fake_probability", "frames_analyzed", b"frames_analyzed", "frames_with_face", b"frames_with_face", "gaps", b"gaps", "judged_s", b"judged_s", "model", b"model", "problems", b"problems", "smoothed", b"smoothed", "verdict", b"verdict", "verdicts", b"verdicts", "warnings", b"warnings", "windows", b"windows", "worst", b"worst"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
+    _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
+    _WhichOneofReturnType__smoothed: _TypeAlias = _typing.Literal["smoothed"]  # noqa: Y015
+    _WhichOneofArgType__smoothed: _TypeAlias = _typing.Literal["_smoothed", b"_smoothed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fake_probability) -> _WhichOneofReturnType__fake_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__smoothed) -> _WhichOneofReturnType__smoothed | None: ...
+
+Global___LiveVerdict: _TypeAlias = LiveVerdict  # noqa: Y015
 
 @_typing.final
 class VideoVerdict(_message.Message):

@@ -64,6 +64,11 @@ class DetectorStub:
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.ListWindows = channel.unary_unary(
+                '/deepfake.v1.Detector/ListWindows',
+                request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsRequest.SerializeToString,
+                response_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsResponse.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/deepfake.v1.Detector/CancelJob',
                 request_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.JobRequest.SerializeToString,
@@ -123,7 +128,7 @@ class DetectorServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Returns a job, with its result if it has succeeded.
+        """Returns a job, with its result if it has succeeded; of a live source, with the summary of its windows so far.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +136,14 @@ class DetectorServicer:
 
     def ListJobs(self, request, context):
         """Returns jobs without their results, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWindows(self, request, context):
+        """Returns windows of a live source in order, while its job runs and afterwards. A window never changes. No window means
+        that there is no later one yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +219,11 @@ def add_DetectorServicer_to_server(servicer, server):
                     servicer.ListJobs,
                     request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.FromString,
                     response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'ListWindows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWindows,
+                    request_deserializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsRequest.FromString,
+                    response_serializer=deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -395,6 +413,33 @@ class Detector:
             '/deepfake.v1.Detector/ListJobs',
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsRequest.SerializeToString,
             deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWindows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/deepfake.v1.Detector/ListWindows',
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsRequest.SerializeToString,
+            deepfake__serving_dot_contracts_dot_protos_dot_deepfake_dot_v1_dot_detector__pb2.ListWindowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,9 +47,13 @@ class DetectorStub:
     SubmitVideo: _grpc.StreamUnaryMultiCallable[_detector_pb2.SubmitVideoRequest, _detector_pb2.Job]
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
-    """Returns a job, with its result if it has succeeded."""
+    """Returns a job, with its result if it has succeeded; of a live source, with the summary of its windows so far."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_detector_pb2.ListJobsRequest, _detector_pb2.ListJobsResponse]
     """Returns jobs without their results, the newest first."""
+    ListWindows: _grpc.UnaryUnaryMultiCallable[_detector_pb2.ListWindowsRequest, _detector_pb2.ListWindowsResponse]
+    """Returns windows of a live source in order, while its job runs and afterwards. A window never changes. No window means
+    that there is no later one yet.
+    """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]
     """Cancels a job that has not ended."""
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.DeleteJobResponse]
@@ -79,9 +83,13 @@ class DetectorAsyncStub(DetectorStub):
     SubmitVideo: _aio.StreamUnaryMultiCallable[_detector_pb2.SubmitVideoRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Submits a video, in chunks or by URL, and returns the job that analyses it."""
     GetJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
-    """Returns a job, with its result if it has succeeded."""
+    """Returns a job, with its result if it has succeeded; of a live source, with the summary of its windows so far."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_detector_pb2.ListJobsRequest, _detector_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Returns jobs without their results, the newest first."""
+    ListWindows: _aio.UnaryUnaryMultiCallable[_detector_pb2.ListWindowsRequest, _detector_pb2.ListWindowsResponse]  # type: ignore[assignment]
+    """Returns windows of a live source in order, while its job runs and afterwards. A window never changes. No window means
+    that there is no later one yet.
+    """
     CancelJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.Job]  # type: ignore[assignment]
     """Cancels a job that has not ended."""
     DeleteJob: _aio.UnaryUnaryMultiCallable[_detector_pb2.JobRequest, _detector_pb2.DeleteJobResponse]  # type: ignore[assignment]
@@ -138,7 +146,7 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         request: _detector_pb2.JobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.Job, _abc.Awaitable[_detector_pb2.Job]]:
-        """Returns a job, with its result if it has succeeded."""
+        """Returns a job, with its result if it has succeeded; of a live source, with the summary of its windows so far."""
 
     @_abc_1.abstractmethod
     def ListJobs(
@@ -147,6 +155,16 @@ class DetectorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_detector_pb2.ListJobsResponse, _abc.Awaitable[_detector_pb2.ListJobsResponse]]:
         """Returns jobs without their results, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ListWindows(
+        self,
+        request: _detector_pb2.ListWindowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_detector_pb2.ListWindowsResponse, _abc.Awaitable[_detector_pb2.ListWindowsResponse]]:
+        """Returns windows of a live source in order, while its job runs and afterwards. A window never changes. No window means
+        that there is no later one yet.
+        """
 
     @_abc_1.abstractmethod
     def CancelJob(
