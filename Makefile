@@ -191,7 +191,8 @@ attack: build/.dev  ## make attack MEDIA=folder: adversarial evaluation of the s
 	$(TRAINING) attack $(MEDIA) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 card: build/.dev  ## write the model card from the other targets' results
-	$(TRAINING) card --evaluation build/training/evaluation --attacks build/training/attacks \
+	$(TRAINING) card --attacks build/training/attacks \
+		$(if $(wildcard build/training/evaluation),--evaluation build/training/evaluation) \
 		--calibration build/training/calibration.json --export model_store/detector-$(VERSION).json \
 		$(if $(wildcard build/training/development),--development build/training/development)
 

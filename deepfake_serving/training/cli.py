@@ -259,13 +259,18 @@ def card(
     facts: Annotated[Path, typer.Option(help="YAML file of facts that can't be measured.")] = Path(
         "config/training/data-card.yaml"
     ),
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Write a card that names the files it lacks.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="The card.")] = Path("docs/models/detector.md"),
 ) -> None:
-    """Writes the model card from the results of the other commands."""
+    """Writes the model card from the results of the other commands, if all are there."""
     from deepfake_serving.training.card.card import write_card
-    from deepfake_serving.training.card.inputs import read_inputs
+    from deepfake_serving.training.card.inputs import read_inputs, require_inputs
 
-    evaluations = evaluation or [_BUILD / "evaluation"]
+    evaluations = evaluation or ([] if development else [_BUILD / "evaluation"])
+    if not incomplete:
+        require_inputs(evaluations, attacks, calibration, exported, development)
     inputs = read_inputs(facts, evaluations, attacks, calibration, exported, development)
     write_card(inputs, out)
     typer.echo(out)

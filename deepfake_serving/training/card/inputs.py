@@ -67,10 +67,43 @@ def read_inputs(
     )
 
 
+def require_inputs(
+    evaluations: Sequence[Path],
+    attacks: Path,
+    calibration: Path,
+    exported: Path | None,
+    development: Path | None = None,
+) -> None:
+    """Checks that all files of a whole card are there.
+
+    Raises:
+        ValueError: some are missing; it names all of them and the commands that write them.
+    """
+    needed = [("evaluate", path, "figures.json") for path in evaluations]
+    needed += [("attack", attacks, "attacks.json"), ("calibrate", calibration, "calibration.json")]
+    if development is not None:
+        needed.append(("evaluate-all", development / RECORDS, RECORDS))
+    missing = [
+        f"{path} (`{command}` writes it)"
+        for command, path, name in needed
+        if not _file(path, name).is_file()
+    ]
+    if exported is None:
+        missing.append("--export")
+    elif not _file(exported, "export.json").is_file():
+        missing.append(f"{exported} (`export` writes it)")
+    if missing:
+        raise ValueError(f"missing for the card: {', '.join(missing)}; nothing was written")
+
+
+def _file(path: Path, name: str) -> Path:
+    return path / name if path.is_dir() else path
+
+
 def _read(path: Path | None, name: str) -> Content | None:
     if path is None:
         return None
-    file = path / name if path.is_dir() else path
+    file = _file(path, name)
     if not file.is_file():
         return None
     try:

@@ -289,6 +289,22 @@ def test_the_command_writes_the_same_card_twice(files: dict[str, Path], tmp_path
     assert str(tmp_path) not in texts[0]
 
 
+def test_a_card_that_lacks_files_is_not_written(files: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "card.md"
+    out.write_text("the whole card")
+    files["attacks"].unlink()
+    del files["export"]
+    words = [w for name, path in files.items() for w in (f"--{name}", str(path))]
+    command = ["card", *words, "--out", str(out), "--facts", str(FACTS)]
+    result = CliRunner().invoke(app, command)
+    missing = rf"missing for the card: {files['attacks']} \(`attack` writes it\), --export; nothing"
+    assert isinstance(result.exception, ValueError)
+    assert re.match(missing, str(result.exception))
+    assert out.read_text() == "the whole card"
+    assert CliRunner().invoke(app, [*command, "--incomplete"]).exit_code == 0
+    assert "*Missing: attacks (" in out.read_text()
+
+
 def test_development_sets_and_an_average_are_described(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
