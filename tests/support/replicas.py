@@ -35,7 +35,7 @@ class FakeReplica:
         self.described: dict[str, Any] = {}
         """Thresholds and card of its models, as its metadata names them."""
         self.requests: list[dict[str, str]] = []
-        self._checks = 0
+        self.checks = 0
         self.routes: list[web.RouteDef] = []
         """Routes besides those of predictions."""
         self.predict: Predict = self._verdict
@@ -52,7 +52,7 @@ class FakeReplica:
 
     async def start(self, port: int) -> int:
         async def readyz(request: web.Request) -> web.Response:
-            self._checks += 1
+            self.checks += 1
             if self.hangs:
                 return await hang(request)
             document = {"phase": self.phase}
@@ -82,8 +82,8 @@ class FakeReplica:
 
     async def next_checks(self, count: int) -> None:
         """Waits for further health checks. All but the last have had their effects by then."""
-        last = self._checks + count
-        await until(lambda: self._checks >= last)
+        last = self.checks + count
+        await until(lambda: self.checks >= last)
 
 
 class Names:

@@ -38,6 +38,13 @@ def test_fps_follows_time_and_not_the_frame_rate() -> None:
     ]
 
 
+def test_times_on_the_grid_are_sampled_although_their_quotients_are_rounded() -> None:
+    assert 0.3 / (1 / 10) < 3
+    assert selected(sampler("fps:10"), 40, rate=10.0) == list(range(40))
+    early = sampler("fps:1")
+    assert [t for t in (0.0, 0.999, 1.0) if early.select(0, t)] == [0.0, 1.0]
+
+
 def test_per_shot_starts_with_twelve_frames_a_second() -> None:
     assert len(selected(sampler("per_shot:64"), 60)) == 24
 

@@ -37,6 +37,13 @@ def test_a_fast_face_is_followed_by_its_velocity() -> None:
     assert len(link(every(12), frames)) == 1
 
 
+def test_a_missing_face_is_expected_where_half_a_second_would_take_it() -> None:
+    """It may have stopped: a second at its velocity would take it twice as far."""
+    moving, none = [boxes(box(x, 0)) for x in (0, 100, 200)], boxes()
+    for x, tracks in ((350, 2), (500, 1), (800, 2)):
+        assert len(link(every(9), [*moving, *[none] * 5, boxes(box(x, 0))])) == tracks
+
+
 def test_a_face_that_starts_moving_suddenly_is_followed() -> None:
     assert len(link(every(2), [boxes(box(0, 0)), boxes(box(110, 0))])) == 1
 

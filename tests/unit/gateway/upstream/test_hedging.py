@@ -151,3 +151,10 @@ async def test_a_single_replica_gets_each_image_once(names: Names) -> None:
         sent = Sent(respond_slowly)
         await send(upstream, sent)
         assert (len(sent), hedges) == (1, [])
+
+
+def test_the_budget_of_quiet_times_is_ten_requests() -> None:
+    hedging = Hedging(0.5, lambda *_: None)
+    for _ in range(100):
+        hedging.delay_s("detector")
+    assert [hedging.spend() for _ in range(11)] == [True] * 10 + [False]

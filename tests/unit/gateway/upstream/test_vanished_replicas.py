@@ -113,3 +113,25 @@ async def test_a_replica_that_stops_finishes_what_is_in_flight(names: Names) -> 
         results = await asyncio.gather(*requests)
         assert "127.0.0.2" in {result["by"] for result in results}
         assert len(first.requests) + len(second.requests) == len(requests)
+
+
+async def test_a_replica_that_has_left_dns_is_checked_until_its_requests_end(names: Names) -> None:
+    first, second = FakeReplica("127.0.0.2"), FakeReplica("127.0.0.3")
+    async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
+        finish = asyncio.Event()
+
+        async def slow(_: web.Request) -> web.Response:
+            await finish.wait()
+            return web.json_response({"by": "127.0.0.2"})
+
+        first.predict = slow
+        requests = await in_flight(upstream, first, DEADLINE_S)
+        names.addresses["a"] = ["127.0.0.3"]
+        await until(lambda: [r.address for r in upstream.pools.all()] == ["127.0.0.3"])
+        await first.next_checks(2)
+        finish.set()
+        await asyncio.gather(*requests)
+        await second.next_checks(2)
+        checks = first.checks
+        await second.next_checks(3)
+        assert first.checks == checks
