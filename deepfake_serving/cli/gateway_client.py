@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.parse import quote
 
 import requests
@@ -103,7 +103,7 @@ class GatewayClient:
             raise InvalidRequest("the id of the image is empty")
         self.request("DELETE", f"/v1/feedback/images/{quote(os.fsencode(image_id), safe='')}")
 
-    def export_feedback(self, file: BinaryIO) -> None:
+    def export_feedback(self, file: IO[bytes]) -> None:
         """Writes the feedback of all API keys, with the media, as a zip."""
         with self.request("GET", "/v1/feedback/export", stream=True) as response:
             try:
