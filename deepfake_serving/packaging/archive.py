@@ -65,10 +65,11 @@ def build_archive(manifest_path: Path, out: Path, weights_root: Path = MODEL_STO
     Weights lie beside the manifest or in `weights_root`.
 
     Raises:
-        ManifestError: the manifest is wrong, or its weights are missing or of another digest.
+        ManifestError: the manifest is wrong, or TorchServe can't serve its name, or its weights are
+            missing or of another digest.
         OSError: the archive can't be written.
     """
-    manifest = read_manifest(manifest_path)
+    manifest = _servable(read_manifest(manifest_path), str(manifest_path))
     beside = manifest_path.resolve().parent
     has_weights = manifest.weights is not None and (beside / manifest.weights.file).is_file()
     entries = _entries(manifest, beside if has_weights else weights_root)
@@ -82,7 +83,7 @@ def open_archive(path: Path) -> Archive:
     """Reads an archive's manifest and digest, and checks the sums of all of its files.
 
     Raises:
-        ManifestError: it is not a model archive, or damaged.
+        ManifestError: it is not a model archive, or damaged, or TorchServe can't serve its name.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -92,7 +93,19 @@ def open_archive(path: Path) -> Archive:
         raise ManifestError(f"{path}: not a model archive: {reason_of(error)}") from error
     if damaged is not None:
         raise ManifestError(f"{path}: the archive is damaged: {damaged} has another checksum")
-    return Archive(path, load_manifest(content, f"{path}: {MANIFEST_FILE}"), digest_of(path))
+    source = f"{path}: {MANIFEST_FILE}"
+    return Archive(path, _servable(load_manifest(content, source), source), digest_of(path))
+
+
+def _servable(manifest: Manifest, source: str) -> Manifest:
+    """Returns the manifest, unless TorchServe can't serve its name.
+
+    TorchServe takes requests whose path has `/token` for those of its token API, also
+    `/models/token-a`, so such a model would never be ready.
+    """
+    if manifest.name.startswith("token"):
+        raise ManifestError(f"{source}: name: TorchServe can't serve names that begin with token")
+    return manifest
 
 
 def digest_of(path: Path) -> str:

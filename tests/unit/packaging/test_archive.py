@@ -225,6 +225,20 @@ def test_an_invalid_manifest_leaves_no_archive(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_that_torchserve_cannot_serve_leaves_no_archive(
+    archives: dict[str, Archive], tmp_path: Path
+) -> None:
+    reason = "name: TorchServe can't serve names that begin with token"
+    named = changed(tmp_path, MANIFESTS / "faces.yaml", name="token-faces")
+    with pytest.raises(ManifestError, match=reason):
+        build_archive(named, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    manifest = json.loads(contents(archives["faces"].path)["model.json"]) | {"name": "tokens"}
+    path = zipped(tmp_path / "tokens.mar", {"model.json": json.dumps(manifest).encode()})
+    with pytest.raises(ManifestError, match=reason):
+        open_archive(path)
+
+
 def test_a_failed_build_keeps_the_last_archive_and_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
