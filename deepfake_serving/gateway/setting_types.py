@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, Field
 
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.gateway.queue.redis.url import SCHEMES, parse_replicated
@@ -22,12 +21,6 @@ class MinDataRate:
     max_pause_s: float
     """Total time that the client may pause; fast stretches restore it."""
     min_bytes_per_s: int
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def _check_secret(value: str | None) -> str | None:
@@ -56,8 +49,6 @@ def _check_sampling(value: str) -> str:
         raise ValueError(error.detail) from error
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""Separated by commas."""
 WebhookSecret = Annotated[str | None, AfterValidator(_check_secret)]
 MinReplicas = Annotated[int | None, Field(ge=0, le=10)]
 StoreURL = Annotated[str, AfterValidator(_check_store)]

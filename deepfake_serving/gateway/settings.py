@@ -23,14 +23,13 @@ from deepfake_serving.gateway.setting_types import (
     ListenSettings,
     MinDataRate,
     MinReplicas,
-    Names,
     ObjectsURL,
     SamplingText,
     StoreURL,
     WebhookSecret,
 )
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
-from deepfake_serving.runtime.settings import Port, SettingsError, load
+from deepfake_serving.runtime.settings import Names, Port, SettingsError, load
 
 __all__ = ["MinDataRate", "Settings", "SettingsError", "load_settings"]
 

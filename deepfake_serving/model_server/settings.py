@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from deepfake_serving import assets
-from deepfake_serving.runtime.settings import Port, ServerSettings, SettingsError, load
+from deepfake_serving.runtime.settings import Names, Port, ServerSettings, SettingsError, load
 
 __all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "Settings", "SettingsError", "load_settings"]
 
@@ -61,7 +61,7 @@ class Settings(ServerSettings):
         "unset: they need none.",
     )
 
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    models: Names = Field(
         ("detector",), description="Models to serve, by archive name, separated by commas."
     )
     archives: Path = Field(
@@ -150,13 +150,6 @@ class Settings(ServerSettings):
         description="Options of TorchServe's Java. By default it returns memory to the system "
         "after a burst.",
     )
-
-    @field_validator("models", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("digests", mode="before")
     @classmethod

@@ -25,6 +25,7 @@ from deepfake_serving.packaging.checkpoints.state import (
     read_state,
 )
 from deepfake_serving.packaging.fetch import OnProgress, download
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.packaging.source_content import without_secrets
 from model_handlers.manifest import Manifest, parse_manifest
 from model_handlers.networks.inference import build_classifier_network
@@ -224,11 +225,8 @@ def _write(
         f"{name}.md": write_card(record).encode(),
         f"{name}.yaml": manifest.encode(),
     }
-    request.out.mkdir(parents=True, exist_ok=True)
     for file, data in files.items():
-        partial = request.out / f".{file}.part"
-        partial.write_bytes(data)
-        partial.replace(request.out / file)
+        write_whole(request.out / file, data)
     say(f"wrote {', '.join(files)} to {request.out}")
     return request.out / f"{name}.yaml"
 

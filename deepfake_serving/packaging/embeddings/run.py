@@ -12,6 +12,7 @@ import yaml
 
 from deepfake_serving.packaging.checkpoints.state import CheckpointError
 from deepfake_serving.packaging.fetch import download
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.packaging.source_content import without_secrets
 
 _SIZE = 224
@@ -122,11 +123,11 @@ def import_embedding(request: EmbeddingRequest, say: Callable[[str], None]) -> P
         digest=digest,
         licence=licence,
     )
-    request.out.mkdir(parents=True, exist_ok=True)
-    (request.out / f"{name}.onnx").write_bytes(network)
-    (request.out / f"{name}.md").write_text(card)
+    write_whole(request.out / f"{name}.onnx", network)
+    write_whole(request.out / f"{name}.md", card.encode())
     manifest = request.out / f"{name}.yaml"
-    manifest.write_text(yaml.safe_dump(entries, sort_keys=False, default_flow_style=None))
+    text = yaml.safe_dump(entries, sort_keys=False, default_flow_style=None)
+    write_whole(manifest, text.encode())
     say(f"wrote {name}.onnx, {name}.md and {name}.yaml to {request.out}")
     return manifest
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from deepfake_serving.packaging.replacing import replacing
 
 T = TypeVar("T")
 
@@ -33,8 +33,5 @@ def cached(root: Path, key: Sequence[Any], kind: type[T], build: Callable[[], T]
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
     """Writes a .npz file atomically: other processes never see a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(descriptor, "wb") as target:
+    with replacing(path) as target:
         np.savez(target, **arrays)  # type: ignore[arg-type]
-    os.replace(partial, path)

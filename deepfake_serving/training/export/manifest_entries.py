@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.training.export.comparison import ExportError
 from model_handlers.manifest import Manifest, ManifestError, load_manifest, read_manifest
 
@@ -53,7 +52,7 @@ def update_manifest(path: Path, entries: Mapping[str, Mapping[str, Any]], versio
     rest = set(Manifest.model_fields) - {"version", *EXPORTED_ENTRIES}
     if before.model_dump(include=rest) != after.model_dump(include=rest):
         raise ExportError(f"{path.name}: the edit would change other entries")
-    write_atomically(path, text.encode())
+    write_whole(path, text.encode())
     return after
 
 
@@ -66,20 +65,6 @@ def require_same_network(one: Manifest, other: Manifest) -> None:
     for name in _NETWORK_ENTRIES:
         if getattr(one, name) != getattr(other, name):
             raise ExportError(f"{other.name}: {name} differs from {one.name}'s")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file atomically, readable by everyone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
 
 
 def _set_entry(text: str, name: str, value: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deepfake_serving.packaging.replacing import write_whole
 from deepfake_serving.training.config.manifest import with_synthesis
 from deepfake_serving.training.engine.run_folder import NETWORK
 from deepfake_serving.training.export import onnx_graph
@@ -27,7 +28,6 @@ from deepfake_serving.training.export.half_precision import (
 from deepfake_serving.training.export.manifest_entries import (
     require_same_network,
     update_manifest,
-    write_atomically,
 )
 from deepfake_serving.training.export.openvino_ir import openvino_logits, write_openvino
 from deepfake_serving.training.export.provenance import provenance
@@ -105,8 +105,8 @@ def export(
     weights = WeightsSpec(file=f"{stem}.safetensors", sha256=digest, licence=licence)
     parameters = sum(p.numel() for p in trained.parameters() if p.requires_grad)
     record = provenance(manifest, weights, parameters, run, checks)
-    write_atomically(store / weights.file, content)
-    write_atomically(store / f"{stem}.json", json.dumps(record, indent=1).encode() + b"\n")
+    write_whole(store / weights.file, content)
+    write_whole(store / f"{stem}.json", json.dumps(record, indent=1).encode() + b"\n")
     for path in (model, *also):
         update_manifest(
             path, {"weights": weights.model_dump(exclude_none=True), **entries}, version
