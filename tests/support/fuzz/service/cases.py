@@ -11,11 +11,14 @@ from typing import Literal, get_args
 from tests.support.fuzz.mutation import header_positions, mutated
 from tests.support.fuzz.seeds import images, videos
 
-Kind = Literal["image", "video", "url", "message", "frames", "head", "body", "websocket", "upload"]
+Kind = Literal[
+    "image", "video", "url", "message", "call", "frames", "head", "body", "websocket", "upload"
+]
 KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 SHARES: dict[Kind, int] = {
-    "image": 30,
-    "message": 15,
+    "image": 25,
+    "message": 10,
+    "call": 10,
     "head": 15,
     "body": 15,
     "frames": 10,
@@ -56,7 +59,8 @@ class Cases:
         kind = chance.choices(self._kinds, self._weights)[0]
         if kind in _NO_DATA:
             return Case(number, kind, "", b"", chance)
-        seeds = self._videos if kind == "video" else self._images
+        is_video = kind == "video" or (kind == "call" and chance.random() < 0.2)
+        seeds = self._videos if is_video else self._images
         name, other = chance.choice(list(seeds)), chance.choice(list(seeds.values()))
         data = mutated(seeds[name], self._headers[name], other, chance)
         return Case(number, kind, name, data, chance)

@@ -9,6 +9,7 @@ import random
 from tests.support import http2
 from tests.support.fuzz.mutation import header_positions, mutated
 from tests.support.fuzz.service.headers import request
+from tests.support.fuzz.service.messages import METHODS
 
 _TIMEOUT_S, _RESPONSE_TIMEOUT_S = 60.0, 1.0
 _HEADS = (
@@ -32,7 +33,6 @@ _UPGRADE = (
     b"X-API-Key: %s\r\n\r\n"
 )
 _OPCODES = (0, 1, 2, 2, 2, 2, 3, 8, 9, 10, 15)
-_METHODS = ("DetectImage", "DetectBatch", "SubmitVideo", "ListJobs", "WatchJob", "DetectStream")
 
 
 async def send_head(port: int, key: str, chance: random.Random) -> str:
@@ -46,7 +46,7 @@ async def send_head(port: int, key: str, chance: random.Random) -> str:
 
 async def send_frames(port: int, key: str, message: bytes, chance: random.Random) -> str:
     """Sends mutated frames of a call with a key; returns whether frames came back."""
-    path = f"/deepfake.v1.Detector/{chance.choice(_METHODS)}"
+    path = f"/deepfake.v1.Detector/{chance.choice(METHODS).name}"
     frames = http2.call(path.encode(), message, {b"x-api-key": key.encode()})
     whole = mutated(frames, [len(http2.PREFACE), *header_positions(frames)], frames, chance)
     return "frames" if await _send_and_read(port, whole) else "closed"

@@ -11,19 +11,17 @@ import httpx
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from tests.support.fuzz.mutation import mutated
 from tests.support.fuzz.service.bodies import hostile_body
+from tests.support.fuzz.service.calls import Caller
 from tests.support.fuzz.service.cases import Case, Kind
 from tests.support.fuzz.service.connections import send_frames, send_head, send_websocket
+from tests.support.fuzz.service.messages import UNARY
 from tests.support.fuzz.service.uploads import upload
 from tests.support.fuzz.service.urls import hostile_url
 from tests.support.running import RunningGateway
 
 _TIMEOUT_S = 120.0
 _UNARY = (
-    "deepfake.v1.Detector/DetectImage",
-    "deepfake.v1.Detector/DetectBatch",
-    "deepfake.v1.Detector/GetJob",
-    "deepfake.v1.Detector/CancelJob",
-    "deepfake.v1.Detector/ListJobs",
+    *(f"deepfake.v1.Detector/{name}" for name in UNARY),
     "inference.GRPCInferenceService/ModelInfer",
     "inference.GRPCInferenceService/ModelMetadata",
     "inference.GRPCInferenceService/RepositoryIndex",
@@ -41,6 +39,7 @@ class Sender:
             base_url=gateway.url, headers={"X-API-Key": key}, timeout=_TIMEOUT_S, trust_env=False
         )
         self._channel = grpc.aio.insecure_channel(gateway.grpc_target)
+        self._caller = Caller(self._channel, key)
         self.images: dict[int, bytes] = {}
         """Media by number, for the cases that name theirs by URL."""
 
@@ -51,6 +50,7 @@ class Sender:
             "video": self._video,
             "url": self._url,
             "message": self._message,
+            "call": self._call,
             "frames": lambda c: send_frames(self._ports["grpc"], self._key, c.data, c.chance),
             "head": lambda c: send_head(self._ports["http"], self._key, c.chance),
             "websocket": lambda c: send_websocket(self._ports["http"], self._key, c.data, c.chance),
@@ -112,6 +112,14 @@ class Sender:
         if response.status_code == 202:
             return await self._ended(response.json()["links"]["self"])
         return str(response.status_code)
+
+    async def _call(self, case: Case) -> str:
+        """Calls a method whose messages may name the image by URL."""
+        self.images[case.number] = case.data
+        url = hostile_url(self._url_port, case.number, case.chance)
+        status = await self._caller.call(case.data, url, case.chance)
+        self.images.pop(case.number)
+        return status
 
     async def _message(self, case: Case) -> str:
         """Sends a message with a mutated image, mutated again, to a method."""
