@@ -165,6 +165,14 @@ def test_shrinking_before_the_crop_changes_little(astronaut: Pixels) -> None:
     assert np.abs(fitted.astype(int) - expected).mean() < 3
 
 
+def test_a_square_of_eight_output_sides_is_reflected_in_full() -> None:
+    image = np.random.default_rng(2).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    padded = np.pad(image, ((28, 28), (28, 28), (0, 0)), mode="reflect")
+    expected = cv2.resize(padded, (32, 32), interpolation=cv2.INTER_AREA)
+    crop = crop_face(image, (-28, -28, 228, 228), CropSpec(size=32, margin=1.0))
+    np.testing.assert_array_equal(crop, expected)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.5])
 def test_shrink_never_enlarges(image: Pixels, scale: float) -> None:
     assert shrink(image, scale) is image
