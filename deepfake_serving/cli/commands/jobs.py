@@ -44,8 +44,8 @@ def submit(
     broken connection, and where the same command is run again. With
     --idempotency a file is sent in one request.
     """
+    from deepfake_serving.cli.gateway.resumable import ResumableUpload, is_resumable
     from deepfake_serving.cli.gateway_client import GatewayClient
-    from deepfake_serving.cli.resumable import ResumableUpload, is_resumable
 
     flags = {"live": live, "explain": explain}
     options = {

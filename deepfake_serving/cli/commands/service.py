@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from deepfake_serving.cli import results, service_tables
+from deepfake_serving.cli import results
+from deepfake_serving.cli.gateway import service_tables
 from deepfake_serving.cli.options import LOCAL_GATEWAY, Key, Server
 
 

@@ -19,8 +19,12 @@ from deepfake_serving.gateway.grpc_api.feedback import feedback_message, feedbac
 from deepfake_serving.gateway.grpc_api.frame_stream import detect_frames
 from deepfake_serving.gateway.grpc_api.images import read_images
 from deepfake_serving.gateway.grpc_api.job_filter import job_filter, page_size
-from deepfake_serving.gateway.grpc_api.live_messages import live_message, window_message
-from deepfake_serving.gateway.grpc_api.messages import job_message, video_message
+from deepfake_serving.gateway.grpc_api.messages import (
+    job_message,
+    live_message,
+    video_message,
+    window_message,
+)
 from deepfake_serving.gateway.grpc_api.submissions import (
     box_unit,
     image_media,

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from deepfake_serving.cli import app as cli
-from deepfake_serving.cli import resumable
-from deepfake_serving.cli.resumable import ResumableUpload
+from deepfake_serving.cli.gateway import resumable
+from deepfake_serving.cli.gateway.resumable import ResumableUpload
 from deepfake_serving.contracts.problems import Problem, UnknownModel, UpstreamUnavailable
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.running import GUARD_S, RunningGateway

@@ -8,7 +8,7 @@ from deepfake_serving.contracts.live import LiveVerdict, Window, WindowRef
 from deepfake_serving.contracts.problems import Overloaded
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot
-from deepfake_serving.gateway.grpc_api.live_messages import live_message, window_message
+from deepfake_serving.gateway.grpc_api.messages import live_message, window_message
 
 ELSEWHERE = {"id"}
 """Fields of the result that the job has."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from deepfake_serving.cli.begun_uploads import BegunUpload
+from deepfake_serving.cli.gateway.begun_uploads import BegunUpload
 from deepfake_serving.cli.gateway_client import GatewayClient
 from deepfake_serving.contracts.problems import (
     Conflict,
