@@ -107,8 +107,8 @@ class GatewayClient:
         """Writes the feedback of all API keys, with the media, as a zip."""
         with self.request("GET", "/v1/feedback/export", stream=True) as response:
             try:
-                for piece in response.iter_content(2**16):
-                    file.write(piece)
+                for chunk in response.iter_content(2**16):
+                    file.write(chunk)
             except requests.RequestException as error:
                 raise self._broken(error) from None
 

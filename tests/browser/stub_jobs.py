@@ -73,7 +73,7 @@ class Jobs:
         return self._accept(request, *await uploaded_file(request))
 
     def accept_image(self, name: str, data: bytes, verdict: dict[str, Any]) -> web.Response:
-        """Answers with an image job that has ended."""
+        """Responds with an image job that has ended."""
         job = self._new(name, data, {"boxes": "pixels"}) | {
             "kind": "image",
             "state": "succeeded",

@@ -1,1 +1,1 @@
-"""What the commands that call a gateway share: resumable uploads, and tables of its lists."""
+"""Parts that the commands share which call a gateway: resumable uploads, tables of its lists."""

@@ -32,7 +32,7 @@ _PATH = "/v1/uploads"
 _PASSING = (409, 429, 502, 503, 504)
 """Statuses after which an upload goes on. 409: another process sends the same file."""
 _PAUSE_S, _MAX_PAUSE_S = 2.0, 30.0
-_PATIENCE_S = 300.0
+_GIVE_UP_S = 300.0
 """Time without a byte stored, after which an upload is given up."""
 
 Report = Callable[[str, float | None], None]
@@ -79,7 +79,7 @@ class ResumableUpload:
         pause_s = _PAUSE_S if problem.retry_after_s is None else problem.retry_after_s
         if self._stored < 0 or problem.status not in _PASSING or pause_s > _MAX_PAUSE_S:
             raise problem
-        if time.monotonic() - self._stored_s > _PATIENCE_S:
+        if time.monotonic() - self._stored_s > _GIVE_UP_S:
             again = "the same command goes on with the upload"
             raise type(problem)(f"{problem.detail}; {again}") from problem
         self._report(f"waiting: {problem.detail}", None)
@@ -143,7 +143,7 @@ class ResumableUpload:
 
 
 class _Chunk:
-    """The next bytes of a file as a request's body, which requests reads piece by piece."""
+    """The next bytes of a file as a request's body, which requests reads in parts."""
 
     def __init__(self, file: BinaryIO, length: int, on_read: Callable[[int], None]) -> None:
         """`on_read` is called with the position in the file."""

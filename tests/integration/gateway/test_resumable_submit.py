@@ -95,7 +95,7 @@ def test_the_same_command_goes_on_where_the_last_one_gave_up(
 ) -> None:
     proxy.cuts = [5 * 2**20]
     with monkeypatch.context() as impatient:
-        impatient.setattr(resumable, "_PATIENCE_S", -1.0)
+        impatient.setattr(resumable, "_GIVE_UP_S", -1.0)
         with pytest.raises(UpstreamUnavailable, match="the same command goes on with the upload"):
             submit()
     (begun,) = state.iterdir()

@@ -23,7 +23,7 @@ _JOBS = 40
 """Jobs that later calls may name."""
 
 
-class Caller:
+class CallSender:
     """Calls methods with one API key, and remembers the jobs that they create."""
 
     def __init__(self, channel: grpc.aio.Channel, key: str) -> None:

@@ -28,7 +28,7 @@ _SKIPPED, _VALID = 0.6, 0.8
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What messages are filled with, besides fixed values."""
+    """Values of messages, besides fixed ones."""
 
     media: bytes
     url: str

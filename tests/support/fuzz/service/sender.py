@@ -11,7 +11,7 @@ import httpx
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from tests.support.fuzz.mutation import mutated
 from tests.support.fuzz.service.bodies import hostile_body
-from tests.support.fuzz.service.calls import Caller
+from tests.support.fuzz.service.calls import CallSender
 from tests.support.fuzz.service.cases import Case, Kind
 from tests.support.fuzz.service.connections import send_frames, send_head, send_websocket
 from tests.support.fuzz.service.messages import UNARY
@@ -39,7 +39,7 @@ class Sender:
             base_url=gateway.url, headers={"X-API-Key": key}, timeout=_TIMEOUT_S, trust_env=False
         )
         self._channel = grpc.aio.insecure_channel(gateway.grpc_target)
-        self._caller = Caller(self._channel, key)
+        self._calls = CallSender(self._channel, key)
         self.images: dict[int, bytes] = {}
         """Media by number, for the cases that name theirs by URL."""
 
@@ -117,7 +117,7 @@ class Sender:
         """Calls a method whose messages may name the image by URL."""
         self.images[case.number] = case.data
         url = hostile_url(self._url_port, case.number, case.chance)
-        status = await self._caller.call(case.data, url, case.chance)
+        status = await self._calls.call(case.data, url, case.chance)
         self.images.pop(case.number)
         return status
 

@@ -13,7 +13,7 @@ from model_handlers.pipeline.decode import Pixels
 SPEC = CropSpec(size=96, margin=1.3)
 BOX = (180.0, 70.0, 270.0, 160.0)
 CENTRE = (224.5, 114.5)
-"""Of the box, in positions of pixels, whose centres are at whole numbers."""
+"""Centre of the box, in positions of pixels, whose centres are at whole numbers."""
 
 
 @pytest.mark.parametrize(
