@@ -161,8 +161,10 @@ def calibrate_all(
 ) -> None:
     """Fits one calibration to all development sets, with a limit on the false positives of each."""
     from deepfake_serving.training.calibration.development_sets import fit_sets
+    from deepfake_serving.training.data.images import check_folder
     from deepfake_serving.training.predict.scores import read_scores
 
+    check_folder(evaluation)
     files = sorted(evaluation.glob("*/scores.csv"))
     sets = {file.parent.name: read_scores(file) for file in files}
     fit_sets(sets, max_fpr).write(out)

@@ -10,6 +10,15 @@ from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode
 
 
+def check_folder(path: Path) -> None:
+    """
+    Raises:
+        NotADirectoryError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path}: no such folder")
+
+
 def read_image(path: Path) -> Pixels:
     """Decodes a file to uint8 RGB (height, width, 3).
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from deepfake_serving.training.data.images import read_image
+from deepfake_serving.training.data.images import check_folder, read_image
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 from model_handlers.pipeline.decode import Pixels
 
@@ -43,8 +43,10 @@ def read_media(root: Path, identity: str = r"(\d+)\D*$") -> list[MediaFile]:
             fake and the original it was made from. Without a match the stem is the identity.
 
     Raises:
+        NotADirectoryError: there is no such folder.
         ValueError: one of the two folders is missing or empty.
     """
+    check_folder(root)
     return [
         MediaFile(
             path, label == "fake", _manipulation(path, root / label), _identity(path, identity)

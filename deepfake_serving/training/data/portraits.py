@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepfake_serving.training.data.cache import write_arrays
-from deepfake_serving.training.data.images import read_image, readable
+from deepfake_serving.training.data.images import check_folder, read_image, readable
 from model_handlers.pipeline.decode import Pixels
 
 Points = npt.NDArray[np.float32]
@@ -78,8 +78,10 @@ def read_portraits(
             is the identity. Each image without a match has its own identity.
 
     Raises:
+        NotADirectoryError: there is no such folder.
         ValueError: no image below `root` shows a face, or `identity` is no expression with a group.
     """
+    check_folder(root)
     _check_identity(identity)
     base = root if (root / "faces.csv").exists() else root.parent
     rows = _read_rows(base / "faces.csv")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepfake_serving.training.data.images import check_folder
 from deepfake_serving.training.data.media import VIDEO_SUFFIXES, MediaFile
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 from deepfake_serving.training.predict.corruptions import Corruption
@@ -37,6 +38,7 @@ def read_sets(root: Path) -> dict[str, list[MediaFile]]:
     Raises:
         ValueError: `root` contains no set.
     """
+    check_folder(root)
     folders = sorted(p for p in root.iterdir() if p.is_dir())
     sets = {folder.name: _media(folder) for folder in folders}
     sets = {name: media for name, media in sets.items() if media}

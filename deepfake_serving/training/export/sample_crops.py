@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from deepfake_serving.assets import WARMUP_IMAGE
-from deepfake_serving.training.data.images import read_image
+from deepfake_serving.training.data.images import check_folder, read_image
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 from model_handlers.manifest import CropSpec
 from model_handlers.pipeline.crop import crop_face, fit_crop
@@ -24,6 +24,7 @@ def sample_crops(
         folder: face crops; each is resized to the network's size.
 
     Raises:
+        NotADirectoryError: there is no such folder.
         ValueError: the folder has no image.
     """
     rng = np.random.default_rng(seed)
@@ -31,6 +32,7 @@ def sample_crops(
     crops = [_vary(portrait, spec, rng) for _ in range(count)]
     if folder is None:
         return crops
+    check_folder(folder)
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise ValueError(f"{folder}: no image")

@@ -100,7 +100,10 @@ def read_meshes(root: Path) -> Array:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path.parent for path in root.glob("*/meshes.npy"))
+    folders = sorted(path.parent for path in root.glob("*/meshes.npy"))
+    if not folders:
+        raise FileNotFoundError(f"{root}: no canvases")
+    return folders
 
 
 def _members(

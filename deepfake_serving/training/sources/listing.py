@@ -14,6 +14,7 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from deepfake_serving.training.data.images import check_folder
 from deepfake_serving.training.data.portraits import IMAGE_SUFFIXES
 
 
@@ -35,8 +36,10 @@ def list_folder(root: Path) -> list[ListedImage]:
     """Lists real images, then fakes, each sorted; a fake has the identity of its original.
 
     Raises:
+        NotADirectoryError: there is no such folder.
         ValueError: the folder has no image, or a CSV file lacks a column or names no file of it.
     """
+    check_folder(root)
     real_paths, fake_paths = _images(root / "real"), _images(root / "fake")
     if not real_paths and not fake_paths:
         raise ValueError(f"{root}: no image below real/ or fake/")

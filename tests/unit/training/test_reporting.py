@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepfake_serving.training import cli
+from tests.support.paths import ROOT
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
@@ -34,6 +35,34 @@ def test_an_error_of_an_input_is_one_line(
         assert said.startswith("error: ")
         assert reason in said
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "NONE"),
+        ("evaluate", "NONE"),
+        ("evaluate-all", "NONE"),
+        ("calibrate-all", "NONE"),
+        ("attack", "NONE"),
+        ("pack", "NONE", "OUT"),
+        ("pack", "--kind", "portraits", "NONE", "OUT"),
+        ("pack", "--kind", "swaps", "NONE", "OUT"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_that_does_not_exist_is_named(
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    paths = {"NONE": tmp_path / "none", "OUT": tmp_path / "out"}
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        _run(monkeypatch, *(paths.get(part, part) for part in command))
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {paths['NONE']}: no such folder\n"
 
 
 def test_a_traceback_is_shown_on_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
