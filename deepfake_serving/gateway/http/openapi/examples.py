@@ -65,7 +65,7 @@ JOB: dict[str, Any] = {
         "name": "film.mp4",
         "url": None,
         "bytes": 1373195,
-        "digest": "sha256:783a28ca7273c6d805a1483aeceb99c7366d3db3c4cea11c3e498cdc91502094",
+        "digest": "sha256:40544991df2a24de97ef7271b2774d462afa7147196856f3b423786960764eaa",
     },
     "options": {
         "sampling": "every:5",
@@ -102,7 +102,7 @@ IMAGE_JOB: dict[str, Any] = JOB | {
         "name": "portrait.jpg",
         "url": None,
         "bytes": 74962,
-        "digest": "sha256:783a28ca7273c6d805a1483aeceb99c7366d3db3c4cea11c3e498cdc91502094",
+        "digest": "sha256:370adb9cb9dd03ca911ea316fb227495e01095398bc1f71188a3995209b9c81a",
     },
     "options": {"boxes": "pixels", "explain": False, "provenance": False, "model": "detector"},
     "links": {
