@@ -131,4 +131,4 @@ def test_a_job_whose_response_was_lost_is_not_submitted_twice(
 
 
 def test_a_file_with_an_idempotency_key_is_one_job(submit: Submit) -> None:
-    assert submit("--idempotency", "order-42") == submit("--idempotency", "order-42")
+    assert submit("--idempotency", "film-1") == submit("--idempotency", "film-1")

@@ -10,7 +10,10 @@ from deepfake_serving.contracts.problems import UndecodableMedia
 from deepfake_serving.contracts.verdict import ModelRef
 from deepfake_serving.contracts.video import Shot
 from deepfake_serving.video.accumulator import VideoAccumulator
+from deepfake_serving.video.isolation.messages import VideoSummary
+from deepfake_serving.video.options import VideoOptions
 from deepfake_serving.video.people.grouping import TrackIdentity
+from tests.support.console_warnings import translated
 
 
 def filled() -> VideoAccumulator:
@@ -39,6 +42,13 @@ def test_an_empty_part_changes_nothing_before_or_after() -> None:
     assert first == part
     part.append(VideoAccumulator())
     assert part == first
+
+
+def test_the_console_knows_the_warning_of_brief_faces() -> None:
+    verdict = filled().verdict(VideoSummary(), (64, 48), {}, VideoOptions())
+    assert [w for w in verdict.warnings if translated(w)] == [
+        "faces seen too briefly to be scored: 3"
+    ]
 
 
 def test_counts_add_up_and_shots_are_numbered_on() -> None:

@@ -30,6 +30,7 @@ from deepfake_serving.video.progress import ProgressReporter
 from deepfake_serving.video.sampling import Sampling
 from deepfake_serving.video.scored_frames import DetectionResult
 from model_handlers.pipeline.decode import Pixels
+from tests.support.console_warnings import translated
 from tests.unit.video.conftest import (
     HEAD,
     RATE,
@@ -238,6 +239,7 @@ async def test_a_truncated_file_is_analysed_up_to_its_end(
     verdict, _ = await run_analysis(path)
     assert not verdict.complete
     assert "damaged" in verdict.warnings[0] or "breaks off" in verdict.warnings[0]
+    assert translated(verdict.warnings[0])
     assert verdict.verdict != "no_face"
     assert verdict.duration_s is not None
     assert verdict.duration_s < 9

@@ -31,6 +31,7 @@ from deepfake_serving.video.decoding.frames import VideoDecoder
 from deepfake_serving.video.decoding.pixels import MAX_BATCH_BYTES, FrameConverter
 from deepfake_serving.video.options import VideoOptions
 from model_handlers.pipeline.decode import Pixels
+from tests.support.console_warnings import translated
 from tests.unit.video.conftest import RATE, write_video
 
 OPTIONS = VideoOptions()
@@ -181,6 +182,7 @@ def test_damage_within_a_file_loses_frames_with_a_warning(clip: Path, tmp_path: 
     assert 10 < len(seen.times) < 36
     assert not seen.video.complete
     assert "damaged" in seen.video.warnings[0]
+    assert translated(seen.video.warnings[0])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from deepfake_serving.video.decoding.clock import Clock
 from deepfake_serving.video.sampling import Sampling
 from model_handlers.pipeline.decode import Pixels
+from tests.support.console_warnings import translated
 from tests.unit.video.conftest import RATE, AnalysisResult, pan, write_video
 from tests.unit.video.test_frames import read
 
@@ -119,6 +120,7 @@ def test_a_stream_joined_midway_says_so(moving: list[Pixels], tmp_path: Path) ->
     assert seen.video.complete
     (warning,) = seen.video.warnings
     assert warning.startswith("the first ")
+    assert translated(warning)
 
 
 def test_an_implausible_start_is_ignored() -> None:

@@ -20,6 +20,7 @@ from model_handlers.pipeline.decode import Pixels, decode, decode_image
 from model_handlers.pipeline.faces import FaceDetector
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask, FacesTask
+from tests.support.console_warnings import translated
 from tests.support.paths import ROOT
 from tests.unit.model_handlers.pipeline.test_decode import (
     STORED,
@@ -134,6 +135,7 @@ def test_further_frames_are_a_warning(form: str) -> None:
     data = encode(first, form, save_all=True, append_images=[second, first], duration=100)
     part = "page" if form == "TIFF" else "frame"
     assert decode_image(data, SPEC).warnings == [f"only the first {part} of the image was analysed"]
+    assert translated(decode_image(data, SPEC).warnings[0]) == (part == "frame")
     assert decode_image(encode(first, form), SPEC).warnings == []
 
 
@@ -214,6 +216,7 @@ def test_faces_beyond_the_limit_are_a_warning(
     finally:
         face_detector.spec = spec
     assert result.warnings == ["only the 1 largest of 2 faces were analysed"]  # type: ignore[union-attr]
+    assert translated(result.warnings[0])  # type: ignore[union-attr]
 
 
 def test_warnings_reach_the_verdict(detector: DetectorTask, portrait: Pixels) -> None:
@@ -221,3 +224,4 @@ def test_warnings_reach_the_verdict(detector: DetectorTask, portrait: Pixels) ->
     whole, cut = detector.run([data, data[:-2]], [Options()] * 2, Stopwatch())
     assert whole.warnings == []  # type: ignore[union-attr]
     assert cut.warnings == ["the image is cut short: 100% of its lines were read"]  # type: ignore[union-attr]
+    assert translated(cut.warnings[0])  # type: ignore[union-attr]

@@ -16,6 +16,7 @@ from model_handlers.manifest import DecodeSpec
 from model_handlers.pipeline.decode import Pixels, decode_image
 from model_handlers.pipeline.stopwatch import Stopwatch
 from model_handlers.pipeline.tasks import DetectorTask, FacesTask, Task
+from tests.support.console_warnings import translated
 
 SIZE = 512
 SPEC = DecodeSpec(max_pixels=SIZE * SIZE - 1)
@@ -47,6 +48,7 @@ def test_a_photo_over_the_limit_is_decoded_at_half_its_size(astronaut: Pixels) -
         "the image has 512 x 512 pixels, over the limit of 262143: it was analysed at half its "
         "width and height"
     ]
+    assert translated(image.warnings[0])
     half = astronaut.reshape(SIZE // 2, 2, SIZE // 2, 2, 3).mean((1, 3))
     assert np.abs(image.pixels - half).mean() < 3
 
