@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,19 @@ def clients(
         client.close()
 
 
+def _export_with_media(chief: httpx.Client) -> bytes:
+    """Returns an export once it has media: images are stored within a second or so, not at once."""
+    end = time.monotonic() + GUARD_S
+    while time.monotonic() < end:
+        exported = chief.get("/v1/feedback/export")
+        assert exported.headers["Content-Type"] == "application/zip"
+        with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+            if len(archive.namelist()) > 1:
+                return exported.content
+        time.sleep(0.2)
+    raise AssertionError("the image was not stored")
+
+
 def test_a_labelled_image_is_listed_and_exported(
     clients: dict[str, httpx.Client], astronaut_jpeg: bytes, tmp_path: Path
 ) -> None:
@@ -78,9 +92,7 @@ def test_a_labelled_image_is_listed_and_exported(
     problem_of(two.get("/v1/feedback/export"), 403, "forbidden")
     assert chief.get("/v1/feedback?limit=1").json()["feedback"][0] == given.json()
     problem_of(chief.get("/v1/feedback?cursor=x"), 422, "invalid-cursor")
-    exported = chief.get("/v1/feedback/export")
-    assert exported.headers["Content-Type"] == "application/zip"
-    with zipfile.ZipFile(io.BytesIO(exported.content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(_export_with_media(chief))) as archive:
         archive.extractall(tmp_path)
     (media,) = read_sets(tmp_path)["feedback"]
     assert (media.fake, media.path.read_bytes()) == (True, astronaut_jpeg)

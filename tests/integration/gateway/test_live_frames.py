@@ -123,7 +123,9 @@ async def test_a_client_that_reads_no_response_over_grpc_loses_its_session(
                 await call.write(pb.StreamFrame(image=b"no image"))
                 await asyncio.sleep(0.001)
 
-    async with grpc.aio.insecure_channel(gateway.grpc_target) as channel:
+    # On a busy machine a probe would widen the client's window to many megabytes of responses.
+    options = [("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(gateway.grpc_target, options=options) as channel:
         call = DetectorStub(channel).DetectStream()
         sending = asyncio.create_task(send())
         await wait_until_open(1)
