@@ -6,11 +6,13 @@ https://github.com/kserve/open-inference-protocol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
+from deepfake_serving.contracts.inference import IMAGES_HEADER
 from deepfake_serving.contracts.problems import InvalidRequest, Problem, UnknownModel
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.ensembles.verdicts import MemberResult
@@ -86,7 +88,8 @@ def write_results(
         "id": head.get("id") or request_id,
         "outputs": outputs,
     }
-    return json_response(document)
+    response = json_response(document)
+    return replace(response, headers={**response.headers, IMAGES_HEADER: str(len(results))})
 
 
 def metadata(spec: EnsembleSpec) -> UpstreamResponse:

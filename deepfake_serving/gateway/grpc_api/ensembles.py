@@ -12,7 +12,6 @@ from urllib.parse import quote
 import numpy as np
 import orjson
 from google.protobuf.json_format import ParseDict
-from google.protobuf.message import Message
 
 from deepfake_serving.contracts.problems import InvalidRequest
 from deepfake_serving.contracts.protos.inference import open_inference_pb2 as pb
@@ -24,7 +23,7 @@ _PATHS = {"ModelReady": "/ready", "ModelMetadata": "", "ModelConfig": "/config"}
 
 async def call_ensemble(
     upstream: Upstream, method: str, request: Any, model: str, context: RequestContext
-) -> Message:
+) -> Any:
     """Calls a method of `GRPCInferenceService` for an ensemble.
 
     Raises:

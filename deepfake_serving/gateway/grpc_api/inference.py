@@ -15,6 +15,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
+from deepfake_serving.contracts.inference import images_of
 from deepfake_serving.contracts.problems import (
     DeadlineExceeded,
     MessageTooLarge,
@@ -116,22 +117,30 @@ class InferenceService:
         call.scope.note(model=model)
         context = call.context(self.gateway)
         if model is not None and self.gateway.upstream.is_ensemble(model):
-            return await call_ensemble(self.gateway.upstream, method, request, model, context)
+            response = await call_ensemble(self.gateway.upstream, method, request, model, context)
+            if method == "ModelInfer":
+                self._count_others(response.outputs[0].shape[0], call)
+            return response
 
-        async def send(replica: Replica) -> Any:
+        async def send(replica: Replica) -> tuple[Any, int]:
             stub = GRPCInferenceServiceStub(self._channels.to(replica))
             left = context.deadline - asyncio.get_running_loop().time()
             metadata = {"x-request-id": context.id}
             if context.traceparent:
                 metadata["traceparent"] = context.traceparent
+            sent = getattr(stub, method)(request, timeout=left, metadata=tuple(metadata.items()))
             try:
-                return await getattr(stub, method)(
-                    request, timeout=left, metadata=tuple(metadata.items())
-                )
+                return await sent, images_of(await sent.trailing_metadata())
             except grpc.aio.AioRpcError as error:
                 raise _as_problem(error) from error
 
-        return await self.gateway.upstream.retry(model, context.id, send)
+        response, images = await self.gateway.upstream.retry(model, context.id, send)
+        self._count_others(images, call)
+        return response
+
+    def _count_others(self, images: int, call: Call) -> None:
+        """Counts the images of a tensor but the first, which every request to infer counts as."""
+        call.count_images(self.gateway, images - 1)
 
 
 def _as_problem(error: grpc.aio.AioRpcError) -> Problem:

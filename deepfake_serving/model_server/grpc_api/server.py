@@ -12,6 +12,7 @@ import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from deepfake_serving.contracts.inference import IMAGES_HEADER
 from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.contracts.protos.inference import open_inference_pb2
@@ -116,7 +117,10 @@ class _Wrapper:
                     raise broken
                 deadline = self.predictor.deadline(context.time_remaining())
                 with self.predictor.state.in_flight.track():
-                    return await method(request, request_scope, deadline)
+                    response = await method(request, request_scope, deadline)
+                if (items := request_scope.fields.get("items")) is not None:
+                    scope.send_metadata(**{IMAGES_HEADER.lower(): str(items)})
+                return response
 
         return call
 

@@ -10,6 +10,7 @@ from functools import partial
 import aiohttp
 from aiohttp import web
 
+from deepfake_serving.contracts.inference import IMAGES_HEADER
 from deepfake_serving.contracts.problems import (
     MEDIA_TYPE,
     DeadlineExceeded,
@@ -112,6 +113,8 @@ async def _request_scope(request: web.Request, handler: Handler) -> web.StreamRe
             response.force_close()  # the start of the next request is unknown
         forget_traceback(problem)
     response.headers["X-Request-ID"] = request_scope.id
+    if (items := request_scope.fields.get("items")) is not None:
+        response.headers[IMAGES_HEADER] = str(items)
     if request_scope.traceparent:
         response.headers["traceparent"] = request_scope.traceparent
     if predictor.state.phase is Phase.DRAINING:

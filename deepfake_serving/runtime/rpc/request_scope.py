@@ -37,10 +37,15 @@ class GrpcRequestScope:
         """Takes the id of a message that was read within the scope, unless the metadata has one."""
         if "x-request-id" not in self.metadata:
             self.request_scope.use_id(message_id)
-            self._context.set_trailing_metadata((("x-request-id", self.request_scope.id),))
+            self.send_metadata()
+
+    def send_metadata(self, **more: str) -> None:
+        """Sends the id after the response, and more."""
+        entries = {"x-request-id": self.request_scope.id, **more}
+        self._context.set_trailing_metadata(tuple(entries.items()))
 
     async def __aenter__(self) -> RequestScope:
-        self._context.set_trailing_metadata((("x-request-id", self.request_scope.id),))
+        self.send_metadata()
         return self.request_scope
 
     async def __aexit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import socket
@@ -54,6 +55,7 @@ def locked(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> I
         "metered": ["images", "videos", "jobs", "stream", "infer"],
         "fetching": ["images", "videos"],
         "fetching-little": ["images"],
+        "tensors": ["infer"],
     }
     created = {name: generate(name, given) for name, given in scopes.items()}
     entries = "".join(entry for _, entry in created.values())
@@ -253,6 +255,30 @@ def test_usage_is_counted_by_key_and_day_and_ends_at_the_quota(
         )
         metrics = chief.get("/metrics").text
         assert 'deepfake_key_usage_total{key="metered",unit="images"} 4.0' in metrics
+
+
+def test_each_image_of_a_tensor_counts(locked: Locked, astronaut_jpeg: bytes) -> None:
+    encoded = base64.b64encode(astronaut_jpeg).decode()
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [3], "data": [encoded] * 3}
+    instances = [{"b64": encoded}] * 2
+    given = oip.ModelInferRequest.InferInputTensor(name="images", datatype="BYTES", shape=[4])
+    given.contents.bytes_contents.extend([astronaut_jpeg] * 4)
+    with locked.client("tensors") as client:
+        client.post("/v2/models/detector/infer", json={"inputs": [tensor]}).raise_for_status()
+        client.post("/v1/models/detector:predict", json={"instances": instances}).raise_for_status()
+        assert client.post("/v2/models/detector/infer", json={"inputs": []}).status_code == 400
+        with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
+            stub, metadata = (
+                GRPCInferenceServiceStub(channel),
+                [("x-api-key", locked.keys["tensors"])],
+            )
+            request = oip.ModelInferRequest(model_name="detector", inputs=[given])
+            stub.ModelInfer(request, metadata=metadata, timeout=GUARD_S)
+            stub.ModelMetadata(
+                oip.ModelMetadataRequest(name="detector"), metadata=metadata, timeout=GUARD_S
+            )
+        (usage,) = client.get("/v1/usage").json()["keys"]
+    assert (usage["requests"], usage["images"]) == (5, 3 + 2 + 1 + 4)
 
 
 def test_fetched_bytes_count_as_uploaded_ones_do(

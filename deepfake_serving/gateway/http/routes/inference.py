@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from deepfake_serving.contracts.inference import images_of
 from deepfake_serving.contracts.problems import TooLarge
 from deepfake_serving.gateway.context import (
     cancel_on_disconnect,
@@ -24,6 +25,7 @@ from deepfake_serving.gateway.http.openapi.request_bodies import INFER_BODY, INF
 from deepfake_serving.gateway.http.responses import json_response
 from deepfake_serving.gateway.http.schemas import Liveness
 from deepfake_serving.gateway.storage.body_memory import Held
+from deepfake_serving.gateway.upstream.client import UpstreamResponse
 
 _TAGS: list[str | Enum] = ["open inference protocol"]
 
@@ -78,13 +80,15 @@ async def one_model(request: Request, model: str) -> Response:
 async def forward(request: Request, model: str | None) -> Response:
     """Forwards a request to a model server and returns its response."""
     if request.method != "POST":  # a client without a key could fill the memory of bodies
-        return await _forward_body(request, model, b"")
+        return _response(await _send(request, model, b""))
     count_usage(request, "images", 1)
     with body_memory(request) as held:
-        return await _forward_body(request, model, await read_body(request, held))
+        response = await _send(request, model, await read_body(request, held))
+    count_usage(request, "images", images_of(response.headers.items()) - 1)  # those of a batch
+    return _response(response)
 
 
-async def _forward_body(request: Request, model: str | None, body: bytes) -> Response:
+async def _send(request: Request, model: str | None, body: bytes) -> UpstreamResponse:
     gateway = get_gateway(request)
     headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
     sending = gateway.upstream.request(
@@ -96,7 +100,10 @@ async def _forward_body(request: Request, model: str | None, body: bytes) -> Res
         headers,
         raw=True,
     )
-    response = await cancel_on_disconnect(request, sending)
+    return await cancel_on_disconnect(request, sending)
+
+
+def _response(response: UpstreamResponse) -> Response:
     kept = {name: response.headers[name] for name in _RESPONSE_HEADERS if name in response.headers}
     return Response(response.body, response.status, kept)
 

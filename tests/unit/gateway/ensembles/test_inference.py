@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from deepfake_serving.contracts.inference import images_of
 from deepfake_serving.contracts.problems import InvalidRequest, UndecodableMedia
 from deepfake_serving.ensembles.spec import EnsembleSpec
 from deepfake_serving.gateway.ensembles.inference import explains, read_tensor, write_results
@@ -56,6 +57,7 @@ def test_results_are_the_outputs_of_a_detector() -> None:
     verdict = {"fake_probability": 0.7, "verdict": "fake", "faces": []}
     results = [verdict, UndecodableMedia("broken")]
     response = write_results(SPEC, {}, results, "id-1")
+    assert images_of(response.headers.items()) == len(results)
     document = orjson.loads(response.body)
     outputs = {output["name"]: output["data"] for output in document["outputs"]}
     assert outputs["fake_probability"] == [0.7, None]
