@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -37,11 +38,17 @@ class Annotator:
 
 
 def annotated(image: Pixels, verdict: ImageVerdict) -> Pixels:
-    """Returns a copy of `image` with each face's box, landmarks and score."""
+    """Returns a copy of `image` with each face's box, landmarks and score.
+
+    A large photo is decoded at half its size, but its boxes are in its own pixels.
+    """
     canvas = image.copy()
     unit = max(1, round(max(image.shape[:2]) / 400))
+    scale = image.shape[1] / verdict.width
     for face in verdict.faces:
-        _draw_face(canvas, face, unit)
+        box = [side * scale for side in face.box]
+        points = [[x * scale, y * scale] for x, y in face.landmarks]
+        _draw_face(canvas, replace(face, box=box, landmarks=points), unit)
     return canvas
 
 
