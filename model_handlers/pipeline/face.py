@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ class Face:
     def area(self) -> float:
         x1, y1, x2, y2 = self.box
         return (x2 - x1) * (y2 - y1)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        x1, y1, x2, y2 = self.box
+        return (x1 + x2) / 2, (y1 + y2) / 2
 
     @property
     def longer_side(self) -> float:
@@ -80,6 +86,21 @@ class FoundFaces(NamedTuple):
 
     faces: list[Face]
     left_out: int
+
+
+def in_reading_order(faces: Sequence[Face]) -> list[Face]:
+    """Returns faces row by row, each from left to right, as a caption names them.
+
+    A row has the faces whose centres are above the lower side of its highest one.
+    """
+    left = sorted(faces, key=lambda face: face.centre[1])
+    ordered: list[Face] = []
+    while left:
+        bottom = left[0].box[3]
+        row = [face for face in left if face.centre[1] <= bottom]
+        ordered += sorted(row, key=lambda face: face.centre[0])
+        left = left[len(row) :]
+    return ordered
 
 
 def faces_in(detections: Detections, image: Pixels) -> list[Face]:

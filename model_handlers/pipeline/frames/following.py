@@ -14,7 +14,7 @@ import numpy as np
 
 from model_handlers.items import Options
 from model_handlers.pipeline.decode import Pixels
-from model_handlers.pipeline.face import FoundFaces
+from model_handlers.pipeline.face import FoundFaces, in_reading_order
 from model_handlers.pipeline.faces import FaceDetector
 
 _EVERY = 4
@@ -30,12 +30,13 @@ MIN_OVERLAP = 0.3
 def find_faces(
     detector: FaceDetector, images: Sequence[Pixels], options: Sequence[Options]
 ) -> list[FoundFaces]:
-    """Returns each image's faces; through those that are frames of one video, they are followed."""
+    """Returns each image's faces, in reading order; through frames of a video they are followed."""
     found: list[FoundFaces] = []
     pairs = zip(images, options, strict=True)
     for video, members in groupby(pairs, key=lambda pair: video_of(*pair)):
         group = [image for image, _ in members]
-        found += FaceFollower(detector).find(group) if video else detector.find(group)
+        each = FaceFollower(detector).find(group) if video else detector.find(group)
+        found += [one._replace(faces=in_reading_order(one.faces)) for one in each]
     return found
 
 
