@@ -28,6 +28,8 @@ class Options:
     """Whether faces get a heatmap."""
     full_precision: bool = False
     """Whether boxes and landmarks are returned as they were found, not rounded."""
+    preview: bool = False
+    """Whether the verdict has a copy of the image that every browser shows."""
     faces: tuple[GivenFace, ...] | None = None
     """The faces of the image; None: they are to be found."""
     face_px: float | None = None

@@ -31,7 +31,7 @@ BATCH_HEADER = "x-deepfake-batch"
 OF_REQUESTS = "; requests: "
 """Precedes the ids of requests, separated by spaces, in the line before a worker's traceback."""
 
-FLAGS = ("crops", "explain", "follow", "full_precision")
+FLAGS = ("crops", "explain", "follow", "full_precision", "preview")
 """Options that are true or false."""
 
 MAX_RESPONSE_BYTES = 16 * 2**20

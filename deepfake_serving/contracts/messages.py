@@ -25,6 +25,7 @@ def verdict_message(document: dict[str, Any]) -> pb.ImageVerdict:
         warnings=document.get("warnings", []),
         fake_probability=document["fake_probability"],
         provenance=_provenance(document["provenance"]) if document.get("provenance") else None,
+        preview=_data(document["preview"]) if document.get("preview") else b"",
     )
 
 

@@ -91,7 +91,9 @@ class FaceVerdict:
 class ImageVerdict:
     """One image; its probability combines those of its faces (`contracts.combination`).
 
-    `provenance` is there on request; it changes no score. `warnings` are sentences on what was not
+    `faces` are row by row, each from left to right. `provenance` is there on request; it changes no
+    score. So is `preview`, a copy of the upright image that every browser shows: the data URI of a
+    JPEG of at most 1600 pixels a side. `warnings` are sentences on what was not
     analysed: faces beyond the limit, further frames of an animation, the end of a file that was cut
     short.
     """
@@ -106,6 +108,7 @@ class ImageVerdict:
     id: str | None = None
     warnings: list[str] = field(default_factory=list)
     provenance: Provenance | None = None
+    preview: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class FoundFace:
 
 @dataclass(frozen=True, slots=True)
 class ImageFaces:
-    """The faces of one image."""
+    """The faces of one image; their order and `preview` are those of `ImageVerdict`."""
 
     faces: list[FoundFace]
     width: int
@@ -129,6 +132,7 @@ class ImageFaces:
     timings_ms: dict[str, float] = field(default_factory=dict)
     id: str | None = None
     warnings: list[str] = field(default_factory=list)
+    preview: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def ensemble_verdict(
         "timings_ms": found["timings_ms"],
         "id": found["id"],
         "warnings": [*_warnings(found, scored), *_left_out(lost if faces else {})],
+        "preview": found.get("preview"),
     }
 
 

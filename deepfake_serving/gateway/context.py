@@ -92,11 +92,14 @@ class Gateway:
         explain: bool,
         provenance: bool,
         boxes: BoxUnit = "pixels",
+        preview: bool = False,
     ) -> ImageAnalysis:
         """Returns the analysis of a principal's images with these options."""
         reader = self.provenance if provenance else None
         remember = partial(self.feedback.images.add, owner=principal.id)
-        return ImageAnalysis(self.upstream, model, explain, reader, boxes, remember, self.on_timed)
+        return ImageAnalysis(
+            self.upstream, model, explain, reader, boxes, preview, remember, self.on_timed
+        )
 
     def unready_reasons(self) -> list[str]:
         """Returns why requests can't be served; empty when ready."""

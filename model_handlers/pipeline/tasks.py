@@ -22,6 +22,7 @@ from deepfake_serving.contracts.verdict import (
     ModelRef,
     Result,
 )
+from model_handlers.images.preview import preview
 from model_handlers.items import Item, Options
 from model_handlers.manifest import Manifest
 from model_handlers.pipeline.calibration import Floats
@@ -254,6 +255,8 @@ def _run(
             for (index, image), result in zip(images.items(), results, strict=True):
                 notes = [*image.warnings, *result.warnings]
                 complete = replace(result, warnings=notes) if notes else result
+                if options[index].preview and not isinstance(complete, CropVerdict):
+                    complete = replace(complete, preview=preview(image.pixels))
                 outcomes[index] = in_image_pixels(complete, image)
             images.clear()
 

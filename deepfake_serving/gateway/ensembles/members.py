@@ -69,6 +69,7 @@ class Members:
         *,
         follow: bool = False,
         explain: bool = False,
+        preview: bool = False,
     ) -> None:
         """Finds the faces of all items, and has every member score them.
 
@@ -76,6 +77,7 @@ class Members:
             scores: gets what each model responds, also if the request fails.
             follow: whether the items are frames of a video, in their order.
             explain: whether the faces get a heatmap of each member.
+            preview: whether the result of the search for faces has a copy of the image.
 
         Raises:
             Problem: that of the request's only item, if it is at fault.
@@ -83,7 +85,8 @@ class Members:
         """
         explained = {"explain": True} if explain else {}
         parameters = {"full_precision": True} | ({"follow": True} if follow else {})
-        await self._find(scores, tensor, context, parameters | explained)
+        copied = {"preview": True} if preview else {}
+        await self._find(scores, tensor, context, parameters | explained | copied)
         documents = [r for r in scores.found if not isinstance(r, Problem)]
         if not any(document["faces"] for document in documents):
             return

@@ -69,13 +69,13 @@ class EnsembleUpstream(Upstream):
             super().check_model(model)
 
     async def detect_image(
-        self, image: bytes, model: str, context: RequestContext, *, explain: bool = False
+        self, image: bytes, model: str, context: RequestContext, **flags: bool
     ) -> bytes:
         """Returns the verdict of one encoded image, as JSON. Each member has its own heatmaps."""
         spec = self.ensembles.get(model)
         if spec is None:
-            return await super().detect_image(image, model, context, explain=explain)
-        (result,) = await self._detect(spec, image_tensor(image), context, explain=explain)
+            return await super().detect_image(image, model, context, **flags)
+        (result,) = await self._detect(spec, image_tensor(image), context, **flags)
         if isinstance(result, Problem):
             raise result
         return orjson.dumps(result | {"id": context.id})

@@ -88,6 +88,7 @@ class DetectorService:
             explain=request.explain,
             provenance=request.provenance,
             boxes=box_unit(request),
+            preview=isinstance(request, pb.DetectImageRequest) and request.preview,
         )
 
     async def SubmitImage(  # noqa: N802

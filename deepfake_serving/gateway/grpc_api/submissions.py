@@ -47,6 +47,7 @@ def image_request(request: pb.SubmitImageRequest) -> ImageRequest:
         request.provenance,
         request.webhook or None,
         request.idempotency_key or None,
+        request.preview,
     )
 
 

@@ -70,6 +70,7 @@ class ImageRequest:
     provenance: bool = False
     webhook: str | None = None
     idempotency_key: str | None = None
+    preview: bool = False
 
     def kind(self, *, live: bool) -> str:
         """Returns the kind of the job."""
@@ -79,7 +80,8 @@ class ImageRequest:
     def options(self, _: Settings, *, live: bool) -> dict[str, Any]:
         """Returns the options of the job, besides its model."""
         assert not live
-        return {"boxes": self.boxes, "explain": self.explain, "provenance": self.provenance}
+        names = ("boxes", "explain", "provenance", "preview")
+        return {name: getattr(self, name) for name in names}
 
 
 Request = VideoRequest | ImageRequest

@@ -26,6 +26,8 @@ class ImageAnalysis:
     provenance: ProvenanceReader | None = None
     """Reads the provenance; None: it is not requested."""
     boxes: BoxUnit = "pixels"
+    preview: bool = False
+    """Whether the verdict has a copy of the image that every browser shows."""
     on_verdict: Callable[[bytes, bytes, str], Awaitable[None]] | None = None
     """Called with each image, the JSON of its verdict, and the id of its response."""
     on_timed: Callable[[bytes, float, str], None] | None = None
@@ -46,7 +48,9 @@ class ImageAnalysis:
         return convert_boxes(verdict, self.boxes)
 
     async def _analyse(self, image: bytes, context: RequestContext) -> bytes:
-        detecting = self.upstream.detect_image(image, self.model, context, explain=self.explain)
+        detecting = self.upstream.detect_image(
+            image, self.model, context, explain=self.explain, preview=self.preview
+        )
         if self.provenance is None:
             return await detecting
         reading = asyncio.create_task(self.provenance.read(image))

@@ -144,17 +144,19 @@ class Upstream:
         raise UpstreamUnavailable("no model server with a detector is up", retry_after_s=5)
 
     async def detect_image(
-        self, image: bytes, model: str, context: RequestContext, *, explain: bool = False
+        self, image: bytes, model: str, context: RequestContext, **flags: bool
     ) -> bytes:
         """Returns the verdict of one encoded image, as the JSON that the model server wrote.
 
         Args:
-            explain: whether its faces get a heatmap.
+            flags: `explain`, whether its faces get a heatmap; `preview`, whether the verdict has a
+                copy of the image that every browser shows.
 
         Raises:
             Problem
         """
-        path = f"/predictions/{model}" + ("?explain=true" if explain else "")
+        query = "&".join(f"{name}=true" for name, value in flags.items() if value)
+        path = f"/predictions/{model}" + (f"?{query}" if query else "")
 
         async def send(replica: Replica) -> bytes:
             return _body(await self._send(replica, "POST", path, context, image, _BYTES))

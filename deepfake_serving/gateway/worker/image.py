@@ -64,5 +64,6 @@ class ImageJob:
             options["explain"],
             reader,
             options["boxes"],
+            options.get("preview", False),  # jobs of earlier versions have none
             on_timed=self.on_timed,
         )

@@ -24,7 +24,8 @@ class DetectorService:
     ) -> pb.ImageVerdict:
         model = self.predictor.detector(request.model)
         request_scope.note(model=model.name, bytes=len(request.image))
-        options = options_header({"explain": True}) if request.explain else None
+        flags = {name: True for name in ("explain", "preview") if getattr(request, name)}
+        options = options_header(flags) if flags else None
         call = Call(
             model, request.image, request_scope.id, deadline, request_scope.traceparent, options
         )

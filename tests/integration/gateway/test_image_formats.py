@@ -71,7 +71,9 @@ def test_rest_forms_batches_and_urls_have_the_same_verdict(
     body = api.post("/v1/images", content=data).json()
     assert len(body["faces"]) == 1, body
     form = api.post("/v1/images", files={"file": (name, data)}).json()
-    fetched = api.post("/v1/images", json={"url": site}).json()
+    fetched = api.post("/v1/images?preview=true", json={"url": site}).json()
+    assert fetched["preview"].startswith("data:image/jpeg;base64,")
+    assert body["preview"] is None
     batch = api.post("/v1/images/batch", files=[("file", (name, data))] * 2).json()["results"]
     others = [form, fetched, *(each["verdict"] for each in batch)]
     assert [each["faces"] for each in others] == [body["faces"]] * 4
@@ -80,7 +82,10 @@ def test_rest_forms_batches_and_urls_have_the_same_verdict(
 async def test_grpc_and_live_frames_have_a_verdict(
     gateway: RunningGateway, stub: DetectorStub, photo: tuple[str, bytes]
 ) -> None:
-    assert len(stub.DetectImage(pb.DetectImageRequest(image=photo[1])).faces) == 1
+    answer = stub.DetectImage(pb.DetectImageRequest(image=photo[1], preview=True))
+    assert len(answer.faces) == 1
+    with Image.open(io.BytesIO(answer.preview)) as copy:
+        assert (copy.format, copy.size) == ("JPEG", (answer.width, answer.height))
     async with websockets.connect(gateway.url.replace("http", "ws") + "/v1/stream") as socket:
         await socket.send(photo[1])
         async with asyncio.timeout(120):

@@ -57,6 +57,10 @@ Boxes = Annotated[
 Explain = Annotated[
     bool, Query(description="Whether faces get a heatmap: where in the face the score comes from.")
 ]
+Preview = Annotated[
+    bool,
+    Query(description="Whether a copy of the image is returned that every browser shows."),
+]
 WithProvenance = Annotated[
     bool,
     Query(
@@ -70,11 +74,12 @@ def image_request(
     boxes: Boxes = "pixels",
     explain: Explain = False,
     provenance: WithProvenance = False,
+    preview: Preview = False,
     webhook: Webhook = None,
     key: IdempotencyKey = None,
 ) -> ImageRequest:
     """Returns the options in the query and the headers."""
-    return ImageRequest(model, boxes, explain, provenance, webhook, key)
+    return ImageRequest(model, boxes, explain, provenance, webhook, key, preview)
 
 
 @router.post(
@@ -119,6 +124,7 @@ async def detect_image(
             explain=options.explain,
             provenance=options.provenance,
             boxes=options.boxes,
+            preview=options.preview,
         )
         verdict = await cancel_on_disconnect(request, analysis.run(body, context))
     return Response(verdict, media_type="application/json")

@@ -21,7 +21,7 @@ class FakeUpstream:
     def __init__(self, problem: Problem | None = None) -> None:
         self.problem, self.explained = problem, False
 
-    async def detect_image(self, *_: Any, explain: bool) -> bytes:
+    async def detect_image(self, *_: Any, explain: bool, **__: bool) -> bytes:
         self.explained = explain
         await asyncio.sleep(0)
         if self.problem is not None:

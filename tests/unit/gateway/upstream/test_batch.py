@@ -21,7 +21,7 @@ class SlowUpstream:
         self.started: list[bytes] = []
 
     async def detect_image(
-        self, image: bytes, _model: str, _context: RequestContext, *, explain: bool
+        self, image: bytes, _model: str, _context: RequestContext, **_: bool
     ) -> bytes:
         self.started.append(image)
         if image != b"0":
@@ -65,7 +65,7 @@ class Image(bytes):
 
 class RefusingUpstream:
     async def detect_image(
-        self, image: bytes, _model: str, _context: RequestContext, *, explain: bool
+        self, image: bytes, _model: str, _context: RequestContext, **_: bool
     ) -> bytes:
         async def refuse(refused: bytes) -> bytes:
             raise UndecodableMedia("the image is corrupt")

@@ -416,3 +416,34 @@ def test_a_small_crop_is_calibrated_as_a_small_face(
     )
     run(classifier_task, [astronaut[:130, :130].copy(), astronaut])
     assert sides == [pytest.approx(130 / 1.35), pytest.approx(512 / 1.35)]
+
+
+def test_faces_are_in_reading_order(trained_detector: DetectorTask, astronaut: Pixels) -> None:
+    """Two rows of two; the largest is the last. The detector finds the largest first."""
+    page = np.full((760, 900, 3), 200, np.uint8)
+    head = astronaut[0:256, 96:352]
+    page[20:276, 560:816], page[60:316, 30:286] = head, head
+    large = cv2.resize(head, (380, 380))
+    page[360:740, 500:880], page[420:676, 30:286] = large, head
+    [verdict] = run(trained_detector, [page])
+    assert isinstance(verdict, ImageVerdict)
+    corners = [(face.box[0] > 450, face.box[1] > 380) for face in verdict.faces]
+    assert corners == [(False, False), (True, False), (False, True), (True, True)]
+
+
+@pytest.mark.parametrize("kind", ["trained_detector", "faces_task"])
+def test_a_copy_of_the_image_is_returned_on_request(
+    kind: str, astronaut: Pixels, request: pytest.FixtureRequest
+) -> None:
+    task = request.getfixturevalue(kind)
+    wide = cv2.resize(astronaut, (2000, 1000))
+    items: list[Item] = [encoded(wide, "TIFF"), encoded(astronaut)]
+    large, small = task.run(items, [Options(preview=True), Options()], Stopwatch())
+    assert (large.width, large.height) == (2000, 1000)
+    head, _, data = large.preview.partition(",")
+    assert head == "data:image/jpeg;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as copy:
+        assert copy.size == (1600, 800)
+        difference = np.abs(np.asarray(copy, np.float32) - cv2.resize(wide, (1600, 800)))
+    assert difference.mean() < 4
+    assert small.preview is None

@@ -84,6 +84,7 @@ class DetectImageRequest(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded image: JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC or TIFF."""
     model: _builtins.str
@@ -98,6 +99,8 @@ class DetectImageRequest(_message.Message):
     """Whether boxes and landmarks are from 0 to 1, of the image's size; by a gateway only."""
     url: _builtins.str
     """URL of the image, instead of its bytes; fetched by a gateway only."""
+    preview: _builtins.bool
+    """Whether a copy of the image is returned that every browser shows."""
     def __init__(
         self,
         *,
@@ -108,10 +111,11 @@ class DetectImageRequest(_message.Message):
         provenance: _builtins.bool = ...,
         relative_boxes: _builtins.bool = ...,
         url: _builtins.str = ...,
+        preview: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "id", b"id", "image", b"image", "model", b"model", "preview", b"preview", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,6 +247,7 @@ class ImageVerdict(_message.Message):
     TIMINGS_MS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     verdict: Global___Verdict.ValueType
     fake_probability: _builtins.float
@@ -250,8 +255,12 @@ class ImageVerdict(_message.Message):
     width: _builtins.int
     """Size of the upright image in pixels."""
     height: _builtins.int
+    preview: _builtins.bytes
+    """On request: the upright image as a JPEG of at most 1600 pixels a side."""
     @_builtins.property
-    def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___Face]: ...
+    def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___Face]:
+        """Row by row, each from left to right."""
+
     @_builtins.property
     def model(self) -> Global___Model: ...
     @_builtins.property
@@ -279,10 +288,11 @@ class ImageVerdict(_message.Message):
         timings_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         provenance: Global___Provenance | None = ...,
+        preview: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_provenance", b"_provenance", "fake_probability", b"fake_probability", "model", b"model", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_provenance", b"_provenance", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "provenance", b"provenance", "timings_ms", b"timings_ms", "verdict", b"verdict", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability", "_provenance", b"_provenance", "faces", b"faces", "fake_probability", b"fake_probability", "height", b"height", "id", b"id", "model", b"model", "preview", b"preview", "provenance", b"provenance", "timings_ms", b"timings_ms", "verdict", b"verdict", "warnings", b"warnings", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fake_probability: _TypeAlias = _typing.Literal["fake_probability"]  # noqa: Y015
     _WhichOneofArgType__fake_probability: _TypeAlias = _typing.Literal["_fake_probability", b"_fake_probability"]  # noqa: Y015
@@ -750,6 +760,7 @@ class SubmitImageRequest(_message.Message):
     RELATIVE_BOXES_FIELD_NUMBER: _builtins.int
     WEBHOOK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """An encoded image, as in DetectImageRequest."""
     url: _builtins.str
@@ -768,6 +779,8 @@ class SubmitImageRequest(_message.Message):
     """URL that is notified when the job has ended."""
     idempotency_key: _builtins.str
     """The same key with the same request creates no second job."""
+    preview: _builtins.bool
+    """Whether the result has a copy of the image that every browser shows."""
     def __init__(
         self,
         *,
@@ -780,10 +793,11 @@ class SubmitImageRequest(_message.Message):
         relative_boxes: _builtins.bool = ...,
         webhook: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
+        preview: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "source", b"source", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "idempotency_key", b"idempotency_key", "image", b"image", "model", b"model", "name", b"name", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "source", b"source", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "idempotency_key", b"idempotency_key", "image", b"image", "model", b"model", "name", b"name", "preview", b"preview", "provenance", b"provenance", "relative_boxes", b"relative_boxes", "source", b"source", "url", b"url", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image", "url"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
