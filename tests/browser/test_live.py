@@ -50,6 +50,30 @@ async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
     await expect(page.locator(".live-caution")).to_contain_text("Not looked for: ")
 
 
+async def test_a_face_that_is_worse_than_the_picture_is_named(open_page: OpenPage) -> None:
+    page = await open_page("#/live")
+    face = {"box": [10, 10, 90, 90], "landmarks": [], "detection_confidence": 1.0, "models": {}}
+    faces = [
+        face | {"fake_probability": p, "verdict": verdict}
+        for p, verdict in ((0.05, "real"), (0.45, "suspicious"), (0.06, "real"))
+    ]
+
+    async def respond(socket: WebSocketRoute) -> None:
+        verdict = {
+            "verdict": "real", "fake_probability": 0.3, "width": 640, "height": 480,
+            "faces": faces,
+            "model": {"name": "detector", "version": "1", "digest": None, "trained": True},
+        }  # fmt: skip
+        message = {"frame": 1, "verdict": verdict, "smoothed": 0.3, "dropped": 0, "problem": None}
+        socket.on_message(lambda _: socket.send(json.dumps(message)))
+
+    await page.route_web_socket("**/v1/stream*", respond)
+    await page.get_by_role("button", name="Start the camera").click()
+    await expect(page.locator(".live-caution .standouts")).to_contain_text("1 face is suspicious")
+    await expect(page.locator(".live-caution")).to_contain_text("Taken together")
+    await expect(page.locator("#announcer")).to_contain_text("1 face is suspicious")
+
+
 async def test_a_camera_that_is_disconnected_ends_the_session(open_page: OpenPage) -> None:
     """The loss is simulated: the fake camera stays."""
     page = await open_page("#/live")

@@ -4,6 +4,7 @@ import { localProblem, Problem, problemCard } from "../api/problems.js";
 import { faceOverlay } from "../components/faceOverlay.js";
 import { cardLink, explanation, untrainedWarning } from "../components/finding.js";
 import { defaultScale, verdictFor } from "../components/scale.js";
+import { standouts } from "../components/standouts.js";
 import { badge, verdictLabel } from "../components/verdicts.js";
 import { announce, el } from "../lib/dom.js";
 import { score } from "../lib/format.js";
@@ -102,10 +103,12 @@ async function liveView(camera, scale) {
     now.replaceChildren(badge(current, p));
     latest.textContent = score(verdict.fake_probability);
     notes.replaceChildren(...[untrainedWarning(verdict.model)].filter(Boolean));
-    if (current === announced) return; // announced and explained when it changes, not eight times a second
-    announced = current;
-    announce(t("live.verdict", { verdict: verdictLabel(current) }));
-    caution.replaceChildren(...explained(current, scale));
+    const exceptions = standouts({ faces: verdict.faces, verdict: current });
+    const said = [t("live.verdict", { verdict: verdictLabel(current) }), exceptions].filter(Boolean).join(". ");
+    if (said === announced) return; // announced and explained when it changes, not eight times a second
+    announced = said;
+    announce(said);
+    caution.replaceChildren(...explained(current, scale, exceptions));
   }
 
   /** Clears what belongs to a moment that is over; the chart stays. */
@@ -132,7 +135,7 @@ function verdictOf(verdict, smoothed, scale) {
 }
 
 /** Returns what a verdict means and what it does not, as beside every other verdict. */
-function explained(verdict, scale) {
-  const texts = explanation(verdict, scale).map(([name, text]) => el("p", { class: name }, text));
+function explained(verdict, scale, exceptions) {
+  const texts = explanation(verdict, scale, exceptions).map(([name, text]) => el("p", { class: name }, text));
   return [...texts, cardLink(scale)].filter(Boolean);
 }
