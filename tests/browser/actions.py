@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ async def analyse_video(page: Page, file: Path) -> dict[str, Any]:
     response = await page.request.get(page.url.split("#")[0] + f"v1/jobs/{job_id}")
     job: dict[str, Any] = await response.json()
     return job
+
+
+def data_uri(jpeg: bytes) -> str:
+    """Returns a JPEG as the service sends a copy of an image."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def with_faces(verdict: dict[str, Any], scores: dict[float, str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from deepfake_serving.contracts.problems import (
 from deepfake_serving.gateway.http.console import CONSOLE, console_version, versioned_index
 from tests.browser.media import FACE
 from tests.browser.stub_ensemble import ENSEMBLE, MEMBERS, combine
-from tests.browser.stub_evidence import add_heatmaps, provenance_of
+from tests.browser.stub_evidence import add_heatmaps, copy_of, provenance_of
 from tests.browser.stub_feedback import FeedbackLog
 from tests.browser.stub_jobs import Jobs, uploaded_file
 from tests.browser.stub_keys import keys, usage
@@ -116,6 +116,8 @@ async def images(request: web.Request) -> web.Response:
     verdict = verdict_for(data, name)
     if request.query.get("model") == ENSEMBLE["name"]:
         combine(verdict)
+    if request.query.get("preview") == "true":
+        verdict["preview"] = copy_of(data)
     if request.query.get("explain") == "true":
         add_heatmaps(verdict, data)
     if request.query.get("provenance") == "true":

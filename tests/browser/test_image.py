@@ -9,12 +9,14 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.async_api import Route, expect
 
 from deepfake_serving.contracts.problems import BY_TYPE
 from tests.browser.actions import (
     LABELS,
     analyse_image,
+    data_uri,
     open_panel,
     problem_response,
     with_faces,
@@ -174,7 +176,7 @@ async def test_model_timings_and_json_are_available(open_page: OpenPage, media: 
     assert json.loads(await page.evaluate("navigator.clipboard.readText()")) == verdict
 
 
-async def test_a_url_lists_the_faces_and_explains_why_no_image_is_shown(
+async def test_an_image_of_a_url_is_shown_as_the_service_saw_it(
     open_page: OpenPage, media: Path
 ) -> None:
     """The response is stubbed: no public address is reliable in a test."""
@@ -183,14 +185,44 @@ async def test_a_url_lists_the_faces_and_explains_why_no_image_is_shown(
 
     async def fetched(route: Route) -> None:
         assert route.request.post_data_json == {"url": "https://media.example/a.jpg"}
-        await route.fulfill(json=original)
+        await route.fulfill(json=original | {"preview": preview})
 
-    await page.route("**/v1/images", fetched)
+    preview = data_uri((media / "astronaut.jpg").read_bytes())
+    await page.route("**/v1/images?preview=true", fetched)
     await page.get_by_label("URL").fill("https://media.example/a.jpg")
     await page.get_by_role("button", name="Fetch URL").click()
     await expect(page.locator("figcaption")).to_contain_text("your browser did not")
     await expect(page.locator(".faces li")).to_have_count(1)
-    await expect(page.locator(".face-overlay.blank .box")).to_have_count(1)
+    await expect(page.locator(".face-overlay .box")).to_have_count(1)
+    size = "image => [image.naturalWidth, image.naturalHeight]"
+    assert await page.locator(".face-overlay img").evaluate(size) == [512, 512]
+
+
+async def test_an_image_that_the_browser_cannot_show_is_the_copy_of_the_service(
+    open_page: OpenPage, media: Path, tmp_path: Path
+) -> None:
+    """A TIFF. Its copy may be smaller: boxes are where they are in the file."""
+    with Image.open(media / "astronaut.jpg") as image:
+        image.save(tmp_path / "astronaut.tif")
+    page = await open_page()
+    async with page.expect_response("**/v1/images?preview=true") as response:
+        await page.set_input_files("input[type=file]", tmp_path / "astronaut.tif")
+    [face] = (await (await response.value).json())["faces"]
+    await expect(page.locator("figcaption")).to_contain_text("can't show this format")
+    shown = await page.locator(".face-overlay img").bounding_box()
+    box = await page.locator(".face-overlay .box").bounding_box()
+    assert shown is not None
+    assert box is not None
+    assert (box["x"] - shown["x"]) / shown["width"] == pytest.approx(face["box"][0] / 512, abs=0.01)
+    assert (box["y"] - shown["y"]) / shown["height"] == pytest.approx(
+        face["box"][1] / 512, abs=0.01
+    )
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download JSON").click()
+    saved = json.loads((await (await download.value).path()).read_text())
+    assert "preview" not in saved
+    await open_panel(page, "History")
+    await expect(page.locator(".thumbnail canvas")).to_have_count(1)
 
 
 @pytest.mark.parametrize(

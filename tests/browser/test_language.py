@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.browser.actions import analyse_image, analyse_video
+from tests.browser.actions import analyse_image, analyse_video, problem_response
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -107,6 +107,34 @@ async def test_warnings_of_the_service_are_in_the_language_of_the_page(
     assert texts[1] == "Dieses Bild ist abgeschnitten: 64 % davon konnten gelesen werden."
     assert texts[4] == "1 Gesicht war zu kurz zu sehen, um bewertet zu werden."
     assert texts[6] == "Dieses Video bricht nach 2,1 von 4,1 Sekunden ab."
+    await context.close()
+
+
+async def test_details_of_problems_are_in_the_language_of_the_page(
+    browser: Browser, console: str, media: Path
+) -> None:
+    context = await browser.new_context(locale="de-DE")
+    page = await context.new_page()
+    await page.goto(console)
+    texts = {
+        "the image has 9248 x 6936 pixels; the limit is 50000000": (
+            "Es hat 9.248 × 6.936 Pixel; dieser Dienst nimmt Bilder bis 50.000.000 Pixel."
+        ),
+        "the image has 40000000 bytes; the limit is 33554432": (
+            "Die Datei hat 38\u00a0MB; dieser Dienst nimmt bis 32\u00a0MB."
+        ),
+        "this is a video, not an image; videos go to /v1/videos": (
+            "Das ist ein Video, kein Bild: Wählen Sie es unter „Video“."
+        ),
+        "a sentence of a later version": "a sentence of a later version",
+    }
+    for sentence, text in texts.items():
+        await page.unroute_all()
+        await page.route(
+            "**/v1/images", problem_response("too-many-pixels", "Too many pixels", 422, sentence)
+        )
+        await page.set_input_files("input[type=file]", media / "astronaut.jpg")
+        await expect(page.locator(".problem .detail")).to_have_text(text)
     await context.close()
 
 

@@ -104,8 +104,8 @@ def open_video(
             stream = _video_stream(container)
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
-                size = f"frames of {width} x {height} pixels"
-                raise TooManyPixels(f"{size}; the limit is {max_pixels} pixels")
+                frame_size = f"frames of {width} x {height} pixels"
+                raise TooManyPixels(f"{frame_size}; the limit is {max_pixels} pixels")
             stream.codec_context.options = codec_options
             yield container, stream
 

@@ -2,6 +2,7 @@
 
 import { el } from "../lib/dom.js";
 import { hasText, t } from "../messages.js";
+import { detailText } from "./problemDetails.js";
 
 export const PREFIX = "urn:problem:deepfake-serving:";
 const OF_THE_FILE = [
@@ -22,7 +23,7 @@ export class Problem extends Error {
     this.name = "Problem";
     this.slug = String(document.type ?? "").replace(PREFIX, "");
     this.title = text(`problem.${this.slug}.title`) ?? document.title ?? t("problem.title");
-    this.detail = document.detail ?? "";
+    this.detail = detailText(document.detail ?? "");
     this.status = document.status ?? 0;
     this.id = document.id ?? null;
     this.retryAfter = document.retry_after_s ?? null;

@@ -8,7 +8,7 @@ import { thumbnailOf } from "../lib/thumbnail.js";
 import { duration, score } from "../lib/format.js";
 import { t } from "../messages.js";
 
-/** @returns a row: `{file, name, state, verdict, problem, seconds, ended, element, update()}` */
+/** @returns a row: `{file, name, state, verdict, copy, problem, seconds, ended, element, update()}` */
 export function batchRow(file) {
   const thumb = thumbnailOf(file);
   const name = el("span", { class: "name" }, file.name);
@@ -32,6 +32,7 @@ export function batchRow(file) {
     name: file.name,
     state: "waiting",
     verdict: null,
+    copy: null,
     problem: null,
     seconds: null,
     wait: null,
@@ -48,7 +49,8 @@ export function batchRow(file) {
     figure.textContent = score(row.verdict.fake_probability);
     faces.textContent = String(row.verdict.faces.length);
     time.textContent = duration(row.seconds);
-    const id = saveAnalysis(file.name, row.verdict, file);
+    const id = saveAnalysis(file.name, row.verdict, file, row.copy);
+    if (row.copy) thumb.replaceWith(thumbnailOf(row.copy));
     name.replaceChildren(el("a", { href: `#/image/${id}` }, file.name));
   }
 

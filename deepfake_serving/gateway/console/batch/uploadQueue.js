@@ -1,9 +1,9 @@
 /** Uploads many images, a few at once, and retries while the service is overloaded or out of reach. */
 
 import { analyseImage } from "../api/client.js";
-import { modelParameters, withQuery } from "../components/modelChoice.js";
 import { asProblem } from "../api/problems.js";
 import { checkFile } from "../files/fileLimits.js";
+import { analysisPath, partCopy } from "../image/shownImage.js";
 import { guard } from "../lib/leaveGuard.js";
 import { pause } from "../lib/pause.js";
 
@@ -31,8 +31,8 @@ async function analyse(row, signal, onChange) {
     await checkFile(row.file, "image");
     set("sent");
     const started = performance.now();
-    const verdict = await withRetries(row, signal, (state, wait) => set(state, { wait }));
-    set("done", { verdict, seconds: (performance.now() - started) / 1000 });
+    const response = await withRetries(row, signal, (state, wait) => set(state, { wait }));
+    set("done", { ...partCopy(response), seconds: (performance.now() - started) / 1000 });
   } catch (error) {
     if (error.name === "AbortError") set("stopped");
     else set("failed", { problem: asProblem(error) });
@@ -42,7 +42,7 @@ async function analyse(row, signal, onChange) {
 async function withRetries(row, signal, onRetry) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await analyseImage(withQuery("/v1/images", modelParameters()), row.file, signal);
+      return await analyseImage(await analysisPath(row.file), row.file, signal);
     } catch (error) {
       const wait = error.retryAfter ?? (isLost(error) ? LOST_WAIT_S : null);
       if (wait === null || attempt === MAX_ATTEMPTS) throw error;

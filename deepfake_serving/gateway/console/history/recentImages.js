@@ -11,12 +11,12 @@ import { resultsTable } from "./resultsTable.js";
 
 export function recentImages() {
   const body = el("tbody");
-  const rows = listAnalyses().map(({ id, name, verdict, image, at }) => {
+  const rows = listAnalyses().map(({ id, name, verdict, image, copy, at }) => {
     const title = el("a", { class: "name", href: `#/image/${id}` }, name);
     const row = el(
       "tr",
       {},
-      el("th", { scope: "row" }, el("div", { class: "name-cell" }, thumbnailOf(image), title)),
+      el("th", { scope: "row" }, el("div", { class: "name-cell" }, thumbnailOf(copy ?? image), title)),
       el("td", {}, badge(verdict.verdict, verdict.fake_probability)),
       el("td", { class: "minor" }, String(verdict.faces.length)),
       el("td", { class: "minor" }, dateTime(at)),

@@ -5,13 +5,14 @@ let lastId = 0;
 
 /**
  * @param {string} name
- * @param {Object} verdict the service's response
- * @param {Blob|null} image
+ * @param {Object} verdict
+ * @param {Blob|null} image the file; null of a URL
+ * @param {Blob|null} copy the service's, where the browser can't show the image
  * @returns {string} the id to open it again with
  */
-export function saveAnalysis(name, verdict, image) {
+export function saveAnalysis(name, verdict, image, copy) {
   const id = String(++lastId);
-  analyses.set(id, { id, name, verdict, image, at: Date.now() });
+  analyses.set(id, { id, name, verdict, image, copy, at: Date.now() });
   return id;
 }
 

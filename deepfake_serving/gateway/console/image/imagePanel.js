@@ -4,7 +4,6 @@ import { mediaBody } from "../api/client.js";
 import { problemCard } from "../api/problems.js";
 import { upload } from "../api/upload.js";
 import { mediaPicker } from "../components/mediaPicker.js";
-import { modelParameters, withQuery } from "../components/modelChoice.js";
 import { uploadProgress } from "../components/uploadProgress.js";
 import { verdictLabel } from "../components/verdicts.js";
 import { checkFile } from "../files/fileLimits.js";
@@ -16,6 +15,7 @@ import { t } from "../messages.js";
 import { getAnalysis, saveAnalysis } from "./analyses.js";
 import { examples } from "./examples.js";
 import { imageReport } from "./imageReport.js";
+import { analysisPath, partCopy } from "./shownImage.js";
 import { tour } from "./tour.js";
 
 export function imagePanel() {
@@ -37,8 +37,10 @@ export function imagePanel() {
     output.replaceChildren(place);
     try {
       await checkFile(source, "image");
-      const verdict = await upload(withQuery("/v1/images", modelParameters()), mediaBody(source), sending.show, controller.signal);
-      const id = saveAnalysis(name, verdict, image);
+      const path = await analysisPath(source);
+      const response = await upload(path, mediaBody(source), sending.show, controller.signal);
+      const { verdict, copy } = partCopy(response);
+      const id = saveAnalysis(name, verdict, image, copy);
       await show(getAnalysis(id), place);
     } catch (error) {
       if (running !== controller) return; // another image was chosen meanwhile

@@ -15,14 +15,15 @@ import { t } from "../messages.js";
 import { imageEvidence } from "../report/evidence.js";
 import { reportActions, reportSheet } from "../report/report.js";
 import { evidenceButton } from "./evidenceButton.js";
+import { shownImage } from "./shownImage.js";
 
 /**
  * @param {Object} analysis of image/analyses.js
  * @param {Function} show shows the report again, when the analysis has more evidence
  */
 export async function imageReport(analysis, show) {
-  const { name, verdict, image } = analysis;
-  const [{ media, note }, scale] = await Promise.all([loadImage(image, name), scaleOf(verdict.model)]);
+  const { name, verdict } = analysis;
+  const [{ media, note }, scale] = await Promise.all([shownImage(analysis), scaleOf(verdict.model)]);
   const view = faceOverlay(media, verdict.width, verdict.height);
   const numbered = verdict.faces.length > 1;
   view.draw(
@@ -58,19 +59,4 @@ export async function imageReport(analysis, show) {
     ),
     reportSheet(evidence),
   );
-}
-
-/** Loads the image, or explains why it can't be shown. */
-async function loadImage(image, name) {
-  if (!image) return { media: null, note: t("image.fetched") };
-  const url = URL.createObjectURL(image);
-  const media = el("img", { alt: t("image.alt", { name }), src: url });
-  try {
-    await media.decode();
-    return { media, note: null };
-  } catch {
-    return { media: null, note: t("image.unshown") };
-  } finally {
-    URL.revokeObjectURL(url); // the decoded image stays
-  }
 }

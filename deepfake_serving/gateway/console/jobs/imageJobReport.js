@@ -2,14 +2,15 @@
 
 import { request } from "../api/client.js";
 import { imageReport } from "../image/imageReport.js";
+import { partCopy } from "../image/shownImage.js";
 import { el } from "../lib/dom.js";
 
 export async function imageJobReport(job) {
   const image = job.links.media ? await (await request(job.links.media)).blob() : null;
   const output = el("div", { class: "output" });
   const show = async (analysis) => output.replaceChildren(await imageReport(analysis, show));
-  const verdict = job.options.boxes === "relative" ? inPixels(job.result) : job.result;
-  await show({ id: job.id, name: job.source.name, verdict, image, at: Date.parse(job.created_at) });
+  const { verdict, copy } = partCopy(job.options.boxes === "relative" ? inPixels(job.result) : job.result);
+  await show({ id: job.id, name: job.source.name, verdict, image, copy, at: Date.parse(job.created_at) });
   return output;
 }
 

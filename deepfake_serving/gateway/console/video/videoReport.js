@@ -89,7 +89,7 @@ function figures(result) {
     [
       t("video.rate"),
       result.frame_rate === null
-        ? t("video.rate-varies")
+        ? t("unknown")
         : t("video.rate-text", { rate: Number(result.frame_rate.toFixed(2)) }),
     ],
   ]);

@@ -7,9 +7,10 @@ export default {
   "image.gone":
     "Analysen von Bildern behält nur diese Seite, bis sie geschlossen oder neu geladen wird. Diese gibt es nicht mehr: Laden Sie das Bild noch einmal hoch.",
   "image.alt": "Das analysierte Bild, {name}",
-  "image.fetched":
-    "Der Dienst hat dieses Bild abgerufen, Ihr Browser nicht; deshalb sind nur die Orte der Gesichter gezeichnet.",
-  "image.unshown": "Ihr Browser kann dieses Format nicht zeigen; nur die Orte der Gesichter sind gezeichnet.",
+  "image.fetched": "Der Dienst hat dieses Bild abgerufen, Ihr Browser nicht.",
+  "image.unshown": "Ihr Browser kann dieses Format nicht zeigen.",
+  "image.copy": "Zu sehen ist die Kopie des Dienstes.",
+  "image.positions": "Nur die Orte der Gesichter sind gezeichnet.",
 
   "subject.face": "ist der Wert seines Gesichts",
   "subject.several-faces": "fasst die Werte seiner Gesichter zusammen; die höchsten zählen am meisten",
@@ -18,23 +19,6 @@ export default {
   "subject.confident": "ist der Mittelwert der Gesichter, bei denen sich das Modell sicher ist",
   "subject.fake_frame_ratio": "ist der Anteil gefälscht wirkender Einzelbilder an denen mit Gesicht",
   "subject.window": "ist der Wert des verdächtigsten Abschnitts",
-
-  "warning.animation":
-    "Nur das erste Einzelbild dieses Bildes wurde analysiert. Um alle zu analysieren, speichern Sie es als Video.",
-  "warning.cut-short": "Dieses Bild ist abgeschnitten: {count} % davon konnten gelesen werden.",
-  "warning.halved":
-    "Dieses Bild hat {width} × {height} Pixel, mehr als der Dienst analysiert: Es wurde mit halber Breite und Höhe analysiert.",
-  "warning.many-faces": "Nur die {count} größten von {all} Gesichtern wurden analysiert.",
-  "warning.brief-faces": {
-    one: "{count} Gesicht war zu kurz zu sehen, um bewertet zu werden.",
-    other: "{count} Gesichter waren zu kurz zu sehen, um bewertet zu werden.",
-  },
-  "warning.start-lost": "Die ersten {seconds} Sekunden dieses Videos sind nicht lesbar.",
-  "warning.breaks-off": "Dieses Video bricht nach {seconds} von {all} Sekunden ab.",
-  "warning.damaged": {
-    one: "Dieses Video ist beschädigt: {count} Teil war nicht lesbar.",
-    other: "Dieses Video ist beschädigt: {count} Teile waren nicht lesbar.",
-  },
 
   "video.lede":
     "Jedes Gesicht eines Videos, über die Zeit. Die Analyse läuft weiter, wenn Sie diese Seite schließen; ihr Link führt zurück.",
@@ -52,9 +36,8 @@ export default {
   "video.spread": "Streuung über die bewerteten Gesichter",
   "video.shots": "Einstellungen",
   "video.length": "Länge",
-  "video.rate": "Bildrate",
+  "video.rate": "Mittlere Bildrate",
   "video.rate-text": "{rate} pro Sekunde",
-  "video.rate-varies": "wechselnd",
 
   "options.legend": "Optionen",
   "options.default": "Vorgabe des Dienstes",

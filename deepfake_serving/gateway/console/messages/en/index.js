@@ -8,5 +8,6 @@ import keys from "./keys.js";
 import panels from "./panels.js";
 import problems from "./problems.js";
 import results from "./results.js";
+import sentences from "./sentences.js";
 
-export default { ...common, ...evidence, ...feedback, ...firstVisit, ...keys, ...panels, ...results, ...problems };
+export default { ...common, ...evidence, ...feedback, ...firstVisit, ...keys, ...panels, ...results, ...sentences, ...problems };

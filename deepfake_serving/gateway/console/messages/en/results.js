@@ -7,9 +7,10 @@ export default {
   "image.gone":
     "Analyses of images are kept by this page only, until it is closed or reloaded. This one is gone: upload the image again.",
   "image.alt": "The analysed image, {name}",
-  "image.fetched":
-    "The service fetched this image; your browser did not, so only the positions of the faces are drawn.",
-  "image.unshown": "Your browser can't show this format; only the positions of the faces are drawn.",
+  "image.fetched": "The service fetched this image; your browser did not.",
+  "image.unshown": "Your browser can't show this format.",
+  "image.copy": "This is the service's copy of it.",
+  "image.positions": "Only the positions of the faces are drawn.",
 
   "subject.face": "is the score of its face",
   "subject.several-faces": "combines the scores of its faces; the highest count most",
@@ -18,22 +19,6 @@ export default {
   "subject.confident": "is the mean score of the faces the model is sure of",
   "subject.fake_frame_ratio": "is the share of frames with a face that look fake",
   "subject.window": "is the score of the most suspicious part",
-
-  "warning.animation": "Only the first frame of this image was analysed. To analyse all, save it as a video.",
-  "warning.cut-short": "This image is cut short: {count} % of it could be read.",
-  "warning.halved":
-    "This image has {width} × {height} pixels, more than the service analyses: it was analysed at half its width and height.",
-  "warning.many-faces": "Only the {count} largest of {all} faces were analysed.",
-  "warning.brief-faces": {
-    one: "{count} face was seen too briefly to be scored.",
-    other: "{count} faces were seen too briefly to be scored.",
-  },
-  "warning.start-lost": "The first {seconds} seconds of this video can't be read.",
-  "warning.breaks-off": "This video breaks off after {seconds} of {all} seconds.",
-  "warning.damaged": {
-    one: "This video is damaged: {count} part could not be read.",
-    other: "This video is damaged: {count} parts could not be read.",
-  },
 
   "video.lede":
     "Every face of a video, over time. The analysis continues when you close this page; its link leads back to it.",
@@ -50,9 +35,8 @@ export default {
   "video.spread": "Spread over the scored faces",
   "video.shots": "Shots",
   "video.length": "Length",
-  "video.rate": "Frame rate",
+  "video.rate": "Mean frame rate",
   "video.rate-text": "{rate} per second",
-  "video.rate-varies": "varies",
 
   "options.legend": "Options",
   "options.default": "The service's default",
