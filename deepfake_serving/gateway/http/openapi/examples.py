@@ -7,7 +7,7 @@ from typing import Any
 _MODEL = {
     "name": "detector",
     "version": "1.8",
-    "digest": "sha256:783a28ca7273c6d805a1483aeceb99c7366d3db3c4cea11c3e498cdc91502094",
+    "digest": "sha256:6434d0e915fe9fa84a2e9ada12ed5d4a2fd2232e14f9ad629bd72d43518b54cb",
     "trained": True,
 }
 IMAGE: dict[str, Any] = {
@@ -104,7 +104,13 @@ IMAGE_JOB: dict[str, Any] = JOB | {
         "bytes": 74962,
         "digest": "sha256:370adb9cb9dd03ca911ea316fb227495e01095398bc1f71188a3995209b9c81a",
     },
-    "options": {"boxes": "pixels", "explain": False, "provenance": False, "model": "detector"},
+    "options": {
+        "boxes": "pixels",
+        "explain": False,
+        "provenance": False,
+        "preview": False,
+        "model": "detector",
+    },
     "links": {
         "self": "/v1/jobs/6288fcd0967c41ff8f6b8c6e5df26446",
         "events": "/v1/jobs/6288fcd0967c41ff8f6b8c6e5df26446/events",
