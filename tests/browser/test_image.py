@@ -198,6 +198,25 @@ async def test_an_image_of_a_url_is_shown_as_the_service_saw_it(
     assert await page.locator(".face-overlay img").evaluate(size) == [512, 512]
 
 
+async def test_a_narrow_box_has_the_number_of_its_face_alone(
+    open_page: OpenPage, media: Path
+) -> None:
+    """Scores would cover the faces beside it. That of the chosen face is shown."""
+    page = await open_page(width=390)
+    original = await analyse_image(page, media / "astronaut.jpg")
+    (face, *_) = original["faces"]
+    faces = [face | {"box": [x, 200, x + 40, 250]} for x in range(20, 500, 60)]
+    await page.route("**/v1/images", lambda route: route.fulfill(json=original | {"faces": faces}))
+    await page.set_input_files("input[type=file]", media / "astronaut.jpg")
+    tags = page.locator(".box .tag")
+    await expect(tags).to_have_count(len(faces))
+    await expect(tags.nth(2)).to_have_text("3", use_inner_text=True)
+    await page.locator(".faces li").nth(2).focus()
+    score = f"{face['fake_probability']:.2f}"
+    await expect(tags.nth(2)).to_contain_text(score, use_inner_text=True)
+    await expect(tags.nth(3)).to_have_text("4", use_inner_text=True)
+
+
 async def test_an_image_that_the_browser_cannot_show_is_the_copy_of_the_service(
     open_page: OpenPage, media: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ export function faceOverlay(media, width, height) {
   let boxes = [];
   let size = {};
 
+  /** Draws faces with their scores. `labels` are numbers; where a box is narrow, its number alone is shown. */
   function draw(faces, labels = faces.map(() => "")) {
     boxes = faces.map((face, index) => boxElement(face, labels[index], size.width, size.height));
     layer.replaceChildren(...boxes);
@@ -41,7 +42,8 @@ function boxElement(face, label, width, height) {
   const [x1, y1, x2, y2] = face.box;
   const verdict = face.verdict;
   const icon = verdict ? verdictIcon(verdict) : null;
-  const tag = el("span", { class: "tag" }, icon, `${label}${score(face.fake_probability)}`);
+  const figure = el("span", { class: "figure" }, icon, score(face.fake_probability));
+  const tag = el("span", { class: label ? "tag numbered" : "tag" }, label || null, figure);
   const box = el("div", { class: `box ${verdict ?? ""}` }, tag);
   const percent = (part, whole) => `${(100 * part) / whole}%`;
   Object.assign(box.style, {

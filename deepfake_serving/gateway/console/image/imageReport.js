@@ -28,7 +28,7 @@ export async function imageReport(analysis, show) {
   const numbered = verdict.faces.length > 1;
   view.draw(
     verdict.faces,
-    verdict.faces.map((_, index) => (numbered ? `${index + 1} · ` : "")),
+    verdict.faces.map((_, index) => (numbered ? String(index + 1) : "")),
   );
   const caption = el(
     "figcaption",
