@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.async_api import FilePayload, expect
+from playwright.async_api import Browser, FilePayload, Route, expect
 
 from tests.browser.actions import (
     analyse_image,
@@ -151,3 +151,33 @@ async def test_an_empty_history_names_no_filter(open_page: OpenPage) -> None:
     await expect(page.get_by_text("Nothing is stored yet.")).to_be_visible()
     await page.get_by_label("State").select_option("failed")
     await expect(page.get_by_text("No analyses match.")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 360])
+async def test_no_text_of_the_table_covers_another_in_german(
+    browser: Browser, console: str, media: Path, tmp_path: Path, width: int
+) -> None:
+    """The jobs are modified in transit: they have the longest labels."""
+    context = await browser.new_context(locale="de-DE", viewport={"width": width, "height": 900})
+    page = await context.new_page()
+    await page.goto(f"{console}/#/video")
+    name = f"labels-{tmp_path.name}.mp4"
+    shutil.copy(media / "shots.mp4", tmp_path / name)
+    await analyse_video(page, tmp_path / name)
+
+    async def longest(route: Route) -> None:
+        page = await (await route.fetch()).json()
+        job = next(job for job in page["jobs"] if job["source"]["name"] == name)
+        fake = job | {"id": "a", "summary": job["summary"] | {"verdict": "fake"}}
+        dead = job | {"id": "b", "state": "dead", "summary": None}
+        await route.fulfill(json=page | {"jobs": [fake, dead]})
+
+    await page.route("**/v1/jobs?*", longest)
+    await page.goto(f"{console}/#/history")
+    await expect(page.locator(".results-table tbody tr")).to_have_count(2)
+    wide = await page.locator(".results-table tbody td").evaluate_all(
+        "cells => cells.filter((cell) => cell.scrollWidth > cell.clientWidth)"
+        ".map((cell) => cell.textContent)"
+    )
+    assert wide == []
+    await context.close()

@@ -84,6 +84,7 @@ def test_the_result_is_the_verdict_of_a_request(api: httpx.Client, astronaut_jpe
         "model": "detector",
         "boxes": "relative",
         "explain": True,
+        "preview": False,
         "provenance": True,
     }
     completed = ended(api, job)

@@ -6,6 +6,7 @@ const NONE = "–";
 const scoreFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const tenthsFormat = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const signedFormat = new Intl.NumberFormat(language, { maximumFractionDigits: 2, signDisplay: "exceptZero" });
+const decimalMark = tenthsFormat.formatToParts(0.1).find(({ type }) => type === "decimal").value;
 const UNITS = ["B", "KB", "MB", "GB", "TB"];
 
 export function score(probability) {
@@ -26,7 +27,7 @@ export function clock(seconds) {
 
 /** Formats a time with tenths of a second, for single frames. */
 export function timestamp(seconds) {
-  return `${clock(seconds)}.${Math.floor((seconds % 1) * 10)}`;
+  return `${clock(seconds)}${decimalMark}${Math.floor((seconds % 1) * 10)}`;
 }
 
 export function duration(seconds) {

@@ -7,7 +7,7 @@ import { memberScores } from "../components/memberScores.js";
 import { isSmall } from "../components/scale.js";
 import { badge } from "../components/verdicts.js";
 import { el } from "../lib/dom.js";
-import { clock, score, timestamp } from "../lib/format.js";
+import { score, timestamp } from "../lib/format.js";
 import { zoomable } from "../lib/zoom.js";
 import { t } from "../messages.js";
 import { people } from "./people.js";
@@ -93,7 +93,7 @@ function trackCard(track, number, scale, seek, id) {
   ];
   const range = t("track.range", { low: score(sorted[0].fake_probability), high: score(sorted.at(-1).fake_probability) });
   const analysed = t("track.frames", { count: frames.length });
-  const summary = `${analysed}, ${clock(frames[0].t_s)} – ${clock(frames.at(-1).t_s)}. ${range}`;
+  const summary = `${analysed}, ${timestamp(frames[0].t_s)} – ${timestamp(frames.at(-1).t_s)}. ${range}`;
   return el(
     "article",
     { class: `card track-card track-${number % 6}` },
