@@ -50,7 +50,7 @@ async def test_the_headline_is_the_smoothed_score(open_page: OpenPage) -> None:
     await expect(page.locator(".live-caution")).to_contain_text("Not looked for: ")
 
 
-async def test_a_face_that_is_worse_than_the_picture_is_named(open_page: OpenPage) -> None:
+async def test_a_face_that_is_worse_than_the_frame_is_named(open_page: OpenPage) -> None:
     page = await open_page("#/live")
     face = {"box": [10, 10, 90, 90], "landmarks": [], "detection_confidence": 1.0, "models": {}}
     faces = [

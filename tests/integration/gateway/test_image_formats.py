@@ -82,10 +82,10 @@ def test_rest_forms_batches_and_urls_have_the_same_verdict(
 async def test_grpc_and_live_frames_have_a_verdict(
     gateway: RunningGateway, stub: DetectorStub, photo: tuple[str, bytes]
 ) -> None:
-    answer = stub.DetectImage(pb.DetectImageRequest(image=photo[1], preview=True))
-    assert len(answer.faces) == 1
-    with Image.open(io.BytesIO(answer.preview)) as copy:
-        assert (copy.format, copy.size) == ("JPEG", (answer.width, answer.height))
+    verdict = stub.DetectImage(pb.DetectImageRequest(image=photo[1], preview=True))
+    assert len(verdict.faces) == 1
+    with Image.open(io.BytesIO(verdict.preview)) as copy:
+        assert (copy.format, copy.size) == ("JPEG", (verdict.width, verdict.height))
     async with websockets.connect(gateway.url.replace("http", "ws") + "/v1/stream") as socket:
         await socket.send(photo[1])
         async with asyncio.timeout(120):

@@ -1,4 +1,4 @@
-"""What the service says of a file, in English, has a text of the console in each language."""
+"""Sentences of the service about a file, which are English, have texts in every language."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ export default {
   "warning.size-changes":
     "Ab {seconds} Sekunden haben die Bilder dieses Videos eine andere Größe: {width} × {height} Pixel.",
   "warning.alpha":
-    "Auch durchsichtige Teile dieses Videos wurden analysiert: Dieser Dienst kann sie nicht unterscheiden.",
+    "Auch durchsichtige Teile dieses Videos wurden analysiert: Dieser Dienst kann Durchsichtigkeit nicht dekodieren.",
   "warning.source-lost": "Die Quelle ging verloren: {reason}",
 
   "detail.pixels": "Es hat {width} × {height} Pixel; dieser Dienst nimmt Bilder bis {limit} Pixel.",

@@ -24,7 +24,7 @@ export default {
     "Cut out the part with the faces, or halve its width and height, and send that. Strong compression makes a verdict less sure.",
   "problem.too-large-video.title": "This video is too large",
   "problem.too-large-video.detail": "{name} has {size}; this service takes videos of up to {limit}.",
-  "problem.too-large-video.advice": "Cut out the part that matters, without encoding it anew where your program can, and send that.",
+  "problem.too-large-video.advice": "Cut out the part that matters, without another encoding where your program can, and send that.",
   "problem.empty-file.title": "This file is empty",
   "problem.empty-file.detail": "{name} has no content.",
   "problem.empty-file.advice": "Export or download it again, then choose the new file.",

@@ -49,7 +49,7 @@ export default {
     other: "This video has more frames than the service analyses: only {count} count.",
   },
   "warning.size-changes": "From {seconds} seconds on, this video's frames have another size: {width} × {height} pixels.",
-  "warning.alpha": "Transparent parts of this video were analysed, too: this service can't tell them apart.",
+  "warning.alpha": "Transparent parts of this video were analysed, too: this service has no decoder for transparency.",
   "warning.source-lost": "The source was lost: {reason}",
 
   "detail.pixels": "It has {width} × {height} pixels; this service takes images of up to {limit} pixels.",
@@ -62,7 +62,7 @@ export default {
   "detail.cut-short": "This image is cut short: {count} % of it could be read; at least {least} % are needed.",
   "detail.image-damaged": "The image is damaged.",
   "detail.image-slow": "Decoding it takes longer than {seconds} seconds, the most that this service allows.",
-  "detail.image-parts": "It is built of more parts than this service reads. Save it anew in an image editor.",
+  "detail.image-parts": "It is built of more parts than this service reads. Save it again with an image editor.",
   "detail.image-format": "The service reads JPEG, PNG, WebP, BMP, GIF, AVIF, HEIC and TIFF.",
   "detail.is-video": "This is a video, not an image: choose it under Video.",
   "detail.tiff": "This kind of TIFF isn't read. Save it with LZW or without compression, as grey or RGB with 8 or 16 bits.",
@@ -71,8 +71,8 @@ export default {
     "Animated WebP isn't read as a video. Save it as MP4, WebM or GIF, or choose it under Image, where its first frame is analysed.",
   "detail.video-format": "The service reads MP4, MOV, WebM, MKV, AVI and other common videos; this is none of them.",
   "detail.video-damaged": "The video is damaged: it can't be read.",
-  "detail.no-video": "This file has sound or other data, but no picture.",
-  "detail.video-codec": "The pictures of this video are coded in a way that this service can't read. Save it as MP4 (H.264).",
+  "detail.no-video": "This file has sound or other data, but no video.",
+  "detail.video-codec": "The frames of this video are coded in a way that this service can't read. Save it as MP4 (H.264).",
   "detail.video-colours": "The colours of this video are coded in a way that this service can't read. Save it as MP4 (H.264).",
   "detail.dolby-vision":
     "This is Dolby Vision of a kind that only few players show in its colours. Export it as ordinary HDR or SDR.",
