@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
 SOURCES := $(shell find deepfake_serving/contracts deepfake_serving/packaging model_handlers model_store config/models -name '*.py' -o -name '*.yaml' -o -name '*.safetensors')
 
 # Tests start hundreds of processes: compiled modules are kept, even where a container says not to.
