@@ -74,6 +74,20 @@ async def test_names_have_space_on_tablets_and_zoomed_pages(
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
+async def test_every_panel_fits_into_320_pixels(open_page: OpenPage, language: str) -> None:
+    """As wide as a page of 1280 pixels that is enlarged to 400 % (WCAG 2.2, 1.4.10)."""
+    page = await open_page("#/about", width=320)
+    await page.locator("#language").select_option(language)
+    await expect(page.locator("html")).to_have_attribute("lang", language)
+    wide = {}
+    for panel in ("image", "batch", "video", "live", "history", "about"):
+        await page.evaluate("panel => { location.hash = `#/${panel}` }", panel)
+        await expect(page.locator("#panel h1")).to_be_visible()
+        wide[panel] = await horizontal_overflow(page)
+    assert not any(wide.values()), wide
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
 async def test_the_header_fits_at_every_width(open_page: OpenPage, language: str) -> None:
     page = await open_page("#/about")
     await page.locator("#language").select_option(language)

@@ -89,6 +89,20 @@ async def test_a_report_is_saved_as_pdf(open_page: OpenPage, media: Path, tmp_pa
     assert 1 <= pdf.count(b"/Type /Page\n") <= 4
 
 
+async def test_paper_has_no_blank_player_and_no_heading_at_the_end_of_a_page(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/video")
+    await page.route("**/media", lambda route: route.abort())
+    await analyse_video(page, media / "shots.mp4")
+    await expect(page.locator(".face-overlay.blank")).to_be_visible()
+    await page.emulate_media(media="print")
+    await expect(page.locator(".face-overlay.blank")).to_be_hidden()
+    breaks = "headings => [...new Set(headings.map((h) => getComputedStyle(h).breakAfter))]"
+    assert await page.locator("h2, h3, h4").evaluate_all(breaks) == ["avoid"]
+    assert await page.locator(".tracks").evaluate("e => getComputedStyle(e).display") == "block"
+
+
 async def test_print_opens_the_print_dialog_of_the_browser(
     open_page: OpenPage, media: Path
 ) -> None:
