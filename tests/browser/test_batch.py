@@ -161,6 +161,15 @@ async def test_a_row_opens_its_image_with_the_boxes(open_page: OpenPage, media: 
     await expect(page.locator("tbody tr")).to_have_count(1)
 
 
+async def test_a_file_that_is_at_fault_itself_is_not_retried(
+    open_page: OpenPage, media: Path
+) -> None:
+    page = await open_page("#/batch")
+    await _batch(page, media, "notes.txt", "astronaut.jpg")
+    await expect(page.locator("tbody .problem-badge")).to_have_count(1)
+    await expect(page.get_by_role("button", name="Retry failed")).to_be_hidden()
+
+
 async def test_failed_images_can_be_retried_without_the_others(
     open_page: OpenPage, media: Path
 ) -> None:
@@ -173,7 +182,8 @@ async def test_failed_images_can_be_retried_without_the_others(
     await expect(page.get_by_text("2 of 2 finished")).to_be_visible()
     sent: list[str] = []
     page.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
-    await page.get_by_role("button", name="Retry failed (1)").click()
+    async with page.expect_response("**/v1/images"):
+        await page.get_by_role("button", name="Retry failed (1)").click()
     await expect(page.locator("tbody .problem-badge")).to_have_count(0)
     await expect(page.get_by_role("button", name="Retry failed")).to_have_count(0)
     assert len(sent) == 1

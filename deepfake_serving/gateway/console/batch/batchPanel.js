@@ -25,7 +25,7 @@ export function batchPanel() {
   const progress = el("progress", { max: 1, value: 0, "aria-label": t("batch.progress") });
   const table = sortableTable(t("batch.caption"), COLUMNS);
   const stop = button(t("action.stop"), () => running?.abort());
-  const retry = button("", () => analyse(rows.filter(({ state }) => ["failed", "stopped"].includes(state))));
+  const retry = button("", () => analyse(rows.filter(mayBeRetried)));
   const saved = [
     button(t("batch.csv"), () => download("verdicts.csv", "text/csv;charset=utf-8", csv(tableOf(rows)))),
     button(t("download.json"), () => download("verdicts.json", "application/json", formatJson(documentsOf(rows)))),
@@ -78,7 +78,7 @@ export function batchPanel() {
 
   function refresh() {
     const ended = rows.filter((row) => row.ended).length;
-    const failed = rows.filter(({ state }) => ["failed", "stopped"].includes(state)).length;
+    const failed = rows.filter(mayBeRetried).length;
     results.hidden = !rows.length;
     stop.hidden = progress.hidden = ended === rows.length;
     retry.hidden = !failed || ended < rows.length;
@@ -90,6 +90,11 @@ export function batchPanel() {
   }
 
   return { title: t("panel.batch"), open: () => element };
+}
+
+/** Whether another attempt may succeed: not where the file itself is at fault. */
+function mayBeRetried({ state, problem }) {
+  return state === "stopped" || (state === "failed" && !problem.permanent);
 }
 
 function totalsOf(rows) {
