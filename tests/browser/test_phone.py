@@ -75,7 +75,7 @@ async def test_names_have_space_on_tablets_and_zoomed_pages(
 
 @pytest.mark.parametrize("language", ["en", "de"])
 async def test_every_panel_fits_into_320_pixels(open_page: OpenPage, language: str) -> None:
-    """As wide as a page of 1280 pixels that is enlarged to 400 % (WCAG 2.2, 1.4.10)."""
+    """A page of 1280 pixels that is enlarged to 400 % has this width (WCAG 2.2, 1.4.10)."""
     page = await open_page("#/about", width=320)
     await page.locator("#language").select_option(language)
     await expect(page.locator("html")).to_have_attribute("lang", language)

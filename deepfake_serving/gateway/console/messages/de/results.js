@@ -36,8 +36,8 @@ export default {
   "video.spread": "Streuung über die bewerteten Gesichter",
   "video.shots": "Einstellungen",
   "video.length": "Länge",
-  "video.rate": "Bildrate laut Datei",
-  "video.rate-text": "im Mittel {rate} pro Sekunde",
+  "video.rate": "Mittlere Bildrate laut Datei",
+  "video.rate-text": "{rate} pro Sekunde",
 
   "options.legend": "Optionen",
   "options.default": "Vorgabe des Dienstes",

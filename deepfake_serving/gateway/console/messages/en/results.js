@@ -35,8 +35,8 @@ export default {
   "video.spread": "Spread over the scored faces",
   "video.shots": "Shots",
   "video.length": "Length",
-  "video.rate": "Frame rate stated by the file",
-  "video.rate-text": "{rate} per second on average",
+  "video.rate": "Stated mean frame rate",
+  "video.rate-text": "{rate} per second",
 
   "options.legend": "Options",
   "options.default": "The service's default",
