@@ -54,6 +54,9 @@ async def test_the_report_of_a_video_has_its_options_and_a_link(
     name, report = await _download(page, "Download report")
     assert name == "shots-report.json"
     assert report["options"] == job["options"]
+    await expect(page.locator(".report-sheet")).to_contain_text(
+        "Score of the video: Mean over all faces"
+    )
     assert report["link"] == page.url
     assert report["analysed_at"] == job["finished_at"]
     await page.get_by_role("button", name="Copy the link").click()

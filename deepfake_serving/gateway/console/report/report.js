@@ -6,7 +6,7 @@ import { kinds } from "../components/scale.js";
 import { announce, el, facts } from "../lib/dom.js";
 import { baseName, download, formatJson } from "../lib/download.js";
 import { bytes, dateTime, score } from "../lib/format.js";
-import { t } from "../messages.js";
+import { hasText, t } from "../messages.js";
 
 const READING = "https://github.com/deepfake-serving/deepfake-serving/blob/main/docs/console.md#how-to-read-it";
 
@@ -56,12 +56,19 @@ function rows({ source, analysed_at: at, thresholds, options, model, members, pr
     [t("report.members"), members?.map(memberText).join(", ")],
     [t("origin.heading"), provenance ? stateText(provenance) : null],
     [t("report.thresholds"), thresholds ? thresholdsText(thresholds) : null],
-    [t("report.options"), Object.entries(options).map(([name, value]) => `${name}: ${value}`).join(", ")],
+    [t("report.options"), Object.entries(options).map(optionText).join(", ")],
     [t("report.excludes"), card?.excludes.length ? kinds(card.excludes) : null],
     [t("report.small"), card?.min_face_px ? `${card.min_face_px} px` : null],
     [t("card.link"), card?.url],
     [t("report.link"), link],
   ];
+}
+
+/** Names an option and its value; those without a text are shown as they are. */
+function optionText([name, value]) {
+  const key = name === "model" ? "details.model" : `options.${name}`;
+  const known = typeof value === "boolean" ? (value ? "yes" : "no") : `${name}.${value}`;
+  return `${hasText(key) ? t(key) : name}: ${hasText(known) ? t(known) : value}`;
 }
 
 function memberText({ model, weight, unavailable }) {
