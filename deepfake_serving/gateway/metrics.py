@@ -105,7 +105,11 @@ class Metrics(ServerMetrics):
             ("key", "unit"),
             registry=registry,
         )
-        self.ready = Gauge("deepfake_ready", "1 if /readyz returns 200.", registry=None)
+        self.ready = Gauge(
+            "deepfake_ready",
+            "1 if /readyz returns 200; of a worker, until it drains.",
+            registry=registry,
+        )
         self.jobs = JobGauges()
         self.build = Gauge(
             "deepfake_build_info",
@@ -157,9 +161,8 @@ class Metrics(ServerMetrics):
         self.registry.register(self.jobs)
 
     def watch_readiness(self, ready: Callable[[], bool]) -> None:
-        """Registers the gauge of readiness. Only gateways do: a worker has no clients."""
+        """Lets the gauge of readiness follow a function."""
         self.ready.set_function(ready)
-        self.registry.register(self.ready)
 
     def watch(self, pools: Pools) -> None:
         """Registers the gauges of all pools."""

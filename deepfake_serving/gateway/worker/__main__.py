@@ -56,6 +56,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> int:
     if with_parent:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     metrics = Metrics()
+    metrics.watch_readiness(lambda: not stop.is_set())
     async with (
         metrics_listener(
             metrics,

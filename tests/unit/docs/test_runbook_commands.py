@@ -16,6 +16,9 @@ MISLEADING = {
     ),
     r"-L [^|]*custom-columns": "kubectl ignores -L if there are custom columns",
     r"kubectl [^|]*logs [^|]*\| jq -c ": "jq ends at the first line that is no JSON",
+    r"reason=OOMKilling(?! +# only with node-problem-detector)": (
+        "kubelet makes no such events of containers: no event seems to be no lack of memory"
+    ),
     r"port-forward [^\n]*& sleep": "a forwarded port may take longer: let curl try again",
 }
 
