@@ -106,7 +106,6 @@ class Pool(Pod, total=False):
     startTimeoutSeconds: Annotated[int, Field(ge=10, le=3600)]
     deliveryTimeoutSeconds: Annotated[int, Field(ge=30, le=86400)]
     rollingUpdate: RollingUpdate
-    runtimeClassName: ObjectName
     kueueQueue: ObjectName
 
 

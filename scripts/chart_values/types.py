@@ -78,6 +78,7 @@ class Extras(TypedDict, total=False):
     extraContainers: list[AnyObject]
     initContainers: list[AnyObject]
     serviceAccountName: ObjectName
+    runtimeClassName: ObjectName
     hostAliases: list[AnyObject]
     dnsPolicy: Literal["", "ClusterFirst", "Default", "None"]
     dnsConfig: AnyObject

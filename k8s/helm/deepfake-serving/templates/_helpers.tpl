@@ -105,6 +105,9 @@ imagePullSecrets:
 {{- with .values.dnsPolicy }}
 dnsPolicy: {{ . }}
 {{- end }}
+{{- with .values.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
 securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 {{- end }}
 

@@ -20,7 +20,7 @@
 
 {{- define "deepfake.objects" -}}
 {{- if eq .Values.media.type "s3" -}}
-{{ required "media.s3.url: s3://bucket/prefix" .Values.media.s3.url }}
+{{ required "media.s3.url: required if media.type is s3 (s3://bucket/prefix)" .Values.media.s3.url }}
 {{- else -}}
 file:///media
 {{- end }}
@@ -76,7 +76,7 @@ file:///media
   valueFrom: {secretKeyRef: {name: {{ $values.redis.externalUrlSecret | quote }}, key: url}}
 {{- else }}
 - name: DEEPFAKE_GATEWAY_JOBS
-  value: {{ required "redis.externalUrl: required if redis.enabled is false" $values.redis.externalUrl | quote }}
+  value: {{ required "redis.externalUrl or redis.externalUrlSecret: required if redis.enabled is false" $values.redis.externalUrl | quote }}
 {{- end }}
 {{- with $values.gateway.webhookSecret }}
 - name: DEEPFAKE_GATEWAY_WEBHOOK_SECRET
