@@ -26,7 +26,8 @@ def test_workers_that_run_a_job_are_wanted_until_they_drain(
     for pod in ready:
         series[f'deepfake_running_jobs{{{_WORKER},pod="{pod}",kind="video"}}'] = 1
     given = [{"series": name, "values": f"{value}x5"} for name, value in series.items()]
-    expected = {"expr": query, "eval_time": "2m", "exp_samples": [{"labels": "{}", "value": wanted}]}
+    samples = [{"labels": "{}", "value": wanted}]
+    expected = {"expr": query, "eval_time": "2m", "exp_samples": samples}
     case = {"interval": "1m", "input_series": given, "promql_expr_test": [expected]}
     (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}))
     promtool("test", "rules", str(tmp_path / "test.yaml"))
