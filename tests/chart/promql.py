@@ -91,6 +91,8 @@ def _operands(expr: Expr) -> Iterator[str]:
             yield from _operands(expr.rhs)
         case ParenExpr():
             yield from _operands(expr.expr)
+        case AggregateExpr(expr=BinaryExpr() as filtered) if str(filtered.op) in _FILTERS:
+            yield from _operands(filtered)
         case Call() if expr.func.name == "absent":
             yield from _operands(expr.args[0])
         case _ if any(_selectors(expr, frozenset(), None)):

@@ -84,6 +84,7 @@ def _scraped_twice(url: str) -> None:
         'increase(deepfake_rate_limit_failures_total{namespace="ns"}[10m] offset 1d) > 0',
         'absent(deepfake_jobs{namespace="ns"}) or sum(up{namespace="ns"}) == 0',
         'deepfake:score:mean7d_before{namespace="ns"} > 1',
+        'count(sum by (state) (deepfake_jobs{namespace="ns"}) > 1e6) or vector(0)',
         'sum(rate(deepfake_upstream_hedges_total{namespace="ns"}[1m]))',
     ],
 )
