@@ -29,9 +29,13 @@ _BUSY = (429, 500, 502, 503, 504)
 def open_http(source: str, headers: Mapping[str, str] | None = None) -> Content:
     """Opens a URL; a redirect to another host does not get the header `Authorization`."""
     refuse_plain_http(source)
-    with ExitStack() as opened:
+    opened = ExitStack()
+    try:
         download = _Download(urldefrag(source).url, opened, headers or {})
-        return Content(download.size, download.chunks(), opened.pop_all().close)
+    except BaseException:
+        opened.close()
+        raise
+    return Content(download.size, download.chunks(), opened.close)  # of later connections too
 
 
 def trusted() -> str | bool:

@@ -23,9 +23,9 @@ def clone(tmp_path: Path) -> Path:
     """Returns a folder with an environment in which uv notes the index it would use."""
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "python").symlink_to(sys.executable)
-    (programs / "uv").write_text(UV)
-    (programs / "uv").chmod(0o755)
+    for name, script in {"python": f'#!/bin/sh\nexec {sys.executable} "$@"\n', "uv": UV}.items():
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
     (tmp_path / "build").mkdir()
     (tmp_path / "lock.txt").write_text("torch==1\n")
     (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {MIRROR}\n")

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def rewrite(store_url: str) -> Rewrite:
     """Returns a function that changes a record without the store."""
 
     def in_sqlite(job_id: str, change: Callable[[bytes], bytes]) -> None:
-        with sqlite3.connect(store_url.removeprefix("sqlite://")) as database:
+        path = store_url.removeprefix("sqlite://")
+        with closing(sqlite3.connect(path)) as database, database:
             sql = "SELECT record FROM jobs WHERE id = ?"
             (data,) = database.execute(sql, (job_id,)).fetchone()
             values = change(data), job_id

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 
 from deepfake_serving.packaging.fetch import SourceUnreachable, UnsupportedSource, fetch
 from deepfake_serving.packaging.https import trusted
@@ -103,6 +106,23 @@ def test_an_interrupted_download_that_cannot_resume_fails(
 ) -> None:
     with unchanged(target.parent), pytest.raises(SourceUnreachable, match="broken"):
         fetch(f"{files}/fragile/{path}", target, DIGEST)
+
+
+def test_every_connection_of_a_download_is_closed(
+    files: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responses: list[requests.Response] = []
+    send = HTTPAdapter.send
+
+    def record(*args: Any, **options: Any) -> requests.Response:
+        responses.append(send(*args, **options))
+        return responses[-1]
+
+    monkeypatch.setattr(HTTPAdapter, "send", record)
+    with pytest.raises(SourceUnreachable):
+        fetch(f"{files}/fragile/1100000/same/1", target, DIGEST)
+    assert len(responses) == 2
+    assert [response.raw.closed for response in responses] == [True, True]
 
 
 @settings(max_examples=examples(20))
