@@ -1,8 +1,9 @@
-"""CPUs available to this process: the container's quota, not the host's cores."""
+"""CPUs of the container, by its quota and not the host's cores, and its lack of memory."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -15,6 +16,16 @@ def available_cpus(root: Path = _CGROUP) -> int:
     )
     quota = _quota_v2(root) or _quota_v1(root)
     return max(1, min(cores, int(quota)) if quota else cores)
+
+
+def oom_kills(root: Path = _CGROUP) -> int | None:
+    """Returns how many of the container's processes the kernel has killed for want of memory; None
+    if it does not say (v2 or v1)."""
+    for file in (root / "memory.events", root / "memory" / "memory.oom_control"):
+        with suppress(OSError):
+            counts = dict(line.split() for line in file.read_text().splitlines())
+            return int(counts["oom_kill"]) if "oom_kill" in counts else None
+    return None
 
 
 def _quota_v2(root: Path) -> float | None:

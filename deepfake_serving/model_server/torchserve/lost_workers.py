@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection
 import psutil
 import structlog
 
+from deepfake_serving.model_server.limits.resources import oom_kills
+
 log = structlog.get_logger(__name__)
 
 
@@ -33,7 +35,7 @@ class LostWorkers:
         ended = {pid for pid in known if not _runs(pid)}
         self._known[model] = known - ended
         for pid in () if expected else ended:
-            log.warning("worker ended", model=model, pid=pid)
+            log.warning("worker ended", model=model, pid=pid, oom_kills=oom_kills())
             self._on_lost(model)
 
     def forget(self) -> None:

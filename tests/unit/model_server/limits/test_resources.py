@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake_serving.model_server.limits.resources import available_cpus
+from deepfake_serving.model_server.limits.resources import available_cpus, oom_kills
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,24 @@ def test_without_affinity_all_cores_are_used(
 def test_the_number_of_cpus_is_between_one_and_all(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cpu.max").write_bytes(content)
     assert 1 <= available_cpus(tmp_path) <= 16
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "kills"),
+    [
+        ("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\n", 2),
+        ("memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", 1),
+        (
+            "memory/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\n",
+            None,
+        ),  # before Linux 4.13
+        ("cpu.max", "max 100000\n", None),
+    ],
+)
+def test_processes_killed_for_want_of_memory(
+    file: str, content: str, kills: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(content)
+    assert oom_kills(tmp_path) == kills

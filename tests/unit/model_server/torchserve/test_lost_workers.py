@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
+from deepfake_serving.model_server.limits.resources import oom_kills
 from deepfake_serving.model_server.torchserve.lost_workers import LostWorkers
 
 
@@ -30,8 +32,13 @@ def test_a_worker_that_ends_is_reported_once(
     process.kill()
     if reaped:
         process.wait()
-    while not reported:
-        lost.check("detector", [], expected=False)
+    with capture_logs() as logs:
+        while not reported:
+            lost.check("detector", [], expected=False)
+    assert logs[0] == {
+        **{"event": "worker ended", "log_level": "warning"},
+        **{"model": "detector", "pid": process.pid, "oom_kills": oom_kills()},
+    }
     lost.check("detector", [], expected=False)
     assert reported == ["detector"]
 
