@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_UNLIMITED = 2**60
+"""About what v1 shows as the limit where there is none; v2 shows `max`."""
 
 
 def available_cpus(root: Path = _CGROUP) -> int:
@@ -20,11 +22,15 @@ def available_cpus(root: Path = _CGROUP) -> int:
 
 def oom_kills(root: Path = _CGROUP) -> int | None:
     """Returns how many of the container's processes the kernel has killed for want of memory; None
-    if it does not say (v2 or v1)."""
-    for file in (root / "memory.events", root / "memory" / "memory.oom_control"):
-        with suppress(OSError):
-            counts = dict(line.split() for line in file.read_text().splitlines())
-            return int(counts["oom_kill"]) if "oom_kill" in counts else None
+    if it does not say, or outside of a container with a limit (v2 or v1)."""
+    for events, limit in (
+        (root / "memory.events", root / "memory.max"),
+        (root / "memory" / "memory.oom_control", root / "memory" / "memory.limit_in_bytes"),
+    ):
+        with suppress(OSError, ValueError):
+            if int(limit.read_text()) < _UNLIMITED:
+                counts = dict(line.split() for line in events.read_text().splitlines())
+                return int(counts["oom_kill"]) if "oom_kill" in counts else None
     return None
 
 

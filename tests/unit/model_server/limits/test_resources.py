@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from deepfake_serving.model_server.limits.resources import available_cpus, oom_kills
 
+V1_LIMIT = "memory/memory.limit_in_bytes"
+
 
 @pytest.fixture(autouse=True)
 def _sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,21 +101,25 @@ def test_the_number_of_cpus_is_between_one_and_all(tmp_path: Path, content: byte
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "kills"),
+    ("events", "content", "limit", "kills"),
     [
-        ("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\n", 2),
-        ("memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", 1),
+        ("memory.events", "max 9\noom 3\noom_kill 2\n", ("memory.max", "1000000"), 2),
+        ("memory.events", "max 0\noom 0\noom_kill 0\n", ("memory.max", "max"), None),
+        ("memory/memory.oom_control", "under_oom 0\noom_kill 1\n", (V1_LIMIT, "1000000"), 1),
         (
             "memory/memory.oom_control",
-            "oom_kill_disable 0\nunder_oom 0\n",
+            "under_oom 0\noom_kill 1\n",
+            (V1_LIMIT, str(2**63 - 4096)),
             None,
-        ),  # before Linux 4.13
-        ("cpu.max", "max 100000\n", None),
+        ),
+        ("memory/memory.oom_control", "under_oom 0\n", (V1_LIMIT, "1000000"), None),
+        ("cpu.max", "max 100000\n", ("memory.max", "1000000"), None),
     ],
 )
 def test_processes_killed_for_want_of_memory(
-    file: str, content: str, kills: int | None, tmp_path: Path
+    events: str, content: str, limit: tuple[str, str], kills: int | None, tmp_path: Path
 ) -> None:
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text(content)
+    (tmp_path / "memory").mkdir()
+    for file, text in ((events, content), limit):
+        (tmp_path / file).write_text(text)
     assert oom_kills(tmp_path) == kills
