@@ -135,7 +135,7 @@ def test_further_frames_are_a_warning(form: str) -> None:
     data = encode(first, form, save_all=True, append_images=[second, first], duration=100)
     part = "page" if form == "TIFF" else "frame"
     assert decode_image(data, SPEC).warnings == [f"only the first {part} of the image was analysed"]
-    assert translated(decode_image(data, SPEC).warnings[0]) == (part == "frame")
+    assert translated(decode_image(data, SPEC).warnings[0])
     assert decode_image(encode(first, form), SPEC).warnings == []
 
 
