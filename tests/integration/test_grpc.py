@@ -67,6 +67,7 @@ def as_json(verdict: pb.ImageVerdict) -> dict[str, Any]:
         },
         "warnings": list(verdict.warnings),
         "provenance": None,
+        "preview": verdict.preview or None,
     }
 
 

@@ -10,6 +10,9 @@ from deepfake_serving.gateway import server
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.settings import load_settings
 
+_NONE = '{"pools": [{"name": "none", "url": "http://127.0.0.1:1"}]}'
+"""No model server; one that runs here would be found at the usual port."""
+
 
 @asynccontextmanager
 async def listening_gateway(
@@ -20,16 +23,17 @@ async def listening_gateway(
     Args:
         overrides: further settings.
     """
-    settings = load_settings(
-        host="127.0.0.1",
-        http_port=0,
-        grpc_port=0,
-        metrics_port=0,
-        jobs=f"sqlite:///{folder}/jobs.sqlite",
-        objects=f"file://{folder}/objects",
-        drain_timeout_s=0.1,
-        **overrides,
-    )
+    given = {
+        "host": "127.0.0.1",
+        "http_port": 0,
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "jobs": f"sqlite:///{folder}/jobs.sqlite",
+        "objects": f"file://{folder}/objects",
+        "drain_timeout_s": 0.1,
+        "routing": _NONE,
+    }
+    settings = load_settings(**given | overrides)
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(server.open_gateway(settings))
         ports, *_ = await server._listen(stack, gateway)

@@ -37,6 +37,7 @@ IMAGE: dict[str, Any] = {
     "id": "6abac5652d5d4a05bf94515ec03485e0",
     "warnings": [],
     "provenance": None,
+    "preview": None,
 }
 PROBLEM: dict[str, Any] = {
     "type": "urn:problem:deepfake-serving:unsupported-media-type",
