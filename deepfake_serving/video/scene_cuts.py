@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 
@@ -16,6 +18,13 @@ WINDOW = 2
 """Frames on both sides of a cut that it is compared with."""
 WARM_UP = WINDOW + 1
 """Frames at the start in which no cut is found for certain."""
+_SAME_SCENE = 0.93
+"""Correlation of two frames in shapes, from which both show the same scene."""
+_SHAPES_PX = 32
+
+
+Shapes = npt.NDArray[np.float32]
+"""(32, 32): brightness around its mean, of norm 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,11 @@ class SceneCutDetector:
     """Finds cuts with PySceneDetect's AdaptiveDetector.
 
     A cut is a frame whose colours differ from the previous frame three times as much as the
-    neighbouring frames do, so fast motion is no cut.
+    neighbouring frames do, so fast motion is no cut. A frame that shows the same shapes is none
+    either: the exposure changed, or a keyframe of strongly compressed video brought its detail
+    back. Three such keyframes (H.264 of 60 kbit/s) correlate with the frame before by more than
+    0.93, the frames at 60 cuts between real clips by 0.49 at most, and of studio portraits in one
+    pose 99 in 100 pairs by less than 0.93.
 
     It reads every frame at 240 pixels, which costs a quarter of a millisecond. It found all of 49
     hard cuts between real clips without a false positive. ContentDetector did too, but takes a pan
@@ -47,6 +60,7 @@ class SceneCutDetector:
         self._size: tuple[int, int] | None = None
         self._frames = 0
         self._detector = AdaptiveDetector(min_scene_len=0, window_width=WINDOW)
+        self._shapes: deque[Shapes] = deque(maxlen=WINDOW + 2)
 
     def feed(self, thumbnail: Pixels) -> bool:
         """Adds the next frame, uint8 (h, w, 3) BGR.
@@ -60,4 +74,18 @@ class SceneCutDetector:
             thumbnail = cv2.resize(thumbnail, self._size).astype(np.uint8)
         timecode = FrameTimecode(self._frames, DEFAULT_FRAME_RATE)
         self._frames += 1
-        return bool(self._detector.process_frame(timecode, thumbnail))
+        self._shapes.append(_shapes(thumbnail))
+        found = bool(self._detector.process_frame(timecode, thumbnail))
+        return found and _correlation(self._shapes[0], self._shapes[1]) < _SAME_SCENE
+
+
+def _shapes(thumbnail: Pixels) -> Shapes:
+    """Returns a frame's brightness without detail, whatever its exposure and contrast are."""
+    grey = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (_SHAPES_PX, _SHAPES_PX), interpolation=cv2.INTER_AREA)
+    centred = small.astype(np.float32) - small.mean()
+    return np.asarray(centred / max(float(np.linalg.norm(centred)), 1.0))
+
+
+def _correlation(a: Shapes, b: Shapes) -> float:
+    return float((a * b).sum())

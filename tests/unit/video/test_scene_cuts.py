@@ -45,6 +45,20 @@ def test_cuts_close_to_each_other_are_detected(astronaut: Pixels, no_face: Pixel
     assert cut_times(frames) == [12 / RATE, 24 / RATE, 36 / RATE]
 
 
+def test_a_change_of_exposure_is_no_cut(astronaut: Pixels) -> None:
+    frames = pan(astronaut, 96)
+    dark = [cv2.convertScaleAbs(frame, alpha=0.4) for frame in frames[:48]]
+    assert cut_times(dark + frames[48:]) == []
+
+
+def test_a_keyframe_that_brings_detail_back_is_no_cut(astronaut: Pixels) -> None:
+    """Strongly compressed video loses detail and colour in between."""
+    frames = pan(astronaut, 96)
+    lost = [cv2.cvtColor(cv2.blur(f, (9, 9)), cv2.COLOR_BGR2GRAY) for f in frames[:48]]
+    grey = [cv2.cvtColor(f, cv2.COLOR_GRAY2BGR) for f in lost]
+    assert cut_times(grey + frames[48:]) == []
+
+
 def collected(
     times: list[float], cut_s: list[float], end_s: float, per_shot: int = 64
 ) -> list[ShotFrames]:
