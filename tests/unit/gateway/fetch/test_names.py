@@ -46,8 +46,8 @@ uvloop.run(main())
 
 
 def test_names_of_clients_delay_no_others(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a mount namespace takes root, and most containers permit none")
     settings = tmp_path / "resolv.conf"
     settings.write_text(f"nameserver {SILENT}\noptions timeout:30 attempts:1\n")
     mount = f'mount --bind {settings} /etc/resolv.conf && exec {sys.executable} -c "$LOOK_UP"'
