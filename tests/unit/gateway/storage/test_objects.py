@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from aiohttp import ClientSession, web
 
 from deepfake_serving.contracts.problems import Internal, NotFound, StorageFull, UpstreamUnavailable
 from deepfake_serving.gateway.storage.objects import Objects
+from tests.support.small_disk import small_disk
 
 
 async def test_a_stored_object_is_read_back(objects: Objects, tmp_path: Path) -> None:
@@ -68,26 +67,15 @@ def test_an_unsupported_storage_url_is_refused(url: str) -> None:
         Objects.open(url)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-async def test_a_full_disk_is_a_problem_and_leaves_no_partial_object(small_disk: Path) -> None:
-    objects = Objects.open(f"file://{small_disk}/objects")
-    with pytest.raises(StorageFull):
-        await objects.put("jobs/a", bytes(3 * 2**20))
-    with pytest.raises(NotFound):
-        await objects.get("jobs/a")
-    await objects.put("jobs/b", b"small")
-    assert await objects.get("jobs/b") == b"small"
+async def test_a_full_disk_is_a_problem_and_leaves_no_partial_object(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", "1m") as disk:
+        objects = Objects.open(f"file://{disk}/objects")
+        with pytest.raises(StorageFull):
+            await objects.put("jobs/a", bytes(3 * 2**20))
+        with pytest.raises(NotFound):
+            await objects.get("jobs/a")
+        await objects.put("jobs/b", b"small")
+        assert await objects.get("jobs/b") == b"small"
 
 
 async def test_transient_s3_errors_are_retried_without_losing_objects(
