@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 import uuid
@@ -35,6 +36,7 @@ from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.gateway.storage.spool import SpooledFile
 from deepfake_serving.gateway.uploads.service import Uploads
 from deepfake_serving.gateway.upstream.client import Upstream
+from deepfake_serving.video.decoding.other_files import refuse_other_file
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +82,7 @@ class Submission:
             NotFound: there is no such upload.
             Conflict: the idempotency key was used with another request, or an upload is incomplete.
             RefusedURL: the webhook's URL is invalid, or of an address that is not public.
+            UnsupportedMediaType: the file is certainly no video.
             Overloaded: too many jobs are queued, or too many live sources are active.
         """
         live = isinstance(media, RemoteMedia) and media.live
@@ -142,6 +145,8 @@ class Submission:
             upload = await self.uploads.find(media.upload, owner)
             digest = await self.uploads.move(upload, key)
             return Source(upload.name or job.kind, key, None, upload.length, digest)
+        if job.kind == VIDEO:
+            await asyncio.to_thread(refuse_other_file, media.file())
         await self.objects.put(key, media.file())
         return Source(media.name or job.kind, key, None, media.size, media.digest)
 

@@ -22,6 +22,7 @@ from deepfake_serving.contracts.problems import (
     UndecodableMedia,
     UnsupportedMediaType,
 )
+from deepfake_serving.video.decoding.other_files import NO_VIDEO, START_BYTES
 from deepfake_serving.video.decoding.still_images import (
     STILL_BRANDS,
     refuse_unread_image,
@@ -45,9 +46,6 @@ _MAGIC = re.compile(
     re.DOTALL,
 )
 """Signatures of common containers: a file with one is a broken video, any other is no video."""
-
-_START_BYTES = 2**16
-"""Bytes by which a file that can't be read is recognised."""
 
 _SEQUENCE_BRANDS = frozenset({"avis", "hevc", "hevx", "msf1"})
 """Brands of image sequences, which hold a still image beside their track."""
@@ -94,7 +92,7 @@ def open_video(
         Cancelled: `stop` was set.
     """
     with path.open("rb") as file:
-        start = file.read(_START_BYTES)
+        start = file.read(START_BYTES)
         file.seek(0)
         refuse_webp(start)
         codec_options = {"max_pixels": str(max_pixels)}  # applies to later frames too
@@ -124,9 +122,7 @@ def _container(
         refuse_unread_image(start)
         if _MAGIC.match(start):
             raise UndecodableMedia("the video is broken: its header cannot be read") from error
-        raise UnsupportedMediaType(
-            "not a supported video; playlists, images and documents are not accepted"
-        ) from error
+        raise UnsupportedMediaType(NO_VIDEO) from error
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

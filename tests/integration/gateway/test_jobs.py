@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import psutil
 import pytest
@@ -111,6 +112,24 @@ def test_the_same_video_gets_the_cached_result(api: httpx.Client, video: Path) -
     assert api.get(again["result"]["gallery"][0]).status_code == 200, "it is a copy"
     third = ended(api, submit(api, video.read_bytes(), params={"sampling": "fps:3"})["id"])
     assert third["cached"] is True
+
+
+def test_a_file_that_is_no_video_creates_no_job(
+    api: httpx.Client, gateway: RunningGateway, astronaut_jpeg: bytes
+) -> None:
+    before = api.get("/v1/jobs").json()["jobs"]
+    for content in (astronaut_jpeg, b"%PDF-1.7\n%"):
+        problem_of(api.post("/v1/videos", content=content), 415, "unsupported-media-type")
+        form = {"file": ("a.mp4", content)}
+        problem_of(api.post("/v1/videos", files=form), 415, "unsupported-media-type")
+    options = pb.SubmitVideoRequest(options=pb.VideoOptions(name="a.mp4"))
+    with grpc.insecure_channel(gateway.grpc_target) as channel:
+        messages = [options, pb.SubmitVideoRequest(chunk=astronaut_jpeg)]
+        with pytest.raises(grpc.RpcError) as caught:
+            DetectorStub(channel).SubmitVideo(iter(messages), timeout=GUARD_S)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "still image (JPEG)" in caught.value.details()
+    assert api.get("/v1/jobs").json()["jobs"] == before
 
 
 def test_one_idempotency_key_creates_one_job(api: httpx.Client, video: Path) -> None:
