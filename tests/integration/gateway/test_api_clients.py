@@ -61,9 +61,13 @@ def build_typescript(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("build", [build_go, build_typescript], ids=["go", "typescript"])
 def test_a_generated_client_detects_submits_and_lists(
-    build: Callable[[Path], list[str]], gateway: RunningGateway, image: Path, tmp_path: Path
+    build: Callable[[Path], list[str]],
+    gateway: RunningGateway,
+    image: Path,
+    video: Path,
+    tmp_path: Path,
 ) -> None:
-    command = [*build(tmp_path), gateway.url, str(image)]
+    command = [*build(tmp_path), gateway.url, str(image), str(video)]
     reported: dict[str, Any] = json.loads(_run(command, tmp_path))
     assert reported["verdict"] == "real"
     assert reported["faces"] == 1

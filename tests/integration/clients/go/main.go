@@ -1,6 +1,6 @@
 // Detects an image, receives a problem and lists jobs with the client that oapi-codegen generates.
 //
-//	client URL IMAGE
+//	client URL IMAGE VIDEO
 package main
 
 import (
@@ -18,6 +18,8 @@ import (
 func main() {
 	image, err := os.ReadFile(os.Args[2])
 	check(err)
+	video, err := os.ReadFile(os.Args[3])
+	check(err)
 	client, err := api.NewClientWithResponses(os.Args[1])
 	check(err)
 	ctx := context.Background()
@@ -27,7 +29,7 @@ func main() {
 	refused, err := client.DetectImageWithBodyWithResponse(
 		ctx, &api.DetectImageParams{}, "application/octet-stream", bytes.NewReader([]byte("text")))
 	check(err)
-	form, contentType := upload(image)
+	form, contentType := upload(video)
 	submitted, err := client.SubmitVideoWithBodyWithResponse(
 		ctx, &api.SubmitVideoParams{}, contentType, form)
 	check(err)
@@ -44,12 +46,12 @@ func main() {
 	fmt.Println(string(report))
 }
 
-func upload(image []byte) (*bytes.Buffer, string) {
+func upload(video []byte) (*bytes.Buffer, string) {
 	body := &bytes.Buffer{}
 	form := multipart.NewWriter(body)
-	part, err := form.CreateFormFile("file", "a.jpg")
+	part, err := form.CreateFormFile("file", "a.mp4")
 	check(err)
-	_, err = part.Write(image)
+	_, err = part.Write(video)
 	check(err)
 	check(form.Close())
 	return body, form.FormDataContentType()

@@ -1,7 +1,7 @@
 // Detects an image, receives a problem and lists jobs with the types that openapi-typescript
 // generates.
 //
-//     node detect.js URL IMAGE
+//     node detect.js URL IMAGE VIDEO
 
 import { readFileSync } from "node:fs";
 
@@ -9,12 +9,13 @@ import createClient from "openapi-fetch";
 
 import type { paths } from "./api.js";
 
-const [url, path] = process.argv.slice(2);
-if (url === undefined || path === undefined) {
-  throw new Error("detect.js URL IMAGE");
+const [url, path, film] = process.argv.slice(2);
+if (url === undefined || path === undefined || film === undefined) {
+  throw new Error("detect.js URL IMAGE VIDEO");
 }
 const client = createClient<paths>({ baseUrl: url });
 const image = readFileSync(path);
+const video = readFileSync(film);
 
 function form(bytes: Uint8Array<ArrayBuffer>, name: string): FormData {
   const data = new FormData();
@@ -34,7 +35,7 @@ const refused = await client.POST("/v1/images", {
 });
 const submitted = await client.POST("/v1/videos", {
   body: { file: "" },
-  bodySerializer: () => form(image, "a.jpg"),
+  bodySerializer: () => form(video, "a.mp4"),
 });
 const jobs = await client.GET("/v1/jobs", { params: { query: { limit: 50 } } });
 console.log(
