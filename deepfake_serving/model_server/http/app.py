@@ -113,7 +113,7 @@ async def _request_scope(request: web.Request, handler: Handler) -> web.StreamRe
             response.force_close()  # the start of the next request is unknown
         forget_traceback(problem)
     response.headers["X-Request-ID"] = request_scope.id
-    if (items := request_scope.fields.get("items")) is not None:
+    if problem is None and (items := request_scope.fields.get("items")) is not None:
         response.headers[IMAGES_HEADER] = str(items)
     if request_scope.traceparent:
         response.headers["traceparent"] = request_scope.traceparent

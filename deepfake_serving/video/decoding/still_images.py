@@ -47,7 +47,7 @@ def refuse_webp(start: bytes) -> None:
 
 
 def refuse_unread_image(start: bytes) -> None:
-    """Refuses an image that FFmpeg could not read as a video."""
+    """Refuses an image that FFmpeg does not read as a video."""
     for magic, form in _FORMATS.items():
         if start.startswith(magic) and _APNG_CONTROL not in start:
             raise still_image(form)

@@ -266,7 +266,8 @@ def test_each_image_of_a_tensor_counts(locked: Locked, astronaut_jpeg: bytes) ->
     with locked.client("tensors") as client:
         client.post("/v2/models/detector/infer", json={"inputs": [tensor]}).raise_for_status()
         client.post("/v1/models/detector:predict", json={"instances": instances}).raise_for_status()
-        assert client.post("/v2/models/detector/infer", json={"inputs": []}).status_code == 400
+        refused = {"inputs": [tensor], "parameters": {"explain": "yes"}}
+        assert client.post("/v2/models/detector/infer", json=refused).status_code == 400
         with grpc.insecure_channel(locked.gateway.grpc_target) as channel:
             stub, metadata = (
                 GRPCInferenceServiceStub(channel),
