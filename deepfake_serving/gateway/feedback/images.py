@@ -91,20 +91,18 @@ class AnalysedImages:
             return None
 
     async def flush(self) -> None:
-        """Stores what is new.
+        """Stores what is new. It stays in memory until it is stored, where it can be found.
 
         Raises:
             Problem: the store fails; what is new is kept for the next time.
         """
         async with self._storing:
-            pending, self._pending = self._pending, {}
-            if not pending:
+            stored = dict(self._pending)
+            if not stored:
                 return
-            try:
-                await self._collection.put(list(pending.values()))
-            except BaseException:
-                self._pending = pending | self._pending
-                raise
+            await self._collection.put(list(stored.values()))
+            left = {key: d for key, d in self._pending.items() if d is not stored.get(key)}
+            self._pending = left
 
     async def forget(self, owner: str | None, image_id: str) -> bool:
         """Forgets the response with an id that was sent to an owner, and deletes its image.

@@ -58,6 +58,8 @@ class FeedbackService:
     async def give(self, request: FeedbackRequest, principal: Principal) -> Feedback:
         """Stores feedback, in place of the client's earlier one on the same face.
 
+        What it is on may be deleted meanwhile, with the feedback on it that was stored by then.
+
         Raises:
             NotFound: the principal has no image response and no job of this id, or it has no such
                 face.
@@ -74,7 +76,22 @@ class FeedbackService:
             note=request.note,
         )
         await self.store.put(feedback)
+        try:
+            await self._check_exists(feedback, principal)
+        except NotFound:
+            await self.store.remove([feedback])
+            raise
         return feedback
+
+    async def _check_exists(self, feedback: Feedback, principal: Principal) -> None:
+        """
+        Raises:
+            NotFound: what the feedback is on was deleted.
+        """
+        if feedback.kind == "job":
+            await self.jobs.get(feedback.id, principal)
+        elif await self.images.find(principal.id, feedback.id) is None:
+            raise NotFound("the image response was deleted")
 
     async def forget(self, image_id: str, principal: Principal) -> None:
         """Deletes what is stored of an image response: its record, the image, feedback on it.

@@ -56,16 +56,17 @@ class FeedbackStore:
         """Deletes the feedback on jobs."""
         if not job_ids:
             return
-        await self._remove([each async for each in self.all() if each.id in job_ids])
+        await self.remove([each async for each in self.all() if each.id in job_ids])
 
     async def forget_image(self, owner: str | None, image_id: str) -> None:
         """Deletes the feedback on an image response. Clients choose its id, so others may have the
         same."""
         image = "image", owner, image_id
         found = [f async for f in self.all() if (f.kind, f.owner, f.id) == image]
-        await self._remove(found)
+        await self.remove(found)
 
-    async def _remove(self, feedback: Sequence[Feedback]) -> None:
+    async def remove(self, feedback: Sequence[Feedback]) -> None:
+        """Deletes feedback."""
         if feedback:
             await self._collection.remove([_key(each) for each in feedback])
 

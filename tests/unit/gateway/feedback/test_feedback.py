@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from deepfake_serving.gateway.feedback.store import FeedbackStore
 from deepfake_serving.gateway.http.openapi.examples import IMAGE
 from deepfake_serving.gateway.jobs.retention import delete_expired
 from deepfake_serving.gateway.jobs.service import JobService
+from deepfake_serving.gateway.queue.collections.collection import Document
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from deepfake_serving.gateway.storage.objects import Objects
 from deepfake_serving.training.development.sets import read_sets
@@ -333,6 +334,44 @@ async def test_an_image_that_is_deleted_while_it_is_stored_does_not_stay(
     proceed.set()
     await storing
     assert await storage.objects.list("images") == []
+
+
+@pytest.mark.parametrize("subject", ["film", "a"])
+async def test_a_label_that_is_given_while_its_subject_is_deleted_does_not_stay(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, subject: str
+) -> None:
+    await storage.film()
+    await storage.images.add(JPEG, VERDICT, "a", "me")
+    put = storage.feedback.put
+
+    async def deleted_before(feedback: Feedback) -> None:
+        await storage.jobs.delete("film", ME)
+        await storage.service().forget("a", ME)
+        await put(feedback)
+
+    monkeypatch.setattr(storage.feedback, "put", deleted_before)
+    with pytest.raises(NotFound):
+        await storage.give(ME, subject)
+    assert await storage.labels() == []
+
+
+async def test_an_image_can_be_labelled_while_it_is_stored(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await storage.images.add(JPEG, VERDICT, "a", "me")
+    put = storage.images._collection.put
+
+    async def labelled_meanwhile(documents: Sequence[Document]) -> None:
+        await storage.give(ME, "a")
+        await storage.images.add(JPEG, VERDICT, "b", "me")
+        await put(documents)
+
+    monkeypatch.setattr(storage.images._collection, "put", labelled_meanwhile)
+    await storage.images.flush()
+    monkeypatch.undo()
+    assert await storage.labels() == [("a", "fake", "me")]
+    await storage.images.flush()
+    assert await storage.remember().find("me", "b") is not None
 
 
 async def test_old_feedback_responses_and_images_are_deleted(storage: Storage) -> None:
