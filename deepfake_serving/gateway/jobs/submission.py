@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import structlog
 
 from deepfake_serving.contracts.jobs import LIVE, VIDEO, Job, Source, State
@@ -23,11 +21,11 @@ from deepfake_serving.contracts.problems import (
 )
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.fetch.fetcher import Fetcher
+from deepfake_serving.gateway.jobs.idempotency import RequestKeys
 from deepfake_serving.gateway.jobs.requests import (
     RemoteMedia,
     Request,
     UploadedMedia,
-    chosen_options,
 )
 from deepfake_serving.gateway.queue.backend import Query
 from deepfake_serving.gateway.queue.store import JobStore
@@ -41,7 +39,6 @@ from deepfake_serving.video.decoding.other_files import refuse_other_file
 log = structlog.get_logger(__name__)
 
 Media = SpooledFile | RemoteMedia | UploadedMedia
-_UPLOAD = "upload:"
 _ACTIVE: tuple[State, ...] = ("queued", "running")
 
 
@@ -99,28 +96,32 @@ class Submission:
             daily=owner.limits.daily.model_dump(exclude_none=True) if live else None,
             traceparent=traceparent,
         )
-        idempotency = _idempotency(media, kind, request, owner)
+        keys = RequestKeys(request, kind, owner)
         try:
             source = await self._store_media(media, job, owner)
         except NotFound as problem:
-            return await self._earlier(job, idempotency, problem), False
+            if not isinstance(media, UploadedMedia):
+                raise
+            return await self._earlier(job, media, keys, problem), False
+        upload = media if isinstance(media, UploadedMedia) else None
+        key = keys.chosen(source) or (keys.of_upload(upload.upload) if upload else None)
         try:
             refusal = await self._live_refusal(owner) if live else None
             share = owner.limits.queued(self.settings.max_queued)
             stored, created = await self.store.submit(
-                replace(job, source=source), idempotency, refusal, share
+                replace(job, source=source), key, refusal, share
             )
         except (Conflict, Overloaded):
             await self._delete_media(source)
             raise
         if not created:
             await self._delete_media(source)
-        if isinstance(media, UploadedMedia):
-            await self._delete_upload(media, owner)
+        if upload is not None:
+            await self._delete_upload(upload, keys, stored, owner)
         return stored, created
 
     async def _earlier(
-        self, job: Job, idempotency: tuple[str, str, str] | None, problem: NotFound
+        self, job: Job, media: UploadedMedia, keys: RequestKeys, problem: NotFound
     ) -> Job:
         """Returns the job that an upload became, which is found no more.
 
@@ -128,14 +129,15 @@ class Submission:
             NotFound: there was no such upload.
             Conflict: it became a job with other options.
         """
-        try:
-            return (await self.store.submit(job, idempotency, problem.detail))[0]
-        except Overloaded:
-            raise problem from None
-        except Conflict:
-            if idempotency and idempotency[1].startswith(_UPLOAD):
-                raise Conflict("the upload became a job with other options") from None
-            raise
+        for key in (keys.of_upload(media.upload), keys.chosen_before(media.upload)):
+            if key is not None:
+                try:
+                    return (await self.store.submit(job, key, problem.detail))[0]
+                except Overloaded:
+                    continue
+                except Conflict:
+                    raise Conflict("the upload became a job with other options") from None
+        raise problem
 
     async def _store_media(self, media: Media, job: Job, owner: Principal) -> Source:
         if isinstance(media, RemoteMedia):
@@ -150,9 +152,13 @@ class Submission:
         await self.objects.put(key, media.file())
         return Source(media.name or job.kind, key, None, media.size, media.digest)
 
-    async def _delete_upload(self, media: UploadedMedia, owner: Principal) -> None:
-        """Deletes an upload that became a job; should that fail, it expires."""
+    async def _delete_upload(
+        self, media: UploadedMedia, keys: RequestKeys, job: Job, owner: Principal
+    ) -> None:
+        """Deletes an upload that became a job, which its id names from then on; should that fail,
+        it expires."""
         try:
+            await self.store.backend.remember(keys.of_upload(media.upload), job.id)
             await self.uploads.delete(await self.uploads.find(media.upload, owner))
         except Problem as problem:
             log.warning("upload not deleted", id=media.upload, problem=problem.slug)
@@ -188,32 +194,3 @@ class Submission:
         if request.model:
             self.upstream.check_model(request.model)
         return options | {"model": self.upstream.detector(request.model)}
-
-
-def _idempotency(
-    media: Media, kind: str, request: Request, owner: Principal
-) -> tuple[str, str, str] | None:
-    """Returns the owner, the key, and a fingerprint of the whole request. The key of an upload is
-    its own id, unless the client names another."""
-    key = request.idempotency_key
-    if key is None and isinstance(media, UploadedMedia):
-        key = _identity(media)
-    if key is None:
-        return None
-    if not 0 < len(key) <= 200:
-        raise InvalidRequest("an Idempotency-Key has 1 to 200 characters")
-    kinds = [] if kind == VIDEO else [kind]
-    content = [_identity(media), chosen_options(request), *kinds]
-    fingerprint = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return owner.id or "", key, hashlib.sha256(fingerprint).hexdigest()
-
-
-def _identity(media: Media) -> str:
-    """Returns a file's digest, a URL, or the id of an upload."""
-    match media:
-        case RemoteMedia():
-            return media.url
-        case UploadedMedia():
-            return _UPLOAD + media.upload
-        case SpooledFile():
-            return media.digest

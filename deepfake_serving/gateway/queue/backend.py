@@ -104,6 +104,10 @@ class Backend(Protocol):
         """
         ...
 
+    async def remember(self, idempotency: tuple[str, str], job_id: str) -> None:
+        """Stores another key and fingerprint of a record, as `insert` does."""
+        ...
+
     async def get(self, job_id: str) -> Record | None:
         """Returns the record of a job."""
         ...

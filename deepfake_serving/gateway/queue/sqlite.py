@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -23,7 +24,7 @@ from deepfake_serving.gateway.queue.collections.sqlite import SQLiteCollection
 from deepfake_serving.gateway.queue.fairness import WINDOW, in_turns
 from deepfake_serving.gateway.queue.records import QUEUE_BY_KIND, QueueName, Record
 from deepfake_serving.gateway.queue.reserve import DiskReserve
-from deepfake_serving.gateway.queue.sqlite_rows import existing, read, write
+from deepfake_serving.gateway.queue.sqlite_rows import existing, read, remember, write
 from deepfake_serving.gateway.queue.sqlite_usage import SCHEMA, SQLiteUsage
 
 T = TypeVar("T")
@@ -125,12 +126,15 @@ class SQLiteBackend:
             if before is not None or not accept_new:
                 return before
             if idempotency is not None:
-                values = (*idempotency, record.job.id, created_at)
-                database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", values)
+                remember(database, idempotency, record.job.id, created_at)
             write(database, record)
             return record
 
         return await self._change(work)
+
+    async def remember(self, idempotency: tuple[str, str], job_id: str) -> None:
+        now = time.time()
+        await self._change(lambda database: remember(database, idempotency, job_id, now))
 
     async def get(self, job_id: str) -> Record | None:
         return await self._run(lambda database: read(database, job_id))

@@ -29,6 +29,14 @@ def write(database: Database, record: Record) -> None:
     )
 
 
+def remember(
+    database: Database, idempotency: tuple[str, str], job_id: str, created_at: float
+) -> None:
+    """Stores the key and the fingerprint of the request for a job."""
+    values = (*idempotency, job_id, created_at)
+    database.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", values)
+
+
 def existing(database: Database, idempotency: tuple[str, str], now: float) -> Record | None:
     """Returns the record that was inserted with the key within a day.
 

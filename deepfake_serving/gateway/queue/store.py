@@ -52,14 +52,14 @@ class JobStore:
     async def submit(
         self,
         job: Job,
-        idempotency: tuple[str, str, str] | None = None,
+        idempotency: tuple[str, str] | None = None,
         refusal: str | None = None,
         max_queued: int | None = None,
     ) -> tuple[Job, bool]:
         """Stores a new job.
 
         Args:
-            idempotency: Owner, key and fingerprint of the request.
+            idempotency: Key and fingerprint of the request.
             refusal: The reason why a new job is not accepted, if any.
             max_queued: The most queued jobs of the job's owner.
 
@@ -75,10 +75,9 @@ class JobStore:
         owner = None if max_queued is None or refusal is not None else job.owner
         if owner is not None and await self.backend.queued_of(owner) >= (max_queued or 0):
             refusal = f"{max_queued} jobs of this API key are queued already, its share"
-        key = None if idempotency is None else (":".join(idempotency[:2]), idempotency[2])
         with _map_errors():
             record = await self.backend.insert(
-                Record(job, due_at=job.created_at), key, refusal is None
+                Record(job, due_at=job.created_at), idempotency, refusal is None
             )
         if record is None:
             raise Overloaded(str(refusal), retry_after_s=30)

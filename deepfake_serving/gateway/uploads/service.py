@@ -162,6 +162,7 @@ class Uploads:
 
         Raises:
             Conflict: bytes are missing.
+            NotFound: it was deleted meanwhile, as once another gateway has submitted it.
             Overloaded: another request moves it.
         """
         if upload.id in self._moving:
@@ -176,6 +177,8 @@ class Uploads:
         parts, digest = await self._parts(upload), sha256()
         offset = parts[-1].end if parts else 0
         if offset < upload.length:
+            if await self._collection.get(upload.id) is None:
+                raise NotFound(f"the upload {upload.id!r} was deleted")
             raise Conflict(f"the upload has {offset} of {upload.length} bytes")
 
         async def content() -> AsyncIterator[bytes]:

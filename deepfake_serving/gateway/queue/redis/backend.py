@@ -44,6 +44,7 @@ from deepfake_serving.gateway.queue.redis.transactions import (
     part_state_key,
     parts_key,
     read,
+    remember,
     state_key,
     turns_key,
     update,
@@ -126,6 +127,10 @@ class RedisBackend:
             detail = f"{replicas} of {self._min_replicas} replicas of the job store responded"
             raise UpstreamUnavailable(detail, retry_after_s=5)
         return bool(exists)
+
+    async def remember(self, idempotency: tuple[str, str], job_id: str) -> None:
+        with map_errors():
+            await remember(self._client, idempotency, job_id)
 
     async def get(self, job_id: str) -> Record | None:
         with map_errors():

@@ -103,10 +103,15 @@ async def insert(
     pipeline.multi()
     _write(pipeline, None, record)
     if idempotency is not None:
-        key, fingerprint = idempotency
-        pipeline.set(idempotency_key(key), f"{fingerprint}:{record.job.id}", ex=_IDEMPOTENCY_S)
+        remember(pipeline, idempotency, record.job.id)
     await pipeline.execute()
     return record
+
+
+def remember(client: Any, idempotency: tuple[str, str], job_id: str) -> Any:
+    """Stores the key and the fingerprint of the request for a job."""
+    key, fingerprint = idempotency
+    return client.set(idempotency_key(key), f"{fingerprint}:{job_id}", ex=_IDEMPOTENCY_S)
 
 
 async def _existing(client: Any, idempotency: tuple[str, str]) -> Record | None:

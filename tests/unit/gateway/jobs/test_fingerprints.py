@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from deepfake_serving.contracts.jobs import Source
 from deepfake_serving.gateway.auth.authenticator import Principal
+from deepfake_serving.gateway.jobs.idempotency import RequestKeys
 from deepfake_serving.gateway.jobs.requests import (
     ImageRequest,
-    RemoteMedia,
     Request,
     VideoRequest,
     chosen_options,
 )
-from deepfake_serving.gateway.jobs.submission import _idempotency
 
 VIDEO = VideoRequest("every:3", shots=False, idempotency_key="key")
 IMAGE = ImageRequest("detector", "relative", idempotency_key="key")
@@ -30,9 +30,9 @@ class LaterRequest(VideoRequest):
 
 def fingerprint(request: Request, kind: str) -> str:
     owner = Principal("me", sees_all=False)
-    idempotency = _idempotency(RemoteMedia("https://a/b"), kind, request, owner)
-    assert idempotency is not None
-    return idempotency[2]
+    key = RequestKeys(request, kind, owner).chosen(Source("b", url="https://a/b"))
+    assert key is not None
+    return key[1]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from deepfake_serving.contracts.problems import Conflict, Overloaded
 from deepfake_serving.gateway.queue.store import JobStore, open_store
 from tests.support.reply_losing_proxy import ReplyLosingProxy
 
-ONCE = ("me", "key", "print")
+ONCE = ("me:key", "print")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_concurrent_submissions_with_one_key_are_one_job(
         opening = (open_store(store_url, max_queued=100, max_attempts=3) for _ in range(8))
         stores = [await stack.enter_async_context(each) for each in opening]
         for n in range(10):
-            once = ("me", f"key{n}", "print")
+            once = (f"me:key{n}", "print")
             results = await asyncio.gather(
                 *(each.submit(job(f"{n}-{i}"), once) for i, each in enumerate(stores))
             )
@@ -76,19 +76,19 @@ async def test_a_known_key_returns_its_job_although_the_queue_is_full(
     await store.submit(job("b"))
     await store.submit(job("c"))
     with pytest.raises(Overloaded):
-        await store.submit(job("d"), ("me", "other", "print"))
+        await store.submit(job("d"), ("me:other", "print"))
     first, created = await store.submit(job("e"), ONCE)
     assert (first.id, created) == ("a", False)
     with pytest.raises(Conflict):
-        await store.submit(job("f"), ("me", "key", "another request"))
+        await store.submit(job("f"), ("me:key", "another request"))
 
 
 async def test_a_key_whose_job_was_deleted_is_free(store: JobStore) -> None:
     await store.submit(job("a"), ONCE)
     await store.delete("a")
-    _, created = await store.submit(job("b"), ("me", "key", "another request"))
+    _, created = await store.submit(job("b"), ("me:key", "another request"))
     assert created
-    again, _ = await store.submit(job("c"), ("me", "key", "another request"))
+    again, _ = await store.submit(job("c"), ("me:key", "another request"))
     assert again.id == "b"
 
 

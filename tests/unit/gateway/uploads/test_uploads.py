@@ -79,6 +79,17 @@ async def test_gateways_take_turns_in_receiving_a_file(store_url: str, objects: 
             await two.find(upload.id, ONE)
 
 
+async def test_an_upload_that_another_gateway_has_submitted_is_not_found(
+    store_url: str, objects: Objects
+) -> None:
+    async with gateways(store_url, objects) as (one, two, _):
+        upload = await one.create(3, None, ONE)
+        await one.append(upload, 0, chunks(b"abc"))
+        await two.delete(upload)
+        with pytest.raises(NotFound):
+            await one.move(upload, "jobs/a/media")
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: os.PathLike[str]) -> str:
     return f"sqlite:///{tmp_path}/jobs.sqlite"
