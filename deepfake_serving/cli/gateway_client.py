@@ -55,9 +55,7 @@ class GatewayClient:
         self, video: str, options: dict[str, str], idempotency: str | None
     ) -> dict[str, Any]:
         """Submits a file, a URL or a live source; returns the job."""
-        headers = {}
-        if idempotency:
-            headers["Idempotency-Key"] = _header("idempotency key", idempotency)
+        headers = idempotency_header(idempotency)
         if video.startswith(_URL_PREFIXES):
             return self._send("/v1/videos", video, options, headers)
         return self._send("/v1/videos", input_path(Path(video)), options, headers)
@@ -237,6 +235,11 @@ class GatewayClient:
 
     def _no_gateway(self) -> Problem:
         return Problem(f"{self.server} does not respond as a gateway does")
+
+
+def idempotency_header(key: str | None) -> dict[str, str]:
+    """Returns the header of an idempotency key; none without one. Raises `InvalidRequest`."""
+    return {"Idempotency-Key": _header("idempotency key", key)} if key else {}
 
 
 def _path(job_id: str) -> str:

@@ -41,8 +41,7 @@ def submit(
     """Submits a video to a gateway and prints the job's id.
 
     Files from 8 MiB on are sent by a resumable upload: it goes on after a
-    broken connection, and where the same command is run again. With
-    --idempotency a file is sent in one request.
+    broken connection, and where the same command is run again.
     """
     from deepfake_serving.cli.gateway.resumable import ResumableUpload, is_resumable
     from deepfake_serving.cli.gateway_client import GatewayClient
@@ -58,9 +57,9 @@ def submit(
     options |= {name: "true" for name, given in flags.items() if given}
     given = {name: value for name, value in options.items() if value}
     client = GatewayClient(server, key)
-    if idempotency is None and not live and is_resumable(video):
+    if not live and is_resumable(video):
         with progress_bar() as report:
-            job = ResumableUpload(client, Path(video), report).submit(given)
+            job = ResumableUpload(client, Path(video), report, idempotency).submit(given)
     else:
         job = client.submit(video, given, idempotency)
     if wait:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from deepfake_serving.cli.gateway.begun_uploads import BegunUpload
-from deepfake_serving.cli.gateway_client import GatewayClient
+from deepfake_serving.cli.gateway_client import GatewayClient, idempotency_header
 from deepfake_serving.contracts.problems import (
     Conflict,
     InvalidRequest,
@@ -30,7 +30,8 @@ _CHUNK_BYTES = 32 * 2**20  # a proxy that buffers a request loses all of it
 _BODY = "application/offset+octet-stream"
 _PATH = "/v1/uploads"
 _PASSING = (409, 429, 502, 503, 504)
-"""Statuses after which an upload goes on. 409: another process sends the same file."""
+"""Statuses after which an upload goes on. 409: another process sends the same file; of a complete
+one, that it can't become the job."""
 _PAUSE_S, _MAX_PAUSE_S = 2.0, 30.0
 _GIVE_UP_S = 300.0
 """Time without a byte stored, after which an upload is given up."""
@@ -48,12 +49,19 @@ def is_resumable(video: str) -> bool:
 class ResumableUpload:
     """The upload of a file that becomes a job."""
 
-    def __init__(self, client: GatewayClient, path: Path, report: Report) -> None:
+    def __init__(
+        self, client: GatewayClient, path: Path, report: Report, idempotency: str | None = None
+    ) -> None:
         """
+        Args:
+            idempotency: key of the job.
+
         Raises:
+            InvalidRequest: the key can't be sent.
             OSError: the file can't be read.
         """
         self._client, self._path, self._report = client, path, report
+        self._headers = idempotency_header(idempotency)
         self._length = path.stat().st_size
         self._begun = BegunUpload(client.server, path)
         self._stored, self._stored_s = -1, time.monotonic()
@@ -77,7 +85,9 @@ class ResumableUpload:
     def _pause(self, problem: Problem) -> None:
         """Waits before the next attempt; raises the problem where that is of no use."""
         pause_s = _PAUSE_S if problem.retry_after_s is None else problem.retry_after_s
-        if self._stored < 0 or problem.status not in _PASSING or pause_s > _MAX_PAUSE_S:
+        refused = isinstance(problem, Conflict) and self._stored == self._length
+        passing = problem.status in _PASSING and not refused
+        if self._stored < 0 or not passing or pause_s > _MAX_PAUSE_S:
             raise problem
         if time.monotonic() - self._stored_s > _GIVE_UP_S:
             again = "the same command goes on with the upload"
@@ -132,7 +142,9 @@ class ResumableUpload:
 
     def _submitted(self, options: dict[str, str]) -> dict[str, Any]:
         body = {"upload": self._begun.id}
-        return self._client.fetch("POST", "/v1/videos", "id", params=options, json=body)
+        return self._client.fetch(
+            "POST", "/v1/videos", "id", params=options, json=body, headers=self._headers
+        )
 
     def _location(self) -> str:
         return f"{_PATH}/{quote(str(self._begun.id), safe='')}"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deepfake_serving.cli import app as cli
 from deepfake_serving.cli.gateway import resumable
 from deepfake_serving.cli.gateway.resumable import ResumableUpload
-from deepfake_serving.contracts.problems import Problem, UnknownModel, UpstreamUnavailable
+from deepfake_serving.contracts.problems import Conflict, Problem, UnknownModel, UpstreamUnavailable
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.running import GUARD_S, RunningGateway
 
@@ -130,5 +130,19 @@ def test_a_job_whose_response_was_lost_is_not_submitted_twice(
     check(api, other, film)
 
 
-def test_a_file_with_an_idempotency_key_is_one_job(submit: Submit) -> None:
-    assert submit("--idempotency", "film-1") == submit("--idempotency", "film-1")
+def test_a_file_with_an_idempotency_key_is_one_job_and_resumes(
+    submit: Submit, proxy: CuttingProxy, api: httpx.Client, film: Path
+) -> None:
+    proxy.cuts = [5 * 2**20]
+    job = submit("--idempotency", "film-1")
+    assert not proxy.cuts
+    assert proxy.received < LENGTH + OVERHEAD
+    check(api, job, film)
+    assert submit("--idempotency", "film-1") == job
+
+
+def test_a_key_of_another_file_ends_the_command(submit: Submit, film: Path) -> None:
+    submit("--idempotency", "film-2")
+    film.write_bytes(os.urandom(LENGTH))
+    with pytest.raises(Conflict, match="used with another request"):
+        submit("--idempotency", "film-2")
