@@ -198,7 +198,7 @@ card: build/.dev  ## write the model card from the other targets' results
 
 ##@ Release
 
-wheel: build/.dev  ## build the sdist and the wheel into build/dist
+wheel: $(UV)  ## build the sdist and the wheel into build/dist
 	$(BIN)/python -m build --no-isolation --outdir build/dist
 
 package-models: archives  ## pack the models and write their digests

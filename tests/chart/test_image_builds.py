@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import subprocess
 import zipfile
 from datetime import date, timedelta
 from pathlib import Path
@@ -91,15 +93,50 @@ def test_a_published_model_states_its_licences(
 ) -> None:
     with zipfile.ZipFile(tmp_path / "detector.mar", "w") as archive:
         archive.writestr("model.json", json.dumps({"weights": weights}))
-    program(tmp_path, "oras", 'printf "%s\\n" "$@" >>calls')
-    given = {"MODEL": "detector", "REGISTRY": "ghcr.io/x", "GITHUB_SHA": "c0"}
-    paths = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
-    where = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "x/y"}
-    completed = run(script("model.yml:publish", 0), tmp_path, **given, **paths, **where)
+    completed = _published(tmp_path, hashlib.sha256((tmp_path / "detector.mar").read_bytes()))
     assert completed.returncode == 0, completed.stderr
     calls = (tmp_path / "calls").read_text().splitlines()
     assert f"org.opencontainers.image.licenses={licences}" in calls
     assert "org.opencontainers.image.source=https://github.com/x/y" in calls
+
+
+def test_a_model_is_published_as_it_was_packed(tmp_path: Path) -> None:
+    """The job that packs it runs tests before it hands the archives on."""
+    with zipfile.ZipFile(tmp_path / "detector.mar", "w") as archive:
+        archive.writestr("model.json", "{}")
+    assert _published(tmp_path, hashlib.sha256(b"another")).returncode != 0
+    assert not (tmp_path / "calls").exists()
+    steps = [step.get("id") or step.get("run") for step in steps_of(JOBS["model.yml:gate"])]
+    assert steps.index("packed") == steps.index("make package-models") + 1
+
+
+def _published(folder: Path, packed: hashlib._Hash) -> subprocess.CompletedProcess[str]:
+    """Publishes detector.mar to a stub of a registry."""
+    program(folder, "oras", 'printf "%s\\n" "$@" >>calls')
+    given = {"MODEL": "detector", "REGISTRY": "ghcr.io/x", "GITHUB_SHA": "c0"}
+    paths = {"GITHUB_STEP_SUMMARY": str(folder / "summary")}
+    where = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "x/y"}
+    digests = f"{'0' * 64}  classifier.mar\n{packed.hexdigest()}  detector.mar"
+    return run(script("model.yml:publish", 0), folder, **given, **paths, **where, DIGESTS=digests)
+
+
+CACHES = {
+    "docker/setup-qemu-action": "cache-image",
+    "docker/setup-buildx-action": "cache-binary",
+    "aquasecurity/trivy-action": "cache",
+}
+"""Inputs of actions that use GitHub's cache by default, which tests on main can write to."""
+
+
+def test_releases_use_nothing_that_other_runs_cached() -> None:
+    used = 0
+    for step in steps_of(JOBS["build-image.yml:build"]):
+        if (switch := CACHES.get(str(step.get("uses")).partition("@")[0])) is not None:
+            assert step["with"][switch] == "${{ inputs.cache }}", step["uses"]
+            used += 1
+    assert used == 5
+    builds = [job for name, job in JOBS.items() if name.startswith("release.yml")]
+    assert all("cache" not in job.get("with", {}) for job in builds)
 
 
 def test_findings_without_a_fix_are_listed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from pathlib import Path
@@ -38,6 +39,8 @@ def tree(tmp_path: Path) -> Path:
         "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-23\n\n- New.\n\n"
         "## [1.2.2] - 2026-11-01\n\n- Old.\n"
     )
+    program(tmp_path, "gh", "echo v1.2.2")
+    program(tmp_path, "git", '[ "$*" = "merge-base --is-ancestor HEAD origin/main" ]')
     return tmp_path
 
 
@@ -73,10 +76,59 @@ def test_a_release_stops_if_a_version_disagrees(
 
 def test_a_version_is_released_once(tree: Path) -> None:
     """A second build would have other digests than the notes."""
-    program(tree, "gh", '[ "$*" = "release view v1.2.3" ]')
+    program(tree, "gh", 'case "$*" in "release list "*) echo v1.2.3; echo v1.2.2 ;; esac')
     completed = run(script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
     assert completed.returncode != 0
     assert "1.2.3 is released" in completed.stdout
+
+
+@pytest.mark.parametrize("broken", ["gh", "git"])
+def test_a_release_stops_if_github_does_not_answer_or_main_lacks_the_commit(
+    tree: Path, broken: str
+) -> None:
+    """Who may push a tag must not release what nobody reviewed, nor move tags of a release."""
+    program(tree, broken, "exit 1")
+    completed = run(script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
+    assert completed.returncode != 0
+    assert not (tree / "output").exists()
+
+
+def _checked(folder: Path, listed: str) -> int:
+    """Runs the release's comparison of what it downloaded with what was built."""
+    package = f"{hashlib.sha256(b'chart').hexdigest()}  deepfake-serving-1.2.3.tgz"
+    return run(script("release.yml:notes", 0), folder, DIST=listed, PACKAGE=package).returncode
+
+
+def test_a_release_attaches_the_files_that_were_built(tmp_path: Path) -> None:
+    """Other jobs of the run, which run tests, can replace an artifact."""
+    (tmp_path / "deepfake-serving-1.2.3.tgz").write_bytes(b"chart")
+    (tmp_path / "dist").mkdir()
+    wheel = tmp_path / "dist" / "x.whl"
+    wheel.write_bytes(b"wheel")
+    listed = f"{hashlib.sha256(b'wheel').hexdigest()}  x.whl"
+    assert _checked(tmp_path, listed) == 0
+    (tmp_path / "dist" / "y.whl").write_bytes(b"more")
+    assert _checked(tmp_path, listed) != 0
+    (tmp_path / "dist" / "y.whl").unlink()
+    wheel.write_bytes(b"other")
+    assert _checked(tmp_path, listed) != 0
+    wheel.write_bytes(b"wheel")
+    (tmp_path / "deepfake-serving-1.2.3.tgz").write_bytes(b"other")
+    assert _checked(tmp_path, listed) != 0
+
+
+def test_the_list_of_built_files_is_made_before_any_test_runs(tmp_path: Path) -> None:
+    """What builds the wheel is all that is installed then: no package of tests, no torch."""
+    steps = [step.get("run", "") for step in steps_of(JOBS["ci.yml:wheel"])]
+    assert steps.index("make wheel") < steps.index(script("ci.yml:wheel", 1))
+    assert steps.index(script("ci.yml:wheel", 1)) < steps.index("make wheel-smoke")
+    command = ["make", "--dry-run", "--always-make", "wheel"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"requirements/[\w-]+\.txt", printed)) == {"requirements/build.txt"}
+    (tmp_path / "x.whl").write_bytes(b"wheel")
+    assert run(script("ci.yml:wheel", 1), tmp_path).returncode == 0
+    listed = f"{hashlib.sha256(b'wheel').hexdigest()}  x.whl"
+    assert f"{listed}\n" in (tmp_path / "output").read_text()
 
 
 def test_a_release_that_waits_for_its_approval_holds_up_no_other() -> None:
@@ -99,7 +151,7 @@ def test_release_notes_contain_only_this_version_and_list_the_images(tree: Path)
         "GATEWAY": "sha256:bb",
         "CHART": "sha256:cc",
     }
-    completed = run(script("release.yml:notes", 0), tree, VERSION="1.2.3", OWNER="us", **digests)
+    completed = run(script("release.yml:notes", 1), tree, VERSION="1.2.3", OWNER="us", **digests)
     assert completed.returncode == 0, completed.stderr
     notes = (tree / "notes.md").read_text()
     assert "New." in notes
