@@ -50,8 +50,6 @@ run: build/.run archives  ## start everything on this machine (console: http://1
 
 archives: build/archives/.packed  ## pack the models of config/models into build/archives
 
-smoke-tools: build/.smoke  ## install what `smoke` needs
-
 smoke: build/.smoke  ## make smoke URL=… [GRPC=host:port] [KEY=…]: a test image through a gateway
 	@$(if $(KEY),DFK_KEY=$(KEY)) $(BIN)/python -m scripts.smoke $(URL) $(if $(GRPC),--grpc $(GRPC))
 
@@ -249,7 +247,7 @@ $(UV): requirements/build.txt
 build/.run: $(UV) requirements/all.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/all.txt && touch $@
 
-# Without torch, TorchServe and Java: deployments install it beside their credentials.
+# Without torch, TorchServe and Java.
 build/.smoke: $(UV) requirements/gateway.txt pyproject.toml scripts/install.sh
 	@scripts/install.sh requirements/gateway.txt && touch $@
 

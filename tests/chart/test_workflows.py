@@ -16,6 +16,8 @@ from tests.chart.workflows import (
     ATTEST,
     GITHUB,
     JOBS,
+    SIGN,
+    VERIFY,
     WORKFLOWS,
     Job,
     run,
@@ -27,10 +29,6 @@ from tests.support.paths import ROOT
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 FILES = [*WORKFLOWS.values(), *ACTIONS]
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-VERIFY = "./.github/actions/verify"
-SIGN = "./.github/actions/sign"
-
-
 named = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 
 
@@ -85,10 +83,10 @@ def test_jobs_with_write_permission_run_no_code_of_the_repository(job: Job) -> N
 
 
 @named
-def test_identity_tokens_are_used_only_for_signing(job: Job) -> None:
+def test_identity_tokens_are_used_only_for_signing_and_deploying(job: Job) -> None:
     signs = any(str(step.get("uses")).startswith((SIGN, ATTEST)) for step in steps_of(job))
-    publishes = str(job.get("uses", "")).endswith("/build-image.yml")
-    assert ("id-token" in job["permissions"]) == (signs or publishes)
+    calls = str(job.get("uses", "")).endswith(("/build-image.yml", "/deploy.yml"))
+    assert ("id-token" in job["permissions"]) == (signs or calls or "environment" in job)
 
 
 @named

@@ -14,6 +14,8 @@ from tests.support.paths import ROOT
 GITHUB = ROOT / ".github"
 WORKFLOWS = {path.name: path for path in sorted((GITHUB / "workflows").glob("*.yml"))}
 ATTEST = "actions/attest@"
+SIGN = "./.github/actions/sign"
+VERIFY = "./.github/actions/verify"
 
 Job = dict[str, Any]
 
