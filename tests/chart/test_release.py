@@ -83,9 +83,7 @@ def test_a_version_is_released_once(tree: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["gh", "git"])
-def test_a_release_stops_if_github_does_not_answer_or_main_lacks_the_commit(
-    tree: Path, broken: str
-) -> None:
+def test_a_release_stops_without_a_list_of_releases_or_off_main(tree: Path, broken: str) -> None:
     """Who may push a tag must not release what nobody reviewed, nor move tags of a release."""
     program(tree, broken, "exit 1")
     completed = run(script("release.yml:version", 0), tree, GITHUB_REF_NAME="v1.2.3")
@@ -118,7 +116,7 @@ def test_a_release_attaches_the_files_that_were_built(tmp_path: Path) -> None:
 
 
 def test_the_list_of_built_files_is_made_before_any_test_runs(tmp_path: Path) -> None:
-    """What builds the wheel is all that is installed then: no package of tests, no torch."""
+    """Only what builds the wheel is installed then: no package of tests, no torch."""
     steps = [step.get("run", "") for step in steps_of(JOBS["ci.yml:wheel"])]
     assert steps.index("make wheel") < steps.index(script("ci.yml:wheel", 1))
     assert steps.index(script("ci.yml:wheel", 1)) < steps.index("make wheel-smoke")
