@@ -35,6 +35,10 @@ COPY --from=wheel /dist /dist
 RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps --prefix /package /dist/*.whl \
  && PYTHONPATH=$(echo /package/lib/python3*/site-packages) .venv/bin/python -m pip check
 
+# Where the archives are elsewhere: --build-context archives=<folder>, as a builder follows no link out of its context.
+FROM scratch AS archives
+COPY build/archives /
+
 FROM ${BASE}
 # KubeRay's probes call wget.
 RUN apt-get update \
@@ -42,7 +46,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=dependencies /app/.venv /app/.venv
 COPY --from=package /package /app/.venv
-COPY build/archives /app/archives
+COPY --from=archives / /app/archives
 # Some versions of KubeRay start Ray in a login shell, whose PATH is Debian's.
 RUN ln -s /app/.venv/bin/ray /app/.venv/bin/deepfake-serving /app/.venv/bin/python /usr/local/bin/
 WORKDIR /app

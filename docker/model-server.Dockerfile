@@ -38,13 +38,17 @@ RUN .venv/bin/python -m pip install --no-cache-dir --quiet --no-deps --prefix /p
 FROM dependencies AS runtime
 RUN .venv/bin/python -m pip uninstall --quiet --yes pip setuptools
 
+# Where the archives are elsewhere: --build-context archives=<folder>, as a builder follows no link out of its context.
+FROM scratch AS archives
+COPY build/archives /
+
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=runtime /app/.venv /app/.venv
 COPY --from=package /package /app/.venv
-COPY build/archives /app/archives
+COPY --from=archives / /app/archives
 COPY scripts/__init__.py scripts/smoke.py /app/scripts/
 COPY docker/defaults/model-server.yaml /app/defaults.yaml
 WORKDIR /app

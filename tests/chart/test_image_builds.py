@@ -65,6 +65,22 @@ def test_archives_are_packed_for_the_images_that_copy_them(path: Path) -> None:
     assert (path.stem in named) == ("COPY build/archives" in path.read_text())
 
 
+def test_archives_of_a_linked_folder_get_into_the_image(tmp_path: Path) -> None:
+    """A builder copies a link out of its context as such, or fails."""
+    program(tmp_path, "builder", 'echo "$*" >>calls')
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/archives").symlink_to(tmp_path / "elsewhere")
+    completed = run(str(ROOT / "scripts/cluster-images.sh"), tmp_path, BUILD="builder", LOAD="true")
+    assert completed.returncode == 0, completed.stderr
+    given = f"--build-context archives={tmp_path / 'elsewhere'}"
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [given in each for each in calls] == ["model-server.Dockerfile" in each for each in calls]
+    for dockerfile in (ROOT / "docker").glob("*.Dockerfile"):
+        text = dockerfile.read_text()
+        assert ("COPY build/archives" in text) == ("AS archives\nCOPY build/archives /\n" in text)
+
+
 def test_an_image_is_built_on_one_digest_of_its_base(tmp_path: Path) -> None:
     steps = {step.get("id"): step for step in steps_of(JOBS["build-image.yml:build"])}
     program(tmp_path, "docker", 'echo "$*" >>calls\necho sha256:aa')
