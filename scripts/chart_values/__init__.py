@@ -26,10 +26,16 @@ def schema() -> str:
     """Returns the schema as JSON text."""
     document = TypeAdapter(Values).json_schema()
     _require(document, document["$defs"], yaml.safe_load(DEFAULTS.read_text()))
-    document["properties"]["global"] = {"type": "object"}  # reserved by Helm for subcharts
+    document["properties"]["global"] = _shared(document["properties"])
     head = {"$schema": "http://json-schema.org/draft-07/schema#"}
     text = json.dumps({**head, **_without_titles(document)}, indent=1)
     return text.replace('"#/$defs/', '"#/definitions/').replace('"$defs":', '"definitions":') + "\n"
+
+
+def _shared(own: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of the values of all charts of an installation, where others have keys."""
+    names = ("imageRegistry", "imagePullSecrets")
+    return {"type": "object", "properties": {name: own[name] for name in names}}
 
 
 def _require(node: dict[str, Any], kinds: dict[str, Any], defaults: dict[str, Any]) -> None:

@@ -75,7 +75,9 @@ def test_archives_of_a_linked_folder_get_into_the_image(tmp_path: Path) -> None:
     assert completed.returncode == 0, completed.stderr
     given = f"--build-context archives={tmp_path / 'elsewhere'}"
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert [given in each for each in calls] == ["model-server.Dockerfile" in each for each in calls]
+    assert [given in each for each in calls] == [
+        "model-server.Dockerfile" in each for each in calls
+    ]
     for dockerfile in (ROOT / "docker").glob("*.Dockerfile"):
         text = dockerfile.read_text()
         assert ("COPY build/archives" in text) == ("AS archives\nCOPY build/archives /\n" in text)

@@ -74,6 +74,11 @@ def _open_host_paths() -> None:
         kubectl("-n", "kube-system", "wait", "--for=condition=Ready", "pod/hostpath-opener")
 
 
+def _present(pod: Object) -> bool:
+    ended = pod["status"].get("phase") in ("Failed", "Succeeded")
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
 @dataclass(frozen=True)
 class Release:
     """One installation of the chart."""
@@ -117,12 +122,12 @@ class Release:
         return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"
 
     def pods(self, component: str, pool: str | None = None) -> list[Object]:
-        """Returns the pods that are not terminating."""
+        """Returns the pods that are neither terminating nor ended: evicted ones stay as Failed."""
         selector = self.selector(component)
         if pool:
             selector += f",deepfake-serving/pool={pool}"
         items: list[Object] = self.get("pods", "-l", selector)["items"]
-        return [each for each in items if "deletionTimestamp" not in each["metadata"]]
+        return [each for each in items if _present(each)]
 
     def ready(self, component: str, pool: str | None = None) -> int:
         """Returns the ready pods of a component."""

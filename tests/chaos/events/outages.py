@@ -7,19 +7,24 @@ everything there. A full disk of Redis: that takes a file system of its own belo
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
-from tests.chaos.cluster import Cluster
+from tests.chaos.cluster import COUNTS, Cluster
 from tests.chaos.events.base import Event
 from tests.chaos.events.kills import PROCESSES
 
 DROP_S, DNS_S, DISK_S = 30, 30, 30
 
 
-def _drop_packets(cluster: Cluster) -> None:
-    """Cuts one model server off, probes included, as when its node loses its network."""
-    with cluster.nodes.dropping(cluster.victim("model-server"), "INPUT ! -i lo"):
-        time.sleep(DROP_S)
+def _cut_off(component: str) -> Callable[[Cluster], None]:
+    """Drops what one pod receives, probes included, as when its node loses its network."""
+
+    def happen(cluster: Cluster) -> None:
+        with cluster.nodes.dropping(cluster.victim(component), "INPUT ! -i lo"):
+            time.sleep(DROP_S)
+
+    return happen
 
 
 def _dns_gone(cluster: Cluster) -> None:
@@ -49,7 +54,7 @@ def _redis_gone(cluster: Cluster) -> None:
 
 
 OUTAGES = [
-    Event("drop-packets", _drop_packets, outage=True),
+    *(Event(f"cut-off-{component}", _cut_off(component), outage=True) for component in COUNTS),
     Event("dns-gone", _dns_gone, outage=True),
     Event("disk-full", _disk_full, outage=True),
     Event("redis-gone", _redis_gone, outage=True),

@@ -30,10 +30,10 @@ def test_a_failure_counts_for_the_event_in_which_it_ended(tmp_path: Path) -> Non
 
 def test_a_late_failure_counts_for_the_event_in_which_its_request_began(tmp_path: Path) -> None:
     record = Record(tmp_path / "log.jsonl")
-    with record.during("drop-packets"):
+    with record.during("cut-off-model-server"):
         begun = time.monotonic()
     record.add(outcome(begun, time.monotonic() + 60, LOST))
-    assert failures(record) == {"drop-packets": 1}
+    assert failures(record) == {"cut-off-model-server": 1}
 
 
 def test_the_later_event_is_blamed_for_what_ended_in_it(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_killed_gateway_may_cost_neither_a_retry_nor_a_wrong_response(
     assert goal.startswith("kill-gateway: 1 failed")
 
 
-@pytest.mark.parametrize("event", ["upgrade", "kill-redis", "drop-packets", QUIET])
+@pytest.mark.parametrize("event", ["upgrade", "kill-redis", "cut-off-model-server", QUIET])
 def test_nothing_else_may_cost_a_request(event: str) -> None:
     (goal,) = missed({event: LOST}, JobResults())
     assert goal.startswith(f"{event}: 3 failed")

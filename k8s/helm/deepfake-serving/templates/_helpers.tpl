@@ -42,7 +42,7 @@ deepfake-serving/pool: {{ . | quote }}
 {{/* Image reference: the digest, else the tag, else the appVersion: (dict "root" $ "image" map). */}}
 {{- define "deepfake.image" -}}
 {{- $repository := .image.repository }}
-{{- with .root.Values.imageRegistry }}
+{{- with .root.Values.imageRegistry | default (.root.Values.global).imageRegistry }}
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^[^/]*[.:][^/]*/" $repository "") }}
 {{- end }}
 {{- if .image.digest -}}
@@ -91,11 +91,12 @@ serviceAccountName: {{ .values.serviceAccountName | default (include "deepfake.s
 automountServiceAccountToken: false
 # A Service named deepfake-… would otherwise set variables that look like settings.
 enableServiceLinks: false
-{{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ if kindIs "map" . }}{{ quote .name }}{{ else }}{{ quote . }}{{ end }}
-  {{- end }}
+{{- $secrets := list }}
+{{- range concat (.root.Values.imagePullSecrets | default list) ((.root.Values.global).imagePullSecrets | default list) }}
+{{- $secrets = append $secrets (kindIs "map" . | ternary . (dict "name" .)) }}
+{{- end }}
+{{- with $secrets | uniq }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- range $name := list "hostAliases" "dnsConfig" "resourceClaims" }}
 {{- with get $.values $name }}
