@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar, cast
@@ -142,17 +144,44 @@ class Replica:
         """
         for _ in range(_CONNECT_ATTEMPTS):
             try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    _, writer = await asyncio.open_connection(self.address, self.pool.port)
-            except TimeoutError:
-                continue
+                if await _connects(self.address, self.pool.port):
+                    return True
             except OSError as error:
-                if error.errno in _UNREACHABLE:
-                    continue
-                return True
-            writer.close()
+                if error.errno not in _UNREACHABLE:
+                    return True
+        return False
+
+
+async def _connects(address: str, port: int) -> bool:
+    """Returns whether the kernel connects in time, even if this process is late to see it.
+
+    Raises:
+        OSError: the host refuses, or is unreachable.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        error = probe.connect_ex((address, port))
+        if error == errno.EINPROGRESS:
+            await _writable(probe)
+            error = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+        with suppress(OSError):
+            probe.getpeername()
             return True
         return False
+
+
+async def _writable(probe: socket.socket) -> None:
+    """Waits for the end of an attempt to connect, as long as one may take."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_writer(probe, ended.set)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), _CONNECT_TIMEOUT_S)
+    finally:
+        loop.remove_writer(probe)
 
 
 async def _holds_requests(response: aiohttp.ClientResponse) -> bool:

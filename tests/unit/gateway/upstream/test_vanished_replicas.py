@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 
+import pytest
+import uvloop
 from aiohttp import web
 
+from deepfake_serving.gateway.upstream import replicas
 from tests.support.replicas import FakeReplica, Names, hang, in_flight, serving, until
 
 DEADLINE_S = 60.0
@@ -113,6 +117,46 @@ async def test_a_replica_that_stops_finishes_what_is_in_flight(names: Names) -> 
         results = await asyncio.gather(*requests)
         assert "127.0.0.2" in {result["by"] for result in results}
         assert len(first.requests) + len(second.requests) == len(requests)
+
+
+async def test_a_gateway_without_processor_time_gives_up_no_replica(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is late itself to see that the host has responded, as on a node with too much to do."""
+    monkeypatch.setattr(replicas, "_CONNECT_TIMEOUT_S", 0.01)
+    replica = FakeReplica("127.0.0.2")
+    async with serving(({"name": "a"}, [replica]), names=names) as upstream:
+        finish = asyncio.Event()
+
+        async def slow(_: web.Request) -> web.Response:
+            await finish.wait()
+            return web.json_response({"by": "127.0.0.2"})
+
+        replica.predict = slow
+        requests = await in_flight(upstream, replica, DEADLINE_S)
+        for _ in range(30):
+            time.sleep(0.03)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+        finish.set()
+        await asyncio.gather(*requests)
+        assert len(replica.requests) == len(requests)
+
+
+def test_a_late_gateway_sees_on_its_own_loop_that_a_host_responds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """uvloop looks even numeric addresses up in threads, unless it is not asked to connect."""
+    monkeypatch.setattr(replicas, "_CONNECT_TIMEOUT_S", 0.01)
+
+    async def connects(port: int) -> bool:
+        connecting = asyncio.create_task(replicas._connects("127.0.0.1", port))
+        while not connecting.done():
+            time.sleep(0.03)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+        return await connecting
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert uvloop.run(connects(server.getsockname()[1]))
 
 
 async def test_a_replica_that_has_left_dns_is_checked_until_its_requests_end(names: Names) -> None:
