@@ -16,6 +16,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from deepfake_serving.contracts.problems import Problem
 from deepfake_serving.gateway.upstream.client import RequestContext, Upstream
 from deepfake_serving.gateway.upstream.config import PoolSpec, Routing
 from deepfake_serving.gateway.upstream.pools import Pools
@@ -154,6 +155,22 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def die(request: web.Request) -> web.Response:
+    """Ends the connection, as a process does that is killed."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+def problem(raised: Problem) -> Predict:
+    """Responds with a problem."""
+
+    async def respond(_: web.Request) -> web.Response:
+        return web.json_response(raised.to_dict("x"), status=raised.status)
+
+    return respond
 
 
 async def hang(_: web.Request) -> web.Response:

@@ -32,20 +32,14 @@ from deepfake_serving.gateway.upstream.config import Routing
 from tests.support.replicas import (
     FakeReplica,
     Names,
-    Predict,
     context,
     detect,
+    die,
     hang,
+    problem,
     serving,
     until,
 )
-
-
-def problem(raised: Problem) -> Predict:
-    async def respond(_: web.Request) -> web.Response:
-        return web.json_response(raised.to_dict("x"), status=raised.status)
-
-    return respond
 
 
 async def test_requests_go_to_the_least_busy_replica(names: Names) -> None:
@@ -109,12 +103,6 @@ async def test_a_replica_that_dies_causes_a_retry_and_no_error(names: Names) -> 
     retried: list[str] = []
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
         upstream.on_retry = retried.append
-
-        async def die(request: web.Request) -> web.Response:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-
         first.predict = die
         results = [await detect(upstream) for _ in range(8)]
     assert {result["by"] for result in results} == {"127.0.0.3"}
@@ -130,11 +118,9 @@ async def test_all_frames_are_sent_again_when_a_replica_dies_midway(
     frames = [chance.integers(0, 256, (400, 500, 3), np.uint8) for _ in range(4)]
     bodies: list[tuple[dict[str, str], bytes]] = []
 
-    async def die(request: web.Request) -> web.Response:
+    async def die_midway(request: web.Request) -> web.Response:
         await request.content.readexactly(500_000)
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
+        return await die(request)
 
     async def take(request: web.Request) -> web.Response:
         bodies.append((dict(request.headers), await request.read()))
@@ -142,7 +128,7 @@ async def test_all_frames_are_sent_again_when_a_replica_dies_midway(
         return web.json_response({"outputs": [{"data": data}]})
 
     async with serving(({"name": "a"}, [first, second]), names=names) as upstream:
-        first.predict, second.predict = die, take
+        first.predict, second.predict = die_midway, take
         while not first.requests:
             results = await upstream.detect_frames(frames, "detector", context())
     headers, body = bodies[-1]
