@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from deepfake_serving.contracts.messages import problem_message, verdict_message
-from deepfake_serving.contracts.problems import SlowRequest, from_dict
+from deepfake_serving.contracts.problems import from_dict
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2 as pb
 from deepfake_serving.gateway.context import Gateway
 from deepfake_serving.gateway.grpc_api.call import Call, StreamStopped
@@ -28,14 +28,12 @@ async def detect_frames(
 
     The stream ends as over WebSocket: after `live_idle_timeout_s` without a frame, and after
     `live_max_duration_s`. Frames wait in a short queue; where they arrive faster than they are
-    analysed, old ones drop. The session of a client that reads no verdict for
-    `live_idle_timeout_s` ends then, although gRPC ends the call only once it reads.
+    analysed, old ones drop.
 
     Args:
         on_end: Called when the session ends, before the last verdict is read.
 
     Raises:
-        SlowRequest: the client did not read.
         StreamStopped: the gateway stops; after the verdicts of the frames that have arrived.
     """
     loop, settings = asyncio.get_running_loop(), gateway.settings
@@ -76,12 +74,7 @@ async def detect_frames(
         return await gateway.upstream.detect_image(frame.image, model, context)
 
     async def send(message: dict[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(settings.live_idle_timeout_s):
-                await verdicts.put(_stream_verdict(message))
-        except TimeoutError:
-            waited = f"{settings.live_idle_timeout_s:g} s"
-            raise SlowRequest(f"the client has read no verdict for {waited}") from None
+        await verdicts.put(_stream_verdict(message))
 
     count = partial(gateway.count_frame, call.scope)
 

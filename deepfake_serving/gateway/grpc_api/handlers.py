@@ -6,7 +6,9 @@ registered with a stream of request messages, which is the same on the wire.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Literal
 
 import grpc
@@ -14,7 +16,7 @@ import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from deepfake_serving.contracts.problems import NotReady
+from deepfake_serving.contracts.problems import NotReady, SlowRequest
 from deepfake_serving.contracts.protos.deepfake.v1 import detector_pb2
 from deepfake_serving.gateway.auth.authenticator import Principal
 from deepfake_serving.gateway.auth.keys import Scope
@@ -134,8 +136,8 @@ class _Handler:
             self._count_bytes(call, len(message[0]))
             return await self._operation(self._parse(message, scope), call)
 
-    async def stream(self, _: object, context: ServicerContext) -> AsyncIterator[Any]:
-        """Yields the responses of a method.
+    async def stream(self, _: object, context: ServicerContext) -> None:
+        """Sends the responses of a method.
 
         One that stops with the gateway has not failed, and is counted as those of REST are. Its
         client gets a status nevertheless, which says that there is more.
@@ -147,13 +149,29 @@ class _Handler:
                 try:
                     with self._calls.reserve(call.principal):
                         request = await self._request(context, scope, call)
-                        async for response in self._operation(request, call):
-                            yield response
+                        async with aclosing(self._operation(request, call)) as responses:
+                            async for response in responses:
+                                await self._send(context, response)
                 except StreamStopped:
                     stopped = True
             if stopped:
                 detail = "the gateway is stopping: call again, and another one continues"
                 await abort(context, NotReady(detail, retry_after_s=1), scope.request_scope.id)
+
+    async def _send(self, context: ServicerContext, response: Any) -> None:
+        """
+        Raises:
+            SlowRequest: the client of live frames reads no response.
+        """
+        live = self._scope == "stream"
+        timeout_s = self._gateway.settings.live_idle_timeout_s if live else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await context.write(response)
+        except TimeoutError:
+            raise SlowRequest(f"the client has read no response for {timeout_s:g} s") from None
+        except grpc.aio.BaseError:  # the client is gone
+            raise asyncio.CancelledError from None
 
     async def _request(self, context: ServicerContext, scope: GrpcRequestScope, call: Call) -> Any:
         """Returns the messages of a client's stream, or the only message."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -14,6 +16,8 @@ from deepfake_serving.contracts.problems import InvalidRequest, Problem
 
 M = TypeVar("M", bound=Message)
 
+_STATUS_S = 1.0
+"""Time in which a status is sent to a client that reads."""
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -31,7 +35,9 @@ def parse(kind: type[M], data: bytes) -> M:
 
 async def abort(context: Any, problem: Problem, request_id: str) -> NoReturn:
     """Ends the call with the problem as status, text and details
-    (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto)."""
+    (https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto).
+
+    A client that reads no response gets it once it reads: nothing waits for that."""
     detail = AnyMessage()
     detail.Pack(problem_message(problem, request_id))
     status = Status(code=problem.grpc_code, message=problem.detail, details=[detail])
@@ -41,5 +47,7 @@ async def abort(context: Any, problem: Problem, request_id: str) -> NoReturn:
     ]
     if problem.retry_after_s is not None:
         trailing.append(("retry-after", str(problem.retry_after_s)))
-    await context.abort(_CODES[problem.grpc_code], problem.detail, tuple(trailing))
-    raise AssertionError("abort returned")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STATUS_S):
+            await context.abort(_CODES[problem.grpc_code], problem.detail, tuple(trailing))
+    raise asyncio.CancelledError
