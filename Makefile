@@ -12,6 +12,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export DEEPFAKE_HOME ?= $(CURDIR)/build
 export DEEPFAKE_WEIGHTS ?= default
 
+# uv trusts the system's authorities, where the system has some: a proxy may inspect TLS.
+ifneq ($(wildcard $(addprefix /etc/,ssl/certs/ca-certificates.crt pki/tls/certs/ca-bundle.crt ssl/ca-bundle.pem ssl/cert.pem)),)
+export UV_SYSTEM_CERTS ?= true
+endif
+
 .DEFAULT_GOAL := help
 # Where the training targets read and write; see docs/training.md.
 RUN ?= build/training/run

@@ -65,3 +65,22 @@ def test_the_index_of_uv_wins(clone: Path) -> None:
     assert _indexes(clone, PIP_INDEX_URL=MIRROR, UV_DEFAULT_INDEX="https://other") == {
         "https://other"
     }
+
+
+SYSTEM = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+
+
+@pytest.mark.skipif(not any(map(os.path.exists, SYSTEM)), reason="a system without authorities")
+@pytest.mark.parametrize(("given", "used"), [({}, "true"), ({"UV_SYSTEM_CERTS": "false"}, "false")])
+def test_uv_trusts_the_authorities_of_the_system(given: dict[str, str], used: str) -> None:
+    """Else a proxy that inspects TLS stops it, whose authority the system has."""
+    kept = {name: value for name, value in os.environ.items() if name != "UV_SYSTEM_CERTS"}
+    printed = subprocess.run(
+        ["make", "--silent", "--eval", "show: ; @echo $$UV_SYSTEM_CERTS", "show"],
+        cwd=ROOT,
+        env=kept | given,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert printed.stdout == f"{used}\n"
