@@ -40,7 +40,7 @@ QUICK := -m "not slow"
 # Prints each of several targets as one block, if this make can (from 4.0 on).
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser browsers screenshots clients e2e attacks bench bench-check rivals generate lock actionlint clean rtsp-server \
+.PHONY: help run archives cases fuzz soak api-clients schemathesis spectral test test-slow test-nightly lint unit integration browser browsers screenshots clients e2e attacks bench bench-check rivals generate lock actionlint zizmor clean rtsp-server \
 	chart chart-lint chart-tools manifests images chaos cluster-e2e cluster-smoke smoke load package-models wheel wheel-smoke \
 	train mix evaluate evaluate-all calibrate export attack card always
 
@@ -142,6 +142,9 @@ wheel-smoke: build/.dev  ## build the wheel of a clean clone, install it elsewhe
 
 actionlint:  ## check the workflows (needs Go)
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+zizmor: $(UV)  ## audit the workflows' security
+	$(UV) tool run --quiet zizmor@1.32.0 --offline --quiet .github
 
 ##@ Bench
 
