@@ -47,6 +47,8 @@ RUN apt-get update \
 COPY --from=dependencies /app/.venv /app/.venv
 COPY --from=package /package /app/.venv
 COPY --from=archives / /app/archives
+# The libraries in TorchServe's JAR, for scanners.
+COPY docker/sbom /app/sbom
 # Some versions of KubeRay start Ray in a login shell, whose PATH is Debian's.
 RUN ln -s /app/.venv/bin/ray /app/.venv/bin/deepfake-serving /app/.venv/bin/python /usr/local/bin/
 WORKDIR /app
@@ -63,6 +65,6 @@ LABEL org.opencontainers.image.title="deepfake-serving bulk" \
       org.opencontainers.image.description="Archives of images and videos on Ray" \
       org.opencontainers.image.source="https://github.com/deepfake-serving/deepfake-serving" \
       org.opencontainers.image.documentation="https://github.com/deepfake-serving/deepfake-serving/tree/main/docs" \
-      org.opencontainers.image.licenses="Apache-2.0 AND LGPL-3.0-or-later AND GPL-2.0-or-later AND GPL-2.0-only WITH Classpath-exception-2.0 AND LicenseRef-weights" \
+      org.opencontainers.image.licenses="Apache-2.0 AND LGPL-3.0-or-later AND GPL-2.0-or-later AND GPL-2.0-only WITH Classpath-exception-2.0 AND EPL-1.0 AND EPL-2.0 AND LicenseRef-weights" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

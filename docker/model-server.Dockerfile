@@ -49,6 +49,8 @@ RUN apt-get update \
 COPY --from=runtime /app/.venv /app/.venv
 COPY --from=package /package /app/.venv
 COPY --from=archives / /app/archives
+# The libraries in TorchServe's JAR, for scanners.
+COPY docker/sbom /app/sbom
 COPY scripts/__init__.py scripts/smoke.py /app/scripts/
 COPY docker/defaults/model-server.yaml /app/defaults.yaml
 WORKDIR /app
@@ -69,6 +71,6 @@ LABEL org.opencontainers.image.title="deepfake-serving model server" \
       org.opencontainers.image.description="TorchServe with OpenVINO for CPU nodes" \
       org.opencontainers.image.source="https://github.com/deepfake-serving/deepfake-serving" \
       org.opencontainers.image.documentation="https://github.com/deepfake-serving/deepfake-serving/tree/main/docs" \
-      org.opencontainers.image.licenses="Apache-2.0 AND LGPL-3.0-or-later AND GPL-2.0-only WITH Classpath-exception-2.0 AND LicenseRef-weights" \
+      org.opencontainers.image.licenses="Apache-2.0 AND LGPL-3.0-or-later AND GPL-2.0-only WITH Classpath-exception-2.0 AND EPL-1.0 AND EPL-2.0 AND LicenseRef-weights" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

