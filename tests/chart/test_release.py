@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,29 @@ def test_the_list_of_built_files_is_made_before_any_test_runs(tmp_path: Path) ->
     assert run(script("ci.yml:wheel", 1), tmp_path).returncode == 0
     listed = f"{hashlib.sha256(b'wheel').hexdigest()}  x.whl"
     assert f"{listed}\n" in (tmp_path / "output").read_text()
+
+
+NAMED = re.compile(
+    r"(?:ghcr\.io/deepfake-serving/[a-z-]+|deepfake-serving-bulk):(\d+\.\d+\.\d+)"
+    r"|targetRevision: (\d+\.\d+\.\d+)|deepfake_serving-(\d+\.\d+\.\d+)-py3"
+)
+"""Images, charts and wheels of a release in files that people copy."""
+
+
+def test_files_name_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    files = [ROOT / "README.md", ROOT / "docker" / "compose.yaml"]
+    files += [
+        *(ROOT / "k8s" / "kserve").rglob("*.yaml"),
+        *(ROOT / "k8s" / "examples").rglob("*.yaml"),
+    ]
+    named = [
+        (str(path.relative_to(ROOT)), next(filter(None, found)))
+        for path in files
+        for found in NAMED.findall(path.read_text())
+    ]
+    assert len(named) >= 7
+    assert [each for each in named if each[1] != version] == []
 
 
 def test_a_release_that_waits_for_its_approval_holds_up_no_other() -> None:
