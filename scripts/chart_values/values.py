@@ -56,6 +56,8 @@ class NetworkPolicy(TypedDict, total=False):
     fetchExcept: list[Cidr]
     gatewayEgress: list[AnyObject]
     modelServerEgress: list[AnyObject]
+    podIngress: list[AnyObject]
+    podEgress: list[AnyObject]
 
 
 @with_config(STRICT)

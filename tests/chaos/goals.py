@@ -10,6 +10,7 @@ class Loss(Enum):
 
     NONE = "no request"
     IN_FLIGHT = "connections to the pod; one retry after two seconds succeeds"
+    SENT = "requests to the pod, which responds late or never; one retry succeeds"
 
 
 RETRY_AFTER_S = 2.0

@@ -74,9 +74,12 @@ class Record:
             self.write("end", event=event)
 
     def add(self, outcome: Outcome) -> None:
-        """Adds an outcome to the event in which it ended, else to the one in which it began."""
+        """Adds an outcome to the event in which it began, else to the one in which it ended.
+
+        Pauses divide events, so a request that spans two has waited since the first.
+        """
         with self._lock:
-            event = self._event_at(outcome.ended) or self._event_at(outcome.begun) or QUIET
+            event = self._event_at(outcome.begun) or self._event_at(outcome.ended) or QUIET
             self.rows.setdefault(event, Row()).add(outcome)
         if outcome.problem is not None:
             self.write("failure", event=event, **asdict(outcome))
@@ -89,5 +92,5 @@ class Record:
             log.write(json.dumps(line) + "\n")
 
     def _event_at(self, moment: float) -> str | None:
-        latest = reversed(self._intervals[-2:])
+        latest = reversed(self._intervals)
         return next((name for name, begun, ended in latest if begun <= moment <= ended), None)

@@ -28,6 +28,8 @@ def _missed_by_requests(rows: Mapping[str, Row]) -> Iterator[str]:
         lost = row.failed
         if loss is Loss.IN_FLIGHT:
             lost = max(row.responded, row.failed_retries)
+        elif loss is Loss.SENT:
+            lost = row.failed_retries
         if lost:
             yield f"{name}: {lost} failed, may cost {loss.value}"
 

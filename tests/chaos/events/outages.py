@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from tests.chaos.cluster import COUNTS, Cluster
 from tests.chaos.events.base import Event
 from tests.chaos.events.kills import PROCESSES
+from tests.chaos.goals import Loss
 
 DROP_S, DNS_S, DISK_S = 30, 30, 30
 
@@ -25,6 +26,10 @@ def _cut_off(component: str) -> Callable[[Cluster], None]:
             time.sleep(DROP_S)
 
     return happen
+
+
+def _loss(component: str) -> Loss:
+    return Loss.SENT if component == "gateway" else Loss.NONE
 
 
 def _dns_gone(cluster: Cluster) -> None:
@@ -54,7 +59,7 @@ def _redis_gone(cluster: Cluster) -> None:
 
 
 OUTAGES = [
-    *(Event(f"cut-off-{component}", _cut_off(component), outage=True) for component in COUNTS),
+    *(Event(f"cut-off-{each}", _cut_off(each), _loss(each), outage=True) for each in COUNTS),
     Event("dns-gone", _dns_gone, outage=True),
     Event("disk-full", _disk_full, outage=True),
     Event("redis-gone", _redis_gone, outage=True),

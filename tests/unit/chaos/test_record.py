@@ -1,4 +1,4 @@
-"""A request counts for the event in which it ended, else for the one in which it began."""
+"""A request counts for the event in which it began, else for the one in which it ended."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_a_late_failure_counts_for_the_event_in_which_its_request_began(tmp_path
     assert failures(record) == {"cut-off-model-server": 1}
 
 
-def test_the_later_event_is_blamed_for_what_ended_in_it(tmp_path: Path) -> None:
+def test_the_earlier_event_is_blamed_for_what_has_waited_since(tmp_path: Path) -> None:
     record = Record(tmp_path / "log.jsonl")
     with record.during("scale"):
         begun = time.monotonic()
     with record.during("kill-redis"):
         record.add(outcome(begun, time.monotonic(), LOST))
-    assert failures(record) == {"kill-redis": 1}
+    assert failures(record) == {"scale": 1}
 
 
 def test_between_events_it_is_quiet(tmp_path: Path) -> None:

@@ -23,6 +23,14 @@ def test_only_killed_gateways_may_cost_requests() -> None:
     }
 
 
+def test_a_gateway_without_network_may_respond_late_or_never_but_costs_no_retry() -> None:
+    sent = replace(LOST, responded=1)
+    assert EVENTS["cut-off-gateway"].loss is Loss.SENT
+    assert missed({"cut-off-gateway": sent}, JobResults()) == []
+    (goal,) = missed({"cut-off-gateway": replace(sent, failed_retries=1)}, JobResults())
+    assert goal.startswith("cut-off-gateway: 1 failed")
+
+
 def test_a_killed_gateway_may_break_connections() -> None:
     assert missed({"kill-gateway": LOST}, JobResults()) == []
 
