@@ -188,7 +188,7 @@ class VideoReader:
         converter = FrameConverter()
         sampler: Sampler | None = None
         awaited = 0 if self._part is None else self._part.number
-        for frame, thumbnail, cut in self._with_cuts(frames, converter):
+        for frame, cut in self._with_cuts(frames, converter):
             sampler = sampler or self._new_sampler()
             self._read_s = frame.end_s
             if cut is not None:
@@ -215,32 +215,32 @@ class VideoReader:
                 self.video.truncate(f"only {self._sampled} frames were analysed")
                 return
             self._sampled += 1
-            yield self._sample(frame, thumbnail, converter)
+            yield self._sample(frame, converter)
 
     def _with_cuts(
         self, frames: Iterator[Frame], converter: FrameConverter
-    ) -> Iterator[tuple[Frame, Pixels, SceneCut | None]]:
-        """Yields frames with their thumbnails and the cut before them, once that is known."""
+    ) -> Iterator[tuple[Frame, SceneCut | None]]:
+        """Yields frames with the cut before them, once that is known."""
         cut_detector = SceneCutDetector()
         waiting: deque[tuple[Frame, Pixels]] = deque()
         while (frame := self._decode(frames)) is not None:
             with self._timed("shots"):
-                thumbnail = converter.thumbnail(frame)
-                is_cut = cut_detector.feed(thumbnail)
-            waiting.append((frame, thumbnail))
+                small = converter.small(frame)
+                is_cut = cut_detector.feed(small)
+            waiting.append((frame, small))
             if len(waiting) > WINDOW:
-                earlier, thumbnail = waiting.popleft()
-                yield earlier, thumbnail, self._scene_cut(earlier, thumbnail, is_cut)
-        for frame, thumbnail in waiting:
-            yield frame, thumbnail, None
+                earlier, small = waiting.popleft()
+                yield earlier, self._scene_cut(earlier, small, is_cut)
+        for frame, _ in waiting:
+            yield frame, None
 
-    def _scene_cut(self, frame: Frame, thumbnail: Pixels, is_cut: bool) -> SceneCut | None:
+    def _scene_cut(self, frame: Frame, small: Pixels, is_cut: bool) -> SceneCut | None:
         if frame.index == (WARM_UP if self._part is not None and self._part.number else 0):
             self._boundaries.begin(frame.t_s)
         if not is_cut:
             return None
         part = self._boundaries.part_of(frame.t_s)
-        return SceneCut(frame.t_s, part, 0 if part is None else zlib.crc32(thumbnail.tobytes()))
+        return SceneCut(frame.t_s, part, 0 if part is None else zlib.crc32(small.tobytes()))
 
     def _begin_s(self) -> float:
         """Finds the starts of the parts; returns when decoding begins, before that of its part.
@@ -262,9 +262,9 @@ class VideoReader:
         with self._timed("decode"):
             return next(frames, None)
 
-    def _sample(self, frame: Frame, thumbnail: Pixels, converter: FrameConverter) -> Sample:
+    def _sample(self, frame: Frame, converter: FrameConverter) -> Sample:
         with self._timed("convert"):
-            pixels = converter.full_size(frame)
+            pixels, thumbnail = converter.full_size(frame), converter.thumbnail(frame)
         size = frame.size
         if self.size is None:
             self.size = self._latest_size = size

@@ -1,4 +1,5 @@
-"""Decoded frames as arrays: full-size ones for the detector, thumbnails for cuts and galleries.
+"""Decoded frames as arrays: full-size ones for the detector, thumbnails for galleries, small ones
+for cuts.
 
 A frame is resampled for the detector only where its pixels are not square or it exceeds the size
 limit of a call: the detector looks for traces that resampling removes.
@@ -19,14 +20,14 @@ Pixels = npt.NDArray[np.uint8]
 
 MAX_BATCH_BYTES = 24 * 2**20
 """Size limit of the frames of one call to the detector."""
-_THUMBNAIL_SIDE = 240
+_THUMBNAIL_SIDE, _SMALL_SIDE = 240, 160
 
 
 class FrameConverter:
     """Converts frames, with one FFmpeg scaler for each size, since scalers are slow to set up."""
 
     def __init__(self) -> None:
-        self._full, self._thumbnail = VideoReformatter(), VideoReformatter()
+        self._full, self._thumbnail, self._small = (VideoReformatter() for _ in range(3))
 
     def full_size(self, frame: Frame) -> Pixels:
         """Returns uint8 (h, w, 3) RGB, as shown, of at most `MAX_BATCH_BYTES`."""
@@ -36,8 +37,15 @@ class FrameConverter:
 
     def thumbnail(self, frame: Frame) -> Pixels:
         """Returns uint8 (h, w, 3) BGR, as shown, with a longer side of at most 240 pixels."""
-        scale = _THUMBNAIL_SIDE / max(frame.size)
-        return _to_array(self._thumbnail, frame, min(1.0, scale), "bgr24", "AREA")
+        return _reduced(self._thumbnail, frame, _THUMBNAIL_SIDE)
+
+    def small(self, frame: Frame) -> Pixels:
+        """Returns uint8 (h, w, 3) BGR, as shown, with a longer side of at most 160 pixels."""
+        return _reduced(self._small, frame, _SMALL_SIDE)
+
+
+def _reduced(scaler: VideoReformatter, frame: Frame, side: int) -> Pixels:
+    return _to_array(scaler, frame, min(1.0, side / max(frame.size)), "bgr24", "AREA")
 
 
 def _to_array(
