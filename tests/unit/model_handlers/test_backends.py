@@ -157,7 +157,10 @@ def test_the_openvino_backend_is_for_cpus() -> None:
 
 
 def test_images_of_many_sizes_do_not_grow_a_worker(unpacked: Unpacked) -> None:
-    """Each shape has kernels, which OpenVINO keeps by default; in a process of its own."""
+    """Each shape has kernels, of which OpenVINO keeps 5000 by default: a megabyte a shape.
+
+    In a process of its own. With AMX, 70 MiB come with the first hundred shapes, and stay.
+    """
     completed = subprocess.run(
         [sys.executable, "-c", _MANY_SHAPES, unpacked("detector")],
         cwd=ROOT,
@@ -166,7 +169,7 @@ def test_images_of_many_sizes_do_not_grow_a_worker(unpacked: Unpacked) -> None:
         text=True,
         check=True,
     )
-    assert int(completed.stdout) < 64 * 2**20
+    assert int(completed.stdout) < 32 * 2**20
 
 
 _MANY_SHAPES = """
@@ -179,5 +182,5 @@ pnet, resident = build_cascade(Path(sys.argv[1]), 1).pnet, []
 for height in range(600, 200, -2):
     pnet(np.zeros((1, height, 240, 3), np.uint8))
     resident.append(psutil.Process().memory_info().rss)
-print(resident[-1] - resident[10])
+print(resident[-1] - resident[100])
 """

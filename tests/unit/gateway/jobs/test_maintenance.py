@@ -44,7 +44,7 @@ async def test_jobs_are_counted_and_later_recovered_although_their_recovery_fail
             working = maintenance.run_maintenance(Settings(), store, objects, metrics)
             async with background(working), asyncio.timeout(GUARD_S):
                 await recovered.wait()
-                while metrics.jobs.counts.get("queued") != 1:
+                while (metrics.jobs.counts or {}).get("queued") != 1:
                     await asyncio.sleep(0.01)
     events = {(each["event"], each["task"]) for each in logs}
     assert {task for _, task in events} == {"recovery of jobs"}
