@@ -115,7 +115,7 @@ async def test_a_failover_loses_no_accepted_job_and_the_store_goes_on(servers: S
 
 
 async def test_a_job_is_refused_while_no_replica_would_have_it(servers: Servers) -> None:
-    key = ("owner", "key", "fingerprint")
+    key = ("owner:key", "fingerprint")
     first, second = new_job(), new_job()
     (replica,) = replicas_of(servers)
     async with opened(servers.url) as store:

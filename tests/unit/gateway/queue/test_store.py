@@ -237,12 +237,12 @@ async def test_an_unknown_job_cannot_be_cancelled(store: JobStore) -> None:
 
 
 async def test_the_same_key_submits_one_job(store: JobStore) -> None:
-    first, created = await store.submit(job("a"), ("me", "key", "print"))
-    again, created_again = await store.submit(job("b"), ("me", "key", "print"))
+    first, created = await store.submit(job("a"), ("me:key", "print"))
+    again, created_again = await store.submit(job("b"), ("me:key", "print"))
     assert (first, created, created_again) == (again, True, False)
     with pytest.raises(Conflict):
-        await store.submit(job("c"), ("me", "key", "other"))
-    _, other = await store.submit(job("d"), ("you", "key", "other"))
+        await store.submit(job("c"), ("me:key", "other"))
+    _, other = await store.submit(job("d"), ("you:key", "other"))
     assert other, "keys are separate for each owner"
 
 
